@@ -1,0 +1,93 @@
+/* The program's frame: a command is one file with one lt_command, and one line in main.c's table. Its options are a
+ * table, from which parsing, --help, shell completion and the manual page all come. */
+#ifndef LT_CLI_H
+#define LT_CLI_H
+
+#include "base/base.h"
+
+/* Exit statuses. */
+enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
+
+typedef enum lt_option_kind {
+    LT_OPTION_FLAG,   /* bool: set to true */
+    LT_OPTION_INT,    /* int, all of the word a number within [low, high] */
+    LT_OPTION_NUMBER, /* double within [low, high]; NaN and infinities are refused */
+    LT_OPTION_SEED,   /* uint64_t */
+    LT_OPTION_TEXT,   /* const char *, as it is */
+    LT_OPTION_FILE,   /* const char *, completed as a file name */
+    LT_OPTION_CHOICE  /* const char *, one of lt_option_choices */
+} lt_option_kind;
+
+typedef struct lt_option {
+    const char *name; /* "steps" for --steps */
+    char letter;      /* 'n' for -n, or 0 */
+    lt_option_kind kind;
+    const char *argument; /* for help: "N"; NULL for a flag */
+    const char *help;     /* one line */
+    void *value;          /* where it goes */
+    double low, high;
+    const char *const *choices;               /* NULL-terminated */
+    const char *const *(*list_choices)(void); /* or who knows them */
+    bool *given;                              /* set to true when the option is there; may be NULL */
+    bool rare;                                /* help puts it behind those that everybody needs */
+} lt_option;
+
+typedef struct lt_command {
+    const char *name;
+    const char *summary;      /* for `latent --help`: one line, no full stop */
+    const char *usage;        /* behind "latent NAME ": "[options] -o OUT.png" */
+    const char *details;      /* a paragraph or two for --help, or NULL */
+    const char *examples;     /* whole lines */
+    const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
+    int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
+} lt_command;
+
+extern const lt_command *const lt_commands[]; /* NULL-terminated, in the order of help */
+
+/* Fills the values of a command's options from the words of the command line, in any order with the others, up to "--";
+ * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. --help is handled by
+ * the caller. */
+int lt_options_parse(const lt_command *command, int *count, char **words);
+void lt_command_help(const lt_command *command);
+/* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
+const char *const *lt_option_choices(const lt_option *option);
+
+/* "latent: message" on standard error, control characters shown as '?': messages quote strangers' files. Returns status. */
+int lt_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The library's last error, the same way. */
+int lt_complain_error(void);
+
+/* ---- What several commands share (shared.c) ---- */
+
+/* Options of every command that opens a model. */
+typedef struct lt_model_options {
+    const char *model, *vae, *precision, *isa, *prediction;
+    bool ema;
+    int threads;
+    bool hush; /* notices have been given: not again for the next picture */
+} lt_model_options;
+/* clang-format off */
+#define LT_MODEL_OPTIONS(o)                                                                                            \
+    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model},        \
+    {"threads", 't', LT_OPTION_INT, "N", "threads; default: one for each core", &(o).threads, 1, 1024},                \
+    {"vae", 0, LT_OPTION_FILE, "FILE", "take the VAE from this file or folder", &(o).vae, .rare = true},               \
+    {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &(o).ema, .rare = true},                \
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts: epsilon or v", &(o).prediction,              \
+     .choices = lt_prediction_choices, .rare = true},                                                                  \
+    {"precision", 0, LT_OPTION_CHOICE, "P", "auto or f32 (bf16 and int8 are to come)", &(o).precision,                 \
+     .choices = lt_precision_choices, .rare = true},                                                                   \
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &(o).isa,                          \
+     .choices = lt_isa_choices, .rare = true}
+/* clang-format on */
+extern const char *const lt_precision_choices[], *const lt_isa_choices[], *const lt_prediction_choices[];
+
+/* Opens the model that the options name; notices go to standard error. options must outlive the model. */
+lt_status lt_open(lt_model_options *options, lt_model **model);
+
+/* Whether a file can be written at path, found out before the long work: its folder is there and nothing but a file is
+ * in the way. option is the one that named it. Returns LT_EXIT_OK, or another status after a message. */
+int lt_check_output(const char *option, const char *path);
+/* The same for a picture, whose ending must be known. */
+int lt_check_picture(const char *option, const char *path);
+
+#endif

@@ -1,0 +1,134 @@
+/* convert: checkpoints of any kind to safetensors, between LDM's and diffusers' layouts, and synthetic ones. */
+#include "api/export.h"
+#include "cli.h"
+#include "formats/folder.h"
+#include "models/synthetic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct {
+    lt_model_options model; /* of which ema and prediction are asked for */
+    const char *type, *to, *synthetic;
+} o;
+
+static const char *const types[] = {"f32", "f16", "bf16", NULL};
+static const char *const layouts[] = {"ldm", "diffusers", NULL};
+static const char *const synthetics[] = {"sd15", "tiny", "tiny-inpaint", "vit-b-32", "tiny-clip", NULL};
+
+static const lt_option options[] = {
+    {"type", 0, LT_OPTION_CHOICE, "T", "f32, f16 or bf16; default: as it is (synthetic: f16)", &o.type,
+     .choices = types},
+    {"to", 0, LT_OPTION_CHOICE, "LAYOUT", "ldm (one file) or diffusers (a folder)", &o.to, .choices = layouts},
+    {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &o.model.ema},
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts, if IN does not say: epsilon or v",
+     &o.model.prediction, .choices = lt_prediction_choices},
+    {"synthetic", 0, LT_OPTION_CHOICE, "NAME", "make a checkpoint of made-up weights: see above", &o.synthetic,
+     .choices = synthetics},
+    {0},
+};
+
+/* What --type asks for, or NULL. */
+static const lt_dtype *chosen_type(void) {
+    static const lt_dtype values[] = {LT_F32, LT_F16, LT_BF16};
+    for (size_t i = 0; o.type && types[i]; i++)
+        if (!strcmp(types[i], o.type)) return &values[i];
+    return NULL;
+}
+
+/* ---- Synthetic checkpoints ---- */
+
+static lt_status write_synthetic(const char *name, const char *out) {
+    const lt_dtype type = chosen_type() ? *chosen_type() : LT_F16;
+    const lt_synthetic_sd *sd = lt_synthetic_sd_find(name);
+    if (sd) return lt_synthetic_sd_write(sd, out, type);
+    const lt_synthetic_clip *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
+    lt_folder_writer folder;
+    LT_TRY(lt_folder_open(out, &folder));
+    const lt_status status = lt_synthetic_clip_write(clip, folder.temporary, type);
+    if (!status) return lt_folder_commit(&folder);
+    lt_folder_abort(&folder);
+    return status;
+}
+
+/* ---- Real ones ---- */
+
+/* The one checkpoint that source is, or NULL if it has several components. */
+static const lt_checkpoint *only_checkpoint(const lt_source *source) {
+    if (!source->folder.count) return &source->file;
+    return *source->folder.components[0].name ? NULL : &source->folder.components[0].checkpoint;
+}
+
+/* All tensors and metadata, whatever they are called. */
+static lt_status write_as_is(const lt_checkpoint *c, const char *out) {
+    lt_metadata *metadata = lt_calloc(c->metadata_count, sizeof *metadata);
+    if (!metadata) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < c->metadata_count; i++)
+        metadata[i] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
+    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, c->metadata_count, chosen_type());
+    lt_free(metadata);
+    return status;
+}
+
+static lt_status write_model(const char *in, const char *out, bool diffusers) {
+    lt_model *model;
+    o.model.model = in;
+    LT_TRY(lt_open(&o.model, &model));
+    if (model->ignored)
+        fprintf(stderr, "latent: note: %zu tensors that are not needed to draw were left out\n", model->ignored);
+    const lt_status status = (diffusers ? lt_export_diffusers : lt_export_ldm)(model, out, chosen_type());
+    lt_model_close(model);
+    return status;
+}
+
+static lt_status convert(const char *in, const char *out) {
+    if (o.to || o.model.ema || o.model.prediction) return write_model(in, out, o.to && !strcmp(o.to, "diffusers"));
+    lt_source source;
+    LT_TRY(lt_source_open(in, &source));
+    const lt_checkpoint *only = only_checkpoint(&source);
+    const lt_status status = only ? write_as_is(only, out) : write_model(in, out, false);
+    lt_source_close(&source);
+    return status;
+}
+
+/* A name that promises another format than safetensors. */
+static bool is_misnamed(const char *out) {
+    static const char *const others[] = {".ckpt", ".pt", ".pth", ".bin", ".gguf"};
+    for (size_t i = 0; i < LT_COUNT(others); i++) {
+        const size_t n = strlen(out), m = strlen(others[i]);
+        if (n >= m && !strcmp(out + n - m, others[i])) return true;
+    }
+    return false;
+}
+
+static int run(int count, char **words) {
+    if (o.synthetic && (count != 1 || o.to || o.model.ema || o.model.prediction))
+        return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
+    if (!o.synthetic && count != 2)
+        return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
+    const char *out = words[count - 1];
+    if (is_misnamed(out))
+        return lt_complain(LT_EXIT_USAGE, "%s: safetensors is what is written; name it .safetensors", out);
+    const lt_status status = o.synthetic ? write_synthetic(o.synthetic, out) : convert(words[0], out);
+    return status ? lt_complain_error() : LT_EXIT_OK;
+}
+
+const lt_command lt_command_convert = {
+    "convert",
+    "convert a checkpoint to safetensors, or to another layout",
+    "IN OUT [--type T] [--to LAYOUT]",
+    "IN is a .safetensors, a .ckpt, the index of a sharded set or a folder; OUT is a .safetensors, or with --to "
+    "diffusers\n"
+    "a new folder. A file keeps its tensors' names unless --to, --ema or --prediction is given; a diffusers folder "
+    "becomes\n"
+    "one file in LDM's layout. Metadata are kept.\n"
+    "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders: real "
+    "names and\n"
+    "shapes with made-up weights, for tests and measurements.",
+    "  latent convert sd15.ckpt sd15.safetensors --type f16\n"
+    "  latent convert sd15.safetensors sd15-diffusers --to diffusers\n"
+    "  latent convert stable-diffusion-v1-5 sd15.safetensors\n"
+    "  latent convert --synthetic tiny tiny.safetensors\n",
+    options,
+    run,
+};

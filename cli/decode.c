@@ -1,0 +1,66 @@
+/* decode: the picture of a latent. */
+#include "cli.h"
+#include "formats/formats.h"
+
+static struct {
+    lt_model_options model;
+    const char *output;
+    bool tiling;
+} o;
+
+static const lt_option options[] = {
+    LT_MODEL_OPTIONS(o.model),
+    {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling},
+    {"output", 'o', LT_OPTION_FILE, "IMG", "the picture", &o.output},
+    {0},
+};
+
+/* The tensor latent [1,c,h,w] or [c,h,w] of a file, as encode and --save-latents write it. */
+static lt_status read_latent(const char *path, const lt_checkpoint *file, float **latent, int shape[3]) {
+    const lt_tensor *t = lt_checkpoint_find(file, "latent");
+    if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s has no tensor called latent", path);
+    const int skip = t->rank - 3;
+    if ((skip != 0 && skip != 1) || (skip == 1 && t->shape[0] != 1))
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: latent needs the shape [1, channels, height, width]", path);
+    for (int i = 0; i < 3; i++) {
+        if (t->shape[skip + i] < 1 || t->shape[skip + i] > 1 << 16)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: latent has a side of %zu", path, t->shape[skip + i]);
+        shape[i] = (int)t->shape[skip + i];
+    }
+    *latent = lt_alloc(lt_tensor_count(t) * sizeof(float));
+    if (!*latent) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(t, *latent);
+    return LT_OK;
+}
+
+static int run(int count, char **words) {
+    if (count != 1 || !o.output)
+        return lt_complain(LT_EXIT_USAGE, "one latent, and -o IMG; see `latent decode --help`");
+    lt_checkpoint file = {0};
+    lt_model *model = NULL;
+    lt_image image = {0};
+    float *latent = NULL;
+    int shape[3];
+    const int blocked = lt_check_picture("-o", o.output);
+    if (blocked) return blocked;
+    lt_status status = lt_checkpoint_open(words[0], &file);
+    if (!status) status = read_latent(words[0], &file, &latent, shape);
+    if (!status) status = lt_open(&o.model, &model);
+    if (!status) status = lt_decode(model, latent, shape, o.tiling, &image);
+    if (!status) status = lt_image_save(o.output, &image, NULL);
+    lt_image_free(&image);
+    lt_model_close(model);
+    lt_free(latent);
+    lt_checkpoint_close(&file);
+    return status ? lt_complain_error() : LT_EXIT_OK;
+}
+
+const lt_command lt_command_decode = {
+    "decode",
+    "turn a latent into a picture",
+    "-m MODEL Z.safetensors -o IMG",
+    NULL,
+    "  latent decode -m sd15.safetensors cat.safetensors -o cat.png\n",
+    options,
+    run,
+};

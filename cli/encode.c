@@ -1,0 +1,54 @@
+/* encode: a picture as the latent that a U-Net works on. */
+#include "cli.h"
+#include "formats/formats.h"
+
+static struct {
+    lt_model_options model;
+    const char *output;
+    uint64_t seed;
+    bool seed_given, tiling;
+} o;
+
+static const lt_option options[] = {
+    LT_MODEL_OPTIONS(o.model),
+    {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior; default: its mean", &o.seed, .given = &o.seed_given},
+    {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling},
+    {"output", 'o', LT_OPTION_FILE, "Z", "safetensors file with a tensor latent [1,c,h,w]", &o.output},
+    {0},
+};
+
+static lt_status encode(lt_model *model, const lt_image *image) {
+    float *latent;
+    int shape[3];
+    LT_TRY(lt_encode(model, image, o.seed_given ? &o.seed : NULL, o.tiling, &latent, shape));
+    lt_tensor tensor = {"latent", LT_F32, 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, {0}, latent};
+    lt_tensor_set_contiguous(&tensor);
+    const lt_status status = lt_safetensors_write(o.output, &tensor, 1, NULL, 0, NULL, NULL, NULL);
+    lt_floats_free(latent);
+    return status;
+}
+
+static int run(int count, char **words) {
+    if (count != 1 || !o.output)
+        return lt_complain(LT_EXIT_USAGE, "one picture, and -o Z.safetensors; see `latent encode --help`");
+    lt_image image = {0};
+    lt_model *model = NULL;
+    const int blocked = lt_check_output("-o", o.output);
+    if (blocked) return blocked;
+    lt_status status = lt_image_load(words[0], &image);
+    if (!status) status = lt_open(&o.model, &model);
+    if (!status) status = encode(model, &image);
+    lt_model_close(model);
+    lt_image_free(&image);
+    return status ? lt_complain_error() : LT_EXIT_OK;
+}
+
+const lt_command lt_command_encode = {
+    "encode",
+    "turn a picture into a latent",
+    "-m MODEL IMG -o Z.safetensors",
+    "The latent is scaled as the U-Net sees it. Sides are cut to multiples of the model's factor.",
+    "  latent encode -m sd15.safetensors cat.png -o cat.safetensors\n",
+    options,
+    run,
+};

@@ -1,0 +1,296 @@
+/* txt2img, img2img and inpaint: one request, three ways to ask for it. */
+#include "formats/formats.h"
+#include "progress.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+    lt_model_options model;
+    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *input, *mask, *noise, *save_latents, *preview;
+    int width, height, steps, count, clip_skip;
+    double cfg, strength, eta, mask_blur;
+    uint64_t seed;
+    bool seed_given, plain, tiling, quiet, json;
+} o = {.prompt = "",
+       .negative = "",
+       .sampler = "dpmpp_2m",
+       .steps = 20,
+       .count = 1,
+       .clip_skip = 1,
+       .cfg = 7.5,
+       .strength = 0.75};
+
+static const char *const rng_choices[] = {"cpu", "philox", NULL};
+
+/* One table: inpaint takes all of it, img2img what comes behind the mask, txt2img what comes behind the input picture.
+ */
+/* clang-format off */
+static const lt_option options[] = {
+    {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black is kept", &o.mask},
+    {"mask-blur", 0, LT_OPTION_NUMBER, "PX", "soften the mask's edge", &o.mask_blur, 0, 1000},
+    {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input},
+    {"strength", 0, LT_OPTION_NUMBER, "S", "how far to go from it, up to 1; default 0.75", &o.strength, 1e-3, 1},
+    {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words, BREAK begins anew", &o.prompt},
+    {"negative", 'n', LT_OPTION_TEXT, "TEXT", "what to keep away from", &o.negative},
+    {"output", 'o', LT_OPTION_FILE, "OUT", "the picture: .png, .jpg or .webp; its settings are kept in it", &o.output},
+    {"width", 'W', LT_OPTION_INT, "PX", "default: the input picture's, or the model's own", &o.width, 1, 16384},
+    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.height, 1, 16384},
+    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000},
+    {"cfg", 0, LT_OPTION_NUMBER, "S", "guidance: 1 the prompt alone, 0 none; default 7.5", &o.cfg, -1000, 1000},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "default dpmpp_2m; `latent schedule` lists all", &o.sampler,
+     .list_choices = lt_samplers},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: karras, or what the sampler was made for", &o.schedule,
+     .list_choices = lt_schedules},
+    {"seed", 0, LT_OPTION_SEED, "N", "default: a random one, which is printed", &o.seed, .given = &o.seed_given},
+    {"count", 'b', LT_OPTION_INT, "N", "make OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count,
+     1, 10000},
+    {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview},
+    {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
+    {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
+    LT_MODEL_OPTIONS(o.model),
+    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, "take prompts letter by letter, cut at 77 tokens", &o.plain, .rare = true},
+    {"clip-skip", 0, LT_OPTION_INT, "N", "leave out the text encoder's last N-1 layers; default 1", &o.clip_skip,
+     1, 100, .rare = true},
+    {"eta", 0, LT_OPTION_NUMBER, "X", "ddim's noise: 0 none, 1 as ddpm", &o.eta, 0, 1, .rare = true},
+    {"rng", 0, LT_OPTION_CHOICE, "KIND", "PyTorch's random numbers: cpu (default), or philox as on a GPU", &o.rng,
+     .choices = rng_choices, .rare = true},
+    {"tiling", 0, LT_OPTION_FLAG, NULL, "encode and decode in tiles: less memory for large pictures", &o.tiling,
+     .rare = true},
+    {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
+     .rare = true},
+    {"save-latents", 0, LT_OPTION_FILE, "FILE", "write latents (start, each step) and latent (last)", &o.save_latents,
+     .rare = true},
+    {0},
+};
+/* clang-format on */
+enum { INPUT_OPTIONS = 2, TEXT_OPTIONS = 4 }; /* where those of img2img and of txt2img begin */
+
+/* ---- Files ---- */
+
+/* "out.png" for one picture, "out-3.png" for the third of several. */
+static char *output_name(const char *path, int i, int count) {
+    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    if (count == 1 || !dot || (slash && dot < slash)) return lt_strdup(path);
+    return lt_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
+}
+
+/* Nobody should wait for an hour to learn that the picture has no place to go. */
+static int check_outputs(void) {
+    if (!o.output) return lt_complain(LT_EXIT_USAGE, "where to? name a picture with -o OUT.png");
+    int status = LT_EXIT_OK;
+    for (int i = 0; i < o.count && !status; i++) {
+        char *path = output_name(o.output, i, o.count);
+        status = path ? lt_check_picture("-o", path) : lt_complain_error();
+        lt_free(path);
+    }
+    if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
+    if (!status && o.save_latents) status = lt_check_output("--save-latents", o.save_latents);
+    return status;
+}
+
+/* The tensor called name of a file as floats, allocated; NULL if it has none of that name. */
+static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t expected, float **values) {
+    *values = NULL;
+    const lt_tensor *t = lt_checkpoint_find(file, name);
+    if (!t) return LT_OK;
+    if (lt_tensor_count(t) != expected)
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %zu values, this picture's latent has %zu", name,
+                       lt_tensor_count(t), expected);
+    *values = lt_alloc(expected * sizeof(float));
+    if (!*values) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(t, *values);
+    return LT_OK;
+}
+
+/* Of picture i, named as it is. */
+static lt_status save_latents(const lt_result *r, int i) {
+    const size_t c = (size_t)r->latent_shape[0], h = (size_t)r->latent_shape[1], w = (size_t)r->latent_shape[2];
+    lt_tensor tensors[2] = {
+        {"latents", LT_F32, 5, {(size_t)r->kept_steps, 1, c, h, w}, {0}, r->step_latents[0]},
+        {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[0]},
+    };
+    for (size_t t = 0; t < 2; t++) lt_tensor_set_contiguous(&tensors[t]);
+    char *path = output_name(o.save_latents, i, o.count);
+    const lt_status status = path ? lt_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, NULL) : LT_ERROR_MEMORY;
+    lt_free(path);
+    return status;
+}
+
+/* ---- The request ---- */
+
+/* What a request points to. */
+typedef struct lt_inputs {
+    lt_image image, mask;
+    lt_checkpoint noise_file;
+    float *noise, *posterior_noise;
+} lt_inputs;
+
+static void free_inputs(lt_inputs *in) {
+    lt_image_free(&in->image);
+    lt_image_free(&in->mask);
+    lt_checkpoint_close(&in->noise_file);
+    lt_free(in->noise);
+    lt_free(in->posterior_noise);
+}
+
+static size_t latent_side(int size, int factor) { return size / factor > 0 ? (size_t)(size / factor) : 1; }
+
+static lt_status read_noise(const lt_model *model, const lt_request *r, lt_inputs *in) {
+    const lt_model_info info = lt_model_describe(model);
+    if (!info.draws) return LT_OK; /* lt_generate says why it can't */
+    const int width = r->width ? r->width : r->image ? r->image->width : info.width;
+    const int height = r->height ? r->height : r->image ? r->image->height : info.height;
+    const size_t count =
+        (size_t)info.latent_channels * latent_side(width, info.factor) * latent_side(height, info.factor);
+    LT_TRY(lt_checkpoint_open(o.noise, &in->noise_file));
+    LT_TRY(read_floats(&in->noise_file, "noise", count, &in->noise));
+    LT_TRY(read_floats(&in->noise_file, "posterior_noise", count, &in->posterior_noise));
+    if (!in->noise && !in->posterior_noise)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s has neither a tensor noise nor posterior_noise", o.noise);
+    return LT_OK;
+}
+
+static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *in) {
+    *r = lt_request_defaults();
+    r->prompt = o.prompt;
+    r->negative_prompt = o.negative;
+    r->plain_prompt = o.plain;
+    r->clip_skip = o.clip_skip;
+    r->width = o.width;
+    r->height = o.height;
+    r->steps = o.steps;
+    r->guidance = (float)o.cfg;
+    r->sampler = o.sampler;
+    r->schedule = o.schedule;
+    r->eta = (float)o.eta;
+    r->rng = o.rng && !strcmp(o.rng, "philox") ? LT_RNG_PHILOX : LT_RNG_CPU;
+    r->strength = o.strength;
+    r->mask_blur = (float)o.mask_blur;
+    r->tiling = o.tiling;
+    r->preview = o.preview != NULL;
+    r->keep_steps = o.save_latents != NULL;
+    r->image = o.input ? &in->image : NULL;
+    r->mask = o.mask ? &in->mask : NULL;
+    if (o.noise) LT_TRY(read_noise(model, r, in));
+    r->noise = in->noise;
+    r->posterior_noise = in->posterior_noise;
+    return LT_OK;
+}
+
+/* ---- Drawing ---- */
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void print_done(const char *path, uint64_t seed, double seconds) {
+    if (!o.json) {
+        printf("%s: seed %llu, %.1f s\n", path, (unsigned long long)seed, seconds);
+        return;
+    }
+    char seed_text[32]; /* a seed may be larger than JSON's integers */
+    snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
+    /* JSON can't hold a name that is not UTF-8: null */
+    json_t *row = json_pack("{s:o?, s:s, s:f}", "file", json_string(path), "seed", seed_text, "seconds", seconds);
+    char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
+    if (text) puts(text);
+    free(text);
+    json_decref(row);
+}
+
+/* Picture i is drawn, saved and told of before the next begins. */
+static lt_status draw(lt_model *model, lt_request *request, int i) {
+    const double started = now();
+    lt_progress_line line = {o.quiet, o.preview, i, o.count, false};
+    request->progress = lt_progress_show;
+    request->cancelled = lt_stop_asked;
+    request->user = &line;
+    lt_result result;
+    const lt_status drawn = lt_generate(model, request, &result);
+    lt_progress_end(&line);
+    if (drawn) return drawn;
+    o.model.hush = true;
+    char *path = output_name(o.output, i, o.count);
+    lt_status status = path ? lt_image_save(path, &result.images[0], result.parameters[0]) : LT_ERROR_MEMORY;
+    if (!status && o.save_latents) status = save_latents(&result, i);
+    if (!status) print_done(path, result.seeds[0], now() - started);
+    fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
+    request->random_seed = false;
+    request->seed = result.seeds[0] + 1;
+    lt_free(path);
+    lt_result_free(&result);
+    return status;
+}
+
+static lt_status draw_all(lt_model *model, lt_inputs *in) {
+    lt_request request;
+    LT_TRY(make_request(model, &request, in));
+    request.random_seed = !o.seed_given;
+    request.seed = o.seed;
+    for (int i = 0; i < o.count; i++) LT_TRY(draw(model, &request, i));
+    return LT_OK;
+}
+
+static int run(int count, char **words) {
+    if (count > 0)
+        return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? a prompt goes behind -p, in quotation marks", words[0]);
+    const int status = check_outputs();
+    if (status) return status;
+    lt_stop_on_signals();
+    lt_inputs in = {0};
+    lt_model *model = NULL;
+    lt_status done = o.input ? lt_image_load(o.input, &in.image) : LT_OK;
+    if (!done && o.mask) done = lt_image_load(o.mask, &in.mask);
+    if (!done) done = lt_open(&o.model, &model);
+    if (!done) done = draw_all(model, &in);
+    lt_model_close(model);
+    free_inputs(&in);
+    return done ? lt_complain_error() : LT_EXIT_OK;
+}
+
+static int run_img2img(int count, char **words) {
+    return o.input ? run(count, words) : lt_complain(LT_EXIT_USAGE, "which picture? name it with -i IN");
+}
+
+static int run_inpaint(int count, char **words) {
+    return o.mask ? run_img2img(count, words) : lt_complain(LT_EXIT_USAGE, "which part? name a mask with --mask MASK");
+}
+
+const lt_command lt_command_txt2img = {
+    "txt2img",
+    "make a picture from words",
+    "[-m MODEL] -p PROMPT [options] -o OUT.png",
+    NULL,
+    "  latent txt2img -m sd15.safetensors -p \"a red apple, oil painting\" -o apple.png\n"
+    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --seed 7 -b 4 -o forest.png\n"
+    "  latent txt2img -m sd15.safetensors -p \"a cat\" --sampler ddim --steps 50 --cfg 9 -o cat.png\n",
+    options + TEXT_OPTIONS,
+    run,
+};
+
+const lt_command lt_command_img2img = {
+    "img2img",
+    "change a picture by words",
+    "[-m MODEL] -i IN -p PROMPT [--strength S] [options] -o OUT.png",
+    "The picture is encoded, noised as far as --strength says, and drawn anew from there.",
+    "  latent img2img -m sd15.safetensors -i sketch.jpg -p \"a castle at dusk\" --strength 0.6 -o castle.png\n",
+    options + INPUT_OPTIONS,
+    run_img2img,
+};
+
+const lt_command lt_command_inpaint = {
+    "inpaint",
+    "repaint the part of a picture that a mask shows",
+    "[-m MODEL] -i IN --mask MASK -p PROMPT [options] -o OUT.png",
+    "Works with ordinary checkpoints and with inpainting checkpoints, whose U-Net reads the masked picture.",
+    "  latent inpaint -m sd15.safetensors -i room.png --mask window.png -p \"a round window\" --strength 1 -o "
+    "out.png\n",
+    options,
+    run_inpaint,
+};

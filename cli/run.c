@@ -1,0 +1,53 @@
+/* run: one module of a model alone, tensors in, tensors out. */
+#include "api/run.h"
+#include "cli.h"
+
+static struct {
+    lt_model_options model;
+    const char *in, *out;
+} o;
+
+static const lt_option options[] = {
+    LT_MODEL_OPTIONS(o.model),
+    {"in", 0, LT_OPTION_FILE, "A", "safetensors file with the module's inputs", &o.in},
+    {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
+    {0},
+};
+
+static lt_status run_module(lt_model *model, const char *module, const lt_checkpoint *in) {
+    lt_run_output out[LT_MAX_OUTPUTS];
+    lt_tensor tensors[LT_MAX_OUTPUTS];
+    size_t count;
+    LT_TRY(lt_run_module(model, module, in->tensors, in->count, out, &count));
+    for (size_t i = 0; i < count; i++) tensors[i] = out[i].tensor;
+    const lt_status status = lt_safetensors_write(o.out, tensors, count, NULL, 0, NULL, NULL, NULL);
+    lt_run_free(out, count);
+    return status;
+}
+
+static int run(int count, char **words) {
+    if (count != 1 || !o.in || !o.out) return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
+    lt_checkpoint in = {0};
+    lt_model *model = NULL;
+    lt_status status = lt_checkpoint_open(o.in, &in);
+    if (!status) status = lt_open(&o.model, &model);
+    if (!status) status = run_module(model, words[0], &in);
+    lt_model_close(model);
+    lt_checkpoint_close(&in);
+    return status ? lt_complain_error() : LT_EXIT_OK;
+}
+
+const lt_command lt_command_run = {
+    "run",
+    "run one module of a model alone",
+    "MODULE -m MODEL --in A.safetensors --out B.safetensors",
+    "Tensors are NCHW. Modules, what they read and what they write:\n"
+    "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
+    "  clip-image   pixels [n,3,size,size] -> image_embeds [n,projection]\n"
+    "  vae-encoder  x [n,3,h,w] -> mean, logvar [n,c,h/8,w/8]\n"
+    "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,8h,8w]\n"
+    "  unet         x [n,c,h,w], t [n], context [n,tokens,dim] -> out [n,c,h,w]",
+    "  latent run unet -m sd15.safetensors --in x_t_context.safetensors --out eps.safetensors\n",
+    options,
+    run,
+};

@@ -1,0 +1,63 @@
+/* What several commands share. */
+#include "cli.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
+const char *const lt_isa_choices[] = {"scalar", "avx2", "avx512", "best", NULL};
+const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
+
+/* Place of chosen among choices, or fallback if nothing was chosen. */
+static int index_of(const char *const *choices, const char *chosen, int fallback) {
+    for (int i = 0; chosen && choices[i]; i++)
+        if (!strcmp(choices[i], chosen)) return i;
+    return fallback;
+}
+
+static void print_notice(void *user, const char *message) {
+    const lt_model_options *options = user;
+    if (!options->hush) lt_complain(LT_EXIT_OK, "note: %s", message);
+}
+
+lt_status lt_open(lt_model_options *options, lt_model **model) {
+    if (!options->model) {
+        *model = NULL;
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "no model: name a checkpoint with -m (this version brings none of its own yet)");
+    }
+    lt_open_options o = lt_open_options_defaults();
+    o.vae = options->vae;
+    o.ema = options->ema;
+    o.prediction = options->prediction;
+    o.precision = (lt_precision)index_of(lt_precision_choices, options->precision, LT_PRECISION_AUTO);
+    o.isa = (lt_isa)index_of(lt_isa_choices, options->isa, LT_ISA_BEST);
+    o.threads = options->threads;
+    o.notice = print_notice;
+    o.notice_user = options;
+    return lt_model_open(options->model, &o, model);
+}
+
+int lt_check_output(const char *option, const char *path) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return lt_complain(LT_EXIT_FAILED, "%s %s: not a file that can be written over", option, path);
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? lt_strndup(path, (size_t)(slash - path) + 1) : lt_strdup(".");
+    if (!folder) return lt_complain_error();
+    const int blocked = access(folder, W_OK | X_OK) ? errno : 0;
+    lt_free(folder);
+    return blocked ? lt_complain(LT_EXIT_FAILED, "%s %s: can't write there: %s", option, path, strerror(blocked))
+                   : LT_EXIT_OK;
+}
+
+int lt_check_picture(const char *option, const char *path) {
+    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".webp"};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; i < LT_COUNT(endings); i++)
+        if (dot && dot != path && !strcasecmp(dot, endings[i])) return lt_check_output(option, path);
+    return lt_complain(LT_EXIT_USAGE, "%s %s: the name must end in .png, .jpg, .jpeg or .webp", option, path);
+}

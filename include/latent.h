@@ -1,0 +1,229 @@
+/* latent.h - Stable Diffusion in C: the whole public interface.
+ *
+ *     lt_model *model;
+ *     lt_request request = lt_request_defaults();
+ *     lt_result result = {0};
+ *     request.prompt = "a red apple";
+ *     if (lt_model_open("sd15.safetensors", NULL, &model) != LT_OK) die(lt_error_message());
+ *     if (lt_generate(model, &request, &result) != LT_OK) die(lt_error_message());
+ *     lt_image_save("apple.png", &result.images[0], result.parameters[0]);
+ *     lt_result_free(&result);
+ *     lt_model_close(model);
+ *
+ * Rules that hold everywhere:
+ *   - A function that can fail returns lt_status; LT_OK is 0. On failure lt_error_message() says what went wrong,
+ * where, and what to do, and every output argument is left empty: there is nothing to free.
+ *   - The library never prints, never exits and keeps no global state but the message of each thread's last error.
+ *   - Different models may be used from different threads at once. One model serves one call at a time.
+ *   - Strings are UTF-8. Sizes are in pixels, images are 8-bit RGB from the top left, tensors are float32 NCHW.
+ */
+#ifndef LATENT_H
+#define LATENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define LT_API
+#else
+#define LT_API __attribute__((visibility("default")))
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+
+typedef enum lt_status {
+    LT_OK = 0,
+    LT_ERROR_MEMORY,      /* an allocation failed */
+    LT_ERROR_FILE,        /* a file can't be opened, read or written */
+    LT_ERROR_FORMAT,      /* a file's content is broken, hostile, or of an unknown kind */
+    LT_ERROR_MODEL,       /* a checkpoint lacks a tensor, or one has the wrong shape */
+    LT_ERROR_ARGUMENT,    /* a request that makes no sense: the message says which value and what is allowed */
+    LT_ERROR_UNSUPPORTED, /* understood, but not possible here: a precision that this processor lacks, for example */
+    LT_ERROR_CANCELLED    /* the progress callback asked to stop */
+} lt_status;
+
+/* The message of the calling thread's last error; "" before the first. Valid until that thread's next failing call. */
+LT_API const char *lt_error_message(void);
+
+/* ---- Choices
+ * --------------------------------------------------------------------------------------------------------- */
+
+/* Whose random numbers a seed stands for. */
+typedef enum lt_rng_kind {
+    LT_RNG_CPU,   /* PyTorch's CPU generator, as diffusers on a CPU */
+    LT_RNG_PHILOX /* PyTorch's CUDA generator, as the web UIs */
+} lt_rng_kind;
+
+/* How weights and activations are held while computing. */
+typedef enum lt_precision {
+    LT_PRECISION_AUTO, /* the fastest that is as exact as docs/performance.md says; f32 in this version */
+    LT_PRECISION_F32,
+    LT_PRECISION_BF16, /* LT_ERROR_UNSUPPORTED in this version */
+    LT_PRECISION_INT8  /* LT_ERROR_UNSUPPORTED in this version */
+} lt_precision;
+
+/* How far up the processor's instruction sets kernels may go. What it lacks is never used, whatever is asked. */
+typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_BEST } lt_isa;
+
+/* "0.1.0" */
+LT_API const char *lt_version(void);
+
+/* ---- Pictures
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* 8-bit RGB, rows from the top, no gaps: pixels [height, width, 3]. A zeroed one is empty. */
+typedef struct lt_image {
+    int width, height;
+    uint8_t *pixels;
+} lt_image;
+
+/* Reads PNG, JPEG or WebP, told by content. Grey becomes RGB, 16 bits become 8, alpha is laid over white, EXIF
+ * orientation is applied. A side over 16384 pixels or over 2^28 pixels in all is refused before anything is allocated
+ * for it. */
+LT_API lt_status lt_image_load(const char *path, lt_image *image);
+
+/* Writes PNG, JPEG (quality 95) or WebP (lossless), told by path's ending (.png .jpg .jpeg .webp). parameters, if not
+ * NULL, goes into a PNG's `parameters` text chunk, as the web UIs write it, and into a JPEG's or WebP's EXIF
+ * UserComment. No half file is ever left behind. */
+LT_API lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters);
+
+/* The `parameters` text that a picture file carries, allocated; *parameters is NULL if it has none. Free it with
+ * lt_string_free. */
+LT_API lt_status lt_image_parameters(const char *path, char **parameters);
+
+LT_API void lt_image_free(lt_image *image);
+LT_API void lt_string_free(char *string);
+
+/* ---- Models
+ * ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct lt_model lt_model;
+
+/* Something that the caller's user should know, such as the part of a prompt that was cut. One line without its end. */
+typedef void (*lt_notice_fn)(void *user, const char *message);
+
+typedef struct lt_open_options {
+    const char *vae;        /* a file or folder whose VAE replaces the model's own; NULL: none */
+    bool ema;               /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
+    const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says, else epsilon */
+    lt_precision precision;
+    int threads;         /* 0: one for each core this process may use */
+    lt_isa isa;          /* LT_ISA_BEST */
+    lt_notice_fn notice; /* NULL: nobody is told */
+    void *notice_user;
+} lt_open_options;
+
+LT_API lt_open_options lt_open_options_defaults(void);
+
+/* Opens a checkpoint: a single file (.safetensors, .ckpt) as published for SD 1.x, a diffusers folder, or a CLIP
+ * checkpoint. options may be NULL. Weights are mapped now and converted when they are first needed, so this is quick.
+ */
+LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
+LT_API void lt_model_close(lt_model *model); /* NULL is fine */
+
+/* What a model is and can do. Zeros where a part is not in the checkpoint. */
+typedef struct lt_model_info {
+    bool draws, has_text_encoder, has_vae_encoder, has_vae_decoder, has_unet, has_image_encoder;
+    int width, height; /* the size that it was trained for */
+    int factor;        /* pictures' sides are multiples of this */
+    int latent_channels;
+    int unet_channels; /* 9: an inpainting model */
+    int context_dim, text_embedding_dim;
+    const char *prediction; /* "epsilon" or "v" */
+} lt_model_info;
+LT_API lt_model_info lt_model_describe(const lt_model *model);
+
+/* ---- Making pictures
+ * ------------------------------------------------------------------------------------------------- */
+
+/* How far a generation is. */
+typedef struct lt_progress {
+    int picture, pictures; /* picture counts from 0 */
+    int step, steps;       /* steps done and to do; step 0 comes once, before the first */
+    double step_seconds, seconds_left;
+    const lt_image *preview; /* the estimate of the picture, small, if the request asked for it; else NULL */
+} lt_progress;
+
+typedef struct lt_request {
+    const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
+    bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 77 tokens with a notice */
+    int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
+    int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
+                          notice */
+    int steps;         /* 1 to 1000 */
+    float guidance;    /* classifier-free guidance's s; 1: the prompt alone; 0: no prompt */
+    const char *sampler;  /* one of lt_samplers() */
+    const char *schedule; /* one of lt_schedules(), or NULL: the sampler's own */
+    float eta;            /* ddim: 0 to 1 */
+    bool random_seed;     /* take a new seed; the result says which */
+    uint64_t seed;        /* picture i has seed + i */
+    lt_rng_kind rng;
+    int count;             /* pictures, with consecutive seeds */
+    const lt_image *image; /* img2img, inpainting: what to start from; NULL: txt2img */
+    double strength;       /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps are run */
+    const lt_image *mask;  /* inpainting: white is repainted; NULL: everything */
+    float mask_blur;       /* pixels: the deviation of a Gaussian over the mask */
+    bool tiling;           /* decode and encode in overlapping tiles: less memory for large pictures */
+    bool preview;          /* make progress carry a small preview */
+    bool keep_steps;       /* keep the latents of every step in the result */
+    /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */
+    const float *noise, *posterior_noise; /* [1, latent_channels, height/factor, width/factor] */
+    /* Called before the first step and after each; returning false ends the generation with LT_ERROR_CANCELLED. May be
+     * NULL. */
+    bool (*progress)(void *user, const lt_progress *progress);
+    /* Asked many times within a step, so that a stop need not wait for its end: true ends the generation. May be NULL.
+     */
+    bool (*cancelled)(void *user);
+    void *user;
+} lt_request;
+
+/* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, strength 0.75, one picture of the model's own size, a
+ * random seed. */
+LT_API lt_request lt_request_defaults(void);
+
+/* Everything is [count] long and owned by the result. */
+typedef struct lt_result {
+    int count;
+    lt_image *images;
+    uint64_t *seeds;
+    char **parameters;    /* what the web UIs write into a PNG: prompt, negative prompt, settings */
+    int latent_shape[3];  /* channels, height, width */
+    float **latents;      /* the last latent of each picture, [channels, height, width] */
+    int kept_steps;       /* with keep_steps: states kept for each picture (the start, then after every step) */
+    float **step_latents; /* [kept_steps, channels, height, width] for each picture, else NULL */
+} lt_result;
+
+LT_API lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result);
+LT_API void lt_result_free(lt_result *result); /* a zeroed one is fine */
+
+/* Names for requests, NULL-terminated. */
+LT_API const char *const *lt_samplers(void);
+LT_API const char *const *lt_schedules(void);
+
+/* ---- Parts of the way
+ * ------------------------------------------------------------------------------------------------- */
+
+/* The latent of a picture, scaled as the U-Net sees it: the posterior's mean, or with seed not NULL a draw from it. The
+ * picture's sides are cut to multiples of the factor. latent is allocated, [shape[0], shape[1], shape[2]] = channels,
+ * height, width; free it with lt_floats_free. */
+LT_API lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+                           int shape[3]);
+/* The picture of a latent scaled as the U-Net sees it. */
+LT_API lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image);
+
+/* CLIP's embedding of a text or a picture, of length 1, dim = text_embedding_dim floats, allocated: their dot product
+ * is the similarity. */
+LT_API lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim);
+LT_API lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim);
+
+LT_API void lt_floats_free(float *floats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,18 @@
+/* The config.json of each component of a diffusers folder: what api/configuration.c reads, and what diffusers asks for.
+ */
+#ifndef LT_COMPONENT_CONFIG_H
+#define LT_COMPONENT_CONFIG_H
+
+#include "api/model.h"
+
+/* Whose rules these files follow. */
+extern const char lt_diffusers_version[];
+
+/* Each returns a new JSON object, or NULL without memory. weights are the component's own, by their diffusers names. */
+typedef struct json_t *(*lt_component_config_fn)(const lt_model *model, lt_weights *weights);
+struct json_t *lt_unet_config(const lt_model *model, lt_weights *weights);
+struct json_t *lt_vae_config(const lt_model *model, lt_weights *weights);
+struct json_t *lt_text_config(const lt_model *model, lt_weights *weights);
+struct json_t *lt_scheduler_config(const lt_model *model);
+
+#endif

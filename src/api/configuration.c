@@ -1,0 +1,145 @@
+/* What tensors' shapes cannot tell. */
+#include "api/configuration.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A whole number of a configuration within what makes sense, or what it was before. */
+static int number(const lt_config *config, const char *key, int before) {
+    const double v = lt_config_number(config, key, before);
+    return v >= 1 && v <= 65536 ? (int)v : before;
+}
+
+/* ---- Components' config.json ---- */
+
+static lt_status read_activation(const lt_config *config, const char *key, lt_activation *activation) {
+    static const struct {
+        const char *name;
+        lt_activation activation;
+    } known[] = {{"quick_gelu", LT_ACT_QUICK_GELU}, {"gelu", LT_ACT_GELU}, {"silu", LT_ACT_SILU}};
+    const char *name = lt_config_string(config, key);
+    if (!name) return LT_OK;
+    for (size_t i = 0; i < LT_COUNT(known); i++)
+        if (!strcmp(known[i].name, name)) {
+            *activation = known[i].activation;
+            return LT_OK;
+        }
+    return lt_fail(LT_ERROR_UNSUPPORTED, "config.json: %s is \"%s\"; quick_gelu, gelu and silu are known", key, name);
+}
+
+static lt_status read_unet(lt_components *parts, const lt_config *config) {
+    double heads[2];
+    /* diffusers' attention_head_dim counts heads, whatever its name says; a list of them is SD 2.x, with heads of 64 */
+    const size_t count = lt_config_numbers(config, "attention_head_dim", heads, 2);
+    if (count == 1) {
+        parts->unet.heads = number(config, "attention_head_dim", 8);
+        parts->unet.head_size = 0;
+    }
+    parts->unet.groups = number(config, "norm_num_groups", parts->unet.groups);
+    parts->sample_size = number(config, "sample_size", parts->sample_size);
+    return LT_OK;
+}
+
+static lt_status read_vae(lt_components *parts, const lt_config *config) {
+    parts->vae.groups = number(config, "norm_num_groups", parts->vae.groups);
+    const double scaling = lt_config_number(config, "scaling_factor", (double)parts->vae.scaling);
+    if (scaling > 0 && scaling < 1e6) parts->vae.scaling = (float)scaling;
+    return LT_OK;
+}
+
+static lt_status read_text(lt_components *parts, const lt_config *config) {
+    parts->text.heads = number(config, "num_attention_heads", parts->text.heads);
+    return read_activation(config, "hidden_act", &parts->text.activation);
+}
+
+static lt_status read_clip(lt_components *parts, const lt_config *config) {
+    parts->text.heads = number(config, "text_config.num_attention_heads", parts->text.heads);
+    parts->image.heads = number(config, "vision_config.num_attention_heads", parts->image.heads);
+    LT_TRY(read_activation(config, "text_config.hidden_act", &parts->text.activation));
+    return read_activation(config, "vision_config.hidden_act", &parts->image.activation);
+}
+
+static lt_status read_folder(lt_components *parts, const lt_diffusers *folder) {
+    static const struct {
+        const char *component;
+        lt_status (*read)(lt_components *parts, const lt_config *config);
+    } readers[] = {{"unet", read_unet}, {"vae", read_vae}, {"text_encoder", read_text}, {"", read_clip}};
+    for (size_t i = 0; i < LT_COUNT(readers); i++) {
+        const lt_component *c = lt_diffusers_find(folder, readers[i].component);
+        if (c) LT_TRY(readers[i].read(parts, &c->config));
+    }
+    return LT_OK;
+}
+
+/* ---- The noise schedule ---- */
+
+typedef struct lt_schedule_settings {
+    const char *prediction, *beta_schedule;
+    double beta_start, beta_end;
+} lt_schedule_settings;
+
+static lt_status parse_prediction(const char *name, lt_prediction *prediction) {
+    *prediction = LT_PREDICT_EPSILON;
+    if (!strcmp(name, "epsilon")) return LT_OK;
+    *prediction = LT_PREDICT_V;
+    if (!strcmp(name, "v") || !strcmp(name, "v_prediction")) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED, "prediction \"%s\": epsilon and v are possible", name);
+}
+
+static lt_status parse_betas(const char *name, lt_beta_kind *kind) {
+    static const char *const names[] = {
+        [LT_BETA_SCALED_LINEAR] = "scaled_linear", [LT_BETA_LINEAR] = "linear", [LT_BETA_COSINE] = "squaredcos_cap_v2"};
+    for (size_t i = 0; i < LT_COUNT(names); i++)
+        if (!strcmp(names[i], name)) {
+            *kind = (lt_beta_kind)i;
+            return LT_OK;
+        }
+    return lt_fail(LT_ERROR_UNSUPPORTED, "noise schedule \"%s\": scaled_linear, linear and squaredcos_cap_v2 are known",
+                   name);
+}
+
+static lt_status read_schedule(lt_model *model, const lt_open_options *options) {
+    lt_schedule_settings s = {"epsilon", "scaled_linear", 0.00085, 0.012};
+    const lt_component *scheduler = lt_diffusers_find(&model->main.folder, "scheduler");
+    if (scheduler) {
+        const char *prediction = lt_config_string(&scheduler->config, "prediction_type");
+        const char *betas = lt_config_string(&scheduler->config, "beta_schedule");
+        if (prediction) s.prediction = prediction;
+        if (betas) s.beta_schedule = betas;
+        s.beta_start = lt_config_number(&scheduler->config, "beta_start", s.beta_start);
+        s.beta_end = lt_config_number(&scheduler->config, "beta_end", s.beta_end);
+    }
+    const char *metadata = lt_checkpoint_metadata(&model->main.file, "modelspec.prediction_type");
+    if (metadata) s.prediction = metadata;
+    if (options->prediction) s.prediction = options->prediction;
+    lt_prediction prediction = LT_PREDICT_EPSILON;
+    lt_beta_kind kind = LT_BETA_SCALED_LINEAR;
+    LT_TRY(parse_prediction(s.prediction, &prediction));
+    LT_TRY(parse_betas(s.beta_schedule, &kind));
+    return lt_noise_schedule_init(&model->parts.schedule, kind, s.beta_start, s.beta_end, prediction);
+}
+
+/* ---- All of it ---- */
+
+/* "512x512", as the model specification of safetensors files has it. */
+static void read_resolution(lt_model *model) {
+    const char *text = lt_checkpoint_metadata(&model->main.file, "modelspec.resolution");
+    int w = 0, h = 0;
+    if (text && sscanf(text, "%6dx%6d", &w, &h) == 2 && w == h && model->parts.has[LT_MODULE_VAE_DECODER])
+        model->parts.sample_size = w / model->parts.vae.factor > 0 ? w / model->parts.vae.factor : 64;
+}
+
+lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
+    lt_components *parts = &model->parts;
+    parts->sample_size = 64;
+    LT_TRY(read_folder(parts, &model->main.folder));
+    if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder));
+    read_resolution(model);
+    LT_TRY(read_schedule(model, options));
+    parts->target.isa = lt_isa_choose(options->isa);
+    parts->target.threads = options->threads > 0 ? options->threads : omp_get_num_procs();
+    parts->notice = options->notice;
+    parts->notice_user = options->notice_user;
+    return LT_OK;
+}

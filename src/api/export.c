@@ -1,0 +1,223 @@
+/* Writing models. */
+#include "api/export.h"
+
+#include "api/component_config.h"
+#include "api/vocabulary.h"
+#include "nn/nn.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- One file of tensors ---- */
+
+static bool is_floating(lt_dtype type) { return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64; }
+
+/* What a file written as type holds tensor in. */
+static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
+    return type && is_floating(tensor->dtype) && tensor->rank > 0 ? *type : tensor->dtype;
+}
+
+/* Every finite value of tensor is finite in f16 too: what is under 65520 rounds to 65504 at most. */
+static lt_status check_f16(const lt_tensor *tensor) {
+    const size_t count = lt_tensor_count(tensor);
+    float *values = lt_calloc(count, sizeof *values);
+    if (!values) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(tensor, values);
+    float largest = 0;
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i])) largest = fmaxf(largest, fabsf(values[i]));
+    lt_free(values);
+    if (largest < 65520) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but f16 goes up to 65504: use bf16 or f32", tensor->name,
+                   (double)largest);
+}
+
+/* Puts tensors [count], which are sorted by name, in the order of the file: wider types first. */
+static void arrange(const lt_tensor *tensors, size_t count, const lt_dtype *type, lt_tensor *out, lt_dtype *types) {
+    size_t n = 0;
+    for (size_t size = 8; size; size /= 2)
+        for (size_t i = 0; i < count; i++) {
+            if (lt_dtype_size(stored_as(&tensors[i], type)) != size) continue;
+            types[n] = stored_as(&tensors[i], type);
+            out[n++] = tensors[i];
+        }
+}
+
+lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
+                            size_t metadata_count, const lt_dtype *type) {
+    lt_tensor *arranged = lt_calloc(count, sizeof *arranged);
+    lt_dtype *types = lt_calloc(count, sizeof *types);
+    lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
+    if (status == LT_OK) arrange(tensors, count, type, arranged, types);
+    for (size_t i = 0; i < count && status == LT_OK; i++)
+        if (types[i] == LT_F16 && arranged[i].dtype != LT_F16) status = check_f16(&arranged[i]);
+    if (status == LT_OK)
+        status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);
+    lt_free(types);
+    lt_free(arranged);
+    return status;
+}
+
+/* ---- Metadata ---- */
+
+/* The source's: of a folder, what the first component with any has. "format" says which program may read a component
+ * ("pt"): that goes with folders only. */
+enum { MAX_EXTRA = 2 };
+
+typedef struct metadata {
+    lt_metadata *items; /* freed by the owner; the texts belong to the source */
+    size_t count;
+} metadata;
+
+static const lt_checkpoint *metadata_source(const lt_source *source) {
+    for (size_t i = 0; i < source->folder.count; i++)
+        if (source->folder.components[i].checkpoint.metadata_count) return &source->folder.components[i].checkpoint;
+    return &source->file;
+}
+
+static lt_status read_metadata(const lt_source *source, metadata *m) {
+    const lt_checkpoint *from = metadata_source(source);
+    *m = (metadata){.items = lt_calloc(from->metadata_count + MAX_EXTRA, sizeof *m->items)};
+    if (!m->items) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < from->metadata_count; i++)
+        if (strcmp(from->metadata[i].key, "format"))
+            m->items[m->count++] = (lt_metadata){from->metadata[i].key, from->metadata[i].value};
+    return LT_OK;
+}
+
+/* Sets one of MAX_EXTRA keys. */
+static void set(metadata *m, const char *key, const char *value) {
+    size_t i = 0;
+    while (i < m->count && strcmp(m->items[i].key, key)) i++;
+    m->items[i] = (lt_metadata){key, value};
+    if (i == m->count) m->count++;
+}
+
+/* ---- A single file ---- */
+
+/* Does the model differ from what a single file's shapes and family tell? */
+static bool is_unusual(const lt_model *model) {
+    const lt_components *p = &model->parts;
+    lt_unet unet = p->unet;
+    lt_vae vae = p->vae;
+    lt_clip_text text = p->text;
+    lt_noise_schedule schedule = p->schedule;
+    if (p->has[LT_MODULE_UNET] && lt_unet_open(p->weights, &unet)) return true;
+    if (p->has[LT_MODULE_VAE_DECODER] && lt_vae_open(p->weights, &vae)) return true;
+    if (p->has[LT_MODULE_TEXT] && lt_clip_text_open(p->weights, &text)) return true;
+    if (lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, p->schedule.prediction)) return true;
+    return unet.heads != p->unet.heads || unet.head_size != p->unet.head_size || unet.groups != p->unet.groups ||
+           vae.groups != p->vae.groups || vae.scaling < p->vae.scaling || vae.scaling > p->vae.scaling ||
+           text.heads != p->text.heads || text.activation != p->text.activation ||
+           memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0;
+}
+
+lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type) {
+    const lt_components *parts = &model->parts;
+    const lt_model_info info = lt_model_describe(model);
+    char resolution[32];
+    metadata m;
+    LT_TRY(read_metadata(&model->main, &m));
+    snprintf(resolution, sizeof resolution, "%dx%d", info.width, info.height);
+    if (info.has_unet && parts->schedule.prediction == LT_PREDICT_V) set(&m, "modelspec.prediction_type", "v");
+    if (info.draws && parts->sample_size != 64) set(&m, "modelspec.resolution", resolution);
+    if (is_unusual(model))
+        lt_notify(parts, "a single file can't say what this model's config.json files do: the numbers of its heads or "
+                         "groups, its activation, scaling or noise schedule. Keep the folder");
+    const lt_status status =
+        lt_export_tensors(path, model->tensors.tensors, model->tensors.count, m.items, m.count, type);
+    lt_free(m.items);
+    return status;
+}
+
+/* ---- A diffusers folder ---- */
+
+/* Seven digits: what people write, and as many as a float keeps. */
+#define JSON_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(7))
+
+static const struct component {
+    const char *name, *library, *class_name, *weights;
+    lt_role role;
+    lt_component_config_fn config;
+} components[] = {
+    {"text_encoder", "transformers", "CLIPTextModel", "model.safetensors", LT_ROLE_TEXT, lt_text_config},
+    {"unet", "diffusers", "UNet2DConditionModel", "diffusion_pytorch_model.safetensors", LT_ROLE_UNET, lt_unet_config},
+    {"vae", "diffusers", "AutoencoderKL", "diffusion_pytorch_model.safetensors", LT_ROLE_VAE, lt_vae_config},
+};
+
+static bool has_role(const lt_model *model, lt_role role) {
+    return lt_weights_has_prefix(model->parts.weights, lt_role_prefix(role));
+}
+
+/* config.json of the component whose tensors, by their diffusers names, are in list. */
+static lt_status write_config(const lt_model *model, const struct component *c, const lt_tensor_list *list,
+                              const lt_folder_writer *folder) {
+    lt_weights *weights;
+    LT_TRY(lt_weights_create(list->tensors, list->count, &weights));
+    const lt_status status =
+        lt_folder_write_json(folder, lt_name_of("%s/config.json", c->name).text, c->config(model, weights), JSON_FLAGS);
+    lt_weights_free(weights);
+    return status;
+}
+
+static lt_status write_component(const lt_model *model, const struct component *c, const metadata *m,
+                                 const lt_dtype *type, const lt_folder_writer *folder) {
+    lt_tensor_list list;
+    LT_TRY(lt_folder_add(folder, c->name));
+    LT_TRY(lt_names_to_diffusers(model->tensors.tensors, model->tensors.count, c->role, &list));
+    char *path = lt_format("%s/%s/%s", folder->temporary, c->name, c->weights);
+    lt_status status = path ? write_config(model, c, &list, folder) : LT_ERROR_MEMORY;
+    if (status == LT_OK) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type);
+    lt_free(path);
+    lt_tensor_list_free(&list);
+    return status;
+}
+
+/* model_index.json: which class reads which folder; [null, null] is a component that is left out. */
+static json_t *make_index(const lt_model *model) {
+    json_t *index = json_pack("{s:s, s:s, s:[n, n], s:[n, n], s:b, s:[s, s], s:[s, s]}", "_class_name",
+                              "StableDiffusionPipeline", "_diffusers_version", lt_diffusers_version,
+                              "feature_extractor", "safety_checker", "requires_safety_checker", 0, "scheduler",
+                              "diffusers", "PNDMScheduler", "tokenizer", "transformers", "CLIPTokenizer");
+    for (size_t i = 0; index && i < LT_COUNT(components); i++) {
+        const struct component *c = &components[i];
+        const bool here = has_role(model, c->role);
+        json_object_set_new(index, c->name,
+                            here ? json_pack("[s, s]", c->library, c->class_name) : json_pack("[n, n]"));
+    }
+    return index;
+}
+
+static lt_status write_folder(const lt_model *model, const metadata *m, const lt_dtype *type,
+                              const lt_folder_writer *folder) {
+    for (size_t i = 0; i < LT_COUNT(components); i++)
+        if (has_role(model, components[i].role)) LT_TRY(write_component(model, &components[i], m, type, folder));
+    LT_TRY(lt_folder_add(folder, "scheduler"));
+    LT_TRY(lt_folder_write_json(folder, "scheduler/scheduler_config.json", lt_scheduler_config(model), JSON_FLAGS));
+    LT_TRY(lt_vocabulary_write(folder));
+    return lt_folder_write_json(folder, "model_index.json", make_index(model), JSON_FLAGS);
+}
+
+lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_dtype *type) {
+    bool any = false;
+    for (size_t i = 0; i < LT_COUNT(components); i++) any = any || has_role(model, components[i].role);
+    if (!any)
+        return lt_fail(LT_ERROR_MODEL, "there is no text encoder, VAE or U-Net of Stable Diffusion in this model: it "
+                                       "has no diffusers layout");
+    metadata m;
+    lt_folder_writer folder;
+    LT_TRY(read_metadata(&model->main, &m));
+    set(&m, "format", "pt"); /* transformers refuses a file without it */
+    lt_status status = lt_folder_open(path, &folder);
+    if (status == LT_OK) {
+        status = write_folder(model, &m, type, &folder);
+        if (status == LT_OK)
+            status = lt_folder_commit(&folder);
+        else
+            lt_folder_abort(&folder);
+    }
+    lt_free(m.items);
+    return status;
+}

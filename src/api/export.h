@@ -1,0 +1,25 @@
+/* Writing models: one safetensors file, or a diffusers folder. */
+#ifndef LT_EXPORT_H
+#define LT_EXPORT_H
+
+#include "api/model.h"
+
+/* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
+ * single values (CLIP's logit_scale) stay as they are. A finite value that type can't hold is LT_ERROR_ARGUMENT. The
+ * file or folder takes its place only when it is complete. */
+
+/* One safetensors file of tensors as they are called. Wider types come first, so that every tensor lies on a multiple
+ * of its elements' size, and names are in order. */
+lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
+                            size_t metadata_count, const lt_dtype *type);
+
+/* One safetensors file with canonical names: a single-file SD 1.x checkpoint, a transformers CLIP, or a part of one.
+ * The source's metadata go with it; prediction and size are added to them where they aren't SD 1.x's. What such a file
+ * can't say (heads, groups, another noise schedule) is told to the model's notice function. */
+lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type);
+
+/* A diffusers folder (StableDiffusionPipeline) with the tokenizer and every configuration file. LT_ERROR_FILE if
+ * something is at path already. */
+lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_dtype *type);
+
+#endif

@@ -1,0 +1,145 @@
+/* The public interface's work: pictures, latents, embeddings. */
+#include "pipeline/generate.h"
+#include "api/model.h"
+#include "base/picture.h"
+#include "base/rng.h"
+#include "pipeline/latent.h"
+
+#include <math.h>
+#include <string.h>
+
+lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result) {
+    return lt_paint(&model->parts, request, result);
+}
+
+/* ---- Latents ---- */
+
+/* The picture's pixels without what is over a multiple of factor, to the right and below. */
+static float *cropped_pixels(const lt_image *image, int h, int w) {
+    float *pixels = lt_alloc((size_t)h * (size_t)w * 3 * sizeof(float));
+    for (int y = 0; pixels && y < h; y++)
+        lt_pixels_from_bytes(image->pixels + (size_t)y * (size_t)image->width * 3, pixels + (size_t)y * (size_t)w * 3,
+                             (size_t)w * 3);
+    return pixels;
+}
+
+lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+                    int shape[3]) {
+    lt_components *parts = &model->parts;
+    *latent = NULL;
+    if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    const int factor = parts->vae.factor, h = image->height / factor, w = image->width / factor;
+    if (h < 1 || w < 1)
+        return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d is too small: this model needs %dx%d at least",
+                       image->width, image->height, factor, factor);
+    const size_t count = (size_t)parts->vae.latent_channels * (size_t)h * (size_t)w;
+    float *pixels = cropped_pixels(image, h * factor, w * factor);
+    float *z = lt_alloc(count * sizeof(float)), *noise = lt_alloc(count * sizeof(float));
+    lt_status status = pixels && z && noise ? LT_OK : LT_ERROR_MEMORY;
+    if (!status && seed) {
+        lt_rng rng;
+        lt_rng_seed(&rng, LT_RNG_CPU, *seed);
+        lt_rng_normal(&rng, noise, count);
+    }
+    if (!status) status = lt_latent_encode(parts, pixels, h * factor, w * factor, tiling, seed ? noise : NULL, z);
+    lt_free(pixels);
+    lt_free(noise);
+    if (status) {
+        lt_free(z);
+        return status;
+    }
+    *latent = z;
+    shape[0] = parts->vae.latent_channels;
+    shape[1] = h;
+    shape[2] = w;
+    return LT_OK;
+}
+
+lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image) {
+    lt_components *parts = &model->parts;
+    *image = (lt_image){0};
+    if (!parts->has[LT_MODULE_VAE_DECODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
+    const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
+    if (shape[0] != parts->vae.latent_channels || shape[1] < 1 || shape[2] < 1 || shape[1] > most || shape[2] > most)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "a latent of %dx%dx%d can't be decoded: it needs %d channels and sides of 1 to %d", shape[0],
+                       shape[1], shape[2], parts->vae.latent_channels, most);
+    const int width = shape[2] * parts->vae.factor, height = shape[1] * parts->vae.factor;
+    const size_t count = (size_t)width * (size_t)height * 3;
+    float *pixels = lt_alloc(count * sizeof(float));
+    uint8_t *bytes = lt_alloc(count);
+    lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) status = lt_latent_decode(parts, latent, shape[1], shape[2], tiling, pixels);
+    if (!status) {
+        lt_pixels_to_bytes(pixels, bytes, count);
+        *image = (lt_image){width, height, bytes};
+    } else {
+        lt_free(bytes);
+    }
+    lt_free(pixels);
+    return status;
+}
+
+/* ---- CLIP ---- */
+
+/* A copy of a row at length 1. */
+static lt_status normalised_copy(const float *row, size_t dim, float **embedding) {
+    float *copy = lt_alloc(dim * sizeof(float));
+    if (!copy) return LT_ERROR_MEMORY;
+    double sum = 0;
+    for (size_t i = 0; i < dim; i++) sum += (double)row[i] * row[i];
+    const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
+    for (size_t i = 0; i < dim; i++) copy[i] = (float)(row[i] * scale);
+    *embedding = copy;
+    return LT_OK;
+}
+
+lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
+    lt_components *parts = &model->parts;
+    *embedding = NULL;
+    if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
+        return lt_fail(LT_ERROR_MODEL,
+                       "this checkpoint has no text projection: similarity needs a CLIP model of both towers");
+    if (parts->text.positions != LT_CONTEXT_TOKENS)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
+                       LT_CONTEXT_TOKENS);
+    lt_prompt prompt;
+    LT_TRY(lt_prompt_parse(parts->tokenizer, text, false, parts->text.pad, &prompt));
+    if (prompt.cut) lt_notify(parts, "the text was cut after 75 tokens; left out: %.200s", prompt.cut);
+    int end = 1;
+    while (end < LT_CONTEXT_TOKENS - 1 && prompt.ids[end] != LT_TOKEN_END) end++;
+    const lt_module_size size = {.n = 1, .embed = 1};
+    lt_plan *plan = NULL;
+    lt_status status = lt_module_plan(parts, LT_MODULE_TEXT, &size, &plan);
+    if (!status) {
+        for (int i = 0; i < LT_CONTEXT_TOKENS; i++) lt_plan_tensor(plan, "ids")[i] = (float)prompt.ids[i];
+        *lt_plan_tensor(plan, "end") = (float)end;
+        status = lt_module_run(parts, plan, LT_RATE_PROMPT);
+    }
+    lt_prompt_free(&prompt);
+    if (status) return status;
+    *dim = (size_t)parts->text.projection;
+    return normalised_copy(lt_plan_tensor(plan, "text_embeds"), *dim, embedding);
+}
+
+lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
+    static const float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+    static const float deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+    lt_components *parts = &model->parts;
+    *embedding = NULL;
+    if (!parts->has[LT_MODULE_IMAGE])
+        return lt_fail(LT_ERROR_MODEL,
+                       "this checkpoint has no image encoder: similarity needs a CLIP model of both towers");
+    const lt_module_size size = {.n = 1};
+    lt_plan *plan;
+    LT_TRY(lt_module_plan(parts, LT_MODULE_IMAGE, &size, &plan));
+    lt_image crop;
+    LT_TRY(lt_image_clip_crop(image, parts->image.size, &crop));
+    float *pixels = lt_plan_tensor(plan, "pixels");
+    for (size_t i = 0; i < (size_t)parts->image.size * (size_t)parts->image.size * 3; i++)
+        pixels[i] = ((float)crop.pixels[i] / 255 - mean[i % 3]) / deviation[i % 3];
+    lt_image_free(&crop);
+    LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+    *dim = (size_t)parts->image.projection;
+    return normalised_copy(lt_plan_tensor(plan, "image_embeds"), *dim, embedding);
+}

@@ -1,0 +1,13 @@
+/* CLIP's merge list, put into the program as it is. */
+#include "api/merges.h"
+
+__asm__(".section .rodata\n"
+        ".global lt_clip_merges\n"
+        ".hidden lt_clip_merges\n"
+        ".global lt_clip_merges_end\n"
+        ".hidden lt_clip_merges_end\n"
+        "lt_clip_merges:\n"
+        ".incbin \"" LT_MERGES_FILE "\"\n"
+        "lt_clip_merges_end:\n"
+        ".byte 0\n"
+        ".previous\n");

@@ -1,0 +1,136 @@
+/* Opening a checkpoint: files, then names, then parts. */
+#include "api/configuration.h"
+#include "api/merges.h"
+
+#include <string.h>
+
+/* ---- Sources ---- */
+
+/* The roles that a component of a diffusers folder can play; a folder that is one component can play any. */
+static unsigned roles_of(const char *component) {
+    if (!strcmp(component, "unet")) return 1u << LT_ROLE_UNET;
+    if (!strcmp(component, "vae")) return 1u << LT_ROLE_VAE;
+    if (!strcmp(component, "text_encoder")) return 1u << LT_ROLE_TEXT;
+    return LT_ROLES_ALL;
+}
+
+static lt_status add_tensors(lt_model *model, const lt_checkpoint *c, unsigned roles, bool ema) {
+    return lt_names_add(&model->tensors, c->tensors, c->count, roles, ema, &model->ignored);
+}
+
+static lt_status add_folder(lt_model *model, const lt_diffusers *folder, unsigned roles, bool ema) {
+    for (size_t i = 0; i < folder->count; i++) {
+        const lt_component *c = &folder->components[i];
+        const unsigned wanted = roles & roles_of(c->name);
+        if (wanted && c->checkpoint.count)
+            LT_TRY(add_tensors(model, &c->checkpoint, wanted, ema && !strcmp(c->name, "unet")));
+    }
+    return LT_OK;
+}
+
+/* Opens the file or folder at path and adds the tensors that roles (a set) need. */
+static lt_status add_source(lt_model *model, const char *path, lt_source *source, unsigned roles, bool ema) {
+    LT_TRY(lt_source_open(path, source));
+    const lt_status status = source->folder.count ? add_folder(model, &source->folder, roles, ema)
+                                                  : add_tensors(model, &source->file, roles, ema);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
+/* ---- Parts ---- */
+
+/* Which models the tensors make up. */
+static lt_status open_parts(lt_components *parts) {
+    lt_weights *w = parts->weights;
+    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_UNET))) {
+        LT_TRY(lt_unet_open(w, &parts->unet));
+        parts->has[LT_MODULE_UNET] = true;
+    }
+    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_VAE))) {
+        LT_TRY(lt_vae_open(w, &parts->vae));
+        parts->has[LT_MODULE_VAE_ENCODER] = parts->vae.has_encoder;
+        parts->has[LT_MODULE_VAE_DECODER] = true;
+    }
+    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TEXT)) || lt_weights_has_prefix(w, "text_model.")) {
+        LT_TRY(lt_clip_text_open(w, &parts->text));
+        parts->has[LT_MODULE_TEXT] = true;
+    }
+    if (lt_weights_has_prefix(w, "vision_model.")) {
+        LT_TRY(lt_clip_image_open(w, &parts->image));
+        parts->has[LT_MODULE_IMAGE] = true;
+    }
+    return LT_OK;
+}
+
+/* ---- Opening ---- */
+
+/* "folder/name.safetensors" -> "name" */
+static char *model_name(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/') start--;
+    for (size_t i = end; i > start + 1; i--)
+        if (path[i - 1] == '.' && !lt_is_folder(path)) {
+            end = i - 1;
+            break;
+        }
+    return lt_strndup(path + start, end - start);
+}
+
+static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
+    if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
+    if (options->threads < 0) return lt_fail(LT_ERROR_ARGUMENT, "%d threads: 0 is one for each core", options->threads);
+    const unsigned vae = 1u << LT_ROLE_VAE;
+    LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
+    if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
+    LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
+    LT_TRY(open_parts(&model->parts));
+    LT_TRY(lt_model_configure(model, options));
+    model->parts.name = model_name(path);
+    if (!model->parts.name) return LT_ERROR_MEMORY;
+    return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &model->parts.tokenizer);
+}
+
+lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model) {
+    const lt_open_options defaults = lt_open_options_defaults();
+    *model = NULL;
+    lt_model *m = lt_calloc(1, sizeof *m);
+    if (!m) return LT_ERROR_MEMORY;
+    const lt_status status = open_model(m, path, options ? options : &defaults);
+    if (status)
+        lt_model_close(m);
+    else
+        *model = m;
+    return status;
+}
+
+void lt_model_close(lt_model *model) {
+    if (!model) return;
+    lt_components_free(&model->parts);
+    lt_tensor_list_free(&model->tensors);
+    lt_source_close(&model->main);
+    lt_source_close(&model->vae);
+    lt_free(model);
+}
+
+lt_model_info lt_model_describe(const lt_model *model) {
+    const lt_components *p = &model->parts;
+    const bool draws = p->has[LT_MODULE_UNET] && p->has[LT_MODULE_VAE_DECODER];
+    return (lt_model_info){
+        .draws = draws && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim),
+        .has_text_encoder = p->has[LT_MODULE_TEXT],
+        .has_vae_encoder = p->has[LT_MODULE_VAE_ENCODER],
+        .has_vae_decoder = p->has[LT_MODULE_VAE_DECODER],
+        .has_unet = p->has[LT_MODULE_UNET],
+        .has_image_encoder = p->has[LT_MODULE_IMAGE],
+        .width = draws ? p->sample_size * p->vae.factor : 0,
+        .height = draws ? p->sample_size * p->vae.factor : 0,
+        .factor = p->vae.factor,
+        .latent_channels = p->vae.latent_channels,
+        .unet_channels = p->unet.in_channels,
+        .context_dim = p->unet.context_dim,
+        .text_embedding_dim = p->text.projection,
+        .prediction = p->schedule.prediction == LT_PREDICT_V ? "v" : "epsilon",
+    };
+}

@@ -1,0 +1,16 @@
+/* An open model of the public interface: the parts, and the files that hold their tensors. */
+#ifndef LT_MODEL_H
+#define LT_MODEL_H
+
+#include "formats/source.h"
+#include "models/names.h"
+#include "pipeline/components.h"
+
+struct lt_model {
+    lt_components parts;
+    lt_tensor_list tensors; /* canonical, views into the sources */
+    lt_source main, vae;    /* vae: the one that replaces main's */
+    size_t ignored;         /* tensors that were not needed */
+};
+
+#endif

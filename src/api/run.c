@@ -1,0 +1,177 @@
+/* One module alone. */
+#include "api/run.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct lt_runner {
+    const char *name;
+    lt_module module;
+    const char *inputs[4];               /* the same names in the file and in the graph */
+    const char *outputs[LT_MAX_OUTPUTS]; /* in the file */
+    const char *sources[LT_MAX_OUTPUTS]; /* in the graph */
+    bool normalise;                      /* each row to length 1 */
+} lt_runner;
+
+static const lt_runner runners[] = {
+    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"context", "penultimate"}, false},
+    {"clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"}, true},
+    {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}, false},
+    {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}, false},
+    {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}, false},
+};
+
+const char *const *lt_run_names(void) {
+    static const char *const names[] = {"clip-text", "clip-image", "vae-encoder", "vae-decoder", "unet", NULL};
+    return names;
+}
+
+/* ---- In ---- */
+
+static const lt_tensor *find(const lt_tensor *in, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(in[i].name, name)) return &in[i];
+    return NULL;
+}
+
+/* [n], [n, tokens], [n, tokens, c] or [n, c, h, w] as the graph's NHWC. */
+static lt_status shape_of(const lt_tensor *t, lt_shape *shape) {
+    for (int i = 0; i < t->rank; i++)
+        if (t->shape[i] < 1 || t->shape[i] > 1 << 20)
+            return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has a dimension of %zu", t->name, t->shape[i]);
+    const int s[4] = {(int)t->shape[0], (int)t->shape[1], (int)t->shape[2], (int)t->shape[3]};
+    switch (t->rank) {
+    case 1: *shape = (lt_shape){s[0], 1, 1, 1}; return LT_OK;
+    case 2: *shape = (lt_shape){s[0], 1, s[1], 1}; return LT_OK;
+    case 3: *shape = (lt_shape){s[0], 1, s[1], s[2]}; return LT_OK;
+    case 4: *shape = (lt_shape){s[0], s[2], s[3], s[1]}; return LT_OK;
+    default: return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %d dimensions", t->name, t->rank);
+    }
+}
+
+static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, lt_module_size *size) {
+    *size = (lt_module_size){0};
+    for (int i = 0; r->inputs[i]; i++) {
+        const lt_tensor *t = find(in, count, r->inputs[i]);
+        if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called %s", r->name, r->inputs[i]);
+        lt_shape shape;
+        LT_TRY(shape_of(t, &shape));
+        if (i == 0) size->n = shape.n;
+        if (i == 0 && t->rank == 4 && r->module != LT_MODULE_IMAGE) {
+            size->h = shape.h;
+            size->w = shape.w;
+        }
+        if (!strcmp(r->inputs[i], "context")) size->tokens = shape.w;
+    }
+    return LT_OK;
+}
+
+static lt_status write_input(lt_plan *plan, const lt_tensor *t) {
+    lt_shape shape;
+    LT_TRY(shape_of(t, &shape));
+    const lt_shape wanted = lt_plan_shape(plan, t->name);
+    if (!lt_shape_equal(shape, wanted))
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is n %d, h %d, w %d, c %d; this model takes %d, %d, %d, %d",
+                       t->name, shape.n, shape.h, shape.w, shape.c, wanted.n, wanted.h, wanted.w, wanted.c);
+    float *values = lt_alloc(lt_shape_count(shape) * sizeof(float));
+    if (!values) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(t, values);
+    if (t->rank == 4)
+        lt_nchw_to_nhwc(values, lt_plan_tensor(plan, t->name), shape);
+    else
+        memcpy(lt_plan_tensor(plan, t->name), values, lt_shape_count(shape) * sizeof(float));
+    lt_free(values);
+    return LT_OK;
+}
+
+/* ---- Out ---- */
+
+static void normalise(float *row, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)row[i] * row[i];
+    const float scale = sum > 0 ? (float)(1 / sqrt(sum)) : 0;
+    for (size_t i = 0; i < n; i++) row[i] *= scale;
+}
+
+/* Half k of the VAE encoder's moments: mean, or log-variance within [-30, 20]. */
+static void take_half(const float *moments, float *out, lt_shape half, int k) {
+    const size_t rows = lt_shape_rows(half), c = (size_t)half.c;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < c; i++) {
+            const float v = moments[r * 2 * c + (size_t)k * c + i];
+            out[r * c + i] = k ? fminf(fmaxf(v, -30), 20) : v;
+        }
+}
+
+static lt_status read_output(const lt_runner *r, int k, lt_plan *plan, lt_run_output *out) {
+    const float *source = lt_plan_tensor(plan, r->sources[k]);
+    lt_shape s = lt_plan_shape(plan, r->sources[k]);
+    const bool moments = r->module == LT_MODULE_VAE_ENCODER;
+    if (moments) s.c /= 2;
+    const size_t count = lt_shape_count(s);
+    float *values = lt_alloc(count * sizeof(float)), *nhwc = lt_alloc(count * sizeof(float));
+    if (!values || !nhwc) {
+        lt_free(values);
+        lt_free(nhwc);
+        return LT_ERROR_MEMORY;
+    }
+    if (moments)
+        take_half(source, nhwc, s, k);
+    else
+        memcpy(nhwc, source, count * sizeof(float));
+    const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c;
+    lt_tensor t = {.name = r->outputs[k], .dtype = LT_F32, .data = values};
+    if (r->module == LT_MODULE_TEXT) {
+        t = (lt_tensor){t.name, LT_F32, 3, {n, w, c}, {0}, values};
+        memcpy(values, nhwc, count * sizeof(float));
+    } else if (r->normalise) {
+        t = (lt_tensor){t.name, LT_F32, 2, {n, c}, {0}, values};
+        memcpy(values, nhwc, count * sizeof(float));
+        for (size_t i = 0; i < n; i++) normalise(values + i * c, c);
+    } else {
+        t = (lt_tensor){t.name, LT_F32, 4, {n, c, h, w}, {0}, values};
+        lt_nhwc_to_nchw(nhwc, values, s);
+    }
+    lt_tensor_set_contiguous(&t);
+    lt_free(nhwc);
+    *out = (lt_run_output){r->outputs[k], t};
+    return LT_OK;
+}
+
+void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count) {
+    for (size_t i = 0; i < count; i++) lt_free((void *)(uintptr_t)out[i].tensor.data);
+}
+
+static lt_status run(lt_model *model, const lt_runner *r, const lt_tensor *in, size_t in_count,
+                     lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
+    lt_module_size size;
+    lt_plan *plan;
+    LT_TRY(size_of(r, in, in_count, &size));
+    LT_TRY(lt_module_plan(&model->parts, r->module, &size, &plan));
+    for (int i = 0; r->inputs[i]; i++) LT_TRY(write_input(plan, find(in, in_count, r->inputs[i])));
+    float *lengths = lt_plan_tensor(plan, "context_lengths");
+    for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
+    LT_TRY(lt_module_run(&model->parts, plan, LT_RATE_PROMPT));
+    for (int k = 0; k < LT_MAX_OUTPUTS && r->outputs[k]; k++) {
+        LT_TRY(read_output(r, k, plan, &out[k]));
+        ++*out_count;
+    }
+    return LT_OK;
+}
+
+lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in, size_t in_count,
+                        lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
+    const lt_runner *r = NULL;
+    for (size_t i = 0; i < LT_COUNT(runners); i++)
+        if (!strcmp(runners[i].name, module)) r = &runners[i];
+    if (!r)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder and unet", module);
+    *out_count = 0;
+    const lt_status status = run(model, r, in, in_count, out, out_count);
+    if (status) {
+        lt_run_free(out, *out_count);
+        *out_count = 0;
+    }
+    return status;
+}

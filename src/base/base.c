@@ -1,0 +1,143 @@
+/* Errors, memory and the few helpers that every room uses. */
+#include "base/base.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Errors ---- */
+
+static _Thread_local char message[1024];
+
+const char *lt_error_message(void) { return message; }
+const char *lt_version(void) { return LT_VERSION; }
+
+/* Both make the text apart, because an argument may be the old message itself. */
+lt_status lt_fail(lt_status code, const char *format, ...) {
+    char text[sizeof message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(message, text, strlen(text) + 1);
+    return code;
+}
+
+lt_status lt_fail_in(lt_status code, const char *format, ...) {
+    char text[2 * sizeof message + 2]; /* room for both, and what is between them */
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(text, sizeof message, format, args);
+    va_end(args);
+    if (n < 0) return code;
+    const size_t used = lt_min((size_t)n, sizeof message - 1);
+    snprintf(text + used, sizeof text - used, ": %s", message);
+    text[sizeof message - 1] = '\0';
+    memcpy(message, text, strlen(text) + 1);
+    return code;
+}
+
+/* ---- Memory ---- */
+
+static atomic_size_t allocations_left = SIZE_MAX;
+static atomic_bool allocation_failed = false;
+
+void lt_alloc_fail_at(size_t n) {
+    atomic_store(&allocation_failed, false);
+    atomic_store(&allocations_left, n);
+}
+
+bool lt_alloc_failed(void) { return atomic_load(&allocation_failed); }
+
+static bool should_fail(void) {
+    if (atomic_load_explicit(&allocations_left, memory_order_relaxed) == SIZE_MAX) return false;
+    if (atomic_fetch_sub(&allocations_left, 1) != 0) return false;
+    atomic_store(&allocations_left, SIZE_MAX);
+    atomic_store(&allocation_failed, true);
+    return true;
+}
+
+void *lt_alloc(size_t size) {
+    size_t rounded;
+    void *p = NULL;
+    if (lt_add(size, 63, &rounded) && !should_fail()) p = aligned_alloc(64, lt_max(rounded / 64 * 64, 64));
+    if (!p) lt_fail(LT_ERROR_MEMORY, "out of memory: %zu bytes can't be had", size);
+    return p;
+}
+
+void *lt_calloc(size_t count, size_t size) {
+    size_t total;
+    if (!lt_mul(count, size, &total)) {
+        lt_fail(LT_ERROR_MEMORY, "out of memory: %zu times %zu bytes can't be had", count, size);
+        return NULL;
+    }
+    void *p = lt_alloc(total);
+    return p ? memset(p, 0, total) : NULL;
+}
+
+void *lt_realloc(void *p, size_t old_size, size_t size) {
+    void *q = lt_alloc(size);
+    if (!q) return NULL;
+    if (p) memcpy(q, p, lt_min(old_size, size));
+    lt_free(p);
+    return q;
+}
+
+void lt_free(void *p) { free(p); }
+
+char *lt_strdup(const char *s) { return lt_strndup(s, strlen(s)); }
+
+char *lt_strndup(const char *s, size_t n) {
+    char *copy = lt_alloc(n + 1);
+    if (!copy) return NULL;
+    memcpy(copy, s, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+char *lt_format(const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    const int n = vsnprintf(NULL, 0, format, args);
+    char *s = n < 0 ? NULL : lt_alloc((size_t)n + 1);
+    if (s) vsnprintf(s, (size_t)n + 1, format, again);
+    va_end(again);
+    va_end(args);
+    return s;
+}
+
+/* ---- Growing string ---- */
+
+lt_status lt_buffer_append(lt_buffer *b, const void *data, size_t size) {
+    size_t needed;
+    if (!lt_add(b->size, size, &needed) || !lt_add(needed, 1, &needed))
+        return lt_fail(LT_ERROR_MEMORY, "out of memory: %zu more bytes can't be had", size);
+    if (needed > b->capacity) {
+        const size_t capacity = b->capacity > SIZE_MAX / 2 ? needed : lt_max(2 * b->capacity, needed);
+        char *grown = lt_realloc(b->data, b->size, capacity);
+        if (!grown) return LT_ERROR_MEMORY;
+        b->data = grown;
+        b->capacity = capacity;
+    }
+    if (size) memcpy(b->data + b->size, data, size);
+    b->size += size;
+    b->data[b->size] = '\0';
+    return LT_OK;
+}
+
+lt_status lt_buffer_printf(lt_buffer *b, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof text) return lt_fail(LT_ERROR_ARGUMENT, "a text of %d bytes is too long", n);
+    return lt_buffer_append(b, text, (size_t)n);
+}
+
+void lt_buffer_free(lt_buffer *b) {
+    lt_free(b->data);
+    *b = (lt_buffer){0};
+}

@@ -1,0 +1,60 @@
+/* Errors, memory and the few helpers that every room uses. */
+#ifndef LT_BASE_H
+#define LT_BASE_H
+
+#include "latent.h"
+
+#include <stdarg.h>
+
+/* ---- Errors: values, with a message for a person ---- */
+
+/* Records the calling thread's error message (printf style) and returns code. */
+lt_status lt_fail(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "context: " before the calling thread's message and returns code, for the caller who knows which file it was. */
+lt_status lt_fail_in(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Leaves the function when expr fails. Use it only where there is nothing to clean up. */
+#define LT_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        const lt_status lt_try_status_ = (expr);                                                                       \
+        if (lt_try_status_ != LT_OK) return lt_try_status_;                                                            \
+    } while (0)
+
+/* ---- Memory: every allocation goes through here, so that tests can make each one fail ---- */
+
+void *lt_alloc(size_t size);                /* 64-byte aligned, not cleared; NULL (and the message) on failure */
+void *lt_calloc(size_t count, size_t size); /* cleared, the product checked */
+void *lt_realloc(void *p, size_t old_size, size_t size); /* p stays valid on failure */
+void lt_free(void *p);                                   /* NULL is fine */
+char *lt_strdup(const char *s);
+char *lt_strndup(const char *s, size_t n);
+char *lt_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* an allocated string, or NULL */
+
+/* Test hook: the n-th allocation of this process from now (0 = the next) fails, once; SIZE_MAX switches it off. */
+void lt_alloc_fail_at(size_t n);
+/* Test hook: true when the allocation asked for by lt_alloc_fail_at was reached. */
+bool lt_alloc_failed(void);
+
+/* ---- Arithmetic on untrusted sizes ---- */
+
+static inline bool lt_mul(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+static inline bool lt_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
+
+#define LT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }
+static inline size_t lt_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+/* ---- A growing string of bytes, for writers ---- */
+
+typedef struct lt_buffer {
+    char *data; /* always followed by a NUL that size does not count */
+    size_t size, capacity;
+} lt_buffer;
+
+lt_status lt_buffer_append(lt_buffer *b, const void *data, size_t size);
+lt_status lt_buffer_printf(lt_buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void lt_buffer_free(lt_buffer *b);
+
+#endif

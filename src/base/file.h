@@ -1,0 +1,31 @@
+/* Files: read by memory map, written beside and renamed. */
+#ifndef LT_FILE_H
+#define LT_FILE_H
+
+#include "base/base.h"
+
+#include <stdio.h>
+
+/* A file's bytes, read-only, mapped. size 0 has data NULL. */
+typedef struct lt_map {
+    const uint8_t *data;
+    size_t size;
+} lt_map;
+
+lt_status lt_map_open(const char *path, lt_map *map); /* LT_ERROR_FILE for anything but a readable regular file */
+void lt_map_close(lt_map *map);
+/* Lets the pages of [data, data + size) go: they come back from the file when read again. */
+void lt_map_release(const void *data, size_t size);
+
+/* A file being written: bytes go to a temporary file beside path, which takes path's place only on commit. */
+typedef struct lt_writer {
+    FILE *file;
+    char *path, *temporary;
+} lt_writer;
+
+lt_status lt_writer_open(const char *path, lt_writer *w);
+lt_status lt_writer_write(lt_writer *w, const void *data, size_t size);
+lt_status lt_writer_commit(lt_writer *w); /* flush, sync, rename; on failure the temporary file is gone */
+void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writer, it does nothing */
+
+#endif

@@ -1,0 +1,44 @@
+/* Pictures in memory: their limits, their memory, their grey levels. */
+#include "base/picture.h"
+
+lt_status lt_image_check_size(size_t width, size_t height) {
+    if (width == 0 || height == 0)
+        return lt_fail(LT_ERROR_FORMAT, "a picture of %zux%zu pixels is empty", width, height);
+    if (width > LT_IMAGE_MAX_SIDE || height > LT_IMAGE_MAX_SIDE)
+        return lt_fail(LT_ERROR_FORMAT, "a picture of %zux%zu pixels is too large: a side may have %d", width, height,
+                       LT_IMAGE_MAX_SIDE);
+    return LT_OK;
+}
+
+lt_status lt_image_check(const lt_image *image) {
+    const bool sound = image && image->pixels && image->width >= 1 && image->width <= LT_IMAGE_MAX_SIDE &&
+                       image->height >= 1 && image->height <= LT_IMAGE_MAX_SIDE;
+    if (sound) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "an empty picture, or one with a side over %d", LT_IMAGE_MAX_SIDE);
+}
+
+lt_status lt_image_alloc(int width, int height, lt_image *image) {
+    *image = (lt_image){0};
+    LT_TRY(lt_image_check_size((size_t)width, (size_t)height));
+    uint8_t *pixels = lt_alloc((size_t)width * (size_t)height * 3);
+    if (!pixels) return LT_ERROR_MEMORY;
+    *image = (lt_image){width, height, pixels};
+    return LT_OK;
+}
+
+void lt_image_free(lt_image *image) {
+    if (!image) return;
+    lt_free(image->pixels);
+    *image = (lt_image){0};
+}
+
+lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey) {
+    LT_TRY(lt_image_check(image));
+    const size_t count = (size_t)image->width * (size_t)image->height;
+    for (size_t i = 0; i < count; i++) {
+        /* ITU-R 601 luma in 16 bits' fixed point, as Pillow's convert("L") */
+        const uint8_t *rgb = image->pixels + 3 * i;
+        grey[i] = (uint8_t)((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] + 0x8000u) >> 16);
+    }
+    return LT_OK;
+}

@@ -1,0 +1,28 @@
+/* Pictures in memory, always 8-bit RGB: limits, scaling, grey levels. lt_image and lt_image_free are public: see
+ * latent.h. */
+#ifndef LT_PICTURE_H
+#define LT_PICTURE_H
+
+#include "base/base.h"
+
+/* No side is longer, so no picture has more than 2^28 pixels. */
+enum { LT_IMAGE_MAX_SIDE = 16384 };
+
+/* LT_ERROR_FORMAT for a size that a picture file may not have: 0, or a side over LT_IMAGE_MAX_SIDE. */
+lt_status lt_image_check_size(size_t width, size_t height);
+/* LT_ERROR_ARGUMENT for a caller's picture that is empty or over the limits. */
+lt_status lt_image_check(const lt_image *image);
+/* A picture of these sides, its pixels not yet written. LT_ERROR_FORMAT where lt_image_load would refuse the size. */
+lt_status lt_image_alloc(int width, int height, lt_image *image);
+
+/* The picture scaled to width x height: Lanczos 3, antialiased when shrinking, the same bytes as Pillow 13's
+ * resize(LANCZOS). */
+lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image *out);
+/* Shorter side to size by antialiased bicubic (a = -0.5, as Pillow), then the centre size x size: CLIP's preprocessing,
+ * to 8 bits as transformers' CLIPImageProcessor does. */
+lt_status lt_image_clip_crop(const lt_image *image, int size, lt_image *out);
+/* A mask's grey levels [height, width] (ITU-R 601 luma, as Pillow's convert("L")), at the picture's own size.
+ * lt_image_load laid alpha over white, so where somebody erased a mask it is white: repainted. */
+lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey);
+
+#endif

@@ -1,0 +1,174 @@
+/* A tensor as a file holds it. */
+#include "base/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[LT_DTYPE_COUNT] = {
+    [LT_F32] = {"F32", 4}, [LT_F16] = {"F16", 2},   [LT_BF16] = {"BF16", 2}, [LT_F64] = {"F64", 8},
+    [LT_I64] = {"I64", 8}, [LT_I32] = {"I32", 4},   [LT_I16] = {"I16", 2},   [LT_I8] = {"I8", 1},
+    [LT_U8] = {"U8", 1},   [LT_BOOL] = {"BOOL", 1},
+};
+
+const char *lt_dtype_name(lt_dtype t) { return dtypes[t].name; }
+size_t lt_dtype_size(lt_dtype t) { return dtypes[t].size; }
+
+size_t lt_tensor_count(const lt_tensor *t) {
+    size_t count = 1;
+    for (int i = 0; i < t->rank; i++) count *= t->shape[i];
+    return count;
+}
+
+void lt_tensor_set_contiguous(lt_tensor *t) {
+    size_t stride = 1;
+    for (int i = t->rank - 1; i >= 0; i--) {
+        t->stride[i] = stride;
+        stride *= t->shape[i];
+    }
+}
+
+bool lt_tensor_contiguous(const lt_tensor *t) {
+    size_t stride = 1;
+    for (int i = t->rank - 1; i >= 0; i--) {
+        if (t->shape[i] != 1 && t->stride[i] != stride) return false;
+        stride *= t->shape[i];
+    }
+    return true;
+}
+
+bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape) {
+    if (t->rank != rank) return false;
+    for (int i = 0; i < rank; i++)
+        if (t->shape[i] != shape[i]) return false;
+    return true;
+}
+
+void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size) {
+    size_t at = (size_t)snprintf(text, size, "[");
+    for (int i = 0; i < t->rank && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, i ? ",%zu" : "%zu", t->shape[i]);
+    if (at < size) snprintf(text + at, size - at, "]");
+}
+
+/* ---- Number formats ---- */
+
+static uint32_t bits_of(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static float float_of(uint32_t u) {
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+/* Written without branches, so that compilers vectorise the loops around it. */
+static inline float widen_half(uint16_t h) {
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h & 0x7C00, fraction = h & 0x03FF;
+    const uint32_t rebias = 112u << 23;                    /* 127 - 15 */
+    const uint32_t is_special = 0u - (exponent == 0x7C00); /* infinity and NaN; all ones or zero, as is_tiny */
+    const uint32_t is_tiny = 0u - (exponent == 0);         /* zero and the subnormals */
+    const uint32_t normal = ((uint32_t)(h & 0x7FFF) << 13) + rebias + (rebias & is_special);
+    const uint32_t tiny = bits_of((float)(int32_t)fraction * 0x1p-24f); /* exact */
+    return float_of(sign | (normal & ~is_tiny) | (tiny & is_tiny));
+}
+
+float lt_f16_to_f32(uint16_t h) { return widen_half(h); }
+
+uint16_t lt_f32_to_f16(float f) {
+    const uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7FFFFFFF;
+    if (magnitude > 0x7F800000) { /* NaN: keeps what fits of its payload, and stays one */
+        const uint32_t payload = magnitude >> 13 & 0x3FF;
+        return (uint16_t)(sign | 0x7C00 | (payload ? payload : 0x200));
+    }
+    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00); /* rounds to infinity */
+    if (magnitude < 0x38800000) { /* subnormal: adding 0.5 lines the fraction up and rounds it to nearest even */
+        const uint32_t shifted = bits_of(float_of(magnitude) + 0.5f);
+        return (uint16_t)(sign | (shifted - 0x3F000000));
+    }
+    return (uint16_t)(sign | (magnitude + 0xFFF + (magnitude >> 13 & 1) - 0x38000000) >> 13);
+}
+
+uint16_t lt_f32_to_bf16(float f) {
+    const uint32_t u = bits_of(f);
+    if ((u & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)(u >> 16 | (u >> 16 & 0x7F ? 0 : 0x40)); /* stays a NaN */
+    return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
+}
+
+/* ---- Reading ---- */
+
+/* n elements, step bytes apart, to float32 or as they are. */
+typedef void (*row_fn)(lt_dtype type, const char *from, size_t step, size_t n, void *out);
+
+#define LT_WIDEN(ctype, expression)                                                                                    \
+    for (size_t i = 0; i < n; i++) {                                                                                   \
+        ctype v; /* which a file may leave unaligned */                                                                \
+        memcpy(&v, from + i * (packed ? sizeof v : step), sizeof v);                                                   \
+        values[i] = (expression);                                                                                      \
+    }
+
+/* Called with packed as a constant: where elements lie side by side, the loops below become vector code. */
+static inline __attribute__((always_inline)) void widen(lt_dtype type, const char *from, bool packed, size_t step,
+                                                        size_t n, float *restrict values) {
+    switch (type) {
+    case LT_F32: LT_WIDEN(float, v) break;
+    case LT_F16: LT_WIDEN(uint16_t, widen_half(v)) break;
+    case LT_BF16: LT_WIDEN(uint16_t, lt_bf16_to_f32(v)) break;
+    case LT_F64: LT_WIDEN(double, (float)v) break;
+    case LT_I64: LT_WIDEN(int64_t, (float)v) break;
+    case LT_I32: LT_WIDEN(int32_t, (float)v) break;
+    case LT_I16: LT_WIDEN(int16_t, (float)v) break;
+    case LT_I8: LT_WIDEN(int8_t, (float)v) break;
+    case LT_U8: LT_WIDEN(uint8_t, (float)v) break;
+    case LT_BOOL: LT_WIDEN(uint8_t, v ? 1.0f : 0.0f) break;
+    case LT_DTYPE_COUNT: break;
+    }
+}
+
+#undef LT_WIDEN
+
+static void widen_row(lt_dtype type, const char *from, size_t step, size_t n, void *out) {
+    if (step == dtypes[type].size)
+        widen(type, from, true, 0, n, out);
+    else
+        widen(type, from, false, step, n, out);
+}
+
+static void copy_row(lt_dtype type, const char *from, size_t step, size_t n, void *out) {
+    const size_t item = dtypes[type].size;
+    char *to = out;
+    if (step == item) {
+        memcpy(to, from, n * item);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) memcpy(to + i * item, from + i * step, item);
+}
+
+/* Every row of the innermost dimension in turn, to out, whose elements take out_item bytes. */
+static void read_rows(const lt_tensor *t, row_fn row, char *out, size_t out_item) {
+    const char *data = t->data;
+    const size_t count = lt_tensor_count(t), item = dtypes[t->dtype].size;
+    if (count == 0) return;
+    if (lt_tensor_contiguous(t)) {
+        row(t->dtype, data, item, count, out);
+        return;
+    }
+    const int last = t->rank - 1;
+    const size_t inner = t->shape[last];
+    size_t index[LT_MAX_RANK] = {0};
+    for (size_t i = 0; i < count / inner; i++) {
+        size_t at = 0;
+        for (int d = 0; d < last; d++) at += index[d] * t->stride[d];
+        row(t->dtype, data + at * item, t->stride[last] * item, inner, out + i * inner * out_item);
+        for (int d = last - 1; d >= 0 && ++index[d] == t->shape[d]; d--) index[d] = 0;
+    }
+}
+
+void lt_tensor_read_f32(const lt_tensor *t, float *out) { read_rows(t, widen_row, (char *)out, sizeof *out); }
+
+void lt_tensor_read_raw(const lt_tensor *t, void *out) { read_rows(t, copy_row, out, dtypes[t->dtype].size); }

@@ -1,0 +1,58 @@
+/* A tensor as a file holds it: a name, a type, a shape, and a place in memory that somebody else owns. */
+#ifndef LT_TENSOR_H
+#define LT_TENSOR_H
+
+#include "base/base.h"
+
+typedef enum lt_dtype {
+    LT_F32,
+    LT_F16,
+    LT_BF16,
+    LT_F64,
+    LT_I64,
+    LT_I32,
+    LT_I16,
+    LT_I8,
+    LT_U8,
+    LT_BOOL,
+    LT_DTYPE_COUNT
+} lt_dtype;
+
+enum { LT_MAX_RANK = 8 };
+
+typedef struct lt_tensor {
+    const char *name; /* owned by whatever holds the tensor */
+    lt_dtype dtype;
+    int rank;                   /* 0: a single value */
+    size_t shape[LT_MAX_RANK];  /* outermost first */
+    size_t stride[LT_MAX_RANK]; /* in elements; row-major unless the file says otherwise (.ckpt can) */
+    const void *data;
+} lt_tensor;
+
+const char *lt_dtype_name(lt_dtype t); /* "F32", as safetensors spells it */
+size_t lt_dtype_size(lt_dtype t);      /* bytes an element */
+
+size_t lt_tensor_count(const lt_tensor *t); /* elements; the holder has checked that the product does not overflow */
+bool lt_tensor_contiguous(const lt_tensor *t);
+void lt_tensor_set_contiguous(lt_tensor *t); /* fills stride from shape */
+bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape);
+void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size); /* "[4,320,3,3]" */
+
+/* Every element as float32, row-major, into out [count]. F64 and the integers are rounded to the nearest float. */
+void lt_tensor_read_f32(const lt_tensor *t, float *out);
+/* Every element as it is stored, row-major, into out [count * lt_dtype_size]. */
+void lt_tensor_read_raw(const lt_tensor *t, void *out);
+
+/* IEEE conversions, round to nearest even; a NaN stays one and keeps what fits of its payload. */
+float lt_f16_to_f32(uint16_t h);
+uint16_t lt_f32_to_f16(float f);
+static inline float lt_bf16_to_f32(uint16_t b) {
+    union {
+        uint32_t u;
+        float f;
+    } v = {(uint32_t)b << 16};
+    return v.f;
+}
+uint16_t lt_f32_to_bf16(float f);
+
+#endif

@@ -1,0 +1,104 @@
+/* Diffusion: the noise schedule, the steps through it, and the samplers. Plain functions over float arrays; they know
+ * of models only the function that predicts. Symbols follow the papers: alphas_cumprod (alpha-bar), sigma, t, eps, x0,
+ * denoised. */
+#ifndef LT_DIFFUSION_H
+#define LT_DIFFUSION_H
+
+#include "base/base.h"
+
+/* ---- The noise schedule: q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I), t = 0 .. count-1 ---- */
+
+typedef enum lt_beta_kind { LT_BETA_SCALED_LINEAR, LT_BETA_LINEAR, LT_BETA_COSINE } lt_beta_kind;
+typedef enum lt_prediction { LT_PREDICT_EPSILON, LT_PREDICT_V } lt_prediction;
+
+enum { LT_TRAIN_STEPS = 1000 };
+
+typedef struct lt_noise_schedule {
+    lt_prediction prediction;
+    float alphas_cumprod[LT_TRAIN_STEPS];
+    float sigmas[LT_TRAIN_STEPS]; /* sqrt((1 - abar) / abar) */
+    float log_sigmas[LT_TRAIN_STEPS];
+} lt_noise_schedule;
+
+/* SD 1.x: LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON. Cosine ignores the ends (Nichol & Dhariwal 2021).
+ * LT_ERROR_ARGUMENT unless 0 < beta_start <= beta_end < 1 and some signal is left after the last step. */
+lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double beta_start, double beta_end,
+                                 lt_prediction prediction);
+
+/* Log-linear interpolation, as k-diffusion with quantize=False; what lies outside is taken to the nearer end. */
+float lt_sigma_to_t(const lt_noise_schedule *s, float sigma);
+float lt_t_to_sigma(const lt_noise_schedule *s, float t);
+
+/* x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, for n elements and 0 <= t < LT_TRAIN_STEPS; out may be x0. */
+void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, const float *noise, float *out, size_t n);
+
+/* ---- Steps: which noise levels a sampler visits ----
+ *
+ * Schedules over sigma: normal, karras, exponential (k-diffusion), simple, sgm_uniform, ddim_uniform (ComfyUI).
+ * Schedules over t (diffusers): leading (offset 1), trailing, linspace.
+ * k-diffusion's samplers take all of them, karras by default. diffusers' (ddpm, ddim, plms, unipc, lcm) take leading by
+ * default; plms and lcm take only schedules over t, the others all. Each follows its reference to the letter, also
+ * where that gives few steps a poor start (one step of leading is at t = 1); so unipc spaces steps + 1 timesteps and
+ * leaves the lowest out, plms makes its second step twice, lcm's leading picks from its own 50, and ddim_uniform may
+ * give more steps than were asked for. */
+
+typedef struct lt_steps {
+    const char *schedule; /* the chosen schedule's name, static */
+    int count;            /* calls of the sampler's step */
+    float *timesteps;     /* [count], falling; plms has its second one twice */
+    float *sigmas;        /* [count + 1], falling likewise, the last 0 */
+    int stride;           /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
+} lt_steps;
+
+/* schedule: NULL for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000. strength in (0, 1]:
+ * only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that 0.7 of 10 are 7, as in
+ * the reference. An unknown sampler or schedule, a number out of range, or a pair that can't be combined is
+ * LT_ERROR_ARGUMENT with a message that says what can. On failure out is empty. */
+lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const char *schedule, int steps,
+                        double strength, lt_steps *out);
+void lt_steps_free(lt_steps *steps);
+
+/* NULL-terminated, for messages, help and completion. */
+const char *const *lt_schedule_names(void);
+const char *const *lt_sampler_names(void);
+
+/* ---- Samplers ---- */
+
+/* The noise level of a state: x = alpha * x_0 + sigma * noise. k-diffusion's samplers keep alpha = 1; diffusers' keep
+ * alpha^2 + sigma^2 = 1. */
+typedef struct lt_level {
+    float alpha, sigma;
+} lt_level;
+
+/* What a sampler is given. Callbacks return LT_OK or a status that ends the sampling and is handed on. */
+typedef struct lt_sampling {
+    const lt_noise_schedule *schedule;
+    const lt_steps *steps; /* made for this sampler */
+    size_t n;              /* elements of x, all pictures together */
+    float eta;             /* ddim only, 0 .. 1: 0 deterministic, 1 like ddpm */
+    void *user;
+    /* The (guided) network: x is scaled as it expects (alpha^2 + sigma^2 = 1), t in 0 .. 999 and maybe fractional;
+     * writes eps or v, as the schedule's prediction says, into out [n]. heun, dpm2, dpm2_a, dpmpp_2s_a and dpmpp_sde
+     * call it twice a step. */
+    lt_status (*predict)(void *user, const float *x, float t, float *out);
+    /* n fresh normal numbers; every picture draws from its own generator. May be NULL for samplers that draw none. */
+    lt_status (*noise)(void *user, float *out);
+    /* After each step: x may be changed (inpainting puts the kept part back, at that level: the level of the next
+     * step's t; after the last, alpha 1 and sigma 0); denoised is the latest estimate of x_0. index counts from 0 to
+     * count - 1 = steps->count - 1; may be NULL. */
+    lt_status (*after_step)(void *user, int index, int count, lt_level level, float *x, const float *denoised);
+} lt_sampling;
+
+/* Level of the state that img2img starts from: x = alpha * x_0 + sigma * noise (diffusers' add_noise at the first
+ * timestep; for k-diffusion's samplers x_0 + sigma * noise). */
+lt_status lt_sampler_start(const lt_sampling *s, const char *sampler, lt_level *level);
+
+/* The scale of pure noise, from which txt2img starts, and inpainting at strength 1: x = scale * noise. 1 for diffusers'
+ * samplers (a little more than their start level's sigma: their schedules never reach pure noise), the first sigma for
+ * k-diffusion's. */
+lt_status lt_sampler_noise_scale(const lt_sampling *s, const char *sampler, float *scale);
+
+/* Runs the whole of it: x [n] from the start's level down to 0. On failure x is somewhere on the way. */
+lt_status lt_sample(const lt_sampling *s, const char *sampler, float *x);
+
+#endif

@@ -1,0 +1,78 @@
+/* The noise schedule of training: alphas_cumprod and what follows from it, and the forward process q(x_t | x_0). */
+#include "diffusion/diffusion.h"
+#include "diffusion/sampler.h"
+
+#include <float.h>
+#include <math.h>
+
+float lt_linspace(float start, float end, int count, int i) {
+    if (count == 1) return start;
+    const float step = (end - start) / (float)(count - 1);
+    return i < count / 2 ? fmaf(step, (float)i, start) : fmaf(-step, (float)(count - 1 - i), end);
+}
+
+/* alpha-bar(u), u in [0, 1], of Nichol & Dhariwal 2021. */
+static double cosine_alpha_bar(double u) {
+    const double c = cos((u + 0.008) / 1.008 * M_PI / 2);
+    return c * c;
+}
+
+static float beta_at(lt_beta_kind kind, double start, double end, int t) {
+    if (kind == LT_BETA_LINEAR) return lt_linspace((float)start, (float)end, LT_TRAIN_STEPS, t);
+    if (kind == LT_BETA_SCALED_LINEAR) {
+        const float root = lt_linspace((float)sqrt(start), (float)sqrt(end), LT_TRAIN_STEPS, t);
+        return root * root;
+    }
+    const double ratio =
+        cosine_alpha_bar((t + 1) / (double)LT_TRAIN_STEPS) / cosine_alpha_bar(t / (double)LT_TRAIN_STEPS);
+    return (float)fmin(1 - ratio, 0.999);
+}
+
+lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double beta_start, double beta_end,
+                                 lt_prediction prediction) {
+    if (kind != LT_BETA_COSINE && !(beta_start > 0 && beta_start <= beta_end && beta_end < 1))
+        return lt_fail(LT_ERROR_ARGUMENT, "noise schedule: betas from %g to %g: expected 0 < start <= end < 1",
+                       beta_start, beta_end);
+    s->prediction = prediction;
+    double product = 1; /* a float product would drift from torch's, whose cumprod accumulates in double */
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) {
+        product *= 1.0f - beta_at(kind, beta_start, beta_end, t);
+        const float abar = (float)product;
+        s->alphas_cumprod[t] = abar;
+        s->sigmas[t] = sqrtf((1.0f - abar) / abar);
+        s->log_sigmas[t] = logf(s->sigmas[t]);
+    }
+    if (!(product >= FLT_MIN))
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "noise schedule: betas from %g to %g leave nothing of the picture after %d steps", beta_start,
+                       beta_end, LT_TRAIN_STEPS);
+    return LT_OK;
+}
+
+float lt_sigma_to_t(const lt_noise_schedule *s, float sigma) {
+    const float log_sigma = logf(sigma);
+    int low = 0, high = LT_TRAIN_STEPS - 1; /* log_sigmas rises with t: find the last one that is not above */
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        if (log_sigma >= s->log_sigmas[middle])
+            low = middle;
+        else
+            high = middle;
+    }
+    const float w = (s->log_sigmas[low] - log_sigma) / (s->log_sigmas[low] - s->log_sigmas[high]);
+    const float inside = w > 0 ? fminf(w, 1) : 0; /* not a number becomes 0, too */
+    return (1 - inside) * (float)low + inside * (float)high;
+}
+
+float lt_t_to_sigma(const lt_noise_schedule *s, float t) {
+    const float inside = t > 0 ? fminf(t, LT_TRAIN_STEPS - 1) : 0;
+    const int low = (int)inside, high = (int)ceilf(inside);
+    const float w = inside - (float)low;
+    if (w == 0) return s->sigmas[low];
+    return expf((1 - w) * s->log_sigmas[low] + w * s->log_sigmas[high]);
+}
+
+void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, const float *noise, float *out, size_t n) {
+    const float abar = s->alphas_cumprod[t], alpha = sqrtf(abar), sigma = sqrtf(1.0f - abar);
+    for (size_t i = 0; i < n; i++) out[i] = alpha * x0[i] + sigma * noise[i];
+}

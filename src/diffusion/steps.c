@@ -1,0 +1,197 @@
+/* The steps of a picture: which timesteps and sigmas a sampler visits, for each schedule, and which part of them
+ * img2img runs. */
+#include "diffusion/diffusion.h"
+#include "diffusion/sampler.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A schedule is either over sigma or over t. */
+typedef struct schedule {
+    const char *name;
+    /* Fills sigma, falling and without the final 0, and returns how many there are (at most LT_TRAIN_STEPS); NULL: over
+     * t. */
+    int (*sigmas)(const lt_noise_schedule *s, int steps, float *sigma);
+    lt_spacing spacing;
+} schedule;
+
+/* ---- Over sigma ---- */
+
+/* k-diffusion's DiscreteSchedule.get_sigmas: t falls evenly to 0. */
+static int normal_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    for (int i = 0; i < steps; i++) sigma[i] = lt_t_to_sigma(s, lt_linspace(LT_TRAIN_STEPS - 1, 0, steps, i));
+    return steps;
+}
+
+/* Karras et al. 2022, equation 5, rho 7: the seventh root of sigma falls evenly. */
+static int karras_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    const double rho = 7;
+    const double highest = pow(s->sigmas[LT_TRAIN_STEPS - 1], 1 / rho), lowest = pow(s->sigmas[0], 1 / rho);
+    for (int i = 0; i < steps; i++) {
+        const float root = (float)highest + lt_linspace(0, 1, steps, i) * (float)(lowest - highest);
+        sigma[i] = (float)pow(root, rho);
+    }
+    return steps;
+}
+
+/* k-diffusion's get_sigmas_exponential: the logarithm of sigma falls evenly. */
+static int exponential_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    const float highest = (float)log(s->sigmas[LT_TRAIN_STEPS - 1]), lowest = (float)log(s->sigmas[0]);
+    for (int i = 0; i < steps; i++) sigma[i] = expf(lt_linspace(highest, lowest, steps, i));
+    return steps;
+}
+
+/* ComfyUI's simple_scheduler: evenly spaced entries of the table, from the top. */
+static int simple_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    const double stride = (double)LT_TRAIN_STEPS / steps;
+    for (int i = 0; i < steps; i++) sigma[i] = s->sigmas[LT_TRAIN_STEPS - 1 - (int)(i * stride)];
+    return steps;
+}
+
+/* ComfyUI's normal_scheduler with sgm: t falls evenly over one step more, of which the last, at 0, is left out. */
+static int sgm_uniform_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    for (int i = 0; i < steps; i++) sigma[i] = lt_t_to_sigma(s, lt_linspace(LT_TRAIN_STEPS - 1, 0, steps + 1, i));
+    return steps;
+}
+
+/* ComfyUI's ddim_scheduler: t = 1, 1 + stride, ... as far as the table goes; more than `steps` where 1000 / steps isn't
+ * whole. */
+static int ddim_uniform_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    const int stride = LT_TRAIN_STEPS / steps, count = (LT_TRAIN_STEPS - 2) / stride + 1;
+    for (int i = 0; i < count; i++) sigma[i] = s->sigmas[1 + (count - 1 - i) * stride];
+    return count;
+}
+
+/* ---- Over t ---- */
+
+/* diffusers' set_timesteps; table 2 of Lin et al. 2023. It goes its own way only where the reference leaves 0 .. 999:
+ * leading with about 1000 points, and trailing where numpy.arange, by rounding, adds a last timestep of -1. */
+void lt_space_timesteps(lt_spacing spacing, int points, int steps, float *t) {
+    if (spacing == LT_LEADING) { /* multiples of a whole stride, plus 1 where there is room for it */
+        const int stride = LT_TRAIN_STEPS > points ? LT_TRAIN_STEPS / points : 1;
+        const int room = LT_TRAIN_STEPS - 1 - (points - 1) * stride, offset = room < 1 ? room : 1;
+        for (int i = 0; i < steps; i++) t[i] = (float)((points - 1 - i) * stride + offset);
+    } else if (spacing ==
+               LT_TRAILING) { /* down from 1000 by a fractional stride, which numpy.arange rounds like this */
+        const double top = LT_TRAIN_STEPS, stride = top - (top - top / points);
+        for (int i = 0; i < steps; i++) t[i] = (float)(nearbyint(top - i * stride) - 1);
+    } else { /* both ends included */
+        const int last = (points < LT_TRAIN_STEPS ? points : LT_TRAIN_STEPS) - 1;
+        const double stride = last ? (LT_TRAIN_STEPS - 1.0) / last : 0;
+        for (int i = 0; i < steps; i++) t[i] = (float)nearbyint((last - i) * stride);
+    }
+}
+
+/* ---- Schedules by name ---- */
+
+/* Every schedule, in the order in which they are listed to people. */
+/* clang-format off */
+#define SCHEDULES(each)                        \
+    each(normal, normal_sigmas, 0)             \
+    each(karras, karras_sigmas, 0)             \
+    each(exponential, exponential_sigmas, 0)   \
+    each(simple, simple_sigmas, 0)             \
+    each(sgm_uniform, sgm_uniform_sigmas, 0)   \
+    each(ddim_uniform, ddim_uniform_sigmas, 0) \
+    each(leading, NULL, LT_LEADING)            \
+    each(trailing, NULL, LT_TRAILING)          \
+    each(linspace, NULL, LT_LINSPACE)
+/* clang-format on */
+
+#define ENTRY(name, sigmas, spacing) {#name, sigmas, spacing},
+static const schedule schedules[] = {SCHEDULES(ENTRY)};
+#undef ENTRY
+
+const char *const *lt_schedule_names(void) {
+#define NAME(name, sigmas, spacing) #name,
+    static const char *const names[] = {SCHEDULES(NAME) NULL};
+#undef NAME
+    return names;
+}
+
+static bool can_run(const lt_sampler *sampler, const schedule *on) { return !(on->sigmas && sampler->timesteps_only); }
+
+static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler, const char *name) {
+    const char *names[LT_COUNT(schedules) + 1] = {NULL};
+    char list[256];
+    size_t count = 0;
+    for (size_t i = 0; i < LT_COUNT(schedules); i++)
+        if (can_run(sampler, &schedules[i])) names[count++] = schedules[i].name;
+    lt_join_names(names, list, sizeof list);
+    return lt_fail(LT_ERROR_ARGUMENT, "sampler %s can't run on schedule %s: it takes %s", sampler_name, name, list);
+}
+
+static lt_status find_schedule(const char *name, const char *sampler_name, const lt_sampler *sampler,
+                               const schedule **found) {
+    if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : "leading";
+    for (size_t i = 0; i < LT_COUNT(schedules); i++) {
+        if (strcmp(schedules[i].name, name) != 0) continue;
+        if (!can_run(sampler, &schedules[i])) return refuse_pair(sampler_name, sampler, name);
+        *found = &schedules[i];
+        return LT_OK;
+    }
+    char list[256];
+    lt_join_names(lt_schedule_names(), list, sizeof list);
+    return lt_fail(LT_ERROR_ARGUMENT, "there is no schedule '%s': choose one of %s", name, list);
+}
+
+/* ---- The steps of one picture ---- */
+
+/* How many of count steps img2img runs, the reference's int(strength * count). */
+static int steps_to_run(double strength, int count) {
+    const int run = (int)(strength * count);
+    return run < 1 ? 1 : run;
+}
+
+static lt_status allocate(lt_steps *steps, int count) {
+    steps->count = count;
+    steps->timesteps = lt_calloc((size_t)count, sizeof(float));
+    steps->sigmas = lt_calloc((size_t)count + 1, sizeof(float));
+    if (steps->timesteps && steps->sigmas) return LT_OK;
+    lt_steps_free(steps);
+    return LT_ERROR_MEMORY;
+}
+
+lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
+                        double strength, lt_steps *out) {
+    float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS];
+    const lt_sampler *sampler;
+    const schedule *chosen = NULL;
+    *out = (lt_steps){0};
+    LT_TRY(lt_sampler_find(sampler_name, &sampler));
+    LT_TRY(find_schedule(schedule_name, sampler_name, sampler, &chosen));
+    if (steps < 1 || steps > LT_TRAIN_STEPS)
+        return lt_fail(LT_ERROR_ARGUMENT, "%d steps can't be made: choose 1 to %d", steps, LT_TRAIN_STEPS);
+    if (!(strength > 0 && strength <= 1))
+        return lt_fail(LT_ERROR_ARGUMENT, "strength is %g: choose a number over 0 and up to 1", strength);
+
+    int count = steps;
+    if (chosen->sigmas) {
+        count = chosen->sigmas(s, steps, sigma);
+        for (int i = 0; i < count; i++) t[i] = lt_sigma_to_t(s, sigma[i]);
+    } else {
+        if (sampler->timesteps)
+            LT_TRY(sampler->timesteps(chosen->spacing, steps, t));
+        else
+            lt_space_timesteps(chosen->spacing, steps, steps, t);
+        for (int i = 0; i < count; i++) sigma[i] = s->sigmas[(int)t[i]];
+    }
+
+    const int run = steps_to_run(strength, count), first = count - run;
+    const int repeated = sampler->second_twice && run > 1 ? 1 : 0;
+    LT_TRY(allocate(out, run + repeated));
+    out->schedule = chosen->name;
+    out->stride = chosen->sigmas ? 0 : LT_TRAIN_STEPS / steps;
+    for (int i = 0; i < out->count; i++) {
+        const int from = first + (i >= 2 ? i - repeated : i);
+        out->timesteps[i] = t[from];
+        out->sigmas[i] = sigma[from];
+    }
+    return LT_OK;
+}
+
+void lt_steps_free(lt_steps *steps) {
+    lt_free(steps->timesteps);
+    lt_free(steps->sigmas);
+    *steps = (lt_steps){0};
+}

@@ -1,0 +1,233 @@
+/* Checkpoint files of every kind: told by content, read by the format's reader, listed by name. */
+#include "formats/checkpoint.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_LIMIT = 100000000 }; /* bytes of an index file: as much as a safetensors header may have */
+
+/* ---- Lists that readers add to ---- */
+
+lt_status lt_checkpoint_begin(lt_checkpoint *checkpoint) {
+    *checkpoint = (lt_checkpoint){.files = lt_calloc(1, sizeof *checkpoint->files)};
+    return checkpoint->files ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* Room for one more item of item_size bytes in *items. */
+static lt_status reserve(void **items, size_t count, size_t *capacity, size_t item_size) {
+    if (count < *capacity) return LT_OK;
+    const size_t more = lt_max(2 * *capacity, 64);
+    void *grown = lt_realloc(*items, count * item_size, more * item_size);
+    if (!grown) return LT_ERROR_MEMORY;
+    *items = grown;
+    *capacity = more;
+    return LT_OK;
+}
+
+lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t name_size, const lt_tensor *tensor) {
+    struct lt_checkpoint_files *files = checkpoint->files;
+    void *items = checkpoint->tensors;
+    LT_TRY(reserve(&items, checkpoint->count, &files->tensor_capacity, sizeof *tensor));
+    checkpoint->tensors = items;
+    char *copy = lt_arena_strndup(&files->strings, name, name_size);
+    if (!copy) return LT_ERROR_MEMORY;
+    lt_tensor *added = &checkpoint->tensors[checkpoint->count++];
+    *added = *tensor;
+    added->name = copy;
+    return LT_OK;
+}
+
+lt_status lt_checkpoint_add_metadata(lt_checkpoint *checkpoint, const char *key, const char *value) {
+    struct lt_checkpoint_files *files = checkpoint->files;
+    void *items = checkpoint->metadata;
+    LT_TRY(reserve(&items, checkpoint->metadata_count, &files->metadata_capacity, sizeof *checkpoint->metadata));
+    checkpoint->metadata = items;
+    char *key_copy = lt_arena_strndup(&files->strings, key, strlen(key));
+    char *value_copy = lt_arena_strndup(&files->strings, value, strlen(value));
+    if (!key_copy || !value_copy) return LT_ERROR_MEMORY;
+    checkpoint->metadata[checkpoint->metadata_count].key = key_copy;
+    checkpoint->metadata[checkpoint->metadata_count++].value = value_copy;
+    return LT_OK;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(((const lt_tensor *)a)->name, ((const lt_tensor *)b)->name);
+}
+
+lt_status lt_checkpoint_finish(lt_checkpoint *checkpoint) {
+    if (checkpoint->count) qsort(checkpoint->tensors, checkpoint->count, sizeof(lt_tensor), compare_names);
+    for (size_t i = 1; i < checkpoint->count; i++) {
+        if (strcmp(checkpoint->tensors[i - 1].name, checkpoint->tensors[i].name) == 0)
+            return lt_fail(LT_ERROR_FORMAT, "tensor %s is there twice", checkpoint->tensors[i].name);
+    }
+    return LT_OK;
+}
+
+/* ---- Looking up ---- */
+
+const lt_tensor *lt_checkpoint_find(const lt_checkpoint *checkpoint, const char *name) {
+    if (checkpoint->count == 0) return NULL;
+    const lt_tensor key = {.name = name};
+    return bsearch(&key, checkpoint->tensors, checkpoint->count, sizeof key, compare_names);
+}
+
+const char *lt_checkpoint_metadata(const lt_checkpoint *checkpoint, const char *key) {
+    for (size_t i = 0; i < checkpoint->metadata_count; i++)
+        if (strcmp(checkpoint->metadata[i].key, key) == 0) return checkpoint->metadata[i].value;
+    return NULL;
+}
+
+void lt_checkpoint_close(lt_checkpoint *checkpoint) {
+    if (checkpoint->files) {
+        for (size_t i = 0; i < checkpoint->files->count; i++) lt_map_close(&checkpoint->files->maps[i]);
+        lt_free(checkpoint->files->maps);
+        lt_arena_free(&checkpoint->files->strings);
+    }
+    lt_free(checkpoint->files);
+    lt_free(checkpoint->metadata);
+    lt_free(checkpoint->tensors);
+    *checkpoint = (lt_checkpoint){0};
+}
+
+/* ---- Opening ---- */
+
+/* What people hand over in place of a checkpoint, and what to tell them. */
+static const struct {
+    size_t offset, size;
+    const char *magic, *advice;
+} strangers[] = {
+    {0, 4, "GGUF", "a GGUF file, which can't be read yet: use a .safetensors of the same model"},
+    {0, 26, "version https://git-lfs.gi", "a git-lfs pointer, not the model: fetch it with \"git lfs pull\""},
+    {257, 5, "ustar",
+     "a tar archive: unpack it; if it is a PyTorch file from before 1.6, load and save it with a newer PyTorch"},
+    {0, 2, "\x80\x02", "a PyTorch file in the format from before 1.6: load and save it with a newer PyTorch"},
+    {0, 1, "\x80", "a bare Python pickle: load it with PyTorch and save its state_dict()"},
+    {0, 2, "\x1F\x8B", "compressed with gzip: unpack it first"},
+    {0, 6, "7z\xBC\xAF\x27\x1C", "a 7z archive: unpack it first"},
+    {0, 4, "Rar!", "a RAR archive: unpack it first"},
+    {0, 4, "\x89HDF", "an HDF5 file (Keras?): use a .safetensors of the same model"},
+};
+
+static bool begins_with(const uint8_t *data, size_t size, size_t offset, const char *magic, size_t magic_size) {
+    return size >= offset && size - offset >= magic_size && memcmp(data + offset, magic, magic_size) == 0;
+}
+
+/* The first byte that is not white space. */
+static uint8_t first_sign(const uint8_t *data, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (!strchr(" \t\r\n\xEF\xBB\xBF", data[i]) || data[i] == 0) return data[i];
+    return 0;
+}
+
+/* The kind is told by content; what is neither safetensors nor a PyTorch zip gets a word about what it seems to be. */
+static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
+    if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the file is empty");
+    if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_read(data, size, checkpoint);
+    const bool short_header = begins_with(data, size, 4, "\0\0\0\0", 4); /* the upper half of safetensors' length */
+    if (short_header && begins_with(data, size, 8, "{", 1)) return lt_safetensors_read(data, size, checkpoint);
+    for (size_t i = 0; i < LT_COUNT(strangers); i++)
+        if (begins_with(data, size, strangers[i].offset, strangers[i].magic, strangers[i].size))
+            return lt_fail(LT_ERROR_UNSUPPORTED, "%s", strangers[i].advice);
+    const uint8_t sign = first_sign(data, size);
+    if (sign == '<')
+        return lt_fail(LT_ERROR_FORMAT, "a web page, not a model: the download met a log-in or an error page");
+    if (sign == '{') return lt_fail(LT_ERROR_FORMAT, "JSON text, not a checkpoint: the tensors are in other files");
+    return lt_fail(LT_ERROR_FORMAT, "neither a safetensors file nor a PyTorch checkpoint, or cut off");
+}
+
+lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
+    lt_status status = lt_checkpoint_begin(checkpoint);
+    if (status == LT_OK) status = read_any(data, size, checkpoint);
+    if (status == LT_OK) status = lt_checkpoint_finish(checkpoint);
+    if (status != LT_OK) lt_checkpoint_close(checkpoint);
+    return status;
+}
+
+/* Maps a file and adds its tensors. */
+static lt_status add_file(const char *path, lt_checkpoint *checkpoint) {
+    struct lt_checkpoint_files *files = checkpoint->files;
+    lt_map *maps = lt_realloc(files->maps, files->count * sizeof *maps, (files->count + 1) * sizeof *maps);
+    if (!maps) return LT_ERROR_MEMORY;
+    files->maps = maps;
+    lt_map *map = &maps[files->count];
+    LT_TRY(lt_map_open(path, map));
+    files->count++;
+    const lt_status status = read_any(map->data, map->size, checkpoint);
+    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+}
+
+lt_status lt_checkpoint_open(const char *path, lt_checkpoint *checkpoint) {
+    lt_status status = lt_checkpoint_begin(checkpoint);
+    if (status == LT_OK) status = add_file(path, checkpoint);
+    if (status == LT_OK && (status = lt_checkpoint_finish(checkpoint)) != LT_OK) lt_fail_in(status, "%s", path);
+    if (status != LT_OK) lt_checkpoint_close(checkpoint);
+    return status;
+}
+
+/* ---- Sharded sets: {"weight_map": {"tensor": "file", ...}}, files beside the index ---- */
+
+/* A file's own name: an index from a stranger must not reach out of its folder. */
+static bool is_plain_name(const char *name) {
+    return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strpbrk(name, "/\\:");
+}
+
+/* Opens each file that the map names, once. */
+static lt_status add_shards(const char *folder, size_t folder_size, json_t *weight_map, lt_checkpoint *checkpoint) {
+    json_t *done = json_object(); /* used as a set */
+    lt_status status = done ? LT_OK : lt_fail(LT_ERROR_MEMORY, "out of memory");
+    const char *tensor;
+    json_t *file;
+    json_object_foreach(weight_map, tensor, file) {
+        const char *name = json_string_value(file);
+        if (status != LT_OK) break;
+        if (!name || !is_plain_name(name)) {
+            status = lt_fail(LT_ERROR_FORMAT, "tensor %s is in no plain file beside the index", tensor);
+        } else if (!json_object_get(done, name)) {
+            char *path = lt_format("%.*s%s", (int)folder_size, folder, name);
+            status = path ? add_file(path, checkpoint) : LT_ERROR_MEMORY;
+            lt_free(path);
+            if (json_object_set_new(done, name, json_true()) != 0) status = lt_fail(LT_ERROR_MEMORY, "out of memory");
+        }
+    }
+    json_decref(done);
+    return status;
+}
+
+static lt_status check_all_found(json_t *weight_map, const lt_checkpoint *checkpoint) {
+    const char *tensor;
+    json_t *file;
+    json_object_foreach(weight_map, tensor, file) {
+        if (!lt_checkpoint_find(checkpoint, tensor))
+            return lt_fail(LT_ERROR_FORMAT, "tensor %s is in none of the files", tensor);
+    }
+    return LT_OK;
+}
+
+static lt_status read_index(const char *path, const lt_map *map, lt_checkpoint *checkpoint) {
+    if (map->size > INDEX_LIMIT) return lt_fail(LT_ERROR_FORMAT, "%zu bytes are too many for an index", map->size);
+    json_error_t error;
+    json_t *index = json_loadb(map->data ? (const char *)map->data : "", map->size, JSON_REJECT_DUPLICATES, &error);
+    if (!index) return lt_fail(LT_ERROR_FORMAT, "broken JSON at byte %d: %s", error.position, error.text);
+    const char *slash = strrchr(path, '/');
+    json_t *weight_map = json_object_get(index, "weight_map");
+    lt_status status = LT_OK;
+    if (json_object_size(weight_map) == 0)
+        status = lt_fail(LT_ERROR_FORMAT, "no index of a sharded checkpoint: weight_map is missing");
+    if (status == LT_OK) status = add_shards(path, slash ? (size_t)(slash + 1 - path) : 0, weight_map, checkpoint);
+    if (status == LT_OK) status = lt_checkpoint_finish(checkpoint);
+    if (status == LT_OK) status = check_all_found(weight_map, checkpoint);
+    json_decref(index);
+    return status;
+}
+
+lt_status lt_checkpoint_open_sharded(const char *index_path, lt_checkpoint *checkpoint) {
+    lt_map map = {0};
+    lt_status status = lt_checkpoint_begin(checkpoint);
+    if (status == LT_OK) status = lt_map_open(index_path, &map);
+    if (status == LT_OK && (status = read_index(index_path, &map, checkpoint)) != LT_OK)
+        lt_fail_in(status, "%s", index_path);
+    lt_map_close(&map);
+    if (status != LT_OK) lt_checkpoint_close(checkpoint);
+    return status;
+}

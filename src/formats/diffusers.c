@@ -1,0 +1,193 @@
+/* Folders that hold a model: diffusers pipelines and single components. */
+#include "formats/diffusers.h"
+
+#include <jansson.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- JSON configuration files ---- */
+
+lt_status lt_config_open(const char *path, lt_config *config) {
+    *config = (lt_config){0};
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    json_error_t error;
+    json_t *root = json_loadb(map.data ? (const char *)map.data : "", map.size, 0, &error);
+    lt_map_close(&map);
+    if (!root)
+        return lt_fail(json_error_code(&error) == json_error_out_of_memory ? LT_ERROR_MEMORY : LT_ERROR_FORMAT,
+                       "%s: broken JSON in line %d: %s", path, error.line, error.text);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return lt_fail(LT_ERROR_FORMAT, "%s: not a JSON object", path);
+    }
+    config->root = root;
+    return LT_OK;
+}
+
+void lt_config_close(lt_config *config) {
+    json_decref(config->root);
+    *config = (lt_config){0};
+}
+
+/* The value that key leads to, or NULL. */
+static const json_t *look_up(const lt_config *config, const char *key) {
+    const json_t *at = config->root;
+    for (const char *dot; (dot = strchr(key, '.')); key = dot + 1) at = json_object_getn(at, key, (size_t)(dot - key));
+    return json_object_get(at, key);
+}
+
+static bool number_of(const json_t *value, double *number) {
+    if (!json_is_number(value) && !json_is_boolean(value)) return false;
+    *number = json_is_boolean(value) ? json_is_true(value) : json_number_value(value);
+    return true;
+}
+
+size_t lt_config_numbers(const lt_config *config, const char *key, double *values, size_t limit) {
+    const json_t *value = look_up(config, key);
+    const size_t count = json_is_array(value) ? json_array_size(value) : value ? 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        double number;
+        if (!number_of(json_is_array(value) ? json_array_get(value, i) : value, &number)) return 0;
+        if (i < limit) values[i] = number;
+    }
+    return count;
+}
+
+double lt_config_number(const lt_config *config, const char *key, double fallback) {
+    double number;
+    return lt_config_numbers(config, key, &number, 1) ? number : fallback;
+}
+
+const char *lt_config_string(const lt_config *config, const char *key) {
+    return json_string_value(look_up(config, key));
+}
+
+/* ---- Weights ---- */
+
+/* What a component's weights may be called, in order of preference. */
+static const char *const weight_files[] = {
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "diffusion_pytorch_model.bin",
+    "diffusion_pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_pytorch_model.safetensors.index.fp16.json",
+    "model.fp16.safetensors",
+    "model.safetensors.index.fp16.json",
+    "diffusion_pytorch_model.fp16.bin",
+    "diffusion_pytorch_model.bin.index.fp16.json",
+    "pytorch_model.fp16.bin",
+    "pytorch_model.bin.index.fp16.json",
+};
+
+static bool is_file(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static lt_status no_weights(const char *folder) {
+    lt_buffer list = {0};
+    lt_status status = LT_OK;
+    for (size_t i = 0; i < LT_COUNT(weight_files) && status == LT_OK; i++)
+        status = lt_buffer_printf(&list, "%s%s", i ? ", " : "", weight_files[i]);
+    if (status == LT_OK) status = lt_fail(LT_ERROR_FILE, "%s: no weights here; looked for %s", folder, list.data);
+    lt_buffer_free(&list);
+    return status;
+}
+
+static lt_status open_weights(const char *folder, lt_checkpoint *checkpoint) {
+    for (size_t i = 0; i < LT_COUNT(weight_files); i++) {
+        char *path = lt_format("%s/%s", folder, weight_files[i]);
+        if (!path) return LT_ERROR_MEMORY;
+        const bool found = is_file(path), sharded = strstr(weight_files[i], ".index.");
+        lt_status status = LT_OK;
+        if (found)
+            status = sharded ? lt_checkpoint_open_sharded(path, checkpoint) : lt_checkpoint_open(path, checkpoint);
+        lt_free(path);
+        if (found) return status;
+    }
+    return no_weights(folder);
+}
+
+/* ---- Folders ---- */
+
+static const struct {
+    const char *name, *config;
+    bool weights;
+} known[] = {
+    {"text_encoder", "config.json", true},
+    {"vae", "config.json", true},
+    {"unet", "config.json", true},
+    {"scheduler", "scheduler_config.json", false},
+};
+_Static_assert(LT_COUNT(known) <= LT_MAX_COMPONENTS, "a place for every component");
+
+/* Adds the component in folder; what was opened before a failure is the caller's to close, as part of all. */
+static lt_status add_component(lt_diffusers *all, const char *folder, const char *name, const char *config,
+                               bool weights) {
+    lt_component *c = &all->components[all->count++];
+    *c = (lt_component){.name = name};
+    char *path = lt_format("%s/%s", folder, config);
+    if (!path) return LT_ERROR_MEMORY;
+    lt_status status = lt_config_open(path, &c->config);
+    lt_free(path);
+    if (status == LT_OK && weights) status = open_weights(folder, &c->checkpoint);
+    return status;
+}
+
+/* The components that index lists as ["library", "class"]; [null, null] is a component that was left out. */
+static lt_status add_components(lt_diffusers *all, const char *path, const lt_config *index) {
+    for (size_t i = 0; i < LT_COUNT(known); i++) {
+        if (!json_is_string(json_array_get(json_object_get(index->root, known[i].name), 1))) continue;
+        char *folder = lt_format("%s/%s", path, known[i].name);
+        if (!folder) return LT_ERROR_MEMORY;
+        const lt_status status = add_component(all, folder, known[i].name, known[i].config, known[i].weights);
+        lt_free(folder);
+        LT_TRY(status);
+    }
+    if (all->count) return LT_OK;
+    return lt_fail(LT_ERROR_MODEL, "%s/model_index.json lists no text_encoder, vae, unet or scheduler", path);
+}
+
+lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
+    *folder = (lt_diffusers){0};
+    lt_status status = LT_ERROR_MEMORY;
+    lt_config index = {0};
+    char *index_path = lt_format("%s/model_index.json", path), *config_path = lt_format("%s/config.json", path);
+    if (index_path && config_path) {
+        if (is_file(index_path)) {
+            status = lt_config_open(index_path, &index);
+            if (status == LT_OK) status = add_components(folder, path, &index);
+        } else if (is_file(config_path)) {
+            status = add_component(folder, path, "", "config.json", true);
+        } else {
+            status = lt_fail(LT_ERROR_FILE,
+                             "%s: not a model's folder: neither model_index.json (diffusers) nor config.json is there",
+                             path);
+        }
+    }
+    lt_config_close(&index);
+    lt_free(index_path);
+    lt_free(config_path);
+    if (status != LT_OK) lt_diffusers_close(folder);
+    return status;
+}
+
+void lt_diffusers_close(lt_diffusers *folder) {
+    for (size_t i = 0; i < folder->count; i++) {
+        lt_config_close(&folder->components[i].config);
+        lt_checkpoint_close(&folder->components[i].checkpoint);
+    }
+    *folder = (lt_diffusers){0};
+}
+
+const lt_component *lt_diffusers_find(const lt_diffusers *folder, const char *name) {
+    for (size_t i = 0; i < folder->count; i++)
+        if (strcmp(folder->components[i].name, name) == 0) return &folder->components[i];
+    return NULL;
+}

@@ -1,0 +1,55 @@
+/* Folders that hold a model: a diffusers pipeline (model_index.json and a folder for each component), or one component
+ * by itself (config.json beside its weights), as transformers and diffusers write them. */
+#ifndef LT_DIFFUSERS_H
+#define LT_DIFFUSERS_H
+
+#include "formats/formats.h"
+
+/* ---- JSON configuration files ---- */
+
+/* A JSON object. A zeroed one is empty: every key is absent. */
+typedef struct lt_config {
+    struct json_t *root;
+} lt_config;
+
+lt_status lt_config_open(const char *path, lt_config *config);
+void lt_config_close(lt_config *config);
+
+/* A key may lead into objects: "vision_config.patch_size". What is absent, null or of another kind gives the fallback,
+ * 0 values or NULL. */
+
+/* A number, true as 1 and false as 0. Of a list, its first. */
+double lt_config_number(const lt_config *config, const char *key, double fallback);
+/* The first limit numbers of a list (attention_head_dim is one number or a list) into values; returns how many the list
+ * has. */
+size_t lt_config_numbers(const lt_config *config, const char *key, double *values, size_t limit);
+/* Valid as long as config is open. */
+const char *lt_config_string(const lt_config *config, const char *key);
+
+/* ---- Folders ---- */
+
+/* One component: its settings, and its weights if it has any. */
+typedef struct lt_component {
+    const char *name; /* static: "text_encoder", "vae", "unet", "scheduler"; "" for a folder that is one component */
+    lt_config config; /* config.json; of the scheduler, scheduler_config.json */
+    lt_checkpoint checkpoint; /* count 0 for the scheduler */
+} lt_component;
+
+enum { LT_MAX_COMPONENTS = 4 };
+
+typedef struct lt_diffusers {
+    lt_component components[LT_MAX_COMPONENTS];
+    size_t count;
+} lt_diffusers;
+
+/* Opens every component of the folder that a Stable Diffusion 1.x model needs. Weights are looked for in full precision
+ * first, then as fp16; safetensors first, then PyTorch's; whole first, then sharded. A component that model_index.json
+ * doesn't list, or lists as null, is left out; one that it lists must be there, or the error names what was looked for.
+ */
+lt_status lt_diffusers_open(const char *path, lt_diffusers *folder);
+void lt_diffusers_close(lt_diffusers *folder);
+
+/* The component of that name, or NULL. */
+const lt_component *lt_diffusers_find(const lt_diffusers *folder, const char *name);
+
+#endif

@@ -1,0 +1,103 @@
+/* Folders, written beside and renamed. */
+#include "formats/folder.h"
+
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Nothing is there, or a folder with nothing in it. */
+static lt_status check_free(const char *path) {
+    struct stat info;
+    if (lstat(path, &info) != 0 && errno == ENOENT) return LT_OK;
+    DIR *folder = opendir(path);
+    if (!folder) return lt_fail(LT_ERROR_FILE, "%s: can't be made a folder: %s", path, strerror(errno));
+    bool empty = true;
+    for (const struct dirent *e; (e = readdir(folder));)
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) empty = false;
+    closedir(folder);
+    return empty ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: the folder is there and not empty; name a new one", path);
+}
+
+static lt_status make_temporary(lt_folder_writer *w) {
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        w->temporary = lt_format("%s.%ld-%d.part", w->path, (long)getpid(), attempt);
+        if (!w->temporary) return LT_ERROR_MEMORY;
+        if (mkdir(w->temporary, 0777) == 0) return LT_OK;
+        const int reason = errno;
+        lt_free(w->temporary);
+        w->temporary = NULL;
+        errno = reason;
+        if (reason != EEXIST) break;
+    }
+    return lt_fail(LT_ERROR_FILE, "%s: the folder can't be made: %s", w->path, strerror(errno));
+}
+
+lt_status lt_folder_open(const char *path, lt_folder_writer *w) {
+    *w = (lt_folder_writer){0};
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') size--; /* the temporary folder stands beside it, not in it */
+    w->path = lt_strndup(path, size);
+    lt_status status = w->path ? check_free(w->path) : LT_ERROR_MEMORY;
+    if (status == LT_OK) status = make_temporary(w);
+    if (status != LT_OK) lt_folder_abort(w);
+    return status;
+}
+
+lt_status lt_folder_add(const lt_folder_writer *w, const char *name) {
+    char *path = lt_format("%s/%s", w->temporary, name);
+    if (!path) return LT_ERROR_MEMORY;
+    const bool made = mkdir(path, 0777) == 0;
+    const int reason = errno;
+    lt_free(path);
+    return made ? LT_OK : lt_fail(LT_ERROR_FILE, "%s/%s: can't be made: %s", w->path, name, strerror(reason));
+}
+
+lt_status lt_folder_write(const lt_folder_writer *w, const char *name, const char *text, size_t size) {
+    lt_writer file = {0};
+    char *path = lt_format("%s/%s", w->temporary, name);
+    lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
+    lt_free(path);
+    if (status == LT_OK) status = lt_writer_write(&file, text, size);
+    if (status == LT_OK) return lt_writer_commit(&file);
+    lt_writer_abort(&file);
+    return status;
+}
+
+lt_status lt_folder_write_json(const lt_folder_writer *w, const char *name, json_t *json, size_t flags) {
+    char *text = json ? json_dumps(json, flags) : NULL;
+    json_decref(json);
+    if (!text) return lt_fail(LT_ERROR_MEMORY, "out of memory");
+    const lt_status status = lt_folder_write(w, name, text, strlen(text));
+    free(text);
+    return status;
+}
+
+lt_status lt_folder_commit(lt_folder_writer *w) {
+    const bool ok = rename(w->temporary, w->path) == 0;
+    const lt_status status = ok ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
+    if (ok) {
+        lt_free(w->temporary);
+        w->temporary = NULL;
+    }
+    lt_folder_abort(w);
+    return status;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info, (void)kind, (void)where;
+    return remove(path);
+}
+
+void lt_folder_abort(lt_folder_writer *w) {
+    if (w->temporary) nftw(w->temporary, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    lt_free(w->path);
+    lt_free(w->temporary);
+    *w = (lt_folder_writer){0};
+}

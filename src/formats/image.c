@@ -1,0 +1,141 @@
+/* Pictures of any format: told by content when read and by name when written, turned upright, laid over white. */
+#include "formats/image_codec.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* A new format is a new file and a line here. */
+static const lt_image_codec *const codecs[] = {&lt_png_codec, &lt_jpeg_codec, &lt_webp_codec};
+
+/* ---- Sizes and memory ---- */
+
+lt_status lt_pixels_alloc(size_t width, size_t height, int channels, lt_pixels *pixels) {
+    *pixels = (lt_pixels){0};
+    LT_TRY(lt_image_check_size(width, height));
+    uint8_t *data = lt_alloc(width * height * (size_t)channels);
+    if (!data) return LT_ERROR_MEMORY;
+    *pixels = (lt_pixels){(int)width, (int)height, channels, data};
+    return LT_OK;
+}
+
+void lt_string_free(char *string) { lt_free(string); }
+
+/* ---- Reading ---- */
+
+const lt_image_codec *lt_image_recognise(lt_bytes file) {
+    for (size_t i = 0; i < LT_COUNT(codecs); i++) {
+        if (codecs[i]->recognise(file)) return codecs[i];
+    }
+    lt_fail(LT_ERROR_FORMAT, file.size ? "neither a PNG, a JPEG nor a WebP" : "this file is empty");
+    return NULL;
+}
+
+/* RGBA [count, 4] becomes RGB [count, 3] over white, in place: c*a + 255*(1 - a), rounded. */
+static void lay_over_white(uint8_t *pixels, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const unsigned alpha = pixels[4 * i + 3];
+        for (size_t c = 0; c < 3; c++)
+            pixels[3 * i + c] = (uint8_t)((pixels[4 * i + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
+}
+
+/* Writes image as EXIF's orientation 2 to 8 wants it seen. Pixel (x, y) of the result comes from start + x * right + y
+ * * down. */
+static lt_status turn(const lt_image *image, int orientation, lt_image *out) {
+    const ptrdiff_t w = image->width, h = image->height, last = w * h - 1;
+    const struct {
+        ptrdiff_t start, right, down;
+    } ways[9] = {
+        [2] = {w - 1, -1, w},        /* mirrored */
+        [3] = {last, -1, -w},        /* turned by 180 degrees */
+        [4] = {last - w + 1, 1, -w}, /* upside down, mirrored */
+        [5] = {0, w, 1},             /* rows for columns */
+        [6] = {last - w + 1, -w, 1}, /* to be turned clockwise by 90 degrees */
+        [7] = {last, -w, -1},        /* rows for columns, turned by 180 degrees */
+        [8] = {w - 1, w, -1},        /* to be turned anticlockwise by 90 degrees */
+    };
+    const ptrdiff_t start = ways[orientation].start, right = ways[orientation].right, down = ways[orientation].down;
+    LT_TRY(lt_image_alloc(orientation >= 5 ? image->height : image->width,
+                          orientation >= 5 ? image->width : image->height, out));
+    uint8_t *to = out->pixels;
+    for (ptrdiff_t y = 0; y < out->height; y++) {
+        for (ptrdiff_t x = 0; x < out->width; x++, to += 3)
+            memcpy(to, image->pixels + 3 * (start + x * right + y * down), 3);
+    }
+    return LT_OK;
+}
+
+lt_status lt_image_decode(lt_bytes file, lt_image *image) {
+    *image = (lt_image){0};
+    lt_pixels pixels;
+    const lt_image_codec *codec = lt_image_recognise(file);
+    if (!codec) return LT_ERROR_FORMAT;
+    LT_TRY(codec->decode(file, &pixels));
+    if (pixels.channels == 4) lay_over_white(pixels.data, (size_t)pixels.width * (size_t)pixels.height);
+    lt_image upright = {pixels.width, pixels.height, pixels.data};
+    const int orientation = lt_exif_orientation(codec->exif(file));
+    if (orientation == 1) {
+        *image = upright;
+        return LT_OK;
+    }
+    const lt_status status = turn(&upright, orientation, image);
+    lt_image_free(&upright);
+    return status;
+}
+
+lt_status lt_image_decode_parameters(lt_bytes file, char **parameters) {
+    *parameters = NULL;
+    const lt_image_codec *codec = lt_image_recognise(file);
+    if (!codec) return LT_ERROR_FORMAT;
+    if (codec->parameters) LT_TRY(codec->parameters(file, parameters));
+    return *parameters ? LT_OK : lt_exif_comment(codec->exif(file), parameters);
+}
+
+lt_status lt_image_load(const char *path, lt_image *image) {
+    *image = (lt_image){0};
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_status status = lt_image_decode((lt_bytes){map.data, map.size}, image);
+    lt_map_close(&map);
+    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+}
+
+lt_status lt_image_parameters(const char *path, char **parameters) {
+    *parameters = NULL;
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_status status = lt_image_decode_parameters((lt_bytes){map.data, map.size}, parameters);
+    lt_map_close(&map);
+    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+}
+
+/* ---- Writing ---- */
+
+static bool has_ending(const char *path, const char *ending) {
+    const size_t size = strlen(path), ending_size = strlen(ending);
+    return size > ending_size && strcasecmp(path + size - ending_size, ending) == 0;
+}
+
+static const lt_image_codec *codec_for(const char *path) {
+    for (size_t i = 0; i < LT_COUNT(codecs); i++) {
+        for (size_t k = 0; k < LT_COUNT(codecs[i]->endings); k++) {
+            if (codecs[i]->endings[k] && has_ending(path, codecs[i]->endings[k])) return codecs[i];
+        }
+    }
+    lt_fail(LT_ERROR_ARGUMENT, "%s: a picture's name must end in .png, .jpg, .jpeg or .webp", path);
+    return NULL;
+}
+
+lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters) {
+    const lt_image_codec *codec = codec_for(path);
+    if (!codec) return LT_ERROR_ARGUMENT;
+    LT_TRY(lt_image_check(image));
+    lt_writer w;
+    LT_TRY(lt_writer_open(path, &w));
+    lt_status status = codec->encode(&w, image, parameters);
+    if (status != LT_OK) {
+        lt_writer_abort(&w);
+        return lt_fail_in(status, "%s", path);
+    }
+    return lt_writer_commit(&w);
+}

@@ -1,0 +1,326 @@
+/* safetensors: 8 bytes that give the header's length, a JSON header, and the tensors' bytes.
+ *
+ * The rules are those of the reference implementation (huggingface/safetensors, README "Format" and lib.rs "validate"):
+ * the header is at most 100 MB and starts with '{', names are unique, tensors lie one after another from the first byte
+ * behind the header to the file's end without a hole or an overlap, and each takes exactly the bytes that its shape and
+ * type ask for. */
+#include "formats/checkpoint.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, BLOCK = 1 << 16 };
+
+/* ---- Reading ---- */
+
+typedef struct extent {
+    size_t begin, end; /* from the first byte behind the header */
+    const char *name;
+} extent;
+
+static bool find_dtype(const char *name, lt_dtype *type) {
+    for (int t = 0; t < LT_DTYPE_COUNT; t++) {
+        if (strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
+            *type = (lt_dtype)t;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_size(const json_t *value, size_t *size) {
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    const unsigned long long n = (unsigned long long)json_integer_value(value);
+    *size = (size_t)n;
+    return n <= SIZE_MAX;
+}
+
+/* The dtype, shape and strides of one header entry, and how many bytes they ask for. */
+static lt_status read_layout(const char *name, const json_t *entry, lt_tensor *tensor, size_t *bytes) {
+    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
+    if (!json_is_string(dtype) || !json_is_array(shape))
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its dtype or shape is missing", name);
+    if (!find_dtype(json_string_value(dtype), &tensor->dtype))
+        return lt_fail(LT_ERROR_UNSUPPORTED,
+                       "tensor %s has type %.32s, which can't be read (F32, F16, BF16, F64, I64, I32, "
+                       "I16, I8, U8 and BOOL can): convert it first",
+                       name, json_string_value(dtype));
+    if (json_array_size(shape) > LT_MAX_RANK)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s has %zu dimensions, over %d", name, json_array_size(shape),
+                       LT_MAX_RANK);
+    tensor->rank = (int)json_array_size(shape);
+    *bytes = lt_dtype_size(tensor->dtype);
+    for (int i = 0; i < tensor->rank; i++) {
+        if (!read_size(json_array_get(shape, (size_t)i), &tensor->shape[i]))
+            return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape holds something else than sizes", name);
+        if (!lt_mul(*bytes, tensor->shape[i], bytes))
+            return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape is too large", name);
+    }
+    lt_tensor_set_contiguous(tensor);
+    return LT_OK;
+}
+
+/* One header entry: adds the tensor and says where it lies. payload [size] is what follows the header. */
+static lt_status read_entry(const char *name, const json_t *entry, const uint8_t *payload, size_t size,
+                            lt_checkpoint *checkpoint, extent *where) {
+    lt_tensor tensor = {0};
+    size_t bytes = 0;
+    LT_TRY(read_layout(name, entry, &tensor, &bytes));
+    const json_t *offsets = json_object_get(entry, "data_offsets");
+    if (json_array_size(offsets) != 2 || !read_size(json_array_get(offsets, 0), &where->begin) ||
+        !read_size(json_array_get(offsets, 1), &where->end) || where->begin > where->end)
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its data_offsets aren't a beginning and an end", name);
+    if (where->end > size)
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s ends at byte %zu of %zu: the file is cut off; fetch it again", name,
+                       where->end, size);
+    if (where->end - where->begin != bytes) {
+        char shape[128];
+        lt_tensor_shape_text(&tensor, shape, sizeof shape);
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s: %s %s takes %zu bytes, not %zu", name, lt_dtype_name(tensor.dtype),
+                       shape, bytes, where->end - where->begin);
+    }
+    tensor.data = payload + where->begin;
+    where->name = name;
+    return lt_checkpoint_add(checkpoint, name, strlen(name), &tensor);
+}
+
+/* Of several files opened together, the first one's metadata counts. */
+static lt_status read_metadata(const json_t *metadata, lt_checkpoint *checkpoint) {
+    const bool first = checkpoint->metadata_count == 0;
+    if (!json_is_object(metadata)) return lt_fail(LT_ERROR_FORMAT, "__metadata__ isn't a JSON object");
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+        if (!json_is_string(value)) return lt_fail(LT_ERROR_FORMAT, "__metadata__: %s isn't a string", key);
+        if (first) LT_TRY(lt_checkpoint_add_metadata(checkpoint, key, json_string_value(value)));
+    }
+    return LT_OK;
+}
+
+static int compare_extents(const void *a, const void *b) {
+    const extent *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* Tensors follow one another from 0 to size. */
+static lt_status check_extents(extent *extents, size_t count, size_t size) {
+    qsort(extents, count, sizeof *extents, compare_extents);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (extents[i].begin != at)
+            return lt_fail(LT_ERROR_FORMAT, "tensor %s begins at byte %zu, but the one before it ends at %zu",
+                           extents[i].name, extents[i].begin, at);
+        at = extents[i].end;
+    }
+    if (at != size)
+        return lt_fail(LT_ERROR_FORMAT, "the tensors end at byte %zu of %zu: the rest belongs to none", at, size);
+    return LT_OK;
+}
+
+static lt_status read_header(json_t *header, const uint8_t *payload, size_t size, lt_checkpoint *checkpoint) {
+    extent *extents = lt_calloc(json_object_size(header), sizeof *extents);
+    if (!extents) return LT_ERROR_MEMORY;
+    lt_status status = LT_OK;
+    size_t count = 0;
+    const char *name;
+    json_t *entry;
+    json_object_foreach(header, name, entry) {
+        if (strcmp(name, "__metadata__") == 0)
+            status = read_metadata(entry, checkpoint);
+        else
+            status = read_entry(name, entry, payload, size, checkpoint, &extents[count++]);
+        if (status != LT_OK) break;
+    }
+    if (status == LT_OK) status = check_extents(extents, count, size);
+    lt_free(extents);
+    return status;
+}
+
+lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
+    if (size < LENGTH_SIZE) return lt_fail(LT_ERROR_FORMAT, "too short for a safetensors file: %zu bytes", size);
+    uint64_t length = 0;
+    for (int i = LENGTH_SIZE - 1; i >= 0; i--) length = length << 8 | data[i];
+    if (length > HEADER_LIMIT)
+        return lt_fail(LT_ERROR_FORMAT, "a safetensors header of %llu bytes, over the format's limit of %d",
+                       (unsigned long long)length, HEADER_LIMIT);
+    if (length > size - LENGTH_SIZE)
+        return lt_fail(LT_ERROR_FORMAT,
+                       "the safetensors header takes %llu bytes but only %zu are there: the file is cut "
+                       "off; fetch it again",
+                       (unsigned long long)length, size - LENGTH_SIZE);
+    const char *text = (const char *)data + LENGTH_SIZE;
+    if (length == 0 || text[0] != '{') return lt_fail(LT_ERROR_FORMAT, "the safetensors header doesn't begin with '{'");
+
+    json_error_t error;
+    json_t *header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (!header)
+        return lt_fail(LT_ERROR_FORMAT, "the safetensors header is broken at byte %d: %s", error.position, error.text);
+    const size_t before = LENGTH_SIZE + (size_t)length;
+    const lt_status status = read_header(header, data + before, size - before, checkpoint);
+    json_decref(header);
+    if (!checkpoint->format) checkpoint->format = "safetensors";
+    return status;
+}
+
+/* ---- Writing ---- */
+
+/* A string as JSON, quotes included; made by jansson, which refuses what is not UTF-8. */
+static lt_status append_string(lt_buffer *header, const char *text) {
+    json_t *value = json_string(text);
+    char *dumped = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    if (!dumped) return lt_fail(LT_ERROR_ARGUMENT, "can't be written: a name or a metadata text isn't UTF-8");
+    const lt_status status = lt_buffer_append(header, dumped, strlen(dumped));
+    free(dumped);
+    return status;
+}
+
+static lt_status append_metadata(lt_buffer *header, const lt_metadata *metadata, size_t count) {
+    if (count == 0) return LT_OK;
+    LT_TRY(lt_buffer_printf(header, "\"__metadata__\":{"));
+    for (size_t i = 0; i < count; i++) {
+        if (i) LT_TRY(lt_buffer_append(header, ",", 1));
+        LT_TRY(append_string(header, metadata[i].key));
+        LT_TRY(lt_buffer_append(header, ":", 1));
+        LT_TRY(append_string(header, metadata[i].value));
+    }
+    return lt_buffer_append(header, "}", 1);
+}
+
+/* One tensor's header entry; *at is where its bytes begin and becomes where they end. */
+static lt_status append_entry(lt_buffer *header, const lt_tensor *tensor, lt_dtype type, size_t *at) {
+    size_t bytes, end;
+    if (!lt_mul(lt_tensor_count(tensor), lt_dtype_size(type), &bytes) || !lt_add(*at, bytes, &end))
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is too large", tensor->name);
+    char shape[LT_MAX_RANK * 24];
+    lt_tensor_shape_text(tensor, shape, sizeof shape);
+    LT_TRY(append_string(header, tensor->name));
+    LT_TRY(lt_buffer_printf(header, ":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", lt_dtype_name(type),
+                            shape, *at, end));
+    *at = end;
+    return LT_OK;
+}
+
+/* The length and the header, padded with spaces so that the tensors begin at a multiple of 8. */
+static lt_status write_header(lt_writer *writer, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
+                              size_t metadata_count, const lt_dtype *types) {
+    lt_buffer header = {0};
+    size_t at = 0;
+    lt_status status = lt_buffer_append(&header, "{", 1);
+    if (status == LT_OK) status = append_metadata(&header, metadata, metadata_count);
+    for (size_t i = 0; i < count && status == LT_OK; i++) {
+        if (i || metadata_count) status = lt_buffer_append(&header, ",", 1);
+        if (status == LT_OK) status = append_entry(&header, &tensors[i], types ? types[i] : tensors[i].dtype, &at);
+    }
+    if (status == LT_OK) status = lt_buffer_append(&header, "}", 1);
+    while (status == LT_OK && header.size % 8) status = lt_buffer_append(&header, " ", 1);
+    if (status == LT_OK && header.size > HEADER_LIMIT)
+        status = lt_fail(LT_ERROR_ARGUMENT, "a header of %zu bytes is over safetensors' limit of %d", header.size,
+                         HEADER_LIMIT);
+    uint8_t length[LENGTH_SIZE];
+    for (int i = 0; i < LENGTH_SIZE; i++) length[i] = (uint8_t)((uint64_t)header.size >> 8 * i);
+    if (status == LT_OK) status = lt_writer_write(writer, length, sizeof length);
+    if (status == LT_OK) status = lt_writer_write(writer, header.data, header.size);
+    lt_buffer_free(&header);
+    return status;
+}
+
+/* The nearest whole number from low to high; 0 for a NaN. The bounds are exact as doubles, or one over. */
+static int64_t to_integer(float value, double low, double high) {
+    if (isnan(value)) return 0;
+    if (value >= high) return high >= 0x1p63 ? INT64_MAX : (int64_t)high;
+    return value <= low ? (int64_t)low : (int64_t)nearbyintf(value);
+}
+
+static int64_t to_type_integer(lt_dtype type, float value) {
+    switch (type) {
+    case LT_I64: return to_integer(value, -0x1p63, 0x1p63);
+    case LT_I32: return to_integer(value, INT32_MIN, INT32_MAX);
+    case LT_I16: return to_integer(value, INT16_MIN, INT16_MAX);
+    case LT_I8: return to_integer(value, INT8_MIN, INT8_MAX);
+    case LT_U8: return to_integer(value, 0, UINT8_MAX);
+    default: return value != 0; /* BOOL */
+    }
+}
+
+/* n float32 values as elements of type, into out, which is aligned to 64 bytes. */
+static void narrow(lt_dtype type, const float *values, size_t n, uint8_t *out) {
+    const size_t item = lt_dtype_size(type);
+    switch (type) {
+    case LT_F32: memcpy(out, values, n * item); break;
+    case LT_F16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)(void *)out)[i] = lt_f32_to_f16(values[i]);
+        break;
+    case LT_BF16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)(void *)out)[i] = lt_f32_to_bf16(values[i]);
+        break;
+    case LT_F64:
+        for (size_t i = 0; i < n; i++) ((double *)(void *)out)[i] = values[i];
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            const int64_t whole = to_type_integer(type, values[i]);
+            memcpy(out + i * item, &whole, item); /* the low bytes come first */
+        }
+    }
+}
+
+/* values [count] as elements of type, through a block of BLOCK bytes. */
+static lt_status write_values(lt_writer *writer, const float *values, size_t count, lt_dtype type, uint8_t *block) {
+    const size_t step = BLOCK / lt_dtype_size(type);
+    for (size_t i = 0; i < count; i += step) {
+        const size_t n = lt_min(step, count - i);
+        narrow(type, values + i, n, block);
+        LT_TRY(lt_writer_write(writer, block, n * lt_dtype_size(type)));
+    }
+    return LT_OK;
+}
+
+/* A tensor's bytes as they are. */
+static lt_status write_raw(lt_writer *writer, const lt_tensor *tensor) {
+    const size_t bytes = lt_tensor_count(tensor) * lt_dtype_size(tensor->dtype);
+    if (lt_tensor_contiguous(tensor)) return lt_writer_write(writer, tensor->data, bytes);
+    uint8_t *copy = lt_alloc(bytes);
+    if (!copy) return LT_ERROR_MEMORY;
+    lt_tensor_read_raw(tensor, copy);
+    const lt_status status = lt_writer_write(writer, copy, bytes);
+    lt_free(copy);
+    return status;
+}
+
+/* A tensor's bytes as type, by way of float32: from fill, or from its own data. */
+static lt_status write_converted(lt_writer *writer, const lt_tensor *tensor, lt_dtype type, lt_fill_fn fill,
+                                 void *user) {
+    const size_t count = lt_tensor_count(tensor);
+    lt_status status = LT_OK;
+    float *values = lt_calloc(count, sizeof *values);
+    uint8_t *block = lt_alloc(BLOCK);
+    if (!values || !block)
+        status = LT_ERROR_MEMORY;
+    else if (fill)
+        status = fill(user, tensor, values);
+    else
+        lt_tensor_read_f32(tensor, values);
+    if (status == LT_OK) status = write_values(writer, values, count, type, block);
+    lt_free(block);
+    lt_free(values);
+    return status;
+}
+
+lt_status lt_safetensors_write(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
+                               size_t metadata_count, const lt_dtype *types, lt_fill_fn fill, void *user) {
+    lt_writer writer;
+    LT_TRY(lt_writer_open(path, &writer));
+    lt_status status = write_header(&writer, tensors, count, metadata, metadata_count, types);
+    for (size_t i = 0; i < count && status == LT_OK; i++) {
+        const lt_dtype type = types ? types[i] : tensors[i].dtype;
+        const bool as_is = !fill && type == tensors[i].dtype;
+        status = as_is ? write_raw(&writer, &tensors[i]) : write_converted(&writer, &tensors[i], type, fill, user);
+    }
+    if (status == LT_OK) return lt_writer_commit(&writer);
+    lt_writer_abort(&writer);
+    return status;
+}

@@ -1,0 +1,136 @@
+/* WebP, through libwebp; its RIFF container, which is a list of chunks, is read and written here.
+ * https://developers.google.com/speed/webp/docs/riff_container */
+#include "formats/image_codec.h"
+
+#include <string.h>
+#include <webp/decode.h>
+#include <webp/encode.h>
+
+/* libwebp's scale from 0 (fast) to 9 (small). */
+enum { EFFORT = 3 };
+
+static uint32_t read32(const uint8_t *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static void put(uint8_t *p, uint32_t value, int width) {
+    for (int i = 0; i < width; i++) p[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* ---- Reading ---- */
+
+static bool recognise(lt_bytes file) {
+    return file.size >= 12 && memcmp(file.data, "RIFF", 4) == 0 && memcmp(file.data + 8, "WEBP", 4) == 0;
+}
+
+/* Chunks: a type, a size, content, padded to an even length. */
+static lt_bytes find_exif(lt_bytes file) {
+    for (size_t at = 12; at + 8 <= file.size;) {
+        const size_t size = read32(file.data + at + 4);
+        if (size > file.size - at - 8) break;
+        if (memcmp(file.data + at, "EXIF", 4) == 0) return (lt_bytes){file.data + at + 8, size};
+        at += 8 + size + size % 2;
+    }
+    return (lt_bytes){0};
+}
+
+static lt_status explain(VP8StatusCode code) {
+    switch (code) {
+    case VP8_STATUS_OK: return LT_OK;
+    case VP8_STATUS_OUT_OF_MEMORY: return lt_fail(LT_ERROR_MEMORY, "out of memory for a WebP");
+    case VP8_STATUS_NOT_ENOUGH_DATA: return lt_fail(LT_ERROR_FORMAT, "this WebP ends early");
+    default: return lt_fail(LT_ERROR_FORMAT, "this WebP is broken (libwebp's code %d)", (int)code);
+    }
+}
+
+static lt_status decode_into(lt_bytes file, WebPDecoderConfig *config, const lt_pixels *pixels) {
+    const size_t row = (size_t)pixels->width * (size_t)pixels->channels;
+    config->output.colorspace = pixels->channels == 4 ? MODE_RGBA : MODE_RGB;
+    config->output.is_external_memory = 1;
+    config->output.u.RGBA.rgba = pixels->data;
+    config->output.u.RGBA.stride = (int)row;
+    config->output.u.RGBA.size = row * (size_t)pixels->height;
+    return explain(WebPDecode(file.data, file.size, config));
+}
+
+static lt_status decode(lt_bytes file, lt_pixels *pixels) {
+    *pixels = (lt_pixels){0};
+    WebPDecoderConfig config;
+    if (!WebPInitDecoderConfig(&config))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the installed libwebp is not the one built with");
+    if (read32(file.data + 4) > file.size - 8) return explain(VP8_STATUS_NOT_ENOUGH_DATA);
+    LT_TRY(explain(WebPGetFeatures(file.data, file.size, &config.input)));
+    if (config.input.has_animation)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "an animated WebP can't be read: save the frame you want as a picture");
+    LT_TRY(lt_pixels_alloc((size_t)config.input.width, (size_t)config.input.height, config.input.has_alpha ? 4 : 3,
+                           pixels));
+    const lt_status status = decode_into(file, &config, pixels);
+    WebPFreeDecBuffer(&config.output);
+    if (status != LT_OK) {
+        lt_free(pixels->data);
+        *pixels = (lt_pixels){0};
+    }
+    return status;
+}
+
+/* ---- Writing ---- */
+
+/* A simple file is RIFF header and one VP8L chunk. With EXIF it is RIFF header, VP8X (which says so), VP8L, EXIF. */
+static lt_status write_extended(lt_writer *w, const lt_image *image, lt_bytes simple, const lt_buffer *exif) {
+    enum { RIFF = 12, CHUNK = 8, VP8X = CHUNK + 10, HAS_EXIF = 1 << 3 };
+    const size_t padding = exif->size % 2;
+    uint8_t head[RIFF + VP8X] = "RIFF....WEBPVP8X", tail[CHUNK] = {'E', 'X', 'I', 'F'};
+    put(head + 4, (uint32_t)(simple.size - 8 + VP8X + CHUNK + exif->size + padding), 4);
+    put(head + RIFF + 4, VP8X - CHUNK, 4);
+    put(head + RIFF + CHUNK, HAS_EXIF, 4);
+    put(head + RIFF + CHUNK + 4, (uint32_t)image->width - 1, 3);
+    put(head + RIFF + CHUNK + 7, (uint32_t)image->height - 1, 3);
+    put(tail + 4, (uint32_t)exif->size, 4);
+    LT_TRY(lt_writer_write(w, head, sizeof head));
+    LT_TRY(lt_writer_write(w, simple.data + RIFF, simple.size - RIFF));
+    LT_TRY(lt_writer_write(w, tail, sizeof tail));
+    LT_TRY(lt_writer_write(w, exif->data, exif->size));
+    return lt_writer_write(w, "", padding);
+}
+
+static lt_status compress(const lt_image *image, WebPMemoryWriter *memory) {
+    WebPConfig config;
+    WebPPicture picture;
+    if (!WebPConfigInit(&config) || !WebPConfigLosslessPreset(&config, EFFORT) || !WebPPictureInit(&picture))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the installed libwebp is not the one built with");
+    picture.use_argb = 1;
+    picture.width = image->width;
+    picture.height = image->height;
+    picture.writer = WebPMemoryWrite;
+    picture.custom_ptr = memory;
+    const bool done = WebPPictureImportRGB(&picture, image->pixels, 3 * image->width) && WebPEncode(&config, &picture);
+    const WebPEncodingError code = picture.error_code;
+    WebPPictureFree(&picture);
+    if (done) return LT_OK;
+    if (code == VP8_ENC_ERROR_OUT_OF_MEMORY || code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY)
+        return lt_fail(LT_ERROR_MEMORY, "out of memory for a WebP");
+    return lt_fail(LT_ERROR_UNSUPPORTED, "libwebp can't write this picture (its code %d)", (int)code);
+}
+
+static lt_status encode(lt_writer *w, const lt_image *image, const char *parameters) {
+    if (image->width > WEBP_MAX_DIMENSION || image->height > WEBP_MAX_DIMENSION)
+        return lt_fail(LT_ERROR_ARGUMENT, "a WebP's side has %d pixels at most: save a PNG", WEBP_MAX_DIMENSION);
+    WebPMemoryWriter memory;
+    WebPMemoryWriterInit(&memory);
+    lt_buffer exif = {0};
+    lt_status status = parameters ? lt_exif_write(parameters, &exif) : LT_OK;
+    if (status == LT_OK) status = compress(image, &memory);
+    const lt_bytes simple = {memory.mem, memory.size};
+    if (status == LT_OK && parameters) status = write_extended(w, image, simple, &exif);
+    if (status == LT_OK && !parameters) status = lt_writer_write(w, simple.data, simple.size);
+    WebPMemoryWriterClear(&memory);
+    lt_buffer_free(&exif);
+    return status;
+}
+
+const lt_image_codec lt_webp_codec = {.name = "WebP",
+                                      .endings = {".webp"},
+                                      .recognise = recognise,
+                                      .decode = decode,
+                                      .encode = encode,
+                                      .exif = find_exif};

@@ -1,0 +1,77 @@
+/* Graphs: appending operations with static shapes. */
+#include "graph/graph.h"
+
+#include <string.h>
+
+void lt_graph_free(lt_graph *graph) {
+    for (size_t i = 0; i < graph->count; i++) {
+        lt_free((void *)(uintptr_t)graph->nodes[i]->operation.attributes);
+        lt_free(graph->nodes[i]);
+    }
+    lt_free(graph->nodes);
+    *graph = (lt_graph){0};
+}
+
+void lt_graph_fail(lt_graph *g, lt_status status) {
+    if (!g->status) g->status = status;
+}
+
+static lt_status reserve(lt_graph *g) {
+    if (g->count < g->capacity) return LT_OK;
+    const size_t capacity = lt_max(128, 2 * g->capacity), item = sizeof *g->nodes;
+    lt_node **grown = lt_realloc(g->nodes, g->count * item, capacity * item);
+    if (!grown) return LT_ERROR_MEMORY;
+    g->nodes = grown;
+    g->capacity = capacity;
+    return LT_OK;
+}
+
+static lt_status connect(lt_node *node, lt_node *const inputs[LT_MAX_INPUTS],
+                         lt_weight *const weights[LT_MAX_WEIGHTS]) {
+    lt_operation *o = &node->operation;
+    node->rate = LT_RATE_PROMPT;
+    for (int i = 0; i < LT_MAX_INPUTS; i++) {
+        if (!inputs[i]) continue;
+        node->input[i] = inputs[i];
+        o->in[i] = inputs[i]->operation.out;
+        if (inputs[i]->rate > node->rate) node->rate = inputs[i]->rate;
+    }
+    for (int i = 0; i < LT_MAX_WEIGHTS; i++) o->weight[i] = weights[i];
+    return o->op->infer(o);
+}
+
+lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS],
+                         lt_weight *const weights[LT_MAX_WEIGHTS], const void *attributes, size_t attributes_size) {
+    if (g->status) return NULL;
+    lt_node *node = reserve(g) ? NULL : lt_calloc(1, sizeof *node);
+    void *copy = node ? lt_alloc(attributes_size) : NULL;
+    if (!copy) {
+        lt_free(node);
+        g->status = LT_ERROR_MEMORY;
+        return NULL;
+    }
+    if (attributes_size) memcpy(copy, attributes, attributes_size);
+    node->operation.op = op;
+    node->operation.attributes = copy;
+    node->id = (int)g->count;
+    g->nodes[g->count++] = node;
+    g->status = connect(node, inputs, weights);
+    return g->status ? NULL : node;
+}
+
+lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate) {
+    lt_node *none[LT_MAX_INPUTS] = {0};
+    lt_weight *no_weights[LT_MAX_WEIGHTS] = {0};
+    lt_node *node = lt_graph_append(g, &lt_op_input, none, no_weights, &shape, sizeof shape);
+    if (node) {
+        node->rate = rate;
+        node->name = name;
+    }
+    return node;
+}
+
+void lt_graph_output(lt_graph *g, lt_node *node, const char *name) {
+    if (g->status) return;
+    node->name = name;
+    node->is_output = true;
+}

@@ -1,0 +1,74 @@
+/* Graphs of operations with static shapes, and plans that run them.
+ *
+ * Build once, plan once, run often: a model's forward pass appends nodes; planning makes each operation ready (kernel,
+ * packed weights) and lays all tensors out in one arena by their lifetimes; running allocates nothing.
+ *
+ * An input changes at a rate: with the prompt, or at every step. What depends on the prompt alone (cross-attention's
+ * keys and values) is computed when the prompt changes and kept. */
+#ifndef LT_GRAPH_H
+#define LT_GRAPH_H
+
+#include "ops/ops.h"
+
+typedef enum lt_rate { LT_RATE_PROMPT, LT_RATE_STEP } lt_rate;
+
+typedef struct lt_node {
+    lt_operation operation;
+    struct lt_node *input[LT_MAX_INPUTS];
+    int id; /* place in the order of running */
+    lt_rate rate;
+    const char *name; /* of an input or an output; NULL elsewhere */
+    bool is_output;
+} lt_node;
+
+typedef struct lt_graph {
+    lt_node **nodes;
+    size_t count, capacity;
+    lt_status status; /* the first failure; from then on every builder returns NULL, so layers need not check */
+} lt_graph;
+
+void lt_graph_free(lt_graph *graph); /* graphs start zeroed: lt_graph g = {0} */
+
+/* ---- Building: each appends one node and returns it, or NULL after a failure ---- */
+
+lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS],
+                         lt_weight *const weights[LT_MAX_WEIGHTS], const void *attributes, size_t attributes_size);
+
+lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate); /* name: a literal */
+void lt_graph_output(lt_graph *g, lt_node *node, const char *name);
+void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
+
+/* ---- Plans ---- */
+
+typedef struct lt_plan lt_plan;
+
+/* Asked between operations: anything but LT_OK ends the run and is returned. */
+typedef lt_status (*lt_poll_fn)(void *user);
+
+/* The graph belongs to the plan from now on, whether this succeeds or not. */
+lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **plan);
+void lt_plan_free(lt_plan *plan);
+
+/* Memory of an input (to write before a run) or an output (to read until the next run); NULL if there is none of that
+ * name. */
+float *lt_plan_tensor(lt_plan *plan, const char *name);
+lt_shape lt_plan_shape(const lt_plan *plan, const char *name);
+
+/* Runs every operation whose rate is at least changed: LT_RATE_PROMPT is the whole graph, LT_RATE_STEP what changes
+ * with each step. */
+lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user);
+
+size_t lt_plan_arena_size(const lt_plan *plan);
+
+/* For people: each operation of the plan, and the time its last run took when tracing is on. */
+typedef struct lt_plan_row {
+    const char *op, *weight, *kernel; /* weight: the name of its first weight, or "" */
+    lt_shape shape;
+    size_t parameters;
+    double flops, seconds;
+} lt_plan_row;
+size_t lt_plan_row_count(const lt_plan *plan);
+lt_plan_row lt_plan_row_at(const lt_plan *plan, size_t i);
+void lt_plan_trace(lt_plan *plan, bool on);
+
+#endif

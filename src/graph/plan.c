@@ -1,0 +1,258 @@
+/* Plans: operations made ready, tensors laid out in one arena by lifetime, and the loop that runs them. */
+#include "graph/graph.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A piece of the arena: a tensor, or the scratch of one operation. Nodes that work in place share one. */
+typedef struct lt_block {
+    size_t size, offset;
+    int first, last; /* the nodes between which it is alive, both included */
+    bool pinned;     /* inputs, outputs and what outlives a step: alive for good */
+} lt_block;
+
+struct lt_plan {
+    lt_graph graph;
+    lt_prepared *prepared; /* [nodes] */
+    lt_block *blocks;      /* [2 * nodes]: a tensor and a scratch for each node */
+    int *block_of;         /* [nodes]: where the node's tensor lives */
+    double *seconds;       /* [nodes] */
+    char *arena;
+    size_t arena_size;
+    int threads;
+    bool trace;
+};
+
+/* ---- Lifetimes ---- */
+
+static size_t tensor_size(const lt_node *n) {
+    return lt_round_up(lt_shape_count(n->operation.out) * sizeof(float), 64);
+}
+
+static int last_use(const lt_plan *plan, const lt_node *node) {
+    int last = node->id;
+    for (size_t i = (size_t)node->id + 1; i < plan->graph.count; i++)
+        for (int k = 0; k < LT_MAX_INPUTS; k++)
+            if (plan->graph.nodes[i]->input[k] == node) last = (int)i;
+    return last;
+}
+
+/* Kept for good: what the caller writes or reads, and what is computed once for a prompt and read at every step. */
+static bool outlives_run(const lt_plan *plan, const lt_node *node) {
+    if (node->operation.op == &lt_op_input || node->is_output) return true;
+    for (size_t i = 0; i < plan->graph.count; i++)
+        for (int k = 0; k < LT_MAX_INPUTS; k++)
+            if (plan->graph.nodes[i]->input[k] == node && plan->graph.nodes[i]->rate != node->rate) return true;
+    return false;
+}
+
+/* The input whose memory node's output takes, or NULL. */
+static const lt_node *takes_over(const lt_plan *plan, const lt_node *node) {
+    const int k = plan->prepared[node->id].in_place;
+    const lt_node *input = k < 0 ? NULL : node->input[k];
+    if (!input || tensor_size(input) != tensor_size(node)) return NULL;
+    const lt_block *b = &plan->blocks[plan->block_of[input->id]];
+    return !b->pinned && b->last == node->id ? input : NULL;
+}
+
+static void find_lifetimes(lt_plan *plan) {
+    const size_t count = plan->graph.count;
+    for (size_t i = 0; i < count; i++) {
+        const lt_node *node = plan->graph.nodes[i];
+        const int last = last_use(plan, node);
+        const bool pinned = outlives_run(plan, node);
+        const lt_node *input = pinned ? NULL : takes_over(plan, node);
+        plan->block_of[i] = input ? plan->block_of[input->id] : (int)i;
+        if (input)
+            plan->blocks[plan->block_of[i]].last = last;
+        else
+            plan->blocks[i] = (lt_block){tensor_size(node), 0, (int)i, last, pinned};
+        plan->blocks[count + i] = (lt_block){lt_round_up(plan->prepared[i].scratch_size, 64), 0, (int)i, (int)i, false};
+    }
+}
+
+/* ---- The arena: largest block first, each at the lowest place that is free during its life ---- */
+
+static bool meet(const lt_block *a, const lt_block *b) {
+    return a->pinned || b->pinned || (a->first <= b->last && b->first <= a->last);
+}
+
+static int larger_first(const void *a, const void *b) {
+    const lt_block *x = *(lt_block *const *)a, *y = *(lt_block *const *)b;
+    if (x->size != y->size) return x->size < y->size ? 1 : -1;
+    return x < y ? -1 : x > y;
+}
+
+/* The lowest place for block among those placed, which are sorted by offset. */
+static size_t lowest_place(const lt_block *block, lt_block *const *placed, size_t count) {
+    size_t offset = 0;
+    for (size_t k = 0; k < count; k++) {
+        if (!meet(block, placed[k])) continue;
+        if (placed[k]->offset >= offset + block->size) break;
+        offset = lt_max(offset, placed[k]->offset + placed[k]->size);
+    }
+    return offset;
+}
+
+static void insert_by_offset(lt_block *block, lt_block **placed, size_t count) {
+    size_t at = count;
+    for (; at > 0 && placed[at - 1]->offset > block->offset; at--) placed[at] = placed[at - 1];
+    placed[at] = block;
+}
+
+static lt_status lay_out(lt_plan *plan) {
+    const size_t most = 2 * plan->graph.count;
+    lt_block **order = lt_alloc(most * sizeof *order), **placed = lt_alloc(most * sizeof *placed);
+    lt_status status = order && placed ? LT_OK : LT_ERROR_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; !status && i < most; i++)
+        if (plan->blocks[i].size) order[count++] = &plan->blocks[i];
+    if (!status) qsort(order, count, sizeof *order, larger_first);
+    for (size_t i = 0; !status && i < count; i++) {
+        order[i]->offset = lowest_place(order[i], placed, i);
+        insert_by_offset(order[i], placed, i);
+        plan->arena_size = lt_max(plan->arena_size, order[i]->offset + order[i]->size);
+    }
+    lt_free(order);
+    lt_free(placed);
+    if (!status) plan->arena = lt_alloc(plan->arena_size);
+    return status ? status : plan->arena ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* ---- Making ready ---- */
+
+static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
+    const lt_kernels *kernels = lt_kernels_get(target->isa);
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        lt_node *node = plan->graph.nodes[i];
+        lt_prepared *p = &plan->prepared[i];
+        *p = (lt_prepared){
+            .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = target->threads};
+        p->kernel = lt_isa_name(kernels->isa);
+        if (node->operation.op->prepare) LT_TRY(node->operation.op->prepare(p, target));
+    }
+    return LT_OK;
+}
+
+lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **result) {
+    *result = NULL;
+    lt_plan *plan = lt_calloc(1, sizeof *plan);
+    if (!plan) {
+        lt_graph_free(graph);
+        return LT_ERROR_MEMORY;
+    }
+    plan->graph = *graph;
+    plan->threads = target->threads;
+    *graph = (lt_graph){0};
+    const size_t count = plan->graph.count;
+    lt_status status = plan->graph.status;
+    if (!status) {
+        plan->prepared = lt_calloc(count, sizeof *plan->prepared);
+        plan->blocks = lt_calloc(2 * count, sizeof *plan->blocks);
+        plan->block_of = lt_calloc(count, sizeof *plan->block_of);
+        plan->seconds = lt_calloc(count, sizeof *plan->seconds);
+        if (!plan->prepared || !plan->blocks || !plan->block_of || !plan->seconds) status = LT_ERROR_MEMORY;
+    }
+    if (!status) status = prepare_all(plan, target);
+    if (!status) {
+        find_lifetimes(plan);
+        status = lay_out(plan);
+    }
+    if (status)
+        lt_plan_free(plan);
+    else
+        *result = plan;
+    return status;
+}
+
+void lt_plan_free(lt_plan *plan) {
+    if (!plan) return;
+    for (size_t i = 0; plan->prepared && i < plan->graph.count; i++) {
+        lt_prepared *p = &plan->prepared[i];
+        if (!p->operation) continue;
+        for (int k = 0; k < LT_MAX_WEIGHTS; k++) lt_weight_release(p->operation->weight[k], p->weight[k]);
+        if (p->operation->op->release) p->operation->op->release(p);
+    }
+    lt_free(plan->prepared);
+    lt_free(plan->blocks);
+    lt_free(plan->block_of);
+    lt_free(plan->seconds);
+    lt_free(plan->arena);
+    lt_graph_free(&plan->graph);
+    lt_free(plan);
+}
+
+/* ---- Running ---- */
+
+static float *memory_of(const lt_plan *plan, const lt_node *node) {
+    return (float *)(plan->arena + plan->blocks[plan->block_of[node->id]].offset);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static lt_status run_node(lt_plan *plan, const lt_node *node) {
+    const float *in[LT_MAX_INPUTS] = {0};
+    for (int k = 0; k < LT_MAX_INPUTS; k++)
+        if (node->input[k]) in[k] = memory_of(plan, node->input[k]);
+    void *scratch = plan->arena + plan->blocks[plan->graph.count + (size_t)node->id].offset;
+    return node->operation.op->run(&plan->prepared[node->id], in, memory_of(plan, node), scratch);
+}
+
+lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user) {
+    const int threads_before = omp_get_max_threads();
+    omp_set_num_threads(plan->threads);
+    lt_status status = LT_OK;
+    for (size_t i = 0; i < plan->graph.count && !status; i++) {
+        const lt_node *node = plan->graph.nodes[i];
+        if (node->rate < changed || !node->operation.op->run) continue;
+        const double start = plan->trace ? now() : 0;
+        if (poll) status = poll(user);
+        if (!status) status = run_node(plan, node);
+        if (plan->trace) plan->seconds[i] = now() - start;
+    }
+    omp_set_num_threads(threads_before);
+    return status;
+}
+
+/* ---- Looking in ---- */
+
+static const lt_node *named(const lt_plan *plan, const char *name) {
+    for (size_t i = 0; i < plan->graph.count; i++)
+        if (plan->graph.nodes[i]->name && !strcmp(plan->graph.nodes[i]->name, name)) return plan->graph.nodes[i];
+    return NULL;
+}
+
+float *lt_plan_tensor(lt_plan *plan, const char *name) {
+    const lt_node *node = named(plan, name);
+    return node ? memory_of(plan, node) : NULL;
+}
+
+lt_shape lt_plan_shape(const lt_plan *plan, const char *name) {
+    const lt_node *node = named(plan, name);
+    return node ? node->operation.out : (lt_shape){0};
+}
+
+size_t lt_plan_arena_size(const lt_plan *plan) { return plan->arena_size; }
+size_t lt_plan_row_count(const lt_plan *plan) { return plan->graph.count; }
+void lt_plan_trace(lt_plan *plan, bool on) { plan->trace = on; }
+
+lt_plan_row lt_plan_row_at(const lt_plan *plan, size_t i) {
+    const lt_operation *o = &plan->graph.nodes[i]->operation;
+    lt_plan_row row = {
+        .op = o->op->name,
+        .weight = o->weight[0] ? o->weight[0]->tensor.name : "",
+        .kernel = plan->prepared[i].kernel,
+        .shape = o->out,
+        .flops = o->op->flops ? o->op->flops(o) : 0,
+        .seconds = plan->seconds[i],
+    };
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++)
+        if (o->weight[k]) row.parameters += lt_tensor_count(&o->weight[k]->tensor);
+    return row;
+}

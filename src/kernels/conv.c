@@ -1,0 +1,118 @@
+/* Choosing who runs a convolution, and what all implementers have in common: checks of sizes, weights and pointers. */
+#include "kernels/conv_impl.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+const lt_conv_impl *const lt_conv_impls[] = {&lt_conv_winograd, &lt_conv_gemm, &lt_conv_onednn, &lt_conv_reference,
+                                             NULL};
+
+/* Below this the plain loops of conv_reference.c take under a millisecond: who runs it can't matter. */
+static const double tiny_flops = 1e6;
+
+const char *lt_conv_shape_text(const lt_conv_desc *d, char *text, size_t size) {
+    char second[16] = "", stride[24] = "";
+    if (d->c[1]) snprintf(second, sizeof second, "+%d", d->c[1]);
+    if (d->stride != 1) snprintf(stride, sizeof stride, " by %d", d->stride);
+    snprintf(text, size, "%d%s -> %d channels, %dx%d%s, of %dx%dx%d pixels", d->c[0], second, d->oc, d->kernel,
+             d->kernel, stride, d->n, d->h, d->w);
+    return text;
+}
+
+/* Whether a float tensor of these sizes can be addressed, with its sides and twice its channels as ints. */
+static bool addressable(size_t a, size_t b, size_t c, size_t d) {
+    size_t bytes;
+    return a <= INT_MAX && b <= INT_MAX && c <= INT_MAX && d <= INT_MAX / 2 && lt_mul(a, b, &bytes) &&
+           lt_mul(bytes, c, &bytes) && lt_mul(bytes, 2 * d, &bytes) && lt_mul(bytes, sizeof(double), &bytes) &&
+           bytes <= PTRDIFF_MAX;
+}
+
+static lt_status check_desc(const lt_conv_desc *d) {
+    char shape[160];
+    if (d->n < 1 || d->h < 1 || d->w < 1 || d->c[0] < 1 || d->c[1] < 0 || d->oc < 1 || d->kernel < 1 || d->stride < 1 ||
+        d->pad_begin < 0 || d->pad_end < 0 || d->threads < 1)
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: sizes, stride and threads (%d) must be positive",
+                       lt_conv_shape_text(d, shape, sizeof shape), d->threads);
+    if (d->act < LT_ACT_NONE || d->act > LT_ACT_GEGLU || d->weight_type < 0 || d->weight_type >= LT_DTYPE_COUNT)
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: there is no activation %d or weight type %d",
+                       lt_conv_shape_text(d, shape, sizeof shape), (int)d->act, (int)d->weight_type);
+
+    const size_t pad = (size_t)d->pad_begin + (size_t)d->pad_end, h = (size_t)d->h + pad, w = (size_t)d->w + pad;
+    const size_t c = (size_t)d->c[0] + (size_t)d->c[1], k = (size_t)d->kernel;
+    if (k > h || k > w)
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: the kernel is larger than the padded source",
+                       lt_conv_shape_text(d, shape, sizeof shape));
+    if (!addressable((size_t)d->n, h, w, c) || !addressable((size_t)d->n, h, w, (size_t)d->oc) ||
+        !addressable(k, k, c, (size_t)d->oc))
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s is too large for memory",
+                       lt_conv_shape_text(d, shape, sizeof shape));
+    return LT_OK;
+}
+
+static bool reference_will_do(const lt_conv_desc *d) {
+    const double c = (double)d->c[0] + d->c[1], taps = (double)d->kernel * d->kernel;
+    return d->isa == LT_ISA_SCALAR || 2.0 * (double)lt_conv_rows(d) * lt_conv_weight_rows(d) * c * taps < tiny_flops;
+}
+
+lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv) {
+    *conv = NULL;
+    LT_TRY(check_desc(desc));
+    lt_conv *made = lt_calloc(1, sizeof *made);
+    if (!made) return LT_ERROR_MEMORY;
+    made->desc = *desc;
+    made->impl = impl;
+    const lt_status status = impl->create(made);
+    if (status == LT_OK)
+        *conv = made;
+    else
+        lt_free(made);
+    return status;
+}
+
+lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {
+    *conv = NULL;
+    LT_TRY(check_desc(desc));
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
+        if (*impl == &lt_conv_reference && !reference_will_do(desc)) continue;
+        const lt_status status = lt_conv_create_with(*impl, desc, conv);
+        if (status != LT_ERROR_UNSUPPORTED) return status;
+    }
+    char shape[160];
+    return lt_fail_in(LT_ERROR_UNSUPPORTED, "no fast kernel for a convolution of %s with %s",
+                      lt_conv_shape_text(desc, shape, sizeof shape), lt_isa_name(lt_isa_choose(desc->isa)));
+}
+
+void lt_conv_free(lt_conv *conv) {
+    if (!conv) return;
+    conv->impl->free(conv);
+    lt_free(conv);
+}
+
+const char *lt_conv_name(const lt_conv *conv) { return conv->name; }
+const char *lt_conv_layout(const lt_conv *conv) { return conv->layout; }
+size_t lt_conv_packed_size(const lt_conv *conv) { return conv->packed_size; }
+size_t lt_conv_scratch_size(const lt_conv *conv) { return conv->scratch_size; }
+
+lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t k = (size_t)d->kernel;
+    const size_t shape[4] = {(size_t)lt_conv_weight_rows(d), (size_t)d->c[0] + (size_t)d->c[1], k, k};
+    if (!lt_tensor_has_shape(weight, 4, shape) && !(k == 1 && lt_tensor_has_shape(weight, 2, shape))) {
+        char found[200];
+        lt_tensor_shape_text(weight, found, sizeof found);
+        return lt_fail(LT_ERROR_MODEL, "%s has shape %s, expected [%zu,%zu,%zu,%zu]",
+                       weight->name ? weight->name : "a weight", found, shape[0], shape[1], k, k);
+    }
+    return conv->impl->pack(conv, weight, packed);
+}
+
+lt_status lt_conv_run(const lt_conv *conv, const lt_conv_io *io) {
+    const lt_conv_desc *d = &conv->desc;
+    if (!io->src[0] || (d->c[1] && !io->src[1]) || !io->weight || (d->bias && !io->bias) ||
+        (d->residual && !io->residual) || !io->dst || (conv->scratch_size && !io->scratch)) {
+        char shape[160];
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: an input, an output or the scratch memory is missing",
+                       lt_conv_shape_text(d, shape, sizeof shape));
+    }
+    return conv->impl->run(conv, io);
+}

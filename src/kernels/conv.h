@@ -1,0 +1,58 @@
+/* Convolutions and matrix products: one interface, several implementers, chosen by what is fastest for the shape.
+ *
+ *     dst = act(conv([src0, src1]) + bias) + residual                     all NHWC float32
+ *
+ * A linear layer is a 1x1 convolution over n = 1, h = 1, w = rows. The two sources are read as if their channels were
+ * concatenated; no concatenation is made in memory where the implementer can avoid it. */
+#ifndef LT_CONV_H
+#define LT_CONV_H
+
+#include "base/tensor.h"
+#include "kernels/kernels.h"
+
+typedef struct lt_conv_desc {
+    int n, h, w;        /* the sources' samples and size */
+    int c[2];           /* the sources' channels; c[1] is 0 without a second */
+    int oc;             /* channels of dst. With LT_ACT_GEGLU the weight has 2*oc rows: values first, gates second */
+    int kernel, stride; /* square */
+    int pad_begin, pad_end; /* zeros before (top and left) and after (bottom and right) */
+    bool bias, residual;
+    lt_activation act;
+    lt_dtype
+        weight_type; /* what the weight is stored as: an implementer may keep LT_F16 as it is and widen it in cache */
+    lt_isa isa;      /* not above this */
+    int threads;     /* that will run it */
+} lt_conv_desc;
+
+typedef struct lt_conv lt_conv;
+
+typedef struct lt_conv_io {
+    const float *src[2];
+    const void *weight;    /* packed by lt_conv_pack */
+    const float *bias;     /* [oc], or [2*oc] with GEGLU; NULL without */
+    const float *residual; /* as dst; may be dst itself; NULL without */
+    float *dst;            /* [n, oh, ow, oc] */
+    void *scratch;         /* lt_conv_scratch_size bytes, 64-byte aligned */
+} lt_conv_io;
+
+static inline int lt_conv_out_size(const lt_conv_desc *d, int in) {
+    return (in + d->pad_begin + d->pad_end - d->kernel) / d->stride + 1;
+}
+
+/* Chooses an implementer. LT_ERROR_UNSUPPORTED, naming the shape, if there is none but a library's slow reference path.
+ */
+lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv);
+void lt_conv_free(lt_conv *conv);
+
+const char *lt_conv_name(const lt_conv *conv); /* "onednn:brgconv:avx512_core", "avx512:winograd4x4", ... */
+
+/* Packed weights can be shared by every conv whose layout string is equal. */
+const char *lt_conv_layout(const lt_conv *conv);
+size_t lt_conv_packed_size(const lt_conv *conv); /* bytes */
+/* weight: [oc, c, kernel, kernel] or, for 1x1, [oc, c]; any dtype, any strides. packed is 64-byte aligned. */
+lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed);
+
+size_t lt_conv_scratch_size(const lt_conv *conv);
+lt_status lt_conv_run(const lt_conv *conv, const lt_conv_io *io); /* allocates nothing of ours */
+
+#endif

@@ -1,0 +1,46 @@
+/* What an implementer of kernels/conv.h provides. conv.c asks them in the order of its table; the first that takes the
+ * shape runs it. */
+#ifndef LT_CONV_IMPL_H
+#define LT_CONV_IMPL_H
+
+#include "kernels/conv.h"
+
+typedef struct lt_conv_impl {
+    /* Fills name, layout, packed_size, scratch_size and state of conv (desc is set). LT_ERROR_UNSUPPORTED: not this
+     * shape or not this processor, ask the next one. Any other failure ends the search. On failure nothing is left to
+     * free. */
+    lt_status (*create)(lt_conv *conv);
+    lt_status (*pack)(const lt_conv *conv, const lt_tensor *weight, void *packed);
+    lt_status (*run)(const lt_conv *conv, const lt_conv_io *io);
+    void (*free)(lt_conv *conv); /* frees state */
+} lt_conv_impl;
+
+struct lt_conv {
+    lt_conv_desc desc;
+    const lt_conv_impl *impl;
+    void *state;
+    size_t packed_size, scratch_size;
+    char name[64], layout[128];
+};
+
+/* Every implementer in the order of preference, NULL at the end. */
+extern const lt_conv_impl *const lt_conv_impls[];
+
+/* lt_conv_create with one implementer and no other, for tests and bench. */
+lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv);
+
+/* "320+320 -> 640 channels, 3x3, of 2x64x64 pixels": for names in messages. Returns text. */
+const char *lt_conv_shape_text(const lt_conv_desc *desc, char *text, size_t size);
+
+/* Sizes that lt_conv_create has checked not to overflow. */
+static inline size_t lt_conv_rows(const lt_conv_desc *d) { /* pixels of dst */
+    return (size_t)d->n * (size_t)lt_conv_out_size(d, d->h) * (size_t)lt_conv_out_size(d, d->w);
+}
+static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
+
+extern const lt_conv_impl lt_conv_reference; /* conv_reference.c: the formula; any shape */
+extern const lt_conv_impl lt_conv_onednn;    /* onednn.c */
+extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 and (implicitly) k x k */
+extern const lt_conv_impl lt_conv_winograd;  /* winograd.c: 3x3, stride 1 */
+
+#endif

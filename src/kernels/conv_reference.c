@@ -1,0 +1,91 @@
+/* Convolution as the formula has it, summed in double: what the other implementers are tested against, and what runs
+ * where an instruction set below AVX2 is asked for. Any shape. */
+#include "kernels/conv_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { BLOCK = 32 }; /* output channels at a time: their sums stay on the stack */
+
+static lt_status reference_create(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
+    conv->packed_size = ((size_t)d->c[0] + (size_t)d->c[1]) * taps * (size_t)lt_conv_weight_rows(d) * sizeof(float);
+    snprintf(conv->name, sizeof conv->name, "reference");
+    snprintf(conv->layout, sizeof conv->layout, "reference:f32");
+    return LT_OK;
+}
+
+static void reference_free(lt_conv *conv) { (void)conv; }
+
+/* [oc, c, k, k] -> [k, k, c, oc] */
+static lt_status reference_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t oc = (size_t)lt_conv_weight_rows(d), c = (size_t)d->c[0] + (size_t)d->c[1];
+    const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
+    float *dense = lt_alloc(conv->packed_size), *out = packed;
+    if (!dense) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(weight, dense);
+    for (size_t o = 0; o < oc; o++)
+        for (size_t i = 0; i < c; i++)
+            for (size_t tap = 0; tap < taps; tap++) out[(tap * c + i) * oc + o] = dense[(o * c + i) * taps + tap];
+    lt_free(dense);
+    return LT_OK;
+}
+
+static double activate(lt_activation act, double x) {
+    switch (act) {
+    case LT_ACT_SILU: return x / (1 + exp(-x));
+    case LT_ACT_GELU: return 0.5 * x * erfc(-x * M_SQRT1_2);
+    case LT_ACT_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+    case LT_ACT_NONE:
+    case LT_ACT_GEGLU: break;
+    }
+    return x;
+}
+
+/* sum[0..count) = bias + the convolution at output pixel (n, y, x), for weight rows [first, first + count) */
+static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3], int first, int count, double *sum) {
+    const size_t rows = (size_t)lt_conv_weight_rows(d), channels = (size_t)d->c[0] + (size_t)d->c[1];
+    for (int o = 0; o < count; o++) sum[o] = d->bias ? (double)io->bias[first + o] : 0;
+    for (int ky = 0; ky < d->kernel; ky++) {
+        const int y = at[1] * d->stride + ky - d->pad_begin;
+        if (y < 0 || y >= d->h) continue;
+        for (int kx = 0; kx < d->kernel; kx++) {
+            const int x = at[2] * d->stride + kx - d->pad_begin;
+            if (x < 0 || x >= d->w) continue;
+            const size_t pixel = ((size_t)at[0] * (size_t)d->h + (size_t)y) * (size_t)d->w + (size_t)x;
+            const size_t tap = (size_t)ky * (size_t)d->kernel + (size_t)kx;
+            const float *w = (const float *)io->weight + tap * channels * rows + first;
+            for (int s = 0; s < 2; s++)
+                for (int c = 0; c < d->c[s]; c++, w += rows) {
+                    const double v = (double)io->src[s][pixel * (size_t)d->c[s] + (size_t)c];
+                    for (int o = 0; o < count; o++) sum[o] += v * (double)w[o];
+                }
+        }
+    }
+}
+
+static lt_status reference_run(const lt_conv *conv, const lt_conv_io *io) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t oh = (size_t)lt_conv_out_size(d, d->h), ow = (size_t)lt_conv_out_size(d, d->w), rows = lt_conv_rows(d);
+#pragma omp parallel for schedule(static)
+    for (size_t p = 0; p < rows; p++) {
+        const int at[3] = {(int)(p / (oh * ow)), (int)(p / ow % oh), (int)(p % ow)};
+        for (int first = 0; first < d->oc; first += BLOCK) {
+            const int count = d->oc - first < BLOCK ? d->oc - first : BLOCK;
+            double sum[BLOCK], gate[BLOCK];
+            convolve(d, io, at, first, count, sum);
+            if (d->act == LT_ACT_GEGLU) convolve(d, io, at, d->oc + first, count, gate);
+            for (int o = 0; o < count; o++) {
+                const size_t i = p * (size_t)d->oc + (size_t)(first + o);
+                const double y =
+                    d->act == LT_ACT_GEGLU ? sum[o] * activate(LT_ACT_GELU, gate[o]) : activate(d->act, sum[o]);
+                io->dst[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
+            }
+        }
+    }
+    return LT_OK;
+}
+
+const lt_conv_impl lt_conv_reference = {reference_create, reference_pack, reference_run, reference_free};

@@ -1,0 +1,86 @@
+/* What our matrix product and our Winograd convolution share: panels of packed weights, and inner loops for each
+ * instruction set.
+ *
+ * Weights are packed in panels of `columns` output channels: [panel][k][columns], k = (ky*kernel + kx)*c + channel,
+ * missing columns 0, as float32 or, for f16 checkpoints, as f16 that the inner loops widen (exactly) in cache. With
+ * GEGLU panels alternate: values, gates. */
+#ifndef LT_GEMM_H
+#define LT_GEMM_H
+
+#include "kernels/conv_impl.h"
+
+/* What happens to finished sums before they are stored: dst = act(sum + bias) + residual. */
+typedef struct lt_epilogue {
+    lt_activation act;
+    size_t columns;         /* of dst, from its first column on: the last panel may hold more */
+    size_t stride;          /* floats from one row of dst, and of residual, to the next */
+    const float *bias;      /* of dst's first column; NULL: none */
+    const float *gate_bias; /* GEGLU: of the gates */
+    const float *residual;  /* may be dst; NULL: none */
+    float *dst;
+} lt_epilogue;
+
+/* c[rows, columns] = a[rows, k] b[k, columns], or += if add. Each sum runs over k in order, whatever rows is. */
+typedef struct lt_tile {
+    size_t rows, k;
+    const float *a;
+    size_t lda, ldc;
+    const float *next; /* next[0], next[ahead] ... next[k*ahead] will be read soon: fetched into the cache meanwhile */
+    size_t ahead;
+    const void *b;
+    float *c;
+    bool add;
+} lt_tile;
+
+typedef struct lt_gemm_simd {
+    lt_isa isa;
+    size_t rows, columns; /* of the tile that stays in registers: at most rows, exactly columns */
+    void (*tile)(const lt_tile *t);
+    void (*tile_f16)(const lt_tile *t);                   /* b is f16 */
+    void (*widen)(const uint16_t *x, float *y, size_t n); /* n: a multiple of columns */
+    /* sums [rows, ldc]; with GEGLU its columns alternate: a panel of values, a panel of gates */
+    void (*finish)(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc);
+} lt_gemm_simd;
+
+/* F(4x4, 3x3): 4x4 outputs from 6x6 inputs with 36 products instead of 144. xi = 0..35 is the place in the transformed
+ * tile. */
+enum { LT_WINOGRAD_OUT = 4, LT_WINOGRAD_IN = 6, LT_WINOGRAD_TILE = 36 };
+
+typedef struct lt_winograd_simd {
+    size_t channels; /* each source's channels must be a multiple of this */
+    /* V = B' d B: pixels[36] point at a tile's inputs, row by row, of which channels from `first` on; v[xi*stride +
+     * channel - first] */
+    void (*input)(const float *const *pixels, size_t first, size_t channels, float *v, size_t stride);
+    /* U = G g G': packed panel rows of 9 taps, `tap` rows apart, `channels` of them; u[xi*stride + channel*columns +
+     * column] */
+    void (*weights_f32)(const float *packed, size_t tap, size_t channels, float *u, size_t stride);
+    void (*weights_f16)(const uint16_t *packed, size_t tap, size_t channels, float *u, size_t stride);
+    /* Y = A' M A: m[xi*stride + column], y[4*4][columns] */
+    void (*output)(const float *m, size_t stride, float *y);
+} lt_winograd_simd;
+
+/* NULL where the processor, or limit, has neither AVX2 nor AVX-512. */
+const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit);
+const lt_winograd_simd *lt_winograd_simd_get(lt_isa limit);
+
+extern const lt_gemm_simd lt_gemm_simd_avx2, lt_gemm_simd_avx512;
+extern const lt_winograd_simd lt_winograd_simd_avx2, lt_winograd_simd_avx512;
+
+/* How many parts of this size n makes, the last one perhaps smaller. */
+static inline size_t lt_count_parts(size_t n, size_t size) { return (n + size - 1) / size; }
+/* The size of a part when n is cut into as many equal parts as it takes for none to be over most. */
+static inline size_t lt_part(size_t n, size_t most) { return lt_count_parts(n, lt_count_parts(n, most)); }
+
+/* Packed weights, for both. */
+static inline size_t lt_panels(const lt_conv_desc *d, const lt_gemm_simd *simd) {
+    return lt_count_parts((size_t)d->oc, simd->columns) * (d->act == LT_ACT_GEGLU ? 2 : 1);
+}
+static inline size_t lt_panel_k(const lt_conv_desc *d) {
+    return (size_t)(d->c[0] + d->c[1]) * (size_t)d->kernel * (size_t)d->kernel;
+}
+/* Fills layout and packed_size. */
+void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd);
+/* weight's shape is checked (lt_conv_pack). */
+lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed);
+
+#endif

@@ -1,0 +1,12 @@
+/* Which instruction set kernels use: found once by CPUID, forced down by an option. */
+#ifndef LT_ISA_H
+#define LT_ISA_H
+
+#include "base/base.h"
+
+/* The best of LT_ISA_SCALAR, LT_ISA_AVX2 (with FMA and F16C) and LT_ISA_AVX512 (F, BW, DQ, VL) that is not above limit
+ * and that this processor and operating system have. */
+lt_isa lt_isa_choose(lt_isa limit);
+const char *lt_isa_name(lt_isa isa); /* "scalar", "avx2", "avx512" */
+
+#endif

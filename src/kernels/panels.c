@@ -1,0 +1,69 @@
+/* Packing weights into the panels that gemm.h describes. */
+#include "kernels/gemm.h"
+
+#include <stdio.h>
+
+void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd) {
+    const lt_conv_desc *d = &conv->desc;
+    const bool half = d->weight_type == LT_F16;
+    conv->packed_size = lt_panels(d, simd) * lt_panel_k(d) * simd->columns * (half ? sizeof(uint16_t) : sizeof(float));
+    snprintf(conv->layout, sizeof conv->layout, "panels%zu:%s%s", simd->columns, half ? "f16" : "f32",
+             d->act == LT_ACT_GEGLU ? ":geglu" : "");
+}
+
+/* Output channel `row` of the weight alone. */
+static lt_tensor row_of(const lt_tensor *weight, size_t row) {
+    lt_tensor t = *weight;
+    t.shape[0] = 1;
+    t.data = (const char *)weight->data + row * weight->stride[0] * lt_dtype_size(weight->dtype);
+    return t;
+}
+
+/* Reads output channel `row` into line [k] in the type it is packed as. A weight that is declared f16 but given
+ * otherwise (an adapter was merged into it) is rounded to f16. */
+static void read_line(const lt_conv_desc *d, const lt_tensor *weight, size_t row, float *line, float *spare) {
+    const lt_tensor t = row_of(weight, row);
+    if (d->weight_type != LT_F16) {
+        lt_tensor_read_f32(&t, line);
+    } else if (weight->dtype == LT_F16) {
+        lt_tensor_read_raw(&t, line);
+    } else {
+        lt_tensor_read_f32(&t, spare);
+        for (size_t i = 0; i < lt_panel_k(d); i++) ((uint16_t *)line)[i] = lt_f32_to_f16(spare[i]);
+    }
+}
+
+/* lines [columns, k], k = (channel, tap), to panel [k, columns], k = (tap, channel). */
+static void transpose(const lt_conv_desc *d, const float *lines, size_t columns, void *panel) {
+    const size_t c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel, k = c * taps;
+    for (size_t tap = 0; tap < taps; tap++)
+        for (size_t channel = 0; channel < c; channel++) {
+            const size_t from = channel * taps + tap, to = (tap * c + channel) * columns;
+            if (d->weight_type == LT_F16)
+                for (size_t i = 0; i < columns; i++)
+                    ((uint16_t *)panel)[to + i] = ((const uint16_t *)(lines + i * k))[from];
+            else
+                for (size_t i = 0; i < columns; i++) ((float *)panel)[to + i] = lines[i * k + from];
+        }
+}
+
+lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t k = lt_panel_k(d), columns = simd->columns, panels = lt_panels(d, simd), oc = (size_t)d->oc;
+    const size_t panel_size = conv->packed_size / panels;
+    const bool geglu = d->act == LT_ACT_GEGLU;
+    float *lines = lt_calloc((columns + 1) * k, sizeof *lines);
+    if (!lines) return LT_ERROR_MEMORY;
+    for (size_t p = 0; p < panels; p++) {
+        const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
+        for (size_t i = 0; i < columns; i++) {
+            if (first + i < oc)
+                read_line(d, weight, gates + first + i, lines + i * k, lines + columns * k);
+            else
+                for (size_t x = 0; x < k; x++) lines[i * k + x] = 0;
+        }
+        transpose(d, lines, columns, (char *)packed + p * panel_size);
+    }
+    lt_free(lines);
+    return LT_OK;
+}

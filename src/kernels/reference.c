@@ -1,0 +1,148 @@
+/* The plain C kernels: the formula and nothing else, in double precision, on one thread. The others are tested against
+ * them. */
+#include "base/tensor.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double gelu(double x) { return 0.5 * x * erfc(-x * sqrt(0.5)); }
+
+static double activation(lt_activation act, double x) {
+    switch (act) {
+    case LT_ACT_SILU: return x * sigmoid(x);
+    case LT_ACT_GELU: return gelu(x);
+    case LT_ACT_QUICK_GELU: return x * sigmoid(1.702 * x);
+    default: return x;
+    }
+}
+
+/* ---- Norms ---- */
+
+/* x + vector at one sample, pixel and channel of the concatenated sources. */
+static double group_norm_input(const lt_group_norm_args *a, size_t sample, size_t pixel, size_t channel) {
+    const size_t c0 = (size_t)a->c[0], c1 = (size_t)a->c[1], row = sample * (size_t)a->pixels + pixel;
+    const double x = channel < c0 ? a->x[0][row * c0 + channel] : a->x[1][row * c1 + channel - c0];
+    return a->vector ? x + a->vector[sample * (c0 + c1) + channel] : x;
+}
+
+static void normalise_group(const lt_group_norm_args *a, size_t sample, size_t group) {
+    const size_t c = (size_t)(a->c[0] + a->c[1]), width = c / (size_t)a->groups, pixels = (size_t)a->pixels;
+    const size_t begin = group * width, end = begin + width;
+    const double count = (double)(width * pixels);
+    double mean = 0, variance = 0;
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t i = begin; i < end; i++) mean += group_norm_input(a, sample, p, i) / count;
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t i = begin; i < end; i++) variance += pow(group_norm_input(a, sample, p, i) - mean, 2) / count;
+    const double rstd = 1 / sqrt(variance + (double)a->eps);
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t i = begin; i < end; i++) {
+            const double normal = (group_norm_input(a, sample, p, i) - mean) * rstd;
+            a->y[(sample * pixels + p) * c + i] = (float)activation(a->act, normal * a->gamma[i] + a->beta[i]);
+        }
+}
+
+static size_t group_norm_scratch(const lt_group_norm_args *a) {
+    (void)a;
+    return 0;
+}
+
+static void group_norm(const lt_group_norm_args *a) {
+    for (int sample = 0; sample < a->n; sample++)
+        for (int group = 0; group < a->groups; group++) normalise_group(a, (size_t)sample, (size_t)group);
+}
+
+static void layer_norm(const lt_layer_norm_args *a) {
+    const size_t c = (size_t)a->c;
+    for (size_t row = 0; row < a->rows; row++) {
+        const float *x = a->x + row * c;
+        float *y = a->y + row * c;
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < c; i++) mean += (double)x[i] / (double)c;
+        for (size_t i = 0; i < c; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)c;
+        const double rstd = 1 / sqrt(variance + (double)a->eps);
+        for (size_t i = 0; i < c; i++) y[i] = (float)((x[i] - mean) * rstd * a->gamma[i] + a->beta[i]);
+    }
+}
+
+/* ---- Attention ---- */
+
+/* One query's output: `score` [tokens_k] and `sum` [d] are scratch, q and out are this head's row, k and v its first
+ * rows. */
+static void attend(const lt_attention_args *a, size_t keys, const float *q, const float *k, const float *v,
+                   double *score, double *sum, float *out) {
+    const size_t d = (size_t)a->d;
+    double max = -INFINITY, total = 0;
+    for (size_t j = 0; j < keys; j++) {
+        score[j] = 0;
+        for (size_t i = 0; i < d; i++) score[j] += (double)q[i] * k[j * a->stride_k + i];
+        score[j] *= (double)a->scale;
+        max = fmax(max, score[j]);
+    }
+    for (size_t i = 0; i < d; i++) sum[i] = 0;
+    for (size_t j = 0; j < keys; j++) {
+        const double weight = exp(score[j] - max);
+        total += weight;
+        for (size_t i = 0; i < d; i++) sum[i] += weight * v[j * a->stride_v + i];
+    }
+    for (size_t i = 0; i < d; i++) out[i] = (float)(sum[i] / total);
+}
+
+static size_t attention_scratch(const lt_attention_args *a, int threads) {
+    (void)threads;
+    return 2 * (size_t)(a->tokens_k + a->d); /* doubles are two floats */
+}
+
+static void attention(const lt_attention_args *a) {
+    const size_t d = (size_t)a->d, heads = (size_t)a->heads, tokens_q = (size_t)a->tokens_q,
+                 tokens_k = (size_t)a->tokens_k;
+    double *score = (double *)(void *)a->scratch, *sum = score + tokens_k;
+    for (size_t sample = 0; sample < (size_t)a->n; sample++)
+        for (size_t head = 0; head < heads; head++)
+            for (size_t token = 0; token < tokens_q; token++) {
+                size_t keys = a->lengths ? (size_t)a->lengths[sample] : tokens_k;
+                if (a->causal) keys = lt_min(keys, token + 1);
+                attend(a, keys, a->q + (sample * tokens_q + token) * a->stride_q + head * d,
+                       a->k + sample * tokens_k * a->stride_k + head * d,
+                       a->v + sample * tokens_k * a->stride_v + head * d, score, sum,
+                       a->out + ((sample * tokens_q + token) * heads + head) * d);
+            }
+}
+
+/* ---- Element by element ---- */
+
+static void activate(lt_activation act, const float *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = (float)activation(act, x[i]);
+}
+
+static void geglu(const float *a, float *y, size_t rows, size_t oc) {
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < oc; i++) y[row * oc + i] = (float)(a[row * 2 * oc + i] * gelu(a[row * 2 * oc + oc + i]));
+}
+
+static void add(const float *a, const float *b, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+static void add_broadcast(const float *a, const float *b, float *y, size_t n, size_t m) {
+    for (size_t i = 0; i < n; i++) add(a + i * m, b, y + i * m, m);
+}
+
+static void widen_f16(const uint16_t *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = lt_f16_to_f32(x[i]);
+}
+
+const lt_kernels lt_kernels_reference = {
+    .isa = LT_ISA_SCALAR,
+    .group_norm_scratch = group_norm_scratch,
+    .group_norm = group_norm,
+    .layer_norm = layer_norm,
+    .attention_scratch = attention_scratch,
+    .attention = attention,
+    .activate = activate,
+    .geglu = geglu,
+    .add = add,
+    .add_broadcast = add_broadcast,
+    .widen_f16 = widen_f16,
+};

@@ -1,0 +1,139 @@
+/* The matrix product's inner loops: a tile of sums that stays in registers, and what is done to the sums when they are
+ * complete.
+ *
+ * AVX-512: 14 rows by 2 vectors, 28 sums, 2 vectors of b and one broadcast of a: 31 of 32 registers. AVX2: 6 by 2
+ * of 16. With a latency of 4 cycles both keep two FMA units busy. */
+#include "kernels/gemm.h"
+#include "kernels/simd/vec.h"
+
+#if defined(__AVX512F__)
+enum { ROWS = 14 };
+#else
+enum { ROWS = 6 };
+#endif
+enum { COLUMNS = 2 * LT_VEC };
+
+/* ---- The product ---- */
+
+/* A tile with `rows` known when it is compiled, so that every sum has its register. Rows of a are reached from every
+ * third one: x86 addresses p, p + lda and p + 2*lda from one pointer. */
+LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half) {
+    const size_t lda = t->lda, ldc = t->ldc;
+    const float *next = t->next;
+    float *c = t->c;
+    vf sum[ROWS][2];
+    const float *p[(ROWS + 2) / 3];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++) {
+        sum[i][0] = sum[i][1] = (vf){0};
+        __builtin_prefetch(c + i * ldc, 1);
+        __builtin_prefetch(c + i * ldc + COLUMNS - 1, 1);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i += 3) p[i / 3] = t->a + i * lda;
+    for (size_t j = 0; j < t->k; j++) {
+        const size_t at = j * COLUMNS;
+        const vf b0 = half ? vf_load_f16((const uint16_t *)t->b + at) : vf_load((const float *)t->b + at);
+        const vf b1 =
+            half ? vf_load_f16((const uint16_t *)t->b + at + LT_VEC) : vf_load((const float *)t->b + at + LT_VEC);
+        __builtin_prefetch(next);
+        next += t->ahead;
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++) {
+            const vf x = vf_set(p[i / 3][i % 3 * lda]);
+            sum[i][0] += x * b0;
+            sum[i][1] += x * b1;
+        }
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i += 3) p[i / 3]++;
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++) {
+        float *first = c + i * ldc, *second = first + LT_VEC;
+        vf_store(first, t->add ? vf_load(first) + sum[i][0] : sum[i][0]);
+        vf_store(second, t->add ? vf_load(second) + sum[i][1] : sum[i][1]);
+    }
+}
+
+LT_INLINE void tile_any(const lt_tile *t, const bool half) {
+    switch (t->rows) {
+    case 1: tile_rows(t, 1, half); break;
+    case 2: tile_rows(t, 2, half); break;
+    case 3: tile_rows(t, 3, half); break;
+    case 4: tile_rows(t, 4, half); break;
+    case 5: tile_rows(t, 5, half); break;
+    case 6: tile_rows(t, 6, half); break;
+#if defined(__AVX512F__)
+    case 7: tile_rows(t, 7, half); break;
+    case 8: tile_rows(t, 8, half); break;
+    case 9: tile_rows(t, 9, half); break;
+    case 10: tile_rows(t, 10, half); break;
+    case 11: tile_rows(t, 11, half); break;
+    case 12: tile_rows(t, 12, half); break;
+    case 13: tile_rows(t, 13, half); break;
+    case 14: tile_rows(t, 14, half); break;
+#endif
+    default: break;
+    }
+}
+
+static void tile(const lt_tile *t) { tile_any(t, false); }
+static void tile_f16(const lt_tile *t) { tile_any(t, true); }
+
+static void widen(const uint16_t *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i += LT_VEC) vf_store(y + i, vf_load_f16(x + i));
+}
+
+/* ---- The epilogue ---- */
+
+LT_INLINE vf activate(const lt_activation act, vf x) {
+    switch (act) {
+    case LT_ACT_SILU: return vf_silu(x, 1.0f);
+    case LT_ACT_GELU: return vf_gelu(x);
+    case LT_ACT_QUICK_GELU: return vf_silu(x, 1.702f);
+    case LT_ACT_NONE:
+    case LT_ACT_GEGLU: break;
+    }
+    return x;
+}
+
+LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, size_t row, const float *sums) {
+    for (size_t j = 0; j < e->columns; j += LT_VEC) {
+        const size_t n = lt_min(e->columns - j, LT_VEC), at = row * e->stride + j;
+        const float *sum = act == LT_ACT_GEGLU ? sums + j / COLUMNS * (2 * COLUMNS) + j % COLUMNS : sums + j;
+        vf x = vf_load(sum);
+        if (e->bias) x += vf_load_part(e->bias + j, n);
+        if (act == LT_ACT_GEGLU) {
+            vf gate = vf_load(sum + COLUMNS);
+            if (e->gate_bias) gate += vf_load_part(e->gate_bias + j, n);
+            x *= vf_gelu(gate);
+        }
+        x = activate(act, x);
+        if (e->residual) x += vf_load_part(e->residual + at, n);
+        vf_store_part(e->dst + at, x, n);
+    }
+}
+
+LT_INLINE void finish_rows(const lt_epilogue *e, const lt_activation act, size_t rows, const float *sums, size_t ldc) {
+    for (size_t r = 0; r < rows; r++) finish_row(e, act, r, sums + r * ldc);
+}
+
+static void finish(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc) {
+    switch (e->act) {
+    case LT_ACT_NONE: finish_rows(e, LT_ACT_NONE, rows, sums, ldc); break;
+    case LT_ACT_SILU: finish_rows(e, LT_ACT_SILU, rows, sums, ldc); break;
+    case LT_ACT_GELU: finish_rows(e, LT_ACT_GELU, rows, sums, ldc); break;
+    case LT_ACT_QUICK_GELU: finish_rows(e, LT_ACT_QUICK_GELU, rows, sums, ldc); break;
+    case LT_ACT_GEGLU: finish_rows(e, LT_ACT_GEGLU, rows, sums, ldc); break;
+    }
+}
+
+const lt_gemm_simd LT_SIMD_NAME(lt_gemm_simd) = {
+    .isa = LT_VEC == 16 ? LT_ISA_AVX512 : LT_ISA_AVX2,
+    .rows = ROWS,
+    .columns = COLUMNS,
+    .tile = tile,
+    .tile_f16 = tile_f16,
+    .widen = widen,
+    .finish = finish,
+};

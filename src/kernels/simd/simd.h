@@ -1,0 +1,21 @@
+/* What the files of this folder give to their instruction set's table (table.c). */
+#ifndef LT_SIMD_H
+#define LT_SIMD_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/vec.h"
+
+extern const lt_kernels LT_SIMD_NAME(lt_kernels);
+
+size_t LT_SIMD_NAME(lt_group_norm_scratch)(const lt_group_norm_args *a);
+void LT_SIMD_NAME(lt_group_norm)(const lt_group_norm_args *a);
+void LT_SIMD_NAME(lt_layer_norm)(const lt_layer_norm_args *a);
+size_t LT_SIMD_NAME(lt_attention_scratch)(const lt_attention_args *a, int threads);
+void LT_SIMD_NAME(lt_attention)(const lt_attention_args *a);
+void LT_SIMD_NAME(lt_activate)(lt_activation act, const float *x, float *y, size_t n);
+void LT_SIMD_NAME(lt_geglu)(const float *a, float *y, size_t rows, size_t oc);
+void LT_SIMD_NAME(lt_add)(const float *a, const float *b, float *y, size_t n);
+void LT_SIMD_NAME(lt_add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m);
+void LT_SIMD_NAME(lt_widen_f16)(const uint16_t *x, float *y, size_t n);
+
+#endif

@@ -1,0 +1,208 @@
+/* Vectors of floats, as wide as the instruction set that a file of this folder is being compiled for: meson compiles
+ * each file once with LT_SIMD=avx2 and once with LT_SIMD=avx512, and LT_SIMD_NAME(f) gives each compilation's functions
+ * a name of their own.
+ *
+ * Arithmetic and comparisons are the compiler's own vector operators (+, *, <, ...). Only what they can't say (maximum,
+ * loads of a part, widening of f16) is an intrinsic. */
+#ifndef LT_VEC_H
+#define LT_VEC_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LT_PASTE_(a, b)    a##_##b
+#define LT_PASTE(a, b)     LT_PASTE_(a, b)
+#define LT_SIMD_NAME(name) LT_PASTE(name, LT_SIMD)
+#define LT_INLINE          static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+enum { LT_VEC = 16 }; /* floats in a vector */
+#else
+enum { LT_VEC = 8 };
+#endif
+
+typedef float vf __attribute__((vector_size(LT_VEC * 4)));
+typedef int32_t vi __attribute__((vector_size(LT_VEC * 4)));
+typedef float v8 __attribute__((vector_size(32))); /* eight floats, for either */
+
+/* ---- Moving ---- */
+
+LT_INLINE vf vf_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+LT_INLINE void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+LT_INLINE vf vf_set(float x) { return x - (vf){0}; }
+LT_INLINE vi vi_set(int32_t x) { return x - (vi){0}; }
+
+/* Eight floats, of which the first n (0 to 8) are there: the others are neither read nor written, and load as zero. */
+LT_INLINE __m256i v8_mask(size_t n) {
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n));
+}
+LT_INLINE v8 v8_load(const float *p) {
+    v8 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+LT_INLINE void v8_store(float *p, v8 v) { memcpy(p, &v, sizeof v); }
+LT_INLINE v8 v8_load_part(const float *p, size_t n) { return (v8)_mm256_maskload_ps(p, v8_mask(n)); }
+LT_INLINE void v8_store_part(float *p, v8 v, size_t n) {
+#if defined(__AVX512VL__)
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), (__m256)v); /* faster than AVX's, where both are there */
+#else
+    _mm256_maskstore_ps(p, v8_mask(n), (__m256)v);
+#endif
+}
+
+/* The same for a vector: n from 0 to LT_VEC. */
+#if defined(__AVX512F__)
+LT_INLINE vf vf_load_part(const float *p, size_t n) { return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+LT_INLINE void vf_store_part(float *p, vf v, size_t n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#else
+LT_INLINE vf vf_load_part(const float *p, size_t n) { return v8_load_part(p, n); }
+LT_INLINE void vf_store_part(float *p, vf v, size_t n) { v8_store_part(p, v, n); }
+#endif
+
+/* LT_VEC f16 numbers, widened exactly. */
+LT_INLINE vf vf_load_f16(const uint16_t *p) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#else
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+#endif
+}
+
+/* ---- Arithmetic ---- */
+
+/* a * b + c, rounded once: for where a formula relies on it. Elsewhere a * b + c is contracted to the same
+ * (-ffp-contract=fast). */
+LT_INLINE vf vf_fma(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#endif
+}
+
+/* The greater, the smaller; b where either is not a number. */
+LT_INLINE vf vf_max(vf a, vf b) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#endif
+}
+LT_INLINE vf vf_min(vf a, vf b) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#else
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#endif
+}
+
+/* a where mask (a comparison's outcome) is true, b elsewhere. */
+LT_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+
+/* The sum of all lanes, always in the same order. */
+LT_INLINE float vf_sum(vf v) {
+    float lane[LT_VEC];
+    memcpy(lane, &v, sizeof v);
+    for (int width = LT_VEC / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+    return lane[0];
+}
+
+/* 2^n for the integer n that `shifted` = n + 1.5 * 2^23 holds in its low bits, multiplied into p in [0.7, 1.5). */
+LT_INLINE vf vf_scale_by_power(vf p, vf shifted) { return (vf)((vi)p + ((vi)shifted << 23)); }
+
+#define LT_ROUNDING_SHIFT                                                                                              \
+    12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, which then lies in the low bits                         \
+                 */
+
+/* 2^x. Relative error under 1e-7 (polynomial: Remez, 1.9e-9) for x in [-126, 128); below, 2^-126, so never a subnormal.
+ * Takes no x from 128 on. Not a number stays so. */
+LT_INLINE vf vf_exp2(vf x) {
+    x = vf_max(vf_set(-126.0f), x);
+    const vf shifted = x + LT_ROUNDING_SHIFT;
+    const vf r = x - (shifted - LT_ROUNDING_SHIFT); /* [-0.5, 0.5], exact */
+    vf p = vf_set(0.000153458041922f);
+    p = p * r + 0.00133999310496f;
+    p = p * r + 0.00961848898528f;
+    p = p * r + 0.0555032877751f;
+    p = p * r + 0.240226468904f;
+    p = p * r + 0.693147205737f;
+    p = p * r + 1.00000000055f;
+    return vf_scale_by_power(p, shifted);
+}
+
+/* e^x. Relative error under 1e-7 (polynomial: Remez, 1.9e-9) for x in [-87.3, 88.3]; x is first brought into that
+ * range, so that the smallest result is a normal number and the greatest is finite. Not a number stays so. */
+LT_INLINE vf vf_exp(vf x) {
+    x = vf_min(vf_set(88.3f), vf_max(vf_set(-87.3f), x));
+    const vf shifted = vf_fma(x, vf_set(1.44269504f), vf_set(LT_ROUNDING_SHIFT));
+    const vf n = shifted - LT_ROUNDING_SHIFT;
+    /* ln 2 in two parts, the first with zeros at its end, so that n times it is exact (Cody & Waite 1980) */
+    const vf r = vf_fma(n, vf_set(-1.42860682e-6f), vf_fma(n, vf_set(-0.693145751953125f), x));
+    vf p = vf_set(0.00138368285104f);
+    p = p * r + 0.00837482395054f;
+    p = p * r + 0.0416682263149f;
+    p = p * r + 0.166664200737f;
+    p = p * r + 0.499999920746f;
+    p = p * r + 1.00000003634f;
+    p = p * r + 1.00000000055f;
+    return vf_scale_by_power(p, shifted);
+}
+
+/* ---- Activations ---- */
+
+/* x / (1 + e^(-slope x)): SiLU with slope 1, quick GELU with slope 1.702. */
+LT_INLINE vf vf_silu(vf x, float slope) { return x / (1.0f + vf_exp(x * -slope)); }
+
+/* x * Phi(x), Phi the normal distribution. For t = |x|, Phi(-t) = e^(-t^2/2) * u * P(2u - 1) with u = 3 / (3 + t): the
+ * scaled complementary error function is smooth in u. P by Remez over t in [0, 14.5]: relative error 2e-8, in the left
+ * tail too. */
+LT_INLINE vf vf_gelu(vf x) {
+    const vf t = vf_min(vf_set(14.5f), vf_max(x, -x)), u = 3.0f / (3.0f + t), v = 2.0f * u - 1.0f;
+    vf p = vf_set(-1.72855391875e-5f);
+    p = p * v - 6.79662792363e-5f;
+    p = p * v + 0.000315583626813f;
+    p = p * v + 0.000339042986187f;
+    p = p * v - 0.00231248837619f;
+    p = p * v - 0.00348748156269f;
+    p = p * v + 0.0157527303122f;
+    p = p * v + 0.0766725696133f;
+    p = p * v + 0.1697773882f;
+    p = p * v + 0.243027897158f;
+    const vf square = t * t, rest = vf_fma(t, t, -square); /* t^2 = square + rest, exactly */
+    const vf tail = vf_exp(-0.5f * square) * (1.0f - 0.5f * rest) * (u * p);
+    return x * vf_select(x < 0.0f, tail, 1.0f - tail);
+}
+
+/* ---- Transposing ---- */
+
+/* Rows become columns. */
+LT_INLINE void v8_transpose(v8 r[8]) {
+    v8 pair[8], quad[8];
+    for (int i = 0; i < 8; i += 2) {
+        pair[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pair[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        quad[i] = __builtin_shufflevector(pair[i], pair[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        quad[i + 1] = __builtin_shufflevector(pair[i], pair[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        quad[i + 2] = __builtin_shufflevector(pair[i + 1], pair[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        quad[i + 3] = __builtin_shufflevector(pair[i + 1], pair[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = __builtin_shufflevector(quad[i], quad[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        r[i + 4] = __builtin_shufflevector(quad[i], quad[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+#endif

@@ -1,0 +1,244 @@
+/* 3x3 convolutions with a quarter of the multiplications: Winograd's F(4x4, 3x3), Lavin & Gray 2016.
+ *
+ * Output tiles of 4x4 pixels go through three steps, some hundred tiles (a block) at a time:
+ *   1. inputs: each tile's 6x6 pixels are transformed to 36 values a channel: V [channel block][36][tile][channel]
+ *   2. products: 36 matrix products over the channels, M[xi] = V[xi] U[xi]: M [36][tile][column]
+ *   3. outputs: 36 values a tile and column are transformed to 4x4 pixels, then the epilogue
+ * Steps 2 and 3 are done panel by panel of output channels by one thread, in its cache. U = G g G' is not stored:
+ * transforming a panel's weights costs about as much as eight tiles' products, and so weights stay as small as they are
+ * packed, f16 where the checkpoint is: 1 GB for Stable Diffusion 1.x's U-Net, whose U would take 8.3 GB. */
+#include "kernels/gemm.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BLOCK_C = 64,      /* U of one panel: 36*64*32 floats, 288 KB */
+    BLOCK_V = 8 << 20, /* bytes of V that should stay in the last-level cache */
+    MIN_TILES = 64,    /* in a block, to repay the weights' transform */
+    MAX_TILES = 128,   /* M of one panel: 576 KB */
+    LINE = 16,         /* floats of a cache line */
+    TILES = LT_WINOGRAD_TILE,
+    IN = LT_WINOGRAD_IN,
+    OUT = LT_WINOGRAD_OUT
+};
+
+typedef struct winograd {
+    const lt_gemm_simd *gemm;
+    const lt_winograd_simd *simd;
+    size_t h, w, c, tiles_x, tiles_y, tiles, panels;
+    size_t block_c, blocks_c, block_tiles, job_tiles;
+    size_t lda;               /* floats from one tile of V to the next */
+    size_t zero_size, v_size; /* floats of scratch that all threads share: zeros, for pixels beyond the border; V */
+    size_t u_size, m_size, y_size; /* floats of scratch for each thread */
+} winograd;
+
+const lt_winograd_simd *lt_winograd_simd_get(lt_isa limit) {
+#if defined(__x86_64__)
+    switch (lt_isa_choose(limit)) {
+    case LT_ISA_AVX512: return &lt_winograd_simd_avx512;
+    case LT_ISA_AVX2: return &lt_winograd_simd_avx2;
+    default: break;
+    }
+#else
+    (void)limit;
+#endif
+    return NULL;
+}
+
+/* ---- Choosing ---- */
+
+/* Of one sample, so that a sample is computed alike alone and in a batch: products of the tiles and their weights'
+ * transform, in units of a product with one row, against nine rows a pixel. */
+static bool worth_it(const lt_conv_desc *d) {
+    const size_t tiles = lt_count_parts((size_t)d->h, OUT) * lt_count_parts((size_t)d->w, OUT);
+    return TILES * tiles + 150 < 9 * (size_t)d->h * (size_t)d->w;
+}
+
+static void plan_blocks(winograd *g, const lt_conv_desc *d) {
+    g->block_c = lt_round_up(lt_part(g->c, BLOCK_C), g->simd->channels);
+    g->blocks_c = lt_count_parts(g->c, g->block_c);
+    g->lda = lt_round_up(g->block_c, 16);
+    const size_t fit = BLOCK_V / (TILES * g->blocks_c * g->lda * sizeof(float));
+    g->block_tiles = lt_part(g->tiles, lt_min(lt_max(fit, MIN_TILES), MAX_TILES));
+    g->job_tiles = g->block_tiles;
+    while (g->panels * lt_count_parts(g->block_tiles, g->job_tiles) < 2 * (size_t)d->threads &&
+           g->job_tiles > 2 * g->gemm->rows)
+        g->job_tiles = (g->job_tiles + 1) / 2;
+}
+
+/* Floats from one xi to the next: one cache line more than needed, so that the 36 don't share sets. */
+static size_t v_stride(const winograd *g) { return g->block_tiles * g->lda + 16; }
+static size_t u_stride(const winograd *g) { return g->block_c * g->gemm->columns + 16; }
+static size_t m_stride(const winograd *g) { return g->job_tiles * g->gemm->columns + 16; }
+
+static lt_status winograd_create(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc;
+    const lt_winograd_simd *simd = lt_winograd_simd_get(d->isa);
+    if (!simd || d->kernel != 3 || d->stride != 1 || d->pad_begin != 1 || d->pad_end != 1 || d->act == LT_ACT_GEGLU ||
+        (size_t)d->c[0] % simd->channels || (size_t)d->c[1] % simd->channels || !worth_it(d))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd convolution: not for this shape");
+    winograd *g = lt_calloc(1, sizeof *g);
+    if (!g) return LT_ERROR_MEMORY;
+    g->gemm = lt_gemm_simd_get(d->isa);
+    g->simd = simd;
+    g->h = (size_t)d->h;
+    g->w = (size_t)d->w;
+    g->c = (size_t)(d->c[0] + d->c[1]);
+    g->tiles_x = lt_count_parts(g->w, OUT);
+    g->tiles_y = lt_count_parts(g->h, OUT);
+    g->tiles = (size_t)d->n * g->tiles_x * g->tiles_y;
+    g->panels = lt_panels(d, g->gemm);
+    plan_blocks(g, d);
+    g->zero_size = lt_round_up((size_t)(d->c[0] > d->c[1] ? d->c[0] : d->c[1]), 16);
+    g->v_size = g->blocks_c * TILES * v_stride(g);
+    g->u_size = TILES * u_stride(g);
+    g->m_size = TILES * m_stride(g);
+    g->y_size = OUT * OUT * g->gemm->columns;
+    conv->state = g;
+    conv->scratch_size =
+        (g->zero_size + g->v_size + (g->u_size + g->m_size + g->y_size) * (size_t)d->threads) * sizeof(float);
+    lt_panels_describe(conv, g->gemm);
+    snprintf(conv->name, sizeof conv->name, "%s:winograd4x4", lt_isa_name(g->gemm->isa));
+    return LT_OK;
+}
+
+static void winograd_free(lt_conv *conv) { lt_free(conv->state); }
+
+/* ---- Running ---- */
+
+/* One run: a block of tiles at a time. */
+typedef struct run {
+    const lt_conv_desc *d;
+    const winograd *g;
+    const lt_conv_io *io;
+    float *zero, *v;
+    size_t tile, tiles; /* the block's first, and how many */
+} run;
+
+/* Where a tile's outputs start. */
+static void locate(const winograd *g, size_t tile, size_t *sample, size_t *y, size_t *x) {
+    *x = tile % g->tiles_x * OUT;
+    *y = tile / g->tiles_x % g->tiles_y * OUT;
+    *sample = tile / g->tiles_x / g->tiles_y;
+}
+
+/* The 36 pixels that a tile reads of one source; beyond the border, zeros. */
+static void find_pixels(const run *r, size_t tile, int source, const float *pixels[TILES]) {
+    const winograd *g = r->g;
+    const size_t c = (size_t)r->d->c[source];
+    size_t sample, y0, x0;
+    locate(g, tile, &sample, &y0, &x0);
+    for (size_t i = 0; i < TILES; i++) {
+        const size_t y = y0 + i / IN - 1, x = x0 + i % IN - 1; /* wraps round to huge before 0 */
+        const bool inside = y < g->h && x < g->w;
+        pixels[i] = inside ? r->io->src[source] + ((sample * g->h + y) * g->w + x) * c : r->zero;
+    }
+}
+
+/* Step 1 for tile `index` of the block. */
+static void transform_input(const run *r, size_t index) {
+    const winograd *g = r->g;
+    size_t channel = 0;
+    for (int source = 0; source < 2 && r->d->c[source]; source++) {
+        const size_t start = channel, end = channel + (size_t)r->d->c[source];
+        const float *pixels[TILES];
+        find_pixels(r, r->tile + index, source, pixels);
+        while (channel < end) {
+            const size_t block = channel / g->block_c, within = channel % g->block_c;
+            const size_t count = lt_min(end - channel, g->block_c - within);
+            g->simd->input(pixels, channel - start, count, r->v + block * TILES * v_stride(g) + index * g->lda + within,
+                           v_stride(g));
+            channel += count;
+        }
+    }
+}
+
+/* Step 2 for one panel and tiles [first, first + count) of the block: m [36][count][columns]. */
+static void multiply(const run *r, size_t panel, size_t first, size_t count, float *u, float *m) {
+    const winograd *g = r->g;
+    const size_t columns = g->gemm->columns, step = lt_part(count, g->gemm->rows);
+    for (size_t block = 0; block < g->blocks_c; block++) {
+        const size_t c = block * g->block_c, channels = lt_min(g->block_c, g->c - c),
+                     at = (panel * 9 * g->c + c) * columns;
+        if (r->d->weight_type == LT_F16)
+            g->simd->weights_f16((const uint16_t *)r->io->weight + at, g->c, channels, u, u_stride(g));
+        else
+            g->simd->weights_f32((const float *)r->io->weight + at, g->c, channels, u, u_stride(g));
+        for (size_t xi = 0; xi < TILES; xi++) {
+            const float *v = r->v + (block * TILES + xi) * v_stride(g) + first * g->lda;
+            for (size_t i = 0; i < count; i += step) {
+                const lt_tile t = {.rows = lt_min(step, count - i),
+                                   .k = channels,
+                                   .a = v + i * g->lda,
+                                   .next = i + step < count ? v + (i + step) * g->lda : v + v_stride(g),
+                                   .ahead = LINE,
+                                   .lda = g->lda,
+                                   .ldc = columns,
+                                   .b = u + xi * u_stride(g),
+                                   .c = m + xi * m_stride(g) + i * columns,
+                                   .add = block > 0};
+                g->gemm->tile(&t);
+            }
+        }
+    }
+}
+
+/* Step 3 for one tile. */
+static void transform_output(const run *r, size_t panel, size_t tile, const float *m, float *y) {
+    const winograd *g = r->g;
+    const size_t columns = g->gemm->columns, oc = (size_t)r->d->oc, first = panel * columns;
+    size_t sample, y0, x0;
+    locate(g, tile, &sample, &y0, &x0);
+    g->simd->output(m, m_stride(g), y);
+    for (size_t i = 0; i < lt_min(OUT, g->h - y0); i++) {
+        const size_t at = ((sample * g->h + y0 + i) * g->w + x0) * oc + first;
+        const lt_epilogue e = {.act = r->d->act,
+                               .columns = lt_min(columns, oc - first),
+                               .stride = oc,
+                               .bias = r->io->bias ? r->io->bias + first : NULL,
+                               .residual = r->io->residual ? r->io->residual + at : NULL,
+                               .dst = r->io->dst + at};
+        g->gemm->finish(&e, lt_min(OUT, g->w - x0), y + i * OUT * columns, columns);
+    }
+}
+
+/* Steps 2 and 3 of one job: a panel and some of the block's tiles. */
+static void run_job(const run *r, size_t index, float *scratch) {
+    const winograd *g = r->g;
+    const size_t parts = lt_count_parts(r->tiles, g->job_tiles), panel = index / parts;
+    const size_t first = index % parts * g->job_tiles, count = lt_min(g->job_tiles, r->tiles - first);
+    float *u = scratch, *m = u + g->u_size, *y = m + g->m_size;
+    multiply(r, panel, first, count, u, m);
+    for (size_t i = 0; i < count; i++) transform_output(r, panel, r->tile + first + i, m + i * g->gemm->columns, y);
+}
+
+static lt_status winograd_run(const lt_conv *conv, const lt_conv_io *io) {
+    const lt_conv_desc *d = &conv->desc;
+    const winograd *g = conv->state;
+    float *zero = io->scratch, *v = zero + g->zero_size, *own = v + g->v_size;
+    memset(zero, 0, g->zero_size * sizeof *zero);
+#pragma omp parallel num_threads(d->threads)
+    {
+        run r = {.d = d, .g = g, .io = io, .zero = zero, .v = v};
+        float *scratch = own + (size_t)omp_get_thread_num() * (g->u_size + g->m_size + g->y_size);
+        for (; r.tile < g->tiles; r.tile += r.tiles) {
+            r.tiles = lt_min(g->block_tiles, g->tiles - r.tile);
+            const size_t jobs = g->panels * lt_count_parts(r.tiles, g->job_tiles);
+#pragma omp for schedule(dynamic, 4)
+            for (size_t i = 0; i < r.tiles; i++) transform_input(&r, i);
+#pragma omp for schedule(dynamic)
+            for (size_t i = 0; i < jobs; i++) run_job(&r, i, scratch);
+        }
+    }
+    return LT_OK;
+}
+
+static lt_status winograd_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    const winograd *g = conv->state;
+    return lt_panels_pack(conv, g->gemm, weight, packed);
+}
+
+const lt_conv_impl lt_conv_winograd = {
+    .create = winograd_create, .pack = winograd_pack, .run = winograd_run, .free = winograd_free};

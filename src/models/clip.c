@@ -1,0 +1,87 @@
+/* CLIP's two towers. */
+#include "models/clip.h"
+
+#include "models/shapes.h"
+#include "nn/nn.h"
+
+#include <math.h>
+
+static int heads_of(int width) { return width >= 64 ? width / 64 : 1; } /* heads of 64, but for ViT-H's image tower */
+
+/* ---- Text ---- */
+
+static lt_name text_name(const lt_clip_text *text, const char *rest) { return lt_name_of("%s%s", text->prefix, rest); }
+
+lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
+    static const char *const prefixes[] = {"cond_stage_model.transformer.text_model.", "text_model."};
+    *text = (lt_clip_text){.weights = weights, .activation = LT_ACT_QUICK_GELU, .pad = 49407};
+    for (size_t i = 0; i < LT_COUNT(prefixes) && !text->prefix; i++)
+        if (lt_weights_has_prefix(weights, prefixes[i])) text->prefix = prefixes[i];
+    if (!text->prefix) return lt_fail(LT_ERROR_MODEL, "clip: the checkpoint has no text encoder");
+    LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 0,
+                         &text->positions));
+    LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 1,
+                         &text->width));
+    text->layers = lt_weights_count_indexed(weights, text_name(text, "encoder.layers.").text);
+    text->heads = heads_of(text->width);
+    if (lt_weights_find(weights, "text_projection.weight"))
+        return lt_weight_dim("clip", weights, "text_projection.weight", 2, 0, &text->projection);
+    return LT_OK;
+}
+
+lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph) {
+    if (skip < 0 || skip >= text->layers)
+        return lt_fail(LT_ERROR_ARGUMENT, "clip-skip %d: this text encoder has %d layers; 1 to %d is possible",
+                       skip + 1, text->layers, text->layers);
+    lt_nn nn = {graph, text->weights, "clip", 0};
+    lt_node *ids = lt_graph_input(graph, "ids", (lt_shape){n, 1, text->positions, 1}, LT_RATE_PROMPT);
+    lt_node *h = lt_token_embedding(&nn, text_name(text, "embeddings.token_embedding.weight").text,
+                                    text_name(text, "embeddings.position_embedding.weight").text, ids);
+    for (int i = 0; i < text->layers - skip; i++) {
+        if (i == text->layers - 1) lt_graph_output(graph, h, "penultimate");
+        const lt_name layer = lt_name_of("%sencoder.layers.%d", text->prefix, i);
+        h = lt_clip_layer(&nn, layer.text, h, text->heads, true, text->activation);
+    }
+    lt_node *context = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
+    lt_graph_output(graph, context, "context");
+    if (embed) {
+        lt_node *end = lt_graph_input(graph, "end", (lt_shape){n, 1, 1, 1}, LT_RATE_PROMPT);
+        lt_node *pooled = lt_pick_row(&nn, context, end);
+        lt_graph_output(graph, lt_conv_of(&nn, "text_projection", pooled, (lt_conv_layer){.no_bias = true}),
+                        "text_embeds");
+    }
+    return graph->status;
+}
+
+/* ---- Image ---- */
+
+lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
+    *image = (lt_clip_image){.weights = weights, .activation = LT_ACT_QUICK_GELU};
+    const char *patches = "vision_model.embeddings.patch_embedding.weight";
+    const char *table = "vision_model.embeddings.position_embedding.weight";
+    int positions;
+    LT_TRY(lt_weight_dim("clip", weights, patches, 4, 0, &image->width));
+    LT_TRY(lt_weight_dim("clip", weights, patches, 4, 2, &image->patch));
+    LT_TRY(lt_weight_dim("clip", weights, table, 2, 0, &positions));
+    LT_TRY(lt_weight_dim("clip", weights, "visual_projection.weight", 2, 0, &image->projection));
+    image->layers = lt_weights_count_indexed(weights, "vision_model.encoder.layers.");
+    image->heads = heads_of(image->width);
+    image->size = (int)lround(sqrt(positions - 1)) * image->patch;
+    return LT_OK;
+}
+
+lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
+    lt_nn nn = {graph, image->weights, "clip", 0};
+    lt_node *x = lt_graph_input(graph, "pixels", (lt_shape){n, image->size, image->size, 3}, LT_RATE_PROMPT);
+    x = lt_conv_of(&nn, "vision_model.embeddings.patch_embedding", x,
+                   (lt_conv_layer){.kernel = image->patch, .stride = image->patch, .no_bias = true});
+    x = lt_class_token(&nn, "vision_model.embeddings.class_embedding",
+                       "vision_model.embeddings.position_embedding.weight", x);
+    x = lt_layer_norm(&nn, "vision_model.pre_layrnorm", x); /* the checkpoints' own spelling */
+    for (int i = 0; i < image->layers; i++)
+        x = lt_clip_layer(&nn, lt_name_of("vision_model.encoder.layers.%d", i).text, x, image->heads, false,
+                          image->activation);
+    x = lt_layer_norm(&nn, "vision_model.post_layernorm", lt_pick_row(&nn, x, NULL));
+    lt_graph_output(graph, lt_conv_of(&nn, "visual_projection", x, (lt_conv_layer){.no_bias = true}), "image_embeds");
+    return graph->status;
+}

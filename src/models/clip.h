@@ -1,0 +1,40 @@
+/* CLIP's two towers: Radford et al. 2021. The text tower alone is SD 1.x's text encoder. */
+#ifndef LT_CLIP_H
+#define LT_CLIP_H
+
+#include "graph/graph.h"
+
+typedef struct lt_clip_text {
+    lt_weights *weights;
+    const char *prefix; /* of its tensors' names: "cond_stage_model.transformer.text_model." or "text_model." */
+    int width, layers, heads;
+    int positions;            /* tokens at most: 77 */
+    lt_activation activation; /* QuickGELU */
+    int32_t pad;              /* the token that fills a context: 49407 */
+    int projection;           /* channels of the text embedding; 0 without "text_projection.weight" */
+} lt_clip_text;
+
+/* LT_ERROR_MODEL if weights hold no text tower under either prefix. */
+lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
+
+/* Input: "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
+ * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer (only
+ * with skip 0). With embed, from the input "end" [n,1,1,1] (the end token's place), also "text_embeds"
+ * [n,1,1,projection], not normalised. */
+lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
+
+typedef struct lt_clip_image {
+    lt_weights *weights;
+    int width, layers, heads;
+    int patch, size; /* pixels a side */
+    lt_activation activation;
+    int projection;
+} lt_clip_image;
+
+lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image);
+
+/* Input: "pixels" [n,size,size,3], normalised by CLIP's mean and deviation. Output: "image_embeds" [n,1,1,projection],
+ * not normalised. */
+lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph);
+
+#endif

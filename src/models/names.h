@@ -1,0 +1,84 @@
+/* Tensor names: whatever a file calls its tensors, the models see one set of names, the canonical ones.
+ *
+ * Canonical are the names of a single-file SD 1.x checkpoint, as LDM wrote them:
+ *     model.diffusion_model.*                      the U-Net
+ *     first_stage_model.*                          the VAE
+ *     cond_stage_model.transformer.text_model.*    the text encoder
+ * A CLIP of two towers keeps transformers' names: text_model.*, vision_model.*, visual_projection.weight,
+ * text_projection.weight, logit_scale.
+ */
+#ifndef LT_NAMES_H
+#define LT_NAMES_H
+
+#include "base/tensor.h"
+
+/* ---- A list of tensors that owns their names; the data belongs to whoever holds it (an open checkpoint) ---- */
+
+typedef struct lt_tensor_list {
+    lt_tensor *tensors;
+    size_t count, capacity;
+} lt_tensor_list;
+
+/* Appends a copy of tensor under a copy of name. The list is unchanged on failure. */
+lt_status lt_tensor_list_add(lt_tensor_list *list, const char *name, const lt_tensor *tensor);
+void lt_tensor_list_sort(lt_tensor_list *list); /* by name, strcmp */
+void lt_tensor_list_free(lt_tensor_list *list);
+
+/* The tensor of that name among tensors [count] sorted by name, or NULL. */
+const lt_tensor *lt_tensor_find(const lt_tensor *tensors, size_t count, const char *name);
+
+/* ---- What a set of names is ---- */
+
+/* Resolutions of a U-Net or a VAE, and residual blocks at one of them, at most. */
+enum { LT_MAX_LEVELS = 8, LT_MAX_BLOCKS = 32 };
+
+typedef enum lt_role { LT_ROLE_TEXT, LT_ROLE_VAE, LT_ROLE_UNET, LT_ROLE_CLIP, LT_ROLE_COUNT } lt_role;
+
+/* Sets of roles, for lt_names_add: 1u << LT_ROLE_VAE, or all. */
+#define LT_ROLES_ALL ((1u << LT_ROLE_COUNT) - 1)
+
+typedef enum lt_naming {
+    LT_NAMING_LDM,
+    LT_NAMING_DIFFUSERS /* text encoder and CLIP: transformers */
+} lt_naming;
+
+typedef struct lt_layout {
+    struct lt_layout_part {
+        bool present;
+        lt_naming naming;
+        const char *prefix; /* static: what the file puts before the names of this model; may be "" */
+    } parts[LT_ROLE_COUNT];
+} lt_layout;
+
+const char *lt_role_name(lt_role role);   /* "U-Net" */
+const char *lt_role_prefix(lt_role role); /* of canonical names: "model.diffusion_model." */
+
+/* Tells by a few names that each kind of file must have: an LDM checkpoint or a part of one (with or without its
+ * prefix), a diffusers U-Net, VAE or text encoder, a transformers CLIP. tensors are sorted by name, as lt_checkpoint
+ * has them. None of these: LT_ERROR_MODEL, and the message lists the names that were looked for. */
+lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout);
+
+/* For a person: "LDM checkpoint: text encoder, VAE, U-Net"; "diffusers: U-Net"; "transformers: CLIP". */
+void lt_layout_text(const lt_layout *layout, char *text, size_t size);
+
+/* ---- There and back ---- */
+
+/* Adds to list, under canonical names and with canonical shapes (diffusers keeps a VAE's 1x1 convolutions as [c, c],
+ * LDM as [c, c, 1, 1]), a view of every tensor that the roles (a set) need. The list ends up sorted, so that several
+ * files, such as the components of a diffusers folder, add up to one model. tensors are sorted by name and must outlive
+ * the list. ema: the U-Net's weights are the averaged ones (model_ema.*); LT_ERROR_MODEL if the file has none. ignored,
+ * if not NULL, grows by the number of tensors that were not needed. Fails with LT_ERROR_MODEL if no asked role is in
+ * the file or two tensors stand for the same one. On failure the list is emptied. */
+lt_status lt_names_add(lt_tensor_list *list, const lt_tensor *tensors, size_t count, unsigned roles, bool ema,
+                       size_t *ignored);
+
+/* The way back: the tensors of one role among canonical ones (sorted), with the names and shapes of that component's
+ * file in a diffusers folder; out, emptied first, is sorted. */
+lt_status lt_names_to_diffusers(const lt_tensor *tensors, size_t count, lt_role role, lt_tensor_list *out);
+
+/* The name under which LDM keeps the average of a canonical U-Net tensor:
+ * model.diffusion_model.out.2.weight -> model_ema.diffusion_modelout2weight. False if name is none or text is too
+ * small. */
+bool lt_ema_name(const char *name, char *text, size_t size);
+
+#endif

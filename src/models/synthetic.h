@@ -1,0 +1,68 @@
+/* Synthetic checkpoints: real names, real shapes, made-up but reproducible weights, for tests, benchmarks and the demo.
+ *
+ * Every value is a pure function of its tensor's name and its index, so that any program makes the same file:
+ *     state = FNV-1a-64(name)
+ *     x_i   = splitmix64's i-th output (i = 0, 1, ...) from that state
+ *     v_i   = 2 * ((x_i >> 40) / 2^24) - 1                  exact, in [-1, 1)
+ *     w_i   = base + scale * v_i, in double, rounded once to f32 and then to the file's type
+ * and the name and shape alone give base and scale:
+ *     *embedding.weight   0, 0.5
+ *     *.bias              0, 0.1
+ *     other vectors       1, 0.2
+ *     other weights       0, sqrt(3 / fan-in), twice that for queries and keys
+ *     logit_scale         ln(1 / 0.07), as CLIP starts with; always stored as f32
+ * Queries and keys are loud, norms are not 1 and 0, biases are not 0: a graph that skips, swaps or transposes anything
+ * misses the recorded outputs. The files equal those of the reference generator, synth.py, byte for byte.
+ */
+#ifndef LT_SYNTHETIC_H
+#define LT_SYNTHETIC_H
+
+#include "models/names.h"
+
+/* A Stable Diffusion 1.x checkpoint's numbers, with the names that LDM's configuration files give them. */
+typedef struct lt_synthetic_sd {
+    const char *name;
+    size_t model_channels, in_channels, latent_channels, context_dim;
+    int levels, num_res_blocks;
+    size_t channel_mult[LT_MAX_LEVELS];
+    bool attention[LT_MAX_LEVELS];
+    size_t vae_channels;
+    int vae_levels, vae_res_blocks;
+    size_t vae_mult[LT_MAX_LEVELS];
+    size_t clip_width, clip_vocab, clip_positions;
+    int clip_layers;
+} lt_synthetic_sd;
+
+/* A CLIP of two towers, in transformers' layout. Heads are 64 wide, the hidden layers four times as wide as their
+ * tower. */
+typedef struct lt_synthetic_clip {
+    const char *name;
+    size_t text_width, vocab, positions;
+    int text_layers;
+    size_t image_width, image_size, patch_size;
+    int image_layers;
+    size_t projection;
+} lt_synthetic_clip;
+
+/* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint"; NULL for an unknown name. */
+const lt_synthetic_sd *lt_synthetic_sd_find(const char *name);
+/* "vit-b-32", "tiny"; NULL for an unknown name. */
+const lt_synthetic_clip *lt_synthetic_clip_find(const char *name);
+
+/* Names and shapes of every tensor, in the file's order, without data; list, emptied first, is the caller's to free. */
+lt_status lt_synthetic_sd_list(const lt_synthetic_sd *config, lt_tensor_list *list);
+lt_status lt_synthetic_clip_list(const lt_synthetic_clip *config, lt_tensor_list *list);
+
+/* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */
+void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out);
+
+/* Every value of tensor, rounded as a file of that type (f32, f16, bf16) holds it, as float32, into out. */
+void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out);
+
+/* Writes the checkpoint as one safetensors file of that type. */
+lt_status lt_synthetic_sd_write(const lt_synthetic_sd *config, const char *path, lt_dtype type);
+/* Writes model.safetensors and config.json, as transformers names them, into folder, which is made if it isn't there.
+ */
+lt_status lt_synthetic_clip_write(const lt_synthetic_clip *config, const char *folder, lt_dtype type);
+
+#endif

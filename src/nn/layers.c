@@ -1,0 +1,145 @@
+/* Layers: weights looked up by name and checked, operations appended. */
+#include "nn/nn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+lt_name lt_name_of(const char *format, ...) {
+    lt_name name;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name.text, sizeof name.text, format, args);
+    va_end(args);
+    return name;
+}
+
+/* ---- Weights ---- */
+
+static lt_weight *find(lt_nn *nn, const char *name) {
+    if (nn->graph->status) return NULL;
+    lt_weight *w = lt_weights_find(nn->weights, name);
+    if (!w) lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: the checkpoint has no tensor %s", nn->model, name));
+    return w;
+}
+
+static lt_weight *refuse(lt_nn *nn, const lt_weight *w, const char *expected) {
+    char found[128];
+    lt_tensor_shape_text(&w->tensor, found, sizeof found);
+    lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: %s has shape %s, expected %s", nn->model, w->tensor.name,
+                                     found, expected));
+    return NULL;
+}
+
+/* The weight of that name and size; a convolution of 1x1 may stand without its last two dimensions, and a linear layer
+ * with them. */
+static lt_weight *find_shaped(lt_nn *nn, const char *name, int rank, const size_t shape[4]) {
+    lt_weight *w = find(nn, name);
+    if (!w || lt_tensor_has_shape(&w->tensor, rank, shape)) return w;
+    const bool pointwise = rank == 4 && shape[2] == 1 && shape[3] == 1;
+    if (pointwise && lt_tensor_has_shape(&w->tensor, 2, shape)) return w;
+    lt_tensor wanted = {.rank = pointwise ? 2 : rank};
+    memcpy(wanted.shape, shape, 4 * sizeof *shape);
+    char expected[128];
+    lt_tensor_shape_text(&wanted, expected, sizeof expected);
+    return refuse(nn, w, expected);
+}
+
+static lt_weight *find_vector(lt_nn *nn, const char *name, const char *part, int channels) {
+    const size_t shape[4] = {(size_t)channels};
+    return find_shaped(nn, lt_name_of("%s.%s", name, part).text, 1, shape);
+}
+
+static lt_weight *find_matrix(lt_nn *nn, const char *name) {
+    lt_weight *w = find(nn, name);
+    return !w || w->tensor.rank == 2 ? w : refuse(nn, w, "two dimensions");
+}
+
+int lt_channels_of(lt_nn *nn, const char *name) {
+    const lt_weight *w = find(nn, lt_name_of("%s.weight", name).text);
+    if (!w) return 0;
+    if (w->tensor.rank >= 1 && w->tensor.shape[0] >= 1 && w->tensor.shape[0] <= 1 << 20) return (int)w->tensor.shape[0];
+    refuse(nn, w, "a layer's");
+    return 0;
+}
+
+/* ---- Layers ---- */
+
+static lt_node *append(lt_nn *nn, const lt_op *op, lt_node *a, lt_node *b, lt_node *c, lt_node *d, lt_weight *w0,
+                       lt_weight *w1, const void *attributes, size_t size) {
+    lt_node *inputs[LT_MAX_INPUTS] = {a, b, c, d};
+    lt_weight *weights[LT_MAX_WEIGHTS] = {w0, w1};
+    return lt_graph_append(nn->graph, op, inputs, weights, attributes, size);
+}
+
+lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer) {
+    const int kernel = layer.kernel ? layer.kernel : 1;
+    const int channels = layer.channels ? layer.channels : lt_channels_of(nn, name);
+    if (nn->graph->status) return NULL;
+    const int c = x->operation.out.c + (layer.skip ? layer.skip->operation.out.c : 0);
+    const size_t shape[4] = {(size_t)channels, (size_t)c, (size_t)kernel, (size_t)kernel};
+    lt_weight *weight = find_shaped(nn, lt_name_of("%s.weight", name).text, 4, shape);
+    lt_weight *bias = layer.no_bias ? NULL : find_vector(nn, name, "bias", channels);
+    const lt_conv_options options = {
+        .channels = layer.activation == LT_ACT_GEGLU ? channels / 2 : channels,
+        .kernel = kernel,
+        .stride = layer.stride ? layer.stride : 1,
+        .pad_begin = layer.pad_begin,
+        .pad_end = layer.pad_end,
+        .activation = layer.activation,
+    };
+    return append(nn, &lt_op_conv, x, layer.skip, layer.residual, NULL, weight, bias, &options, sizeof options);
+}
+
+lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer) {
+    if (nn->graph->status) return NULL;
+    const int c = x->operation.out.c + (layer.skip ? layer.skip->operation.out.c : 0);
+    const lt_group_norm_options options = {nn->groups, layer.eps, layer.activation};
+    return append(nn, &lt_op_group_norm, x, layer.skip, layer.vector, NULL, find_vector(nn, name, "weight", c),
+                  find_vector(nn, name, "bias", c), &options, sizeof options);
+}
+
+lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x) {
+    if (nn->graph->status) return NULL;
+    const int c = x->operation.out.c;
+    const lt_layer_norm_options options = {1e-5f};
+    return append(nn, &lt_op_layer_norm, x, NULL, NULL, NULL, find_vector(nn, name, "weight", c),
+                  find_vector(nn, name, "bias", c), &options, sizeof options);
+}
+
+lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal) {
+    const lt_attention_options options = {heads, causal};
+    return append(nn, &lt_op_attention, q, k, v, lengths, NULL, NULL, &options, sizeof options);
+}
+
+lt_node *lt_activate(lt_nn *nn, lt_activation activation, lt_node *x) {
+    const lt_activation_options options = {activation};
+    return append(nn, &lt_op_activation, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+}
+
+lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w) {
+    const lt_upsample_options options = {h, w};
+    return append(nn, &lt_op_upsample, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+}
+
+lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels) {
+    const lt_timestep_options options = {channels};
+    return append(nn, &lt_op_timestep, t, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+}
+
+lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids) {
+    lt_weight *t = find_matrix(nn, table), *p = find_matrix(nn, positions);
+    if (t && p && t->tensor.shape[1] != p->tensor.shape[1]) refuse(nn, p, "as wide as the token embedding");
+    return append(nn, &lt_op_token_embedding, ids, NULL, NULL, NULL, t, p, NULL, 0);
+}
+
+lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches) {
+    if (nn->graph->status) return NULL;
+    const size_t shape[4] = {(size_t)patches->operation.out.c};
+    lt_weight *t = find_shaped(nn, token, 1, shape), *p = find_matrix(nn, positions);
+    if (t && p && p->tensor.shape[1] != shape[0]) refuse(nn, p, "as wide as the class embedding");
+    return append(nn, &lt_op_class_token, patches, NULL, NULL, NULL, t, p, NULL, 0);
+}
+
+lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index) {
+    return append(nn, &lt_op_pick_row, x, index, NULL, NULL, NULL, NULL, NULL, 0);
+}

@@ -1,0 +1,125 @@
+/* From numbers to vectors: the timestep, the tokens of a text, the patches of a picture; and back to one vector. */
+#include "ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+static lt_status acquire_both(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    LT_TRY(lt_weight_acquire_f32(p->operation->weight[0], (const float **)&p->weight[0]));
+    return lt_weight_acquire_f32(p->operation->weight[1], (const float **)&p->weight[1]);
+}
+
+static lt_status nothing(lt_prepared *p, const lt_target *target) {
+    (void)p;
+    (void)target;
+    return LT_OK;
+}
+
+/* ---- Timestep ---- */
+
+static lt_status timestep_infer(lt_operation *o) {
+    const lt_timestep_options *a = o->attributes;
+    o->out = (lt_shape){o->in[0].n, 1, 1, a->channels};
+    return LT_OK;
+}
+
+static lt_status timestep_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+    (void)scratch;
+    const int half = p->operation->out.c / 2;
+    for (int i = 0; i < p->operation->out.n; i++, out += p->operation->out.c)
+        for (int k = 0; k < half; k++) {
+            const float frequency = expf(-logf(10000.0f) * (float)k / (float)half);
+            out[k] = cosf(in[0][i] * frequency);
+            out[half + k] = sinf(in[0][i] * frequency);
+        }
+    return LT_OK;
+}
+
+const lt_op lt_op_timestep = {"timestep", timestep_infer, nothing, timestep_run, NULL, NULL};
+
+/* ---- Tokens ---- */
+
+static lt_status token_infer(lt_operation *o) {
+    const lt_tensor *table = &o->weight[0]->tensor, *positions = &o->weight[1]->tensor;
+    const lt_shape ids = o->in[0];
+    if (positions->shape[0] < (size_t)lt_shape_pixels(ids))
+        return lt_fail(LT_ERROR_MODEL, "%s has %zu positions, %d are needed", positions->name, positions->shape[0],
+                       lt_shape_pixels(ids));
+    o->out = (lt_shape){ids.n, ids.h, ids.w, (int)table->shape[1]};
+    return LT_OK;
+}
+
+/* The vocabulary stays where the file has it: only the rows that a text needs are ever read. */
+static lt_status token_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    return lt_weight_acquire_f32(p->operation->weight[1], (const float **)&p->weight[1]);
+}
+
+static lt_status token_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+    (void)scratch;
+    const lt_operation *o = p->operation;
+    const lt_tensor *table = &o->weight[0]->tensor;
+    const float *positions = p->weight[1];
+    const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out), vocabulary = table->shape[0];
+    for (size_t row = 0; row < lt_shape_rows(o->out); row++, out += c) {
+        const float id = in[0][row];
+        if (!(id >= 0 && id < (float)vocabulary))
+            return lt_fail(LT_ERROR_ARGUMENT, "token %g is not in the vocabulary of %zu", (double)id, vocabulary);
+        lt_tensor entry = {.dtype = table->dtype, .rank = 1, .shape = {c}, .stride = {table->stride[1]}};
+        entry.data = (const char *)table->data + (size_t)id * table->stride[0] * lt_dtype_size(table->dtype);
+        lt_tensor_read_f32(&entry, out);
+        p->kernels->add(out, positions + row % tokens * c, out, c);
+    }
+    return LT_OK;
+}
+
+const lt_op lt_op_token_embedding = {"token_embedding", token_infer, token_prepare, token_run, NULL, NULL};
+
+/* ---- Patches ---- */
+
+static lt_status class_infer(lt_operation *o) {
+    const lt_tensor *positions = &o->weight[1]->tensor;
+    const int tokens = lt_shape_pixels(o->in[0]) + 1;
+    if (positions->shape[0] != (size_t)tokens)
+        return lt_fail(LT_ERROR_MODEL, "%s has %zu positions, expected %d", positions->name, positions->shape[0],
+                       tokens);
+    o->out = (lt_shape){o->in[0].n, 1, tokens, o->in[0].c};
+    return LT_OK;
+}
+
+static lt_status class_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+    (void)scratch;
+    const lt_shape s = p->operation->out;
+    const size_t c = (size_t)s.c, patches = (size_t)(s.w - 1) * c, sample = (size_t)s.w * c;
+    for (size_t i = 0; i < (size_t)s.n; i++) {
+        memcpy(out + i * sample, p->weight[0], c * sizeof(float));
+        memcpy(out + i * sample + c, in[0] + i * patches, patches * sizeof(float));
+        p->kernels->add(out + i * sample, p->weight[1], out + i * sample, sample);
+    }
+    return LT_OK;
+}
+
+const lt_op lt_op_class_token = {"class_token", class_infer, acquire_both, class_run, NULL, NULL};
+
+/* ---- One row ---- */
+
+static lt_status pick_infer(lt_operation *o) {
+    o->out = (lt_shape){o->in[0].n, 1, 1, o->in[0].c};
+    return LT_OK;
+}
+
+static lt_status pick_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+    (void)scratch;
+    const lt_shape x = p->operation->in[0];
+    const size_t rows = (size_t)lt_shape_pixels(x), c = (size_t)x.c;
+    for (size_t i = 0; i < (size_t)x.n; i++) {
+        const float index = in[1] ? in[1][i] : 0;
+        if (!(index >= 0 && index < (float)rows))
+            return lt_fail(LT_ERROR_ARGUMENT, "row %g is not among %zu", (double)index, rows);
+        memcpy(out + i * c, in[0] + (i * rows + (size_t)index) * c, c * sizeof(float));
+    }
+    return LT_OK;
+}
+
+const lt_op lt_op_pick_row = {"pick_row", pick_infer, nothing, pick_run, NULL, NULL};

@@ -1,0 +1,40 @@
+/* The weight store of an open model: its tensors by canonical name, and each packed form of them that a plan has asked
+ * for, made once and shared by every plan. */
+#ifndef LT_WEIGHTS_H
+#define LT_WEIGHTS_H
+
+#include "base/tensor.h"
+
+typedef struct lt_weights lt_weights;
+
+typedef struct lt_weight {
+    lt_tensor tensor; /* as the file holds it; tensor.name is the canonical name */
+    struct lt_packed *packed;
+} lt_weight;
+
+/* tensors [count] are sorted by name (strcmp); their names and data stay with the caller and outlive the store. */
+lt_status lt_weights_create(const lt_tensor *tensors, size_t count, lt_weights **weights);
+void lt_weights_free(lt_weights *weights); /* after every plan that uses them; NULL is fine */
+
+size_t lt_weights_count(const lt_weights *weights);
+lt_weight *lt_weights_at(const lt_weights *weights, size_t i); /* in order of names */
+
+/* NULL if it is not there. */
+lt_weight *lt_weights_find(const lt_weights *weights, const char *name);
+/* True if any tensor's name starts with prefix. */
+bool lt_weights_has_prefix(const lt_weights *weights, const char *prefix);
+/* One more than the largest number N for which a name starts with prefix followed by "N." ; 0 if there is none. */
+int lt_weights_count_indexed(const lt_weights *weights, const char *prefix);
+
+/* Fills data with a packed form of weight. */
+typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
+
+/* The form of weight that layout names, made by pack on first use; weights of equal layout strings are the same bytes.
+ * Each acquire is given back by one release; the last one frees the memory. */
+lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
+                            const void **data);
+void lt_weight_release(lt_weight *weight, const void *data);
+/* As float32, row-major: biases, norms, embeddings. */
+lt_status lt_weight_acquire_f32(lt_weight *weight, const float **data);
+
+#endif

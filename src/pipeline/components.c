@@ -1,0 +1,111 @@
+/* The parts of an open model and the plans that run them. */
+#include "pipeline/components.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void lt_components_free(lt_components *parts) {
+    for (int i = 0; i < LT_MODULE_COUNT; i++) lt_module_drop(parts, (lt_module)i);
+    lt_weights_free(parts->weights);
+    lt_tokenizer_free(parts->tokenizer);
+    lt_free(parts->name);
+    *parts = (lt_components){0};
+}
+
+/* ---- Plans ---- */
+
+static lt_status build_text(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_clip_text_build(&p->text, s->n, s->skip, s->embed, g);
+}
+
+static lt_status build_image(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_clip_image_build(&p->image, s->n, g);
+}
+
+static lt_status build_unet(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_unet_build(&p->unet, s->n, s->h, s->w, s->tokens, g);
+}
+
+static lt_status build_encoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_vae_build_encoder(&p->vae, s->n, s->h, s->w, g);
+}
+
+static lt_status build_decoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_vae_build_decoder(&p->vae, s->n, s->h, s->w, g);
+}
+
+static const struct {
+    const char *name;
+    lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
+} modules[LT_MODULE_COUNT] = {
+    [LT_MODULE_TEXT] = {"text encoder", build_text},
+    [LT_MODULE_IMAGE] = {"image encoder", build_image},
+    [LT_MODULE_UNET] = {"U-Net", build_unet},
+    [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},
+    [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
+};
+
+const char *lt_module_name(lt_module module) { return modules[module].name; }
+
+void lt_module_drop(lt_components *parts, lt_module module) {
+    lt_plan_free(parts->plans[module].plan);
+    parts->plans[module].plan = NULL;
+}
+
+lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph) {
+    if (!parts->has[module]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s", modules[module].name);
+    return modules[module].build(parts, size, graph);
+}
+
+lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan) {
+    lt_plan **slot = &parts->plans[module].plan;
+    if (!*slot || memcmp(size, &parts->plans[module].size, sizeof *size)) {
+        lt_module_drop(parts, module);
+        lt_graph graph = {0};
+        const lt_status status = lt_module_build(parts, module, size, &graph);
+        if (status) {
+            lt_graph_free(&graph);
+            return status;
+        }
+        LT_TRY(lt_plan_create(&graph, &parts->target, slot));
+        parts->plans[module].size = *size;
+    }
+    *plan = *slot;
+    return LT_OK;
+}
+
+static lt_status poll_request(void *user) {
+    const lt_components *parts = user;
+    const bool stop = parts->cancelled && parts->cancelled(parts->cancelled_user);
+    return stop ? lt_fail(LT_ERROR_CANCELLED, "stopped") : LT_OK;
+}
+
+lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate changed) {
+    return lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)parts);
+}
+
+void lt_notify(const lt_components *parts, const char *format, ...) {
+    if (!parts->notice) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    parts->notice(parts->notice_user, text);
+}
+
+/* ---- Layouts ---- */
+
+void lt_nchw_to_nhwc(const float *from, float *to, lt_shape s) {
+    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
+    for (size_t i = 0; i < (size_t)s.n; i++, from += pixels * c, to += pixels * c)
+        for (size_t k = 0; k < c; k++)
+            for (size_t p = 0; p < pixels; p++) to[p * c + k] = from[k * pixels + p];
+}
+
+void lt_nhwc_to_nchw(const float *from, float *to, lt_shape s) {
+    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
+    for (size_t i = 0; i < (size_t)s.n; i++, from += pixels * c, to += pixels * c)
+        for (size_t k = 0; k < c; k++)
+            for (size_t p = 0; p < pixels; p++) to[k * pixels + p] = from[p * c + k];
+}

@@ -1,0 +1,74 @@
+/* The parts of an open model and the plans that run them. */
+#ifndef LT_COMPONENTS_H
+#define LT_COMPONENTS_H
+
+#include "diffusion/diffusion.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "text/text.h"
+
+typedef enum lt_module {
+    LT_MODULE_TEXT,
+    LT_MODULE_IMAGE,
+    LT_MODULE_UNET,
+    LT_MODULE_VAE_ENCODER,
+    LT_MODULE_VAE_DECODER,
+    LT_MODULE_COUNT
+} lt_module;
+
+/* For what a module is planned; what does not concern it is 0. */
+typedef struct lt_module_size {
+    int n, h, w; /* samples and input size */
+    int tokens;  /* unet: of the context */
+    int skip;    /* text: layers left out at the end */
+    int embed;   /* text: 1 to make the text embedding too */
+} lt_module_size;
+
+typedef struct lt_components {
+    lt_weights *weights;
+    bool has[LT_MODULE_COUNT];
+    lt_clip_text text;
+    lt_clip_image image;
+    lt_unet unet;
+    lt_vae vae;
+    lt_noise_schedule schedule;
+    lt_tokenizer *tokenizer;
+    int sample_size; /* latents a side, as the model was trained: 64 */
+    lt_target target;
+    char *name; /* the checkpoint's, for the parameters text */
+    lt_notice_fn notice;
+    void *notice_user;
+    bool (*cancelled)(void *user); /* of the request that is being served */
+    void *cancelled_user;
+    struct {
+        lt_plan *plan;
+        lt_module_size size;
+    } plans[LT_MODULE_COUNT];
+} lt_components;
+
+/* Frees the plans, the weights and the tokenizer; parts may be zeroed or half filled. */
+void lt_components_free(lt_components *parts);
+
+/* Appends a module's forward pass to graph, which starts zeroed and is the caller's to free. LT_ERROR_MODEL if the
+ * checkpoint lacks it. */
+lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph);
+/* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
+ * lacks it. */
+lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan);
+/* Runs it, asking between operations whether the request was cancelled. */
+lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate changed);
+/* Gives a plan's memory back, packed weights included. */
+void lt_module_drop(lt_components *parts, lt_module module);
+
+const char *lt_module_name(lt_module module);
+
+/* Tells the caller's user something, printf style. */
+void lt_notify(const lt_components *parts, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- Layouts: the outside speaks NCHW, the graphs speak NHWC ---- */
+
+void lt_nchw_to_nhwc(const float *from, float *to, lt_shape shape);
+void lt_nhwc_to_nchw(const float *from, float *to, lt_shape shape);
+
+#endif

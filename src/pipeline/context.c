@@ -1,0 +1,47 @@
+/* From a prompt to what the U-Net's cross-attention reads. */
+#include "pipeline/context.h"
+
+#include <string.h>
+
+enum { MAX_CHUNKS = 256 }; /* far more than anybody's prompt; a text encoder's batch */
+
+static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_skip, lt_context *context) {
+    const int chunks = (int)prompt->chunks, width = parts->text.width;
+    if (parts->text.positions != LT_CONTEXT_TOKENS)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
+                       LT_CONTEXT_TOKENS);
+    if (prompt->chunks > MAX_CHUNKS)
+        return lt_fail(LT_ERROR_ARGUMENT, "the prompt has %zu chunks of 75 tokens; %d are possible", prompt->chunks,
+                       MAX_CHUNKS);
+    const lt_module_size size = {.n = chunks, .skip = clip_skip - 1};
+    lt_plan *plan;
+    LT_TRY(lt_module_plan(parts, LT_MODULE_TEXT, &size, &plan));
+    float *ids = lt_plan_tensor(plan, "ids");
+    for (int i = 0; i < chunks * LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt->ids[i];
+    LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+    const size_t count = (size_t)chunks * LT_CONTEXT_TOKENS * (size_t)width;
+    context->values = lt_alloc(count * sizeof(float));
+    if (!context->values) return LT_ERROR_MEMORY;
+    memcpy(context->values, lt_plan_tensor(plan, "context"), count * sizeof(float));
+    lt_prompt_weigh(prompt, context->values, (size_t)width);
+    context->tokens = chunks * LT_CONTEXT_TOKENS;
+    context->width = width;
+    return LT_OK;
+}
+
+lt_status lt_context_make(lt_components *parts, const char *prompt, bool plain, int clip_skip, lt_context *context) {
+    *context = (lt_context){0};
+    if (parts->unet.context_dim == 0) return LT_OK;
+    if (!parts->has[LT_MODULE_TEXT]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no text encoder");
+    lt_prompt parsed;
+    LT_TRY(lt_prompt_parse(parts->tokenizer, prompt, !plain, parts->text.pad, &parsed));
+    if (parsed.cut) lt_notify(parts, "the prompt was cut after 75 tokens; left out: %.200s", parsed.cut);
+    const lt_status status = encode(parts, &parsed, clip_skip, context);
+    lt_prompt_free(&parsed);
+    return status;
+}
+
+void lt_context_free(lt_context *context) {
+    lt_free(context->values);
+    *context = (lt_context){0};
+}

@@ -1,0 +1,274 @@
+/* txt2img, img2img and inpainting: the story of a picture, from top to bottom of lt_paint. */
+#include "pipeline/generate.h"
+
+#include "base/rng.h"
+#include "pipeline/canvas.h"
+#include "pipeline/denoiser.h"
+#include "pipeline/latent.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+/* Everything that one call of lt_generate works with. */
+typedef struct lt_painting {
+    lt_components *parts;
+    const lt_request *request;
+    lt_result *result;
+    lt_canvas canvas;
+    lt_context prompt, negative;
+    lt_steps steps;
+    lt_sampling sampling;
+    lt_denoiser denoiser;
+    size_t count; /* elements of a latent */
+    float *noise; /* the starting noise of the picture at hand, [count] */
+    float *x0;    /* the input picture's latent, [count] */
+    float *extra; /* what an inpainting model reads beside the latent: mask, masked picture's latent */
+    lt_rng rng;   /* of the picture at hand */
+    int picture;
+    double started; /* seconds */
+} lt_painting;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- Asking ---- */
+
+static lt_status check(const lt_components *parts, const lt_request *r) {
+    if (!parts->has[LT_MODULE_UNET] || !parts->has[LT_MODULE_VAE_DECODER])
+        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s, so it can't draw",
+                       parts->has[LT_MODULE_UNET] ? "VAE decoder" : "U-Net");
+    if (!r->prompt || !r->negative_prompt)
+        return lt_fail(LT_ERROR_ARGUMENT, "a prompt is NULL; the empty prompt is \"\"");
+    if (r->count < 1 || r->count > 10000)
+        return lt_fail(LT_ERROR_ARGUMENT, "%d pictures: 1 to 10000 is possible", r->count);
+    if (!isfinite(r->guidance))
+        return lt_fail(LT_ERROR_ARGUMENT, "guidance %g is not a number to scale by", (double)r->guidance);
+    if (!(r->eta >= 0 && r->eta <= 1)) return lt_fail(LT_ERROR_ARGUMENT, "eta %g: 0 to 1 is possible", (double)r->eta);
+    if (!(r->mask_blur >= 0 && r->mask_blur <= 1000))
+        return lt_fail(LT_ERROR_ARGUMENT, "mask blur %g: 0 to 1000 pixels is possible", (double)r->mask_blur);
+    if (r->mask && !r->image) return lt_fail(LT_ERROR_ARGUMENT, "a mask needs a picture to repaint");
+    if (parts->unet.in_channels != parts->unet.out_channels && !r->image)
+        return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
+    if (parts->unet.out_channels != parts->vae.latent_channels ||
+        (parts->unet.in_channels != parts->unet.out_channels &&
+         parts->unet.in_channels != 2 * parts->unet.out_channels + 1))
+        return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
+                       parts->unet.in_channels, parts->unet.out_channels, parts->vae.latent_channels);
+    return LT_OK;
+}
+
+static lt_status read_prompts(lt_painting *p) {
+    const lt_request *r = p->request;
+    lt_status status = lt_context_make(p->parts, r->prompt, r->plain_prompt, r->clip_skip, &p->prompt);
+    if (!status) status = lt_context_make(p->parts, r->negative_prompt, r->plain_prompt, r->clip_skip, &p->negative);
+    lt_module_drop(p->parts, LT_MODULE_TEXT);
+    return status;
+}
+
+static lt_status allocate(lt_painting *p) {
+    const lt_canvas *c = &p->canvas;
+    const size_t pixels = (size_t)c->latent_h * (size_t)c->latent_w;
+    p->count = pixels * (size_t)p->parts->vae.latent_channels;
+    p->noise = lt_alloc(p->count * sizeof(float));
+    p->x0 = lt_alloc(p->count * sizeof(float));
+    p->extra = lt_alloc((p->count + pixels) * sizeof(float));
+    return p->noise && p->x0 && p->extra ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* ---- What the sampler calls ---- */
+
+static lt_status predict(void *user, const float *x, float t, float *out) {
+    lt_painting *p = user;
+    return lt_denoiser_predict(&p->denoiser, x, t, out);
+}
+
+static lt_status draw_noise(void *user, float *out) {
+    lt_painting *p = user;
+    lt_rng_normal(&p->rng, out, p->count);
+    return LT_OK;
+}
+
+/* Inpainting with an ordinary model: what is to be kept goes back, noised to where the rest is now. */
+static void put_back(const lt_painting *p, lt_level level, float *x) {
+    const size_t pixels = (size_t)p->canvas.latent_h * (size_t)p->canvas.latent_w;
+    for (size_t i = 0; i < p->count; i++) {
+        const float kept = level.alpha * p->x0[i] + level.sigma * p->noise[i], m = p->canvas.latent_mask[i % pixels];
+        x[i] = kept * (1 - m) + x[i] * m;
+    }
+}
+
+static lt_status report(lt_painting *p, int step, const float *denoised) {
+    const lt_request *r = p->request;
+    if (!r->progress) return LT_OK;
+    const double elapsed = now() - p->started;
+    const int steps = p->steps.count, all = steps * r->count, done = steps * p->picture + step;
+    lt_progress progress = {.picture = p->picture, .pictures = r->count, .step = step, .steps = steps};
+    progress.step_seconds = done ? elapsed / done : 0;
+    progress.seconds_left = progress.step_seconds * (all - done);
+    lt_image preview = {p->canvas.latent_w, p->canvas.latent_h, NULL};
+    if (r->preview && denoised) {
+        preview.pixels = lt_alloc((size_t)preview.width * (size_t)preview.height * 3);
+        if (!preview.pixels) return LT_ERROR_MEMORY;
+        lt_latent_preview(denoised, p->parts->vae.latent_channels, preview.height, preview.width, preview.pixels);
+        progress.preview = &preview;
+    }
+    const bool go_on = r->progress(r->user, &progress);
+    lt_image_free(&preview);
+    return go_on ? LT_OK : lt_fail(LT_ERROR_CANCELLED, "stopped after step %d of %d", step, steps);
+}
+
+static void keep(lt_painting *p, int state, const float *x) {
+    if (p->request->keep_steps)
+        memcpy(p->result->step_latents[p->picture] + (size_t)state * p->count, x, p->count * sizeof(float));
+}
+
+static lt_status after_step(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
+    lt_painting *p = user;
+    (void)count;
+    if (p->canvas.latent_mask && !p->canvas.masked_pixels) put_back(p, level, x);
+    keep(p, index + 1, x);
+    return report(p, index + 1, denoised);
+}
+
+/* ---- One picture ---- */
+
+/* The latent of pixels, drawn from the encoder's posterior with noise that every latent of this picture shares. */
+static lt_status encode(lt_painting *p, const float *pixels, const float *posterior, float *latent) {
+    const lt_canvas *c = &p->canvas;
+    return lt_latent_encode(p->parts, pixels, c->height, c->width, p->request->tiling, posterior, latent);
+}
+
+/* An inpainting model reads mask and masked picture beside the latent. */
+static lt_status make_extra(lt_painting *p, const float *posterior) {
+    const size_t pixels = (size_t)p->canvas.latent_h * (size_t)p->canvas.latent_w;
+    memcpy(p->extra, p->canvas.latent_mask, pixels * sizeof(float));
+    return encode(p, p->canvas.masked_pixels, posterior, p->extra + pixels);
+}
+
+/* Draws the random numbers in their order (posterior, start, and later each step's) and makes of them what sampling
+ * starts from. */
+static lt_status start(lt_painting *p, float *x) {
+    const lt_request *r = p->request;
+    lt_status status = LT_OK;
+    if (p->canvas.pixels) {
+        float *posterior = p->noise; /* the starting noise is drawn after its use */
+        if (r->posterior_noise)
+            memcpy(posterior, r->posterior_noise, p->count * sizeof(float));
+        else
+            lt_rng_normal(&p->rng, posterior, p->count);
+        status = encode(p, p->canvas.pixels, posterior, p->x0);
+        if (!status && p->canvas.masked_pixels) status = make_extra(p, posterior);
+    }
+    if (status) return status;
+    if (r->noise)
+        memcpy(p->noise, r->noise, p->count * sizeof(float));
+    else
+        lt_rng_normal(&p->rng, p->noise, p->count);
+    const bool from_noise = !p->canvas.pixels || (p->canvas.latent_mask && r->strength == 1);
+    lt_level level = {0, 0};
+    LT_TRY(from_noise ? lt_sampler_noise_scale(&p->sampling, r->sampler, &level.sigma)
+                      : lt_sampler_start(&p->sampling, r->sampler, &level));
+    for (size_t i = 0; i < p->count; i++) x[i] = (from_noise ? 0 : level.alpha * p->x0[i]) + level.sigma * p->noise[i];
+    return LT_OK;
+}
+
+static lt_status denoise(lt_painting *p, float *x) {
+    const lt_canvas *c = &p->canvas;
+    LT_TRY(lt_denoiser_init(&p->denoiser, p->parts, &p->prompt, &p->negative, p->request->guidance, c->latent_h,
+                            c->latent_w, c->masked_pixels ? p->extra : NULL));
+    keep(p, 0, x);
+    LT_TRY(report(p, 0, NULL));
+    return lt_sample(&p->sampling, p->request->sampler, x);
+}
+
+static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {
+    const lt_canvas *c = &p->canvas;
+    const size_t count = (size_t)c->width * (size_t)c->height * 3;
+    float *pixels = lt_alloc(count * sizeof(float));
+    uint8_t *bytes = lt_alloc(count);
+    lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) status = lt_latent_decode(p->parts, latent, c->latent_h, c->latent_w, p->request->tiling, pixels);
+    if (!status) {
+        lt_canvas_compose(c, pixels);
+        lt_pixels_to_bytes(pixels, bytes, count);
+        *image = (lt_image){c->width, c->height, bytes};
+        bytes = NULL;
+    }
+    lt_free(pixels);
+    lt_free(bytes);
+    return status;
+}
+
+/* ---- All of them ---- */
+
+static lt_status make_result(lt_painting *p) {
+    const lt_request *r = p->request;
+    lt_result *out = p->result;
+    const size_t n = (size_t)r->count, states = r->keep_steps ? (size_t)p->steps.count + 1 : 0;
+    out->count = r->count;
+    out->latent_shape[0] = p->parts->vae.latent_channels;
+    out->latent_shape[1] = p->canvas.latent_h;
+    out->latent_shape[2] = p->canvas.latent_w;
+    out->kept_steps = (int)states;
+    out->images = lt_calloc(n, sizeof *out->images);
+    out->seeds = lt_calloc(n, sizeof *out->seeds);
+    out->parameters = lt_calloc(n, sizeof *out->parameters);
+    out->latents = lt_calloc(n, sizeof *out->latents);
+    out->step_latents = lt_calloc(n, sizeof *out->step_latents);
+    if (!out->images || !out->seeds || !out->parameters || !out->latents || !out->step_latents) return LT_ERROR_MEMORY;
+    const uint64_t seed = r->random_seed ? lt_rng_random_seed() : r->seed;
+    for (size_t i = 0; i < n; i++) {
+        out->seeds[i] = seed + i;
+        out->parameters[i] =
+            lt_parameters_text(p->parts, r, p->steps.schedule, seed + i, p->canvas.width, p->canvas.height);
+        out->latents[i] = lt_alloc(p->count * sizeof(float));
+        if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
+        if (!out->parameters[i] || !out->latents[i] || (states && !out->step_latents[i])) return LT_ERROR_MEMORY;
+    }
+    return LT_OK;
+}
+
+static lt_status paint(lt_painting *p) {
+    const lt_request *r = p->request;
+    LT_TRY(check(p->parts, r));
+    LT_TRY(lt_canvas_prepare(&p->canvas, p->parts, r));
+    LT_TRY(
+        lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
+    LT_TRY(allocate(p));
+    LT_TRY(make_result(p));
+    LT_TRY(read_prompts(p));
+    p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
+    p->started = now();
+    for (p->picture = 0; p->picture < r->count; p->picture++) {
+        float *x = p->result->latents[p->picture];
+        lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
+        LT_TRY(start(p, x));
+        lt_module_drop(p->parts, LT_MODULE_VAE_ENCODER);
+        LT_TRY(denoise(p, x));
+        LT_TRY(decode(p, x, &p->result->images[p->picture]));
+        lt_module_drop(p->parts, LT_MODULE_VAE_DECODER);
+    }
+    return LT_OK;
+}
+
+lt_status lt_paint(lt_components *parts, const lt_request *request, lt_result *result) {
+    lt_painting p = {.parts = parts, .request = request, .result = result};
+    *result = (lt_result){0};
+    parts->cancelled = request->cancelled;
+    parts->cancelled_user = request->user;
+    const lt_status status = paint(&p);
+    parts->cancelled = NULL;
+    if (status) lt_result_free(result);
+    lt_canvas_free(&p.canvas);
+    lt_context_free(&p.prompt);
+    lt_context_free(&p.negative);
+    lt_steps_free(&p.steps);
+    lt_free(p.noise);
+    lt_free(p.x0);
+    lt_free(p.extra);
+    return status;
+}

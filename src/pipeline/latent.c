@@ -1,0 +1,155 @@
+/* Between pictures and latents, by the VAE, whole or in tiles. */
+#include "pipeline/latent.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Tiles ----
+ *
+ * A tile is run as if it were a whole picture. Neighbours overlap by a quarter of a tile, and where they do each one's
+ * share falls linearly towards its edge, so that no seam shows. One tile as large as the picture is the untiled case,
+ * exactly. */
+
+enum { TILE = 64, OVERLAP = 16 }; /* latent pixels a side */
+
+typedef struct lt_tiling {
+    lt_module module;
+    const char *input, *output;
+    int in_unit, out_unit; /* pixels of input and of output for each latent pixel */
+    int in_channels, out_channels;
+    int h, w; /* of the whole, in latent pixels */
+    int tile_h, tile_w;
+} lt_tiling;
+
+static int tile_count(int size, int tile) {
+    return size <= tile ? 1 : 1 + (size - tile + TILE - OVERLAP - 1) / (TILE - OVERLAP);
+}
+
+/* The last tile ends where the picture does. */
+static int tile_start(int i, int size, int tile) {
+    return (int)lt_min((size_t)(i * (TILE - OVERLAP)), (size_t)(size - tile));
+}
+
+/* Share of a tile's value at place i of n: full inside, falling linearly over the overlap towards an edge that has a
+ * neighbour. */
+static float share(int i, int n, bool before, bool after, int ramp) {
+    float s = 1;
+    if (before) s = fminf(s, ((float)i + 0.5f) / (float)ramp);
+    if (after) s = fminf(s, ((float)(n - i) - 0.5f) / (float)ramp);
+    return s;
+}
+
+static void read_tile(const lt_tiling *t, const float *whole, int y, int x, float *tile) {
+    const size_t unit = (size_t)t->in_unit, c = (size_t)t->in_channels, row = (size_t)t->tile_w * unit * c;
+    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++)
+        memcpy(tile + r * row, whole + (((size_t)y * unit + r) * (size_t)t->w + (size_t)x) * unit * c,
+               row * sizeof(float));
+}
+
+/* Adds a tile's values times their shares to sum, and the shares to total. */
+static void add_tile(const lt_tiling *t, const float *tile, int y, int x, float *sum, float *total) {
+    const int unit = t->out_unit, c = t->out_channels, rows = t->tile_h * unit, columns = t->tile_w * unit;
+    for (int r = 0; r < rows; r++) {
+        const float down = share(r, rows, y > 0, y + t->tile_h < t->h, OVERLAP * unit);
+        for (int k = 0; k < columns; k++) {
+            const float s = down * share(k, columns, x > 0, x + t->tile_w < t->w, OVERLAP * unit);
+            const size_t at = (size_t)(y * unit + r) * (size_t)(t->w * unit) + (size_t)(x * unit + k);
+            for (int i = 0; i < c; i++) sum[at * (size_t)c + (size_t)i] += s * *tile++;
+            total[at] += s;
+        }
+    }
+}
+
+static lt_status run_tiles(lt_components *parts, const lt_tiling *t, const float *in, float *out, float *total) {
+    const lt_module_size size = {.n = 1, .h = t->tile_h * t->in_unit, .w = t->tile_w * t->in_unit};
+    const size_t pixels = (size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit;
+    const size_t c = (size_t)t->out_channels;
+    memset(out, 0, pixels * c * sizeof(float));
+    memset(total, 0, pixels * sizeof(float));
+    lt_plan *plan;
+    LT_TRY(lt_module_plan(parts, t->module, &size, &plan));
+    const int down = tile_count(t->h, t->tile_h), across = tile_count(t->w, t->tile_w);
+    for (int i = 0; i < down * across; i++) {
+        const int y = tile_start(i / across, t->h, t->tile_h), x = tile_start(i % across, t->w, t->tile_w);
+        read_tile(t, in, y, x, lt_plan_tensor(plan, t->input));
+        LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+        add_tile(t, lt_plan_tensor(plan, t->output), y, x, out, total);
+    }
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t k = 0; k < c; k++) out[p * c + k] /= total[p];
+    return LT_OK;
+}
+
+static lt_status run(lt_components *parts, lt_tiling *t, bool tiling, const float *in, float *out) {
+    t->tile_h = tiling && t->h > TILE ? TILE : t->h;
+    t->tile_w = tiling && t->w > TILE ? TILE : t->w;
+    float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
+    const lt_status status = total ? run_tiles(parts, t, in, out, total) : LT_ERROR_MEMORY;
+    lt_free(total);
+    return status;
+}
+
+/* ---- Encoding and decoding ---- */
+
+lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int w, bool tiling,
+                           const float *posterior_noise, float *latent) {
+    const lt_vae *vae = &parts->vae;
+    const int c = vae->latent_channels;
+    if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, 2 * c, h / vae->factor,
+                   w / vae->factor,       0,   0};
+    const size_t count = (size_t)t.h * (size_t)t.w;
+    float *moments = lt_alloc(count * 2 * (size_t)c * sizeof(float));
+    lt_status status = moments ? run(parts, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
+    for (int k = 0; k < c && !status; k++)
+        for (size_t p = 0; p < count; p++) {
+            const float mean = moments[p * 2 * c + k], logvar = fminf(fmaxf(moments[(p * 2 + 1) * c + k], -30), 20);
+            const size_t at = (size_t)k * count + p;
+            latent[at] = (posterior_noise ? mean + expf(0.5f * logvar) * posterior_noise[at] : mean) * vae->scaling;
+        }
+    lt_free(moments);
+    return status;
+}
+
+lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels) {
+    const lt_vae *vae = &parts->vae;
+    const lt_shape shape = {1, h, w, vae->latent_channels};
+    if (!parts->has[LT_MODULE_VAE_DECODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
+    lt_tiling t = {LT_MODULE_VAE_DECODER, "z", "out", 1, vae->factor, shape.c, 3, h, w, 0, 0};
+    float *z = lt_alloc(lt_shape_count(shape) * sizeof(float));
+    if (!z) return LT_ERROR_MEMORY;
+    lt_nchw_to_nhwc(latent, z, shape);
+    for (size_t i = 0; i < lt_shape_count(shape); i++) z[i] /= vae->scaling;
+    const lt_status status = run(parts, &t, tiling, z, pixels);
+    lt_free(z);
+    return status;
+}
+
+void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count) {
+    for (size_t i = 0; i < count; i++) pixels[i] = (float)bytes[i] / 127.5f - 1;
+}
+
+void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const float v = (pixels[i] * 0.5f + 0.5f) * 255;
+        bytes[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)lrintf(v) : 0; /* NaN becomes 0 */
+    }
+}
+
+/* ---- Preview ---- */
+
+void lt_latent_preview(const float *latent, int channels, int h, int w, uint8_t *rgb) {
+    /* A linear fit of SD 1.x's decoder, as it is known in the field (one row for each latent channel). */
+    static const float to_rgb[4][3] = {{0.3512f, 0.2297f, 0.3227f},
+                                       {0.3250f, 0.4974f, 0.2350f},
+                                       {-0.2829f, 0.1762f, 0.2721f},
+                                       {-0.2120f, -0.2616f, -0.7177f}};
+    const size_t pixels = (size_t)h * (size_t)w;
+    for (size_t p = 0; p < pixels; p++) {
+        float v[3] = {0};
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < (channels == 4 ? 4 : 1); k++)
+                v[i] += (channels == 4 ? to_rgb[k][i] : 0.5f) * latent[(size_t)k * pixels + p];
+        lt_pixels_to_bytes(v, rgb + 3 * p, 3);
+    }
+}

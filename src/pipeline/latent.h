@@ -1,0 +1,23 @@
+/* Between pictures and latents, by the VAE, whole or in tiles. Latents are NCHW and scaled as the U-Net sees them. */
+#ifndef LT_LATENT_H
+#define LT_LATENT_H
+
+#include "pipeline/components.h"
+
+/* pixels [h, w, 3] in [-1, 1], h and w multiples of the factor. latent = (mean + exp(logvar / 2) * posterior_noise) *
+ * scaling, without posterior_noise the mean alone; both [latent_channels, h/factor, w/factor]. */
+lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int w, bool tiling,
+                           const float *posterior_noise, float *latent);
+
+/* pixels [factor*h, factor*w, 3], about [-1, 1], of latent [latent_channels, h, w]. */
+lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels);
+
+/* Bytes to [-1, 1] and back, rounded and clamped, count values. */
+void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count);
+void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count);
+
+/* A quick look at a latent (of SD 1.x's four channels; others give its first channel in grey), one pixel for each
+ * latent pixel. rgb [h, w, 3] */
+void lt_latent_preview(const float *latent, int channels, int h, int w, uint8_t *rgb);
+
+#endif

@@ -1,0 +1,45 @@
+/* From a prompt to what CLIP's text encoder reads: byte-pair encoding, and the prompt syntax of A1111's web UI. */
+#ifndef LT_TEXT_H
+#define LT_TEXT_H
+
+#include "base/base.h"
+
+enum { LT_TOKEN_START = 49406, LT_TOKEN_END = 49407, LT_CONTEXT_TOKENS = 77, LT_CHUNK_TOKENS = 75 };
+
+typedef struct lt_tokenizer lt_tokenizer;
+
+/* merges: the text of data/clip-merges.txt (size bytes); it is not kept. */
+lt_status lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer);
+void lt_tokenizer_free(lt_tokenizer *tokenizer);
+
+typedef struct lt_tokens {
+    int32_t *ids;
+    size_t *ends; /* the byte of the text at which each token ends: what a cut leaves out can be shown */
+    size_t count;
+} lt_tokens;
+void lt_tokens_free(lt_tokens *tokens);
+
+/* text's tokens without start and end, exactly as transformers' CLIPTokenizer. Bytes that are not UTF-8 become U+FFFD.
+ */
+lt_status lt_tokenize(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
+
+/* A prompt as the text encoder takes it: count chunks of 77 tokens (start, 75, end and padding) and a weight for each.
+ */
+typedef struct lt_prompt {
+    size_t chunks;  /* at least 1 */
+    int32_t *ids;   /* [chunks, 77] */
+    float *weights; /* [chunks, 77]; start, end and padding have 1 */
+    char *cut;      /* plain prompts only: the text that did not fit, or NULL */
+} lt_prompt;
+
+/* syntax: (word) [word] (word:1.3) \( BREAK, and further chunks beyond 75 tokens, as A1111's web UI. Without it every
+ * character stands for itself and the prompt is cut at 77 tokens, as diffusers. pad: the token that fills a chunk after
+ * its end (49407 for SD 1.x). */
+lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool syntax, int32_t pad, lt_prompt *prompt);
+void lt_prompt_free(lt_prompt *prompt);
+
+/* Multiplies each token's row of context [chunks, 77, width] by its weight and restores each chunk's mean, in place, as
+ * A1111's "Original" emphasis. */
+void lt_prompt_weigh(const lt_prompt *prompt, float *context, size_t width);
+
+#endif

@@ -1,0 +1,331 @@
+#!/bin/sh
+# The commands that are not about making pictures, as their users run them.
+# usage: test_cli_tools.sh LATENT GOLDEN_FOLDER COMPARE
+# One line a check; the exit status is 1 if any failed. POSIX sh and the core utilities are all that is needed.
+set -u
+LC_ALL=C
+export LC_ALL
+
+absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s/%s\n' "$PWD" "$1" ;; esac; }
+latent=$(absolute "$1") golden=$(absolute "$2") compare=$(absolute "$3")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$work" || exit 1
+failed=0
+
+ok() { echo "ok - $1"; }
+not_ok() {
+    echo "not ok - $1"
+    failed=1
+}
+
+# check WHAT COMMAND...: the command succeeds. Its output is in out and err.
+check() {
+    what=$1
+    shift
+    if "$@" >out 2>err; then ok "$what"; else
+        not_ok "$what"
+        sed 's/^/#   /' out err | head -n 10
+    fi
+}
+
+# refused STATUS WHAT COMMAND...: it ends with that status and one message.
+refused() {
+    want=$1 what=$2
+    shift 2
+    "$@" >out 2>err </dev/null
+    got=$?
+    if [ $got -eq "$want" ] && [ "$(grep -c '^latent: ' err)" -eq 1 ] && [ "$(wc -l <err)" -eq 1 ]; then ok "$what: $(cat err)"; else
+        not_ok "$what: status $got, expected $want and one message"
+        sed 's/^/#   /' err | head -n 10
+    fi
+}
+
+# says WHAT PATTERN: the last output has a line that matches.
+says() { if grep -q -- "$2" out; then ok "$1"; else
+    not_ok "$1: nothing like \"$2\" in the output"
+    sed 's/^/#   /' out | head -n 10
+fi; }
+
+same() { check "$1" cmp "$2" "$3"; }
+
+# ---- Help and usage ----
+
+check "latent --help" "$latent" --help
+check "latent --version" "$latent" --version
+commands=$("$latent" --help | awk '/^  [a-z]/ { print $1 }')
+[ "$(echo "$commands" | wc -l)" -ge 14 ] && ok "all commands are listed" || not_ok "commands are missing: $commands"
+for command in $commands; do
+    check "latent $command --help" "$latent" "$command" --help
+    says "its examples" '^examples:'
+    [ "$(wc -l <out)" -le 46 ] && ok "it is short" || not_ok "it has $(wc -l <out) lines"
+    refused 2 "an option that $command lacks" "$latent" "$command" --no-such-option
+done
+refused 2 "an unknown command" "$latent" inspct
+grep -q 'did you mean inspect' err && ok "a suggestion" || not_ok "no suggestion: $(cat err)"
+
+check "completion" "$latent" completion bash
+cp out completion.bash
+if command -v bash >/dev/null; then check "bash reads the completion" bash -n completion.bash; fi
+refused 2 "completion for a shell that we don't know" "$latent" completion tcl
+
+# ---- Synthetic checkpoints ----
+
+check "a synthetic tiny checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
+[ "$(sha256sum <tiny.safetensors)" = "1e7424fa66e0d6b03766f5b54fea2d672c1f8cef9727c241159548f0cfa5e2ab  -" ] &&
+    ok "it is the reference generator's, bit for bit" || not_ok "it differs from the reference generator's"
+check "a synthetic tiny CLIP" "$latent" convert --synthetic tiny-clip clip
+check "tiny-inpaint in bf16" "$latent" convert --synthetic tiny-inpaint inpaint.safetensors --type bf16
+refused 2 "an unknown synthetic name" "$latent" convert --synthetic huge x.safetensors
+refused 2 "a synthetic one of another layout" "$latent" convert --synthetic tiny x --to diffusers
+refused 1 "a synthetic folder over a full one" "$latent" convert --synthetic tiny-clip clip
+
+# ---- convert ----
+
+check "names as they are" "$latent" convert tiny.safetensors plain.safetensors
+check "LDM to diffusers" "$latent" convert tiny.safetensors folder --to diffusers
+check "diffusers to LDM" "$latent" convert folder back.safetensors
+same "the same tensors after LDM, diffusers, LDM" plain.safetensors back.safetensors
+for file in model_index.json unet/config.json unet/diffusion_pytorch_model.safetensors vae/config.json \
+    vae/diffusion_pytorch_model.safetensors text_encoder/config.json text_encoder/model.safetensors \
+    scheduler/scheduler_config.json tokenizer/vocab.json tokenizer/merges.txt tokenizer/tokenizer_config.json \
+    tokenizer/special_tokens_map.json; do
+    [ -s "folder/$file" ] && ok "folder/$file" || not_ok "folder/$file is missing"
+done
+grep -q '^{"!":0,.*"a</w>":320,.*"<|startoftext|>":49406,"<|endoftext|>":49407}$' folder/tokenizer/vocab.json &&
+    ok "vocab.json numbers the tokens" || not_ok "vocab.json"
+[ "$(wc -l <folder/tokenizer/merges.txt)" -eq 48895 ] && ok "merges.txt has every merge" || not_ok "merges.txt"
+check "diffusers to diffusers" "$latent" convert folder folder2/ --to diffusers
+check "the same folder again" diff -r folder folder2
+check "a component's folder, names as they are" "$latent" convert folder/unet unet.safetensors
+same "the component's own file" unet.safetensors folder/unet/diffusion_pytorch_model.safetensors
+check "a part to LDM" "$latent" convert folder/vae vae.safetensors --to ldm
+check "inspect the part" "$latent" inspect vae.safetensors
+says "its layout" 'LDM checkpoint: VAE$'
+
+check "to f32" "$latent" convert tiny.safetensors f32.safetensors --type f32
+check "to f16" "$latent" convert f32.safetensors f16.safetensors --type f16
+same "f16 to f32 to f16 loses nothing" plain.safetensors f16.safetensors
+check "to bf16" "$latent" convert f32.safetensors bf16.safetensors --type bf16
+check "inspect bf16" "$latent" inspect bf16.safetensors
+says "bf16 everywhere" 'all .* BF16$'
+check "bf16 is near" "$compare" bf16.safetensors f32.safetensors model.diffusion_model.out.2.weight 4e-3
+check "folder in f32" "$latent" convert tiny.safetensors folder32 --to diffusers --type f32
+check "its U-Net is in f32" "$compare" folder32/unet/diffusion_pytorch_model.safetensors f32.safetensors conv_out.bias inf
+check "folder in f32 to a file in f16" "$latent" convert folder32 f16.safetensors --type f16
+same "and back" plain.safetensors f16.safetensors
+printf '{"weight_map": {"model.diffusion_model.out.2.bias": "tiny.safetensors"}}' >x.index.json
+check "an index of shards" "$latent" convert x.index.json sharded.safetensors
+same "what the shards hold" plain.safetensors sharded.safetensors
+
+check "a PyTorch checkpoint" "$latent" convert "$golden/formats/nested.ckpt" nested.safetensors
+for tensor in f32 f16 bf16 f64 i64 transposed strided permuted shared.b scalar; do
+    check "its tensor $tensor" "$compare" nested.safetensors "$golden/formats/nested.safetensors" $tensor 0
+done
+check "a PyTorch checkpoint to f16" "$latent" convert "$golden/formats/nested.ckpt" nested16.safetensors --type f16
+check "inspect it" "$latent" inspect nested16.safetensors --tensors
+says "whole numbers stay as they are" 'I64 .*position_ids'
+says "numbers are converted" 'F16 .*strided'
+says "single values stay as they are" 'F32 *\[\] *scalar'
+
+check "metadata" "$latent" convert "$golden/tiny/txt2img_ddim.safetensors" metadata.safetensors
+check "inspect metadata" "$latent" inspect metadata.safetensors
+says "they are kept" 'metadata prompt = a photo of an astronaut riding a horse on mars'
+check "v-prediction to diffusers" "$latent" convert tiny.safetensors v --to diffusers --prediction v
+check "v-prediction to LDM" "$latent" convert v v.safetensors
+for model in v v.safetensors; do
+    check "inspect $model" "$latent" inspect $model
+    says "it predicts v" 'predicts v'
+done
+check "CLIP, names as they are" "$latent" convert clip clip.safetensors
+check "its tensors" "$compare" clip.safetensors clip/model.safetensors visual_projection.weight 0
+
+refused 1 "a folder over a full one" "$latent" convert tiny.safetensors folder --to diffusers
+check "it is as it was" diff -r folder folder2
+refused 1 "a file over a folder" "$latent" convert tiny.safetensors folder
+refused 1 "a folder over a file" "$latent" convert tiny.safetensors plain.safetensors --to diffusers
+refused 1 "a folder that is not there" "$latent" convert tiny.safetensors nowhere/x.safetensors
+refused 1 "a folder in one that is not there" "$latent" convert tiny.safetensors nowhere/x --to diffusers
+refused 1 "a checkpoint that is not there" "$latent" convert nothing.safetensors x.safetensors
+refused 1 "averaged weights that are not there" "$latent" convert tiny.safetensors x.safetensors --ema
+refused 1 "CLIP as a diffusers folder" "$latent" convert clip x --to diffusers
+refused 1 "values that f16 can't hold" "$latent" convert "$golden/formats/rounding.safetensors" x.safetensors --type f16
+refused 1 "a pickle that calls something" "$latent" convert "$golden/formats/attack.ckpt" x.safetensors
+refused 2 "another format than safetensors" "$latent" convert tiny.safetensors x.ckpt
+refused 2 "an unknown type" "$latent" convert tiny.safetensors x.safetensors --type int4
+refused 2 "no OUT" "$latent" convert tiny.safetensors
+[ -z "$(find . -name '*.part')" ] && [ ! -e x.safetensors ] && [ ! -e x ] && ok "no half files" || not_ok "half files: $(ls)"
+
+# ---- inspect ----
+
+check "inspect a file" "$latent" inspect tiny.safetensors
+says "its layout" 'LDM checkpoint: text encoder, VAE, U-Net'
+says "parameters of the U-Net" 'U-Net *686 *34008260 .*F16'
+says "its size" 'trained for 512x512'
+check "inspect a folder" "$latent" inspect folder
+says "its components" 'unet is diffusers: U-Net'
+says "their parameters" 'all *986 *58270955'
+check "inspect an inpainting model" "$latent" inspect inpaint.safetensors
+says "its channels" '9 channels in (inpainting)'
+check "inspect a CLIP" "$latent" inspect clip --layers
+says "its layers" 'conv 16x16 by 16 *vision_model.embeddings.patch_embedding'
+check "every layer" "$latent" inspect tiny.safetensors -W 256 -H 128
+says "the first convolution: 16x32 pixels, 64 x (4 x 9 + 1) parameters" '16x32x64 *2368 .*conv 3x3 *input_blocks.0.0'
+says "the last convolution" '128x256x3 .*decoder.conv_out'
+says "attention is named by its queries" 'attention *input_blocks.1.1.transformer_blocks.0.attn1'
+says "the sum of the U-Net" 'U-Net *[0-9]* *34008260'
+check "every tensor" "$latent" inspect tiny.safetensors --tensors
+says "names, types and shapes" 'F16 *\[4,64,3,3\] *model.diffusion_model.out.2.weight'
+check "as JSON" "$latent" inspect tiny.safetensors -W 64 --tensors --json
+says "it is one object" '^{.*"width":64.*"layers":\[.*}$'
+check "inspect a recorded file" "$latent" inspect "$golden/tiny/unet_t501.safetensors"
+says "no model" 'no model that is known here'
+check "inspect a .ckpt" "$latent" inspect "$golden/formats/nested.ckpt" --json
+says "its format" '"format":"pytorch zip"'
+check "inspect a picture" "$latent" inspect "$golden/tiny/input.png"
+says "its size" 'PNG picture, 128x128'
+check "inspect a picture's parameters" "$latent" inspect "$golden/images/text.png"
+says "they are printed" '^parameters:'
+check "the same as JSON" "$latent" inspect "$golden/images/text.png" --json
+says "one object" '^{"file":.*"kind":"picture".*"parameters":".*}$'
+check "inspect a JPEG" "$latent" inspect "$golden/images/comment.jpg"
+check "inspect a WebP" "$latent" inspect "$golden/images/lossless.webp"
+
+: >empty
+mkdir no_model
+mkfifo pipe
+head -c 1000 tiny.safetensors >short.safetensors
+head -c 1000000 tiny.safetensors >cut.safetensors
+head -c 500 "$golden/formats/nested.ckpt" >cut.ckpt
+head -c 200 "$golden/tiny/input.png" >cut.png
+printf 'neither this nor that' >garbage
+printf '<!DOCTYPE html><html>log in' >page.safetensors
+printf '\377\377\377\377\377\377\377\177{}' >huge.safetensors
+printf '\002\000\000\000\000\000\000\000{}' >nothing.safetensors
+printf 'GGUF\003\000\000\000' >model.gguf
+printf '{"weight_map": {"a": "../tiny.safetensors"}}' >outside.index.json
+mkdir broken && cp -R folder/. broken && printf '{' >broken/unet/config.json
+mkdir half && cp -R folder/. half && rm half/vae/*.safetensors
+for file in empty no_model pipe short.safetensors cut.safetensors cut.ckpt cut.png garbage page.safetensors \
+    huge.safetensors model.gguf outside.index.json broken half not_there "$golden/formats/attack.ckpt" \
+    "$golden/formats/sparse.ckpt" "$golden/images/bomb.png"; do
+    refused 1 "inspect ${file##*/}" "$latent" inspect "$file"
+done
+check "inspect a file without tensors" "$latent" inspect nothing.safetensors
+refused 1 "layers of what is no model" "$latent" inspect "$golden/tiny/unet_t501.safetensors" -W 64
+refused 2 "inspect nothing" "$latent" inspect
+refused 2 "inspect two files" "$latent" inspect tiny.safetensors folder
+refused 2 "a width of 0" "$latent" inspect tiny.safetensors -W 0
+
+# ---- tokenize, against recorded ids: every text that JSON writes without an escape ----
+
+awk '/^"text": "/ { text = $0; sub(/^"text": "/, "", text); sub(/",$/, "", text); next }
+     /^"ids": \[/ { inside = 1; ids = ""; next }
+     inside && /^\]/ { inside = 0; if (text !~ /\\/) { print text > "texts"; print "[" ids "]" > "ids" } next }
+     inside { sub(/,$/, ""); ids = ids (ids == "" ? "" : ", ") $0 }' "$golden/tokenizer.json"
+set --
+while IFS= read -r text; do set -- "$@" "$text"; done <texts
+[ $# -ge 40 ] && ok "$# recorded texts" || not_ok "only $# recorded texts were read"
+check "tokenize" "$latent" tokenize -- "$@"
+mv out tokens
+same "every id as recorded" ids tokens
+refused 2 "tokenize nothing" "$latent" tokenize
+
+# ---- schedule ----
+
+check "schedule lists" "$latent" schedule
+samplers=$(sed -n 's/^samplers: //p' out) schedules=$(sed -n 's/^schedules: //p' out)
+[ "$(echo "$samplers" | wc -w)" -ge 16 ] && ok "samplers are listed" || not_ok "samplers: $samplers"
+for sampler in $samplers; do
+    check "schedule of $sampler" "$latent" schedule --sampler "$sampler" --steps 10
+    [ "$(wc -l <out)" -ge 12 ] && ok "it has its steps" || not_ok "it has $(wc -l <out) lines"
+done
+for schedule in $schedules; do
+    check "euler or ddim on $schedule" "$latent" schedule --sampler "$(case $schedule in leading | trailing | linspace) echo ddim ;; *) echo euler ;; esac)" \
+        --schedule "$schedule" --steps 10
+done
+check "as JSON" "$latent" schedule --sampler euler --schedule normal --steps 2 --json
+says "timesteps and sigmas" '^{"timesteps": \[999, 0\], "sigmas": \[14.6146[0-9]*, 0.0291[0-9]*, 0\]}$'
+refused 2 "an unknown sampler" "$latent" schedule --sampler eulr
+refused 1 "plms on karras" "$latent" schedule --sampler plms --schedule karras
+refused 2 "0 steps" "$latent" schedule --sampler euler --steps 0
+
+# ---- noise ----
+
+check "noise" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid.png
+check "its grid" "$latent" inspect grid.png
+says "three pictures side by side" '384x128'
+check "the same again" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid2.png
+same "the same bytes" grid.png grid2.png
+check "by single steps" "$latent" noise -i "$golden/tiny/input.png" -t 20 --chain -o chain.png
+check "in latent space" "$latent" noise -i "$golden/tiny/input.png" -t 0,999 --latent -m tiny.safetensors -o latent.png
+check "its grid" "$latent" inspect latent.png
+says "two pictures side by side" '256x128'
+for times in 1000 -1 1.5 abc 1,,2 1, ''; do
+    refused 2 "timesteps \"$times\"" "$latent" noise -i "$golden/tiny/input.png" -t "$times" -o x.png
+done
+refused 1 "a picture that is not there" "$latent" noise -i not_there.png -o x.png
+refused 1 "a file of another ending" "$latent" noise -i "$golden/tiny/input.png" -o x.txt
+refused 1 "--latent without a model" "$latent" noise -i "$golden/tiny/input.png" --latent -o x.png
+[ ! -e x.png ] && ok "no half picture" || not_ok "x.png is there"
+
+# ---- similarity: the cosines of the recorded embeddings ----
+
+check "similarity of texts" "$latent" similarity "a red apple" "a green tree on a hill" "a blue car" --clip clip
+awk '{ print $1, $2, $3 }' out >numbers
+printf '1.0000 0.7861 0.6538\n0.7861 1.0000 0.7274\n0.6538 0.7274 1.0000\n' >expected
+same "as recorded" numbers expected
+check "a picture and texts" "$latent" similarity "$golden/tiny/input.png" text:"$golden/tiny/input.png" --clip clip --json
+says "JSON" '"similarity":\[\[.*\],\[.*\]\]}$'
+refused 2 "similarity of one" "$latent" similarity "a cat" --clip clip
+refused 2 "similarity without a CLIP" "$latent" similarity a b
+refused 1 "similarity with no CLIP" "$latent" similarity a b --clip tiny.safetensors
+refused 1 "similarity with a broken picture" "$latent" similarity a cut.png --clip clip
+
+# ---- run, against recorded modules ----
+
+# module RECORDED LIMIT MODULE MODEL TENSOR...
+module() {
+    recorded=$golden/tiny/$1.safetensors limit=$2 name=$3 model=$4
+    shift 4
+    check "$name of $model" "$latent" run "$name" -m "$model" --in "$recorded" --out module.safetensors
+    for tensor in "$@"; do
+        check "its $tensor" "$compare" module.safetensors "$recorded" "$tensor" "$limit"
+        sed 's/^/#   /' out
+    done
+}
+module clip_text 1e-5 clip-text tiny.safetensors out penultimate
+module clip_contrastive 1e-5 clip-image clip image_embeds
+module vae_encoder 1e-5 vae-encoder tiny.safetensors mean logvar
+module vae_decoder 1e-5 vae-decoder tiny.safetensors out
+for t in 1 501 999; do module unet_t$t 1e-4 unet tiny.safetensors out; done
+cp module.safetensors single.safetensors
+module unet_t999 1e-4 unet folder out
+same "a folder gives the same bytes as the file it was made from" module.safetensors single.safetensors
+module clip_text 1e-5 clip-text folder out penultimate
+module vae_decoder 1e-5 vae-decoder folder out
+refused 1 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
+refused 1 "a module that the model lacks" "$latent" run clip-image -m tiny.safetensors --in single.safetensors --out x.safetensors
+refused 1 "inputs that are not there" "$latent" run unet -m tiny.safetensors --in single.safetensors --out x.safetensors
+refused 1 "inputs of another shape" "$latent" run vae-decoder -m tiny.safetensors --in "$golden/tiny/unet_t1.safetensors" --out x.safetensors
+refused 2 "no inputs" "$latent" run unet -m tiny.safetensors --out x.safetensors
+
+# ---- encode, decode ----
+
+check "encode" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" -o z.safetensors
+check "its latent" "$latent" inspect z.safetensors --tensors
+says "16x16 for 128x128" 'F32 *\[1,4,16,16\] *latent'
+check "encode from a folder" "$latent" encode -m folder "$golden/tiny/input.png" -o z2.safetensors
+same "the same latent" z.safetensors z2.safetensors
+check "encode by a seed" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" --seed 1 -o z3.safetensors
+if cmp -s z.safetensors z3.safetensors; then not_ok "a draw is the mean"; else ok "a draw is not the mean"; fi
+check "decode" "$latent" decode -m tiny.safetensors z.safetensors -o picture.png
+check "its picture" "$latent" inspect picture.png
+says "128x128" '128x128'
+refused 1 "decode what is no latent" "$latent" decode -m tiny.safetensors "$golden/tiny/vae_encoder.safetensors" -o x.png
+refused 1 "encode what is no picture" "$latent" encode -m tiny.safetensors garbage -o x.safetensors
+refused 1 "encode without a model" "$latent" encode "$golden/tiny/input.png" -o x.safetensors
+
+[ -z "$(find . -name '*.part')" ] && [ ! -e x.safetensors ] && ok "no half files" || not_ok "half files: $(ls)"
+exit $failed

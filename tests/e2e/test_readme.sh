@@ -1,0 +1,52 @@
+#!/bin/sh
+# Every `latent` command of the README, as it stands there, on small synthetic checkpoints under the README's file names; pictures and
+# steps are made small by options behind them. Then the examples, and that the README's C is what examples/txt2img.c does.
+# usage: test_readme.sh LATENT GOLDEN SOURCE EXAMPLES_FOLDER
+set -u
+latent=$(realpath "$1") golden=$2 source=$3 examples=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+check() { # check NAME COMMAND...: ok if it succeeds
+    name=$1
+    shift
+    if "$@" >out.log 2>&1; then echo "ok - $name"; else
+        echo "not ok - $name"
+        cat out.log
+        failed=1
+    fi
+}
+
+latent() { "$latent" "$@"; }
+check "make sd15.safetensors" latent convert --synthetic tiny sd15.safetensors
+check "make sd15-inpainting.safetensors" latent convert --synthetic tiny-inpaint sd15-inpainting.safetensors
+check "make clip-vit-base-patch32" latent convert --synthetic tiny-clip clip-vit-base-patch32
+cp "$golden/tiny/input.png" photo.png
+cp "$golden/tiny/mask.png" mask.png
+
+# shell blocks of the README, without the scripts that this test is part of and without the reader's comments
+awk '/^```sh/ {on = 1; next} /^```/ {on = 0} on && /^latent /' "$source/README.md" >commands
+check "the README has commands" test "$(wc -l <commands)" -ge 12
+while read -r command; do
+    small=""
+    case $command in
+    "latent txt2img"*) small="-W 64 -H 64 --steps 2" ;;
+    "latent img2img"* | "latent inpaint"*) small="--steps 3" ;;
+    "latent bench"*) small="-W 64 -H 64 --runs 1" ;;
+    esac
+    check "README: $command" eval "$command $small"
+done <commands
+for made in apple.png forest-1.png forest-2.png watercolour.png window.png grid.png again.png sd15-f32.safetensors; do
+    check "README: it made $made" test -s "$made"
+done
+
+check "example txt2img" "$examples/example-txt2img" sd15.safetensors "a red apple" example.png
+check "example progress" "$examples/example-progress" sd15.safetensors photo.png "a red apple" progress.png
+check "example progress, stopped" "$examples/example-progress" sd15.safetensors photo.png "a red apple" stopped.png 1
+check "a stopped run leaves no picture" test ! -e stopped.png
+check "example latent_space" "$examples/example-latent_space" sd15.safetensors photo.png mask.png between.png
+for program in "$source"/examples/*.c; do
+    check "$(basename "$program") is under 60 lines" test "$(wc -l <"$program")" -lt 60
+done
+exit $failed

@@ -1,0 +1,260 @@
+/* The public interface: requests that make no sense, cancelling, the same bytes each time, and every allocation failing
+ * in turn. */
+#include "golden.h"
+
+/* The same graph as Stable Diffusion, as small as it goes: what is tested here is not the numbers. */
+static const lt_synthetic_sd micro = {
+    .name = "micro",
+    .model_channels = 32,
+    .in_channels = 4,
+    .latent_channels = 4,
+    .context_dim = 64,
+    .levels = 2,
+    .num_res_blocks = 1,
+    .channel_mult = {1, 2},
+    .attention = {true, false},
+    .vae_channels = 32,
+    .vae_levels = 2,
+    .vae_res_blocks = 1,
+    .vae_mult = {1, 1},
+    .clip_width = 64,
+    .clip_vocab = 49408,
+    .clip_positions = 77,
+    .clip_layers = 2,
+};
+
+static const char *micro_checkpoint(void) {
+    const char *path = scratch_path("micro.safetensors");
+    if (access(path, R_OK)) assert_ok(lt_synthetic_sd_write(&micro, path, LT_F16));
+    return path;
+}
+
+static lt_model *open_micro(int threads) {
+    lt_open_options options = lt_open_options_defaults();
+    options.threads = threads;
+    lt_model *model;
+    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
+    return model;
+}
+
+static lt_request micro_request(void) {
+    lt_request r = lt_request_defaults();
+    r.prompt = "a (red:1.2) apple";
+    r.width = 20; /* ten latents, five, ten: a size that the second level does not halve evenly */
+    r.height = 10;
+    r.steps = 2;
+    r.random_seed = false;
+    r.seed = 5;
+    return r;
+}
+
+/* ---- Requests ---- */
+
+static void refuse(lt_model *model, lt_request request) {
+    lt_result result;
+    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_ARGUMENT);
+    assert_true(strlen(lt_error_message()) > 10);
+    assert_null(result.images);
+}
+
+static void test_bad_requests(void **state) {
+    (void)state;
+    lt_model *model = open_micro(1);
+    const lt_request good = micro_request();
+#define REFUSE(change)                                                                                                 \
+    do {                                                                                                               \
+        lt_request r = good;                                                                                           \
+        r.change;                                                                                                      \
+        refuse(model, r);                                                                                              \
+    } while (0)
+    REFUSE(steps = 0);
+    REFUSE(steps = 1001);
+    REFUSE(guidance = NAN);
+    REFUSE(eta = -1);
+    REFUSE(count = 0);
+    REFUSE(width = -8);
+    REFUSE(height = 100000);
+    REFUSE(sampler = "fast");
+    REFUSE(schedule = "none");
+    REFUSE(clip_skip = 3);
+    REFUSE(clip_skip = 0);
+    REFUSE(prompt = NULL);
+    REFUSE(mask_blur = NAN);
+    lt_image picture = {8, 8, calloc(8 * 8, 3)};
+    REFUSE(mask = &picture);
+    lt_request r = good;
+    r.image = &picture;
+    r.strength = NAN;
+    refuse(model, r);
+    r.strength = 1.5;
+    refuse(model, r);
+    free(picture.pixels);
+    lt_model_close(model);
+}
+
+/* ---- The same bytes ---- */
+
+static void assert_same_picture(const lt_image *a, const lt_image *b) {
+    assert_int_equal(a->width, b->width);
+    assert_int_equal(a->height, b->height);
+    assert_memory_equal(a->pixels, b->pixels, (size_t)a->width * (size_t)a->height * 3);
+}
+
+static lt_result generate(lt_model *model, const lt_request *request) {
+    lt_result result;
+    assert_ok(lt_generate(model, request, &result));
+    return result;
+}
+
+static void test_same_bytes(void **state) {
+    (void)state;
+    lt_model *one = open_micro(1), *two = open_micro(2);
+    lt_request request = micro_request();
+    request.count = 2;
+    lt_result a = generate(one, &request), b = generate(two, &request);
+    assert_same_picture(&a.images[0], &b.images[0]);
+    assert_same_picture(&a.images[1], &b.images[1]);
+    assert_int_equal(a.seeds[1], 6);
+    request.count = 1;
+    request.seed = 6;
+    lt_result alone = generate(one, &request);
+    assert_same_picture(&alone.images[0], &a.images[1]);
+    lt_result_free(&a);
+    lt_result_free(&b);
+    lt_result_free(&alone);
+    lt_model_close(one);
+    lt_model_close(two);
+}
+
+static void test_every_sampler_draws(void **state) {
+    (void)state;
+    lt_model *model = open_micro(1);
+    for (size_t i = 0; lt_samplers()[i]; i++) {
+        lt_request request = micro_request();
+        request.sampler = lt_samplers()[i];
+        request.steps = 3;
+        lt_result result = generate(model, &request);
+        for (int k = 0; k < 4 * 5 * 10; k++) assert_true(isfinite(result.latents[0][k]));
+        lt_result_free(&result);
+    }
+    lt_model_close(model);
+}
+
+/* Guidance 1 must be what guidance does with both passes at 1 + a hair, and 0 what the negative prompt alone does. */
+static void test_guidance_of_one_and_none(void **state) {
+    (void)state;
+    lt_model *model = open_micro(1);
+    lt_request request = micro_request();
+    request.negative_prompt = "blue";
+    const size_t count = 4 * 5 * 10;
+    for (int s = 0; s < 2; s++) {
+        request.guidance = (float)s;
+        lt_result exact = generate(model, &request);
+        request.guidance = (float)s + 1e-6f;
+        lt_result near = generate(model, &request);
+        assert_true(relative_error(near.latents[0], exact.latents[0], count) < 1e-4);
+        lt_result_free(&exact);
+        lt_result_free(&near);
+    }
+    lt_model_close(model);
+}
+
+/* A prompt without syntax gives the same picture both ways; a prompt of several chunks works beside a short negative
+ * prompt. */
+static void test_prompts(void **state) {
+    (void)state;
+    lt_model *model = open_micro(1);
+    lt_request request = micro_request();
+    request.prompt = "a red apple";
+    lt_result a = generate(model, &request);
+    request.plain_prompt = true;
+    lt_result b = generate(model, &request);
+    assert_same_picture(&a.images[0], &b.images[0]);
+    lt_result_free(&a);
+    lt_result_free(&b);
+    request.plain_prompt = false;
+    request.prompt = "one BREAK two BREAK three";
+    a = generate(model, &request);
+    assert_true(isfinite(a.latents[0][0]));
+    lt_result_free(&a);
+    lt_model_close(model);
+}
+
+/* ---- Stopping ---- */
+
+static bool stop_at_first_step(void *user, const lt_progress *progress) {
+    (void)user;
+    return progress->step < 1;
+}
+
+static bool stop_now(void *user) {
+    int *left = user;
+    return --*left < 0;
+}
+
+static void test_cancel(void **state) {
+    (void)state;
+    lt_model *model = open_micro(1);
+    lt_request request = micro_request();
+    lt_result result;
+    request.progress = stop_at_first_step;
+    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+    request.progress = NULL;
+    request.cancelled = stop_now;
+    for (int operations = 0; operations < 300; operations += 37) {
+        int left = operations;
+        request.user = &left;
+        assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+        assert_null(result.images);
+    }
+    lt_model_close(model);
+}
+
+/* ---- Out of memory ---- */
+
+static lt_status open_and_draw(const char *path, const lt_image *picture) {
+    lt_model *model;
+    lt_open_options options = lt_open_options_defaults();
+    options.threads = 1;
+    LT_TRY(lt_model_open(path, &options, &model));
+    lt_request request = micro_request();
+    request.image = request.mask = picture;
+    request.mask_blur = 1;
+    request.keep_steps = true;
+    lt_result result;
+    const lt_status status = lt_generate(model, &request, &result);
+    lt_result_free(&result);
+    lt_model_close(model);
+    return status;
+}
+
+static void test_every_allocation_fails(void **state) {
+    (void)state;
+    const char *path = micro_checkpoint();
+    lt_image picture = {20, 10, calloc(20 * 10, 3)};
+    size_t n = 0;
+    for (bool failed = true; failed; n++) {
+        lt_alloc_fail_at(n);
+        const lt_status status = open_and_draw(path, &picture);
+        failed = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
+    }
+    print_message("    %zu allocations\n", n - 1);
+    free(picture.pixels);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_every_sampler_draws),
+        cmocka_unit_test(test_guidance_of_one_and_none),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_every_allocation_fails),
+    };
+    const int failed = cmocka_run_group_tests_name("api", tests, NULL, NULL);
+    remove_scratch();
+    return failed;
+}

@@ -1,0 +1,209 @@
+/* base: errors, memory, growing strings, files. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A folder for one test's files, removed by leave(), which expects it empty. */
+static char folder[64];
+static char path[96];
+
+static int enter(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/latent-test-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/file", folder);
+    return 0;
+}
+
+static int leave(void **state) {
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    assert_int_equal(lt_fail(LT_ERROR_FILE, "%s is %d", "x", 7), LT_ERROR_FILE);
+    assert_string_equal(lt_error_message(), "x is 7");
+    assert_int_equal(lt_fail_in(LT_ERROR_FORMAT, "%s", "a.png"), LT_ERROR_FORMAT);
+    assert_string_equal(lt_error_message(), "a.png: x is 7");
+    lt_fail(LT_ERROR_FILE, "again: %s", lt_error_message());
+    assert_string_equal(lt_error_message(), "again: a.png: x is 7");
+    char longest[3000];
+    memset(longest, 'y', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    lt_fail(LT_ERROR_FILE, "%s", longest);
+    lt_fail_in(LT_ERROR_FILE, "%s", longest);
+    assert_int_equal(strspn(lt_error_message(), "y"), strlen(lt_error_message()));
+}
+
+static void test_memory(void **state) {
+    (void)state;
+    for (size_t size = 0; size < 300; size += 7) {
+        char *p = lt_alloc(size);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % 64, 0);
+        memset(p, 1, size);
+        char *q = lt_realloc(p, size, 2 * size);
+        assert_non_null(q);
+        for (size_t i = 0; i < size; i++) assert_int_equal(q[i], 1);
+        lt_free(q);
+    }
+    assert_null(lt_calloc(SIZE_MAX / 2, 3));
+    assert_null(lt_alloc(SIZE_MAX - 3));
+    assert_non_null(strstr(lt_error_message(), "out of memory"));
+    char *text = lt_format("%d-%s", 5, "b");
+    assert_string_equal(text, "5-b");
+    lt_free(text);
+    lt_free(NULL);
+}
+
+static void test_failing_allocations(void **state) {
+    (void)state;
+    lt_alloc_fail_at(1);
+    void *a = lt_alloc(1), *b = lt_alloc(1), *c = lt_alloc(1);
+    assert_true(lt_alloc_failed());
+    assert_non_null(a);
+    assert_null(b);
+    assert_non_null(c);
+    lt_alloc_fail_at(0);
+    assert_null(lt_realloc(a, 1, 2)); /* a is still ours */
+    lt_alloc_fail_at(5);
+    assert_false(lt_alloc_failed());
+    lt_alloc_fail_at(SIZE_MAX);
+    lt_free(a);
+    lt_free(c);
+}
+
+static void test_buffer(void **state) {
+    (void)state;
+    lt_buffer b = {0};
+    for (int i = 0; i < 1000; i++) assert_int_equal(lt_buffer_printf(&b, "%d,", i % 10), LT_OK);
+    assert_int_equal(b.size, 2000);
+    assert_int_equal(strlen(b.data), 2000);
+    assert_memory_equal(b.data + 1990, "5,6,7,8,9,", 10);
+    assert_int_equal(lt_buffer_append(&b, NULL, 0), LT_OK);
+    assert_int_equal(lt_buffer_append(&b, "x", SIZE_MAX - 5), LT_ERROR_MEMORY);
+    assert_int_equal(lt_buffer_printf(&b, "%600d", 1), LT_ERROR_ARGUMENT);
+    assert_int_equal(b.size, 2000);
+    lt_buffer_free(&b);
+    assert_null(b.data);
+}
+
+static void write_file(const char *text) {
+    lt_writer w;
+    assert_int_equal(lt_writer_open(path, &w), LT_OK);
+    assert_int_equal(lt_writer_write(&w, text, strlen(text)), LT_OK);
+    assert_int_equal(lt_writer_commit(&w), LT_OK);
+}
+
+static void assert_file_holds(const char *text) {
+    lt_map map;
+    assert_int_equal(lt_map_open(path, &map), LT_OK);
+    assert_int_equal(map.size, strlen(text));
+    if (map.size) assert_memory_equal(map.data, text, map.size);
+    lt_map_close(&map);
+    assert_null(map.data);
+}
+
+static void test_writer(void **state) {
+    (void)state;
+    write_file("first");
+    assert_file_holds("first");
+    lt_writer w;
+    assert_int_equal(lt_writer_open(path, &w), LT_OK);
+    assert_int_equal(lt_writer_write(&w, "second", 6), LT_OK);
+    assert_file_holds("first"); /* until commit */
+    lt_writer_abort(&w);
+    assert_file_holds("first");
+    lt_writer_abort(&w);
+    write_file("");
+    assert_file_holds("");
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0600, 0600);
+}
+
+/* Two writers of one path at once have a temporary file each. */
+static void test_two_writers(void **state) {
+    (void)state;
+    lt_writer a, b;
+    assert_int_equal(lt_writer_open(path, &a), LT_OK);
+    assert_int_equal(lt_writer_open(path, &b), LT_OK);
+    assert_string_not_equal(a.temporary, b.temporary);
+    lt_writer_write(&a, "a", 1);
+    lt_writer_write(&b, "b", 1);
+    assert_int_equal(lt_writer_commit(&b), LT_OK);
+    assert_file_holds("b");
+    assert_int_equal(lt_writer_commit(&a), LT_OK);
+    assert_file_holds("a");
+}
+
+static void test_writer_refuses(void **state) {
+    (void)state;
+    lt_writer w;
+    assert_int_equal(lt_writer_open("/nowhere/at/all", &w), LT_ERROR_FILE);
+    assert_null(w.file);
+    assert_int_equal(lt_writer_open("/dev/null", &w), LT_ERROR_FILE);
+    assert_int_equal(lt_writer_open(folder, &w), LT_ERROR_FILE);
+    for (size_t n = 0; n < 2; n++) {
+        lt_alloc_fail_at(n);
+        assert_int_equal(lt_writer_open(path, &w), LT_ERROR_MEMORY);
+        assert_true(lt_alloc_failed());
+    }
+    lt_alloc_fail_at(SIZE_MAX);
+}
+
+static void test_map(void **state) {
+    (void)state;
+    lt_map map;
+    assert_int_equal(lt_map_open(path, &map), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), path));
+    assert_null(map.data);
+    assert_int_equal(lt_map_open(folder, &map), LT_ERROR_FILE);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(lt_map_open(path, &map), LT_ERROR_FILE); /* and does not wait for a writer */
+    unlink(path);
+    write_file("");
+    assert_int_equal(lt_map_open(path, &map), LT_OK);
+    assert_null(map.data);
+    lt_map_close(&map);
+}
+
+static void test_release(void **state) {
+    (void)state;
+    char text[20001];
+    for (int i = 0; i < 20000; i++) text[i] = (char)('a' + i % 26);
+    text[20000] = '\0';
+    write_file(text);
+    lt_map map;
+    assert_int_equal(lt_map_open(path, &map), LT_OK);
+    lt_map_release(map.data + 5, 12000);
+    lt_map_release(map.data + 5, 1);
+    lt_map_release(map.data, map.size);
+    assert_memory_equal(map.data, text, map.size);
+    lt_map_close(&map);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_buffer),
+        cmocka_unit_test_setup_teardown(test_writer, enter, leave),
+        cmocka_unit_test_setup_teardown(test_two_writers, enter, leave),
+        cmocka_unit_test_setup_teardown(test_writer_refuses, enter, leave),
+        cmocka_unit_test_setup_teardown(test_map, enter, leave),
+        cmocka_unit_test_setup_teardown(test_release, enter, leave),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

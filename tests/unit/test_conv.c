@@ -1,0 +1,526 @@
+/* Every implementer of kernels/conv.h against the formula (conv_reference.c), and the formula against numbers worked
+ * out by hand. */
+#include "kernels/conv_impl.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { GUARD = 64, GUARD_BYTE = 0xA5, FRESH_BYTE = 0xFF /* four of them are a NaN */ };
+
+/* ---- One convolution with its data ---- */
+
+typedef struct problem {
+    lt_conv_desc desc;
+    lt_tensor weight; /* float32 [oc, c, k, k], or [oc, c] for 1x1 */
+    float *src[2], *bias, *residual, *expected;
+    size_t out_count;
+} problem;
+
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static int random_int(uint32_t *state, int from, int to) {
+    return from + (int)(next_random(state) % (uint32_t)(to - from + 1));
+}
+
+static float *random_floats(uint32_t *state, size_t count, float scale) {
+    float *f = lt_alloc(count * sizeof *f);
+    assert_non_null(f);
+    for (size_t i = 0; i < count; i++) f[i] = ((float)next_random(state) * 0x1p-23f - 1.0f) * scale;
+    return f;
+}
+
+static lt_conv_desc shape(int n, int h, int w, int c0, int c1, int oc, int kernel, int stride, int begin, int end) {
+    return (lt_conv_desc){.n = n,
+                          .h = h,
+                          .w = w,
+                          .c = {c0, c1},
+                          .oc = oc,
+                          .kernel = kernel,
+                          .stride = stride,
+                          .pad_begin = begin,
+                          .pad_end = end,
+                          .bias = true,
+                          .weight_type = LT_F32,
+                          .isa = LT_ISA_BEST,
+                          .threads = 2};
+}
+
+/* Runs conv over p's data into a fresh dst, or into a copy of the residual, with guards behind all that it writes. */
+static float *run(const lt_conv *conv, const problem *p, const lt_tensor *weight, bool in_place) {
+    const size_t packed_size = lt_conv_packed_size(conv), scratch_size = lt_conv_scratch_size(conv);
+    const size_t sizes[3] = {packed_size, scratch_size, p->out_count * sizeof(float)};
+    unsigned char *memory[3];
+    for (int i = 0; i < 3; i++) {
+        memory[i] = lt_alloc(sizes[i] + GUARD);
+        assert_non_null(memory[i]);
+        memset(memory[i], FRESH_BYTE, sizes[i]);
+        memset(memory[i] + sizes[i], GUARD_BYTE, GUARD);
+    }
+    float *dst = (float *)memory[2];
+    if (in_place) memcpy(dst, p->residual, sizes[2]);
+    const lt_conv_io io = {.src = {p->src[0], p->src[1]},
+                           .weight = memory[0],
+                           .bias = p->desc.bias ? p->bias : NULL,
+                           .residual = !p->desc.residual ? NULL
+                                       : in_place        ? dst
+                                                         : p->residual,
+                           .dst = dst,
+                           .scratch = memory[1]};
+    omp_set_num_threads(conv->desc.threads);
+    if (lt_conv_pack(conv, weight, memory[0]) != LT_OK || lt_conv_run(conv, &io) != LT_OK)
+        fail_msg("%s: %s", lt_conv_name(conv), lt_error_message());
+    for (int i = 0; i < 3; i++)
+        for (size_t j = 0; j < GUARD; j++)
+            if (memory[i][sizes[i] + j] != GUARD_BYTE) fail_msg("%s writes behind its memory", lt_conv_name(conv));
+    lt_free(memory[0]);
+    lt_free(memory[1]);
+    return dst;
+}
+
+static problem make_problem(const lt_conv_desc *d, uint32_t seed) {
+    problem p = {.desc = *d, .out_count = lt_conv_rows(d) * (size_t)d->oc};
+    const size_t rows = (size_t)lt_conv_weight_rows(d), c = (size_t)d->c[0] + (size_t)d->c[1], k = (size_t)d->kernel;
+    for (int i = 0; i < 2; i++)
+        if (d->c[i])
+            p.src[i] = random_floats(&seed, (size_t)d->n * (size_t)d->h * (size_t)d->w * (size_t)d->c[i], 1.0f);
+    p.weight = (lt_tensor){.name = "weight", .dtype = LT_F32, .rank = k == 1 ? 2 : 4, .shape = {rows, c, k, k}};
+    lt_tensor_set_contiguous(&p.weight);
+    p.weight.data = random_floats(&seed, rows * c * k * k, 3.0f / sqrtf((float)(c * k * k)));
+    p.bias = random_floats(&seed, rows, 1.0f);
+    p.residual = random_floats(&seed, p.out_count, 1.0f);
+    lt_conv *reference;
+    assert_int_equal(lt_conv_create_with(&lt_conv_reference, d, &reference), LT_OK);
+    p.expected = run(reference, &p, &p.weight, false);
+    lt_conv_free(reference);
+    return p;
+}
+
+static void free_problem(problem *p) {
+    lt_free(p->src[0]);
+    lt_free(p->src[1]);
+    lt_free((void *)(uintptr_t)p->weight.data);
+    lt_free(p->bias);
+    lt_free(p->residual);
+    lt_free(p->expected);
+}
+
+static double relative_error(const float *ours, const float *reference, size_t count) {
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double a = (double)ours[i], b = (double)reference[i];
+        difference += (a - b) * (a - b);
+        norm += b * b;
+    }
+    return sqrt(difference / norm);
+}
+
+/* Winograd's transforms cost a digit. */
+static double tolerance(const char *name) { return strstr(name, "winograd") ? 1e-5 : 2e-6; }
+
+static void expect_close(const lt_conv *conv, const problem *p, const float *dst) {
+    const double error = relative_error(dst, p->expected, p->out_count);
+    if (!(error <= tolerance(lt_conv_name(conv)))) {
+        char text[160];
+        fail_msg("%s: relative error %.2e for %s, activation %d, residual %d", lt_conv_name(conv), error,
+                 lt_conv_shape_text(&p->desc, text, sizeof text), (int)p->desc.act, p->desc.residual);
+    }
+}
+
+/* All implementers that take d, with the instruction sets there are; how many ran. */
+static int check_all(const lt_conv_desc *d, uint32_t seed) {
+    problem p = make_problem(d, seed);
+    int ran = 0;
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++)
+        for (lt_isa isa = LT_ISA_SCALAR; isa <= LT_ISA_AVX512; isa++) {
+            p.desc.isa = isa;
+            lt_conv *conv;
+            const lt_status status = lt_conv_create_with(*impl, &p.desc, &conv);
+            if (status == LT_ERROR_UNSUPPORTED) continue;
+            if (status != LT_OK) fail_msg("%s", lt_error_message());
+            for (int in_place = 0; in_place <= (d->residual ? 1 : 0); in_place++) {
+                float *dst = run(conv, &p, &p.weight, in_place);
+                expect_close(conv, &p, dst);
+                lt_free(dst);
+            }
+            lt_conv_free(conv);
+            if (*impl != &lt_conv_reference) ran++;
+        }
+    free_problem(&p);
+    return ran;
+}
+
+/* ---- The formula ---- */
+
+static void expect_reference(const lt_conv_desc *d, const problem *p, const float *expected) {
+    lt_conv *conv;
+    assert_int_equal(lt_conv_create_with(&lt_conv_reference, d, &conv), LT_OK);
+    float *dst = run(conv, p, &p->weight, false);
+    for (size_t i = 0; i < p->out_count; i++) assert_float_equal(dst[i], expected[i], 1e-6);
+    lt_free(dst);
+    lt_conv_free(conv);
+}
+
+/* A 2x2 picture of 1 2 / 3 4, the kernel 1..9, stride 2, padded at the right and the bottom only, as the VAE's encoder
+ * does. */
+static void test_reference_pads_as_told(void **state) {
+    (void)state;
+    lt_conv_desc d = shape(1, 2, 2, 1, 0, 1, 3, 2, 0, 1);
+    float pixels[] = {1, 2, 3, 4}, kernel[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, bias[] = {0.5f}, residual[] = {100};
+    problem p = {.desc = d, .src = {pixels}, .bias = bias, .residual = residual, .out_count = 1};
+    p.weight = (lt_tensor){.dtype = LT_F32, .rank = 4, .shape = {1, 1, 3, 3}, .data = kernel};
+    lt_tensor_set_contiguous(&p.weight);
+    expect_reference(&d, &p, (const float[]){1 * 1 + 2 * 2 + 3 * 4 + 4 * 5 + 0.5f});
+
+    p.desc = d = shape(1, 2, 2, 1, 0, 1, 3, 2, 1, 0);
+    d.residual = p.desc.residual = true;
+    expect_reference(&d, &p, (const float[]){1 * 5 + 2 * 6 + 3 * 8 + 4 * 9 + 0.5f + 100});
+}
+
+/* One row [1, 2 | 3] through [[1, 0, 2], [0, 1, -1]], and through its two rows as GEGLU's value and gate. */
+static void test_reference_reads_two_sources(void **state) {
+    (void)state;
+    lt_conv_desc d = shape(1, 1, 1, 2, 1, 2, 1, 1, 0, 0);
+    float first[] = {1, 2}, second[] = {3}, matrix[] = {1, 0, 2, 0, 1, -1}, bias[] = {0, 2};
+    problem p = {.desc = d, .src = {first, second}, .bias = bias, .out_count = 2};
+    p.weight = (lt_tensor){.dtype = LT_F32, .rank = 2, .shape = {2, 3}, .data = matrix};
+    lt_tensor_set_contiguous(&p.weight);
+    expect_reference(&d, &p, (const float[]){7, 1});
+
+    d.act = p.desc.act = LT_ACT_SILU;
+    expect_reference(&d, &p, (const float[]){6.9936234f, 0.7310586f});
+    d.act = p.desc.act = LT_ACT_QUICK_GELU;
+    expect_reference(&d, &p, (const float[]){6.9999531f, 0.8457958f});
+    d.act = p.desc.act = LT_ACT_GELU;
+    expect_reference(&d, &p, (const float[]){7, 0.8413447f});
+    d.act = p.desc.act = LT_ACT_GEGLU;
+    d.oc = p.desc.oc = 1;
+    p.out_count = 1;
+    expect_reference(&d, &p, (const float[]){7 * 0.8413447f});
+}
+
+/* ---- The implementers ---- */
+
+static const struct {
+    int n, h, w, c[2], oc, kernel, stride, begin, end;
+} shapes[] = {
+    {1, 1, 77, {320, 0}, 320, 1, 1, 0, 0}, {1, 1, 131, {40, 0}, 64, 1, 1, 0, 0},  {1, 1, 1, {320, 0}, 64, 1, 1, 0, 0},
+    {1, 1, 2, {64, 0}, 320, 1, 1, 0, 0},   {1, 1, 33, {9, 0}, 40, 1, 1, 0, 0},    {1, 1, 65, {64, 32}, 40, 1, 1, 0, 0},
+    {2, 5, 7, {40, 9}, 64, 1, 1, 0, 0},    {2, 9, 7, {4, 0}, 4, 1, 1, 0, 0},      {2, 16, 16, {64, 0}, 64, 3, 1, 1, 1},
+    {2, 9, 7, {320, 0}, 64, 3, 1, 1, 1},   {1, 8, 8, {64, 0}, 320, 3, 1, 1, 1},   {2, 13, 11, {4, 0}, 40, 3, 1, 1, 1},
+    {1, 12, 12, {9, 0}, 64, 3, 1, 1, 1},   {1, 17, 5, {64, 0}, 4, 3, 1, 1, 1},    {1, 16, 20, {32, 0}, 3, 3, 1, 1, 1},
+    {1, 15, 15, {3, 0}, 32, 3, 1, 1, 1},   {2, 16, 12, {40, 0}, 40, 3, 2, 1, 1},  {1, 15, 13, {64, 0}, 64, 3, 2, 1, 1},
+    {1, 16, 16, {32, 0}, 40, 3, 2, 0, 1},  {1, 17, 16, {64, 0}, 32, 3, 2, 0, 1},  {1, 56, 56, {3, 0}, 40, 14, 14, 0, 0},
+    {2, 48, 48, {3, 0}, 64, 16, 16, 0, 0}, {1, 64, 64, {3, 0}, 64, 32, 32, 0, 0}, {1, 10, 6, {64, 40}, 64, 3, 1, 1, 1},
+    {1, 9, 9, {32, 4}, 40, 3, 2, 1, 1},    {1, 1, 1, {1, 0}, 1, 1, 1, 0, 0},      {3, 3, 3, {1, 0}, 1, 3, 1, 1, 1},
+    {1, 2, 2, {33, 0}, 17, 3, 1, 1, 1},
+};
+
+static void test_shapes(void **state) {
+    (void)state;
+    const bool fast = lt_isa_choose(LT_ISA_BEST) != LT_ISA_SCALAR;
+    for (size_t i = 0; i < LT_COUNT(shapes); i++)
+        for (int variant = 0; variant < 3; variant++) {
+            lt_conv_desc d = shape(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c[0], shapes[i].c[1], shapes[i].oc,
+                                   shapes[i].kernel, shapes[i].stride, shapes[i].begin, shapes[i].end);
+            d.bias = variant != 1;
+            d.residual = variant == 2;
+            const int ran = check_all(&d, (uint32_t)i);
+            if (fast && !ran) fail_msg("shape %zu: nobody but the reference takes it", i);
+        }
+}
+
+/* Every activation, with and without a bias, a residual and a second source. */
+static void test_epilogues(void **state) {
+    (void)state;
+    for (lt_activation act = LT_ACT_NONE; act <= LT_ACT_GEGLU; act++)
+        for (int bits = 0; bits < 16; bits++) {
+            lt_conv_desc d = bits & 8 ? shape(1, 9, 11, 40, 0, 32, 3, 1, 1, 1) : shape(1, 1, 45, 64, 0, 40, 1, 1, 0, 0);
+            d.act = act;
+            d.bias = bits & 1;
+            d.residual = bits & 2;
+            d.c[1] = bits & 4 ? 9 : 0;
+            check_all(&d, 100u + (uint32_t)bits);
+        }
+}
+
+static void test_random_shapes(void **state) {
+    (void)state;
+    uint32_t random = 2024;
+    for (int i = 0; i < 120; i++) {
+        const int kernel = random_int(&random, 0, 2) ? 3 : 1, stride = kernel == 3 ? random_int(&random, 1, 2) : 1;
+        const int begin = kernel == 3 ? random_int(&random, 0, 1) : 0,
+                  end = kernel == 3 ? random_int(&random, 0, 1) : 0;
+        const int second = random_int(&random, 0, 3) ? 0 : random_int(&random, 1, 50);
+        lt_conv_desc d =
+            shape(random_int(&random, 1, 3), random_int(&random, 3, 19), random_int(&random, 3, 19),
+                  random_int(&random, 1, 70), second, random_int(&random, 1, 70), kernel, stride, begin, end);
+        d.act = (lt_activation)random_int(&random, LT_ACT_NONE, LT_ACT_GEGLU);
+        d.bias = random_int(&random, 0, 1);
+        d.residual = random_int(&random, 0, 1);
+        d.threads = random_int(&random, 1, 3);
+        check_all(&d, (uint32_t)i);
+    }
+}
+
+/* ---- Weights ---- */
+
+/* The same values as p's weight, but of another type, and with the output channels innermost in memory, as a .ckpt may
+ * have it. */
+static lt_tensor transposed(const problem *p, lt_dtype type) {
+    lt_tensor t = p->weight;
+    const size_t rows = t.shape[0], row = lt_tensor_count(&t) / rows;
+    const float *from = t.data;
+    void *to = lt_alloc(rows * row * sizeof(float));
+    assert_non_null(to);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < row; j++) {
+            if (type == LT_F16) ((uint16_t *)to)[j * rows + i] = lt_f32_to_f16(from[i * row + j]);
+            if (type == LT_BF16) ((uint16_t *)to)[j * rows + i] = lt_f32_to_bf16(from[i * row + j]);
+            if (type == LT_F32) ((float *)to)[j * rows + i] = from[i * row + j];
+        }
+    t.dtype = type;
+    t.data = to;
+    for (int i = 0; i < t.rank; i++) t.stride[i] = i ? p->weight.stride[i] * rows : 1;
+    return t;
+}
+
+/* The same values as t's, row-major. */
+static lt_tensor straightened(const lt_tensor *t) {
+    lt_tensor s = *t;
+    const size_t rows = t->shape[0], row = lt_tensor_count(t) / rows, size = lt_dtype_size(t->dtype);
+    char *to = lt_alloc(rows * row * size);
+    assert_non_null(to);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < row; j++)
+            memcpy(to + (i * row + j) * size, (const char *)t->data + (j * rows + i) * size, size);
+    s.data = to;
+    lt_tensor_set_contiguous(&s);
+    return s;
+}
+
+static void check_weight_type(const lt_conv_desc *d, lt_dtype type) {
+    problem p = make_problem(d, 7);
+    p.desc.weight_type = type;
+    lt_tensor strided = transposed(&p, type), dense = straightened(&strided);
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
+        lt_conv *conv, *reference;
+        const lt_status status = lt_conv_create_with(*impl, &p.desc, &conv);
+        if (status == LT_ERROR_UNSUPPORTED) continue;
+        assert_int_equal(status, LT_OK);
+        assert_int_equal(lt_conv_create_with(&lt_conv_reference, &p.desc, &reference), LT_OK);
+        lt_free(p.expected);
+        p.expected = run(reference, &p, &dense, false);
+        float *a = run(conv, &p, &dense, false), *b = run(conv, &p, &strided, false);
+        expect_close(conv, &p, a);
+        assert_memory_equal(a, b, p.out_count * sizeof(float));
+        lt_free(a);
+        lt_free(b);
+        lt_conv_free(conv);
+        lt_conv_free(reference);
+    }
+    lt_free((void *)(uintptr_t)strided.data);
+    lt_free((void *)(uintptr_t)dense.data);
+    free_problem(&p);
+}
+
+static void test_weight_types_and_strides(void **state) {
+    (void)state;
+    static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
+    for (size_t i = 0; i < LT_COUNT(types); i++) {
+        const lt_conv_desc linear = shape(1, 1, 41, 40, 0, 33, 1, 1, 0, 0),
+                           conv = shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1), two = shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0);
+        check_weight_type(&linear, types[i]);
+        check_weight_type(&conv, types[i]);
+        check_weight_type(&two, types[i]);
+    }
+}
+
+/* Where two layout strings are equal, so are the packed bytes. */
+static void test_layouts_tell_formats_apart(void **state) {
+    (void)state;
+    static const int sides[] = {4, 7, 8, 16, 33};
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
+        lt_conv *convs[LT_COUNT(sides)];
+        void *packed[LT_COUNT(sides)] = {NULL};
+        for (size_t i = 0; i < LT_COUNT(sides); i++) {
+            const lt_conv_desc d = shape(1, sides[i], sides[i], 48, 0, 80, 3, 1, 1, 1);
+            if (lt_conv_create_with(*impl, &d, &convs[i]) != LT_OK) {
+                convs[i] = NULL;
+                continue;
+            }
+            problem p = make_problem(&d, 3);
+            uint32_t seed = 99;
+            lt_free((void *)(uintptr_t)p.weight.data);
+            p.weight.data = random_floats(&seed, lt_tensor_count(&p.weight), 1.0f);
+            packed[i] = lt_calloc(1, lt_conv_packed_size(convs[i]));
+            assert_int_equal(lt_conv_pack(convs[i], &p.weight, packed[i]), LT_OK);
+            free_problem(&p);
+            for (size_t j = 0; j < i; j++)
+                if (convs[j] && strcmp(lt_conv_layout(convs[i]), lt_conv_layout(convs[j])) == 0) {
+                    assert_int_equal(lt_conv_packed_size(convs[i]), lt_conv_packed_size(convs[j]));
+                    assert_memory_equal(packed[i], packed[j], lt_conv_packed_size(convs[i]));
+                }
+        }
+        for (size_t i = 0; i < LT_COUNT(sides); i++) {
+            lt_free(packed[i]);
+            lt_conv_free(convs[i]);
+        }
+    }
+}
+
+/* ---- The same bytes ---- */
+
+static void expect_same_for_any_threads(const lt_conv_impl *impl, const problem *p) {
+    float *first = NULL;
+    for (int threads = 1; threads <= 3; threads++) {
+        lt_conv_desc d = p->desc;
+        d.threads = threads;
+        lt_conv *conv;
+        const lt_status status = lt_conv_create_with(impl, &d, &conv);
+        if (status == LT_ERROR_UNSUPPORTED) break;
+        assert_int_equal(status, LT_OK);
+        float *dst = run(conv, p, &p->weight, false);
+        if (first && memcmp(first, dst, p->out_count * sizeof(float)) != 0) {
+            char text[160];
+            fail_msg("%s gives other bytes with %d threads for %s", lt_conv_name(conv), threads,
+                     lt_conv_shape_text(&d, text, sizeof text));
+        }
+        lt_conv_free(conv);
+        if (first)
+            lt_free(dst);
+        else
+            first = dst;
+    }
+    lt_free(first);
+}
+
+static void test_same_bytes_for_any_threads(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(shapes); i++) {
+        lt_conv_desc d = shape(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c[0], shapes[i].c[1], shapes[i].oc,
+                               shapes[i].kernel, shapes[i].stride, shapes[i].begin, shapes[i].end);
+        d.act = i % 2 ? LT_ACT_SILU : LT_ACT_GEGLU;
+        d.residual = i % 3 == 0;
+        problem p = make_problem(&d, 11);
+        for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) expect_same_for_any_threads(*impl, &p);
+        free_problem(&p);
+    }
+}
+
+/* ---- The choice, and what is refused ---- */
+
+static void test_choice(void **state) {
+    (void)state;
+    lt_conv *conv;
+    lt_conv_desc d = shape(1, 16, 16, 64, 0, 64, 3, 1, 1, 1);
+    d.isa = LT_ISA_SCALAR;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_OK);
+    assert_string_equal(lt_conv_name(conv), "reference");
+    lt_conv_free(conv);
+    if (lt_isa_choose(LT_ISA_BEST) == LT_ISA_SCALAR) return;
+    d.isa = LT_ISA_BEST;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_OK);
+    assert_string_not_equal(lt_conv_name(conv), "reference");
+    lt_conv_free(conv);
+}
+
+static void expect_refused(lt_conv_desc d) {
+    lt_conv *conv = (lt_conv *)&d;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_ERROR_ARGUMENT);
+    assert_null(conv);
+}
+
+static void test_nonsense_is_refused(void **state) {
+    (void)state;
+    lt_conv_desc d = shape(1, 4, 4, 8, 0, 8, 1, 1, 0, 0);
+    d.threads = 0;
+    expect_refused(d);
+    d.threads = 1;
+    d.act = (lt_activation)77;
+    expect_refused(d);
+    expect_refused(shape(0, 4, 4, 8, 0, 8, 1, 1, 0, 0));
+    expect_refused(shape(1, -4, 4, 8, 0, 8, 1, 1, 0, 0));
+    expect_refused(shape(1, 4, 4, 8, -1, 8, 1, 1, 0, 0));
+    expect_refused(shape(1, 4, 4, 8, 0, 8, 1, 0, 0, 0));
+    expect_refused(shape(1, 2, 2, 8, 0, 8, 5, 1, 1, 1));
+    expect_refused(shape(1, 2, 2, 8, 0, 8, 1, 1, 2147483647, 2147483647));
+    expect_refused(shape(2147483647, 2147483647, 2147483647, 2147483647, 2147483647, 2147483647, 1, 1, 0, 0));
+    expect_refused(shape(65536, 65536, 65536, 65536, 0, 65536, 1, 1, 0, 0));
+    expect_refused(shape(1, 4, 4, 8, 0, 2147483647, 1, 1, 0, 0));
+}
+
+static void test_wrong_weights_and_pointers_are_refused(void **state) {
+    (void)state;
+    const lt_conv_desc d = shape(1, 4, 4, 8, 0, 8, 3, 1, 1, 1);
+    problem p = make_problem(&d, 1);
+    lt_conv *conv;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_OK);
+    void *packed = lt_alloc(lt_conv_packed_size(conv));
+    p.weight.shape[3] = 1;
+    assert_int_equal(lt_conv_pack(conv, &p.weight, packed), LT_ERROR_MODEL);
+    assert_string_equal(lt_error_message(), "weight has shape [8,8,3,1], expected [8,8,3,3]");
+    assert_int_equal(lt_conv_run(conv, &(lt_conv_io){.src = {p.src[0]}, .weight = packed}), LT_ERROR_ARGUMENT);
+    lt_free(packed);
+    lt_conv_free(conv);
+    free_problem(&p);
+}
+
+/* Each allocation fails in turn, of creating and of packing. */
+static void test_failing_allocations(void **state) {
+    (void)state;
+    const lt_conv_desc d = shape(1, 9, 9, 40, 8, 40, 3, 1, 1, 1);
+    problem p = make_problem(&d, 1);
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
+        bool failed = true;
+        for (size_t n = 0; failed; n++) {
+            lt_conv *conv;
+            lt_alloc_fail_at(n);
+            const lt_status status = lt_conv_create_with(*impl, &d, &conv);
+            failed = lt_alloc_failed();
+            lt_alloc_fail_at(SIZE_MAX);
+            assert_true(failed == (status == LT_ERROR_MEMORY));
+            if (status == LT_OK) lt_conv_free(conv);
+        }
+        lt_conv *conv;
+        if (lt_conv_create_with(*impl, &d, &conv) != LT_OK) continue;
+        void *packed = lt_alloc(lt_conv_packed_size(conv));
+        failed = true;
+        for (size_t n = 0; failed; n++) {
+            lt_alloc_fail_at(n);
+            const lt_status status = lt_conv_pack(conv, &p.weight, packed);
+            failed = lt_alloc_failed();
+            lt_alloc_fail_at(SIZE_MAX);
+            assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
+        }
+        lt_free(packed);
+        lt_conv_free(conv);
+    }
+    free_problem(&p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference_pads_as_told),
+        cmocka_unit_test(test_reference_reads_two_sources),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_epilogues),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_weight_types_and_strides),
+        cmocka_unit_test(test_layouts_tell_formats_apart),
+        cmocka_unit_test(test_same_bytes_for_any_threads),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_nonsense_is_refused),
+        cmocka_unit_test(test_wrong_weights_and_pointers_are_refused),
+        cmocka_unit_test(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

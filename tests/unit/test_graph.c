@@ -1,0 +1,126 @@
+/* Graphs and plans: what depends on the prompt is computed once, memory is shared by lifetime, failures stick. */
+#include "golden.h"
+#include "graph/graph.h"
+#include "nn/nn.h"
+
+static const lt_target target = {LT_ISA_BEST, 1};
+
+static lt_node *add(lt_graph *g, lt_node *a, lt_node *b) {
+    lt_node *inputs[LT_MAX_INPUTS] = {a, b};
+    lt_weight *weights[LT_MAX_WEIGHTS] = {0};
+    return lt_graph_append(g, &lt_op_add, inputs, weights, NULL, 0);
+}
+
+static void fill(float *values, size_t n, float value) {
+    for (size_t i = 0; i < n; i++) values[i] = value;
+}
+
+static void test_runs(void **state) {
+    (void)state;
+    const lt_shape shape = {1, 2, 3, 5};
+    lt_graph g = {0};
+    lt_node *a = lt_graph_input(&g, "a", shape, LT_RATE_PROMPT), *b = lt_graph_input(&g, "b", shape, LT_RATE_STEP);
+    lt_graph_output(&g, add(&g, add(&g, a, a), b), "out");
+    lt_plan *plan;
+    assert_ok(lt_plan_create(&g, &target, &plan));
+    fill(lt_plan_tensor(plan, "a"), 30, 1);
+    fill(lt_plan_tensor(plan, "b"), 30, 10);
+    assert_ok(lt_plan_run(plan, LT_RATE_PROMPT, NULL, NULL));
+    assert_true(lt_plan_tensor(plan, "out")[29] == 12);
+    fill(lt_plan_tensor(plan, "a"), 30, 100); /* not looked at again until the prompt is said to have changed */
+    fill(lt_plan_tensor(plan, "b"), 30, 20);
+    assert_ok(lt_plan_run(plan, LT_RATE_STEP, NULL, NULL));
+    assert_true(lt_plan_tensor(plan, "out")[0] == 22);
+    assert_ok(lt_plan_run(plan, LT_RATE_PROMPT, NULL, NULL));
+    assert_true(lt_plan_tensor(plan, "out")[0] == 220);
+    assert_null(lt_plan_tensor(plan, "nothing"));
+    lt_plan_free(plan);
+}
+
+/* A long chain needs room for its input, its output and what is at hand, not for every node. */
+static void test_memory_is_shared(void **state) {
+    (void)state;
+    const lt_shape shape = {1, 16, 16, 16};
+    const size_t size = lt_shape_count(shape) * sizeof(float);
+    lt_graph g = {0};
+    lt_node *x = lt_graph_input(&g, "x", shape, LT_RATE_STEP), *first = x, *second = x;
+    for (int i = 0; i < 50; i++) {
+        lt_node *next = add(&g, first, second);
+        first = second;
+        second = next;
+    }
+    lt_graph_output(&g, second, "out");
+    lt_plan *plan;
+    assert_ok(lt_plan_create(&g, &target, &plan));
+    assert_true(lt_plan_arena_size(plan) <= 5 * size);
+    fill(lt_plan_tensor(plan, "x"), lt_shape_count(shape), 1);
+    assert_ok(lt_plan_run(plan, LT_RATE_STEP, NULL, NULL));
+    double a = 1, b = 1;
+    for (int i = 0; i < 50; i++) {
+        const double c = a + b;
+        a = b;
+        b = c;
+    }
+    assert_true(fabs(lt_plan_tensor(plan, "out")[7] / b - 1) < 1e-5);
+    lt_plan_free(plan);
+}
+
+static void test_failures_stick(void **state) {
+    (void)state;
+    lt_graph g = {0};
+    lt_node *a = lt_graph_input(&g, "a", (lt_shape){1, 1, 1, 4}, LT_RATE_STEP);
+    lt_node *b = lt_graph_input(&g, "b", (lt_shape){1, 1, 1, 5}, LT_RATE_STEP);
+    assert_null(add(&g, a, b));
+    assert_int_equal(g.status, LT_ERROR_MODEL);
+    assert_null(add(&g, a, a));
+    lt_plan *plan;
+    assert_int_equal(lt_plan_create(&g, &target, &plan), LT_ERROR_MODEL);
+    assert_null(plan);
+}
+
+static void test_weights_are_checked(void **state) {
+    (void)state;
+    const float values[12] = {0};
+    lt_tensor tensors[2] = {{"layer.bias", LT_F32, 1, {3}, {1}, values},
+                            {"layer.weight", LT_F32, 2, {3, 4}, {4, 1}, values}};
+    lt_weights *weights;
+    assert_ok(lt_weights_create(tensors, 2, &weights));
+    lt_graph g = {0};
+    lt_nn nn = {&g, weights, "test", 1};
+    assert_non_null(lt_linear(&nn, "layer", lt_graph_input(&g, "x", (lt_shape){1, 1, 2, 4}, LT_RATE_STEP)));
+    assert_null(lt_linear(&nn, "layer", lt_graph_input(&g, "y", (lt_shape){1, 1, 2, 5}, LT_RATE_STEP)));
+    assert_string_equal(lt_error_message(), "test: layer.weight has shape [3,4], expected [3,5]");
+    lt_graph_free(&g);
+    assert_null(lt_linear(&nn, "other", lt_graph_input(&g, "x", (lt_shape){1, 1, 2, 4}, LT_RATE_STEP)));
+    assert_string_equal(lt_error_message(), "test: the checkpoint has no tensor other.weight");
+    lt_graph_free(&g);
+    lt_weights_free(weights);
+}
+
+static lt_status stop(void *user) {
+    int *left = user;
+    return --*left < 0 ? LT_ERROR_CANCELLED : LT_OK;
+}
+
+static void test_poll_ends_a_run(void **state) {
+    (void)state;
+    lt_graph g = {0};
+    lt_node *x = lt_graph_input(&g, "x", (lt_shape){1, 1, 1, 4}, LT_RATE_STEP);
+    lt_graph_output(&g, add(&g, add(&g, x, x), x), "out");
+    lt_plan *plan;
+    assert_ok(lt_plan_create(&g, &target, &plan));
+    int left = 1;
+    assert_int_equal(lt_plan_run(plan, LT_RATE_STEP, stop, &left), LT_ERROR_CANCELLED);
+    lt_plan_free(plan);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_memory_is_shared),
+        cmocka_unit_test(test_failures_stick),
+        cmocka_unit_test(test_weights_are_checked),
+        cmocka_unit_test(test_poll_ends_a_run),
+    };
+    return cmocka_run_group_tests_name("graph", tests, NULL, NULL);
+}

@@ -1,0 +1,101 @@
+/* Whole pictures of the tiny checkpoint against diffusers and k-diffusion: every latent on the way, the last one, and
+ * the picture. */
+#include "golden.h"
+
+static const double LIMIT = 1e-3;
+
+/* A recorded pipeline's settings, common to all: 10 steps at guidance 7.5. */
+static lt_request recorded_request(const char *sampler, const char *schedule, const float *noise) {
+    lt_request r = lt_request_defaults();
+    r.prompt = "a photo of an astronaut riding a horse on mars";
+    r.negative_prompt = "blurry, ugly";
+    r.width = r.height = 128;
+    r.steps = 10;
+    r.sampler = sampler;
+    r.schedule = schedule;
+    r.noise = noise;
+    r.keep_steps = true;
+    return r;
+}
+
+/* Every byte within one of the recorded picture's. */
+static void assert_picture(const lt_checkpoint *golden, const char *name, const lt_image *image) {
+    size_t count;
+    float *reference = golden_values(golden, name, &count);
+    const size_t pixels = (size_t)image->width * (size_t)image->height;
+    assert_int_equal(count, 3 * pixels);
+    int worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int expected = (int)lrintf(fminf(fmaxf(reference[i], 0), 1) * 255);
+        const int difference = abs(expected - image->pixels[i % pixels * 3 + i / pixels]);
+        if (difference > worst) worst = difference;
+    }
+    free(reference);
+    print_message("    %s: at most %d of 255 away\n", name, worst);
+    assert_true(worst <= 1);
+}
+
+static void check_result(const lt_checkpoint *golden, const lt_result *result, const char *picture) {
+    const size_t count =
+        (size_t)result->latent_shape[0] * (size_t)result->latent_shape[1] * (size_t)result->latent_shape[2];
+    assert_golden(golden, "latents", result->step_latents[0], count * (size_t)result->kept_steps, LIMIT);
+    assert_golden(golden, "latent", result->latents[0], count, LIMIT);
+    if (picture) assert_picture(golden, picture, &result->images[0]);
+}
+
+typedef struct lt_pipeline_case {
+    const char *checkpoint, *file, *sampler, *schedule, *picture;
+    bool image, mask;
+    double strength;
+} lt_pipeline_case;
+
+static void check_pipeline(void **state) {
+    const lt_pipeline_case *c = *state;
+    lt_checkpoint golden;
+    open_golden(c->file, &golden);
+    size_t count;
+    float *noise = golden_values(&golden, "noise", &count), *posterior = NULL;
+    lt_request request = recorded_request(c->sampler, c->schedule, noise);
+    lt_image image = {0}, mask = {0};
+    if (c->image) {
+        assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/input.png", &image));
+        request.posterior_noise = posterior = golden_values(&golden, "posterior_noise", &count);
+        request.image = &image;
+        request.strength = c->strength;
+    }
+    if (c->mask) {
+        assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/mask.png", &mask));
+        request.mask = &mask;
+    }
+    lt_model *model;
+    lt_result result;
+    assert_ok(lt_model_open(synthetic_checkpoint(c->checkpoint), NULL, &model));
+    assert_ok(lt_generate(model, &request, &result));
+    check_result(&golden, &result, c->picture);
+    lt_result_free(&result);
+    lt_model_close(model);
+    lt_image_free(&image);
+    lt_image_free(&mask);
+    free(noise);
+    free(posterior);
+    lt_checkpoint_close(&golden);
+}
+
+static lt_pipeline_case cases[] = {
+    {"tiny", "tiny/txt2img_ddim.safetensors", "ddim", NULL, "image", false, false, 1},
+    {"tiny", "tiny/txt2img_plms.safetensors", "plms", NULL, "image", false, false, 1},
+    {"tiny", "tiny/txt2img_euler_normal.safetensors", "euler", "normal", "image", false, false, 1},
+    {"tiny", "tiny/txt2img_dpmpp_2m_karras.safetensors", "dpmpp_2m", "karras", "image", false, false, 1},
+    {"tiny", "tiny/img2img_ddim.safetensors", "ddim", NULL, "image", true, false, 0.6},
+    {"tiny", "tiny/inpaint_ddim.safetensors", "ddim", NULL, "image", true, true, 1},
+    {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
+};
+
+int main(void) {
+    struct CMUnitTest tests[LT_COUNT(cases)];
+    for (size_t i = 0; i < LT_COUNT(cases); i++)
+        tests[i] = (struct CMUnitTest){cases[i].file, check_pipeline, NULL, NULL, &cases[i]};
+    const int failed = cmocka_run_group_tests_name("pipelines", tests, NULL, NULL);
+    remove_scratch();
+    return failed;
+}
