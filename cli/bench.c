@@ -67,8 +67,8 @@ static lt_status print_operations(const lt_plan *plan) {
         const lt_plan_row *r = &rows[i];
         char shape[64];
         snprintf(shape, sizeof shape, "%dx%dx%dx%d", r->shape.n, r->shape.h, r->shape.w, r->shape.c);
-        printf("  %9.3f %9.1f  %-20s %-28s %s %s\n", 1e3 * r->seconds, 1e-9 * r->flops / r->seconds, shape, r->kernel, r->op,
-               r->weight);
+        printf("  %9.3f %9.1f  %-20s %-28s %s %s\n", 1e3 * r->seconds, 1e-9 * r->flops / r->seconds, shape, r->kernel,
+               r->op, r->weight);
     }
     lt_free(rows);
     return LT_OK;
@@ -84,7 +84,8 @@ static void fill_inputs(const lt_components *parts, lt_plan *plan) {
         float *input = lt_plan_tensor(plan, names[i]);
         if (input) lt_rng_normal(&rng, input, lt_shape_count(lt_plan_shape(plan, names[i])));
     }
-    float *lengths = lt_plan_tensor(plan, "context_lengths"), *t = lt_plan_tensor(plan, "t"), *ids = lt_plan_tensor(plan, "ids");
+    float *lengths = lt_plan_tensor(plan, "context_lengths"), *t = lt_plan_tensor(plan, "t"),
+          *ids = lt_plan_tensor(plan, "ids");
     for (int i = 0; lengths && i < lt_plan_shape(plan, "context").n; i++) lengths[i] = LT_CONTEXT_TOKENS;
     for (int i = 0; t && i < lt_plan_shape(plan, "t").n; i++) t[i] = 500;
     for (int i = 0; ids && i < parts->text.positions; i++) ids[i] = (float)(i + 1);
@@ -131,7 +132,8 @@ static void print_table(const lt_components *parts, int width, int height, const
            parts->target.threads, o.runs);
     printf("%-14s %12s %12s %10s %12s\n", "module", "prepare s", "run s", "GFLOP/s", "arena MiB");
     for (int i = 0; i < count; i++)
-        printf("%-14s %12.3f %12.4f %10.1f %12.1f\n", t[i].name, t[i].prepare, t[i].run, t[i].gflop / t[i].run, t[i].arena_mb);
+        printf("%-14s %12.3f %12.4f %10.1f %12.1f\n", t[i].name, t[i].prepare, t[i].run, t[i].gflop / t[i].run,
+               t[i].arena_mb);
     printf("peak memory %.0f MiB\n", peak_mb());
 }
 

@@ -52,7 +52,7 @@ void lt_command_help(const lt_command *command);
 /* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
 const char *const *lt_option_choices(const lt_option *option);
 
-/* "latent: message" on standard error, control characters shown as '?': messages quote strangers' files. Returns status. */
+/* "latent: message" on standard error, control characters as '?': messages quote strangers' files. Returns status. */
 int lt_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The library's last error, the same way. */
 int lt_complain_error(void);

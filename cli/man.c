@@ -91,7 +91,8 @@ static int run(int count, char **words) {
            ".SH SYNOPSIS\n\\fBlatent\\fR \\fICOMMAND\\fR [\\fIoptions\\fR]\n"
            ".SH DESCRIPTION\n"
            "Makes pictures from words and changes pictures, with the checkpoints of Stable Diffusion 1.x.\n"
-           "Options and other words may come in any order; all behind \\fB\\-\\-\\fR is no option.\n"
+           "Options and other words may come in any order. Of a number, flag or choice given twice the last\n"
+           "counts; a text or file given twice is an error. All behind \\fB\\-\\-\\fR is no option.\n"
            "\\fB\\-\\-help\\fR behind a command shows its options, \\fBlatent \\-\\-version\\fR the version.\n"
            ".SH COMMANDS\n");
     for (const lt_command *const *c = lt_commands; *c; c++) print_command(c);

@@ -39,8 +39,8 @@ static int parse_times(int times[MAX_TIMES]) {
         if (!*end) return count;
         s = end;
     }
-    lt_complain(LT_EXIT_USAGE, "--timesteps %s: up to %d whole numbers from 0 to %d with commas between", o.times, MAX_TIMES,
-                LT_TRAIN_STEPS - 1);
+    lt_complain(LT_EXIT_USAGE, "--timesteps %s: up to %d whole numbers from 0 to %d with commas between", o.times,
+                MAX_TIMES, LT_TRAIN_STEPS - 1);
     return 0;
 }
 
@@ -80,7 +80,8 @@ static lt_status read_start(lt_model *model, const lt_image *image, float **x0, 
     return LT_OK;
 }
 
-static lt_status picture_of(lt_model *model, const float *x, size_t n, const int shape[3], const lt_image *like, lt_image *out) {
+static lt_status picture_of(lt_model *model, const float *x, size_t n, const int shape[3], const lt_image *like,
+                            lt_image *out) {
     if (model) return lt_decode(model, x, shape, true, out);
     *out = (lt_image){like->width, like->height, lt_alloc(n)};
     if (!out->pixels) return LT_ERROR_MEMORY;
@@ -126,8 +127,8 @@ static lt_status draw(lt_model *model, const lt_image *image, const int *times, 
 static int run(int count, char **words) {
     int times[MAX_TIMES];
     if (count || !o.input || !o.output)
-        return lt_complain(LT_EXIT_USAGE, "%s%s-i IMG and -o GRID are needed; see `latent noise --help`", count ? words[0] : "",
-                           count ? "? " : "");
+        return lt_complain(LT_EXIT_USAGE, "%s%s-i IMG and -o GRID are needed; see `latent noise --help`",
+                           count ? words[0] : "", count ? "? " : "");
     const int time_count = parse_times(times);
     if (!time_count) return LT_EXIT_USAGE;
     lt_model *model = NULL;

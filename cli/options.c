@@ -138,7 +138,8 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
     for (int letter; (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
         const lt_option *o = letter >= FIRST_LONG ? &command->options[letter - FIRST_LONG] : by_letter(command, letter);
         if (!o) return explain(command, letter, argv[optind - 1]);
-        if (seen[o - command->options])
+        const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;
+        if (once && seen[o - command->options])
             return lt_complain(LT_EXIT_USAGE, "--%s is there twice: which one is meant?", o->name);
         seen[o - command->options] = true;
         const int status = parse_value(o, optarg);

@@ -26,7 +26,8 @@ static lt_status run_module(lt_model *model, const char *module, const lt_checkp
 }
 
 static int run(int count, char **words) {
-    if (count != 1 || !o.in || !o.out) return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
+    if (count != 1 || !o.in || !o.out)
+        return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
     lt_checkpoint in = {0};
     lt_model *model = NULL;
     lt_status status = lt_checkpoint_open(o.in, &in);

@@ -82,15 +82,18 @@ lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bo
 
 /* ---- CLIP ---- */
 
-/* A copy of a row at length 1. */
-static lt_status normalised_copy(const float *row, size_t dim, float **embedding) {
-    float *copy = lt_alloc(dim * sizeof(float));
-    if (!copy) return LT_ERROR_MEMORY;
+void lt_normalise(float *row, size_t n) {
     double sum = 0;
-    for (size_t i = 0; i < dim; i++) sum += (double)row[i] * row[i];
+    for (size_t i = 0; i < n; i++) sum += (double)row[i] * row[i];
     const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (size_t i = 0; i < dim; i++) copy[i] = (float)(row[i] * scale);
-    *embedding = copy;
+    for (size_t i = 0; i < n; i++) row[i] = (float)(row[i] * scale);
+}
+
+static lt_status normalised_copy(const float *row, size_t dim, float **embedding) {
+    *embedding = lt_alloc(dim * sizeof(float));
+    if (!*embedding) return LT_ERROR_MEMORY;
+    memcpy(*embedding, row, dim * sizeof(float));
+    lt_normalise(*embedding, dim);
     return LT_OK;
 }
 

@@ -10,15 +10,14 @@ typedef struct lt_runner {
     const char *inputs[4];               /* the same names in the file and in the graph */
     const char *outputs[LT_MAX_OUTPUTS]; /* in the file */
     const char *sources[LT_MAX_OUTPUTS]; /* in the graph */
-    bool normalise;                      /* each row to length 1 */
 } lt_runner;
 
 static const lt_runner runners[] = {
-    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"context", "penultimate"}, false},
-    {"clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"}, true},
-    {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}, false},
-    {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}, false},
-    {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}, false},
+    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"context", "penultimate"}},
+    {"clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"}},
+    {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}},
+    {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}},
+    {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}},
 };
 
 const char *const *lt_run_names(void) {
@@ -86,54 +85,39 @@ static lt_status write_input(lt_plan *plan, const lt_tensor *t) {
 
 /* ---- Out ---- */
 
-static void normalise(float *row, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)row[i] * row[i];
-    const float scale = sum > 0 ? (float)(1 / sqrt(sum)) : 0;
-    for (size_t i = 0; i < n; i++) row[i] *= scale;
+/* Channels [first, first + c) of NHWC values with more of them, as NCHW. */
+static void take_channels(const float *from, size_t from_channels, size_t first, lt_shape s, float *to) {
+    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
+    for (size_t i = 0; i < (size_t)s.n; i++)
+        for (size_t k = 0; k < c; k++)
+            for (size_t p = 0; p < pixels; p++)
+                to[(i * c + k) * pixels + p] = from[(i * pixels + p) * from_channels + first + k];
 }
 
-/* Half k of the VAE encoder's moments: mean, or log-variance within [-30, 20]. */
-static void take_half(const float *moments, float *out, lt_shape half, int k) {
-    const size_t rows = lt_shape_rows(half), c = (size_t)half.c;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < c; i++) {
-            const float v = moments[r * 2 * c + (size_t)k * c + i];
-            out[r * c + i] = k ? fminf(fmaxf(v, -30), 20) : v;
-        }
-}
-
+/* Output k of a runner: tokens [n, tokens, c] and embeddings [n, c] as they are, pictures as NCHW. */
 static lt_status read_output(const lt_runner *r, int k, lt_plan *plan, lt_run_output *out) {
     const float *source = lt_plan_tensor(plan, r->sources[k]);
     lt_shape s = lt_plan_shape(plan, r->sources[k]);
-    const bool moments = r->module == LT_MODULE_VAE_ENCODER;
-    if (moments) s.c /= 2;
-    const size_t count = lt_shape_count(s);
-    float *values = lt_alloc(count * sizeof(float)), *nhwc = lt_alloc(count * sizeof(float));
-    if (!values || !nhwc) {
-        lt_free(values);
-        lt_free(nhwc);
-        return LT_ERROR_MEMORY;
-    }
-    if (moments)
-        take_half(source, nhwc, s, k);
-    else
-        memcpy(nhwc, source, count * sizeof(float));
-    const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c;
+    const size_t source_channels = (size_t)s.c;
+    if (r->module == LT_MODULE_VAE_ENCODER) s.c /= 2; /* moments: mean, then log-variance */
+    const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c, count = lt_shape_count(s);
+    float *values = lt_alloc(count * sizeof(float));
+    if (!values) return LT_ERROR_MEMORY;
     lt_tensor t = {.name = r->outputs[k], .dtype = LT_F32, .data = values};
     if (r->module == LT_MODULE_TEXT) {
         t = (lt_tensor){t.name, LT_F32, 3, {n, w, c}, {0}, values};
-        memcpy(values, nhwc, count * sizeof(float));
-    } else if (r->normalise) {
+        memcpy(values, source, count * sizeof(float));
+    } else if (r->module == LT_MODULE_IMAGE) {
         t = (lt_tensor){t.name, LT_F32, 2, {n, c}, {0}, values};
-        memcpy(values, nhwc, count * sizeof(float));
-        for (size_t i = 0; i < n; i++) normalise(values + i * c, c);
+        memcpy(values, source, count * sizeof(float));
+        for (size_t i = 0; i < n; i++) lt_normalise(values + i * c, c);
     } else {
         t = (lt_tensor){t.name, LT_F32, 4, {n, c, h, w}, {0}, values};
-        lt_nhwc_to_nchw(nhwc, values, s);
+        take_channels(source, source_channels, (size_t)k * c, s, values);
     }
+    if (r->module == LT_MODULE_VAE_ENCODER && k == 1)
+        for (size_t i = 0; i < count; i++) values[i] = fminf(fmaxf(values[i], -30), 20);
     lt_tensor_set_contiguous(&t);
-    lt_free(nhwc);
     *out = (lt_run_output){r->outputs[k], t};
     return LT_OK;
 }
@@ -145,7 +129,7 @@ void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count) {
 static lt_status run(lt_model *model, const lt_runner *r, const lt_tensor *in, size_t in_count,
                      lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
     lt_module_size size;
-    lt_plan *plan;
+    lt_plan *plan = NULL;
     LT_TRY(size_of(r, in, in_count, &size));
     LT_TRY(lt_module_plan(&model->parts, r->module, &size, &plan));
     for (int i = 0; r->inputs[i]; i++) LT_TRY(write_input(plan, find(in, in_count, r->inputs[i])));

@@ -1,6 +1,7 @@
 /* Packing weights into the panels that gemm.h describes. */
 #include "kernels/gemm.h"
 
+#include <omp.h>
 #include <stdio.h>
 
 void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd) {
@@ -47,23 +48,31 @@ static void transpose(const lt_conv_desc *d, const float *lines, size_t columns,
         }
 }
 
+/* Panel p: its columns' weights, one line each, then turned. lines: (columns + 1) * k floats. */
+static void pack_panel(const lt_conv_desc *d, size_t columns, const lt_tensor *weight, size_t p, float *lines,
+                       void *panel) {
+    const size_t k = lt_panel_k(d), oc = (size_t)d->oc;
+    const bool geglu = d->act == LT_ACT_GEGLU; /* panels of values and of gates in turn */
+    const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
+    for (size_t i = 0; i < columns; i++) {
+        if (first + i < oc)
+            read_line(d, weight, gates + first + i, lines + i * k, lines + columns * k);
+        else
+            for (size_t x = 0; x < k; x++) lines[i * k + x] = 0;
+    }
+    transpose(d, lines, columns, panel);
+}
+
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
-    const size_t k = lt_panel_k(d), columns = simd->columns, panels = lt_panels(d, simd), oc = (size_t)d->oc;
-    const size_t panel_size = conv->packed_size / panels;
-    const bool geglu = d->act == LT_ACT_GEGLU;
-    float *lines = lt_calloc((columns + 1) * k, sizeof *lines);
+    const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
+    const size_t spare = (columns + 1) * lt_panel_k(d); /* floats for each thread */
+    float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
     if (!lines) return LT_ERROR_MEMORY;
-    for (size_t p = 0; p < panels; p++) {
-        const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
-        for (size_t i = 0; i < columns; i++) {
-            if (first + i < oc)
-                read_line(d, weight, gates + first + i, lines + i * k, lines + columns * k);
-            else
-                for (size_t x = 0; x < k; x++) lines[i * k + x] = 0;
-        }
-        transpose(d, lines, columns, (char *)packed + p * panel_size);
-    }
+#pragma omp parallel for schedule(dynamic) num_threads(d->threads)
+    for (size_t p = 0; p < panels; p++)
+        pack_panel(d, columns, weight, p, lines + (size_t)omp_get_thread_num() * spare,
+                   (char *)packed + p * panel_size);
     lt_free(lines);
     return LT_OK;
 }

@@ -1,0 +1,353 @@
+#!/bin/sh
+# txt2img, img2img, inpaint, encode and decode as their users run them, and as strangers do.
+# usage: test_cli_pictures.sh LATENT GOLDEN COMPARE
+set -u
+export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+latent=$(realpath "$1") golden=$(realpath "$2") compare=$(realpath "$3")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+failed=0
+
+# ---- Helpers ----
+
+# check NAME COMMAND...: one line that says whether COMMAND succeeded; what it printed only if it did not.
+check() {
+    name=$1
+    shift
+    if "$@" >check.log 2>&1; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name"
+        sed 's/^/#   /' check.log err 2>/dev/null
+        failed=1
+    fi
+}
+
+# Runs latent; its words go to the files out and err. Small pictures, unless the options say otherwise.
+draw() {
+    command=$1
+    shift
+    "$latent" "$command" -m tiny.safetensors -q "$@" >out 2>err
+}
+small() {
+    command=$1
+    shift
+    draw "$command" --steps 2 -W 64 -H 64 "$@"
+}
+
+# refuses STATUS PATTERN LATENT'S WORDS...: latent exits with STATUS and one line on standard error with PATTERN in it,
+# prints nothing else, and leaves no file in the folder `none`, where the outputs should go.
+refuses() {
+    status=$1 pattern=$2
+    shift 2
+    "$latent" "$@" >out 2>err
+    got=$?
+    echo "exit status $got"
+    cat out err
+    [ "$got" -eq "$status" ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err &&
+        [ -z "$(ls -A none)" ]
+}
+refuse() { # NAME STATUS PATTERN WORDS...
+    name=$1
+    shift
+    check "refused: $name" refuses "$@"
+}
+
+# has_text FILE TEXT: with a space for each line end and each NUL of FILE
+has_text() { tr '\000\n' '  ' <"$1" | grep -aqF -- "$2"; }
+bytes() { od -An -tx1 -j"$2" -N"$3" "$1" | tr -d ' \n'; }
+is_png_of() { # FILE WIDTH HEIGHT
+    [ "$(bytes "$1" 0 8)" = 89504e470d0a1a0a ] && [ "$(bytes "$1" 16 8)" = "$(printf '%08x%08x' "$2" "$3")" ]
+}
+
+is_empty() { [ ! -s "$1" ]; }
+counts() { [ "$(grep -c -- "$2" "$3")" -eq "$1" ]; } # N PATTERN FILE
+
+# ---- Recorded pictures ----
+
+prompt="a photo of an astronaut riding a horse on mars"
+mkdir none
+check "a synthetic checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
+check "a synthetic inpainting checkpoint" "$latent" convert --synthetic tiny-inpaint tiny9.safetensors
+
+# recorded FILE COMMAND OPTIONS...: the latents of every step and the last are those of the reference, from its noise.
+recorded() {
+    file=$golden/tiny/$1.safetensors command=$2
+    shift 2
+    draw "$command" -p "$prompt" -n "blurry, ugly" -W 128 -H 128 --steps 10 --cfg 7.5 --noise "$file" \
+        --save-latents got.safetensors -o got.png "$@" &&
+        "$compare" got.safetensors "$file" latents 2e-4 && "$compare" got.safetensors "$file" latent 2e-4 &&
+        is_png_of got.png 128 128
+}
+input=$golden/tiny/input.png mask=$golden/tiny/mask.png
+check "txt2img ddim as recorded" recorded txt2img_ddim txt2img --sampler ddim
+check "txt2img plms as recorded" recorded txt2img_plms txt2img --sampler plms
+check "txt2img euler as recorded" recorded txt2img_euler_normal txt2img --sampler euler --schedule normal
+check "txt2img dpmpp_2m as recorded" recorded txt2img_dpmpp_2m_karras txt2img
+check "img2img as recorded" recorded img2img_ddim img2img --sampler ddim -i "$input" --strength 0.6
+check "inpaint as recorded" recorded inpaint_ddim inpaint --sampler ddim -i "$input" --mask "$mask" --strength 1
+mv tiny.safetensors tiny4.safetensors
+mv tiny9.safetensors tiny.safetensors
+check "inpaint with an inpainting model as recorded" \
+    recorded inpaint9_ddim inpaint --sampler ddim -i "$input" --mask "$mask" --strength 1
+mv tiny.safetensors tiny9.safetensors
+mv tiny4.safetensors tiny.safetensors
+
+# ---- Seeds and batches ----
+
+small txt2img -p "a cat" --seed 8 -o alone.png -t 1
+small txt2img -p "a cat" --seed 8 -o again.png -t 2
+check "the same seed gives the same bytes with 1 and 2 threads" cmp alone.png again.png
+check "a batch" small txt2img -p "a cat" --seed 7 -b 3 -o batch.png --save-latents batch.safetensors
+check "a batch gives the same bytes as its pictures alone" cmp alone.png batch-2.png
+check "a batch names its pictures" eval '[ "$(echo batch*.png)" = "batch-1.png batch-2.png batch-3.png" ]'
+check "a batch keeps each picture's latents" eval '[ "$(echo batch*.safetensors | wc -w)" -eq 3 ]'
+check "a batch prints its seeds" eval 'grep -q "batch-1.png: seed 7," out && grep -q "batch-3.png: seed 9," out'
+check "other seeds give other pictures" eval '! cmp -s batch-1.png batch-2.png'
+small txt2img -p "a cat" -o random.png
+check "a random seed is printed and makes the picture again" eval '
+    small txt2img -p "a cat" -o random2.png --seed "$(sed "s/.*seed \([0-9]*\),.*/\1/" out)" &&
+    cmp random.png random2.png'
+check "the largest seed" small txt2img --seed 18446744073709551615 -o seed.png
+check "--rng philox gives another picture" eval '
+    small txt2img -p "a cat" --seed 8 --rng philox -o philox.png && ! cmp -s philox.png alone.png'
+every_sampler() {
+    for sampler in $("$latent" schedule | sed -n "s/^samplers://p"); do
+        small txt2img --sampler "$sampler" --steps 3 -o "$sampler.png" && is_png_of "$sampler.png" 64 64 || return 1
+    done
+    is_png_of lcm.png 64 64
+}
+check "every sampler draws" every_sampler
+
+# ---- What is in the files, and on the screen ----
+
+small txt2img -p "a cat" -n "a dog" --seed 5 --sampler euler_a --schedule karras --cfg 6.5 --clip-skip 2 -o text.png
+settings="Steps: 2, Sampler: Euler a, Schedule type: Karras, CFG scale: 6.5, Seed: 5, Size: 64x64"
+check "parameters as the web UIs write them" \
+    has_text text.png "parameters a cat Negative prompt: a dog $settings, Model: tiny, Clip skip: 2"
+small img2img -i "$input" --strength 0.5 -o text.png
+check "parameters of img2img" has_text text.png ", Denoising strength: 0.5"
+small txt2img -p "$(printf 'un \305\223uf, \347\214\253')" -o text.png
+check "parameters of a prompt beyond Latin-1" has_text text.png "$(printf 'un \305\223uf, \347\214\253 Steps')"
+
+for ending in jpg jpeg webp PNG; do
+    check "a picture that ends in .$ending, read again" eval '
+        small txt2img -p "a cat" --seed 5 -o "end.$ending" && has_text "end.$ending" "S" &&
+        small img2img -i "end.$ending" -o again.png'
+done
+check "JPEG is JPEG, WebP is WebP" eval '[ "$(bytes end.jpg 0 3)" = ffd8ff ] && [ "$(bytes end.webp 8 4)" = 57454250 ]'
+
+check "--json" small txt2img --seed 5 -b 2 --json -o json.png
+check "--json prints a line for each picture" counts 1 '^{"file":"json-2.png","seed":"6","seconds":[0-9.e-]*}$' out
+check "--json and a name that is not UTF-8" eval '
+    small txt2img --seed 5 --json -o "$(printf "\377.png")" && grep -q "^{\"file\":null,\"seed\":\"5\"," out'
+check "--quiet leaves standard error empty" is_empty err
+
+check "--preview" small txt2img --preview preview.png -o full.png
+check "a preview has the latent's size" is_png_of preview.png 8 8
+check "odd sizes are rounded, with a note" eval '
+    small txt2img -W 70 -H 61 -b 2 -o odd.png && is_png_of odd-2.png 64 56 &&
+    counts 1 "latent: note: 70x61 is rounded to 64x56" err'
+check "a size below the smallest" eval 'small txt2img -W 1 -H 3 -o least.png && is_png_of least.png 8 8'
+check "img2img takes the input's size" eval '
+    draw img2img --steps 2 -i "$input" -o size.png && is_png_of size.png 128 128'
+check "--tiling" eval 'small txt2img -W 320 -H 264 --tiling --steps 1 -o tiled.png && is_png_of tiled.png 320 264'
+check "a soft mask" small inpaint -i "$input" --mask "$mask" --mask-blur 4 -o soft.png
+check "an inpainting model without a mask repaints everything" \
+    "$latent" img2img -m tiny9.safetensors -q --steps 2 -i "$input" -o all.png
+check "progress lines in a log" eval '
+    "$latent" txt2img -m tiny.safetensors --steps 20 -W 8 -H 8 -o log.png 2>err && [ "$(wc -l <err)" -lt 15 ] &&
+    grep -q "^step 20/20, [0-9.]* s a step, 0:00 left$" err'
+
+check "encode and decode" eval '
+    "$latent" encode -m tiny.safetensors "$input" -o z.safetensors &&
+    "$latent" decode -m tiny.safetensors z.safetensors -o z.png &&
+    is_png_of z.png 128 128'
+check "decode what --save-latents kept" eval '
+    "$latent" decode -m tiny.safetensors batch-2.safetensors -o z.png && is_png_of z.png 64 64'
+check "encode draws from the posterior with a seed" eval '
+    "$latent" encode -m tiny.safetensors "$input" --seed 1 -o z1.safetensors && ! cmp -s z.safetensors z1.safetensors'
+
+# ---- Prompts ----
+
+long=$(awk 'BEGIN { for (i = 0; i < 2000; i++) printf "word%d ", i }')
+brackets=$(awk 'BEGIN { for (i = 0; i < 65000; i++) printf "((" }')
+while read -r name text; do
+    check "prompt: $name" small txt2img -p "$(printf "$text")" -o prompt.png
+done <<'END'
+empty
+BREAK a cat BREAK on a mat BREAK
+weights (a cat:1.3), [a dog], ((very) \\(good\\)):0.2
+a\040weight\040beyond\040reason (cat:1e38)
+brackets ((((((((((((([[[[[[[[[
+closed\040brackets ())))]]]](:
+not\040UTF-8 \377\376\300\200 cat \355\240\200
+controls \001\033[31m cat \177
+END
+check "prompt: 15 kB" small txt2img --steps 1 -p "$long" -o prompt.png
+check "prompt: 130,000 brackets" small txt2img --steps 1 -p "$brackets" -o prompt.png
+check "a plain prompt takes brackets as they are" eval '
+    small txt2img --seed 1 -p "(cat)" -o weighed.png && small txt2img --seed 1 -p "(cat)" --plain-prompt -o plain.png &&
+    ! cmp -s weighed.png plain.png'
+check "a plain prompt is cut, and the user sees where" eval '
+    small txt2img --plain-prompt -p "$(awk "BEGIN { for (i = 0; i < 76; i++) printf \"cat \" }")dog" -b 2 -o cut.png &&
+    counts 1 "^latent: note: the prompt was cut after 75 tokens; left out: cat dog" err'
+
+# ---- Help ----
+
+readable() { # at most 50 lines of at most 100 columns, with an example
+    "$latent" "$1" --help >out 2>err && [ "$(wc -l <out)" -le 50 ] && ! grep "^.\{101\}" out &&
+        grep -q "^  latent $1 " out
+}
+in_manual() { # every command and option of the help is in the manual page
+    "$latent" man | tr -d '\\' >manual
+    for word in $("$latent" --help | sed -n 's/^  \([a-z0-9]*\) .*/\1/p'); do
+        grep -q "^.SS latent $word " manual || return 1
+        for option in $("$latent" "$word" --help | sed -n 's/^  ...  *--\([a-z-]*\).*/\1/p'); do
+            grep -q -e "fB--${option}fR" manual || return 1
+        done
+    done
+}
+for command in txt2img img2img inpaint encode decode; do check "$command --help" readable $command; done
+check "the manual page has every command and option" in_manual
+
+# ---- Wrong usage ----
+
+tiny="-m tiny.safetensors -W 64 -H 64 -q -o none/a.png"
+refuse "no command" 2 "no command txtimg; did you mean txt2img" txtimg
+refuse "steps of 0" 2 "steps 0: .* from 1 to 1000" txt2img $tiny --steps 0
+refuse "steps of ten" 2 "steps ten: .* from 1 to 1000" txt2img $tiny --steps ten
+refuse "steps beyond an int" 2 "from 1 to 1000" txt2img $tiny --steps 99999999999999999999
+refuse "a NaN strength" 2 "strength nan: " img2img $tiny -i "$input" --strength nan
+refuse "an infinite guidance" 2 "cfg inf: " txt2img $tiny --cfg inf
+refuse "a strength of 0" 2 "strength 0: " img2img $tiny -i "$input" --strength 0
+refuse "a negative seed" 2 "seed -1: " txt2img $tiny --seed -1
+refuse "a size of 0" 2 "width 0: " txt2img -W 0 -m tiny.safetensors -o none/a.png
+refuse "100,000 pixels a side" 2 "height 100000: " txt2img -H 100000 -m tiny.safetensors -o none/a.png
+refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" txt2img $tiny --sampler foo
+refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " txt2img $tiny --schedule foo
+refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
+    txt2img $tiny --sampler plms --schedule karras
+refuse "a precision to come" 1 "precision" txt2img $tiny --precision bf16
+refuse "no output" 2 "-o OUT.png" txt2img -m tiny.safetensors
+refuse "a prompt without -p" 2 "a prompt goes behind -p" txt2img $tiny "a cat"
+refuse "a prompt without quotation marks" 2 'what is "cat"' txt2img $tiny -p a cat
+refuse "two prompts" 2 "prompt is there twice" txt2img $tiny -p "a cat" -p "a dog"
+refuse "an unknown option" 2 "strength: unknown option; see .latent txt2img --help" txt2img $tiny --strength 1
+refuse "an unknown letter" 2 "-z: unknown option" txt2img $tiny -qz
+check "a number given twice counts the last time" small txt2img --cfg 1 --cfg 2 -o twice.png
+refuse "an option without its value" 2 "seed: needs a value" txt2img $tiny --seed
+refuse "a value too many" 2 "quiet=no: takes no value" txt2img -m tiny.safetensors -o none/a.png --quiet=no
+refuse "an unknown ending" 2 "none/a.bmp: the name must end in .png, " txt2img -m tiny.safetensors -o none/a.bmp
+refuse "no ending" 2 "must end in .png, " txt2img -m tiny.safetensors -o none/a
+refuse "img2img without a picture" 2 "-i IN" img2img $tiny
+refuse "a mask without a picture" 2 "-i IN" inpaint $tiny --mask "$mask"
+refuse "inpaint without a mask" 2 "--mask MASK" inpaint $tiny -i "$input"
+refuse "an output folder that is not there" 1 "nowhere/a.png: .*No such file" \
+    txt2img -m tiny.safetensors -o nowhere/a.png
+mkdir folder.png
+refuse "a folder named as a picture" 1 "folder.png: not a file" txt2img -m tiny.safetensors -o folder.png
+refuse "latents with no place to go" 1 "nowhere/z" txt2img $tiny --save-latents nowhere/z
+refuse "a preview with no place to go" 1 "nowhere/p.png" txt2img $tiny --preview nowhere/p.png
+refuse "no model" 1 "name a checkpoint with -m" txt2img -o none/a.png
+refuse "encode to nowhere" 1 "nowhere/z" encode -m tiny.safetensors "$input" -o nowhere/z
+refuse "decode to an unknown ending" 2 "must end in" decode -m tiny.safetensors z.safetensors -o none/z.gif
+
+# ---- Broken and hostile files ----
+
+# broken NAME PATTERN FILE: a checkpoint that txt2img refuses with a message that names the file and matches PATTERN
+broken() { refuse "$1" 1 "$3: .*$2" txt2img -m "$3" -W 64 -H 64 -o none/a.png; }
+broken "a model that is not there" "No such file" nothing.safetensors
+: >empty.safetensors
+broken "an empty checkpoint" "" empty.safetensors
+head -c 1000000 tiny.safetensors >short.safetensors
+broken "a truncated checkpoint" "" short.safetensors
+head -c 100 tiny.safetensors >shorter.safetensors
+broken "a checkpoint cut in its header" "" shorter.safetensors
+awk 'BEGIN { for (i = 0; i < 500; i++) printf "garbage %d", i }' >garbage.safetensors
+broken "garbage" "" garbage.safetensors
+printf '<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n' >page.safetensors
+broken "a web page" "web page" page.safetensors
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2132625894\n' >pointer.safetensors
+broken "a git-lfs pointer" "git lfs pull" pointer.safetensors
+broken "a picture as a checkpoint" "" "$input"
+mkdir folder
+broken "a folder that is no model" "" folder
+broken "a pickle that calls os.system" "posix.system" "$golden/formats/attack.ckpt"
+broken "a checkpoint of something else" "no model that is known" "$golden/formats/small.safetensors"
+
+# patch FROM TO: bad.safetensors is the tiny checkpoint with TO in its header where FROM was, of the same length
+patch() {
+    cp tiny.safetensors bad.safetensors
+    at=$(grep -abo -m 1 -F -- "$1" tiny.safetensors | head -n 1 | cut -d: -f1)
+    printf '%s' "$2" | dd of=bad.safetensors bs=1 seek="$at" conv=notrunc 2>/dev/null
+}
+unet=model.diffusion_model
+patch "$unet.out.2.weight" "$unet.out.2.weighs"
+refuse "a missing tensor" 1 "has no tensor $unet.out.2.weight$" txt2img -m bad.safetensors -o none/a.png
+patch "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,3,3]" \
+    "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,9,1]"
+refuse "a tensor of the wrong shape" 1 "$unet.out.2.weight has shape \[4,64,9,1\], expected \[4,64,3,3\]" \
+    txt2img -m bad.safetensors -o none/a.png
+patch "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[0," \
+    "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[9,"
+broken "offsets that don't fit" "" bad.safetensors
+patch "$unet.time_embed.0.weight" "$(printf 'model.diffusion_mo\033]0;hi\007d.0.weight')"
+refuse "control characters in a tensor's name don't reach the terminal" 1 "" \
+    txt2img -m bad.safetensors -W 64 -H 64 -o none/a.png
+check "no control character in the message" eval '! grep -q "[[:cntrl:]]" err'
+rm bad.safetensors short.safetensors
+
+picture() { refuse "$1" 1 "$3: .*$2" img2img $tiny -i "$3"; } # NAME PATTERN FILE
+header='\211PNG\r\n\032\n\000\000\000\015IHDR'
+printf "$header"'\000\001\206\240\000\001\206\240\010\002\000\000\000\047\060\234\237' >large.png
+printf "$header"'\000\001\206\240\000\000\000\001\010\002\000\000\000\322\034\201\202' >wide.png
+printf "$header"'\000\000\000\000\000\000\000\010\010\002\000\000\000\130\272\151\050' >flat.png
+head -c 2000 "$input" >half.png
+picture "a picture of 100,000 x 100,000 pixels" "100000" large.png
+picture "a picture of 100,000 x 1 pixels" "100000" wide.png
+picture "a picture of 0 pixels" "" flat.png
+picture "a truncated picture" "" half.png
+picture "a picture that is none" "neither a PNG" page.safetensors
+picture "a picture that is not there" "No such file" nothing.png
+picture "a folder as a picture" "" folder
+refuse "a mask that is none" 1 "page.safetensors: " inpaint $tiny -i "$input" --mask page.safetensors
+refuse "an inpainting model without a picture" 1 "needs a picture and a mask" txt2img -m tiny9.safetensors -o none/a.png
+refuse "noise of another size" 1 "noise has 1024 values.* has 256" txt2img $tiny \
+    --noise "$golden/tiny/txt2img_ddim.safetensors"
+refuse "a noise file without noise" 1 "neither a tensor noise" txt2img $tiny --noise tiny.safetensors
+refuse "noise for a model that can't draw" 1 "" txt2img -m "$golden/formats/small.safetensors" -o none/a.png \
+    --noise "$golden/tiny/txt2img_ddim.safetensors"
+refuse "decode what is no latent" 1 "no tensor called latent" decode -m tiny.safetensors tiny.safetensors -o none/a.png
+refuse "decode garbage" 1 "garbage" decode -m tiny.safetensors garbage.safetensors -o none/a.png
+
+# ---- Stops and full disks ----
+
+# Many steps; the preview says when the first is done.
+stopped() {
+    rm -f preview.png
+    "$latent" txt2img -m tiny.safetensors -q -W 128 -H 128 --sampler heun --steps 1000 \
+        --preview preview.png -o none/a.png >out 2>err &
+    child=$!
+    while [ ! -e preview.png ] && kill -0 $child; do sleep 1; done
+    kill -INT $child
+    wait $child
+    got=$?
+    cat out err
+    [ $got -eq 1 ] && [ ! -s out ] && [ "$(cat err)" = "latent: stopped" ] && [ -z "$(ls -A none)" ]
+}
+check "Ctrl-C stops at once, with exit status 1 and nothing left behind" stopped
+check "no temporary file is left anywhere" eval '[ -z "$(find . -name "*.part")" ]'
+
+fails_to_print() {
+    [ "$1" -eq 1 ] && grep -q "standard output can't be written" err && is_png_of full.png 8 8
+}
+rm -f full.png
+"$latent" txt2img -m tiny.safetensors -q -W 8 -H 8 --steps 1 -o full.png 2>err >&-
+check "a closed standard output is a failure" fails_to_print $?
+"$latent" txt2img -m tiny.safetensors -q -W 8 -H 8 --steps 1 -o full.png 2>err >/dev/full
+check "a full disk behind standard output is a failure" fails_to_print $?
+
+exit $failed

@@ -1,0 +1,104 @@
+/* Writing models: what the end-to-end tests can't see, above all every allocation failing in turn. */
+#include "api/export.h"
+#include "golden.h"
+
+#include <sys/stat.h>
+
+static const unsigned EVERY = 97; /* allocations apart: a prime, so that each kind of place is met */
+
+static lt_model *open_tiny(void) {
+    lt_model *model;
+    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
+    return model;
+}
+
+static bool exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+/* write fails with each allocation in turn (the first ones, then some) and leaves nothing behind. */
+static void check_failures(lt_status (*write)(const lt_model *, const char *, const lt_dtype *), const char *name) {
+    lt_model *model = open_tiny();
+    const char *path = scratch_path(name);
+    const lt_dtype type = LT_BF16;
+    size_t n = 0, failures = 0;
+    lt_status status = LT_ERROR_MEMORY;
+    for (; status; n += n < 30 ? 1 : EVERY) {
+        lt_alloc_fail_at(n);
+        status = write(model, path, &type);
+        const bool reached = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        assert_true(reached == (status != LT_OK));
+        if (!reached) break;
+        assert_int_equal(status, LT_ERROR_MEMORY);
+        assert_false(exists(path));
+        failures++;
+    }
+    assert_ok(status);
+    assert_true(exists(path));
+    assert_true(failures > 30);
+    print_message("    %zu failures, the last at allocation %zu\n", failures, n);
+    lt_model_close(model);
+}
+
+static void a_file_survives_failing_allocations(void **state) {
+    (void)state;
+    check_failures(lt_export_ldm, "ldm.safetensors");
+}
+
+static void a_folder_survives_failing_allocations(void **state) {
+    (void)state;
+    check_failures(lt_export_diffusers, "folder");
+}
+
+static void tensors_lie_on_multiples_of_their_size(void **state) {
+    (void)state;
+    const uint16_t half[3] = {0x3C00, 0, 0};
+    const int64_t whole = 7;
+    const float one = 1;
+    lt_tensor tensors[] = {
+        {.name = "a", .dtype = LT_F16, .rank = 1, .shape = {3}, .data = half},
+        {.name = "b", .dtype = LT_I64, .rank = 1, .shape = {1}, .data = &whole},
+        {.name = "c", .dtype = LT_F32, .rank = 0, .data = &one},
+    };
+    for (size_t i = 0; i < LT_COUNT(tensors); i++) lt_tensor_set_contiguous(&tensors[i]);
+    const lt_dtype type = LT_F16;
+    lt_checkpoint file;
+    assert_ok(lt_export_tensors(scratch_path("mixed.safetensors"), tensors, LT_COUNT(tensors), NULL, 0, &type));
+    assert_ok(lt_checkpoint_open(scratch_path("mixed.safetensors"), &file));
+    assert_int_equal(file.count, LT_COUNT(tensors));
+    for (size_t i = 0; i < file.count; i++) {
+        assert_int_equal(file.tensors[i].dtype, tensors[i].dtype); /* whole numbers and single values stay */
+        assert_int_equal((uintptr_t)file.tensors[i].data % lt_dtype_size(file.tensors[i].dtype), 0);
+    }
+    lt_checkpoint_close(&file);
+}
+
+static void what_f16_cannot_hold_is_refused(void **state) {
+    (void)state;
+    float values[2] = {65519, INFINITY}; /* rounds to 65504; infinity was there before */
+    lt_tensor t = {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = values};
+    const lt_dtype type = LT_F16;
+    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type));
+    values[0] = -65520;
+    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "tensor w holds 65520"));
+    assert_false(exists(scratch_path("over.safetensors")));
+}
+
+static int clean(void **state) {
+    (void)state;
+    remove_scratch();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_survives_failing_allocations),
+        cmocka_unit_test(a_folder_survives_failing_allocations),
+        cmocka_unit_test(tensors_lie_on_multiples_of_their_size),
+        cmocka_unit_test(what_f16_cannot_hold_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean);
+}
