@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 static struct {
     lt_model_options model;
@@ -31,12 +30,6 @@ typedef struct lt_timing {
     double prepare, run;    /* seconds: planning with packing; the median run */
     double gflop, arena_mb; /* of one run; memory of activations */
 } lt_timing;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double peak_mb(void) {
     struct rusage usage;
@@ -96,22 +89,24 @@ static lt_status time_runs(const lt_components *parts, lt_plan *plan, lt_rate ra
     if (!seconds) return LT_ERROR_MEMORY;
     lt_status status = lt_module_run(parts, plan, LT_RATE_PROMPT);
     for (int i = 0; i < o.runs && !status; i++) {
-        const double start = now();
+        const double start = lt_now();
         status = lt_module_run(parts, plan, rate);
-        seconds[i] = now() - start;
+        seconds[i] = lt_now() - start;
     }
-    qsort(seconds, (size_t)o.runs, sizeof *seconds, by_value);
-    *median = seconds[o.runs / 2];
+    if (!status) {
+        qsort(seconds, (size_t)o.runs, sizeof *seconds, by_value);
+        *median = seconds[o.runs / 2];
+    }
     lt_free(seconds);
     return status;
 }
 
 static lt_status time_module(lt_components *parts, lt_module module, const lt_module_size *size, lt_timing *timing) {
     lt_plan *plan;
-    const double start = now();
+    const double start = lt_now();
     LT_TRY(lt_module_plan(parts, module, size, &plan));
     timing->name = lt_module_name(module);
-    timing->prepare = now() - start;
+    timing->prepare = lt_now() - start;
     timing->arena_mb = (double)lt_plan_arena_size(plan) / (1 << 20);
     fill_inputs(parts, plan);
     lt_plan_trace(plan, o.ops);

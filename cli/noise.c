@@ -1,7 +1,10 @@
 /* noise: the forward process q(x_t | x_0), to look at. */
+#include "api/model.h"
+#include "base/picture.h"
 #include "base/rng.h"
 #include "cli.h"
 #include "diffusion/diffusion.h"
+#include "pipeline/latent.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -76,7 +79,7 @@ static lt_status read_start(lt_model *model, const lt_image *image, float **x0, 
     *n = (size_t)image->width * (size_t)image->height * 3;
     *x0 = lt_alloc(*n * sizeof(float));
     if (!*x0) return LT_ERROR_MEMORY;
-    for (size_t i = 0; i < *n; i++) (*x0)[i] = (float)image->pixels[i] / 127.5f - 1;
+    lt_pixels_from_bytes(image->pixels, *x0, *n);
     return LT_OK;
 }
 
@@ -85,7 +88,7 @@ static lt_status picture_of(lt_model *model, const float *x, size_t n, const int
     if (model) return lt_decode(model, x, shape, true, out);
     *out = (lt_image){like->width, like->height, lt_alloc(n)};
     if (!out->pixels) return LT_ERROR_MEMORY;
-    for (size_t i = 0; i < n; i++) out->pixels[i] = (uint8_t)lrintf(fminf(fmaxf((x[i] + 1) * 127.5f, 0), 255));
+    lt_pixels_to_bytes(x, out->pixels, n);
     return LT_OK;
 }
 
@@ -105,6 +108,11 @@ static lt_status place(lt_image *grid, const lt_image *picture, int i, int count
 static lt_status draw(lt_model *model, const lt_image *image, const int *times, int count, lt_image *grid) {
     lt_noise_schedule schedule;
     LT_TRY(lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
+    if (model) schedule = model->parts.schedule;
+    if ((int64_t)image->width * count > LT_IMAGE_MAX_SIDE)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "%d pictures of %d pixels side by side are wider than %d: scale it, or ask for fewer timesteps",
+                       count, image->width, LT_IMAGE_MAX_SIDE);
     float *x0 = NULL;
     size_t n = 0;
     int shape[3] = {0};
@@ -131,6 +139,8 @@ static int run(int count, char **words) {
                            count ? words[0] : "", count ? "? " : "");
     const int time_count = parse_times(times);
     if (!time_count) return LT_EXIT_USAGE;
+    const int blocked = lt_check_picture("-o", o.output);
+    if (blocked) return blocked;
     lt_model *model = NULL;
     lt_image image = {0}, grid = {0};
     lt_status status = lt_image_load(o.input, &image);

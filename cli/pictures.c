@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct {
     lt_model_options model;
@@ -53,7 +52,7 @@ static const lt_option options[] = {
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
-    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, "take prompts letter by letter, cut at 77 tokens", &o.plain,
+    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, "take prompts letter by letter, cut at 75 tokens", &o.plain,
      .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", "leave out the text encoder's last N-1 layers; default 1", &o.clip_skip,
      1, 100, .rare = true},
@@ -185,12 +184,6 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
 
 /* ---- Drawing ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void print_done(const char *path, uint64_t seed, double seconds) {
     if (!o.json) {
         printf("%s: seed %llu, %.1f s\n", path, (unsigned long long)seed, seconds);
@@ -208,7 +201,7 @@ static void print_done(const char *path, uint64_t seed, double seconds) {
 
 /* Picture i is drawn, saved and told of before the next begins. */
 static lt_status draw(lt_model *model, lt_request *request, int i) {
-    const double started = now();
+    const double started = lt_now();
     lt_progress_line line = {o.quiet, o.preview, i, o.count, false};
     request->progress = lt_progress_show;
     request->cancelled = lt_stop_asked;
@@ -221,7 +214,7 @@ static lt_status draw(lt_model *model, lt_request *request, int i) {
     char *path = output_name(o.output, i, o.count);
     lt_status status = path ? lt_image_save(path, &result.images[0], result.parameters[0]) : LT_ERROR_MEMORY;
     if (!status && o.save_latents) status = save_latents(&result, i);
-    if (!status) print_done(path, result.seeds[0], now() - started);
+    if (!status) print_done(path, result.seeds[0], lt_now() - started);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
     request->random_seed = false;
     request->seed = result.seeds[0] + 1;

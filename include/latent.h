@@ -151,7 +151,8 @@ typedef struct lt_progress {
 
 typedef struct lt_request {
     const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
-    bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 77 tokens with a notice */
+    bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 75 tokens (77 with start and
+                          end) with a notice */
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice */

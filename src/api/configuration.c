@@ -60,14 +60,26 @@ static lt_status read_clip(lt_components *parts, const lt_config *config) {
     return read_activation(config, "vision_config.hidden_act", &parts->image.activation);
 }
 
-static lt_status read_folder(lt_components *parts, const lt_diffusers *folder) {
-    static const struct {
-        const char *component;
-        lt_status (*read)(lt_components *parts, const lt_config *config);
-    } readers[] = {{"unet", read_unet}, {"vae", read_vae}, {"text_encoder", read_text}, {"", read_clip}};
-    for (size_t i = 0; i < LT_COUNT(readers); i++) {
-        const lt_component *c = lt_diffusers_find(folder, readers[i].component);
-        if (c) LT_TRY(readers[i].read(parts, &c->config));
+/* What a component is: by its name in a pipeline's folder, or by its class where it is a folder of its own. */
+static lt_role role_of(const lt_component *c) {
+    const char *class = lt_config_string(&c->config, "_class_name");
+    if (!strcmp(c->name, "unet") || (class && !strcmp(class, "UNet2DConditionModel"))) return LT_ROLE_UNET;
+    if (!strcmp(c->name, "vae") || (class && !strcmp(class, "AutoencoderKL"))) return LT_ROLE_VAE;
+    if (!strcmp(c->name, "text_encoder")) return LT_ROLE_TEXT;
+    if (*c->name) return LT_ROLE_COUNT; /* the scheduler */
+    return lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP : LT_ROLE_TEXT;
+}
+
+/* Reads the settings of the components whose roles are in the set. */
+static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, unsigned roles) {
+    static lt_status (*const readers[LT_ROLE_COUNT])(lt_components * parts, const lt_config *config) = {
+        [LT_ROLE_TEXT] = read_text, [LT_ROLE_VAE] = read_vae, [LT_ROLE_UNET] = read_unet, [LT_ROLE_CLIP] = read_clip};
+    for (size_t i = 0; i < folder->count; i++) {
+        const lt_component *c = &folder->components[i];
+        const lt_role role = role_of(c);
+        if (role == LT_ROLE_COUNT || !(roles & 1u << role)) continue;
+        const lt_status status = readers[role](parts, &c->config);
+        if (status) return lt_fail_in(status, "%s", lt_role_name(role));
     }
     return LT_OK;
 }
@@ -133,8 +145,9 @@ static void read_resolution(lt_model *model) {
 lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     lt_components *parts = &model->parts;
     parts->sample_size = 64;
-    LT_TRY(read_folder(parts, &model->main.folder));
-    if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder));
+    const unsigned vae = 1u << LT_ROLE_VAE;
+    LT_TRY(read_folder(parts, &model->main.folder, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL));
+    if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
     read_resolution(model);
     LT_TRY(read_schedule(model, options));
     parts->target.isa = lt_isa_choose(options->isa);

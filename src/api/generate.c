@@ -27,6 +27,8 @@ lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed
                     int shape[3]) {
     lt_components *parts = &model->parts;
     *latent = NULL;
+    memset(shape, 0, 3 * sizeof *shape);
+    LT_TRY(lt_image_check(image));
     if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
     const int factor = parts->vae.factor, h = image->height / factor, w = image->width / factor;
     if (h < 1 || w < 1)
@@ -100,6 +102,7 @@ static lt_status normalised_copy(const float *row, size_t dim, float **embedding
 lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
     lt_components *parts = &model->parts;
     *embedding = NULL;
+    *dim = 0;
     if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
         return lt_fail(LT_ERROR_MODEL,
                        "this checkpoint has no text projection: similarity needs a CLIP model of both towers");
@@ -121,8 +124,9 @@ lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, si
     }
     lt_prompt_free(&prompt);
     if (status) return status;
+    LT_TRY(normalised_copy(lt_plan_tensor(plan, "text_embeds"), (size_t)parts->text.projection, embedding));
     *dim = (size_t)parts->text.projection;
-    return normalised_copy(lt_plan_tensor(plan, "text_embeds"), *dim, embedding);
+    return LT_OK;
 }
 
 lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
@@ -130,6 +134,7 @@ lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embeddi
     static const float deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
     lt_components *parts = &model->parts;
     *embedding = NULL;
+    *dim = 0;
     if (!parts->has[LT_MODULE_IMAGE])
         return lt_fail(LT_ERROR_MODEL,
                        "this checkpoint has no image encoder: similarity needs a CLIP model of both towers");
@@ -143,6 +148,7 @@ lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embeddi
         pixels[i] = ((float)crop.pixels[i] / 255 - mean[i % 3]) / deviation[i % 3];
     lt_image_free(&crop);
     LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+    LT_TRY(normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
     *dim = (size_t)parts->image.projection;
-    return normalised_copy(lt_plan_tensor(plan, "image_embeds"), *dim, embedding);
+    return LT_OK;
 }

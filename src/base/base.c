@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- Errors ---- */
 
@@ -106,6 +107,14 @@ char *lt_format(const char *format, ...) {
     va_end(again);
     va_end(args);
     return s;
+}
+
+/* ---- Time ---- */
+
+double lt_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---- Growing string ---- */

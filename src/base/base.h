@@ -46,6 +46,9 @@ static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t lt_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+/* Seconds on a clock that only goes forward. */
+double lt_now(void);
+
 /* ---- A growing string of bytes, for writers ---- */
 
 typedef struct lt_buffer {

@@ -26,6 +26,20 @@ static lt_status reserve(lt_graph *g) {
     return LT_OK;
 }
 
+/* From here on, sums and products of sides fit an int, and bytes a size_t. */
+static lt_status check_size(const lt_operation *o) {
+    const lt_shape s = o->out;
+    const int most = 1 << 28;
+    size_t rows = 1, count = 0;
+    const bool sides =
+        s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1 && s.n <= most && s.h <= most && s.w <= most && s.c <= most;
+    if (sides && lt_mul((size_t)s.n * (size_t)s.h, (size_t)s.w, &rows) && rows <= INT32_MAX &&
+        lt_mul(rows * sizeof(float), (size_t)s.c, &count) && count <= SIZE_MAX / 4)
+        return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: a tensor of %dx%dx%dx%d (n, h, w, channels) is empty or too large",
+                   o->op->name, s.n, s.h, s.w, s.c);
+}
+
 static lt_status connect(lt_node *node, lt_node *const inputs[LT_MAX_INPUTS],
                          lt_weight *const weights[LT_MAX_WEIGHTS]) {
     lt_operation *o = &node->operation;
@@ -37,7 +51,8 @@ static lt_status connect(lt_node *node, lt_node *const inputs[LT_MAX_INPUTS],
         if (inputs[i]->rate > node->rate) node->rate = inputs[i]->rate;
     }
     for (int i = 0; i < LT_MAX_WEIGHTS; i++) o->weight[i] = weights[i];
-    return o->op->infer(o);
+    LT_TRY(o->op->infer(o));
+    return check_size(o);
 }
 
 lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS],

@@ -4,7 +4,6 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A piece of the arena: a tensor, or the scratch of one operation. Nodes that work in place share one. */
 typedef struct lt_block {
@@ -190,12 +189,6 @@ static float *memory_of(const lt_plan *plan, const lt_node *node) {
     return (float *)(plan->arena + plan->blocks[plan->block_of[node->id]].offset);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static lt_status run_node(lt_plan *plan, const lt_node *node) {
     const float *in[LT_MAX_INPUTS] = {0};
     for (int k = 0; k < LT_MAX_INPUTS; k++)
@@ -211,10 +204,10 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
     for (size_t i = 0; i < plan->graph.count && !status; i++) {
         const lt_node *node = plan->graph.nodes[i];
         if (node->rate < changed || !node->operation.op->run) continue;
-        const double start = plan->trace ? now() : 0;
+        const double start = plan->trace ? lt_now() : 0;
         if (poll) status = poll(user);
         if (!status) status = run_node(plan, node);
-        if (plan->trace) plan->seconds[i] = now() - start;
+        if (plan->trace) plan->seconds[i] = lt_now() - start;
     }
     omp_set_num_threads(threads_before);
     return status;

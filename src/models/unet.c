@@ -17,15 +17,12 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
     *unet = (lt_unet){.weights = weights, .groups = 32};
     LT_TRY(lt_weight_dim("unet", weights, UNET "input_blocks.0.0.weight", 4, 1, &unet->in_channels));
     LT_TRY(lt_weight_dim("unet", weights, UNET "out.2.weight", 4, 0, &unet->out_channels));
-    const int blocks = lt_weights_count_indexed(weights, UNET "input_blocks.");
-    for (int k = 0; k < blocks; k++)
-        unet->downsamplings += lt_weights_has_prefix(weights, lt_name_of(UNET "input_blocks.%d.0.op.", k).text);
     const lt_weight *proj_in = NULL;
     for (size_t i = 0; i < lt_weights_count(weights); i++) {
         const lt_weight *w = lt_weights_at(weights, i);
         if (lt_name_ends(w->tensor.name, ".1.proj_in.weight")) proj_in = w;
-        if (lt_name_ends(w->tensor.name, ".attn2.to_k.weight") && w->tensor.rank == 2)
-            unet->context_dim = (int)w->tensor.shape[1];
+        if (lt_name_ends(w->tensor.name, ".attn2.to_k.weight"))
+            LT_TRY(lt_weight_dim("unet", weights, w->tensor.name, 2, 1, &unet->context_dim));
     }
     /* SD 1.x projects with convolutions and has 8 heads; SD 2.x projects with linear layers and has heads of 64. */
     if (!proj_in || proj_in->tensor.rank == 4)

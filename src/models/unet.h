@@ -10,7 +10,6 @@ typedef struct lt_unet {
     int in_channels,
         out_channels;     /* 4 and 4; an inpainting model reads 9: latent 4, mask 1, masked picture's latent 4 */
     int context_dim;      /* of cross-attention; 0: the model takes no context */
-    int downsamplings;    /* halvings between the first and the last level */
     int groups;           /* of every group norm */
     int heads, head_size; /* heads, or if that is 0, channels of a head */
 } lt_unet;

@@ -27,10 +27,20 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
 static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_node *context, lt_node *lengths,
                        const lt_transformer_inputs *inputs) {
     const lt_conv_layer no_bias = {.no_bias = true};
+    if (nn->graph->status) return NULL;
+    if (!context) {
+        lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: %s has nothing to attend to", nn->model, name));
+        return NULL;
+    }
     lt_node *q = lt_conv_of(nn, SUB("to_q"), h, no_bias);
     lt_node *k = lt_conv_of(nn, SUB("to_k"), context, no_bias);
     lt_node *v = lt_conv_of(nn, SUB("to_v"), context, no_bias);
     if (nn->graph->status) return NULL;
+    if (!inputs->heads && q->operation.out.c < inputs->head_size) {
+        lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: %s has %d channels, less than a head of %d", nn->model,
+                                         name, q->operation.out.c, inputs->head_size));
+        return NULL;
+    }
     const int heads = inputs->heads ? inputs->heads : q->operation.out.c / inputs->head_size;
     return lt_conv_of(nn, SUB("to_out.0"), lt_attention(nn, q, k, v, lengths, heads, false),
                       (lt_conv_layer){.residual = x});

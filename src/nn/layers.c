@@ -111,11 +111,6 @@ lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *le
     return append(nn, &lt_op_attention, q, k, v, lengths, NULL, NULL, &options, sizeof options);
 }
 
-lt_node *lt_activate(lt_nn *nn, lt_activation activation, lt_node *x) {
-    const lt_activation_options options = {activation};
-    return append(nn, &lt_op_activation, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
-}
-
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w) {
     const lt_upsample_options options = {h, w};
     return append(nn, &lt_op_upsample, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);

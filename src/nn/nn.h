@@ -53,7 +53,6 @@ typedef struct lt_group_norm_layer {
 lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer);
 lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x);
 lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal);
-lt_node *lt_activate(lt_nn *nn, lt_activation activation, lt_node *x);
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. */

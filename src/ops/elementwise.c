@@ -16,23 +16,10 @@ static lt_status in_place(lt_prepared *p, const lt_target *target) {
 
 static lt_status input_infer(lt_operation *o) {
     o->out = *(const lt_shape *)o->attributes;
-    return o->out.n > 0 && o->out.h > 0 && o->out.w > 0 && o->out.c > 0
-               ? LT_OK
-               : lt_fail(LT_ERROR_ARGUMENT, "an input of %dx%dx%dx%d is empty", o->out.n, o->out.h, o->out.w, o->out.c);
-}
-
-const lt_op lt_op_input = {"input", input_infer, NULL, NULL, NULL, NULL};
-
-/* ---- Activation ---- */
-
-static lt_status activation_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
-    (void)scratch;
-    const lt_activation_options *a = p->operation->attributes;
-    p->kernels->activate(a->activation, in[0], out, lt_shape_count(p->operation->out));
     return LT_OK;
 }
 
-const lt_op lt_op_activation = {"activation", same_shape, in_place, activation_run, NULL, NULL};
+const lt_op lt_op_input = {"input", input_infer, NULL, NULL, NULL, NULL};
 
 /* ---- Sum ---- */
 

@@ -27,8 +27,12 @@ static lt_status group_infer(lt_operation *o) {
     const lt_group_norm_options *a = o->attributes;
     o->out = o->in[X];
     o->out.c += o->in[SKIP].c;
-    if (lt_has_input(o, SKIP) && (o->in[SKIP].h != o->out.h || o->in[SKIP].w != o->out.w))
+    const lt_shape skip = o->in[SKIP], vector = o->in[VECTOR];
+    if (lt_has_input(o, SKIP) && (skip.n != o->out.n || skip.h != o->out.h || skip.w != o->out.w))
         return lt_fail(LT_ERROR_MODEL, "%s: the skip has another size", o->weight[GAMMA]->tensor.name);
+    if (lt_has_input(o, VECTOR) && !lt_shape_equal(vector, (lt_shape){o->out.n, 1, 1, o->out.c}))
+        return lt_fail(LT_ERROR_MODEL, "%s: %d channels are normalised, but %d are added to them",
+                       o->weight[GAMMA]->tensor.name, o->out.c, vector.c);
     if (a->groups <= 0 || o->out.c % a->groups)
         return lt_fail(LT_ERROR_MODEL, "%s: %d channels can't be split into %d groups", o->weight[GAMMA]->tensor.name,
                        o->out.c, a->groups);

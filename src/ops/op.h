@@ -1,5 +1,5 @@
 /* What an operation of a graph is: its shapes, how it is made ready, how it runs. One file of this folder for each; a
- * new one is a new file with its lt_op and its builder in graph/build.h. */
+ * new one is a new file, a line in ops.h and a layer in nn/. */
 #ifndef LT_OP_H
 #define LT_OP_H
 

@@ -36,12 +36,6 @@ typedef struct lt_attention_options {
     bool causal;
 } lt_attention_options;
 
-/* inputs: x. */
-extern const lt_op lt_op_activation;
-typedef struct lt_activation_options {
-    lt_activation activation;
-} lt_activation_options;
-
 /* inputs: a, b of the same shape. */
 extern const lt_op lt_op_add;
 

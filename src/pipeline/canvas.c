@@ -42,30 +42,36 @@ static lt_status read_picture(lt_canvas *c, const lt_image *image) {
 
 /* ---- The mask ---- */
 
-/* One pass of a Gaussian blur along lines of n values, step apart; borders repeat. */
+/* One pass of a blur along lines of n values, step apart; weights [2 * radius + 1] sum to 1, borders repeat. */
 static void blur_lines(const float *from, float *to, size_t lines, size_t line_step, size_t n, size_t step,
-                       float sigma) {
-    const int radius = (int)ceilf(3 * sigma);
+                       const float *weights, int radius) {
     for (size_t l = 0; l < lines; l++)
         for (size_t i = 0; i < n; i++) {
-            float sum = 0, total = 0;
+            float sum = 0;
             for (int k = -radius; k <= radius; k++) {
                 const int64_t at = (int64_t)i + k, inside = at < 0 ? 0 : at >= (int64_t)n ? (int64_t)n - 1 : at;
-                const float weight = expf(-0.5f * (float)(k * k) / (sigma * sigma));
-                sum += weight * from[l * line_step + (size_t)inside * step];
-                total += weight;
+                sum += weights[k + radius] * from[l * line_step + (size_t)inside * step];
             }
-            to[l * line_step + i * step] = sum / total;
+            to[l * line_step + i * step] = sum;
         }
 }
 
+/* A Gaussian of deviation sigma pixels. */
 static lt_status blur(float *mask, size_t w, size_t h, float sigma) {
-    float *half_done = lt_alloc(w * h * sizeof(float));
-    if (!half_done) return LT_ERROR_MEMORY;
-    blur_lines(mask, half_done, h, w, w, 1, sigma);
-    blur_lines(half_done, mask, w, 1, h, w, sigma);
+    const int radius = (int)ceilf(3 * sigma);
+    float *half_done = lt_alloc(w * h * sizeof(float)), *weights = lt_alloc((size_t)(2 * radius + 1) * sizeof(float));
+    if (half_done && weights) {
+        float total = 0;
+        for (int k = -radius; k <= radius; k++) total += expf(-0.5f * (float)(k * k) / (sigma * sigma));
+        for (int k = -radius; k <= radius; k++)
+            weights[k + radius] = expf(-0.5f * (float)(k * k) / (sigma * sigma)) / total;
+        blur_lines(mask, half_done, h, w, w, 1, weights, radius);
+        blur_lines(half_done, mask, w, 1, h, w, weights, radius);
+    }
+    const lt_status status = half_done && weights ? LT_OK : LT_ERROR_MEMORY;
     lt_free(half_done);
-    return LT_OK;
+    lt_free(weights);
+    return status;
 }
 
 static lt_status read_mask(lt_canvas *c, const lt_request *r) {

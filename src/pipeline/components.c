@@ -74,6 +74,13 @@ lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module
     return LT_OK;
 }
 
+lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape) {
+    const lt_shape s = lt_plan_shape(plan, tensor);
+    if (lt_shape_equal(s, shape)) return LT_OK;
+    return lt_fail(LT_ERROR_MODEL, "the %s makes %dx%dx%dx%d (n, h, w, channels), expected %dx%dx%dx%d",
+                   modules[module].name, s.n, s.h, s.w, s.c, shape.n, shape.h, shape.w, shape.c);
+}
+
 static lt_status poll_request(void *user) {
     const lt_components *parts = user;
     const bool stop = parts->cancelled && parts->cancelled(parts->cancelled_user);

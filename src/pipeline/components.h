@@ -56,6 +56,8 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
 /* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
  * lacks it. */
 lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan);
+/* LT_ERROR_MODEL unless the plan's tensor has that shape: a hostile checkpoint's layers can make something else. */
+lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape);
 /* Runs it, asking between operations whether the request was cancelled. */
 lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate changed);
 /* Gives a plan's memory back, packed weights included. */

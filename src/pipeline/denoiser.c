@@ -35,6 +35,7 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_components *parts, const lt_contex
                        unet->context_dim);
     const lt_module_size size = {.n = d->passes, .h = h, .w = w, .tokens = tokens};
     LT_TRY(lt_module_plan(parts, LT_MODULE_UNET, &size, &d->plan));
+    LT_TRY(lt_module_expect(d->plan, LT_MODULE_UNET, "out", (lt_shape){d->passes, h, w, d->latent.c}));
     if (tokens) {
         write_context(d, 0, first);
         if (d->passes == 2) write_context(d, 1, prompt);

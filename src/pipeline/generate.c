@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
@@ -26,14 +25,8 @@ typedef struct lt_painting {
     float *extra; /* what an inpainting model reads beside the latent: mask, masked picture's latent */
     lt_rng rng;   /* of the picture at hand */
     int picture;
-    double started; /* seconds */
+    double started; /* seconds: when the sampling of the picture at hand began */
 } lt_painting;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- Asking ---- */
 
@@ -43,6 +36,14 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
                        parts->has[LT_MODULE_UNET] ? "VAE decoder" : "U-Net");
     if (!r->prompt || !r->negative_prompt)
         return lt_fail(LT_ERROR_ARGUMENT, "a prompt is NULL; the empty prompt is \"\"");
+    if (!r->sampler) return lt_fail(LT_ERROR_ARGUMENT, "the sampler is NULL; lt_samplers() lists them");
+    if (r->rng != LT_RNG_CPU && r->rng != LT_RNG_PHILOX)
+        return lt_fail(LT_ERROR_ARGUMENT, "no such random numbers: %d", (int)r->rng);
+    if (parts->has[LT_MODULE_TEXT] && (r->clip_skip < 1 || r->clip_skip > parts->text.layers))
+        return lt_fail(LT_ERROR_ARGUMENT, "clip skip %d: this text encoder has %d layers, so 1 to %d is possible",
+                       r->clip_skip, parts->text.layers, parts->text.layers);
+    if (r->image && !parts->has[LT_MODULE_VAE_ENCODER])
+        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder, so it can't start from a picture");
     if (r->count < 1 || r->count > 10000)
         return lt_fail(LT_ERROR_ARGUMENT, "%d pictures: 1 to 10000 is possible", r->count);
     if (!isfinite(r->guidance))
@@ -104,11 +105,10 @@ static void put_back(const lt_painting *p, lt_level level, float *x) {
 static lt_status report(lt_painting *p, int step, const float *denoised) {
     const lt_request *r = p->request;
     if (!r->progress) return LT_OK;
-    const double elapsed = now() - p->started;
-    const int steps = p->steps.count, all = steps * r->count, done = steps * p->picture + step;
+    const int steps = p->steps.count, left = steps * (r->count - p->picture) - step;
     lt_progress progress = {.picture = p->picture, .pictures = r->count, .step = step, .steps = steps};
-    progress.step_seconds = done ? elapsed / done : 0;
-    progress.seconds_left = progress.step_seconds * (all - done);
+    progress.step_seconds = step ? (lt_now() - p->started) / step : 0;
+    progress.seconds_left = progress.step_seconds * left;
     lt_image preview = {p->canvas.latent_w, p->canvas.latent_h, NULL};
     if (r->preview && denoised) {
         preview.pixels = lt_alloc((size_t)preview.width * (size_t)preview.height * 3);
@@ -181,6 +181,7 @@ static lt_status denoise(lt_painting *p, float *x) {
     LT_TRY(lt_denoiser_init(&p->denoiser, p->parts, &p->prompt, &p->negative, p->request->guidance, c->latent_h,
                             c->latent_w, c->masked_pixels ? p->extra : NULL));
     keep(p, 0, x);
+    p->started = lt_now();
     LT_TRY(report(p, 0, NULL));
     return lt_sample(&p->sampling, p->request->sampler, x);
 }
@@ -242,7 +243,6 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(make_result(p));
     LT_TRY(read_prompts(p));
     p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
-    p->started = now();
     for (p->picture = 0; p->picture < r->count; p->picture++) {
         float *x = p->result->latents[p->picture];
         lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);

@@ -68,6 +68,8 @@ static lt_status run_tiles(lt_components *parts, const lt_tiling *t, const float
     memset(total, 0, pixels * sizeof(float));
     lt_plan *plan;
     LT_TRY(lt_module_plan(parts, t->module, &size, &plan));
+    const lt_shape made = {1, t->tile_h * t->out_unit, t->tile_w * t->out_unit, t->out_channels};
+    LT_TRY(lt_module_expect(plan, t->module, t->output, made));
     const int down = tile_count(t->h, t->tile_h), across = tile_count(t->w, t->tile_w);
     for (int i = 0; i < down * across; i++) {
         const int y = tile_start(i / across, t->h, t->tile_h), x = tile_start(i % across, t->w, t->tile_w);

@@ -46,7 +46,8 @@ static lt_status write_settings(lt_buffer *b, const lt_components *parts, const 
     if (parts->name) LT_TRY(lt_buffer_printf(b, ", Model: %.300s", parts->name));
     if (r->image) LT_TRY(lt_buffer_printf(b, ", Denoising strength: %g", r->strength));
     if (r->mask && r->mask_blur > 0) LT_TRY(lt_buffer_printf(b, ", Mask blur: %g", (double)r->mask_blur));
-    if (r->eta > 0) LT_TRY(lt_buffer_printf(b, ", Eta: %g", (double)r->eta));
+    if (r->eta > 0 && !strcmp(r->sampler, "ddim")) LT_TRY(lt_buffer_printf(b, ", Eta: %g", (double)r->eta));
+    if (r->plain_prompt) LT_TRY(lt_buffer_printf(b, ", Prompt syntax: off"));
     if (r->clip_skip > 1) LT_TRY(lt_buffer_printf(b, ", Clip skip: %d", r->clip_skip));
     LT_TRY(lt_buffer_printf(b, ", RNG: %s", r->rng == LT_RNG_PHILOX ? "GPU" : "CPU"));
     return lt_buffer_printf(b, ", Version: latent %s", lt_version());

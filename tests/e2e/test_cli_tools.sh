@@ -266,7 +266,7 @@ for times in 1000 -1 1.5 abc 1,,2 1, ''; do
     refused 2 "timesteps \"$times\"" "$latent" noise -i "$golden/tiny/input.png" -t "$times" -o x.png
 done
 refused 1 "a picture that is not there" "$latent" noise -i not_there.png -o x.png
-refused 1 "a file of another ending" "$latent" noise -i "$golden/tiny/input.png" -o x.txt
+refused 2 "a file of another ending" "$latent" noise -i "$golden/tiny/input.png" -o x.txt
 refused 1 "--latent without a model" "$latent" noise -i "$golden/tiny/input.png" --latent -o x.png
 [ ! -e x.png ] && ok "no half picture" || not_ok "x.png is there"
 

@@ -79,6 +79,8 @@ static void test_bad_requests(void **state) {
     REFUSE(clip_skip = 3);
     REFUSE(clip_skip = 0);
     REFUSE(prompt = NULL);
+    REFUSE(sampler = NULL);
+    REFUSE(rng = (lt_rng_kind)7);
     REFUSE(mask_blur = NAN);
     lt_image picture = {8, 8, calloc(8 * 8, 3)};
     REFUSE(mask = &picture);
@@ -210,6 +212,61 @@ static void test_cancel(void **state) {
     lt_model_close(model);
 }
 
+/* ---- Hostile checkpoints: layers whose shapes agree with their biases, but not with each other ---- */
+
+static lt_status synthetic_values(void *user, const lt_tensor *t, float *values) {
+    (void)user;
+    lt_synthetic_values(t->name, t->rank, t->shape, 0, lt_tensor_count(t), values);
+    return LT_OK;
+}
+
+/* The micro checkpoint with every tensor that has part in its name given rows rows, or with rows 0 two dimensions of 1
+ * more. */
+static const char *twisted_checkpoint(const char *part, size_t rows) {
+    const char *path = scratch_path("twisted.safetensors");
+    lt_tensor_list list = {0};
+    assert_ok(lt_synthetic_sd_list(&micro, &list));
+    lt_dtype *types = calloc(list.count, sizeof *types);
+    for (size_t i = 0; i < list.count; i++) {
+        lt_tensor *t = &list.tensors[i];
+        types[i] = LT_F16;
+        if (!strstr(t->name, part)) continue;
+        if (rows)
+            t->shape[0] = rows;
+        else
+            t->shape[t->rank] = t->shape[t->rank + 1] = 1, t->rank += 2;
+        lt_tensor_set_contiguous(t);
+    }
+    assert_ok(lt_safetensors_write(path, list.tensors, list.count, NULL, 0, types, synthetic_values, NULL));
+    free(types);
+    lt_tensor_list_free(&list);
+    return path;
+}
+
+static void test_twisted_layers(void **state) {
+    (void)state;
+    static const struct {
+        const char *part;
+        size_t rows;
+    } cases[] = {{"decoder.conv_out.", 1}, {".quant_conv.", 1},  {".quant_conv.", 9},           {"emb_layers.1.", 1},
+                 {"attn2.to_k", 0},        {"attn1.to_v", 8},    {"diffusion_model.out.2.", 3}, {"time_embed.2.", 7},
+                 {"to_q.weight", 7},       {"proj_out.", 1},     {"token_embedding", 10},       {"fc1.", 1},
+                 {"downsample.conv.", 16}, {"upsample.conv.", 5}};
+    lt_image picture = {20, 10, calloc(20 * 10, 3)};
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_model *model = NULL;
+        lt_result result = {0};
+        lt_request request = micro_request();
+        request.image = &picture;
+        lt_status status = lt_model_open(twisted_checkpoint(cases[i].part, cases[i].rows), NULL, &model);
+        if (!status) status = lt_generate(model, &request, &result);
+        if (!status) fail_msg("%s with %zu rows was accepted", cases[i].part, cases[i].rows);
+        lt_result_free(&result);
+        lt_model_close(model);
+    }
+    free(picture.pixels);
+}
+
 /* ---- Out of memory ---- */
 
 static lt_status open_and_draw(const char *path, const lt_image *picture) {
@@ -252,6 +309,7 @@ int main(void) {
         cmocka_unit_test(test_guidance_of_one_and_none),
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_twisted_layers),
         cmocka_unit_test(test_every_allocation_fails),
     };
     const int failed = cmocka_run_group_tests_name("api", tests, NULL, NULL);
