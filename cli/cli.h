@@ -88,6 +88,9 @@ lt_status lt_open(lt_model_options *options, lt_model **model);
  * in the way. option is the one that named it. Returns LT_EXIT_OK, or another status after a message. */
 int lt_check_output(const char *option, const char *path);
 /* The same for a picture, whose ending must be known. */
+/* LT_EXIT_USAGE after a message if output is the file input: a checkpoint must not be written over by what it makes.
+ * NULLs are fine. */
+int lt_check_apart(const char *option, const char *output, const char *input);
 int lt_check_picture(const char *option, const char *path);
 
 #endif

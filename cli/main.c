@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,9 +31,9 @@ static const lt_command *find(const char *name) {
     return NULL;
 }
 
-/* The command that shares the longest beginning with name. */
+/* The command that shares the longest beginning with name, or NULL if none shares any. */
 static const lt_command *nearest(const char *name) {
-    const lt_command *best = lt_commands[0];
+    const lt_command *best = NULL;
     size_t longest = 0;
     for (size_t i = 0; lt_commands[i]; i++) {
         size_t n = 0;
@@ -76,6 +77,7 @@ static void hold_standard_streams(void) {
 
 int main(int argc, char **argv) {
     hold_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a message, like a full disk */
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         help();
         return finish(argc < 2 ? LT_EXIT_USAGE : LT_EXIT_OK);
@@ -85,6 +87,8 @@ int main(int argc, char **argv) {
         return finish(LT_EXIT_OK);
     }
     const lt_command *command = find(argv[1]);
+    if (!command && !nearest(argv[1]))
+        return lt_complain(LT_EXIT_USAGE, "no command %s; `latent --help` lists all", argv[1]);
     if (!command)
         return lt_complain(LT_EXIT_USAGE, "no command %s; did you mean %s? `latent --help` lists all", argv[1],
                            nearest(argv[1])->name);

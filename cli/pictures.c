@@ -90,7 +90,10 @@ static int check_outputs(void) {
     }
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
     if (!status && o.save_latents) status = lt_check_output("--save-latents", o.save_latents);
-    return status;
+    const char *const others[] = {o.model.model, o.model.vae, o.noise, o.output, o.preview};
+    for (size_t i = 0; i < LT_COUNT(others) && !status; i++)
+        status = lt_check_apart("--save-latents", o.save_latents, others[i]);
+    return status ? status : lt_check_apart("--preview", o.preview, o.output);
 }
 
 /* The tensor called name of a file as floats, allocated; NULL if it has none of that name. */

@@ -15,6 +15,7 @@ static void on_signal(int number) {
 void lt_stop_on_signals(void) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    if (signal(SIGHUP, on_signal) == SIG_IGN) signal(SIGHUP, SIG_IGN); /* under nohup */
 }
 
 bool lt_stop_asked(void *user) {

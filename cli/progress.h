@@ -17,7 +17,7 @@ bool lt_progress_show(void *user, const lt_progress *progress);
 /* Ends the line that lt_progress_show left open, so that a message can follow. */
 void lt_progress_end(lt_progress_line *line);
 
-/* From now on SIGINT and SIGTERM make lt_stop_asked true; a second one ends the program at once. */
+/* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one ends the program at once. */
 void lt_stop_on_signals(void);
 /* For lt_request.cancelled. */
 bool lt_stop_asked(void *user);

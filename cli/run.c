@@ -28,6 +28,10 @@ static lt_status run_module(lt_model *model, const char *module, const lt_checkp
 static int run(int count, char **words) {
     if (count != 1 || !o.in || !o.out)
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
+    int blocked = lt_check_output("--out", o.out);
+    if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
+    if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
+    if (blocked) return blocked;
     lt_checkpoint in = {0};
     lt_model *model = NULL;
     lt_status status = lt_checkpoint_open(o.in, &in);

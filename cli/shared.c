@@ -54,6 +54,15 @@ int lt_check_output(const char *option, const char *path) {
                    : LT_EXIT_OK;
 }
 
+int lt_check_apart(const char *option, const char *output, const char *input) {
+    struct stat a, b;
+    if (!output || !input) return LT_EXIT_OK;
+    const bool same = !strcmp(output, input) ||
+                      (stat(output, &a) == 0 && stat(input, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+    return same ? lt_complain(LT_EXIT_USAGE, "%s %s: that file is already used for something else here", option, output)
+                : LT_EXIT_OK;
+}
+
 int lt_check_picture(const char *option, const char *path) {
     static const char *const endings[] = {".png", ".jpg", ".jpeg", ".webp"};
     const char *dot = strrchr(path, '.');

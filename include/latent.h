@@ -34,7 +34,7 @@ extern "C" {
 #define LT_API __attribute__((visibility("default")))
 #endif
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ---- */
 
 typedef enum lt_status {
     LT_OK = 0,
@@ -50,8 +50,7 @@ typedef enum lt_status {
 /* The message of the calling thread's last error; "" before the first. Valid until that thread's next failing call. */
 LT_API const char *lt_error_message(void);
 
-/* ---- Choices
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- Choices ---- */
 
 /* Whose random numbers a seed stands for. */
 typedef enum lt_rng_kind {
@@ -73,8 +72,7 @@ typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_BEST } l
 /* "0.1.0" */
 LT_API const char *lt_version(void);
 
-/* ---- Pictures
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Pictures ---- */
 
 /* 8-bit RGB, rows from the top, no gaps: pixels [height, width, 3]. A zeroed one is empty. */
 typedef struct lt_image {
@@ -99,8 +97,7 @@ LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 LT_API void lt_image_free(lt_image *image);
 LT_API void lt_string_free(char *string);
 
-/* ---- Models
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Models ---- */
 
 typedef struct lt_model lt_model;
 
@@ -121,8 +118,8 @@ typedef struct lt_open_options {
 LT_API lt_open_options lt_open_options_defaults(void);
 
 /* Opens a checkpoint: a single file (.safetensors, .ckpt) as published for SD 1.x, a diffusers folder, or a CLIP
- * checkpoint. options may be NULL. Weights are mapped now and converted when they are first needed, so this is quick.
- */
+ * checkpoint. options may be NULL. Weights are mapped now and converted when they are first needed, so this is quick;
+ * the files must stay as they are while the model is open. */
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 LT_API void lt_model_close(lt_model *model); /* NULL is fine */
 
@@ -138,8 +135,7 @@ typedef struct lt_model_info {
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
-/* ---- Making pictures
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Making pictures ---- */
 
 /* How far a generation is. */
 typedef struct lt_progress {
@@ -166,12 +162,13 @@ typedef struct lt_request {
     lt_rng_kind rng;
     int count;             /* pictures, with consecutive seeds */
     const lt_image *image; /* img2img, inpainting: what to start from; NULL: txt2img */
-    double strength;       /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps are run */
-    const lt_image *mask;  /* inpainting: white is repainted; NULL: everything */
-    float mask_blur;       /* pixels: the deviation of a Gaussian over the mask */
-    bool tiling;           /* decode and encode in overlapping tiles: less memory for large pictures */
-    bool preview;          /* make progress carry a small preview */
-    bool keep_steps;       /* keep the latents of every step in the result */
+    double strength; /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps, at least one,
+                        are run */
+    const lt_image *mask; /* inpainting: white is repainted; NULL: everything */
+    float mask_blur;      /* pixels: the deviation of a Gaussian over the mask */
+    bool tiling;          /* decode and encode in overlapping tiles: less memory for large pictures */
+    bool preview;         /* make progress carry a small preview */
+    bool keep_steps;      /* keep the latents of every step in the result */
     /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */
     const float *noise, *posterior_noise; /* [1, latent_channels, height/factor, width/factor] */
     /* Called before the first step and after each; returning false ends the generation with LT_ERROR_CANCELLED. May be
@@ -206,8 +203,7 @@ LT_API void lt_result_free(lt_result *result); /* a zeroed one is fine */
 LT_API const char *const *lt_samplers(void);
 LT_API const char *const *lt_schedules(void);
 
-/* ---- Parts of the way
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Parts of the way ---- */
 
 /* The latent of a picture, scaled as the U-Net sees it: the posterior's mean, or with seed not NULL a draw from it. The
  * picture's sides are cut to multiples of the factor. latent is allocated, [shape[0], shape[1], shape[2]] = channels,

@@ -95,6 +95,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
 lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model) {
     const lt_open_options defaults = lt_open_options_defaults();
     *model = NULL;
+    if (!path) return lt_fail(LT_ERROR_ARGUMENT, "no model: the path is NULL");
     lt_model *m = lt_calloc(1, sizeof *m);
     if (!m) return LT_ERROR_MEMORY;
     const lt_status status = open_model(m, path, options ? options : &defaults);
