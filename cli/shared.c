@@ -59,7 +59,7 @@ int lt_check_apart(const char *option, const char *output, const char *input) {
     if (!output || !input) return LT_EXIT_OK;
     const bool same = !strcmp(output, input) ||
                       (stat(output, &a) == 0 && stat(input, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
-    return same ? lt_complain(LT_EXIT_USAGE, "%s %s: that file is already used for something else here", option, output)
+    return same ? lt_complain(LT_EXIT_USAGE, "%s %s: that file is already used here; name another", option, output)
                 : LT_EXIT_OK;
 }
 

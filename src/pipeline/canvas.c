@@ -82,7 +82,7 @@ static lt_status read_mask(lt_canvas *c, const lt_request *r) {
     c->mask = lt_alloc(w * h * sizeof(float));
     lt_status status = grey && c->mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
     for (size_t i = 0; i < w * h && !status; i++) c->mask[i] = (float)grey[i] / 255;
-    if (!status && r->mask_blur > 0) status = blur(c->mask, w, h, r->mask_blur);
+    if (!status && r->mask_blur > 0.01f) status = blur(c->mask, w, h, r->mask_blur);
     lt_free(grey);
     lt_image_free(&sized);
     return status;
