@@ -22,6 +22,9 @@ typedef struct lt_conv_desc {
         weight_type; /* what the weight is stored as: an implementer may keep LT_F16 as it is and widen it in cache */
     lt_isa isa;      /* not above this */
     int threads;     /* that will run it */
+    /* LT_PRECISION_BF16: sources and weight are rounded to bf16 before they are multiplied; sums, bias, residual and
+     * dst stay float32. LT_ERROR_UNSUPPORTED without AMX or AVX512-BF16. Anything else: float32 throughout. */
+    lt_precision precision;
 } lt_conv_desc;
 
 typedef struct lt_conv lt_conv;
@@ -54,5 +57,37 @@ lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packe
 
 size_t lt_conv_scratch_size(const lt_conv *conv);
 lt_status lt_conv_run(const lt_conv *conv, const lt_conv_io *io); /* allocates nothing of ours */
+
+/* ---- Gradients of dst = conv([src0, src1]) + bias: no activation and no residual, which are other operations ----
+ *
+ * With bf16, ddst, the sources and the weight are rounded before they are multiplied; sums and results are float32. */
+
+typedef struct lt_conv_backward lt_conv_backward;
+
+typedef struct lt_conv_backward_wanted {
+    bool src[2], weight; /* the weight's gradient comes with the bias's, if desc.bias */
+} lt_conv_backward_wanted;
+
+typedef struct lt_conv_backward_io {
+    const float *src[2]; /* read for the weight's gradient only */
+    const void *weight;  /* packed by lt_conv_backward_pack; read for the sources' gradients only */
+    const float *ddst;   /* [n, oh, ow, oc] */
+    float *dsrc[2];      /* [n, h, w, c[i]], written, where wanted */
+    float *dweight;      /* [oc, c[0]+c[1], kernel, kernel] row-major, added to, where wanted */
+    float *dbias;        /* [oc], added to, where wanted */
+    void *scratch;       /* lt_conv_backward_scratch_size bytes, 64-byte aligned */
+} lt_conv_backward_io;
+
+/* The same bytes from run to run for the same number of threads. desc.residual and desc.act are not looked at. */
+lt_status lt_conv_backward_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted,
+                                  lt_conv_backward **backward);
+void lt_conv_backward_free(lt_conv_backward *backward);
+const char *lt_conv_backward_name(const lt_conv_backward *backward);
+/* Packed weights, as for lt_conv; the size is 0 where no source's gradient is wanted. */
+const char *lt_conv_backward_layout(const lt_conv_backward *backward);
+size_t lt_conv_backward_packed_size(const lt_conv_backward *backward);
+lt_status lt_conv_backward_pack(const lt_conv_backward *backward, const lt_tensor *weight, void *packed);
+size_t lt_conv_backward_scratch_size(const lt_conv_backward *backward);
+lt_status lt_conv_backward_run(const lt_conv_backward *backward, const lt_conv_backward_io *io);
 
 #endif

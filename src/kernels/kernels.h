@@ -58,6 +58,46 @@ typedef struct lt_attention_args {
     float *scratch;                      /* attention_scratch floats */
 } lt_attention_args;
 
+/* ---- The backward half. d is the gradient of the loss by what its name says: dy comes in; dx, dq, ... are written;
+ * gradients of weights (dgamma, dbeta) are added to what is there. A pointer that is NULL is not wanted. Statistics are
+ * computed again from the inputs: the forward pass keeps nothing for the backward one. ---- */
+
+typedef struct lt_group_norm_backward_args {
+    lt_group_norm_args forward; /* as it ran; y and scratch are not looked at */
+    const float *dy;            /* [n, pixels, c[0]+c[1]] */
+    float *dx[2];               /* [n, pixels, c[i]]; dx[0] may be dy where there is no second source */
+    float *dvector;             /* [n, c[0]+c[1]] */
+    float *dgamma, *dbeta;      /* [c[0]+c[1]], added to */
+    float *scratch;             /* group_norm_backward_scratch floats */
+} lt_group_norm_backward_args;
+
+typedef struct lt_layer_norm_backward_args {
+    lt_layer_norm_args forward; /* as it ran; y is not looked at */
+    const float *dy;            /* [rows, c] */
+    float *dx;                  /* [rows, c]; may be dy */
+    float *dgamma, *dbeta;      /* [c], added to */
+    float *scratch;             /* layer_norm_backward_scratch floats */
+} lt_layer_norm_backward_args;
+
+/* Dao et al. 2022, algorithm 4: the probabilities of a tile are computed again, never a whole matrix of them. */
+typedef struct lt_attention_backward_args {
+    lt_attention_args forward; /* as it ran, out included (it is read); scratch is not looked at */
+    const float *dout;         /* [n, tokens_q, heads*d], dense */
+    float *dq, *dk, *dv;       /* with q's, k's and v's strides; what no query sees gets zeros */
+    float *scratch;            /* attention_backward_scratch floats */
+} lt_attention_backward_args;
+
+/* One tensor's step of AdamW (Loshchilov & Hutter 2017), all arrays [n]:
+ *     g = scale * gradient;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *     w = w - rate * decay * w - rate * (m / bias1) / (sqrt(v / bias2) + eps);  ema = ema + (1 - ema_decay) (w - ema)
+ * and the gradient is 0 afterwards. bias1 = 1 - beta1^t, bias2 = 1 - beta2^t, t from 1. */
+typedef struct lt_adamw_args {
+    size_t n;
+    float scale, rate, beta1, beta2, eps, decay, bias1, bias2, ema_decay;
+    float *w, *gradient, *m, *v;
+    float *ema; /* or NULL */
+} lt_adamw_args;
+
 typedef struct lt_kernels {
     lt_isa isa;
     size_t (*group_norm_scratch)(const lt_group_norm_args *a); /* floats */
@@ -72,6 +112,19 @@ typedef struct lt_kernels {
     /* y[i, r, :] = a[i, r, :] + b[r, :]: a [n, rows*c] and one b [rows*c] for all (position embeddings) */
     void (*add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m);
     void (*widen_f16)(const uint16_t *x, float *y, size_t n); /* exact */
+
+    size_t (*group_norm_backward_scratch)(const lt_group_norm_backward_args *a); /* floats */
+    void (*group_norm_backward)(const lt_group_norm_backward_args *a);
+    size_t (*layer_norm_backward_scratch)(const lt_layer_norm_backward_args *a); /* floats */
+    void (*layer_norm_backward)(const lt_layer_norm_backward_args *a);
+    size_t (*attention_backward_scratch)(const lt_attention_backward_args *a, int threads); /* floats */
+    void (*attention_backward)(const lt_attention_backward_args *a);
+    /* dx = dy * act'(x); dx may be dy */
+    void (*activate_backward)(lt_activation act, const float *x, const float *dy, float *dx, size_t n);
+    /* of geglu: a [rows, 2*oc], dy [rows, oc], da [rows, 2*oc] */
+    void (*geglu_backward)(const float *a, const float *dy, float *da, size_t rows, size_t oc);
+    void (*adamw)(const lt_adamw_args *a);
+    double (*sum_of_squares)(const float *x, size_t n); /* in double, the same for any number of threads */
 } lt_kernels;
 
 /* The table for the best instruction set that is not above limit. LT_ISA_SCALAR is the plain reference. */
