@@ -40,6 +40,7 @@ typedef struct lt_command {
     const char *examples;     /* whole lines */
     const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
     int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
+    void (*begin)(void);                 /* before options are read: sets what they are without one; may be NULL */
 } lt_command;
 
 extern const lt_command *const lt_commands[]; /* NULL-terminated, in the order of help */

@@ -40,9 +40,9 @@ static const lt_dtype *chosen_type(void) {
 
 static lt_status write_synthetic(const char *name, const char *out) {
     const lt_dtype type = chosen_type() ? *chosen_type() : LT_F16;
-    const lt_synthetic_sd *sd = lt_synthetic_sd_find(name);
+    const lt_sd_architecture *sd = lt_synthetic_sd_find(name);
     if (sd) return lt_synthetic_sd_write(sd, out, type);
-    const lt_synthetic_clip *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
+    const lt_clip_architecture *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
     lt_folder_writer folder;
     LT_TRY(lt_folder_open(out, &folder));
     const lt_status status = lt_synthetic_clip_write(clip, folder.temporary, type);

@@ -260,6 +260,7 @@ static lt_status make_layers(const lt_components *parts, layers *all) {
         [LT_MODULE_VAE_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
         [LT_MODULE_VAE_DECODER] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_CLASSIFIER] = {.n = 1},
     };
     *all = (layers){.width = w * factor, .height = h * factor};
     if ((o.width && o.width != all->width) || (o.height && o.height != all->height))
@@ -338,6 +339,14 @@ static void print_model(const lt_model *model) {
     if (info.draws)
         printf("  draws pictures; trained for %dx%d; sides are multiples of %d\n", info.width, info.height,
                info.factor);
+    if (info.has_classifier) {
+        printf("\n  classifier of noisy latents, %d classes:", info.class_count);
+        for (int i = 0; i < info.class_count; i++) {
+            printf("%s ", i ? "," : "");
+            print_foreign(info.class_names[i], 100, false);
+        }
+        printf("\n");
+    }
 }
 
 static void print_layers(const layers *all) {
@@ -414,9 +423,11 @@ static json_t *tensors_json(const lt_source *source) {
 
 static json_t *model_json(const lt_model *model) {
     const lt_model_info i = lt_model_describe(model);
-    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s}", "draws", (int)i.draws, "width", i.width, "height",
-                     i.height, "factor", i.factor, "latent_channels", i.latent_channels, "unet_channels",
-                     i.unet_channels, "context_dim", i.context_dim, "prediction", i.prediction);
+    json_t *classes = i.has_classifier ? json_array() : NULL;
+    for (int k = 0; classes && k < i.class_count; k++) json_array_append_new(classes, json_text(i.class_names[k]));
+    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o*}", "draws", (int)i.draws, "width", i.width,
+                     "height", i.height, "factor", i.factor, "latent_channels", i.latent_channels, "unet_channels",
+                     i.unet_channels, "context_dim", i.context_dim, "prediction", i.prediction, "classes", classes);
 }
 
 static json_t *layers_json(const layers *all) {

@@ -9,14 +9,29 @@
 
 extern const lt_command lt_command_txt2img, lt_command_img2img, lt_command_inpaint, lt_command_encode,
     lt_command_decode, lt_command_run, lt_command_tokenize, lt_command_schedule, lt_command_noise,
-    lt_command_similarity, lt_command_inspect, lt_command_convert, lt_command_bench, lt_command_completion,
-    lt_command_man;
+    lt_command_similarity, lt_command_inspect, lt_command_convert, lt_command_train, lt_command_plot, lt_command_eval,
+    lt_command_bench, lt_command_completion, lt_command_man;
 
 const lt_command *const lt_commands[] = {
-    &lt_command_txt2img, &lt_command_img2img,    &lt_command_inpaint,  &lt_command_encode,
-    &lt_command_decode,  &lt_command_run,        &lt_command_tokenize, &lt_command_schedule,
-    &lt_command_noise,   &lt_command_similarity, &lt_command_inspect,  &lt_command_convert,
-    &lt_command_bench,   &lt_command_completion, &lt_command_man,      NULL,
+    &lt_command_txt2img,
+    &lt_command_img2img,
+    &lt_command_inpaint,
+    &lt_command_encode,
+    &lt_command_decode,
+    &lt_command_run,
+    &lt_command_tokenize,
+    &lt_command_schedule,
+    &lt_command_noise,
+    &lt_command_similarity,
+    &lt_command_inspect,
+    &lt_command_convert,
+    &lt_command_train,
+    &lt_command_plot,
+    &lt_command_eval,
+    &lt_command_bench,
+    &lt_command_completion,
+    &lt_command_man,
+    NULL,
 };
 
 static void help(void) {
@@ -57,6 +72,7 @@ static int run(const lt_command *command, int count, char **words) {
         lt_command_help(command);
         return LT_EXIT_OK;
     }
+    if (command->begin) command->begin();
     const int status = lt_options_parse(command, &count, words);
     return status ? status : command->run(count, words);
 }

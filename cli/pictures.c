@@ -8,10 +8,11 @@
 #include <string.h>
 
 static struct {
-    lt_model_options model;
+    lt_model_options model, classifier, clip; /* the guides' are the model's, but for the file */
+    const char *class;
     const char *prompt, *negative, *sampler, *schedule, *rng, *output, *input, *mask, *noise, *save_latents, *preview;
     int width, height, steps, count, clip_skip;
-    double cfg, strength, eta, mask_blur;
+    double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
     uint64_t seed;
     bool seed_given, plain, tiling, quiet, json;
 } o = {.prompt = "",
@@ -21,6 +22,8 @@ static struct {
        .count = 1,
        .clip_skip = 1,
        .cfg = 7.5,
+       .classifier_scale = 1,
+       .clip_guidance = 100,
        .strength = 0.75};
 
 static const char *const rng_choices[] = {"cpu", "philox", NULL};
@@ -59,6 +62,15 @@ static const lt_option options[] = {
     {"eta", 0, LT_OPTION_NUMBER, "X", "ddim's noise: 0 none, 1 as ddpm", &o.eta, 0, 1, .rare = true},
     {"rng", 0, LT_OPTION_CHOICE, "KIND", "PyTorch's random numbers: cpu (default), or philox as on a GPU", &o.rng,
      .choices = rng_choices, .rare = true},
+    {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
+     &o.classifier.model, .rare = true},
+    {"class", 0, LT_OPTION_TEXT, "NAME", "the class to draw, by its name or number", &o.class, .rare = true},
+    {"classifier-scale", 0, LT_OPTION_NUMBER, "S", "how strongly; default 1", &o.classifier_scale, -1e6, 1e6,
+     .rare = true},
+    {"clip", 0, LT_OPTION_FILE, "MODEL", "guide by a CLIP's similarity of prompt and picture", &o.clip.model,
+     .rare = true},
+    {"clip-guidance", 0, LT_OPTION_NUMBER, "S", "how strongly; default 100", &o.clip_guidance, -1e6, 1e6,
+     .rare = true},
     {"tiling", 0, LT_OPTION_FLAG, NULL, "encode and decode in tiles: less memory for large pictures", &o.tiling,
      .rare = true},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
@@ -90,7 +102,8 @@ static int check_outputs(void) {
     }
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
     if (!status && o.save_latents) status = lt_check_output("--save-latents", o.save_latents);
-    const char *const others[] = {o.model.model, o.model.vae, o.noise, o.output, o.preview};
+    const char *const others[] = {o.model.model,      o.model.vae,  o.noise,  o.output,
+                                  o.classifier.model, o.clip.model, o.preview};
     for (size_t i = 0; i < LT_COUNT(others) && !status; i++)
         status = lt_check_apart("--save-latents", o.save_latents, others[i]);
     return status ? status : lt_check_apart("--preview", o.preview, o.output);
@@ -128,17 +141,28 @@ static lt_status save_latents(const lt_result *r, int i) {
 
 /* What a request points to. */
 typedef struct lt_inputs {
+    lt_model *classifier, *clip;
     lt_image image, mask;
     lt_checkpoint noise_file;
     float *noise, *posterior_noise;
 } lt_inputs;
 
 static void free_inputs(lt_inputs *in) {
+    lt_model_close(in->classifier);
+    lt_model_close(in->clip);
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
     lt_checkpoint_close(&in->noise_file);
     lt_free(in->noise);
     lt_free(in->posterior_noise);
+}
+
+/* Opens a model that guides, for the same processor as the one that draws; guide names its file. */
+static lt_status open_guide(lt_model_options *guide, lt_model **model) {
+    if (!guide->model) return LT_OK;
+    guide->isa = o.model.isa;
+    guide->threads = o.model.threads;
+    return lt_open(guide, model);
 }
 
 static size_t latent_side(int size, int factor) { return size / factor > 0 ? (size_t)(size / factor) : 1; }
@@ -177,6 +201,11 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
     r->tiling = o.tiling;
     r->preview = o.preview != NULL;
     r->keep_steps = o.save_latents != NULL;
+    r->classifier = in->classifier;
+    r->class_name = o.class;
+    r->classifier_scale = (float)o.classifier_scale;
+    r->clip = in->clip;
+    r->clip_guidance = (float)o.clip_guidance;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     if (o.noise) LT_TRY(read_noise(model, r, in));
@@ -213,7 +242,7 @@ static lt_status draw(lt_model *model, lt_request *request, int i) {
     const lt_status drawn = lt_generate(model, request, &result);
     lt_progress_end(&line);
     if (drawn) return drawn;
-    o.model.hush = true;
+    o.model.hush = o.clip.hush = true;
     char *path = output_name(o.output, i, o.count);
     lt_status status = path ? lt_image_save(path, &result.images[0], result.parameters[0]) : LT_ERROR_MEMORY;
     if (!status && o.save_latents) status = save_latents(&result, i);
@@ -235,10 +264,18 @@ static lt_status draw_all(lt_model *model, lt_inputs *in) {
     return LT_OK;
 }
 
+static int check_guides(void) {
+    if (o.class && !o.classifier.model)
+        return lt_complain(LT_EXIT_USAGE, "--class %s: whose? name a classifier with --classifier FILE", o.class);
+    if (o.classifier.model && !o.class) return lt_complain(LT_EXIT_USAGE, "which class? name one with --class NAME");
+    return LT_EXIT_OK;
+}
+
 static int run(int count, char **words) {
     if (count > 0)
         return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? a prompt goes behind -p, in quotation marks", words[0]);
-    const int status = check_outputs();
+    int status = check_outputs();
+    if (!status) status = check_guides();
     if (status) return status;
     lt_stop_on_signals();
     lt_inputs in = {0};
@@ -246,6 +283,8 @@ static int run(int count, char **words) {
     lt_status done = o.input ? lt_image_load(o.input, &in.image) : LT_OK;
     if (!done && o.mask) done = lt_image_load(o.mask, &in.mask);
     if (!done) done = lt_open(&o.model, &model);
+    if (!done) done = open_guide(&o.classifier, &in.classifier);
+    if (!done) done = open_guide(&o.clip, &in.clip);
     if (!done) done = draw_all(model, &in);
     lt_model_close(model);
     free_inputs(&in);
@@ -267,7 +306,8 @@ const lt_command lt_command_txt2img = {
     NULL,
     "  latent txt2img -m sd15.safetensors -p \"a red apple, oil painting\" -o apple.png\n"
     "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --seed 7 -b 4 -o forest.png\n"
-    "  latent txt2img -m sd15.safetensors -p \"a cat\" --sampler ddim --steps 50 --cfg 9 -o cat.png\n",
+    "  latent txt2img -m sd15.safetensors -p \"a cat\" --sampler ddim --steps 50 --cfg 9 -o cat.png\n"
+    "  latent txt2img -m emoji.safetensors --classifier kinds.safetensors --class heart -o heart.png\n",
     options + TEXT_OPTIONS,
     run,
 };

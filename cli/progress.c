@@ -23,16 +23,21 @@ bool lt_stop_asked(void *user) {
     return stop;
 }
 
+/* "0:30 left" */
+static void print_left(double seconds) {
+    const long left = (long)(seconds + 0.5);
+    if (left >= 3600) fprintf(stderr, "%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
+    if (left < 3600) fprintf(stderr, "%ld:%02ld left", left / 60, left % 60);
+}
+
 /* "step 7/20, 2.31 s a step, 0:30 left": of this picture and of those after it. */
 static void print_step(const lt_progress_line *line, const lt_progress *p) {
     if (line->pictures > 1) fprintf(stderr, "picture %d/%d, ", line->picture + 1, line->pictures);
     fprintf(stderr, "step %d/%d", p->step, p->steps);
     if (!p->step) return;
     const double later = p->step_seconds * p->steps * (line->pictures - 1 - line->picture);
-    const long left = (long)(p->seconds_left + later + 0.5);
     fprintf(stderr, ", %.2f s a step, ", p->step_seconds);
-    if (left >= 3600) fprintf(stderr, "%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
-    if (left < 3600) fprintf(stderr, "%ld:%02ld left", left / 60, left % 60);
+    print_left(p->seconds_left + later);
 }
 
 /* Short enough for a terminal of 80 columns. */
@@ -73,4 +78,33 @@ bool lt_progress_show(void *user, const lt_progress *progress) {
     if (!line->quiet && isatty(STDERR_FILENO)) show_bar(line, progress);
     if (!line->quiet && !isatty(STDERR_FILENO)) show_line(line, progress);
     return !stop;
+}
+
+/* ---- Counting ---- */
+
+void lt_count_begin(lt_count_line *line, const char *what) {
+    lt_count_end(line);
+    *line = (lt_count_line){.quiet = line->quiet, .what = what, .started = lt_now(), .shown = lt_now()};
+}
+
+bool lt_count_show(lt_count_line *line, double done, size_t count) {
+    const bool terminal = isatty(STDERR_FILENO);
+    const double now = lt_now();
+    if (done <= line->done) line->started = now; /* the next thing is counted under the same name */
+    line->done = done;
+    if (line->quiet || now - line->shown < (terminal ? 0.2 : 30)) return !stop;
+    line->shown = now;
+    fprintf(stderr, "%s%s %zu/%zu", terminal ? "\r" : "", line->what, (size_t)done, count);
+    if (done > 0 && now > line->started) {
+        fprintf(stderr, ", ");
+        print_left((now - line->started) / done * ((double)count - done));
+    }
+    fprintf(stderr, "%s", terminal ? "\033[K" : "\n");
+    line->open = terminal;
+    return !stop;
+}
+
+void lt_count_end(lt_count_line *line) {
+    if (line->open) fprintf(stderr, "\r\033[K"); /* what was counted is told elsewhere */
+    line->open = false;
 }

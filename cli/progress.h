@@ -17,6 +17,21 @@ bool lt_progress_show(void *user, const lt_progress *progress);
 /* Ends the line that lt_progress_show left open, so that a message can follow. */
 void lt_progress_end(lt_progress_line *line);
 
+/* The line of work that is counted: "drawing 37/400, 0:12 left". Zero it and set what is known. */
+typedef struct lt_count_line {
+    bool quiet;
+    const char *what;
+    double started, shown, done; /* when, when, and how much was done then */
+    bool open;                   /* the cursor is behind a line that is not ended */
+} lt_count_line;
+
+/* Ends the line if it is open, and begins to count something else. */
+void lt_count_begin(lt_count_line *line, const char *what);
+/* done of count, which may be in the midst of one: shown a few times a second on a terminal and now and then elsewhere.
+ * False if a stop was asked for. */
+bool lt_count_show(lt_count_line *line, double done, size_t count);
+void lt_count_end(lt_count_line *line);
+
 /* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one ends the program at once. */
 void lt_stop_on_signals(void);
 /* For lt_request.cancelled. */

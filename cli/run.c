@@ -1,6 +1,9 @@
 /* run: one module of a model alone, tensors in, tensors out. */
 #include "api/run.h"
+#include "api/run_loss.h"
 #include "cli.h"
+
+#include <string.h>
 
 static struct {
     lt_model_options model;
@@ -25,6 +28,37 @@ static lt_status run_module(lt_model *model, const char *module, const lt_checkp
     return status;
 }
 
+/* The loss, and each parameter's gradient under the parameter's name. */
+static lt_status write_gradients(const lt_parameters *p, const float *loss) {
+    lt_tensor *tensors = lt_calloc(p->count + 1, sizeof *tensors);
+    if (!tensors) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < p->count; i++) {
+        tensors[i] = *lt_tensor_find(p->tensors.tensors, p->tensors.count, p->items[i].name);
+        tensors[i].data = p->items[i].gradient;
+    }
+    tensors[p->count] = (lt_tensor){.name = "loss", .dtype = LT_F32, .rank = 1, .shape = {1}, .data = loss};
+    lt_tensor_set_contiguous(&tensors[p->count]);
+    const lt_status status = lt_safetensors_write(o.out, tensors, p->count + 1, NULL, 0, NULL, NULL, NULL);
+    lt_free(tensors);
+    return status;
+}
+
+static lt_status run_loss(lt_model *model, const char *loss, const lt_checkpoint *in) {
+    float value;
+    lt_loss_run r;
+    LT_TRY(lt_loss_open(model, loss, in->tensors, in->count, &r));
+    lt_status status = lt_loss_run_once(&r, &value);
+    if (!status) status = write_gradients(&r.parameters, &value);
+    lt_loss_close(&r);
+    return status;
+}
+
+static bool is_loss(const char *word) {
+    for (const char *const *name = lt_loss_names(); *name; name++)
+        if (!strcmp(*name, word)) return true;
+    return false;
+}
+
 static int run(int count, char **words) {
     if (count != 1 || !o.in || !o.out)
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
@@ -36,7 +70,7 @@ static int run(int count, char **words) {
     lt_model *model = NULL;
     lt_status status = lt_checkpoint_open(o.in, &in);
     if (!status) status = lt_open(&o.model, &model);
-    if (!status) status = run_module(model, words[0], &in);
+    if (!status) status = (is_loss(words[0]) ? run_loss : run_module)(model, words[0], &in);
     lt_model_close(model);
     lt_checkpoint_close(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;
@@ -45,13 +79,18 @@ static int run(int count, char **words) {
 const lt_command lt_command_run = {
     "run",
     "run one module of a model alone",
-    "MODULE -m MODEL --in A.safetensors --out B.safetensors",
+    "MODULE|LOSS -m MODEL --in A.safetensors --out B.safetensors",
     "Tensors are NCHW. Modules, what they read and what they write:\n"
     "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
     "  clip-image   pixels [n,3,size,size] -> image_embeds [n,projection]\n"
     "  vae-encoder  x [n,3,h,w] -> mean, logvar [n,c,h/8,w/8]\n"
     "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,8h,8w]\n"
-    "  unet         x [n,c,h,w], t [n], context [n,tokens,dim] -> out [n,c,h,w]",
+    "  unet         x [n,c,h,w], t [n], context [n,tokens,dim] -> out [n,c,h,w]\n"
+    "  classifier   x [n,c,size,size], t [n] -> logits [n,classes]\n"
+    "Losses of training, which write loss and the gradient of each parameter under its name:\n"
+    "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"
+    "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/8,w/8]: squared error + 1e-6 KL\n"
+    "  clip-loss    ids [n,77], pixels [n,3,size,size]: contrastive loss",
     "  latent run unet -m sd15.safetensors --in x_t_context.safetensors --out eps.safetensors\n",
     options,
     run,

@@ -24,11 +24,11 @@ static void print_notice(void *user, const char *message) {
 }
 
 lt_status lt_open(lt_model_options *options, lt_model **model) {
-    if (!options->model) {
-        *model = NULL;
-        return lt_fail(LT_ERROR_ARGUMENT,
-                       "no model: name a checkpoint with -m (this version brings none of its own yet)");
-    }
+    *model = NULL;
+    const char *path = options->model ? options->model : lt_default_model();
+    if (!path)
+        return lt_fail(LT_ERROR_ARGUMENT, "no model: the one that comes with this program is not where it was "
+                                          "installed; name a checkpoint with -m");
     lt_open_options o = lt_open_options_defaults();
     o.vae = options->vae;
     o.ema = options->ema;
@@ -38,7 +38,7 @@ lt_status lt_open(lt_model_options *options, lt_model **model) {
     o.threads = options->threads;
     o.notice = print_notice;
     o.notice_user = options;
-    return lt_model_open(options->model, &o, model);
+    return lt_model_open(path, &o, model);
 }
 
 int lt_check_output(const char *option, const char *path) {

@@ -62,7 +62,7 @@ typedef enum lt_rng_kind {
 typedef enum lt_precision {
     LT_PRECISION_AUTO, /* the fastest that is as exact as docs/performance.md says; f32 in this version */
     LT_PRECISION_F32,
-    LT_PRECISION_BF16, /* LT_ERROR_UNSUPPORTED in this version */
+    LT_PRECISION_BF16, /* lt_train alone, where the processor has AVX512-BF16 or AMX; else LT_ERROR_UNSUPPORTED */
     LT_PRECISION_INT8  /* LT_ERROR_UNSUPPORTED in this version */
 } lt_precision;
 
@@ -117,6 +117,11 @@ typedef struct lt_open_options {
 
 LT_API lt_open_options lt_open_options_defaults(void);
 
+/* The file of the small model that comes with Latent, which draws emoji: beside the running program's bin in
+ * share/latent, where it was installed, or in the source tree that was built. NULL: nowhere. Valid until this thread's
+ * next call. */
+LT_API const char *lt_default_model(void);
+
 /* Opens a checkpoint: a single file (.safetensors, .ckpt) as published for SD 1.x, a diffusers folder, or a CLIP
  * checkpoint. options may be NULL. Weights are mapped now and converted when they are first needed, so this is quick;
  * the files must stay as they are while the model is open. */
@@ -125,13 +130,15 @@ LT_API void lt_model_close(lt_model *model); /* NULL is fine */
 
 /* What a model is and can do. Zeros where a part is not in the checkpoint. */
 typedef struct lt_model_info {
-    bool draws, has_text_encoder, has_vae_encoder, has_vae_decoder, has_unet, has_image_encoder;
+    bool draws, has_text_encoder, has_vae_encoder, has_vae_decoder, has_unet, has_image_encoder, has_classifier;
     int width, height; /* the size that it was trained for */
     int factor;        /* pictures' sides are multiples of this */
     int latent_channels;
     int unet_channels; /* 9: an inpainting model */
     int context_dim, text_embedding_dim;
-    const char *prediction; /* "epsilon" or "v" */
+    const char *prediction;         /* "epsilon" or "v" */
+    int class_count;                /* of the classifier */
+    const char *const *class_names; /* [class_count], valid while the model is open */
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
@@ -169,6 +176,14 @@ typedef struct lt_request {
     bool tiling;          /* decode and encode in overlapping tiles: less memory for large pictures */
     bool preview;         /* make progress carry a small preview */
     bool keep_steps;      /* keep the latents of every step in the result */
+    /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
+     * models is the caller's, open while the picture is made and used by nothing else at the time; NULL: without. */
+    lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
+    const char
+        *class_name; /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number */
+    float classifier_scale; /* s of Dhariwal & Nichol 2021; 1 is the classifier's own gradient */
+    lt_model *clip;         /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
+    float clip_guidance;    /* the scale of its gradient, some tens to thousands */
     /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */
     const float *noise, *posterior_noise; /* [1, latent_channels, height/factor, width/factor] */
     /* Called before the first step and after each; returning false ends the generation with LT_ERROR_CANCELLED. May be
@@ -181,7 +196,7 @@ typedef struct lt_request {
 } lt_request;
 
 /* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, strength 0.75, one picture of the model's own size, a
- * random seed. */
+ * random seed; no classifier (scale 1), no CLIP (guidance 100). */
 LT_API lt_request lt_request_defaults(void);
 
 /* Everything is [count] long and owned by the result. */
@@ -219,6 +234,99 @@ LT_API lt_status lt_embed_text(lt_model *model, const char *text, float **embedd
 LT_API lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim);
 
 LT_API void lt_floats_free(float *floats);
+
+/* ---- Training ---- */
+
+/* What is trained: the encoder and decoder of pictures, the pair of towers that compares texts with pictures, the U-Net
+ * that predicts the noise, or a classifier of noisy latents that can guide it. */
+typedef enum lt_train_kind { LT_TRAIN_VAE, LT_TRAIN_CLIP, LT_TRAIN_UNET, LT_TRAIN_CLASSIFIER } lt_train_kind;
+
+enum { LT_TRAIN_MAX_LEVELS = 8 };
+
+/* How far a training is; given after each step. */
+typedef struct lt_train_progress {
+    long step, steps; /* done, and to do */
+    double loss;      /* a running mean */
+    double rate, gradient_norm;
+    double samples_per_second, seconds_left;
+    const char *name[4]; /* what else the trainer measures: "psnr", "kl", "accuracy"; NULL behind the last */
+    double value[4];
+} lt_train_progress;
+
+/* docs/training.md explains each with its mathematics. 0 or NULL is the default where one is given. */
+typedef struct lt_train_options {
+    /* data: a folder of pictures, with metadata.jsonl or texts beside them, or WebDataset tar shards */
+    const char *data;
+    const char *validation; /* clip, classifier: pictures to measure on in the end, never trained on; NULL: none */
+    int size;               /* pixels a side */
+    bool crop, flip;        /* random squares in place of whole pictures; left and right exchanged at random */
+
+    /* files */
+    const char *output; /* the model, safetensors; OUTPUT.state and OUTPUT.jsonl beside it are state and log */
+    const char *init;   /* go on from the weights of this checkpoint; NULL: from random ones */
+    const char *vae;    /* unet, classifier: whose latents are learned */
+    const char *text;   /* unet: whose contexts are read */
+    const char *cache;  /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
+    bool resume;        /* go on from OUTPUT.state, bit for bit as if nothing had happened (with as many threads);
+                           without one: begin */
+
+    /* length */
+    long steps;
+    int batch, accumulate; /* samples of a batch; batches that make up a step */
+    long save_steps;       /* the state is saved every so many steps (0: not by steps) */
+    double save_minutes;   /* or minutes (0: not by time); state and model at the end, and when stopped */
+    long sample_steps;     /* every so many steps sample is called (0: never) */
+
+    /* AdamW: Loshchilov & Hutter 2017 */
+    double rate, beta1, beta2, eps, decay; /* 1e-4, 0.9, 0.999, 1e-8, 1e-2 */
+    double clip;                           /* the gradient's global norm at most; 0: not clipped. 1 */
+    double ema;                            /* decay of the weights' moving average, which the model gets; 0: none */
+    long warmup;                           /* steps of linear rise */
+    bool cosine;                           /* falls to 0 by half a cosine at the last step; else constant */
+
+    /* computing */
+    uint64_t seed;
+    lt_precision
+        precision; /* f32; bf16: products of rounded numbers, everything else f32; auto: bf16 with AMX, else f32 */
+    int threads;   /* 0: one for each core */
+    lt_isa isa;
+    bool recompute; /* compute each block's activations twice: less memory, about a third more time */
+
+    /* what is built, without init */
+    int width;                                        /* channels of the first level */
+    int levels;                                       /* resolutions */
+    int mult[LT_TRAIN_MAX_LEVELS];                    /* channels of each level, in widths */
+    int attention_levels;                             /* unet, classifier: bit i: transformers at level i */
+    int blocks;                                       /* residual blocks of a level */
+    int groups, heads;                                /* of the group norms; of unet's and classifier's attention */
+    int latent_channels;                              /* vae */
+    int text_width, text_layers;                      /* clip: heads are 64 wide */
+    int image_width, image_layers, patch, projection; /* clip */
+
+    /* losses */
+    bool absolute;          /* vae: |x - out| in place of its square */
+    double kl;              /* vae: 1e-6 */
+    double drop_prompt;     /* unet: share of samples whose prompt is the empty one: 0.1 */
+    const char *prediction; /* unet: "epsilon" or "v" */
+    double min_snr;         /* unet: gamma of Hang et al. 2023; 0: every t weighs the same */
+    const char *only;       /* unet: "cross-attention" trains nothing else; NULL: everything */
+    bool unconditional;     /* unet: without text */
+    bool pixels;            /* unet, classifier: without a VAE */
+
+    /* the caller */
+    bool (*progress)(void *user, const lt_train_progress *progress); /* false stops, with everything saved */
+    bool (*cancelled)(void *user);                                   /* asked within a step; true stops likewise */
+    /* The model as it is now, at path, which is gone afterwards. A failure is a notice and no more. */
+    lt_status (*sample)(void *user, long step, const char *path);
+    lt_notice_fn notice;
+    void *user;
+} lt_train_options;
+
+LT_API lt_train_options lt_train_options_defaults(void);
+
+/* Trains until options->steps are done. LT_ERROR_CANCELLED: stopped by the caller; everything is saved, and resume goes
+ * on. Any other failure (a full disk, a loss that is not a number) leaves the last state that was saved. */
+LT_API lt_status lt_train(lt_train_kind kind, const lt_train_options *options);
 
 #ifdef __cplusplus
 }

@@ -60,6 +60,27 @@ static lt_status read_clip(lt_components *parts, const lt_config *config) {
     return read_activation(config, "vision_config.hidden_act", &parts->image.activation);
 }
 
+/* The classes' names, or their numbers where the file has no names. */
+static lt_status read_labels(lt_components *parts, const lt_config *config) {
+    const size_t count = (size_t)parts->classifier.classes;
+    parts->labels = lt_calloc(count, sizeof *parts->labels);
+    if (!parts->labels) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = lt_config_item(config, "labels", i);
+        parts->labels[i] = name ? lt_strdup(name) : lt_format("%zu", i);
+        if (!parts->labels[i]) return LT_ERROR_MEMORY;
+    }
+    return LT_OK;
+}
+
+static lt_status read_classifier(lt_components *parts, const lt_config *config) {
+    if (!parts->has[LT_MODULE_CLASSIFIER]) return LT_OK;
+    parts->classifier.groups = number(config, "norm_num_groups", parts->classifier.groups);
+    parts->classifier.heads = number(config, "attention_head_dim", parts->classifier.heads);
+    parts->classifier.size = number(config, "sample_size", parts->classifier.size);
+    return read_labels(parts, config);
+}
+
 /* What a component is: by its name in a pipeline's folder, or by its class where it is a folder of its own. */
 static lt_role role_of(const lt_component *c) {
     const char *class = lt_config_string(&c->config, "_class_name");
@@ -70,16 +91,39 @@ static lt_role role_of(const lt_component *c) {
     return lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP : LT_ROLE_TEXT;
 }
 
+static lt_status (*const readers[LT_ROLE_COUNT])(lt_components *parts,
+                                                 const lt_config *config) = {[LT_ROLE_TEXT] = read_text,
+                                                                             [LT_ROLE_VAE] = read_vae,
+                                                                             [LT_ROLE_UNET] = read_unet,
+                                                                             [LT_ROLE_CLIP] = read_clip,
+                                                                             [LT_ROLE_CLASSIFIER] = read_classifier};
+
 /* Reads the settings of the components whose roles are in the set. */
 static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, unsigned roles) {
-    static lt_status (*const readers[LT_ROLE_COUNT])(lt_components * parts, const lt_config *config) = {
-        [LT_ROLE_TEXT] = read_text, [LT_ROLE_VAE] = read_vae, [LT_ROLE_UNET] = read_unet, [LT_ROLE_CLIP] = read_clip};
     for (size_t i = 0; i < folder->count; i++) {
         const lt_component *c = &folder->components[i];
         const lt_role role = role_of(c);
         if (role == LT_ROLE_COUNT || !(roles & 1u << role)) continue;
         const lt_status status = readers[role](parts, &c->config);
         if (status) return lt_fail_in(status, "%s", lt_role_name(role));
+    }
+    return LT_OK;
+}
+
+/* The same from a single file's metadata (models/settings.h). */
+static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, unsigned roles) {
+    static const char *const prefixes[LT_ROLE_COUNT] = {[LT_ROLE_TEXT] = "latent.text_encoder.",
+                                                        [LT_ROLE_VAE] = "latent.vae.",
+                                                        [LT_ROLE_UNET] = "latent.unet.",
+                                                        [LT_ROLE_CLIP] = "latent.clip.",
+                                                        [LT_ROLE_CLASSIFIER] = "latent.classifier."};
+    for (int role = 0; role < LT_ROLE_COUNT; role++) {
+        if (!(roles & 1u << role)) continue;
+        lt_config config;
+        LT_TRY(lt_config_from_metadata(file, prefixes[role], &config));
+        const lt_status status = readers[role](parts, &config);
+        lt_config_close(&config);
+        if (status) return lt_fail_in(status, "%s", lt_role_name((lt_role)role));
     }
     return LT_OK;
 }
@@ -138,7 +182,8 @@ static lt_status read_schedule(lt_model *model, const lt_open_options *options) 
 static void read_resolution(lt_model *model) {
     const char *text = lt_checkpoint_metadata(&model->main.file, "modelspec.resolution");
     int w = 0, h = 0;
-    if (text && sscanf(text, "%6dx%6d", &w, &h) == 2 && w == h && model->parts.has[LT_MODULE_VAE_DECODER])
+    if (text && sscanf(text, "%6dx%6d", &w, &h) == 2 && w == h &&
+        (model->parts.pixels || model->parts.has[LT_MODULE_VAE_DECODER]))
         model->parts.sample_size = w / model->parts.vae.factor > 0 ? w / model->parts.vae.factor : 64;
 }
 
@@ -146,8 +191,11 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     lt_components *parts = &model->parts;
     parts->sample_size = 64;
     const unsigned vae = 1u << LT_ROLE_VAE;
-    LT_TRY(read_folder(parts, &model->main.folder, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL));
+    const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
+    LT_TRY(read_folder(parts, &model->main.folder, main_roles));
+    LT_TRY(read_settings(parts, &model->main.file, main_roles));
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
+    if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));
     read_resolution(model);
     LT_TRY(read_schedule(model, options));
     parts->target.isa = lt_isa_choose(options->isa);

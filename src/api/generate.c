@@ -3,13 +3,15 @@
 #include "api/model.h"
 #include "base/picture.h"
 #include "base/rng.h"
+#include "pipeline/embedding.h"
 #include "pipeline/latent.h"
 
-#include <math.h>
 #include <string.h>
 
 lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result) {
-    return lt_paint(&model->parts, request, result);
+    const lt_guides guides = {request->classifier ? &request->classifier->parts : NULL,
+                              request->clip ? &request->clip->parts : NULL};
+    return lt_paint(&model->parts, request, &guides, result);
 }
 
 /* ---- Latents ---- */
@@ -29,7 +31,8 @@ lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed
     *latent = NULL;
     memset(shape, 0, 3 * sizeof *shape);
     LT_TRY(lt_image_check(image));
-    if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    if (!parts->pixels && !parts->has[LT_MODULE_VAE_ENCODER])
+        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
     const int factor = parts->vae.factor, h = image->height / factor, w = image->width / factor;
     if (h < 1 || w < 1)
         return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d is too small: this model needs %dx%d at least",
@@ -60,7 +63,8 @@ lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed
 lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image) {
     lt_components *parts = &model->parts;
     *image = (lt_image){0};
-    if (!parts->has[LT_MODULE_VAE_DECODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
+    if (!parts->pixels && !parts->has[LT_MODULE_VAE_DECODER])
+        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
     const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
     if (shape[0] != parts->vae.latent_channels || shape[1] < 1 || shape[2] < 1 || shape[1] > most || shape[2] > most)
         return lt_fail(LT_ERROR_ARGUMENT,
@@ -84,54 +88,16 @@ lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bo
 
 /* ---- CLIP ---- */
 
-void lt_normalise(float *row, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)row[i] * row[i];
-    const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (size_t i = 0; i < n; i++) row[i] = (float)(row[i] * scale);
-}
-
-static lt_status normalised_copy(const float *row, size_t dim, float **embedding) {
-    *embedding = lt_alloc(dim * sizeof(float));
-    if (!*embedding) return LT_ERROR_MEMORY;
-    memcpy(*embedding, row, dim * sizeof(float));
-    lt_normalise(*embedding, dim);
-    return LT_OK;
-}
-
 lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
     lt_components *parts = &model->parts;
     *embedding = NULL;
     *dim = 0;
-    if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
-        return lt_fail(LT_ERROR_MODEL,
-                       "this checkpoint has no text projection: similarity needs a CLIP model of both towers");
-    if (parts->text.positions != LT_CONTEXT_TOKENS)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
-                       LT_CONTEXT_TOKENS);
-    lt_prompt prompt;
-    LT_TRY(lt_prompt_parse(parts->tokenizer, text, false, parts->text.pad, &prompt));
-    if (prompt.cut) lt_notify(parts, "the text was cut after 75 tokens; left out: %.200s", prompt.cut);
-    int end = 1;
-    while (end < LT_CONTEXT_TOKENS - 1 && prompt.ids[end] != LT_TOKEN_END) end++;
-    const lt_module_size size = {.n = 1, .embed = 1};
-    lt_plan *plan = NULL;
-    lt_status status = lt_module_plan(parts, LT_MODULE_TEXT, &size, &plan);
-    if (!status) {
-        for (int i = 0; i < LT_CONTEXT_TOKENS; i++) lt_plan_tensor(plan, "ids")[i] = (float)prompt.ids[i];
-        *lt_plan_tensor(plan, "end") = (float)end;
-        status = lt_module_run(parts, plan, LT_RATE_PROMPT);
-    }
-    lt_prompt_free(&prompt);
-    if (status) return status;
-    LT_TRY(normalised_copy(lt_plan_tensor(plan, "text_embeds"), (size_t)parts->text.projection, embedding));
+    LT_TRY(lt_text_embedding(parts, text, true, embedding));
     *dim = (size_t)parts->text.projection;
     return LT_OK;
 }
 
 lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
-    static const float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
-    static const float deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
     lt_components *parts = &model->parts;
     *embedding = NULL;
     *dim = 0;
@@ -145,10 +111,10 @@ lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embeddi
     LT_TRY(lt_image_clip_crop(image, parts->image.size, &crop));
     float *pixels = lt_plan_tensor(plan, "pixels");
     for (size_t i = 0; i < (size_t)parts->image.size * (size_t)parts->image.size * 3; i++)
-        pixels[i] = ((float)crop.pixels[i] / 255 - mean[i % 3]) / deviation[i % 3];
+        pixels[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
     lt_image_free(&crop);
     LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
-    LT_TRY(normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
+    LT_TRY(lt_normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
     *dim = (size_t)parts->image.projection;
     return LT_OK;
 }

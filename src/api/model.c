@@ -50,6 +50,10 @@ static lt_status open_parts(lt_components *parts) {
         parts->has[LT_MODULE_VAE_ENCODER] = parts->vae.has_encoder;
         parts->has[LT_MODULE_VAE_DECODER] = true;
     }
+    if (parts->has[LT_MODULE_UNET] && !parts->has[LT_MODULE_VAE_DECODER] && parts->unet.out_channels == 3) {
+        parts->pixels = true; /* Ho et al. 2020 */
+        parts->vae = (lt_vae){.latent_channels = 3, .factor = 1, .scaling = 1};
+    }
     if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TEXT)) || lt_weights_has_prefix(w, "text_model.")) {
         LT_TRY(lt_clip_text_open(w, &parts->text));
         parts->has[LT_MODULE_TEXT] = true;
@@ -57,6 +61,10 @@ static lt_status open_parts(lt_components *parts) {
     if (lt_weights_has_prefix(w, "vision_model.")) {
         LT_TRY(lt_clip_image_open(w, &parts->image));
         parts->has[LT_MODULE_IMAGE] = true;
+    }
+    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_CLASSIFIER))) {
+        LT_TRY(lt_classifier_open(w, &parts->classifier));
+        parts->has[LT_MODULE_CLASSIFIER] = true;
     }
     return LT_OK;
 }
@@ -117,7 +125,7 @@ void lt_model_close(lt_model *model) {
 
 lt_model_info lt_model_describe(const lt_model *model) {
     const lt_components *p = &model->parts;
-    const bool draws = p->has[LT_MODULE_UNET] && p->has[LT_MODULE_VAE_DECODER];
+    const bool draws = p->has[LT_MODULE_UNET] && (p->pixels || p->has[LT_MODULE_VAE_DECODER]);
     return (lt_model_info){
         .draws = draws && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim),
         .has_text_encoder = p->has[LT_MODULE_TEXT],
@@ -125,6 +133,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .has_vae_decoder = p->has[LT_MODULE_VAE_DECODER],
         .has_unet = p->has[LT_MODULE_UNET],
         .has_image_encoder = p->has[LT_MODULE_IMAGE],
+        .has_classifier = p->has[LT_MODULE_CLASSIFIER],
         .width = draws ? p->sample_size * p->vae.factor : 0,
         .height = draws ? p->sample_size * p->vae.factor : 0,
         .factor = p->vae.factor,
@@ -133,5 +142,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .context_dim = p->unet.context_dim,
         .text_embedding_dim = p->text.projection,
         .prediction = p->schedule.prediction == LT_PREDICT_V ? "v" : "epsilon",
+        .class_count = p->classifier.classes,
+        .class_names = (const char *const *)p->labels,
     };
 }

@@ -13,7 +13,4 @@ struct lt_model {
     size_t ignored;         /* tensors that were not needed */
 };
 
-/* Scales row [n] to length 1, as CLIP's embeddings are compared; zeros stay zeros. */
-void lt_normalise(float *row, size_t n);
-
 #endif

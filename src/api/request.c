@@ -11,6 +11,8 @@ lt_request lt_request_defaults(void) {
         .clip_skip = 1,
         .steps = 20,
         .guidance = 7.5f,
+        .classifier_scale = 1,
+        .clip_guidance = 100,
         .sampler = "dpmpp_2m",
         .random_seed = true,
         .count = 1,

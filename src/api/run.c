@@ -1,5 +1,7 @@
 /* One module alone. */
 #include "api/run.h"
+#include "api/tensor_io.h"
+#include "pipeline/embedding.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,43 +20,24 @@ static const lt_runner runners[] = {
     {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}},
     {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}},
     {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}},
+    {"classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"}},
 };
 
 const char *const *lt_run_names(void) {
-    static const char *const names[] = {"clip-text", "clip-image", "vae-encoder", "vae-decoder", "unet", NULL};
+    static const char *const names[] = {"clip-text", "clip-image", "vae-encoder", "vae-decoder",
+                                        "unet",      "classifier", NULL};
     return names;
 }
 
 /* ---- In ---- */
 
-static const lt_tensor *find(const lt_tensor *in, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(in[i].name, name)) return &in[i];
-    return NULL;
-}
-
-/* [n], [n, tokens], [n, tokens, c] or [n, c, h, w] as the graph's NHWC. */
-static lt_status shape_of(const lt_tensor *t, lt_shape *shape) {
-    for (int i = 0; i < t->rank; i++)
-        if (t->shape[i] < 1 || t->shape[i] > 1 << 20)
-            return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has a dimension of %zu", t->name, t->shape[i]);
-    const int s[4] = {(int)t->shape[0], (int)t->shape[1], (int)t->shape[2], (int)t->shape[3]};
-    switch (t->rank) {
-    case 1: *shape = (lt_shape){s[0], 1, 1, 1}; return LT_OK;
-    case 2: *shape = (lt_shape){s[0], 1, s[1], 1}; return LT_OK;
-    case 3: *shape = (lt_shape){s[0], 1, s[1], s[2]}; return LT_OK;
-    case 4: *shape = (lt_shape){s[0], s[2], s[3], s[1]}; return LT_OK;
-    default: return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %d dimensions", t->name, t->rank);
-    }
-}
-
 static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, lt_module_size *size) {
     *size = (lt_module_size){0};
     for (int i = 0; r->inputs[i]; i++) {
-        const lt_tensor *t = find(in, count, r->inputs[i]);
+        const lt_tensor *t = lt_tensor_named(in, count, r->inputs[i]);
         if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called %s", r->name, r->inputs[i]);
         lt_shape shape;
-        LT_TRY(shape_of(t, &shape));
+        LT_TRY(lt_shape_of_tensor(t, &shape));
         if (i == 0) size->n = shape.n;
         if (i == 0 && t->rank == 4 && r->module != LT_MODULE_IMAGE) {
             size->h = shape.h;
@@ -62,24 +45,6 @@ static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, 
         }
         if (!strcmp(r->inputs[i], "context")) size->tokens = shape.w;
     }
-    return LT_OK;
-}
-
-static lt_status write_input(lt_plan *plan, const lt_tensor *t) {
-    lt_shape shape;
-    LT_TRY(shape_of(t, &shape));
-    const lt_shape wanted = lt_plan_shape(plan, t->name);
-    if (!lt_shape_equal(shape, wanted))
-        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is n %d, h %d, w %d, c %d; this model takes %d, %d, %d, %d",
-                       t->name, shape.n, shape.h, shape.w, shape.c, wanted.n, wanted.h, wanted.w, wanted.c);
-    float *values = lt_alloc(lt_shape_count(shape) * sizeof(float));
-    if (!values) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(t, values);
-    if (t->rank == 4)
-        lt_nchw_to_nhwc(values, lt_plan_tensor(plan, t->name), shape);
-    else
-        memcpy(lt_plan_tensor(plan, t->name), values, lt_shape_count(shape) * sizeof(float));
-    lt_free(values);
     return LT_OK;
 }
 
@@ -107,10 +72,10 @@ static lt_status read_output(const lt_runner *r, int k, lt_plan *plan, lt_run_ou
     if (r->module == LT_MODULE_TEXT) {
         t = (lt_tensor){t.name, LT_F32, 3, {n, w, c}, {0}, values};
         memcpy(values, source, count * sizeof(float));
-    } else if (r->module == LT_MODULE_IMAGE) {
+    } else if (r->module == LT_MODULE_IMAGE || r->module == LT_MODULE_CLASSIFIER) {
         t = (lt_tensor){t.name, LT_F32, 2, {n, c}, {0}, values};
         memcpy(values, source, count * sizeof(float));
-        for (size_t i = 0; i < n; i++) lt_normalise(values + i * c, c);
+        for (size_t i = 0; i < n && r->module == LT_MODULE_IMAGE; i++) lt_normalise(values + i * c, c);
     } else {
         t = (lt_tensor){t.name, LT_F32, 4, {n, c, h, w}, {0}, values};
         take_channels(source, source_channels, (size_t)k * c, s, values);
@@ -132,7 +97,7 @@ static lt_status run(lt_model *model, const lt_runner *r, const lt_tensor *in, s
     lt_plan *plan = NULL;
     LT_TRY(size_of(r, in, in_count, &size));
     LT_TRY(lt_module_plan(&model->parts, r->module, &size, &plan));
-    for (int i = 0; r->inputs[i]; i++) LT_TRY(write_input(plan, find(in, in_count, r->inputs[i])));
+    for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, in_count, r->inputs[i])));
     float *lengths = lt_plan_tensor(plan, "context_lengths");
     for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
     LT_TRY(lt_module_run(&model->parts, plan, LT_RATE_PROMPT));
@@ -150,7 +115,8 @@ lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in
         if (!strcmp(runners[i].name, module)) r = &runners[i];
     if (!r)
         return lt_fail(LT_ERROR_ARGUMENT,
-                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder and unet", module);
+                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet and classifier",
+                       module);
     *out_count = 0;
     const lt_status status = run(model, r, in, in_count, out, out_count);
     if (status) {

@@ -21,6 +21,16 @@ lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image
 /* Shorter side to size by antialiased bicubic (a = -0.5, as Pillow), then the centre size x size: CLIP's preprocessing,
  * to 8 bits as transformers' CLIPImageProcessor does. */
 lt_status lt_image_clip_crop(const lt_image *image, int size, lt_image *out);
+/* Where that is: the picture scaled to width x height, cut out from (x, y) on. */
+typedef struct lt_crop {
+    int width, height, x, y;
+} lt_crop;
+lt_crop lt_clip_crop_of(int width, int height, int size);
+/* The same filter without rounding to 8 bits: what pixel `index` of a line of `source` pixels scaled to `size` takes
+ * from it. Writes weights [lt_bicubic_taps at most] of the source's pixels from *first on, their sum 1, and returns how
+ * many. */
+int lt_bicubic_taps(int source, int size);
+int lt_bicubic_weights(int source, int size, int index, double *weights, int *first);
 /* A mask's grey levels [height, width] (ITU-R 601 luma, as Pillow's convert("L")), at the picture's own size.
  * lt_image_load laid alpha over white, so where somebody erased a mask it is white: repainted. */
 lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey);

@@ -42,24 +42,38 @@ static void axis_free(axis *a) {
     *a = (axis){0};
 }
 
-/* The weights of the result's pixel at index, scale being source pixels for each of the result's. exact [taps] is
- * scratch. */
-static void weigh_pixel(const filter *f, int source, double scale, int index, double *exact, axis *a, int slot) {
+/* The weights [taps] of the result's pixel at index, scale being source pixels for each of the result's, from the
+ * source's pixel *first on. Their sum is 1. Returns how many there are. */
+static int exact_weights(const filter *f, int source, double scale, int index, double *weights, int *first) {
     const double stretch = fmax(scale, 1), shrink = 1 / stretch, reach = f->radius * stretch;
     const double centre = (index + 0.5) * scale;
     const int from = (int)fmax(centre - reach + 0.5, 0), to = (int)fmin(centre + reach + 0.5, source);
     double sum = 0;
-    for (int i = 0; i < to - from; i++) sum += exact[i] = f->weight((from + i - centre + 0.5) * shrink);
-    a->first[slot] = from;
-    a->used[slot] = to - from;
-    for (int i = 0; i < to - from; i++)
-        a->weights[(size_t)slot * (size_t)a->taps + (size_t)i] = (int32_t)lround(exact[i] / sum * (1 << PRECISION));
+    for (int i = 0; i < to - from; i++) sum += weights[i] = f->weight((from + i - centre + 0.5) * shrink);
+    for (int i = 0; i < to - from; i++) weights[i] /= sum;
+    *first = from;
+    return to - from;
+}
+
+static int taps_of(const filter *f, double scale) { return (int)ceil(f->radius * fmax(scale, 1)) * 2 + 1; }
+
+int lt_bicubic_taps(int source, int size) { return taps_of(&bicubic, (double)source / size); }
+
+int lt_bicubic_weights(int source, int size, int index, double *weights, int *first) {
+    return exact_weights(&bicubic, source, (double)source / size, index, weights, first);
+}
+
+/* The same in fixed point, as a->weights' slot. exact [taps] is scratch. */
+static void weigh_pixel(const filter *f, int source, double scale, int index, double *exact, axis *a, int slot) {
+    a->used[slot] = exact_weights(f, source, scale, index, exact, &a->first[slot]);
+    for (int i = 0; i < a->used[slot]; i++)
+        a->weights[(size_t)slot * (size_t)a->taps + (size_t)i] = (int32_t)lround(exact[i] * (1 << PRECISION));
 }
 
 /* The part [start, start + count) of source pixels scaled to size. */
 static lt_status axis_make(const filter *f, int source, int size, int start, int count, axis *a) {
     const double scale = (double)source / size;
-    *a = (axis){.taps = (int)ceil(f->radius * fmax(scale, 1)) * 2 + 1};
+    *a = (axis){.taps = taps_of(f, scale)};
     a->first = lt_calloc((size_t)count, sizeof *a->first);
     a->used = lt_calloc((size_t)count, sizeof *a->used);
     a->weights = lt_calloc((size_t)count, (size_t)a->taps * sizeof *a->weights);
@@ -182,13 +196,17 @@ lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image
     return scale(image, &lanczos3, width, height, (window){0, 0, width, height}, out);
 }
 
+lt_crop lt_clip_crop_of(int width, int height, int size) {
+    /* transformers rounds the longer side down, and the margins before the crop too */
+    const int64_t shorter = lt_min((size_t)width, (size_t)height);
+    const int w = (int)(width * (int64_t)size / shorter), h = (int)(height * (int64_t)size / shorter);
+    return (lt_crop){.width = w, .height = h, .x = (w - size) / 2, .y = (h - size) / 2};
+}
+
 lt_status lt_image_clip_crop(const lt_image *image, int size, lt_image *out) {
     *out = (lt_image){0};
     LT_TRY(lt_image_check(image));
     LT_TRY(check_side("side", size));
-    /* transformers rounds the longer side down, and the margins before the crop too */
-    const int64_t shorter = lt_min((size_t)image->width, (size_t)image->height);
-    const int width = (int)(image->width * (int64_t)size / shorter);
-    const int height = (int)(image->height * (int64_t)size / shorter);
-    return scale(image, &bicubic, width, height, (window){(width - size) / 2, (height - size) / 2, size, size}, out);
+    const lt_crop c = lt_clip_crop_of(image->width, image->height, size);
+    return scale(image, &bicubic, c.width, c.height, (window){c.x, c.y, size, size}, out);
 }

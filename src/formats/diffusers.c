@@ -25,6 +25,18 @@ lt_status lt_config_open(const char *path, lt_config *config) {
     return LT_OK;
 }
 
+lt_status lt_config_from_metadata(const lt_checkpoint *checkpoint, const char *prefix, lt_config *config) {
+    *config = (lt_config){json_object()};
+    if (!config->root) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < checkpoint->metadata_count; i++) {
+        const char *key = checkpoint->metadata[i].key, *value = checkpoint->metadata[i].value;
+        if (strncmp(key, prefix, strlen(prefix))) continue;
+        json_t *json = json_loads(value, JSON_DECODE_ANY, NULL);
+        if (json) json_object_set_new(config->root, key + strlen(prefix), json);
+    }
+    return LT_OK;
+}
+
 void lt_config_close(lt_config *config) {
     json_decref(config->root);
     *config = (lt_config){0};
@@ -61,6 +73,10 @@ double lt_config_number(const lt_config *config, const char *key, double fallbac
 
 const char *lt_config_string(const lt_config *config, const char *key) {
     return json_string_value(look_up(config, key));
+}
+
+const char *lt_config_item(const lt_config *config, const char *key, size_t i) {
+    return json_string_value(json_array_get(look_up(config, key), i));
 }
 
 /* ---- Weights ---- */

@@ -13,6 +13,9 @@ typedef struct lt_config {
 } lt_config;
 
 lt_status lt_config_open(const char *path, lt_config *config);
+/* From metadata of a checkpoint: those keys that begin with prefix, without it; values are JSON. What is no JSON is
+ * left out. */
+lt_status lt_config_from_metadata(const lt_checkpoint *checkpoint, const char *prefix, lt_config *config);
 void lt_config_close(lt_config *config);
 
 /* A key may lead into objects: "vision_config.patch_size". What is absent, null or of another kind gives the fallback,
@@ -25,6 +28,8 @@ double lt_config_number(const lt_config *config, const char *key, double fallbac
 size_t lt_config_numbers(const lt_config *config, const char *key, double *values, size_t limit);
 /* Valid as long as config is open. */
 const char *lt_config_string(const lt_config *config, const char *key);
+/* The i-th string of a list, likewise. */
+const char *lt_config_item(const lt_config *config, const char *key, size_t i);
 
 /* ---- Folders ---- */
 

@@ -68,7 +68,9 @@ lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_
     if (attributes_size) memcpy(copy, attributes, attributes_size);
     node->operation.op = op;
     node->operation.attributes = copy;
+    node->operation.attributes_size = attributes_size;
     node->id = (int)g->count;
+    node->block = g->block;
     g->nodes[g->count++] = node;
     g->status = connect(node, inputs, weights);
     return g->status ? NULL : node;
@@ -83,6 +85,22 @@ lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate r
         node->name = name;
     }
     return node;
+}
+
+lt_node *lt_graph_find(const lt_graph *g, const char *name) {
+    for (size_t i = 0; i < g->count; i++)
+        if (g->nodes[i]->name && !strcmp(g->nodes[i]->name, name)) return g->nodes[i];
+    return NULL;
+}
+
+bool lt_graph_enter_block(lt_graph *g) {
+    if (g->block) return false;
+    g->block = ++g->blocks;
+    return true;
+}
+
+void lt_graph_leave_block(lt_graph *g, bool entered) {
+    if (entered) g->block = 0;
 }
 
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name) {

@@ -19,12 +19,19 @@ typedef struct lt_node {
     lt_rate rate;
     const char *name; /* of an input or an output; NULL elsewhere */
     bool is_output;
+    bool watched;     /* an input whose gradient is wanted */
+    bool is_backward; /* holds nothing itself: what it writes are its results */
+    int block;        /* which block of layers it belongs to; 0: none, its value is kept until the backward half */
+    struct lt_node *result[LT_MAX_RESULTS]; /* of a backward operation: the nodes that hold what it writes, or NULL */
+    struct lt_node *gradient;               /* of the losses by this node, once there is one */
 } lt_node;
 
 typedef struct lt_graph {
     lt_node **nodes;
     size_t count, capacity;
-    lt_status status; /* the first failure; from then on every builder returns NULL, so layers need not check */
+    lt_status status;  /* the first failure; from then on every builder returns NULL, so layers need not check */
+    bool training;     /* to be asked for gradients: layers keep activations as operations of their own */
+    int block, blocks; /* the block that is being built (0: none), and how many there were */
 } lt_graph;
 
 void lt_graph_free(lt_graph *graph); /* graphs start zeroed: lt_graph g = {0} */
@@ -37,6 +44,28 @@ lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_
 lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate); /* name: a literal */
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name);
 void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
+
+/* The input or output of that name, or NULL. */
+lt_node *lt_graph_find(const lt_graph *g, const char *name);
+
+/* Nodes that are appended between these two are one block: with recomputation, only what leaves it is kept. Blocks do
+ * not nest: within one, these do nothing. lt_graph_enter_block returns what lt_graph_leave_block needs. */
+bool lt_graph_enter_block(lt_graph *g);
+void lt_graph_leave_block(lt_graph *g, bool entered);
+
+/* ---- Gradients ---- */
+
+/* A scalar of the graph and its share in what is differentiated. */
+typedef struct lt_loss {
+    lt_node *node;
+    float scale;
+} lt_loss;
+
+/* Appends the backward half of the sum of scale * node over losses: running it adds to the gradient of each weight that
+ * has one, and node->gradient is the gradient of every input that is watched (NULL if the losses do not depend on it).
+ * recompute: the nodes of each block are computed again where the backward half needs them, which saves the memory of
+ * their values for about a third more time. */
+lt_status lt_graph_backward(lt_graph *g, const lt_loss *losses, size_t count, bool recompute);
 
 /* ---- Plans ---- */
 

@@ -27,6 +27,7 @@ struct lt_plan {
 /* ---- Lifetimes ---- */
 
 static size_t tensor_size(const lt_node *n) {
+    if (n->is_backward) return 0; /* what it writes are its results */
     return lt_round_up(lt_shape_count(n->operation.out) * sizeof(float), 64);
 }
 
@@ -47,19 +48,26 @@ static bool outlives_run(const lt_plan *plan, const lt_node *node) {
     return false;
 }
 
-/* The input whose memory node's output takes, or NULL. */
+/* The node whose running writes node's tensor. */
+static const lt_node *writer_of(const lt_node *node) {
+    return node->operation.op == &lt_op_result ? node->input[0] : node;
+}
+
+/* The input whose memory node's output takes, or NULL. Of an operation's results only the first may take one. */
 static const lt_node *takes_over(const lt_plan *plan, const lt_node *node) {
-    const int k = plan->prepared[node->id].in_place;
-    const lt_node *input = k < 0 ? NULL : node->input[k];
+    const lt_node *writer = writer_of(node);
+    const int k = plan->prepared[writer->id].in_place;
+    const lt_node *input = k < 0 ? NULL : writer->input[k];
     if (!input || tensor_size(input) != tensor_size(node)) return NULL;
+    if (writer != node && writer->result[0] != node) return NULL;
     const lt_block *b = &plan->blocks[plan->block_of[input->id]];
-    return !b->pinned && b->last == node->id ? input : NULL;
+    return !b->pinned && b->last == writer->id ? input : NULL;
 }
 
 static void find_lifetimes(lt_plan *plan) {
     const size_t count = plan->graph.count;
     for (size_t i = 0; i < count; i++) {
-        const lt_node *node = plan->graph.nodes[i];
+        const lt_node *node = plan->graph.nodes[i], *writer = writer_of(node);
         const int last = last_use(plan, node);
         const bool pinned = outlives_run(plan, node);
         const lt_node *input = pinned ? NULL : takes_over(plan, node);
@@ -67,7 +75,7 @@ static void find_lifetimes(lt_plan *plan) {
         if (input)
             plan->blocks[plan->block_of[i]].last = last;
         else
-            plan->blocks[i] = (lt_block){tensor_size(node), 0, (int)i, last, pinned};
+            plan->blocks[i] = (lt_block){tensor_size(node), 0, writer->id, last, pinned};
         plan->blocks[count + i] = (lt_block){lt_round_up(plan->prepared[i].scratch_size, 64), 0, (int)i, (int)i, false};
     }
 }
@@ -191,16 +199,28 @@ static float *memory_of(const lt_plan *plan, const lt_node *node) {
 
 static lt_status run_node(lt_plan *plan, const lt_node *node) {
     const float *in[LT_MAX_INPUTS] = {0};
+    float *out[LT_MAX_RESULTS] = {memory_of(plan, node)};
     for (int k = 0; k < LT_MAX_INPUTS; k++)
         if (node->input[k]) in[k] = memory_of(plan, node->input[k]);
+    for (int k = 0; k < LT_MAX_RESULTS && node->is_backward; k++)
+        out[k] = node->result[k] ? memory_of(plan, node->result[k]) : NULL;
     void *scratch = plan->arena + plan->blocks[plan->graph.count + (size_t)node->id].offset;
-    return node->operation.op->run(&plan->prepared[node->id], in, memory_of(plan, node), scratch);
+    return node->operation.op->run(&plan->prepared[node->id], in, out, scratch);
+}
+
+/* Weights that were trained since the last run are packed again. */
+static lt_status refresh_all(lt_plan *plan) {
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        const lt_prepared *p = &plan->prepared[i];
+        if (p->operation->op->refresh) LT_TRY(p->operation->op->refresh(p));
+    }
+    return LT_OK;
 }
 
 lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user) {
     const int threads_before = omp_get_max_threads();
     omp_set_num_threads(plan->threads);
-    lt_status status = LT_OK;
+    lt_status status = refresh_all(plan);
     for (size_t i = 0; i < plan->graph.count && !status; i++) {
         const lt_node *node = plan->graph.nodes[i];
         if (node->rate < changed || !node->operation.op->run) continue;
@@ -215,19 +235,13 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
 
 /* ---- Looking in ---- */
 
-static const lt_node *named(const lt_plan *plan, const char *name) {
-    for (size_t i = 0; i < plan->graph.count; i++)
-        if (plan->graph.nodes[i]->name && !strcmp(plan->graph.nodes[i]->name, name)) return plan->graph.nodes[i];
-    return NULL;
-}
-
 float *lt_plan_tensor(lt_plan *plan, const char *name) {
-    const lt_node *node = named(plan, name);
+    const lt_node *node = lt_graph_find(&plan->graph, name);
     return node ? memory_of(plan, node) : NULL;
 }
 
 lt_shape lt_plan_shape(const lt_plan *plan, const char *name) {
-    const lt_node *node = named(plan, name);
+    const lt_node *node = lt_graph_find(&plan->graph, name);
     return node ? node->operation.out : (lt_shape){0};
 }
 

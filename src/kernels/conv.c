@@ -4,8 +4,8 @@
 #include <limits.h>
 #include <stdio.h>
 
-const lt_conv_impl *const lt_conv_impls[] = {&lt_conv_winograd, &lt_conv_gemm, &lt_conv_onednn, &lt_conv_reference,
-                                             NULL};
+const lt_conv_impl *const lt_conv_impls[] = {&lt_conv_winograd, &lt_conv_gemm,      &lt_conv_onednn,
+                                             &lt_conv_rounded,  &lt_conv_reference, NULL};
 
 /* Below this the plain loops of conv_reference.c take under a millisecond: who runs it can't matter. */
 static const double tiny_flops = 1e6;
@@ -27,7 +27,7 @@ static bool addressable(size_t a, size_t b, size_t c, size_t d) {
            bytes <= PTRDIFF_MAX;
 }
 
-static lt_status check_desc(const lt_conv_desc *d) {
+lt_status lt_conv_check(const lt_conv_desc *d) {
     char shape[160];
     if (d->n < 1 || d->h < 1 || d->w < 1 || d->c[0] < 1 || d->c[1] < 0 || d->oc < 1 || d->kernel < 1 || d->stride < 1 ||
         d->pad_begin < 0 || d->pad_end < 0 || d->threads < 1)
@@ -49,14 +49,22 @@ static lt_status check_desc(const lt_conv_desc *d) {
     return LT_OK;
 }
 
-static bool reference_will_do(const lt_conv_desc *d) {
+bool lt_conv_reference_will_do(const lt_conv_desc *d) {
     const double c = (double)d->c[0] + d->c[1], taps = (double)d->kernel * d->kernel;
     return d->isa == LT_ISA_SCALAR || 2.0 * (double)lt_conv_rows(d) * lt_conv_weight_rows(d) * c * taps < tiny_flops;
 }
 
+lt_status lt_conv_check_precision(const lt_conv_desc *d, bool takes_bf16) {
+    if (!lt_conv_is_bf16(d)) return LT_OK;
+    if (!lt_isa_has_bf16(d->isa))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16");
+    return takes_bf16 ? LT_OK : lt_fail(LT_ERROR_UNSUPPORTED, "float32 only");
+}
+
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
-    LT_TRY(check_desc(desc));
+    LT_TRY(lt_conv_check(desc));
+    LT_TRY(lt_conv_check_precision(desc, impl->bf16));
     lt_conv *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;
@@ -69,11 +77,24 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
     return status;
 }
 
+/* Where oneDNN is faster than our matrix product by half or more: windows of a few channels, which ours copies tap by
+ * tap, and every other pixel. It has no f16 weights. */
+static bool is_for_onednn(const lt_conv_desc *d) {
+    enum { FEW = 16 };
+    return d->kernel > 1 && d->weight_type == LT_F32 && d->act != LT_ACT_GEGLU &&
+           (d->c[0] + d->c[1] < FEW || d->stride == 2);
+}
+
 lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
-    LT_TRY(check_desc(desc));
+    LT_TRY(lt_conv_check(desc));
+    LT_TRY(lt_conv_check_precision(desc, true));
+    if (is_for_onednn(desc)) {
+        const lt_status status = lt_conv_create_with(&lt_conv_onednn, desc, conv);
+        if (status != LT_ERROR_UNSUPPORTED) return status;
+    }
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
-        if (*impl == &lt_conv_reference && !reference_will_do(desc)) continue;
+        if (*impl == &lt_conv_reference && !lt_conv_reference_will_do(desc)) continue;
         const lt_status status = lt_conv_create_with(*impl, desc, conv);
         if (status != LT_ERROR_UNSUPPORTED) return status;
     }
@@ -93,16 +114,18 @@ const char *lt_conv_layout(const lt_conv *conv) { return conv->layout; }
 size_t lt_conv_packed_size(const lt_conv *conv) { return conv->packed_size; }
 size_t lt_conv_scratch_size(const lt_conv *conv) { return conv->scratch_size; }
 
-lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
-    const lt_conv_desc *d = &conv->desc;
+lt_status lt_conv_check_weight(const lt_conv_desc *d, const lt_tensor *weight) {
     const size_t k = (size_t)d->kernel;
     const size_t shape[4] = {(size_t)lt_conv_weight_rows(d), (size_t)d->c[0] + (size_t)d->c[1], k, k};
-    if (!lt_tensor_has_shape(weight, 4, shape) && !(k == 1 && lt_tensor_has_shape(weight, 2, shape))) {
-        char found[200];
-        lt_tensor_shape_text(weight, found, sizeof found);
-        return lt_fail(LT_ERROR_MODEL, "%s has shape %s, expected [%zu,%zu,%zu,%zu]",
-                       weight->name ? weight->name : "a weight", found, shape[0], shape[1], k, k);
-    }
+    if (lt_tensor_has_shape(weight, 4, shape) || (k == 1 && lt_tensor_has_shape(weight, 2, shape))) return LT_OK;
+    char found[200];
+    lt_tensor_shape_text(weight, found, sizeof found);
+    return lt_fail(LT_ERROR_MODEL, "%s has shape %s, expected [%zu,%zu,%zu,%zu]",
+                   weight->name ? weight->name : "a weight", found, shape[0], shape[1], k, k);
+}
+
+lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    LT_TRY(lt_conv_check_weight(&conv->desc, weight));
     return conv->impl->pack(conv, weight, packed);
 }
 

@@ -56,7 +56,9 @@ size_t lt_conv_packed_size(const lt_conv *conv); /* bytes */
 lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed);
 
 size_t lt_conv_scratch_size(const lt_conv *conv);
-lt_status lt_conv_run(const lt_conv *conv, const lt_conv_io *io); /* allocates nothing of ours */
+/* Allocates nothing of ours. One conv runs once at a time: implementers keep handles of a run in it. The same goes for
+ * lt_conv_backward. */
+lt_status lt_conv_run(const lt_conv *conv, const lt_conv_io *io);
 
 /* ---- Gradients of dst = conv([src0, src1]) + bias: no activation and no residual, which are other operations ----
  *

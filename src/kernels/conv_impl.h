@@ -13,6 +13,7 @@ typedef struct lt_conv_impl {
     lt_status (*pack)(const lt_conv *conv, const lt_tensor *weight, void *packed);
     lt_status (*run)(const lt_conv *conv, const lt_conv_io *io);
     void (*free)(lt_conv *conv); /* frees state */
+    bool bf16;                   /* takes LT_PRECISION_BF16 */
 } lt_conv_impl;
 
 struct lt_conv {
@@ -29,6 +30,43 @@ extern const lt_conv_impl *const lt_conv_impls[];
 /* lt_conv_create with one implementer and no other, for tests and bench. */
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv);
 
+/* The gradients: one half of lt_conv_backward, either by the sources or by the weight and the bias. */
+typedef struct lt_conv_half lt_conv_half;
+
+typedef struct lt_conv_half_impl { /* as lt_conv_impl */
+    lt_status (*create)(lt_conv_half *half);
+    lt_status (*pack)(const lt_conv_half *half, const lt_tensor *weight, void *packed); /* NULL: nothing to pack */
+    lt_status (*run)(const lt_conv_half *half, const lt_conv_backward_io *io);
+    void (*free)(lt_conv_half *half);
+    bool bf16;
+} lt_conv_half_impl;
+
+struct lt_conv_half {
+    lt_conv_desc desc;              /* no activation, no residual */
+    lt_conv_backward_wanted wanted; /* the weight, or one or both sources */
+    const lt_conv_half_impl *impl;
+    void *state;
+    size_t packed_size, scratch_size;
+    char name[64], layout[300];
+};
+
+extern const lt_conv_half_impl *const lt_conv_half_impls[];
+lt_status lt_conv_half_create_with(const lt_conv_half_impl *impl, const lt_conv_desc *desc,
+                                   const lt_conv_backward_wanted *wanted, lt_conv_half **half);
+/* The first implementer that takes it. */
+lt_status lt_conv_half_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_half **half);
+void lt_conv_half_free(lt_conv_half *half);
+
+/* ---- What all of them share (conv.c) ---- */
+
+/* Sizes that make sense and can be addressed. */
+lt_status lt_conv_check(const lt_conv_desc *desc);
+/* LT_ERROR_UNSUPPORTED where desc asks for bf16 and the processor hasn't got it, or the implementer doesn't take it. */
+lt_status lt_conv_check_precision(const lt_conv_desc *desc, bool takes_bf16);
+lt_status lt_conv_check_weight(const lt_conv_desc *desc, const lt_tensor *weight);
+/* Whether the plain loops of the references may run it. */
+bool lt_conv_reference_will_do(const lt_conv_desc *desc);
+
 /* "320+320 -> 640 channels, 3x3, of 2x64x64 pixels": for names in messages. Returns text. */
 const char *lt_conv_shape_text(const lt_conv_desc *desc, char *text, size_t size);
 
@@ -36,11 +74,23 @@ const char *lt_conv_shape_text(const lt_conv_desc *desc, char *text, size_t size
 static inline size_t lt_conv_rows(const lt_conv_desc *d) { /* pixels of dst */
     return (size_t)d->n * (size_t)lt_conv_out_size(d, d->h) * (size_t)lt_conv_out_size(d, d->w);
 }
+static inline size_t lt_conv_pixels(const lt_conv_desc *d) { /* of each source */
+    return (size_t)d->n * (size_t)d->h * (size_t)d->w;
+}
+static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
 static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
 
 extern const lt_conv_impl lt_conv_reference; /* conv_reference.c: the formula; any shape */
 extern const lt_conv_impl lt_conv_onednn;    /* onednn.c */
 extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 and (implicitly) k x k */
 extern const lt_conv_impl lt_conv_winograd;  /* winograd.c: 3x3, stride 1 */
+extern const lt_conv_impl lt_conv_rounded;   /* conv_rounded.c: bf16 by way of float32 */
+
+extern const lt_conv_half_impl lt_conv_half_reference; /* conv_backward_reference.c: the formula; any shape */
+extern const lt_conv_half_impl lt_conv_half_forward;   /* conv_turned.c: by the sources, as forward convolutions */
+extern const lt_conv_half_impl lt_conv_half_winograd;  /* winograd_gradient.c: by the weight, 3x3, stride 1 */
+extern const lt_conv_half_impl lt_conv_half_amx;       /* conv_amx.c: by the weight, in bf16 */
+extern const lt_conv_half_impl lt_conv_half_onednn;    /* onednn_backward.c */
+extern const lt_conv_half_impl lt_conv_half_rounded;   /* conv_rounded.c */
 
 #endif

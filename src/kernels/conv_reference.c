@@ -7,12 +7,16 @@
 
 enum { BLOCK = 32 }; /* output channels at a time: their sums stay on the stack */
 
+static float rounded(const lt_conv_desc *d, float x) {
+    return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
+}
+
 static lt_status reference_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
     conv->packed_size = ((size_t)d->c[0] + (size_t)d->c[1]) * taps * (size_t)lt_conv_weight_rows(d) * sizeof(float);
     snprintf(conv->name, sizeof conv->name, "reference");
-    snprintf(conv->layout, sizeof conv->layout, "reference:f32");
+    snprintf(conv->layout, sizeof conv->layout, "reference:%s", lt_conv_is_bf16(d) ? "bf16" : "f32");
     return LT_OK;
 }
 
@@ -28,7 +32,8 @@ static lt_status reference_pack(const lt_conv *conv, const lt_tensor *weight, vo
     lt_tensor_read_f32(weight, dense);
     for (size_t o = 0; o < oc; o++)
         for (size_t i = 0; i < c; i++)
-            for (size_t tap = 0; tap < taps; tap++) out[(tap * c + i) * oc + o] = dense[(o * c + i) * taps + tap];
+            for (size_t tap = 0; tap < taps; tap++)
+                out[(tap * c + i) * oc + o] = rounded(d, dense[(o * c + i) * taps + tap]);
     lt_free(dense);
     return LT_OK;
 }
@@ -59,7 +64,7 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
             const float *w = (const float *)io->weight + tap * channels * rows + first;
             for (int s = 0; s < 2; s++)
                 for (int c = 0; c < d->c[s]; c++, w += rows) {
-                    const double v = (double)io->src[s][pixel * (size_t)d->c[s] + (size_t)c];
+                    const double v = (double)rounded(d, io->src[s][pixel * (size_t)d->c[s] + (size_t)c]);
                     for (int o = 0; o < count; o++) sum[o] += v * (double)w[o];
                 }
         }
@@ -88,4 +93,5 @@ static lt_status reference_run(const lt_conv *conv, const lt_conv_io *io) {
     return LT_OK;
 }
 
-const lt_conv_impl lt_conv_reference = {reference_create, reference_pack, reference_run, reference_free};
+const lt_conv_impl lt_conv_reference = {
+    .create = reference_create, .pack = reference_pack, .run = reference_run, .free = reference_free, .bf16 = true};

@@ -30,6 +30,7 @@ typedef struct lt_tile {
     const void *b;
     float *c;
     bool add;
+    size_t ldb; /* tile_outer only: of a and b the rows are k, lda and ldb floats apart: c = a' b */
 } lt_tile;
 
 typedef struct lt_gemm_simd {
@@ -37,7 +38,11 @@ typedef struct lt_gemm_simd {
     size_t rows, columns; /* of the tile that stays in registers: at most rows, exactly columns */
     void (*tile)(const lt_tile *t);
     void (*tile_f16)(const lt_tile *t);                   /* b is f16 */
+    void (*tile_outer)(const lt_tile *t);                 /* c[rows, columns] = or += a[k, rows]' b[k, columns] */
     void (*widen)(const uint16_t *x, float *y, size_t n); /* n: a multiple of columns */
+    /* to[(tap*c + channel)*to_stride + row] = from[row*from_stride + channel*taps + tap]; rows: a multiple of 8 */
+    void (*transpose)(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
+                      size_t to_stride);
     /* sums [rows, ldc]; with GEGLU its columns alternate: a panel of values, a panel of gates */
     void (*finish)(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc);
 } lt_gemm_simd;
@@ -57,7 +62,18 @@ typedef struct lt_winograd_simd {
     void (*weights_f16)(const uint16_t *packed, size_t tap, size_t channels, float *u, size_t stride);
     /* Y = A' M A: m[xi*stride + column], y[4*4][columns] */
     void (*output)(const float *m, size_t stride, float *y);
+    /* Of the gradient by the weights. M = A dy A': pixels[16] point at a tile of ddst; m[xi*stride + channel] */
+    void (*gradient)(const float *const *pixels, size_t channels, float *m, size_t stride);
+    /* dg = G' dU G: u[xi*stride + column], taps[9][columns] */
+    void (*taps)(const float *u, size_t stride, float *taps);
 } lt_winograd_simd;
+
+/* Whether Winograd's convolution is for this shape, as desc.isa has it. */
+bool lt_winograd_takes(const lt_conv_desc *d);
+/* Where the side*side pixels start that begin `before` pixels above and to the left of the outputs of a tile, in a
+ * tensor x of d's sides and c channels; beyond the border, zero. */
+void lt_winograd_pixels(const lt_conv_desc *d, const float *x, size_t c, size_t tile, size_t side, size_t before,
+                        const float *zero, const float **pixels);
 
 /* NULL where the processor, or limit, has neither AVX2 nor AVX-512. */
 const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit);

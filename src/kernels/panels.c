@@ -3,6 +3,7 @@
 
 #include <omp.h>
 #include <stdio.h>
+#include <string.h>
 
 void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd) {
     const lt_conv_desc *d = &conv->desc;
@@ -34,45 +35,57 @@ static void read_line(const lt_conv_desc *d, const lt_tensor *weight, size_t row
     }
 }
 
-/* lines [columns, k], k = (channel, tap), to panel [k, columns], k = (tap, channel). */
-static void transpose(const lt_conv_desc *d, const float *lines, size_t columns, void *panel) {
-    const size_t c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel, k = c * taps;
+/* Floats from one line to the next: an odd number of cache lines, so that the lines of a panel don't share sets. */
+static size_t line_stride(const lt_conv_desc *d) { return (lt_round_up(lt_panel_k(d), 16) / 16 | 1) * 16; }
+
+/* lines [columns, k] of f16, k = (channel, tap), to panel [k, columns], k = (tap, channel). */
+static void transpose_f16(const lt_conv_desc *d, const float *lines, size_t stride, size_t columns, uint16_t *panel) {
+    const size_t c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel;
     for (size_t tap = 0; tap < taps; tap++)
-        for (size_t channel = 0; channel < c; channel++) {
-            const size_t from = channel * taps + tap, to = (tap * c + channel) * columns;
-            if (d->weight_type == LT_F16)
-                for (size_t i = 0; i < columns; i++)
-                    ((uint16_t *)panel)[to + i] = ((const uint16_t *)(lines + i * k))[from];
-            else
-                for (size_t i = 0; i < columns; i++) ((float *)panel)[to + i] = lines[i * k + from];
-        }
+        for (size_t channel = 0; channel < c; channel++)
+            for (size_t i = 0; i < columns; i++)
+                panel[(tap * c + channel) * columns + i] =
+                    ((const uint16_t *)(lines + i * stride))[channel * taps + tap];
 }
 
-/* Panel p: its columns' weights, one line each, then turned. lines: (columns + 1) * k floats. */
-static void pack_panel(const lt_conv_desc *d, size_t columns, const lt_tensor *weight, size_t p, float *lines,
+/* Whether the rows [first, first + columns) of the weight can be read where they are. */
+static bool as_it_is(const lt_conv_desc *d, const lt_tensor *weight, size_t first, size_t columns, size_t oc) {
+    return d->weight_type != LT_F16 && weight->dtype == LT_F32 && first + columns <= oc &&
+           lt_tensor_contiguous(weight) && (uintptr_t)weight->data % sizeof(float) == 0;
+}
+
+/* Panel p: its columns' weights, one line each, then turned. lines: columns + 1 of them. */
+static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_tensor *weight, size_t p, float *lines,
                        void *panel) {
-    const size_t k = lt_panel_k(d), oc = (size_t)d->oc;
+    const size_t columns = simd->columns, k = lt_panel_k(d), stride = line_stride(d), oc = (size_t)d->oc;
+    const size_t c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel;
     const bool geglu = d->act == LT_ACT_GEGLU; /* panels of values and of gates in turn */
     const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
+    if (as_it_is(d, weight, first, columns, oc)) {
+        simd->transpose((const float *)weight->data + (gates + first) * k, k, columns, c, taps, panel, columns);
+        return;
+    }
     for (size_t i = 0; i < columns; i++) {
         if (first + i < oc)
-            read_line(d, weight, gates + first + i, lines + i * k, lines + columns * k);
+            read_line(d, weight, gates + first + i, lines + i * stride, lines + columns * stride);
         else
-            for (size_t x = 0; x < k; x++) lines[i * k + x] = 0;
+            memset(lines + i * stride, 0, stride * sizeof *lines);
     }
-    transpose(d, lines, columns, panel);
+    if (d->weight_type == LT_F16)
+        transpose_f16(d, lines, stride, columns, panel);
+    else
+        simd->transpose(lines, stride, columns, c, taps, panel, columns);
 }
 
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
-    const size_t spare = (columns + 1) * lt_panel_k(d); /* floats for each thread */
+    const size_t spare = (columns + 1) * line_stride(d); /* floats for each thread */
     float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
     if (!lines) return LT_ERROR_MEMORY;
 #pragma omp parallel for schedule(dynamic) num_threads(d->threads)
     for (size_t p = 0; p < panels; p++)
-        pack_panel(d, columns, weight, p, lines + (size_t)omp_get_thread_num() * spare,
-                   (char *)packed + p * panel_size);
+        pack_panel(d, simd, weight, p, lines + (size_t)omp_get_thread_num() * spare, (char *)packed + p * panel_size);
     lt_free(lines);
     return LT_OK;
 }

@@ -1,44 +1,26 @@
 /* The plain C kernels: the formula and nothing else, in double precision, on one thread. The others are tested against
  * them. */
+#include "kernels/reference.h"
 #include "base/tensor.h"
-#include "kernels/kernels.h"
-
-#include <math.h>
-
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double gelu(double x) { return 0.5 * x * erfc(-x * sqrt(0.5)); }
 
 static double activation(lt_activation act, double x) {
     switch (act) {
-    case LT_ACT_SILU: return x * sigmoid(x);
-    case LT_ACT_GELU: return gelu(x);
-    case LT_ACT_QUICK_GELU: return x * sigmoid(1.702 * x);
+    case LT_ACT_SILU: return x * lt_sigmoid(x);
+    case LT_ACT_GELU: return x * lt_normal(x);
+    case LT_ACT_QUICK_GELU: return x * lt_sigmoid(1.702 * x);
     default: return x;
     }
 }
 
 /* ---- Norms ---- */
 
-/* x + vector at one sample, pixel and channel of the concatenated sources. */
-static double group_norm_input(const lt_group_norm_args *a, size_t sample, size_t pixel, size_t channel) {
-    const size_t c0 = (size_t)a->c[0], c1 = (size_t)a->c[1], row = sample * (size_t)a->pixels + pixel;
-    const double x = channel < c0 ? a->x[0][row * c0 + channel] : a->x[1][row * c1 + channel - c0];
-    return a->vector ? x + a->vector[sample * (c0 + c1) + channel] : x;
-}
-
 static void normalise_group(const lt_group_norm_args *a, size_t sample, size_t group) {
     const size_t c = (size_t)(a->c[0] + a->c[1]), width = c / (size_t)a->groups, pixels = (size_t)a->pixels;
-    const size_t begin = group * width, end = begin + width;
-    const double count = (double)(width * pixels);
-    double mean = 0, variance = 0;
+    double mean, rstd;
+    lt_group_statistics(a, sample, group, &mean, &rstd);
     for (size_t p = 0; p < pixels; p++)
-        for (size_t i = begin; i < end; i++) mean += group_norm_input(a, sample, p, i) / count;
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t i = begin; i < end; i++) variance += pow(group_norm_input(a, sample, p, i) - mean, 2) / count;
-    const double rstd = 1 / sqrt(variance + (double)a->eps);
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t i = begin; i < end; i++) {
-            const double normal = (group_norm_input(a, sample, p, i) - mean) * rstd;
+        for (size_t i = group * width; i < (group + 1) * width; i++) {
+            const double normal = (lt_group_norm_input(a, sample, p, i) - mean) * rstd;
             a->y[(sample * pixels + p) * c + i] = (float)activation(a->act, normal * a->gamma[i] + a->beta[i]);
         }
 }
@@ -58,10 +40,8 @@ static void layer_norm(const lt_layer_norm_args *a) {
     for (size_t row = 0; row < a->rows; row++) {
         const float *x = a->x + row * c;
         float *y = a->y + row * c;
-        double mean = 0, variance = 0;
-        for (size_t i = 0; i < c; i++) mean += (double)x[i] / (double)c;
-        for (size_t i = 0; i < c; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)c;
-        const double rstd = 1 / sqrt(variance + (double)a->eps);
+        double mean, rstd;
+        lt_row_statistics(x, c, a->eps, &mean, &rstd);
         for (size_t i = 0; i < c; i++) y[i] = (float)((x[i] - mean) * rstd * a->gamma[i] + a->beta[i]);
     }
 }
@@ -101,9 +81,7 @@ static void attention(const lt_attention_args *a) {
     for (size_t sample = 0; sample < (size_t)a->n; sample++)
         for (size_t head = 0; head < heads; head++)
             for (size_t token = 0; token < tokens_q; token++) {
-                size_t keys = a->lengths ? (size_t)a->lengths[sample] : tokens_k;
-                if (a->causal) keys = lt_min(keys, token + 1);
-                attend(a, keys, a->q + (sample * tokens_q + token) * a->stride_q + head * d,
+                attend(a, lt_keys_seen(a, sample, token), a->q + (sample * tokens_q + token) * a->stride_q + head * d,
                        a->k + sample * tokens_k * a->stride_k + head * d,
                        a->v + sample * tokens_k * a->stride_v + head * d, score, sum,
                        a->out + ((sample * tokens_q + token) * heads + head) * d);
@@ -118,7 +96,8 @@ static void activate(lt_activation act, const float *x, float *y, size_t n) {
 
 static void geglu(const float *a, float *y, size_t rows, size_t oc) {
     for (size_t row = 0; row < rows; row++)
-        for (size_t i = 0; i < oc; i++) y[row * oc + i] = (float)(a[row * 2 * oc + i] * gelu(a[row * 2 * oc + oc + i]));
+        for (size_t i = 0; i < oc; i++)
+            y[row * oc + i] = (float)(a[row * 2 * oc + i] * activation(LT_ACT_GELU, a[row * 2 * oc + oc + i]));
 }
 
 static void add(const float *a, const float *b, float *y, size_t n) {
@@ -145,4 +124,14 @@ const lt_kernels lt_kernels_reference = {
     .add = add,
     .add_broadcast = add_broadcast,
     .widen_f16 = widen_f16,
+    .group_norm_backward_scratch = lt_reference_group_norm_backward_scratch,
+    .group_norm_backward = lt_reference_group_norm_backward,
+    .layer_norm_backward_scratch = lt_reference_layer_norm_backward_scratch,
+    .layer_norm_backward = lt_reference_layer_norm_backward,
+    .attention_backward_scratch = lt_reference_attention_backward_scratch,
+    .attention_backward = lt_reference_attention_backward,
+    .activate_backward = lt_reference_activate_backward,
+    .geglu_backward = lt_reference_geglu_backward,
+    .adamw = lt_reference_adamw,
+    .sum_of_squares = lt_reference_sum_of_squares,
 };

@@ -56,6 +56,12 @@ static bool worth_it(const lt_conv_desc *d) {
     return TILES * tiles + 150 < 9 * (size_t)d->h * (size_t)d->w;
 }
 
+bool lt_winograd_takes(const lt_conv_desc *d) {
+    const lt_winograd_simd *simd = lt_winograd_simd_get(d->isa);
+    return simd && d->kernel == 3 && d->stride == 1 && d->pad_begin == 1 && d->pad_end == 1 && d->act != LT_ACT_GEGLU &&
+           (size_t)d->c[0] % simd->channels == 0 && (size_t)d->c[1] % simd->channels == 0 && worth_it(d);
+}
+
 static void plan_blocks(winograd *g, const lt_conv_desc *d) {
     g->block_c = lt_round_up(lt_part(g->c, BLOCK_C), g->simd->channels);
     g->blocks_c = lt_count_parts(g->c, g->block_c);
@@ -76,9 +82,7 @@ static size_t m_stride(const winograd *g) { return g->job_tiles * g->gemm->colum
 static lt_status winograd_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     const lt_winograd_simd *simd = lt_winograd_simd_get(d->isa);
-    if (!simd || d->kernel != 3 || d->stride != 1 || d->pad_begin != 1 || d->pad_end != 1 || d->act == LT_ACT_GEGLU ||
-        (size_t)d->c[0] % simd->channels || (size_t)d->c[1] % simd->channels || !worth_it(d))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd convolution: not for this shape");
+    if (!lt_winograd_takes(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd convolution: not for this shape");
     winograd *g = lt_calloc(1, sizeof *g);
     if (!g) return LT_ERROR_MEMORY;
     g->gemm = lt_gemm_simd_get(d->isa);
@@ -124,16 +128,13 @@ static void locate(const winograd *g, size_t tile, size_t *sample, size_t *y, si
     *sample = tile / g->tiles_x / g->tiles_y;
 }
 
-/* The 36 pixels that a tile reads of one source; beyond the border, zeros. */
-static void find_pixels(const run *r, size_t tile, int source, const float *pixels[TILES]) {
-    const winograd *g = r->g;
-    const size_t c = (size_t)r->d->c[source];
-    size_t sample, y0, x0;
-    locate(g, tile, &sample, &y0, &x0);
-    for (size_t i = 0; i < TILES; i++) {
-        const size_t y = y0 + i / IN - 1, x = x0 + i % IN - 1; /* wraps round to huge before 0 */
-        const bool inside = y < g->h && x < g->w;
-        pixels[i] = inside ? r->io->src[source] + ((sample * g->h + y) * g->w + x) * c : r->zero;
+void lt_winograd_pixels(const lt_conv_desc *d, const float *x, size_t c, size_t tile, size_t side, size_t before,
+                        const float *zero, const float **pixels) {
+    const size_t h = (size_t)d->h, w = (size_t)d->w, tiles_x = lt_count_parts(w, OUT), tiles_y = lt_count_parts(h, OUT);
+    const size_t x0 = tile % tiles_x * OUT, y0 = tile / tiles_x % tiles_y * OUT, sample = tile / tiles_x / tiles_y;
+    for (size_t i = 0; i < side * side; i++) {
+        const size_t row = y0 + i / side - before, column = x0 + i % side - before; /* wraps round to huge before 0 */
+        pixels[i] = row < h && column < w ? x + ((sample * h + row) * w + column) * c : zero;
     }
 }
 
@@ -144,7 +145,7 @@ static void transform_input(const run *r, size_t index) {
     for (int source = 0; source < 2 && r->d->c[source]; source++) {
         const size_t start = channel, end = channel + (size_t)r->d->c[source];
         const float *pixels[TILES];
-        find_pixels(r, r->tile + index, source, pixels);
+        lt_winograd_pixels(r->d, r->io->src[source], (size_t)r->d->c[source], r->tile + index, IN, 1, r->zero, pixels);
         while (channel < end) {
             const size_t block = channel / g->block_c, within = channel % g->block_c;
             const size_t count = lt_min(end - channel, g->block_c - within);

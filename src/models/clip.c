@@ -6,6 +6,16 @@
 
 #include <math.h>
 
+const float lt_clip_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+const float lt_clip_deviation[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+
+void lt_normalise(float *row, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)row[i] * row[i];
+    const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
+    for (size_t i = 0; i < n; i++) row[i] = (float)(row[i] * scale);
+}
+
 static int heads_of(int width) { return width >= 64 ? width / 64 : 1; } /* heads of 64, but for ViT-H's image tower */
 
 /* ---- Text ---- */
@@ -71,8 +81,12 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
 }
 
 lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
+    const lt_shape shape = {n, image->size, image->size, 3};
+    return lt_clip_image_append(image, lt_graph_input(graph, "pixels", shape, LT_RATE_PROMPT), graph);
+}
+
+lt_status lt_clip_image_append(const lt_clip_image *image, lt_node *x, lt_graph *graph) {
     lt_nn nn = {graph, image->weights, "clip", 0};
-    lt_node *x = lt_graph_input(graph, "pixels", (lt_shape){n, image->size, image->size, 3}, LT_RATE_PROMPT);
     x = lt_conv_of(&nn, "vision_model.embeddings.patch_embedding", x,
                    (lt_conv_layer){.kernel = image->patch, .stride = image->patch, .no_bias = true});
     x = lt_class_token(&nn, "vision_model.embeddings.class_embedding",

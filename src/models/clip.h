@@ -23,6 +23,12 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
  * [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
 
+/* Scales an embedding [n] to length 1, as CLIP compares them; zeros stay zeros. */
+void lt_normalise(float *row, size_t n);
+
+/* What pixels in [0, 1] are normalised by, for each channel. */
+extern const float lt_clip_mean[3], lt_clip_deviation[3];
+
 typedef struct lt_clip_image {
     lt_weights *weights;
     int width, layers, heads;
@@ -36,5 +42,7 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image);
 /* Input: "pixels" [n,size,size,3], normalised by CLIP's mean and deviation. Output: "image_embeds" [n,1,1,projection],
  * not normalised. */
 lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph);
+/* The same behind a node of the graph, x. */
+lt_status lt_clip_image_append(const lt_clip_image *image, lt_node *x, lt_graph *graph);
 
 #endif

@@ -85,6 +85,14 @@ static module clip_ends[] = {
     {"logit_scale", "logit_scale"},
 };
 
+static module classifier_modules[] = {
+    {"time_embed", "time_embed"},
+    {"input_blocks", "input_blocks"},
+    {"middle_block", "middle_block"},
+    {"pool", "pool"},
+    {"out", "out"},
+};
+
 static const struct {
     const char *name;
     const char *prefix[NAMINGS]; /* [LDM]: the canonical one; [diffusers]: the one to write in a diffusers folder */
@@ -93,6 +101,7 @@ static const struct {
     [LT_ROLE_VAE] = {"VAE", {"first_stage_model.", ""}},
     [LT_ROLE_UNET] = {"U-Net", {"model.diffusion_model.", ""}},
     [LT_ROLE_CLIP] = {"CLIP", {"", ""}},
+    [LT_ROLE_CLASSIFIER] = {"classifier", {"classifier.", "classifier."}},
 };
 
 /* Names that tell what a file is: prefix and name together. For each role the first that is there decides. */
@@ -114,6 +123,7 @@ static const struct landmark {
     {"", "vision_model.embeddings.class_embedding", LT_ROLE_CLIP, LT_NAMING_DIFFUSERS},
     {"cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
     {"cond_stage_model.transformer.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
+    {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
     {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
 };
@@ -196,9 +206,10 @@ void lt_layout_text(const lt_layout *layout, char *text, size_t size) {
         const struct lt_layout_part *part = &layout->parts[role];
         if (!part->present) continue;
         const bool transformers = role == LT_ROLE_TEXT || role == LT_ROLE_CLIP;
-        const char *kind = part->naming == LT_NAMING_LDM ? "LDM checkpoint"
-                           : transformers                ? "transformers"
-                                                         : "diffusers";
+        const char *kind = role == LT_ROLE_CLASSIFIER      ? "latent"
+                           : part->naming == LT_NAMING_LDM ? "LDM checkpoint"
+                           : transformers                  ? "transformers"
+                                                           : "diffusers";
         if (strcmp(kind, last) == 0)
             at += (size_t)snprintf(text + at, size - at, ", %s", lt_role_name((lt_role)role));
         else
@@ -419,6 +430,7 @@ static lt_status make_places(const names *n, lt_role role, lt_naming naming, pla
         add_place(p, MODULES(text_modules), "text_model text_model");
         add_place(p, MODULES(image_modules), "vision_model vision_model");
         break;
+    case LT_ROLE_CLASSIFIER: add_place(p, MODULES(classifier_modules), " "); break;
     case LT_ROLE_COUNT: break;
     }
     return LT_OK;

@@ -4,6 +4,7 @@
  *     model.diffusion_model.*                      the U-Net
  *     first_stage_model.*                          the VAE
  *     cond_stage_model.transformer.text_model.*    the text encoder
+ *     classifier.*                                 a classifier of noisy latents: ours, no other program has it
  * A CLIP of two towers keeps transformers' names: text_model.*, vision_model.*, visual_projection.weight,
  * text_projection.weight, logit_scale.
  */
@@ -32,7 +33,14 @@ const lt_tensor *lt_tensor_find(const lt_tensor *tensors, size_t count, const ch
 /* Resolutions of a U-Net or a VAE, and residual blocks at one of them, at most. */
 enum { LT_MAX_LEVELS = 8, LT_MAX_BLOCKS = 32 };
 
-typedef enum lt_role { LT_ROLE_TEXT, LT_ROLE_VAE, LT_ROLE_UNET, LT_ROLE_CLIP, LT_ROLE_COUNT } lt_role;
+typedef enum lt_role {
+    LT_ROLE_TEXT,
+    LT_ROLE_VAE,
+    LT_ROLE_UNET,
+    LT_ROLE_CLIP,
+    LT_ROLE_CLASSIFIER,
+    LT_ROLE_COUNT
+} lt_role;
 
 /* Sets of roles, for lt_names_add: 1u << LT_ROLE_VAE, or all. */
 #define LT_ROLES_ALL ((1u << LT_ROLE_COUNT) - 1)

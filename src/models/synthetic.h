@@ -17,41 +17,12 @@
 #ifndef LT_SYNTHETIC_H
 #define LT_SYNTHETIC_H
 
-#include "models/names.h"
-
-/* A Stable Diffusion 1.x checkpoint's numbers, with the names that LDM's configuration files give them. */
-typedef struct lt_synthetic_sd {
-    const char *name;
-    size_t model_channels, in_channels, latent_channels, context_dim;
-    int levels, num_res_blocks;
-    size_t channel_mult[LT_MAX_LEVELS];
-    bool attention[LT_MAX_LEVELS];
-    size_t vae_channels;
-    int vae_levels, vae_res_blocks;
-    size_t vae_mult[LT_MAX_LEVELS];
-    size_t clip_width, clip_vocab, clip_positions;
-    int clip_layers;
-} lt_synthetic_sd;
-
-/* A CLIP of two towers, in transformers' layout. Heads are 64 wide, the hidden layers four times as wide as their
- * tower. */
-typedef struct lt_synthetic_clip {
-    const char *name;
-    size_t text_width, vocab, positions;
-    int text_layers;
-    size_t image_width, image_size, patch_size;
-    int image_layers;
-    size_t projection;
-} lt_synthetic_clip;
+#include "models/architecture.h"
 
 /* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint"; NULL for an unknown name. */
-const lt_synthetic_sd *lt_synthetic_sd_find(const char *name);
+const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
-const lt_synthetic_clip *lt_synthetic_clip_find(const char *name);
-
-/* Names and shapes of every tensor, in the file's order, without data; list, emptied first, is the caller's to free. */
-lt_status lt_synthetic_sd_list(const lt_synthetic_sd *config, lt_tensor_list *list);
-lt_status lt_synthetic_clip_list(const lt_synthetic_clip *config, lt_tensor_list *list);
+const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */
 void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out);
@@ -60,9 +31,9 @@ void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t
 void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out);
 
 /* Writes the checkpoint as one safetensors file of that type. */
-lt_status lt_synthetic_sd_write(const lt_synthetic_sd *config, const char *path, lt_dtype type);
+lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *path, lt_dtype type);
 /* Writes model.safetensors and config.json, as transformers names them, into folder, which is made if it isn't there.
  */
-lt_status lt_synthetic_clip_write(const lt_synthetic_clip *config, const char *folder, lt_dtype type);
+lt_status lt_synthetic_clip_write(const lt_clip_architecture *config, const char *folder, lt_dtype type);
 
 #endif

@@ -23,12 +23,15 @@ lt_status lt_vae_open(lt_weights *weights, lt_vae *vae) {
 
 /* One head as wide as the channels. */
 static lt_node *attention_block(lt_nn *nn, const char *name, lt_node *x) {
+    const bool entered = lt_graph_enter_block(nn->graph);
     lt_node *h = lt_group_norm(nn, lt_name_of("%s.norm", name).text, x, (lt_group_norm_layer){.eps = EPS});
     lt_node *q = lt_linear(nn, lt_name_of("%s.q", name).text, h);
     lt_node *k = lt_linear(nn, lt_name_of("%s.k", name).text, h);
     lt_node *v = lt_linear(nn, lt_name_of("%s.v", name).text, h);
-    return lt_conv_of(nn, lt_name_of("%s.proj_out", name).text, lt_attention(nn, q, k, v, NULL, 1, false),
-                      (lt_conv_layer){.residual = x});
+    h = lt_conv_of(nn, lt_name_of("%s.proj_out", name).text, lt_attention(nn, q, k, v, NULL, 1, false),
+                   (lt_conv_layer){.residual = x});
+    lt_graph_leave_block(nn->graph, entered);
+    return h;
 }
 
 static lt_node *residual_block(lt_nn *nn, const char *name, lt_node *x) {
@@ -77,8 +80,12 @@ lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph 
 }
 
 lt_status lt_vae_build_decoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
+    const lt_shape shape = {n, h, w, vae->latent_channels};
+    return lt_vae_append_decoder(vae, lt_graph_input(graph, "z", shape, LT_RATE_STEP), graph);
+}
+
+lt_status lt_vae_append_decoder(const lt_vae *vae, lt_node *x, lt_graph *graph) {
     lt_nn nn = {graph, vae->weights, "vae", vae->groups};
-    lt_node *x = lt_graph_input(graph, "z", (lt_shape){n, h, w, vae->latent_channels}, LT_RATE_STEP);
     if (exists(&nn, VAE "post_quant_conv")) x = lt_linear(&nn, VAE "post_quant_conv", x);
     x = middle(&nn, VAE "decoder.mid", lt_conv3x3(&nn, VAE "decoder.conv_in", x));
     for (int i = lt_weights_count_indexed(nn.weights, VAE "decoder.up.") - 1; i >= 0; i--) {

@@ -24,5 +24,7 @@ lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph 
 /* Input: "z" [n,h,w,latent_channels], already divided by the scaling factor. Output: "out" [n,factor*h,factor*w,3],
  * about [-1, 1]. */
 lt_status lt_vae_build_decoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph);
+/* The same behind a node of the graph, z. */
+lt_status lt_vae_append_decoder(const lt_vae *vae, lt_node *z, lt_graph *graph);
 
 #endif

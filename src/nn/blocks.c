@@ -10,6 +10,7 @@ static bool has_weight(const lt_nn *nn, const char *name) {
 
 lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names *names, lt_node *x, lt_node *skip,
                            lt_node *emb, float eps) {
+    const bool entered = lt_graph_enter_block(nn->graph);
     lt_node *h = lt_group_norm(nn, SUB(names->norm1), x, (lt_group_norm_layer){eps, LT_ACT_SILU, .skip = skip});
     h = lt_conv3x3(nn, SUB(names->conv1), h);
     lt_node *vector = emb ? lt_linear(nn, SUB(names->time), emb) : NULL;
@@ -17,8 +18,10 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
     lt_node *shortcut = x;
     if (skip || has_weight(nn, SUB(names->shortcut)))
         shortcut = lt_conv_of(nn, SUB(names->shortcut), x, (lt_conv_layer){.skip = skip});
-    return lt_conv_of(nn, SUB(names->conv2), h,
-                      (lt_conv_layer){.kernel = 3, .pad_begin = 1, .pad_end = 1, .residual = shortcut});
+    h = lt_conv_of(nn, SUB(names->conv2), h,
+                   (lt_conv_layer){.kernel = 3, .pad_begin = 1, .pad_end = 1, .residual = shortcut});
+    lt_graph_leave_block(nn->graph, entered);
+    return h;
 }
 
 /* ---- The U-Net's transformer ---- */
@@ -49,25 +52,31 @@ static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_n
 static lt_node *transformer_block(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs) {
     lt_node *h = lt_layer_norm(nn, SUB("norm1"), x);
     x = attend(nn, SUB("attn1"), x, h, h, NULL, inputs);
-    h = lt_layer_norm(nn, SUB("norm2"), x);
-    x = attend(nn, SUB("attn2"), x, h, inputs->context, inputs->context_lengths, inputs);
+    if (has_weight(nn, SUB("attn2"))) {
+        h = lt_layer_norm(nn, SUB("norm2"), x);
+        x = attend(nn, SUB("attn2"), x, h, inputs->context, inputs->context_lengths, inputs);
+    }
     h = lt_layer_norm(nn, SUB("norm3"), x);
     h = lt_conv_of(nn, SUB("ff.net.0.proj"), h, (lt_conv_layer){.activation = LT_ACT_GEGLU});
     return lt_conv_of(nn, SUB("ff.net.2"), h, (lt_conv_layer){.residual = x});
 }
 
 lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs) {
+    const bool entered = lt_graph_enter_block(nn->graph);
     lt_node *h = lt_group_norm(nn, SUB("norm"), x, (lt_group_norm_layer){.eps = 1e-6f});
     h = lt_linear(nn, SUB("proj_in"), h);
     const int depth = lt_weights_count_indexed(nn->weights, SUB("transformer_blocks."));
     for (int i = 0; i < depth; i++)
         h = transformer_block(nn, lt_name_of("%s.transformer_blocks.%d", name, i).text, h, inputs);
-    return lt_conv_of(nn, SUB("proj_out"), h, (lt_conv_layer){.residual = x});
+    h = lt_conv_of(nn, SUB("proj_out"), h, (lt_conv_layer){.residual = x});
+    lt_graph_leave_block(nn->graph, entered);
+    return h;
 }
 
 /* ---- CLIP ---- */
 
 lt_node *lt_clip_layer(lt_nn *nn, const char *name, lt_node *x, int heads, bool causal, lt_activation activation) {
+    const bool entered = lt_graph_enter_block(nn->graph);
     lt_node *h = lt_layer_norm(nn, SUB("layer_norm1"), x);
     lt_node *q = lt_linear(nn, SUB("self_attn.q_proj"), h);
     lt_node *k = lt_linear(nn, SUB("self_attn.k_proj"), h);
@@ -76,5 +85,7 @@ lt_node *lt_clip_layer(lt_nn *nn, const char *name, lt_node *x, int heads, bool 
     x = lt_conv_of(nn, SUB("self_attn.out_proj"), h, (lt_conv_layer){.residual = x});
     h = lt_layer_norm(nn, SUB("layer_norm2"), x);
     h = lt_conv_of(nn, SUB("mlp.fc1"), h, (lt_conv_layer){.activation = activation});
-    return lt_conv_of(nn, SUB("mlp.fc2"), h, (lt_conv_layer){.residual = x});
+    x = lt_conv_of(nn, SUB("mlp.fc2"), h, (lt_conv_layer){.residual = x});
+    lt_graph_leave_block(nn->graph, entered);
+    return x;
 }

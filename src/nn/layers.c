@@ -79,6 +79,8 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
     const size_t shape[4] = {(size_t)channels, (size_t)c, (size_t)kernel, (size_t)kernel};
     lt_weight *weight = find_shaped(nn, lt_name_of("%s.weight", name).text, 4, shape);
     lt_weight *bias = layer.no_bias ? NULL : find_vector(nn, name, "bias", channels);
+    const lt_activation apart = nn->graph->training ? layer.activation : LT_ACT_NONE;
+    if (apart) layer.activation = LT_ACT_NONE;
     const lt_conv_options options = {
         .channels = layer.activation == LT_ACT_GEGLU ? channels / 2 : channels,
         .kernel = kernel,
@@ -87,7 +89,14 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
         .pad_end = layer.pad_end,
         .activation = layer.activation,
     };
-    return append(nn, &lt_op_conv, x, layer.skip, layer.residual, NULL, weight, bias, &options, sizeof options);
+    return lt_activate(
+        nn, append(nn, &lt_op_conv, x, layer.skip, layer.residual, NULL, weight, bias, &options, sizeof options),
+        apart);
+}
+
+lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation) {
+    const lt_activate_options options = {activation};
+    return activation ? append(nn, &lt_op_activate, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options) : x;
 }
 
 lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer) {
@@ -137,4 +146,21 @@ lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_
 
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index) {
     return append(nn, &lt_op_pick_row, x, index, NULL, NULL, NULL, NULL, NULL, 0);
+}
+
+lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size) {
+    const lt_clip_crop_options options = {size};
+    return append(nn, &lt_op_clip_crop, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+}
+
+lt_node *lt_affine(lt_nn *nn, lt_node *x, const float *numbers, int channels) {
+    return append(nn, &lt_op_affine, x, NULL, NULL, NULL, NULL, NULL, numbers, 2 * (size_t)channels * sizeof *numbers);
+}
+
+lt_node *lt_cosine(lt_nn *nn, lt_node *a, lt_node *b) {
+    return append(nn, &lt_op_cosine, a, b, NULL, NULL, NULL, NULL, NULL, 0);
+}
+
+lt_node *lt_cross_entropy(lt_nn *nn, lt_node *logits, lt_node *labels) {
+    return append(nn, &lt_op_cross_entropy, logits, labels, NULL, NULL, NULL, NULL, NULL, 0);
 }

@@ -52,6 +52,7 @@ typedef struct lt_group_norm_layer {
 
 lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer);
 lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x);
+lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation); /* x itself for LT_ACT_NONE */
 lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal);
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
@@ -59,6 +60,10 @@ lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids);
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches);
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index);
+lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size);
+lt_node *lt_affine(lt_nn *nn, lt_node *x, const float *numbers, int channels); /* scale [channels], shift [channels] */
+lt_node *lt_cosine(lt_nn *nn, lt_node *a, lt_node *b);
+lt_node *lt_cross_entropy(lt_nn *nn, lt_node *logits, lt_node *labels);
 
 /* ---- Blocks ---- */
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 enum { Q, K, V, LENGTHS };
+enum { DY, FORWARD, OUT = LT_MAX_INPUTS - 1 }; /* backward: the gradient, the forward operation's inputs, its output */
 
 static lt_status infer(lt_operation *o) {
     const lt_attention_options *a = o->attributes;
@@ -15,21 +16,27 @@ static lt_status infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_attention_args arguments(const lt_operation *o) {
+/* in: the shapes of the forward operation's inputs. */
+static lt_attention_args arguments(const lt_operation *o, const lt_shape *in) {
     const lt_attention_options *a = o->attributes;
-    const int d = o->out.c / a->heads;
+    const int c = in[Q].c, d = c / a->heads;
     return (lt_attention_args){
-        .n = o->out.n,
+        .n = in[Q].n,
         .heads = a->heads,
         .d = d,
-        .tokens_q = lt_shape_pixels(o->in[Q]),
-        .tokens_k = lt_shape_pixels(o->in[K]),
+        .tokens_q = lt_shape_pixels(in[Q]),
+        .tokens_k = lt_shape_pixels(in[K]),
         .scale = 1.0f / sqrtf((float)d),
         .causal = a->causal,
-        .stride_q = (size_t)o->out.c,
-        .stride_k = (size_t)o->out.c,
-        .stride_v = (size_t)o->out.c,
+        .stride_q = (size_t)c,
+        .stride_k = (size_t)c,
+        .stride_v = (size_t)c,
     };
+}
+
+static const int32_t *whole_numbers(const float *from, int32_t *to, int n) {
+    for (int i = 0; from && i < n; i++) to[i] = (int32_t)from[i];
+    return from ? to : NULL;
 }
 
 /* scratch: the kernel's, then the lengths as integers */
@@ -39,23 +46,19 @@ static size_t kernel_scratch(const lt_prepared *p, const lt_attention_args *a) {
 
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
-    const lt_attention_args a = arguments(p->operation);
+    const lt_attention_args a = arguments(p->operation, p->operation->in);
     p->scratch_size = kernel_scratch(p, &a) + (size_t)a.n * sizeof(int32_t);
     return LT_OK;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
-    lt_attention_args a = arguments(p->operation);
+static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_attention_args a = arguments(p->operation, p->operation->in);
     a.q = in[Q];
     a.k = in[K];
     a.v = in[V];
-    a.out = out;
+    a.out = out[0];
     a.scratch = scratch;
-    if (in[LENGTHS]) {
-        int32_t *lengths = (int32_t *)((char *)scratch + kernel_scratch(p, &a));
-        for (int i = 0; i < a.n; i++) lengths[i] = (int32_t)in[LENGTHS][i];
-        a.lengths = lengths;
-    }
+    a.lengths = whole_numbers(in[LENGTHS], (int32_t *)((char *)scratch + kernel_scratch(p, &a)), a.n);
     p->kernels->attention(&a);
     return LT_OK;
 }
@@ -64,4 +67,60 @@ static double flops(const lt_operation *o) {
     return 4.0 * (double)lt_shape_count(o->out) * (double)lt_shape_pixels(o->in[K]);
 }
 
-const lt_op lt_op_attention = {"attention", infer, prepare, run, NULL, flops};
+/* ---- Backward ---- */
+
+static size_t backward_scratch(const lt_prepared *p, const lt_attention_backward_args *a) {
+    return lt_round_up(p->kernels->attention_backward_scratch(a, p->threads) * sizeof(float), 64);
+}
+
+static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    const lt_attention_backward_args a = {.forward = arguments(p->operation, p->operation->in + FORWARD)};
+    p->scratch_size = backward_scratch(p, &a) + (size_t)a.forward.n * sizeof(int32_t);
+    return LT_OK;
+}
+
+static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_attention_backward_args a = {.forward = arguments(p->operation, p->operation->in + FORWARD)};
+    a.forward.q = in[FORWARD + Q];
+    a.forward.k = in[FORWARD + K];
+    a.forward.v = in[FORWARD + V];
+    a.forward.out = (float *)(uintptr_t)in[OUT];
+    a.dout = in[DY];
+    a.dq = out[Q];
+    a.dk = out[K];
+    a.dv = out[V];
+    a.scratch = scratch;
+    int32_t *lengths = (int32_t *)((char *)scratch + backward_scratch(p, &a));
+    a.forward.lengths = whole_numbers(in[FORWARD + LENGTHS], lengths, a.forward.n);
+    p->kernels->attention_backward(&a);
+    return LT_OK;
+}
+
+static double backward_flops(const lt_operation *o) {
+    return 10.0 * (double)lt_shape_count(o->in[DY]) * (double)lt_shape_pixels(o->in[FORWARD + K]);
+}
+
+static const lt_op backward_op = {
+    .name = "attention_backward",
+    .infer = lt_infer_backward,
+    .prepare = backward_prepare,
+    .run = backward_run,
+    .flops = backward_flops,
+};
+
+static const lt_gradient gradient = {
+    .op = &backward_op,
+    .flows = 1u << Q | 1u << K | 1u << V,
+    .reads = 1u << Q | 1u << K | 1u << V | 1u << LENGTHS,
+    .reads_output = true,
+};
+
+const lt_op lt_op_attention = {
+    .name = "attention",
+    .infer = infer,
+    .prepare = prepare,
+    .run = run,
+    .flops = flops,
+    .gradient = &gradient,
+};

@@ -4,23 +4,27 @@
 
 enum { X, SKIP, RESIDUAL };
 
-static lt_conv_desc describe(const lt_operation *o) {
+/* in: the shapes of the forward operation's inputs. */
+static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt_target *target) {
     const lt_conv_options *a = o->attributes;
-    const lt_shape x = o->in[X];
+    const lt_shape x = in[X];
     lt_conv_desc d = {
         .n = x.n,
         .h = x.h,
         .w = x.w,
-        .c = {x.c, o->in[SKIP].c},
+        .c = {x.c, in[SKIP].c},
         .oc = a->channels,
         .kernel = a->kernel,
         .stride = a->stride,
         .pad_begin = a->pad_begin,
         .pad_end = a->pad_end,
         .bias = o->weight[1] != NULL,
-        .residual = lt_has_input(o, RESIDUAL),
+        .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
         .weight_type = o->weight[0]->tensor.dtype,
+        .isa = target->isa,
+        .threads = target->threads,
+        .precision = target->precision,
     };
     if (a->kernel == 1 && a->stride == 1) { /* a linear layer: rows are rows, whatever picture they come from */
         d.w = (int)lt_shape_rows(x);
@@ -52,9 +56,7 @@ static lt_status pack(const void *conv, const lt_tensor *weight, void *data) {
 
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     const lt_operation *o = p->operation;
-    lt_conv_desc desc = describe(o);
-    desc.isa = target->isa;
-    desc.threads = target->threads;
+    const lt_conv_desc desc = describe(o, o->in, target);
     lt_conv *conv;
     LT_TRY(lt_conv_create(&desc, &conv));
     p->state = conv;
@@ -65,13 +67,13 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
     return desc.bias ? lt_weight_acquire_f32(o->weight[1], (const float **)&p->weight[1]) : LT_OK;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     const lt_conv_io io = {
         .src = {in[X], in[SKIP]},
         .weight = p->weight[0],
         .bias = p->weight[1],
         .residual = in[RESIDUAL],
-        .dst = out,
+        .dst = out[0],
         .scratch = scratch,
     };
     return lt_conv_run(p->state, &io);
@@ -83,4 +85,94 @@ static double flops(const lt_operation *o) {
     return 2.0 * (double)lt_shape_rows(o->out) * (double)lt_tensor_count(&o->weight[0]->tensor);
 }
 
-const lt_op lt_op_conv = {"conv", infer, prepare, run, release, flops};
+static lt_status refresh(const lt_prepared *p) {
+    return lt_weight_refresh(p->operation->weight[0], p->weight[0], pack, p->state);
+}
+
+/* ---- Backward ---- */
+
+enum { DY, FORWARD }; /* inputs: the gradient, then the forward operation's */
+
+static lt_status pack_backward(const void *backward, const lt_tensor *weight, void *data) {
+    return lt_conv_backward_pack(backward, weight, data);
+}
+
+static lt_status backward_infer(lt_operation *o) {
+    const lt_conv_options *a = o->attributes;
+    LT_TRY(lt_infer_backward(o));
+    return a->activation ? lt_fail(LT_ERROR_ARGUMENT, "%s: no gradient passes an activation within a convolution",
+                                   o->weight[0]->tensor.name)
+                         : LT_OK;
+}
+
+static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
+    const lt_operation *o = p->operation;
+    lt_conv_desc desc = describe(o, o->in + FORWARD, target);
+    desc.residual = false;
+    const lt_conv_backward_wanted wanted = {
+        .src = {o->wanted & 1u << X, o->wanted & 1u << SKIP},
+        .weight = o->weight[0]->gradient != NULL,
+    };
+    lt_conv_backward *backward;
+    LT_TRY(lt_conv_backward_create(&desc, &wanted, &backward));
+    p->state = backward;
+    p->kernel = lt_conv_backward_name(backward);
+    p->scratch_size = lt_conv_backward_scratch_size(backward);
+    const size_t size = lt_conv_backward_packed_size(backward);
+    if (!size) return LT_OK;
+    return lt_weight_acquire(o->weight[0], lt_conv_backward_layout(backward), size, pack_backward, backward,
+                             &p->weight[0]);
+}
+
+static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_weight *const *w = p->operation->weight;
+    const lt_conv_backward_io io = {
+        .src = {in[FORWARD + X], in[FORWARD + SKIP]},
+        .weight = p->weight[0],
+        .ddst = in[DY],
+        .dsrc = {out[X], out[SKIP]},
+        .dweight = w[0]->gradient,
+        .dbias = w[1] ? w[1]->gradient : NULL,
+        .scratch = scratch,
+    };
+    return lt_conv_backward_run(p->state, &io);
+}
+
+static lt_status backward_refresh(const lt_prepared *p) {
+    return lt_weight_refresh(p->operation->weight[0], p->weight[0], pack_backward, p->state);
+}
+
+static void backward_release(lt_prepared *p) { lt_conv_backward_free(p->state); }
+
+static double backward_flops(const lt_operation *o) {
+    const int sources = ((o->wanted & 1u << X) || (o->wanted & 1u << SKIP)), weight = o->weight[0]->gradient != NULL;
+    return 2.0 * (sources + weight) * (double)lt_shape_rows(o->in[DY]) * (double)lt_tensor_count(&o->weight[0]->tensor);
+}
+
+static const lt_op backward_op = {
+    .name = "conv_backward",
+    .infer = backward_infer,
+    .prepare = backward_prepare,
+    .run = backward_run,
+    .release = backward_release,
+    .flops = backward_flops,
+    .refresh = backward_refresh,
+};
+
+static const lt_gradient gradient = {
+    .op = &backward_op,
+    .flows = 1u << X | 1u << SKIP | 1u << RESIDUAL,
+    .passes = 1u << RESIDUAL,
+    .reads = 1u << X | 1u << SKIP,
+};
+
+const lt_op lt_op_conv = {
+    .name = "conv",
+    .infer = infer,
+    .prepare = prepare,
+    .run = run,
+    .release = release,
+    .flops = flops,
+    .refresh = refresh,
+    .gradient = &gradient,
+};

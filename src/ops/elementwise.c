@@ -1,4 +1,4 @@
-/* Operations on each element: inputs, activations, sums. */
+/* Operations on each element: inputs, constants, sums, activations. */
 #include "ops/ops.h"
 
 static lt_status same_shape(lt_operation *o) {
@@ -12,14 +12,29 @@ static lt_status in_place(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-/* ---- Input ---- */
+/* ---- Inputs, constants, and what a backward operation writes ---- */
 
 static lt_status input_infer(lt_operation *o) {
     o->out = *(const lt_shape *)o->attributes;
     return LT_OK;
 }
 
-const lt_op lt_op_input = {"input", input_infer, NULL, NULL, NULL, NULL};
+const lt_op lt_op_input = {.name = "input", .infer = input_infer};
+const lt_op lt_op_result = {.name = "result", .infer = input_infer};
+
+static lt_status constant_infer(lt_operation *o) {
+    o->out = (lt_shape){1, 1, 1, 1};
+    return LT_OK;
+}
+
+static lt_status constant_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    (void)in;
+    (void)scratch;
+    out[0][0] = *(const float *)p->operation->attributes;
+    return LT_OK;
+}
+
+const lt_op lt_op_constant = {.name = "constant", .infer = constant_infer, .run = constant_run};
 
 /* ---- Sum ---- */
 
@@ -28,10 +43,77 @@ static lt_status add_infer(lt_operation *o) {
     return same_shape(o);
 }
 
-static lt_status add_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+static lt_status add_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
-    p->kernels->add(in[0], in[1], out, lt_shape_count(p->operation->out));
+    p->kernels->add(in[0], in[1], out[0], lt_shape_count(p->operation->out));
     return LT_OK;
 }
 
-const lt_op lt_op_add = {"add", add_infer, in_place, add_run, NULL, NULL};
+static const lt_gradient add_gradient = {.flows = 3, .passes = 3};
+
+const lt_op lt_op_add = {
+    .name = "add",
+    .infer = add_infer,
+    .prepare = in_place,
+    .run = add_run,
+    .gradient = &add_gradient,
+};
+
+/* ---- Activations ---- */
+
+enum { DY, X }; /* of the backward operation */
+
+static bool is_geglu(const lt_operation *o) {
+    return ((const lt_activate_options *)o->attributes)->activation == LT_ACT_GEGLU;
+}
+
+static lt_status activate_infer(lt_operation *o) {
+    o->out = o->in[0];
+    if (is_geglu(o)) o->out.c /= 2;
+    return LT_OK;
+}
+
+static lt_status activate_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    p->in_place = is_geglu(p->operation) ? -1 : 0;
+    return LT_OK;
+}
+
+static lt_status activate_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    (void)scratch;
+    const lt_operation *o = p->operation;
+    const lt_activate_options *a = o->attributes;
+    if (is_geglu(o))
+        p->kernels->geglu(in[0], out[0], lt_shape_rows(o->out), (size_t)o->out.c);
+    else
+        p->kernels->activate(a->activation, in[0], out[0], lt_shape_count(o->out));
+    return LT_OK;
+}
+
+static lt_status activate_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    (void)scratch;
+    const lt_operation *o = p->operation;
+    const lt_activate_options *a = o->attributes;
+    if (is_geglu(o))
+        p->kernels->geglu_backward(in[X], in[DY], out[0], lt_shape_rows(o->in[DY]), (size_t)o->in[DY].c);
+    else
+        p->kernels->activate_backward(a->activation, in[X], in[DY], out[0], lt_shape_count(o->in[DY]));
+    return LT_OK;
+}
+
+static const lt_op activate_backward = {
+    .name = "activate_backward",
+    .infer = lt_infer_backward,
+    .prepare = activate_prepare,
+    .run = activate_backward_run,
+};
+
+static const lt_gradient activate_gradient = {.op = &activate_backward, .flows = 1, .reads = 1};
+
+const lt_op lt_op_activate = {
+    .name = "activate",
+    .infer = activate_infer,
+    .prepare = activate_prepare,
+    .run = activate_run,
+    .gradient = &activate_gradient,
+};

@@ -3,6 +3,7 @@
 
 enum { X, SKIP, VECTOR };
 enum { GAMMA, BETA };
+enum { DY, FORWARD }; /* backward: the gradient, then the forward operation's inputs */
 
 static lt_status acquire_affine(lt_prepared *p) {
     LT_TRY(lt_weight_acquire_f32(p->operation->weight[GAMMA], (const float **)&p->weight[GAMMA]));
@@ -11,12 +12,13 @@ static lt_status acquire_affine(lt_prepared *p) {
 
 /* ---- Group normalization ---- */
 
-static lt_group_norm_args group_args(const lt_operation *o) {
+/* in: the shapes of the forward operation's inputs. */
+static lt_group_norm_args group_args(const lt_operation *o, const lt_shape *in) {
     const lt_group_norm_options *a = o->attributes;
     return (lt_group_norm_args){
-        .n = o->out.n,
-        .pixels = lt_shape_pixels(o->out),
-        .c = {o->in[X].c, o->in[SKIP].c},
+        .n = in[X].n,
+        .pixels = lt_shape_pixels(in[X]),
+        .c = {in[X].c, in[SKIP].c},
         .groups = a->groups,
         .eps = a->eps,
         .act = a->activation,
@@ -41,26 +43,77 @@ static lt_status group_infer(lt_operation *o) {
 
 static lt_status group_prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
-    const lt_group_norm_args a = group_args(p->operation);
+    const lt_group_norm_args a = group_args(p->operation, p->operation->in);
     p->scratch_size = p->kernels->group_norm_scratch(&a) * sizeof(float);
     p->in_place = lt_has_input(p->operation, SKIP) ? -1 : X;
     return acquire_affine(p);
 }
 
-static lt_status group_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
-    lt_group_norm_args a = group_args(p->operation);
+static lt_status group_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_group_norm_args a = group_args(p->operation, p->operation->in);
     a.x[0] = in[X];
     a.x[1] = in[SKIP];
     a.vector = in[VECTOR];
     a.gamma = p->weight[GAMMA];
     a.beta = p->weight[BETA];
-    a.y = out;
+    a.y = out[0];
     a.scratch = scratch;
     p->kernels->group_norm(&a);
     return LT_OK;
 }
 
-const lt_op lt_op_group_norm = {"group_norm", group_infer, group_prepare, group_run, NULL, NULL};
+static lt_group_norm_backward_args group_backward_args(const lt_operation *o) {
+    return (lt_group_norm_backward_args){
+        .forward = group_args(o, o->in + FORWARD),
+        .dgamma = o->weight[GAMMA]->gradient,
+        .dbeta = o->weight[BETA]->gradient,
+    };
+}
+
+static lt_status group_backward_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    const lt_group_norm_backward_args a = group_backward_args(p->operation);
+    p->scratch_size = p->kernels->group_norm_backward_scratch(&a) * sizeof(float);
+    p->in_place = lt_has_input(p->operation, FORWARD + SKIP) ? -1 : DY;
+    return acquire_affine(p);
+}
+
+static lt_status group_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_group_norm_backward_args a = group_backward_args(p->operation);
+    a.forward.x[0] = in[FORWARD + X];
+    a.forward.x[1] = in[FORWARD + SKIP];
+    a.forward.vector = in[FORWARD + VECTOR];
+    a.forward.gamma = p->weight[GAMMA];
+    a.forward.beta = p->weight[BETA];
+    a.dy = in[DY];
+    a.dx[0] = out[X];
+    a.dx[1] = out[SKIP];
+    a.dvector = out[VECTOR];
+    a.scratch = scratch;
+    p->kernels->group_norm_backward(&a);
+    return LT_OK;
+}
+
+static const lt_op group_backward = {
+    .name = "group_norm_backward",
+    .infer = lt_infer_backward,
+    .prepare = group_backward_prepare,
+    .run = group_backward_run,
+};
+
+static const lt_gradient group_gradient = {
+    .op = &group_backward,
+    .flows = 1u << X | 1u << SKIP | 1u << VECTOR,
+    .reads = 1u << X | 1u << SKIP | 1u << VECTOR,
+};
+
+const lt_op lt_op_group_norm = {
+    .name = "group_norm",
+    .infer = group_infer,
+    .prepare = group_prepare,
+    .run = group_run,
+    .gradient = &group_gradient,
+};
 
 /* ---- Layer normalization ---- */
 
@@ -75,7 +128,7 @@ static lt_status layer_prepare(lt_prepared *p, const lt_target *target) {
     return acquire_affine(p);
 }
 
-static lt_status layer_run(const lt_prepared *p, const float *const *in, float *out, void *scratch) {
+static lt_status layer_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
     const lt_layer_norm_options *options = p->operation->attributes;
     const lt_layer_norm_args a = {
@@ -85,10 +138,54 @@ static lt_status layer_run(const lt_prepared *p, const float *const *in, float *
         .x = in[X],
         .gamma = p->weight[GAMMA],
         .beta = p->weight[BETA],
-        .y = out,
+        .y = out[0],
     };
     p->kernels->layer_norm(&a);
     return LT_OK;
 }
 
-const lt_op lt_op_layer_norm = {"layer_norm", layer_infer, layer_prepare, layer_run, NULL, NULL};
+static lt_layer_norm_backward_args layer_backward_args(const lt_operation *o) {
+    const lt_layer_norm_options *options = o->attributes;
+    return (lt_layer_norm_backward_args){
+        .forward = {.rows = lt_shape_rows(o->in[DY]), .c = o->in[DY].c, .eps = options->eps},
+        .dgamma = o->weight[GAMMA]->gradient,
+        .dbeta = o->weight[BETA]->gradient,
+    };
+}
+
+static lt_status layer_backward_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    const lt_layer_norm_backward_args a = layer_backward_args(p->operation);
+    p->scratch_size = p->kernels->layer_norm_backward_scratch(&a) * sizeof(float);
+    p->in_place = DY;
+    return acquire_affine(p);
+}
+
+static lt_status layer_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    lt_layer_norm_backward_args a = layer_backward_args(p->operation);
+    a.forward.x = in[FORWARD + X];
+    a.forward.gamma = p->weight[GAMMA];
+    a.forward.beta = p->weight[BETA];
+    a.dy = in[DY];
+    a.dx = out[X];
+    a.scratch = scratch;
+    p->kernels->layer_norm_backward(&a);
+    return LT_OK;
+}
+
+static const lt_op layer_backward = {
+    .name = "layer_norm_backward",
+    .infer = lt_infer_backward,
+    .prepare = layer_backward_prepare,
+    .run = layer_backward_run,
+};
+
+static const lt_gradient layer_gradient = {.op = &layer_backward, .flows = 1u << X, .reads = 1u << X};
+
+const lt_op lt_op_layer_norm = {
+    .name = "layer_norm",
+    .infer = layer_infer,
+    .prepare = layer_prepare,
+    .run = layer_run,
+    .gradient = &layer_gradient,
+};

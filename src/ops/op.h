@@ -19,7 +19,9 @@ static inline bool lt_shape_equal(lt_shape a, lt_shape b) {
     return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-enum { LT_MAX_INPUTS = 4, LT_MAX_WEIGHTS = 2 };
+/* A backward operation reads the gradient of its forward operation's output, then that operation's inputs (at most
+ * four), then its output. */
+enum { LT_MAX_INPUTS = 6, LT_MAX_WEIGHTS = 2, LT_MAX_RESULTS = 4 };
 
 typedef struct lt_op lt_op;
 
@@ -30,6 +32,8 @@ typedef struct lt_operation {
     lt_shape in[LT_MAX_INPUTS];        /* an input that is left out has n = 0 */
     lt_weight *weight[LT_MAX_WEIGHTS]; /* NULL where there is none */
     const void *attributes;            /* the op's own options; owned by the graph */
+    size_t attributes_size;
+    unsigned wanted; /* of a backward operation: bit k asks for the gradient of forward input k */
 } lt_operation;
 
 static inline bool lt_has_input(const lt_operation *o, int i) { return o->in[i].n != 0; }
@@ -38,6 +42,7 @@ static inline bool lt_has_input(const lt_operation *o, int i) { return o->in[i].
 typedef struct lt_target {
     lt_isa isa;
     int threads;
+    lt_precision precision; /* of convolutions and linear layers; a zeroed one is float32 */
 } lt_target;
 
 /* An operation made ready to run: kernel chosen, weights packed. */
@@ -47,10 +52,23 @@ typedef struct lt_prepared {
     const void *weight[LT_MAX_WEIGHTS]; /* packed; given back by the plan */
     void *state;                        /* the op's own */
     size_t scratch_size;                /* bytes that run needs */
-    int in_place;                       /* the input whose memory the output may take, or -1 */
+    int in_place;                       /* the input whose memory the (first) output may take, or -1 */
     int threads;
     const char *kernel; /* which one was chosen, for people */
 } lt_prepared;
+
+/* How gradients flow back through an operation. Sets of the forward operation's inputs are bits. */
+typedef struct lt_gradient {
+    /* Its inputs are the gradient of the output, then, at 1 + k, each forward input k that it reads, then at
+     * LT_MAX_INPUTS - 1 the forward output if it reads that. o->in[1 + k] is forward input k's shape whether it is read
+     * or not. It writes out[k], the gradient of input k, for each bit of o->wanted, and adds to the gradients of the
+     * weights that have one. NULL: every gradient passes. */
+    const lt_op *op;
+    unsigned flows;    /* the inputs that have a gradient */
+    unsigned passes;   /* those of them whose gradient is the output's own */
+    unsigned reads;    /* the inputs that op reads */
+    bool reads_output; /* op reads the output */
+} lt_gradient;
 
 struct lt_op {
     const char *name;
@@ -58,10 +76,19 @@ struct lt_op {
     lt_status (*infer)(lt_operation *o);
     /* Fills p (operation, kernels, threads are set; in_place is -1). On failure release is still called. */
     lt_status (*prepare)(lt_prepared *p, const lt_target *target);
-    lt_status (*run)(const lt_prepared *p, const float *const *in, float *out, void *scratch);
+    lt_status (*run)(const lt_prepared *p, const float *const *in, float *const *out, void *scratch);
     void (*release)(lt_prepared *p); /* frees state; NULL where there is none */
     /* Multiplications and additions of one run, times two: for `latent inspect`. NULL counts as none. */
     double (*flops)(const lt_operation *o);
+    /* Packs weights that have changed once more; NULL where nothing is packed. */
+    lt_status (*refresh)(const lt_prepared *p);
+    const lt_gradient *gradient; /* NULL: nothing flows back through it */
 };
+
+/* The infer of backward operations: their results are the graph's to place, each as large as its input. */
+static inline lt_status lt_infer_backward(lt_operation *o) {
+    o->out = (lt_shape){1, 1, 1, 1};
+    return LT_OK;
+}
 
 #endif

@@ -6,6 +6,9 @@
 
 extern const lt_op lt_op_input; /* no inputs: the caller writes its memory before a run */
 
+/* inputs: a backward operation, one of whose results it holds; attributes: the shape. Nothing runs. */
+extern const lt_op lt_op_result;
+
 /* act(conv([x, skip]) + bias) + residual. inputs: x, skip (or none), residual (or none). weights: weight, bias (or
  * none). */
 extern const lt_op lt_op_conv;
@@ -39,11 +42,30 @@ typedef struct lt_attention_options {
 /* inputs: a, b of the same shape. */
 extern const lt_op lt_op_add;
 
+/* No inputs; attributes: one float. [1,1,1,1] */
+extern const lt_op lt_op_constant;
+
+/* inputs: x. act(x), or with LT_ACT_GEGLU the first half of the channels times GELU of the second. */
+extern const lt_op lt_op_activate;
+typedef struct lt_activate_options {
+    lt_activation activation;
+} lt_activate_options;
+
 /* inputs: x. Nearest neighbour to h x w, as torch.nn.functional.interpolate(mode="nearest"). */
 extern const lt_op lt_op_upsample;
 typedef struct lt_upsample_options {
     int h, w;
 } lt_upsample_options;
+
+/* inputs: x [n,h,w,c]. What CLIP's preprocessing leaves of it: the shorter side scaled to size by antialiased bicubic,
+ * then the centre -> [n,size,size,c]. */
+extern const lt_op lt_op_clip_crop;
+typedef struct lt_clip_crop_options {
+    int size;
+} lt_clip_crop_options;
+
+/* inputs: x. attributes: floats scale [c], shift [c]. scale * x + shift. */
+extern const lt_op lt_op_affine;
 
 /* inputs: t [n,1,1,1]. [cos(t f_i), sin(t f_i)], f_i = 10000^(-i / (channels/2)); Ho et al. 2020 with diffusers' order.
  */
@@ -62,5 +84,32 @@ extern const lt_op lt_op_class_token;
 
 /* inputs: x [n,h,w,c], index [n,1,1,1] (or none: row 0). Row index[i] of sample i -> [n,1,1,c]. */
 extern const lt_op lt_op_pick_row;
+
+/* ---- Losses: scalars [1,1,1,1], summed in double precision ---- */
+
+/* inputs: x, target (which has no gradient), weight [n,1,1,1] (or none: 1). The mean over samples of weight times the
+ * mean over elements of (x - target)^2, or with absolute |x - target|. */
+extern const lt_op lt_op_error;
+typedef struct lt_error_options {
+    bool absolute;
+} lt_error_options;
+
+/* inputs: moments [n,h,w,2c], mean then log-variance (clamped to [-30, 20]), noise [n,h,w,c]. mean + deviation * noise
+ * -> [n,h,w,c]. The reparameterisation of Kingma & Welling 2013. */
+extern const lt_op lt_op_posterior;
+
+/* inputs: moments. KL(N(mean, variance) || N(0, 1)), summed over the latent, mean over the samples. */
+extern const lt_op lt_op_kl;
+
+/* inputs: images, texts [n,1,1,d]. weights: logit_scale. The symmetric cross-entropy of exp(logit_scale) times the
+ * cosines of every image with every text, pair i belonging together; Radford et al. 2021. */
+extern const lt_op lt_op_contrastive;
+
+/* inputs: a, b (which has no gradient) of the same shape. The mean over samples of the cosine of the angle between
+ * them. */
+extern const lt_op lt_op_cosine;
+
+/* inputs: logits [n,1,1,c], labels [n,1,1,1]. mean of -log softmax(logits)[label]. */
+extern const lt_op lt_op_cross_entropy;
 
 #endif

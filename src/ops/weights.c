@@ -11,6 +11,7 @@ typedef struct lt_packed {
     char *layout;
     void *data;
     int users;
+    unsigned generation; /* of the weight that was packed */
 } lt_packed;
 
 struct lt_weights {
@@ -84,6 +85,11 @@ int lt_weights_count_indexed(const lt_weights *weights, const char *prefix) {
     return count;
 }
 
+void lt_weights_changed(lt_weights *weights) {
+    for (size_t i = 0; i < weights->count; i++)
+        if (weights->items[i].gradient) weights->items[i].generation++;
+}
+
 /* ---- Packed forms ---- */
 
 static lt_status make_packed(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
@@ -100,7 +106,9 @@ static lt_status make_packed(lt_weight *weight, const char *layout, size_t size,
         lt_free(p);
         return status;
     }
-    lt_map_release(weight->tensor.data, lt_tensor_count(&weight->tensor) * lt_dtype_size(weight->tensor.dtype));
+    if (!weight->gradient)
+        lt_map_release(weight->tensor.data, lt_tensor_count(&weight->tensor) * lt_dtype_size(weight->tensor.dtype));
+    p->generation = weight->generation;
     p->next = weight->packed;
     weight->packed = p;
     *made = p;
@@ -132,6 +140,15 @@ void lt_weight_release(lt_weight *weight, const void *data) {
     }
 }
 
+lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user) {
+    for (lt_packed *p = weight->packed; p; p = p->next) {
+        if (p->data != data || p->generation == weight->generation) continue;
+        p->generation = weight->generation;
+        return pack(user, &weight->tensor, p->data);
+    }
+    return LT_OK;
+}
+
 static lt_status pack_f32(const void *user, const lt_tensor *weight, void *data) {
     (void)user;
     lt_tensor_read_f32(weight, data);
@@ -140,6 +157,10 @@ static lt_status pack_f32(const void *user, const lt_tensor *weight, void *data)
 
 lt_status lt_weight_acquire_f32(lt_weight *weight, const float **data) {
     const void *packed;
+    if (weight->gradient) {
+        *data = weight->tensor.data;
+        return LT_OK;
+    }
     LT_TRY(lt_weight_acquire(weight, "f32", lt_tensor_count(&weight->tensor) * sizeof(float), pack_f32, NULL, &packed));
     *data = packed;
     return LT_OK;

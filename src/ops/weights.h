@@ -10,6 +10,10 @@ typedef struct lt_weights lt_weights;
 typedef struct lt_weight {
     lt_tensor tensor; /* as the file holds it; tensor.name is the canonical name */
     struct lt_packed *packed;
+    /* Of a weight that is trained: the sum of its gradients, in the order of its tensor, which is then dense float32
+     * memory that may change. NULL: it stays as it is. */
+    float *gradient;
+    unsigned generation; /* counts its changes */
 } lt_weight;
 
 /* tensors [count] are sorted by name (strcmp); their names and data stay with the caller and outlive the store. */
@@ -26,6 +30,9 @@ bool lt_weights_has_prefix(const lt_weights *weights, const char *prefix);
 /* One more than the largest number N for which a name starts with prefix followed by "N." ; 0 if there is none. */
 int lt_weights_count_indexed(const lt_weights *weights, const char *prefix);
 
+/* Trained weights have changed: plans pack them again before they run. */
+void lt_weights_changed(lt_weights *weights);
+
 /* Fills data with a packed form of weight. */
 typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
 
@@ -34,7 +41,9 @@ typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void 
 lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
                             const void **data);
 void lt_weight_release(lt_weight *weight, const void *data);
-/* As float32, row-major: biases, norms, embeddings. */
+/* Packs data, which came from lt_weight_acquire with the same pack and user, again if the weight has changed since. */
+lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user);
+/* As float32, row-major: biases, norms, embeddings. A trained weight's own memory, never out of date. */
 lt_status lt_weight_acquire_f32(lt_weight *weight, const float **data);
 
 #endif

@@ -9,6 +9,8 @@ void lt_components_free(lt_components *parts) {
     lt_weights_free(parts->weights);
     lt_tokenizer_free(parts->tokenizer);
     lt_free(parts->name);
+    for (int i = 0; parts->labels && i < parts->classifier.classes; i++) lt_free(parts->labels[i]);
+    lt_free(parts->labels);
     *parts = (lt_components){0};
 }
 
@@ -34,6 +36,12 @@ static lt_status build_decoder(const lt_components *p, const lt_module_size *s, 
     return lt_vae_build_decoder(&p->vae, s->n, s->h, s->w, g);
 }
 
+/* It reads squares of its own size, whatever size says. */
+static lt_status build_classifier(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return s->gradient ? lt_classifier_build_gradient(&p->classifier, s->n, g)
+                       : lt_classifier_build(&p->classifier, s->n, g);
+}
+
 static const struct {
     const char *name;
     lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
@@ -43,6 +51,7 @@ static const struct {
     [LT_MODULE_UNET] = {"U-Net", build_unet},
     [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},
     [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
+    [LT_MODULE_CLASSIFIER] = {"classifier", build_classifier},
 };
 
 const char *lt_module_name(lt_module module) { return modules[module].name; }

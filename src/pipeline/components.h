@@ -3,6 +3,7 @@
 #define LT_COMPONENTS_H
 
 #include "diffusion/diffusion.h"
+#include "models/classifier.h"
 #include "models/clip.h"
 #include "models/unet.h"
 #include "models/vae.h"
@@ -14,15 +15,17 @@ typedef enum lt_module {
     LT_MODULE_UNET,
     LT_MODULE_VAE_ENCODER,
     LT_MODULE_VAE_DECODER,
+    LT_MODULE_CLASSIFIER,
     LT_MODULE_COUNT
 } lt_module;
 
 /* For what a module is planned; what does not concern it is 0. */
 typedef struct lt_module_size {
-    int n, h, w; /* samples and input size */
-    int tokens;  /* unet: of the context */
-    int skip;    /* text: layers left out at the end */
-    int embed;   /* text: 1 to make the text embedding too */
+    int n, h, w;  /* samples and input size */
+    int tokens;   /* unet: of the context */
+    int skip;     /* text: layers left out at the end */
+    int embed;    /* text: 1 to make the text embedding too */
+    int gradient; /* classifier: 1 to make the gradient of log p(y | x_t) too */
 } lt_module_size;
 
 typedef struct lt_components {
@@ -32,6 +35,9 @@ typedef struct lt_components {
     lt_clip_image image;
     lt_unet unet;
     lt_vae vae;
+    bool pixels; /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
+    lt_classifier classifier;
+    char **labels; /* [classifier.classes]: the classes' names */
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
     int sample_size; /* latents a side, as the model was trained: 64 */

@@ -13,12 +13,14 @@
 typedef struct lt_painting {
     lt_components *parts;
     const lt_request *request;
+    const lt_guides *guides;
     lt_result *result;
     lt_canvas canvas;
     lt_context prompt, negative;
     lt_steps steps;
     lt_sampling sampling;
     lt_denoiser denoiser;
+    lt_guidance guidance;
     size_t count; /* elements of a latent */
     float *noise; /* the starting noise of the picture at hand, [count] */
     float *x0;    /* the input picture's latent, [count] */
@@ -31,7 +33,7 @@ typedef struct lt_painting {
 /* ---- Asking ---- */
 
 static lt_status check(const lt_components *parts, const lt_request *r) {
-    if (!parts->has[LT_MODULE_UNET] || !parts->has[LT_MODULE_VAE_DECODER])
+    if (!parts->has[LT_MODULE_UNET] || (!parts->pixels && !parts->has[LT_MODULE_VAE_DECODER]))
         return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s, so it can't draw",
                        parts->has[LT_MODULE_UNET] ? "VAE decoder" : "U-Net");
     if (!r->prompt || !r->negative_prompt)
@@ -42,7 +44,7 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
     if (parts->has[LT_MODULE_TEXT] && (r->clip_skip < 1 || r->clip_skip > parts->text.layers))
         return lt_fail(LT_ERROR_ARGUMENT, "clip skip %d: this text encoder has %d layers, so 1 to %d is possible",
                        r->clip_skip, parts->text.layers, parts->text.layers);
-    if (r->image && !parts->has[LT_MODULE_VAE_ENCODER])
+    if (r->image && !parts->pixels && !parts->has[LT_MODULE_VAE_ENCODER])
         return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder, so it can't start from a picture");
     if (r->count < 1 || r->count > 10000)
         return lt_fail(LT_ERROR_ARGUMENT, "%d pictures: 1 to 10000 is possible", r->count);
@@ -84,7 +86,8 @@ static lt_status allocate(lt_painting *p) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
-    return lt_denoiser_predict(&p->denoiser, x, t, out);
+    LT_TRY(lt_denoiser_predict(&p->denoiser, x, t, out));
+    return lt_guidance_shift(&p->guidance, x, t, out);
 }
 
 static lt_status draw_noise(void *user, float *out) {
@@ -225,7 +228,7 @@ static lt_status make_result(lt_painting *p) {
     for (size_t i = 0; i < n; i++) {
         out->seeds[i] = seed + i;
         out->parameters[i] =
-            lt_parameters_text(p->parts, r, p->steps.schedule, seed + i, p->canvas.width, p->canvas.height);
+            lt_parameters_text(p->parts, r, p->guides, p->steps.schedule, seed + i, p->canvas.width, p->canvas.height);
         out->latents[i] = lt_alloc(p->count * sizeof(float));
         if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
         if (!out->parameters[i] || !out->latents[i] || (states && !out->step_latents[i])) return LT_ERROR_MEMORY;
@@ -239,6 +242,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_canvas_prepare(&p->canvas, p->parts, r));
     LT_TRY(
         lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
+    LT_TRY(lt_guidance_init(&p->guidance, p->parts, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(read_prompts(p));
@@ -255,8 +259,8 @@ static lt_status paint(lt_painting *p) {
     return LT_OK;
 }
 
-lt_status lt_paint(lt_components *parts, const lt_request *request, lt_result *result) {
-    lt_painting p = {.parts = parts, .request = request, .result = result};
+lt_status lt_paint(lt_components *parts, const lt_request *request, const lt_guides *guides, lt_result *result) {
+    lt_painting p = {.parts = parts, .request = request, .guides = guides, .result = result};
     *result = (lt_result){0};
     parts->cancelled = request->cancelled;
     parts->cancelled_user = request->user;
@@ -264,6 +268,7 @@ lt_status lt_paint(lt_components *parts, const lt_request *request, lt_result *r
     parts->cancelled = NULL;
     if (status) lt_result_free(result);
     lt_canvas_free(&p.canvas);
+    lt_guidance_free(&p.guidance);
     lt_context_free(&p.prompt);
     lt_context_free(&p.negative);
     lt_steps_free(&p.steps);

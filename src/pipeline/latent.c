@@ -97,6 +97,10 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
                            const float *posterior_noise, float *latent) {
     const lt_vae *vae = &parts->vae;
     const int c = vae->latent_channels;
+    if (parts->pixels) {
+        lt_nhwc_to_nchw(pixels, latent, (lt_shape){1, h, w, c});
+        return LT_OK;
+    }
     if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
     lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, 2 * c, h / vae->factor,
                    w / vae->factor,       0,   0};
@@ -116,6 +120,10 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
 lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels) {
     const lt_vae *vae = &parts->vae;
     const lt_shape shape = {1, h, w, vae->latent_channels};
+    if (parts->pixels) {
+        lt_nchw_to_nhwc(latent, pixels, shape);
+        return LT_OK;
+    }
     if (!parts->has[LT_MODULE_VAE_DECODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
     lt_tiling t = {LT_MODULE_VAE_DECODER, "z", "out", 1, vae->factor, shape.c, 3, h, w, 0, 0};
     float *z = lt_alloc(lt_shape_count(shape) * sizeof(float));
@@ -152,6 +160,7 @@ void lt_latent_preview(const float *latent, int channels, int h, int w, uint8_t 
         for (int i = 0; i < 3; i++)
             for (int k = 0; k < (channels == 4 ? 4 : 1); k++)
                 v[i] += (channels == 4 ? to_rgb[k][i] : 0.5f) * latent[(size_t)k * pixels + p];
+        for (int i = 0; i < 3 && channels == 3; i++) v[i] = latent[(size_t)i * pixels + p]; /* pixels themselves */
         lt_pixels_to_bytes(v, rgb + 3 * p, 3);
     }
 }

@@ -1,4 +1,5 @@
-/* Between pictures and latents, by the VAE, whole or in tiles. Latents are NCHW and scaled as the U-Net sees them. */
+/* Between pictures and latents, by the VAE, whole or in tiles. Latents are NCHW and scaled as the U-Net sees them; of a
+ * model that works on pixels they are the pixels. */
 #ifndef LT_LATENT_H
 #define LT_LATENT_H
 

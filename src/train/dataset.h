@@ -4,7 +4,7 @@
  *   - A folder (Hugging Face's "imagefolder"): pictures, and metadata.jsonl, one JSON object a line: `file_name`
  *     (relative to the folder), `text` (a string, or a list of them to draw from; may be missing), `label` (a string or
  *     a whole number; may be missing). Without metadata.jsonl every picture below the folder counts, with a NAME.txt
- *     beside it as its text.
+ *     (a line for each text) beside it.
  *   - WebDataset: one .tar, or a folder of them: members KEY.png|jpg|jpeg|webp, KEY.txt (a line for each text), KEY.cls
  *     (label) or KEY.json (text and label as above), members of one key together. Shards are mapped and indexed once,
  *     not unpacked.
@@ -68,6 +68,7 @@ lt_status lt_loader_start(const lt_dataset *dataset, const lt_picture_options *o
                           uint64_t place, lt_notice_fn notice, void *notice_user, lt_loader **loader);
 /* The next batch; it stays valid until the call after this one. notice is called from here, never from the thread. */
 lt_status lt_loader_next(lt_loader *loader, const lt_batch **batch);
+/* Pictures left out so far: those that batches handed over, or the failure, came upon. */
 size_t lt_loader_skipped(const lt_loader *loader);
 void lt_loader_stop(lt_loader *loader);
 

@@ -9,7 +9,7 @@ typedef struct lt_optimizer_options {
     float rate;                     /* 1e-4 */
     float beta1, beta2, eps, decay; /* 0.9, 0.999, 1e-8, 1e-2 */
     float clip;                     /* the gradient's global norm at most; 0: not clipped */
-    float ema;                      /* decay of the average, 0.999; 0: none is kept */
+    float ema;                      /* decay of the average at most, 0.999; 0: none is kept */
     long warmup;                    /* steps of linear rise to rate */
     long cosine;                    /* steps over which the rate then falls to 0 by half a cosine; 0: constant */
 } lt_optimizer_options;
@@ -36,17 +36,22 @@ typedef struct lt_optimizer_report {
     double rate;
 } lt_optimizer_report;
 
-/* Takes a copy of the list; values and gradients stay the caller's, m and v (zeros) and ema (the values) are the
- * optimiser's. */
+/* Takes a copy of the list; names, values and gradients stay the caller's, m and v (zeros) and ema (the values) are the
+ * optimiser's. An option that makes no sense is LT_ERROR_ARGUMENT. */
 lt_status lt_optimizer_create(const lt_optimizer_options *options, const lt_parameter *parameters, size_t count,
                               lt_optimizer *optimizer);
 void lt_optimizer_free(lt_optimizer *optimizer); /* a zeroed one is fine */
 
-/* The rate of the step that comes after `step` others. */
+/* The rate of the step that comes after `step` others: (step + 1) / warmup of it at first, never 0 before the fall. */
 double lt_optimizer_rate(const lt_optimizer_options *options, long step);
 
-/* One step with the gradients that have been summed over `accumulated` batches; they are 0 afterwards. A gradient that
- * is not finite changes nothing and is LT_ERROR_ARGUMENT. */
+/* The average's decay at that step: min(ema, (1 + step) / (10 + step)), so that a short run's average does not sit on
+ * the weights that the run began with (as TensorFlow's ExponentialMovingAverage has it). */
+double lt_optimizer_ema_decay(const lt_optimizer_options *options, long step);
+
+/* One step with the gradients that have been summed over `accumulated` batches; they are 0 afterwards. The mean
+ * gradient is scaled by min(1, clip / norm). A gradient that is not finite changes nothing, the gradients included, and
+ * is LT_ERROR_ARGUMENT with its tensor's name. report may be NULL. */
 lt_status lt_optimizer_step(lt_optimizer *optimizer, const lt_kernels *kernels, int accumulated,
                             lt_optimizer_report *report);
 

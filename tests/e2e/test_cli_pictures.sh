@@ -205,7 +205,7 @@ in_manual() { # every command and option of the help is in the manual page
     "$latent" man | tr -d '\\' >manual
     for word in $("$latent" --help | sed -n 's/^  \([a-z0-9]*\) .*/\1/p'); do
         grep -q "^.SS latent $word " manual || return 1
-        for option in $("$latent" "$word" --help | sed -n 's/^  ...  *--\([a-z-]*\).*/\1/p'); do
+        for option in $("$latent" "$word" --help | sed -n 's/^  ...  *--\([a-z0-9-]*\).*/\1/p'); do
             grep -q -e "fB--${option}fR" manual || return 1
         done
     done
@@ -251,9 +251,16 @@ mkdir folder.png
 refuse "a folder named as a picture" 1 "folder.png: not a file" txt2img -m tiny.safetensors -o folder.png
 refuse "latents with no place to go" 1 "nowhere/z" txt2img $tiny --save-latents nowhere/z
 refuse "a preview with no place to go" 1 "nowhere/p.png" txt2img $tiny --preview nowhere/p.png
-refuse "no model" 1 "name a checkpoint with -m" txt2img -o none/a.png
 refuse "encode to nowhere" 1 "nowhere/z" encode -m tiny.safetensors "$input" -o nowhere/z
 refuse "decode to an unknown ending" 2 "must end in" decode -m tiny.safetensors z.safetensors -o none/z.gif
+
+# ---- The model that comes with the program ----
+
+check "it draws" "$latent" txt2img -p "a red apple" --seed 1 -q -o default.png
+check "64x64" is_png_of default.png 64 64
+check "the same again" "$latent" txt2img -p "a red apple" --seed 1 -q -o again.png
+check "the same bytes" cmp default.png again.png
+check "it changes pictures" "$latent" img2img -i default.png -p "a green apple" --seed 1 -q -o green.png
 
 # ---- Broken and hostile files ----
 

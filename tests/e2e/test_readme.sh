@@ -24,6 +24,11 @@ check "make sd15-inpainting.safetensors" latent convert --synthetic tiny-inpaint
 check "make clip-vit-base-patch32" latent convert --synthetic tiny-clip clip-vit-base-patch32
 cp "$golden/tiny/input.png" photo.png
 cp "$golden/tiny/mask.png" mask.png
+for data in pictures held-out; do
+    mkdir $data
+    cp photo.png mask.png $data
+    printf '{"file_name": "%s", "text": "a %s"}\n' photo.png photo mask.png mask >$data/metadata.jsonl
+done
 
 # shell blocks of the README, without the scripts that this test is part of and without the reader's comments
 awk '/^```sh/ {on = 1; next} /^```/ {on = 0} on && /^latent /' "$source/README.md" >commands
@@ -34,10 +39,13 @@ while read -r command; do
     "latent txt2img"*) small="-W 64 -H 64 --steps 2" ;;
     "latent img2img"* | "latent inpaint"*) small="--steps 3" ;;
     "latent bench"*) small="-W 64 -H 64 --runs 1" ;;
+    "latent train clip"*) small="-q --steps 2 -b 2 --text-layers 1 --image-layers 1" ;;
+    "latent train"*) small="-q --steps 2 -b 2 --width 8" ;;
+    "latent eval"*) small="--count 2 --timesteps 2" ;;
     esac
     check "README: $command" eval "$command $small"
 done <commands
-for made in apple.png forest-1.png forest-2.png watercolour.png window.png grid.png again.png sd15-f32.safetensors; do
+for made in apple.png forest-1.png forest-2.png watercolour.png window.png grid.png again.png sd15-f32.safetensors mine.safetensors loss.png; do
     check "README: it made $made" test -s "$made"
 done
 

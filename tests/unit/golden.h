@@ -52,6 +52,15 @@ static inline const char *synthetic_checkpoint(const char *name) {
     return path;
 }
 
+/* A synthetic CLIP of both towers, written on first use. */
+static inline lt_model *open_clip(void) {
+    const char *folder = scratch_path("clip");
+    if (access(folder, R_OK)) assert_ok(lt_synthetic_clip_write(lt_synthetic_clip_find("tiny"), folder, LT_F16));
+    lt_model *model;
+    assert_ok(lt_model_open(folder, NULL, &model));
+    return model;
+}
+
 static inline void open_golden(const char *name, lt_checkpoint *golden) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", LT_GOLDEN_DIR, name);

@@ -1,41 +1,6 @@
 /* The public interface: requests that make no sense, cancelling, the same bytes each time, and every allocation failing
  * in turn. */
-#include "golden.h"
-
-/* The same graph as Stable Diffusion, as small as it goes: what is tested here is not the numbers. */
-static const lt_synthetic_sd micro = {
-    .name = "micro",
-    .model_channels = 32,
-    .in_channels = 4,
-    .latent_channels = 4,
-    .context_dim = 64,
-    .levels = 2,
-    .num_res_blocks = 1,
-    .channel_mult = {1, 2},
-    .attention = {true, false},
-    .vae_channels = 32,
-    .vae_levels = 2,
-    .vae_res_blocks = 1,
-    .vae_mult = {1, 1},
-    .clip_width = 64,
-    .clip_vocab = 49408,
-    .clip_positions = 77,
-    .clip_layers = 2,
-};
-
-static const char *micro_checkpoint(void) {
-    const char *path = scratch_path("micro.safetensors");
-    if (access(path, R_OK)) assert_ok(lt_synthetic_sd_write(&micro, path, LT_F16));
-    return path;
-}
-
-static lt_model *open_micro(int threads) {
-    lt_open_options options = lt_open_options_defaults();
-    options.threads = threads;
-    lt_model *model;
-    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
-    return model;
-}
+#include "micro.h"
 
 static lt_request micro_request(void) {
     lt_request r = lt_request_defaults();
@@ -225,7 +190,7 @@ static lt_status synthetic_values(void *user, const lt_tensor *t, float *values)
 static const char *twisted_checkpoint(const char *part, size_t rows) {
     const char *path = scratch_path("twisted.safetensors");
     lt_tensor_list list = {0};
-    assert_ok(lt_synthetic_sd_list(&micro, &list));
+    assert_ok(lt_sd_list(&micro, LT_ROLES_ALL, &list));
     lt_dtype *types = calloc(list.count, sizeof *types);
     for (size_t i = 0; i < list.count; i++) {
         lt_tensor *t = &list.tensors[i];

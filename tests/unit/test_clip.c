@@ -5,14 +5,6 @@
 static const char *const words[] = {"a red apple", "a green tree on a hill", "a blue car",
                                     "two dogs playing, in the snow"};
 
-static lt_model *open_clip(void) {
-    const char *folder = scratch_path("clip");
-    if (access(folder, R_OK)) assert_ok(lt_synthetic_clip_write(lt_synthetic_clip_find("tiny"), folder, LT_F16));
-    lt_model *model;
-    assert_ok(lt_model_open(folder, NULL, &model));
-    return model;
-}
-
 static void test_image_embeds(void **state) {
     (void)state;
     lt_model *model = open_clip();

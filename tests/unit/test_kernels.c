@@ -1,21 +1,6 @@
 /* Every kernel of every instruction set that this machine has, against the plain reference in double precision: real
  * and random odd sizes, extremes, in place where that is allowed, and the same bytes from one thread as from two. */
-#include "base/tensor.h"
-#include "kernels/kernels.h"
-
-#include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
+#include "test_kernels.h"
 
 /* Relative error ||ours - reference|| / ||reference||. One rounding is 6e-8 at most, typically 3e-8. */
 #define TOLERANCE_ELEMENTWISE 3e-7 /* exponential (1e-7), a quotient and a product or two */
@@ -23,76 +8,6 @@
     3e-7 /* the statistics' rounding averages out over lanes; a difference, a product and a sum remain */
 #define TOLERANCE_GROUP_NORM 1e-6 /* sums of 256 squares run in f32, and a group may be a single channel */
 #define TOLERANCE_ATTENTION  2e-6 /* scores are sums of d rounded products, and their error is exponentiated */
-
-enum { MAX_THREADS = 2 };
-
-static void set_threads(int threads) {
-#if defined(_OPENMP)
-    omp_set_num_threads(threads);
-#else
-    (void)threads;
-#endif
-}
-
-/* ---- Numbers ---- */
-
-static uint64_t state = 1;
-
-static uint32_t next_random(void) { /* a linear congruential generator: Knuth's MMIX */
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
-static int random_int(int from, int to) { return from + (int)(next_random() % (uint32_t)(to - from + 1)); }
-
-static float random_float(float from, float to) { return from + (to - from) * (float)(next_random() >> 8) * 0x1p-24f; }
-
-static float *random_floats(size_t n, float from, float to) {
-    float *x = lt_alloc(n * sizeof *x); /* exactly n: reading or writing past it is seen by the address sanitiser */
-    assert_non_null(x);
-    for (size_t i = 0; i < n; i++) x[i] = random_float(from, to);
-    return x;
-}
-
-static float *copy_floats(const float *x, size_t n) {
-    float *copy = lt_alloc(n * sizeof *copy);
-    assert_non_null(copy);
-    memcpy(copy, x, n * sizeof *copy);
-    return copy;
-}
-
-static double relative_error(const float *ours, const float *reference, size_t n) {
-    double difference = 0, norm = 0;
-    for (size_t i = 0; i < n; i++) {
-        difference += pow((double)ours[i] - (double)reference[i], 2);
-        norm += pow((double)reference[i], 2);
-    }
-    return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
-}
-
-static void check_close(const char *what, const lt_kernels *k, const float *ours, const float *reference, size_t n,
-                        double tolerance) {
-    const double error = relative_error(ours, reference, n);
-    if (!(error <= tolerance))
-        fail_msg("%s, %s: relative error %g, allowed %g", lt_isa_name(k->isa), what, error, tolerance);
-}
-
-/* ---- For each instruction set ---- */
-
-static const lt_kernels *reference(void) { return lt_kernels_get(LT_ISA_SCALAR); }
-
-static void for_each_isa(void (*test)(const lt_kernels *)) {
-    assert_int_equal(reference()->isa, LT_ISA_SCALAR);
-    bool any = false;
-    for (lt_isa isa = LT_ISA_AVX2; isa <= LT_ISA_AVX512; isa++) {
-        const lt_kernels *k = lt_kernels_get(isa);
-        if (k->isa != isa) continue; /* not on this machine */
-        any = true;
-        state = 1;
-        test(k);
-    }
-    if (!any) skip();
-}
 
 /* ---- Attention ---- */
 

@@ -152,7 +152,7 @@ static void a_checkpoint_is_canonical(void **state) {
     static const lt_role roles[] = {LT_ROLE_UNET, LT_ROLE_VAE, LT_ROLE_TEXT};
     lt_tensor_list file, got = {0};
     size_t ignored = 0, recorded_count = 0;
-    assert_ok(lt_synthetic_sd_list(lt_synthetic_sd_find("sd15"), &file));
+    assert_ok(lt_sd_list(lt_synthetic_sd_find("sd15"), LT_ROLES_ALL, &file));
     lt_tensor_list_sort(&file);
     assert_ok(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, &ignored));
     assert_int_equal(file.count, 1130);
@@ -176,7 +176,7 @@ static void roles_are_taken_one_by_one(void **state) {
     (void)state;
     lt_tensor_list file, all = {0}, parts = {0};
     size_t ignored = 0;
-    assert_ok(lt_synthetic_sd_list(lt_synthetic_sd_find("tiny"), &file));
+    assert_ok(lt_sd_list(lt_synthetic_sd_find("tiny"), LT_ROLES_ALL, &file));
     lt_tensor_list_sort(&file);
     assert_ok(lt_names_add(&parts, file.tensors, file.count, 1u << LT_ROLE_VAE, false, &ignored));
     assert_int_equal(parts.count, 248);
@@ -219,7 +219,7 @@ static void prefixes_are_told(void **state) {
         {text, "", "transformers: text encoder"},
     };
     lt_tensor_list file;
-    assert_ok(lt_synthetic_sd_list(lt_synthetic_sd_find("tiny"), &file));
+    assert_ok(lt_sd_list(lt_synthetic_sd_find("tiny"), LT_ROLES_ALL, &file));
     for (size_t i = 0; i < LT_COUNT(files); i++) {
         lt_tensor_list part, expected, got = {0};
         lt_layout layout;
@@ -308,7 +308,7 @@ static void clip_keeps_its_names(void **state) {
     lt_layout layout;
     char description[128];
     size_t ignored = 0;
-    assert_ok(lt_synthetic_clip_list(lt_synthetic_clip_find("tiny"), &file));
+    assert_ok(lt_clip_list(lt_synthetic_clip_find("tiny"), &file));
     const size_t count = file.count;
     add(&file, "text_model.embeddings.position_ids", 'b', false, 1);
     add(&file, "vision_model.embeddings.position_ids", 'b', false, 2);
@@ -343,7 +343,7 @@ static void what_is_not_needed_is_counted(void **state) {
                                         "model.diffusion_model.outside"};
     lt_tensor_list file, got = {0};
     size_t ignored = 0;
-    assert_ok(lt_synthetic_sd_list(lt_synthetic_sd_find("tiny"), &file));
+    assert_ok(lt_sd_list(lt_synthetic_sd_find("tiny"), LT_ROLES_ALL, &file));
     const size_t count = file.count;
     for (size_t i = 0; i < LT_COUNT(extra); i++) add(&file, extra[i], 'b', false, 1);
     lt_tensor_list_sort(&file);

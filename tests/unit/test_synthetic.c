@@ -12,26 +12,26 @@ static uint64_t fnv1a(uint64_t h, const void *data, size_t size) {
 #define FNV_START 0xCBF29CE484222325u
 
 /* Another number of everything than SD 1.x has: attention at the second of three levels, 9 inputs. */
-static const lt_synthetic_sd odd = {.model_channels = 32,
-                                    .in_channels = 9,
-                                    .latent_channels = 4,
-                                    .context_dim = 48,
-                                    .levels = 3,
-                                    .num_res_blocks = 3,
-                                    .channel_mult = {1, 2, 3},
-                                    .attention = {false, true, false},
-                                    .vae_channels = 32,
-                                    .vae_levels = 2,
-                                    .vae_res_blocks = 1,
-                                    .vae_mult = {1, 2},
-                                    .clip_width = 64,
-                                    .clip_vocab = 100,
-                                    .clip_positions = 7,
-                                    .clip_layers = 1};
+static const lt_sd_architecture odd = {.model_channels = 32,
+                                       .in_channels = 9,
+                                       .latent_channels = 4,
+                                       .context_dim = 48,
+                                       .levels = 3,
+                                       .num_res_blocks = 3,
+                                       .channel_mult = {1, 2, 3},
+                                       .attention = {false, true, false},
+                                       .vae_channels = 32,
+                                       .vae_levels = 2,
+                                       .vae_res_blocks = 1,
+                                       .vae_mult = {1, 2},
+                                       .clip_width = 64,
+                                       .clip_vocab = 100,
+                                       .clip_positions = 7,
+                                       .clip_layers = 1};
 
 /* ---- Whole files ---- */
 
-static void assert_file(const lt_synthetic_sd *config, lt_dtype type, size_t size, uint64_t hash) {
+static void assert_file(const lt_sd_architecture *config, lt_dtype type, size_t size, uint64_t hash) {
     const char *path = scratch_path("synthetic.safetensors");
     lt_map map;
     assert_ok(lt_synthetic_sd_write(config, path, type));
@@ -81,7 +81,7 @@ static uint64_t list_hash(const lt_tensor_list *list, size_t *parameters) {
 static void lists_are_those_of_the_reference(void **state) {
     (void)state;
     const struct {
-        const lt_synthetic_sd *config;
+        const lt_sd_architecture *config;
         size_t tensors, parameters;
         uint64_t hash;
     } expected[] = {
@@ -91,7 +91,7 @@ static void lists_are_those_of_the_reference(void **state) {
     for (size_t i = 0; i < LT_COUNT(expected); i++) {
         lt_tensor_list list;
         size_t parameters;
-        assert_ok(lt_synthetic_sd_list(expected[i].config, &list));
+        assert_ok(lt_sd_list(expected[i].config, LT_ROLES_ALL, &list));
         assert_true(list_hash(&list, &parameters) == expected[i].hash);
         assert_int_equal(list.count, expected[i].tensors);
         assert_int_equal(parameters, expected[i].parameters);
@@ -114,7 +114,7 @@ static void clip_lists_are_those_of_transformers(void **state) {
     for (size_t i = 0; i < LT_COUNT(expected); i++) {
         lt_tensor_list list;
         size_t parameters;
-        assert_ok(lt_synthetic_clip_list(lt_synthetic_clip_find(expected[i].name), &list));
+        assert_ok(lt_clip_list(lt_synthetic_clip_find(expected[i].name), &list));
         lt_tensor_list_sort(&list);
         assert_true(list_hash(&list, &parameters) == expected[i].hash);
         assert_int_equal(list.count, expected[i].tensors);
@@ -219,7 +219,7 @@ static void filling_rounds_as_a_file_does(void **state) {
 
 static void clip_folder_has_weights_and_settings(void **state) {
     (void)state;
-    const lt_synthetic_clip *config = lt_synthetic_clip_find("tiny");
+    const lt_clip_architecture *config = lt_synthetic_clip_find("tiny");
     lt_diffusers folder;
     assert_ok(lt_synthetic_clip_write(config, scratch_path("clip"), LT_F16));
     assert_ok(lt_synthetic_clip_write(config, scratch_path("clip"), LT_F16)); /* a folder that is there is fine */
@@ -259,23 +259,23 @@ static void a_place_that_cannot_be_written_is_an_error(void **state) {
 
 static lt_status list_odd(void) {
     lt_tensor_list list;
-    const lt_status status = lt_synthetic_sd_list(&odd, &list);
+    const lt_status status = lt_sd_list(&odd, LT_ROLES_ALL, &list);
     if (status != LT_OK) assert_null(list.tensors);
     lt_tensor_list_free(&list);
     return status;
 }
 
 static lt_status write_clip(void) {
-    static const lt_synthetic_clip small = {.name = "small",
-                                            .text_width = 64,
-                                            .vocab = 8,
-                                            .positions = 4,
-                                            .text_layers = 1,
-                                            .image_width = 64,
-                                            .image_size = 8,
-                                            .patch_size = 4,
-                                            .image_layers = 1,
-                                            .projection = 8};
+    static const lt_clip_architecture small = {.name = "small",
+                                               .text_width = 64,
+                                               .vocab = 8,
+                                               .positions = 4,
+                                               .text_layers = 1,
+                                               .image_width = 64,
+                                               .image_size = 8,
+                                               .patch_size = 4,
+                                               .image_layers = 1,
+                                               .projection = 8};
     return lt_synthetic_clip_write(&small, scratch_path("small"), LT_F32);
 }
 

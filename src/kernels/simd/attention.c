@@ -11,20 +11,10 @@
  * - k: [tokens_k / PANEL][d][PANEL keys]
  * - v: [tokens_k / KEYS][d / PANEL][KEYS][PANEL channels]
  * - with zeros where a panel ends early. */
+#include "kernels/simd/attention_tile.h"
 #include "kernels/simd/simd.h"
 
-#include <float.h>
-#include <math.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 enum {
-    PANEL = 8, /* rows of a packed panel */
-    WIDTH = 3, /* vectors of queries in a tile */
-    QUERIES = WIDTH * LT_VEC,
-    ROWS = LT_VEC / 2, /* of a panel at a time: ROWS * WIDTH sums, WIDTH vectors and a factor just fit the registers */
-    KEYS = 128,        /* keys in a block: their scores stay in the first-level cache */
     PACKED_BUDGET = 8 << 20, /* bytes of packed k and v at a time; one head may take more */
     NEAR_BUDGET = 512 << 10, /* bytes of them that stay in a core's own cache */
     SERIAL = 2 << 20         /* fewer multiplications in a product are not worth waking threads for */
@@ -54,41 +44,7 @@ size_t LT_SIMD_NAME(lt_attention_scratch)(const lt_attention_args *a, int thread
     return group_size(a) * packed_size(a) + (size_t)threads * tile_size(a);
 }
 
-static size_t keys_of(const lt_attention_args *a, size_t sample) {
-    return a->lengths ? (size_t)a->lengths[sample] : (size_t)a->tokens_k;
-}
-
 /* ---- Packing ---- */
-
-/* Eight columns, of which `columns` are there, of eight rows, of which `rows` are there. */
-LT_INLINE void load_transposed(const float *from, size_t stride, size_t rows, size_t columns, v8 r[8]) {
-    if (rows >= 8 && columns >= 8)
-        for (size_t i = 0; i < 8; i++) r[i] = v8_load(from + i * stride);
-    else
-        for (size_t i = 0; i < 8; i++) r[i] = i < rows ? v8_load_part(from + i * stride, lt_min(columns, 8)) : (v8){0};
-    v8_transpose(r);
-}
-
-/* Keys [begin, end) of a head into panels; begin is a multiple of PANEL. k: the head's first row. */
-static void pack_k(const float *k, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
-    for (size_t j = begin; j < end; j += PANEL)
-        for (size_t i = 0; i < d; i += 8) {
-            v8 r[8];
-            load_transposed(k + j * stride + i, stride, end - j, d - i, r);
-            for (size_t column = 0; column < lt_min(d - i, 8); column++)
-                v8_store(packed + j * d + (i + column) * PANEL, r[column]);
-        }
-}
-
-/* Keys [begin, end) of a head, one block of KEYS or less, into that block. */
-static void pack_v(const float *v, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
-    float *block = packed + begin * lt_round_up(d, PANEL);
-    for (size_t i = 0; i < d; i += PANEL)
-        for (size_t j = begin; j < end; j++) {
-            const float *from = v + j * stride + i;
-            v8_store(block + i * KEYS + (j - begin) * PANEL, i + 8 <= d ? v8_load(from) : v8_load_part(from, d - i));
-        }
-}
 
 /* Packs block `block` of head `pair` (of all samples' heads) into place `slot`. */
 static void pack_block(const lt_attention_args *a, size_t pair, size_t slot, size_t block) {
@@ -101,80 +57,6 @@ static void pack_block(const lt_attention_args *a, size_t pair, size_t slot, siz
 }
 
 /* ---- One tile ---- */
-
-typedef struct tile {
-    size_t d, first, queries; /* queries [first, first + queries) of the head */
-    size_t keys;              /* that some query sees */
-    bool causal;
-    float factor;       /* scale / ln 2: the exponential is a power of two */
-    const float *k, *v; /* packed */
-    float *q, *s, *o;   /* transposed */
-} tile;
-
-/* q^T from rows of q, negated for a negative scale so that the factor is positive. Lanes past the last query are 0. */
-static void load_queries(const tile *t, const float *q, size_t stride, float sign, size_t lanes) {
-    for (size_t j = 0; j < lanes; j += 8)
-        for (size_t i = 0; i < t->d; i += 8) {
-            v8 r[8];
-            load_transposed(q + j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, r);
-            for (size_t row = 0; row < lt_min(t->d - i, 8); row++)
-                v8_store(t->q + (i + row) * QUERIES + j, r[row] * sign);
-        }
-}
-
-/* Rows of out from o^T / sum. */
-static void store_queries(const tile *t, const float *sum, float *out, size_t stride) {
-    for (size_t j = 0; j < t->queries; j += 8) {
-        const v8 inverse = 1.0f / v8_load(sum + j);
-        for (size_t i = 0; i < t->d; i += 8) {
-            v8 r[8];
-            for (size_t row = 0; row < 8; row++) r[row] = v8_load(t->o + (i + row) * QUERIES + j) * inverse;
-            v8_transpose(r);
-            float *to = out + j * stride + i;
-            if (t->queries - j >= 8 && t->d - i >= 8) /* partial stores are slow on some processors */
-                for (size_t query = 0; query < 8; query++) v8_store(to + query * stride, r[query]);
-            else
-                for (size_t query = 0; query < lt_min(t->queries - j, 8); query++)
-                    v8_store_part(to + query * stride, r[query], lt_min(t->d - i, 8));
-        }
-    }
-}
-
-/* sum[ROWS][width] += panel^T x: panel [depth][PANEL], of which the first ROWS columns; x [depth][QUERIES]. */
-LT_INLINE void multiply(size_t depth, const float *restrict panel, const float *restrict x, size_t width,
-                        vf sum[ROWS][WIDTH]) {
-    for (size_t i = 0; i < depth; i++, panel += PANEL, x += QUERIES) {
-        vf xs[WIDTH];
-#pragma GCC unroll 3
-        for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * LT_VEC);
-#pragma GCC unroll 8
-        for (size_t row = 0; row < ROWS; row++) {
-            const vf factor = vf_set(panel[row]);
-#pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) sum[row][v] += factor * xs[v];
-        }
-    }
-}
-
-/* s^T of `count` keys from `key` on, in t->s. */
-LT_INLINE void score_block(const tile *t, size_t key, size_t count, size_t width) {
-    for (size_t row = 0; row < count; row += ROWS) {
-        const size_t panel = (key + row) / PANEL * PANEL;
-        vf sum[ROWS][WIDTH] = {0};
-        multiply(t->d, t->k + panel * t->d + (key + row - panel), t->q, width, sum);
-#pragma GCC unroll 8
-        for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) vf_store(t->s + (row + i) * QUERIES + v * LT_VEC, sum[i][v]);
-    }
-}
-
-/* Scores of keys that come after their query become minus infinity. */
-static void mask_block(const tile *t, size_t key, size_t count) {
-    for (size_t row = key > t->first ? 0 : t->first - key; row < count; row++)
-        for (size_t lane = 0; lane < lt_min(key + row - t->first, QUERIES); lane++)
-            t->s[row * QUERIES + lane] = -INFINITY;
-}
 
 /* Scores become weights 2^(score * factor - max). Updates the running maximum (times factor) and sum of each query, and
  * gives what everything summed so far must be multiplied with. */
@@ -205,25 +87,6 @@ LT_INLINE void softmax_block(const tile *t, size_t count, size_t width, vf max[W
     for (size_t v = 0; v < width; v++) sum[v] = sum[v] * correction[v] + total[v];
 }
 
-/* o^T = o^T * correction + v^T p^T over `count` keys from `key` on. */
-LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width, const vf correction[WIDTH]) {
-    const float *block = t->v + key * lt_round_up(t->d, PANEL);
-    for (size_t i = 0; i < t->d; i += ROWS) {
-        const size_t panel = i / PANEL * PANEL;
-        float *o = t->o + i * QUERIES;
-        vf sum[ROWS][WIDTH];
-#pragma GCC unroll 8
-        for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(o + row * QUERIES + v * LT_VEC) * correction[v];
-        multiply(count, block + panel * KEYS + (i - panel), t->s, width, sum);
-#pragma GCC unroll 8
-        for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) vf_store(o + row * QUERIES + v * LT_VEC, sum[row][v]);
-    }
-}
-
 /* o^T and the sums of the weights, for `width` vectors of queries. */
 LT_INLINE void attend(const tile *t, size_t width, float *sums) {
     vf max[WIDTH], sum[WIDTH] = {0}, correction[WIDTH];
@@ -245,10 +108,6 @@ static void attend_3(const tile *t, float *sums) { attend(t, 3, sums); }
 
 /* ---- All tiles ---- */
 
-/* Where tile `index` of `count` begins, in vectors of queries: as even a split as there is, so that none is left with a
- * narrow rest. */
-static size_t tile_begin(size_t vectors, size_t count, size_t index) { return vectors * index / count; }
-
 static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_t index, size_t tiles, float *own) {
     static void (*const attend_width[])(const tile *, float *) = {NULL, attend_1, attend_2, attend_3};
     const size_t d = (size_t)a->d, heads = (size_t)a->heads, tokens_q = (size_t)a->tokens_q;
@@ -262,7 +121,7 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
         .queries = lt_min(width * LT_VEC, tokens_q - first),
         .keys = keys_of(a, sample),
         .causal = a->causal,
-        .factor = fmaxf(fabsf(a->scale) * (float)M_LOG2E, FLT_MIN), /* not 0, which times minus infinity is no number */
+        .factor = exponent_factor(a->scale),
         .k = packed,
         .v = packed + packed_k_size(a),
         .q = own,
@@ -270,19 +129,11 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
         .o = own + rows + KEYS * QUERIES,
     };
     if (a->causal) t.keys = lt_min(t.keys, first + t.queries);
-    float sums[QUERIES];
-    load_queries(&t, a->q + (sample * tokens_q + first) * a->stride_q + head * d, a->stride_q,
-                 a->scale < 0 ? -1.0f : 1.0f, width * LT_VEC);
+    float sums[QUERIES], sign[QUERIES];
+    for (size_t i = 0; i < QUERIES; i++) sign[i] = a->scale < 0 ? -1.0f : 1.0f;
+    load_queries(&t, a->q + (sample * tokens_q + first) * a->stride_q + head * d, a->stride_q, sign, width, t.q);
     attend_width[width](&t, sums);
     store_queries(&t, sums, a->out + ((sample * tokens_q + first) * heads + head) * d, heads * d);
-}
-
-static size_t thread_index(void) {
-#if defined(_OPENMP)
-    return (size_t)omp_get_thread_num();
-#else
-    return 0;
-#endif
 }
 
 /* The heads' tiles are gone through head by head, so that its keys and values stay in cache; or, where those of all of

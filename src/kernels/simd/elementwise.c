@@ -49,6 +49,51 @@ void LT_SIMD_NAME(lt_geglu)(const float *a, float *y, size_t rows, size_t oc) {
     }
 }
 
+/* ---- Their derivatives ---- */
+
+LT_INLINE vf derivative(lt_activation act, vf x) {
+    vf gelu;
+    switch (act) {
+    case LT_ACT_SILU: return vf_silu_derivative(x, 1.0f);
+    case LT_ACT_GELU: return vf_gelu_derivative(x, &gelu);
+    case LT_ACT_QUICK_GELU: return vf_silu_derivative(x, 1.702f);
+    default: return vf_set(1.0f);
+    }
+}
+
+LT_INLINE void derive_chunk(lt_activation act, const float *x, const float *dy, float *dx, size_t n) {
+    for (size_t i = 0; i < n; i += LT_VEC) {
+        const size_t rest = i + LT_VEC <= n ? 0 : n - i;
+        vf_store_rest(dx + i, vf_load_rest(dy + i, rest) * derivative(act, vf_load_rest(x + i, rest)), rest);
+    }
+}
+
+void LT_SIMD_NAME(lt_activate_backward)(lt_activation act, const float *x, const float *dy, float *dx, size_t n) {
+#pragma omp parallel for schedule(static) if (n >= SERIAL)
+    for (size_t chunk = 0; chunk < chunks_of(n); chunk++) {
+        const size_t i = chunk * CHUNK, count = lt_min(CHUNK, n - i);
+        switch (act) {
+        case LT_ACT_SILU: derive_chunk(LT_ACT_SILU, x + i, dy + i, dx + i, count); break;
+        case LT_ACT_GELU: derive_chunk(LT_ACT_GELU, x + i, dy + i, dx + i, count); break;
+        case LT_ACT_QUICK_GELU: derive_chunk(LT_ACT_QUICK_GELU, x + i, dy + i, dx + i, count); break;
+        default: derive_chunk(LT_ACT_NONE, x + i, dy + i, dx + i, count); break;
+        }
+    }
+}
+
+void LT_SIMD_NAME(lt_geglu_backward)(const float *a, const float *dy, float *da, size_t rows, size_t oc) {
+#pragma omp parallel for schedule(static) if (rows * oc >= SERIAL)
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < oc; i += LT_VEC) {
+            const size_t rest = i + LT_VEC <= oc ? 0 : oc - i, value = row * 2 * oc + i, gate = value + oc;
+            const vf d = vf_load_rest(dy + row * oc + i, rest);
+            vf gelu;
+            const vf slope = vf_gelu_derivative(vf_load_rest(a + gate, rest), &gelu);
+            vf_store_rest(da + gate, d * vf_load_rest(a + value, rest) * slope, rest);
+            vf_store_rest(da + value, d * gelu, rest);
+        }
+}
+
 /* ---- Sums ---- */
 
 static void add_chunk(const float *a, const float *b, float *y, size_t n) {

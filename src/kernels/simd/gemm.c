@@ -17,8 +17,8 @@ enum { COLUMNS = 2 * LT_VEC };
 
 /* A tile with `rows` known when it is compiled, so that every sum has its register. Rows of a are reached from every
  * third one: x86 addresses p, p + lda and p + 2*lda from one pointer. */
-LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half) {
-    const size_t lda = t->lda, ldc = t->ldc;
+LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half, const bool outer) {
+    const size_t lda = outer ? 1 : t->lda, ldb = outer ? t->ldb : COLUMNS, ldc = t->ldc, step = outer ? t->lda : 1;
     const float *next = t->next;
     float *c = t->c;
     vf sum[ROWS][2];
@@ -32,12 +32,14 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half) {
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i += 3) p[i / 3] = t->a + i * lda;
     for (size_t j = 0; j < t->k; j++) {
-        const size_t at = j * COLUMNS;
+        const size_t at = j * ldb;
         const vf b0 = half ? vf_load_f16((const uint16_t *)t->b + at) : vf_load((const float *)t->b + at);
         const vf b1 =
             half ? vf_load_f16((const uint16_t *)t->b + at + LT_VEC) : vf_load((const float *)t->b + at + LT_VEC);
-        __builtin_prefetch(next);
-        next += t->ahead;
+        if (!outer) {
+            __builtin_prefetch(next);
+            next += t->ahead;
+        }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
             const vf x = vf_set(p[i / 3][i % 3 * lda]);
@@ -45,7 +47,7 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half) {
             sum[i][1] += x * b1;
         }
 #pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i += 3) p[i / 3]++;
+        for (size_t i = 0; i < rows; i += 3) p[i / 3] += step;
     }
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++) {
@@ -55,33 +57,61 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half) {
     }
 }
 
-LT_INLINE void tile_any(const lt_tile *t, const bool half) {
+LT_INLINE void tile_any(const lt_tile *t, const bool half, const bool outer) {
     switch (t->rows) {
-    case 1: tile_rows(t, 1, half); break;
-    case 2: tile_rows(t, 2, half); break;
-    case 3: tile_rows(t, 3, half); break;
-    case 4: tile_rows(t, 4, half); break;
-    case 5: tile_rows(t, 5, half); break;
-    case 6: tile_rows(t, 6, half); break;
+    case 1: tile_rows(t, 1, half, outer); break;
+    case 2: tile_rows(t, 2, half, outer); break;
+    case 3: tile_rows(t, 3, half, outer); break;
+    case 4: tile_rows(t, 4, half, outer); break;
+    case 5: tile_rows(t, 5, half, outer); break;
+    case 6: tile_rows(t, 6, half, outer); break;
 #if defined(__AVX512F__)
-    case 7: tile_rows(t, 7, half); break;
-    case 8: tile_rows(t, 8, half); break;
-    case 9: tile_rows(t, 9, half); break;
-    case 10: tile_rows(t, 10, half); break;
-    case 11: tile_rows(t, 11, half); break;
-    case 12: tile_rows(t, 12, half); break;
-    case 13: tile_rows(t, 13, half); break;
-    case 14: tile_rows(t, 14, half); break;
+    case 7: tile_rows(t, 7, half, outer); break;
+    case 8: tile_rows(t, 8, half, outer); break;
+    case 9: tile_rows(t, 9, half, outer); break;
+    case 10: tile_rows(t, 10, half, outer); break;
+    case 11: tile_rows(t, 11, half, outer); break;
+    case 12: tile_rows(t, 12, half, outer); break;
+    case 13: tile_rows(t, 13, half, outer); break;
+    case 14: tile_rows(t, 14, half, outer); break;
 #endif
     default: break;
     }
 }
 
-static void tile(const lt_tile *t) { tile_any(t, false); }
-static void tile_f16(const lt_tile *t) { tile_any(t, true); }
+static void tile(const lt_tile *t) { tile_any(t, false, false); }
+static void tile_f16(const lt_tile *t) { tile_any(t, true, false); }
+static void tile_outer(const lt_tile *t) { tile_any(t, false, true); }
 
 static void widen(const uint16_t *x, float *y, size_t n) {
     for (size_t i = 0; i < n; i += LT_VEC) vf_store(y + i, vf_load_f16(x + i));
+}
+
+/* ---- Packing ---- */
+
+static void transpose(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
+                      size_t to_stride) {
+    size_t channel = 0, tap = 0;
+    for (size_t k = 0; k < c * taps; k += 8) {
+        const size_t n = lt_min(8, c * taps - k);
+        float *line[8]; /* where column k + i goes */
+        for (size_t i = 0; i < n; i++) {
+            line[i] = to + (tap * c + channel) * to_stride;
+            if (++tap == taps) {
+                tap = 0;
+                channel++;
+            }
+        }
+        for (size_t row = 0; row < rows; row += 8) {
+            v8 r[8];
+            for (size_t i = 0; i < 8; i++) {
+                const float *p = from + (row + i) * from_stride + k;
+                r[i] = n == 8 ? v8_load(p) : v8_load_part(p, n);
+            }
+            v8_transpose(r);
+            for (size_t i = 0; i < n; i++) v8_store(line[i] + row, r[i]);
+        }
+    }
 }
 
 /* ---- The epilogue ---- */
@@ -134,6 +164,8 @@ const lt_gemm_simd LT_SIMD_NAME(lt_gemm_simd) = {
     .columns = COLUMNS,
     .tile = tile,
     .tile_f16 = tile_f16,
+    .tile_outer = tile_outer,
     .widen = widen,
+    .transpose = transpose,
     .finish = finish,
 };

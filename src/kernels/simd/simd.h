@@ -18,4 +18,15 @@ void LT_SIMD_NAME(lt_add)(const float *a, const float *b, float *y, size_t n);
 void LT_SIMD_NAME(lt_add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m);
 void LT_SIMD_NAME(lt_widen_f16)(const uint16_t *x, float *y, size_t n);
 
+size_t LT_SIMD_NAME(lt_group_norm_backward_scratch)(const lt_group_norm_backward_args *a);
+void LT_SIMD_NAME(lt_group_norm_backward)(const lt_group_norm_backward_args *a);
+size_t LT_SIMD_NAME(lt_layer_norm_backward_scratch)(const lt_layer_norm_backward_args *a);
+void LT_SIMD_NAME(lt_layer_norm_backward)(const lt_layer_norm_backward_args *a);
+size_t LT_SIMD_NAME(lt_attention_backward_scratch)(const lt_attention_backward_args *a, int threads);
+void LT_SIMD_NAME(lt_attention_backward)(const lt_attention_backward_args *a);
+void LT_SIMD_NAME(lt_activate_backward)(lt_activation act, const float *x, const float *dy, float *dx, size_t n);
+void LT_SIMD_NAME(lt_geglu_backward)(const float *a, const float *dy, float *da, size_t rows, size_t oc);
+void LT_SIMD_NAME(lt_adamw)(const lt_adamw_args *a);
+double LT_SIMD_NAME(lt_sum_of_squares)(const float *x, size_t n);
+
 #endif

@@ -69,6 +69,15 @@ LT_INLINE vf vf_load_part(const float *p, size_t n) { return v8_load_part(p, n);
 LT_INLINE void vf_store_part(float *p, vf v, size_t n) { v8_store_part(p, v, n); }
 #endif
 
+/* The same, but all of it where `rest` is 0: for loops whose last turn is a part. */
+LT_INLINE vf vf_load_rest(const float *p, size_t rest) { return rest ? vf_load_part(p, rest) : vf_load(p); }
+LT_INLINE void vf_store_rest(float *p, vf v, size_t rest) {
+    if (rest)
+        vf_store_part(p, v, rest);
+    else
+        vf_store(p, v);
+}
+
 /* LT_VEC f16 numbers, widened exactly. */
 LT_INLINE vf vf_load_f16(const uint16_t *p) {
 #if defined(__AVX512F__)
@@ -106,16 +115,28 @@ LT_INLINE vf vf_min(vf a, vf b) {
 #endif
 }
 
+LT_INLINE vf vf_sqrt(vf x) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_sqrt_ps((__m512)x);
+#else
+    return (vf)_mm256_sqrt_ps((__m256)x);
+#endif
+}
+
 /* a where mask (a comparison's outcome) is true, b elsewhere. */
 LT_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 
-/* The sum of all lanes, always in the same order. */
+/* The sum of all lanes, always in the same order: the upper half is added to the lower until one is left. */
 LT_INLINE float vf_sum(vf v) {
-    float lane[LT_VEC];
-    memcpy(lane, &v, sizeof v);
-    for (int width = LT_VEC / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-    return lane[0];
+#if defined(__AVX512F__)
+    v8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+           __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+    v8 a = v;
+#endif
+    a += __builtin_shufflevector(a, a, 4, 5, 6, 7, 4, 5, 6, 7);
+    a += __builtin_shufflevector(a, a, 2, 3, 2, 3, 2, 3, 2, 3);
+    return a[0] + a[1];
 }
 
 /* 2^n for the integer n that `shifted` = n + 1.5 * 2^23 holds in its low bits, multiplied into p in [0.7, 1.5). */
@@ -164,10 +185,16 @@ LT_INLINE vf vf_exp(vf x) {
 /* x / (1 + e^(-slope x)): SiLU with slope 1, quick GELU with slope 1.702. */
 LT_INLINE vf vf_silu(vf x, float slope) { return x / (1.0f + vf_exp(x * -slope)); }
 
-/* x * Phi(x), Phi the normal distribution. For t = |x|, Phi(-t) = e^(-t^2/2) * u * P(2u - 1) with u = 3 / (3 + t): the
- * scaled complementary error function is smooth in u. P by Remez over t in [0, 14.5]: relative error 2e-8, in the left
- * tail too. */
-LT_INLINE vf vf_gelu(vf x) {
+/* Its derivative s (1 + slope x (1 - s)), s the sigmoid of slope x: 1 - s is e^(-slope x) s, without a difference. */
+LT_INLINE vf vf_silu_derivative(vf x, float slope) {
+    const vf e = vf_exp(x * -slope), s = 1.0f / (1.0f + e);
+    return s + (slope * x) * s * (e * s);
+}
+
+/* Phi(x), the normal distribution, and *density = e^(-x^2/2) (x is first brought into [-14.5, 14.5]). For t = |x|,
+ * Phi(-t) = e^(-t^2/2) * u * P(2u - 1) with u = 3 / (3 + t): the scaled complementary error function is smooth in u. P
+ * by Remez over t in [0, 14.5]: relative error 2e-8, in the left tail too. */
+LT_INLINE vf vf_normal(vf x, vf *density) {
     const vf t = vf_min(vf_set(14.5f), vf_max(x, -x)), u = 3.0f / (3.0f + t), v = 2.0f * u - 1.0f;
     vf p = vf_set(-1.72855391875e-5f);
     p = p * v - 6.79662792363e-5f;
@@ -180,8 +207,23 @@ LT_INLINE vf vf_gelu(vf x) {
     p = p * v + 0.1697773882f;
     p = p * v + 0.243027897158f;
     const vf square = t * t, rest = vf_fma(t, t, -square); /* t^2 = square + rest, exactly */
-    const vf tail = vf_exp(-0.5f * square) * (1.0f - 0.5f * rest) * (u * p);
-    return x * vf_select(x < 0.0f, tail, 1.0f - tail);
+    *density = vf_exp(-0.5f * square) * (1.0f - 0.5f * rest);
+    const vf tail = *density * (u * p);
+    return vf_select(x < 0.0f, tail, 1.0f - tail);
+}
+
+/* x * Phi(x) */
+LT_INLINE vf vf_gelu(vf x) {
+    vf density;
+    return x * vf_normal(x, &density);
+}
+
+/* Phi(x) + x * e^(-x^2/2) / sqrt(2 pi); *gelu = x * Phi(x) */
+LT_INLINE vf vf_gelu_derivative(vf x, vf *gelu) {
+    vf density;
+    const vf normal = vf_normal(x, &density);
+    *gelu = x * normal;
+    return normal + x * (density * 0.39894228f);
 }
 
 /* ---- Transposing ---- */

@@ -117,10 +117,68 @@ static void output(const float *m, size_t stride, float *y) {
     }
 }
 
+/* ---- The gradient by the weights ---- */
+
+/* m = A y */
+LT_INLINE void gradient_line(const vf y[OUT], vf m[IN]) {
+    const vf even_p = y[0] + 0.5f * y[2], odd_p = P * (y[1] + 0.5f * y[3]);
+    const vf even_q = y[0] + 2.0f * y[2], odd_q = Q * (y[1] + 2.0f * y[3]);
+    m[0] = y[0];
+    m[1] = even_p + odd_p;
+    m[2] = even_p - odd_p;
+    m[3] = even_q + odd_q;
+    m[4] = even_q - odd_q;
+    m[5] = y[3];
+}
+
+static void gradient(const float *const *pixels, size_t channels, float *m, size_t stride) {
+    for (size_t c = 0; c < channels; c += LT_VEC) {
+        vf half[OUT][IN];
+        for (size_t x = 0; x < OUT; x++) {
+            vf y[OUT];
+            for (size_t i = 0; i < OUT; i++) y[i] = vf_load(pixels[i * OUT + x] + c);
+            gradient_line(y, half[x]);
+        }
+        for (size_t i = 0; i < IN; i++) {
+            vf y[OUT], line[IN];
+            for (size_t x = 0; x < OUT; x++) y[x] = half[x][i];
+            gradient_line(y, line);
+            for (size_t x = 0; x < IN; x++) vf_store(m + (i * IN + x) * stride + c, line[x]);
+        }
+    }
+}
+
+/* g = G' u */
+LT_INLINE void taps_line(const vf u[IN], vf g[3]) {
+    const vf even_p = u[1] + u[2], odd_p = u[1] - u[2], even_q = u[3] + u[4], odd_q = u[3] - u[4];
+    g[0] = u[0] - (2.0f / 3.0f) * even_p + (1.0f / 6.0f) * even_q;
+    g[1] = (1.0f / 6.0f * Q) * odd_q - (2.0f / 3.0f * P) * odd_p;
+    g[2] = u[5] + (1.0f / 3.0f) * (even_q - even_p);
+}
+
+static void taps(const float *u, size_t stride, float *g) {
+    for (size_t c = 0; c < COLUMNS; c += LT_VEC) {
+        vf half[IN][3];
+        for (size_t x = 0; x < IN; x++) {
+            vf line[IN];
+            for (size_t i = 0; i < IN; i++) line[i] = vf_load(u + (i * IN + x) * stride + c);
+            taps_line(line, half[x]);
+        }
+        for (size_t y = 0; y < 3; y++) {
+            vf line[IN], out[3];
+            for (size_t x = 0; x < IN; x++) line[x] = half[x][y];
+            taps_line(line, out);
+            for (size_t x = 0; x < 3; x++) vf_store(g + (y * 3 + x) * COLUMNS + c, out[x]);
+        }
+    }
+}
+
 const lt_winograd_simd LT_SIMD_NAME(lt_winograd_simd) = {
     .channels = LT_VEC,
     .input = input,
     .weights_f32 = weights_f32,
     .weights_f16 = weights_f16,
     .output = output,
+    .gradient = gradient,
+    .taps = taps,
 };

@@ -1,0 +1,173 @@
+/* eval: how good a model is, in numbers. */
+#include "eval.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static lt_eval_options o = {
+    .key = "emoji", .sampler = "dpmpp_2m", .seeds = 4, .steps = 20, .columns = 8, .timesteps = 50, .cfg = 7.5};
+
+enum { BOUND_PICTURES = 64 }; /* without --count: each is as dear as one that is drawn, or more */
+
+/* clang-format off */
+static const lt_option options[] = {
+    {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl of {\"prompt\": ...}", &o.prompts},
+    {"seeds", 0, LT_OPTION_INT, "N", "pictures of each prompt; default 4", &o.seeds, 1, 10000},
+    {"seed", 0, LT_OPTION_SEED, "N", "the first; also what --bound draws with; default 0", &o.seed},
+    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000},
+    {"cfg", 0, LT_OPTION_NUMBER, "S", "guidance; default 7.5", &o.cfg, -1000, 1000},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "default dpmpp_2m", &o.sampler, .list_choices = lt_samplers},
+    {"count", 0, LT_OPTION_INT, "N", "the first N prompts; N pictures of a data set (--bound: 64)", &o.count, 1, 1e9},
+    {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default: the model's own", &o.size, 1, 16384},
+    {"sheet", 0, LT_OPTION_FILE, "OUT", "all pictures drawn, on one, with their prompts", &o.sheet},
+    {"columns", 0, LT_OPTION_INT, "N", "of the sheet; default 8", &o.columns, 1, 1000},
+    {"pictures", 0, LT_OPTION_FILE, "FOLDER", "write each picture drawn there", &o.pictures},
+    {"clip", 0, LT_OPTION_FILE, "CLIP", "compare pictures with texts by it; default: the model, if it is one", &o.clip.model},
+    {"data", 0, LT_OPTION_FILE, "DATA", "find pictures like those drawn here: a folder with metadata.jsonl", &o.data},
+    {"key", 0, LT_OPTION_TEXT, "KEY", "what names the thing in prompts and in DATA; default emoji", &o.key},
+    {"reconstruct", 0, LT_OPTION_FILE, "DATA", "PSNR of the VAE over a data set", &o.reconstruct},
+    {"recall", 0, LT_OPTION_FILE, "DATA", "how CLIP matches texts and pictures of a data set", &o.recall},
+    {"bound", 0, LT_OPTION_FILE, "DATA", "variational bound of the U-Net over a data set's latents", &o.bound},
+    {"timesteps", 0, LT_OPTION_INT, "N", "of the bound, for each picture; default 50", &o.timesteps, 1, 10000},
+    {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
+    {"json", 0, LT_OPTION_FLAG, NULL, "print everything as one JSON object", &o.json},
+    LT_MODEL_OPTIONS(o.model),
+    {0},
+};
+/* clang-format on */
+
+/* Everything that one run opens and finds. */
+typedef struct eval_run {
+    lt_model *model, *clip; /* NULL where it is not needed */
+    lt_count_line line;
+    lt_dataset *datasets[3]; /* open to the end: findings hold names of their pictures */
+    size_t dataset_count;
+    lt_reconstruction reconstruction;
+    lt_clip_recall recall;
+    lt_bound bound;
+    lt_drawn drawn;
+    lt_findings findings;
+} eval_run;
+
+/* ---- Parts ---- */
+
+static bool show_count(void *user, size_t done, size_t count) { return lt_count_show(user, (double)done, count); }
+
+static lt_status open_data(eval_run *r, const char *what, const char *path, lt_model *model, int count,
+                           lt_eval_data *data) {
+    lt_dataset **dataset = &r->datasets[r->dataset_count++];
+    lt_count_begin(&r->line, what);
+    LT_TRY(lt_dataset_open(path, dataset));
+    *data = (lt_eval_data){.model = model,
+                           .dataset = *dataset,
+                           .count = (size_t)count,
+                           .size = o.size,
+                           .seed = o.seed,
+                           .watch = {show_count, lt_stop_asked, &r->line}};
+    return LT_OK;
+}
+
+/* People see each finding as soon as there is one. */
+static void tell(eval_run *r, lt_findings found) {
+    lt_count_end(&r->line);
+    if (!o.json) lt_findings_print(&o, &found);
+    fflush(stdout); /* whoever waits reads on; a failure is seen at the end */
+}
+
+static lt_status measure_reconstruction(eval_run *r) {
+    lt_eval_data data;
+    LT_TRY(open_data(r, "reconstructing", o.reconstruct, r->model, o.count, &data));
+    LT_TRY(lt_eval_reconstruction(&data, &r->reconstruction));
+    r->findings.reconstruction = &r->reconstruction;
+    tell(r, (lt_findings){.reconstruction = &r->reconstruction});
+    return LT_OK;
+}
+
+static lt_status measure_recall(eval_run *r) {
+    lt_eval_data data;
+    LT_TRY(open_data(r, "matching", o.recall, r->clip ? r->clip : r->model, o.count, &data));
+    LT_TRY(lt_eval_recall(&data, &r->recall));
+    r->findings.recall = &r->recall;
+    tell(r, (lt_findings){.recall = &r->recall});
+    return LT_OK;
+}
+
+static lt_status measure_bound(eval_run *r) {
+    lt_eval_data data;
+    LT_TRY(open_data(r, "bounding", o.bound, r->model, o.count ? o.count : BOUND_PICTURES, &data));
+    LT_TRY(lt_eval_bound(&data, o.timesteps, &r->bound));
+    r->findings.bound = &r->bound;
+    tell(r, (lt_findings){.bound = &r->bound});
+    return LT_OK;
+}
+
+static lt_status measure_prompts(eval_run *r) {
+    const lt_model_info info = lt_model_describe(r->model);
+    lt_model *own = info.has_image_encoder && info.text_embedding_dim ? r->model : NULL;
+    LT_TRY(lt_eval_draw(&o, r->model, r->clip ? r->clip : own, &r->line, &r->drawn));
+    r->findings.drawn = &r->drawn;
+    tell(r, (lt_findings){.drawn = &r->drawn});
+    return LT_OK;
+}
+
+/* ---- All of them ---- */
+
+static lt_status open_models(eval_run *r) {
+    const bool draws = o.prompts || o.reconstruct || o.bound;
+    if (draws || !o.clip.model) LT_TRY(lt_open(&o.model, &r->model));
+    if (!o.clip.model) return LT_OK;
+    o.clip.isa = o.model.isa;
+    o.clip.threads = o.model.threads;
+    return lt_open(&o.clip, &r->clip);
+}
+
+static lt_status measure(eval_run *r) {
+    r->line.quiet = o.quiet;
+    LT_TRY(open_models(r));
+    if (o.reconstruct) LT_TRY(measure_reconstruction(r));
+    if (o.recall) LT_TRY(measure_recall(r));
+    if (o.bound) LT_TRY(measure_bound(r));
+    return o.prompts ? measure_prompts(r) : LT_OK;
+}
+
+static int check_usage(int count, char **words) {
+    if (count) return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? see `latent eval --help`", words[0]);
+    if (!o.prompts && !o.reconstruct && !o.recall && !o.bound)
+        return lt_complain(LT_EXIT_USAGE,
+                           "what is to be measured? --prompts, --reconstruct, --recall or --bound; see `latent eval "
+                           "--help`");
+    const char *idle = o.data ? "--data" : o.sheet ? "--sheet" : o.pictures ? "--pictures" : NULL;
+    if (idle && !o.prompts)
+        return lt_complain(LT_EXIT_USAGE, "%s is about pictures that are drawn: name what with --prompts FILE", idle);
+    return o.sheet ? lt_check_picture("--sheet", o.sheet) : LT_EXIT_OK;
+}
+
+static int run(int count, char **words) {
+    const int status = check_usage(count, words);
+    if (status) return status;
+    lt_stop_on_signals();
+    eval_run r = {0};
+    const lt_status done = measure(&r);
+    lt_count_end(&r.line);
+    int result = done ? lt_complain_error() : LT_EXIT_OK;
+    if (!done && o.json) result = lt_findings_print_json(&o, &r.findings);
+    for (size_t i = 0; i < r.dataset_count; i++) lt_dataset_close(r.datasets[i]);
+    lt_model_close(r.clip);
+    lt_model_close(r.model);
+    return result;
+}
+
+const lt_command lt_command_eval = {
+    "eval",
+    "measure how good a model is",
+    "[-m MODEL] --prompts FILE|--reconstruct DATA|--recall DATA|--bound DATA [options]",
+    "What is named is measured. Prompts are taken letter by letter, each with the same seeds; of a data\n"
+    "set all pictures are taken, or --count of them, drawn by --seed. docs/evaluation.md says what the\n"
+    "numbers mean.",
+    "  latent eval -m mine.safetensors --prompts prompts.jsonl --clip clip.safetensors --sheet sheet.png\n"
+    "  latent eval -m mine.safetensors --prompts prompts.jsonl --data pictures --steps 20 --json\n"
+    "  latent eval -m mine.safetensors --reconstruct held-out --bound held-out --count 100\n"
+    "  latent eval --clip clip.safetensors --recall held-out\n",
+    options,
+    run,
+};

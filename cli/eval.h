@@ -1,0 +1,44 @@
+/* eval: what its files share. */
+#ifndef LT_CLI_EVAL_H
+#define LT_CLI_EVAL_H
+
+#include "api/eval.h"
+#include "progress.h"
+
+typedef struct lt_eval_options {
+    lt_model_options model, clip; /* clip.model NULL: the model's own towers, if it has both */
+    const char *prompts, *key, *sampler, *sheet, *pictures, *data, *reconstruct, *recall, *bound;
+    int seeds, steps, count, size, columns, timesteps;
+    double cfg;
+    uint64_t seed;
+    bool quiet, json;
+} lt_eval_options;
+
+/* Pictures that were drawn of the prompts, and what was found of them. */
+typedef struct lt_drawn {
+    size_t prompts;
+    int width, height;
+    double seconds;
+    bool by_clip, by_pictures; /* whether these were asked for: */
+    lt_clip_score clip;
+    lt_retrieval retrieval;
+} lt_drawn;
+
+/* Draws every prompt with every seed; pictures go to the sheet and the folder that the options name. clip: NULL
+ * without.
+ */
+lt_status lt_eval_draw(const lt_eval_options *o, lt_model *model, lt_model *clip, lt_count_line *line, lt_drawn *out);
+
+/* What one command found; NULL for what was not asked for. */
+typedef struct lt_findings {
+    const lt_reconstruction *reconstruction;
+    const lt_clip_recall *recall;
+    const lt_bound *bound;
+    const lt_drawn *drawn;
+} lt_findings;
+
+/* Lines for people, or everything as one JSON object. */
+void lt_findings_print(const lt_eval_options *o, const lt_findings *f);
+int lt_findings_print_json(const lt_eval_options *o, const lt_findings *f); /* an exit status */
+
+#endif

@@ -1,0 +1,219 @@
+/* train: the autoencoder, CLIP, the U-Net, a classifier. */
+#include "cli.h"
+#include "progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What the table fills in; the rest of o is set by hand. */
+static lt_train_options o;
+static const char *precision, *isa, *mult, *attention;
+static int steps, save_steps, sample_steps, warmup;
+static bool quiet;
+
+static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
+static const char *const only_choices[] = {"cross-attention", NULL};
+static const char *const spaces[] = {"latent", "pixel", NULL};
+static const char *space;
+
+/* clang-format off */
+static const lt_option options[] = {
+    {"data", 'd', LT_OPTION_FILE, "DATA", "pictures: a folder with metadata.jsonl, or tar shards", &o.data},
+    {"output", 'o', LT_OPTION_FILE, "MODEL", "the model; MODEL.state and MODEL.jsonl go beside it", &o.output},
+    {"resume", 0, LT_OPTION_FLAG, NULL, "go on from MODEL.state; without one, begin", &o.resume},
+    {"init", 0, LT_OPTION_FILE, "FILE", "go on from the weights of this checkpoint (fine-tuning)", &o.init},
+    {"steps", 0, LT_OPTION_INT, "N", "steps in all; default 10000", &steps, 1, 1e9},
+    {"batch", 'b', LT_OPTION_INT, "N", "pictures of a batch; default 32", &o.batch, 1, 65536},
+    {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default 64", &o.size, 8, 4096},
+    {"rate", 0, LT_OPTION_NUMBER, "X", "learning rate; default 1e-4", &o.rate, 1e-9, 10},
+    {"seed", 0, LT_OPTION_SEED, "N", "of weights, order and noise; default 0", &o.seed},
+    {"precision", 0, LT_OPTION_CHOICE, "P", "f32, bf16, or auto: bf16 with AMX, else f32", &precision,
+     .choices = precisions},
+    {"threads", 't', LT_OPTION_INT, "N", "default: one for each core", &o.threads, 1, 1024},
+    {"vae", 0, LT_OPTION_FILE, "FILE", "unet, classifier: the autoencoder whose latents are learned", &o.vae},
+    {"text", 0, LT_OPTION_FILE, "FILE", "unet: the text encoder whose contexts are read", &o.text},
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", "unet: predict epsilon (default) or v", &o.prediction,
+     .choices = lt_prediction_choices},
+    {"crop", 0, LT_OPTION_FLAG, NULL, "random squares in place of whole pictures", &o.crop},
+    {"flip", 0, LT_OPTION_FLAG, NULL, "exchange left and right at random", &o.flip},
+    {"validation", 0, LT_OPTION_FILE, "DATA", "clip, classifier: pictures to measure on", &o.validation},
+    {"save-steps", 0, LT_OPTION_INT, "N", "save every N steps", &save_steps, 1, 1e9},
+    {"save-minutes", 0, LT_OPTION_NUMBER, "M", "save every M minutes; default 10", &o.save_minutes, 0, 1e6},
+    {"sample-steps", 0, LT_OPTION_INT, "N", "unet: draw a picture every N steps", &sample_steps, 1, 1e9},
+    {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
+    {"width", 0, LT_OPTION_INT, "N", "vae, unet: channels of the first level", &o.width, 8, 4096, .rare = true},
+    {"mult", 0, LT_OPTION_TEXT, "LIST", "vae, unet: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
+    {"attention", 0, LT_OPTION_TEXT, "LIST", "unet: 1 for each level with transformers; 1,1,1,0", &attention, .rare = true},
+    {"blocks", 0, LT_OPTION_INT, "N", "vae, unet: residual blocks of a level; 1", &o.blocks, 1, 16, .rare = true},
+    {"groups", 0, LT_OPTION_INT, "N", "vae, unet: groups of the norms; 8", &o.groups, 1, 256, .rare = true},
+    {"heads", 0, LT_OPTION_INT, "N", "unet: heads of the attention; 4", &o.heads, 1, 256, .rare = true},
+    {"latent-channels", 0, LT_OPTION_INT, "N", "vae: 4", &o.latent_channels, 1, 256, .rare = true},
+    {"text-width", 0, LT_OPTION_INT, "N", "clip: a multiple of 64; 128", &o.text_width, 64, 4096, .rare = true},
+    {"text-layers", 0, LT_OPTION_INT, "N", "clip: 4", &o.text_layers, 1, 64, .rare = true},
+    {"image-width", 0, LT_OPTION_INT, "N", "clip: a multiple of 64; 192", &o.image_width, 64, 4096, .rare = true},
+    {"image-layers", 0, LT_OPTION_INT, "N", "clip: 4", &o.image_layers, 1, 64, .rare = true},
+    {"patch", 0, LT_OPTION_INT, "PX", "clip: side of the image tower's patches; 8", &o.patch, 1, 256, .rare = true},
+    {"projection", 0, LT_OPTION_INT, "N", "clip: numbers of an embedding; 128", &o.projection, 1, 4096, .rare = true},
+    {"l1", 0, LT_OPTION_FLAG, NULL, "vae: absolute error in place of its square", &o.absolute, .rare = true},
+    {"kl", 0, LT_OPTION_NUMBER, "X", "vae: weight of the KL term; 1e-6", &o.kl, 0, 1, .rare = true},
+    {"drop-prompt", 0, LT_OPTION_NUMBER, "X", "unet: share of empty prompts; 0.1", &o.drop_prompt, 0, 1, .rare = true},
+    {"min-snr", 0, LT_OPTION_NUMBER, "X", "unet: gamma of the min-SNR weights, such as 5", &o.min_snr, 0, 1e6, .rare = true},
+    {"only", 0, LT_OPTION_CHOICE, "PART", "unet: train cross-attention and nothing else", &o.only,
+     .choices = only_choices, .rare = true},
+    {"unconditional", 0, LT_OPTION_FLAG, NULL, "unet: without text", &o.unconditional, .rare = true},
+    {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
+    {"accumulate", 0, LT_OPTION_INT, "N", "batches of a step; 1", &o.accumulate, 1, 65536, .rare = true},
+    {"warmup", 0, LT_OPTION_INT, "N", "steps in which the rate rises; 100", &warmup, 0, 1e9, .rare = true},
+    {"cosine", 0, LT_OPTION_FLAG, NULL, "let the rate fall to 0 at the last step", &o.cosine, .rare = true},
+    {"decay", 0, LT_OPTION_NUMBER, "X", "weight decay; 1e-2", &o.decay, 0, 10, .rare = true},
+    {"clip", 0, LT_OPTION_NUMBER, "X", "the gradient's norm at most, 0: any; 1", &o.clip, 0, 1e9, .rare = true},
+    {"ema", 0, LT_OPTION_NUMBER, "X", "decay of the averaged weights, 0: none; 0.999", &o.ema, 0, 0.999999, .rare = true},
+    {"recompute", 0, LT_OPTION_FLAG, NULL, "compute activations twice: less memory", &o.recompute, .rare = true},
+    {"cache", 0, LT_OPTION_FILE, "FOLDER", "latents and contexts, computed once; MODEL.cache", &o.cache, .rare = true},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &isa, .choices = lt_isa_choices, .rare = true},
+    {0},
+};
+/* clang-format on */
+
+static const char *const kinds[] = {
+    [LT_TRAIN_VAE] = "vae", [LT_TRAIN_CLIP] = "clip", [LT_TRAIN_UNET] = "unet", [LT_TRAIN_CLASSIFIER] = "classifier"};
+
+/* ---- Progress ---- */
+
+static double last_shown;
+static bool line_open;
+
+static bool show_progress(void *user, const lt_train_progress *p) {
+    (void)user;
+    const bool terminal = isatty(STDERR_FILENO);
+    if (quiet || (p->step < p->steps && lt_now() - last_shown < (terminal ? 0.2 : 30))) return true;
+    last_shown = lt_now();
+    const long left = (long)p->seconds_left;
+    fprintf(stderr, "%sstep %ld/%ld, loss %.5f", terminal ? "\r" : "", p->step, p->steps, p->loss);
+    for (size_t i = 0; i < LT_COUNT(p->name) && p->name[i]; i++) fprintf(stderr, ", %s %.4g", p->name[i], p->value[i]);
+    fprintf(stderr, ", %.1f samples/s, %ld:%02ld:%02ld left%s", p->samples_per_second, left / 3600, left / 60 % 60,
+            left % 60, terminal ? "\033[K" : "\n");
+    line_open = terminal;
+    return true;
+}
+
+static void print_notice(void *user, const char *message) {
+    (void)user;
+    if (line_open) fputc('\n', stderr);
+    line_open = false;
+    lt_complain(LT_EXIT_OK, "note: %s", message);
+}
+
+/* emoji.safetensors at step 500: emoji.safetensors-500.png, of the empty prompt and the same noise each time */
+static lt_status draw_sample(void *user, long step, const char *path) {
+    (void)user;
+    lt_model *model;
+    lt_result result;
+    LT_TRY(lt_model_open(path, NULL, &model));
+    lt_request request = lt_request_defaults();
+    request.random_seed = false;
+    char *name = lt_format("%s-%ld.png", o.output, step);
+    lt_status status = name ? lt_generate(model, &request, &result) : LT_ERROR_MEMORY;
+    if (!status) {
+        status = lt_image_save(name, &result.images[0], result.parameters[0]);
+        lt_result_free(&result);
+    }
+    lt_free(name);
+    lt_model_close(model);
+    return status;
+}
+
+/* ---- Options ---- */
+
+/* "1,2,4" into values; returns how many, or -1. */
+static int parse_list(const char *text, int *values, int most) {
+    int count = 0;
+    for (const char *at = text; count < most; at++) {
+        char *end;
+        const long v = strtol(at, &end, 10);
+        if (end == at || v < 0 || v > 64) return -1;
+        values[count++] = (int)v;
+        if (!*end) return count;
+        if (*end != ',') return -1;
+        at = end;
+    }
+    return -1;
+}
+
+static int read_lists(void) {
+    int levels[LT_TRAIN_MAX_LEVELS] = {0};
+    if (mult) {
+        o.levels = parse_list(mult, o.mult, LT_TRAIN_MAX_LEVELS);
+        for (int i = 0; i < o.levels; i++)
+            if (!o.mult[i]) o.levels = -1;
+        if (o.levels < 1) return lt_complain(LT_EXIT_USAGE, "--mult %s: numbers from 1 on, as in 1,2,4,4", mult);
+    }
+    if (!attention) return LT_EXIT_OK;
+    const int count = parse_list(attention, levels, LT_TRAIN_MAX_LEVELS);
+    if (count != o.levels)
+        return lt_complain(LT_EXIT_USAGE, "--attention %s: 0 or 1 for each of %d levels", attention, o.levels);
+    o.attention_levels = 0;
+    for (int i = 0; i < count; i++) o.attention_levels |= (levels[i] != 0) << i;
+    return LT_EXIT_OK;
+}
+
+static int prepare(void) {
+    if (!o.data || !o.output)
+        return lt_complain(LT_EXIT_USAGE, "--data DATA and -o MODEL are needed; see `latent train --help`");
+    const int status = read_lists();
+    if (status) return status;
+    o.steps = steps;
+    o.save_steps = save_steps;
+    o.warmup = warmup;
+    o.pixels = space && !strcmp(space, "pixel");
+    if (precision && !strcmp(precision, "f32")) o.precision = LT_PRECISION_F32;
+    if (precision && !strcmp(precision, "bf16")) o.precision = LT_PRECISION_BF16;
+    for (int i = 0; isa && lt_isa_choices[i]; i++)
+        if (!strcmp(isa, lt_isa_choices[i])) o.isa = (lt_isa)i;
+    o.sample_steps = sample_steps;
+    o.sample = draw_sample;
+    o.progress = show_progress;
+    o.cancelled = lt_stop_asked;
+    o.notice = print_notice;
+    return lt_check_output("-o", o.output);
+}
+
+static void begin(void) {
+    o = lt_train_options_defaults();
+    steps = (int)o.steps;
+    warmup = (int)o.warmup;
+}
+
+static int run(int count, char **words) {
+    if (count != 1)
+        return lt_complain(LT_EXIT_USAGE, "one of vae, clip, unet and classifier; see `latent train --help`");
+    lt_train_kind kind = LT_TRAIN_VAE;
+    while ((size_t)kind < LT_COUNT(kinds) && strcmp(kinds[kind], words[0])) kind++;
+    if ((size_t)kind == LT_COUNT(kinds))
+        return lt_complain(LT_EXIT_USAGE, "%s: vae, clip, unet and classifier can be trained", words[0]);
+    const int status = prepare();
+    if (status) return status;
+    lt_stop_on_signals();
+    const lt_status done = lt_train(kind, &o);
+    if (line_open) fputc('\n', stderr);
+    return done ? lt_complain_error() : LT_EXIT_OK;
+}
+
+const lt_command lt_command_train = {
+    "train",
+    "train the autoencoder, CLIP, the U-Net or a classifier",
+    "vae|clip|unet|classifier --data DATA -o MODEL [options]",
+    "DATA is a folder of pictures with metadata.jsonl (file_name, text, label), a folder of pictures with NAME.txt "
+    "beside\n"
+    "NAME.png, or WebDataset tar shards. A stop (Ctrl-C) saves everything; --resume goes on bit for bit. What each\n"
+    "training computes is in docs/training.md.",
+    "  latent train vae -d pictures -o vae.safetensors --size 128 --steps 20000\n"
+    "  latent train clip -d pictures -o clip.safetensors --batch 128 --steps 5000\n"
+    "  latent train unet -d pictures --vae vae.safetensors --text clip.safetensors -o model.safetensors --resume\n"
+    "  latent train unet -d pictures --init sd15.safetensors --only cross-attention --rate 1e-5 -o mine.safetensors\n",
+    options,
+    run,
+    begin,
+};

@@ -1,0 +1,125 @@
+/* Lists: prompts of a file, and the key that names what a data set's pictures show. */
+#include "api/eval.h"
+#include "train/dataset_record.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* ---- Prompts ---- */
+
+static lt_status add_row(lt_prompt_list *list, size_t *capacity, const lt_prompt_row *row) {
+    if (list->count == *capacity) {
+        const size_t larger = lt_max(64, 2 * *capacity); /* the strings lie in memory: no overflow */
+        lt_prompt_row *grown = lt_realloc(list->rows, *capacity * sizeof *row, larger * sizeof *row);
+        if (!grown) return LT_ERROR_MEMORY;
+        list->rows = grown;
+        *capacity = larger;
+    }
+    list->rows[list->count++] = *row;
+    return LT_OK;
+}
+
+static lt_status read_object(lt_arena *arena, const json_t *object, const char *key, lt_prompt_row *row) {
+    const json_t *prompt = json_object_get(object, "prompt");
+    if (!json_is_string(prompt)) return lt_fail(LT_ERROR_FORMAT, "\"prompt\" is missing, or not a string");
+    row->prompt = lt_arena_strndup(arena, json_string_value(prompt), json_string_length(prompt));
+    if (!row->prompt) return LT_ERROR_MEMORY;
+    if (!key) return LT_OK;
+    LT_TRY(lt_record_name(arena, object, key, &row->key));
+    return row->key ? LT_OK : lt_fail(LT_ERROR_FORMAT, "\"%s\" is missing: it says which pictures are right", key);
+}
+
+static lt_status read_json_lines(lt_bytes text, const char *key, size_t limit, lt_prompt_list *list) {
+    lt_bytes line;
+    size_t capacity = 0;
+    for (size_t number = 0; (!limit || list->count < limit) && lt_next_line(&text, &line, &number);) {
+        lt_prompt_row row = {.line = number};
+        json_t *object;
+        lt_status status = lt_record_parse(line, &object);
+        if (!status) {
+            status = read_object(&list->arena, object, key, &row);
+            json_decref(object);
+        }
+        if (!status) status = add_row(list, &capacity, &row);
+        if (status) return lt_fail_in(status, "line %zu", number);
+    }
+    return LT_OK;
+}
+
+static lt_status read_text_lines(lt_bytes text, const char *key, size_t limit, lt_prompt_list *list) {
+    lt_record record;
+    size_t capacity = 0;
+    if (key)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "a list of bare prompts does not say which pictures are right: make it a .jsonl of lines "
+                       "{\"prompt\": ..., \"%s\": ...}",
+                       key);
+    LT_TRY(lt_record_texts(&list->arena, text, &record));
+    for (size_t i = 0; i < record.text_count && (!limit || i < limit); i++)
+        LT_TRY(add_row(list, &capacity, &(lt_prompt_row){.prompt = record.texts[i]}));
+    return LT_OK;
+}
+
+lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_prompt_list *list) {
+    *list = (lt_prompt_list){0};
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const char *dot = strrchr(path, '.');
+    const bool bare = dot && !strcmp(dot, ".txt");
+    lt_status status = (bare ? read_text_lines : read_json_lines)((lt_bytes){map.data, map.size}, key, limit, list);
+    if (!status && !list->count) status = lt_fail(LT_ERROR_FORMAT, "there is no prompt in it");
+    lt_map_close(&map);
+    if (!status) return LT_OK;
+    lt_prompts_free(list);
+    return lt_fail_in(status, "%s", path);
+}
+
+void lt_prompts_free(lt_prompt_list *list) {
+    lt_free(list->rows);
+    lt_arena_free(&list->arena);
+    *list = (lt_prompt_list){0};
+}
+
+/* ---- Keys ---- */
+
+/* The data set was read from the same lines in the same order; a file that has changed since is noticed. */
+static lt_status read_key(const lt_dataset *dataset, size_t i, lt_bytes line, const char *key, lt_arena *arena,
+                          const char **name) {
+    json_t *object;
+    LT_TRY(lt_record_parse(line, &object));
+    const char *file = json_string_value(json_object_get(object, "file_name"));
+    lt_status status =
+        file && !strcmp(file, lt_dataset_name(dataset, i))
+            ? lt_record_name(arena, object, key, name)
+            : lt_fail(LT_ERROR_FORMAT, "it is not %s that stands there now", lt_dataset_name(dataset, i));
+    json_decref(object);
+    return status;
+}
+
+static lt_status read_keys(const lt_dataset *dataset, lt_bytes text, const char *key, lt_arena *arena,
+                           const char **keys) {
+    lt_bytes line;
+    size_t number = 0, known = 0;
+    for (size_t i = 0; i < lt_dataset_count(dataset); i++) {
+        if (!lt_next_line(&text, &line, &number))
+            return lt_fail(LT_ERROR_FORMAT, "it has fewer lines than the data set has pictures");
+        const lt_status status = read_key(dataset, i, line, key, arena, &keys[i]);
+        if (status) return lt_fail_in(status, "line %zu", number);
+        known += keys[i] != NULL;
+    }
+    return known ? LT_OK : lt_fail(LT_ERROR_FORMAT, "no line has \"%s\"; --key names another", key);
+}
+
+lt_status lt_dataset_keys(const lt_dataset *dataset, const char *folder, const char *key, lt_arena *arena,
+                          const char **keys) {
+    lt_map map;
+    char *path = lt_format("%s/metadata.jsonl", folder);
+    lt_status status = path ? lt_map_open(path, &map) : LT_ERROR_MEMORY;
+    if (!status) {
+        status = read_keys(dataset, (lt_bytes){map.data, map.size}, key, arena, keys);
+        if (status) lt_fail_in(status, "%s", path);
+        lt_map_close(&map);
+    }
+    lt_free(path);
+    return status;
+}

@@ -1,0 +1,39 @@
+/* What the files of an evaluation share. */
+#ifndef LT_EVAL_PARTS_H
+#define LT_EVAL_PARTS_H
+
+#include "api/eval.h"
+
+/* ---- Pictures of a data set ---- */
+
+size_t lt_eval_count(const lt_eval_data *data);
+/* Which picture comes at place i: all in their order, or those that the seed draws, none of them twice. */
+size_t lt_eval_index(const lt_eval_data *data, size_t i);
+
+lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count);
+/* Runs measure with the model asking whether to stop, also within a picture. */
+lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out);
+
+/* ---- A picture on its way through the VAE (eval_vae.c) ---- */
+
+typedef struct lt_eval_vae {
+    int size;
+    size_t pixel_count, latent_count;
+    float *pixels; /* [size, size, 3] */
+    float *latent; /* [latent channels, size / factor, size / factor] */
+} lt_eval_vae;
+
+/* lt_eval_vae_close is due even after a failure. */
+lt_status lt_eval_vae_open(const lt_eval_data *data, lt_eval_vae *w);
+void lt_eval_vae_close(lt_eval_vae *w);
+/* Picture i of the data set into pixels and latent (the posterior's mean). */
+lt_status lt_eval_vae_load(const lt_eval_data *data, size_t i, lt_eval_vae *w);
+
+/* ---- Embeddings (eval_recall.c) ---- */
+
+/* Takes in an embedding as lt_embed_text and lt_embed_image give it, and frees it. The first one says how long rows
+ * are, and makes room for capacity of them; one of another length is LT_ERROR_MODEL. */
+lt_status lt_embeddings_keep(lt_embeddings *e, size_t capacity, float *row, size_t dim, size_t group);
+void lt_embeddings_free(lt_embeddings *e); /* a zeroed one is fine */
+
+#endif

@@ -1,0 +1,192 @@
+/* The loss of a model on given tensors, and its gradients. */
+#include "api/run_loss.h"
+
+#include "api/tensor_io.h"
+#include "train/objectives.h"
+
+#include <string.h>
+
+/* What a loss is made of. */
+typedef struct lt_loss_kind {
+    const char *name;
+    lt_module modules[2]; /* that the checkpoint must have */
+    bool (*trains)(const char *name);
+    lt_status (*build)(lt_loss_run *run);
+    lt_status (*fill)(lt_loss_run *run);
+    float (*value)(lt_plan *plan);
+} lt_loss_kind;
+
+/* The tensor of that name and its shape in the graph. */
+static lt_status input(const lt_loss_run *run, const char *name, const lt_tensor **tensor, lt_shape *shape) {
+    *tensor = lt_tensor_named(run->in, run->in_count, name);
+    if (!*tensor) return lt_fail(LT_ERROR_ARGUMENT, "a tensor called %s is needed", name);
+    return lt_shape_of_tensor(*tensor, shape);
+}
+
+static lt_status fill_named(const lt_loss_run *run, const char *const *names) {
+    for (; *names; names++) {
+        const lt_tensor *t;
+        lt_shape shape;
+        LT_TRY(input(run, *names, &t, &shape));
+        LT_TRY(lt_write_input(run->plan, t));
+    }
+    return LT_OK;
+}
+
+static float plain_loss(lt_plan *plan) { return *lt_plan_tensor(plan, "loss"); }
+
+/* ---- U-Net ---- */
+
+static bool is_unet(const char *name) { return !strncmp(name, "model.", strlen("model.")); }
+
+static lt_status build_unet(lt_loss_run *run) {
+    const lt_tensor *t;
+    lt_shape x, context = {0};
+    LT_TRY(input(run, "x0", &t, &x));
+    lt_unet unet = run->model->parts.unet;
+    if (unet.context_dim) LT_TRY(input(run, "context", &t, &context));
+    unet.weights = run->parameters.weights;
+    return lt_unet_objective(&unet, x.n, x.h, x.w, context.w, false, &run->graph);
+}
+
+/* x = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, for each sample at its own t. */
+static lt_status noise_samples(lt_loss_run *run, const lt_tensor *x0, const lt_tensor *noise, const lt_tensor *t,
+                               float *memory) {
+    const size_t count = lt_tensor_count(x0), n = x0->shape[0], each = count / n;
+    float *x = memory, *e = memory + count, *steps = memory + 2 * count;
+    lt_tensor_read_f32(x0, x);
+    lt_tensor_read_f32(noise, e);
+    lt_tensor_read_f32(t, steps);
+    for (size_t i = 0; i < n; i++) {
+        if (!(steps[i] >= 0 && steps[i] < LT_TRAIN_STEPS))
+            return lt_fail(LT_ERROR_ARGUMENT, "t is %g: 0 to %d is possible", (double)steps[i], LT_TRAIN_STEPS - 1);
+        lt_forward_process(&run->model->parts.schedule, (int)steps[i], x + i * each, e + i * each, x + i * each, each);
+    }
+    lt_nchw_to_nhwc(x, lt_plan_tensor(run->plan, "x"), lt_plan_shape(run->plan, "x"));
+    lt_nchw_to_nhwc(e, lt_plan_tensor(run->plan, "target"), lt_plan_shape(run->plan, "target"));
+    return LT_OK;
+}
+
+static lt_status fill_unet(lt_loss_run *run) {
+    static const char *const names[] = {"t", "context", NULL}, *const without[] = {"t", NULL};
+    const lt_tensor *x0, *noise, *t;
+    lt_shape x, e, s;
+    LT_TRY(input(run, "x0", &x0, &x));
+    LT_TRY(input(run, "noise", &noise, &e));
+    LT_TRY(input(run, "t", &t, &s));
+    if (!lt_shape_equal(x, lt_plan_shape(run->plan, "x")) || !lt_shape_equal(e, x) || s.n != x.n)
+        return lt_fail(LT_ERROR_ARGUMENT, "x0, noise and t do not fit each other and the model");
+    const int tokens = lt_plan_shape(run->plan, "context").w;
+    LT_TRY(fill_named(run, tokens ? names : without));
+    for (int i = 0; i < x.n; i++) {
+        lt_plan_tensor(run->plan, "weight")[i] = 1;
+        if (tokens) lt_plan_tensor(run->plan, "context_lengths")[i] = (float)tokens;
+    }
+    float *memory = lt_alloc((2 * lt_shape_count(x) + (size_t)x.n) * sizeof *memory);
+    if (!memory) return LT_ERROR_MEMORY;
+    const lt_status status = noise_samples(run, x0, noise, t, memory);
+    lt_free(memory);
+    return status;
+}
+
+/* ---- VAE ---- */
+
+static const float KL_WEIGHT = 1e-6f;
+
+static bool is_vae(const char *name) { return !strncmp(name, "first_stage_model.", strlen("first_stage_model.")); }
+
+static lt_status build_vae(lt_loss_run *run) {
+    const lt_tensor *t;
+    lt_shape x;
+    LT_TRY(input(run, "x", &t, &x));
+    lt_vae vae = run->model->parts.vae;
+    vae.weights = run->parameters.weights;
+    const lt_vae_objective_options options = {.kl = KL_WEIGHT};
+    return lt_vae_objective(&vae, x.n, x.h, x.w, &options, &run->graph);
+}
+
+static lt_status fill_vae(lt_loss_run *run) {
+    static const char *const names[] = {"x", "posterior_noise", NULL};
+    return fill_named(run, names);
+}
+
+static float vae_loss(lt_plan *plan) {
+    return *lt_plan_tensor(plan, "reconstruction") + KL_WEIGHT * *lt_plan_tensor(plan, "kl");
+}
+
+/* ---- CLIP ---- */
+
+static bool is_any(const char *name) {
+    (void)name;
+    return true;
+}
+
+static lt_status build_clip(lt_loss_run *run) {
+    const lt_tensor *t;
+    lt_shape ids;
+    LT_TRY(input(run, "ids", &t, &ids));
+    lt_clip_text text = run->model->parts.text;
+    lt_clip_image image = run->model->parts.image;
+    text.weights = image.weights = run->parameters.weights;
+    return lt_clip_objective(&text, &image, ids.n, false, &run->graph);
+}
+
+static lt_status fill_clip(lt_loss_run *run) {
+    static const char *const names[] = {"ids", "pixels", NULL};
+    LT_TRY(fill_named(run, names));
+    const lt_shape s = lt_plan_shape(run->plan, "ids");
+    const float *ids = lt_plan_tensor(run->plan, "ids");
+    for (int i = 0; i < s.n; i++, ids += s.w) {
+        int end = 0;
+        while (end < s.w - 1 && (int)ids[end] != LT_TOKEN_END) end++;
+        lt_plan_tensor(run->plan, "end")[i] = (float)end;
+    }
+    return LT_OK;
+}
+
+/* ---- All ---- */
+
+static const lt_loss_kind kinds[] = {
+    {"unet-loss", {LT_MODULE_UNET, LT_MODULE_UNET}, is_unet, build_unet, fill_unet, plain_loss},
+    {"vae-loss", {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, is_vae, build_vae, fill_vae, vae_loss},
+    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, is_any, build_clip, fill_clip, plain_loss},
+};
+
+const char *const *lt_loss_names(void) {
+    static const char *const names[] = {"unet-loss", "vae-loss", "clip-loss", NULL};
+    return names;
+}
+
+static lt_status open_run(lt_loss_run *run) {
+    const lt_model *model = run->model;
+    for (int i = 0; i < 2; i++)
+        if (!model->parts.has[run->kind->modules[i]])
+            return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s", lt_module_name(run->kind->modules[i]));
+    LT_TRY(lt_parameters_copy(model->tensors.tensors, model->tensors.count, run->kind->trains, &run->parameters));
+    LT_TRY(run->kind->build(run));
+    LT_TRY(lt_plan_create(&run->graph, &model->parts.target, &run->plan));
+    return run->kind->fill(run);
+}
+
+lt_status lt_loss_open(lt_model *model, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run) {
+    *run = (lt_loss_run){.model = model, .in = in, .in_count = in_count};
+    for (size_t i = 0; i < LT_COUNT(kinds); i++)
+        if (!strcmp(kinds[i].name, loss)) run->kind = &kinds[i];
+    if (!run->kind) return lt_fail(LT_ERROR_ARGUMENT, "no loss %s: there are unet-loss, vae-loss and clip-loss", loss);
+    const lt_status status = open_run(run);
+    if (status) lt_loss_close(run);
+    return status;
+}
+
+lt_status lt_loss_run_once(lt_loss_run *run, float *value) {
+    LT_TRY(lt_plan_run(run->plan, LT_RATE_PROMPT, NULL, NULL));
+    *value = run->kind->value(run->plan);
+    return LT_OK;
+}
+
+void lt_loss_close(lt_loss_run *run) {
+    lt_plan_free(run->plan);
+    lt_graph_free(&run->graph);
+    lt_parameters_free(&run->parameters);
+    *run = (lt_loss_run){0};
+}

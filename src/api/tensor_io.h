@@ -1,0 +1,16 @@
+/* Tensors of files, NCHW, as the inputs of plans, NHWC. */
+#ifndef LT_TENSOR_IO_H
+#define LT_TENSOR_IO_H
+
+#include "pipeline/components.h"
+
+/* The tensor of that name, or NULL. */
+const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *name);
+
+/* [n], [n, tokens], [n, tokens, c] or [n, c, h, w] as the graph's shape. */
+lt_status lt_shape_of_tensor(const lt_tensor *t, lt_shape *shape);
+
+/* Writes t into the input of plan that has its name. LT_ERROR_ARGUMENT if that takes another shape. */
+lt_status lt_write_input(lt_plan *plan, const lt_tensor *t);
+
+#endif

@@ -1,0 +1,129 @@
+/* The gradients of a convolution as the formula has them, summed in double: what the other implementers are tested
+ * against, and what runs where an instruction set below AVX2 is asked for. Any shape.
+ *
+ *     dsrc[p, c] = sum over taps t, outputs o: ddst[q(p, t), o] weight[o, c, t]      q(p, t): the pixel that reads p by
+ * t dweight[o, c, t] = sum over pixels q of ddst: ddst[q, o] src[p(q, t), c] */
+#include "kernels/conv_impl.h"
+
+#include <stdio.h>
+
+enum { BLOCK = 32 }; /* channels at a time: their sums stay on the stack */
+
+static float rounded(const lt_conv_desc *d, float x) {
+    return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
+}
+
+static size_t taps_of(const lt_conv_desc *d) { return (size_t)d->kernel * (size_t)d->kernel; }
+static size_t channels_of(const lt_conv_desc *d) { return (size_t)(d->c[0] + d->c[1]); }
+
+static lt_status reference_create(lt_conv_half *h) {
+    const lt_conv_desc *d = &h->desc;
+    if (!h->wanted.weight) h->packed_size = channels_of(d) * taps_of(d) * (size_t)d->oc * sizeof(float);
+    snprintf(h->name, sizeof h->name, "reference");
+    snprintf(h->layout, sizeof h->layout, "reference:backward:%s", lt_conv_is_bf16(d) ? "bf16" : "f32");
+    return LT_OK;
+}
+
+static void reference_free(lt_conv_half *h) { (void)h; }
+
+/* [oc, c, k, k] -> [k, k, c, oc] */
+static lt_status reference_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &h->desc;
+    const size_t oc = (size_t)d->oc, c = channels_of(d), taps = taps_of(d);
+    float *dense = lt_alloc(h->packed_size), *out = packed;
+    if (!dense) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(weight, dense);
+    for (size_t o = 0; o < oc; o++)
+        for (size_t i = 0; i < c; i++)
+            for (size_t tap = 0; tap < taps; tap++)
+                out[(tap * c + i) * oc + o] = rounded(d, dense[(o * c + i) * taps + tap]);
+    lt_free(dense);
+    return LT_OK;
+}
+
+/* The place along one side of ddst whose window has its tap `tap` at `at` of the source; -1: there is none. */
+static int reader_of(const lt_conv_desc *d, int at, int tap, int size) {
+    const int shifted = at + d->pad_begin - tap;
+    return shifted < 0 || shifted % d->stride || shifted / d->stride >= size ? -1 : shifted / d->stride;
+}
+
+/* sum[0..count): the gradients by channels [first, first + count) of both sources at pixel (n, y, x) */
+static void gather(const lt_conv_desc *d, const lt_conv_backward_io *io, const int at[3], size_t first, size_t count,
+                   double *sum) {
+    const int oh = lt_conv_out_size(d, d->h), ow = lt_conv_out_size(d, d->w);
+    const size_t oc = (size_t)d->oc;
+    for (size_t c = 0; c < count; c++) sum[c] = 0;
+    for (int tap = 0; tap < d->kernel * d->kernel; tap++) {
+        const int y = reader_of(d, at[1], tap / d->kernel, oh), x = reader_of(d, at[2], tap % d->kernel, ow);
+        if (y < 0 || x < 0) continue;
+        const float *g = io->ddst + (((size_t)at[0] * (size_t)oh + (size_t)y) * (size_t)ow + (size_t)x) * oc;
+        const float *w = (const float *)io->weight + ((size_t)tap * channels_of(d) + first) * oc;
+        for (size_t c = 0; c < count; c++)
+            for (size_t o = 0; o < oc; o++) sum[c] += (double)rounded(d, g[o]) * (double)w[c * oc + o];
+    }
+}
+
+static void run_sources(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &h->desc;
+#pragma omp parallel for schedule(static) num_threads(d->threads)
+    for (size_t p = 0; p < lt_conv_pixels(d); p++) {
+        const size_t w = (size_t)d->w, height = (size_t)d->h;
+        const int at[3] = {(int)(p / w / height), (int)(p / w % height), (int)(p % w)};
+        for (int s = 0; s < 2; s++) {
+            if (!h->wanted.src[s]) continue;
+            const size_t c = (size_t)d->c[s], before = s ? (size_t)d->c[0] : 0;
+            for (size_t first = 0; first < c; first += BLOCK) {
+                const size_t count = lt_min(BLOCK, c - first);
+                double sum[BLOCK];
+                gather(d, io, at, before + first, count, sum);
+                for (size_t i = 0; i < count; i++) io->dsrc[s][p * c + first + i] = (float)sum[i];
+            }
+        }
+    }
+}
+
+/* dweight of output channel o, one tap, channels [first, first + count) of source s */
+static void correlate(const lt_conv_desc *d, const lt_conv_backward_io *io, size_t o, int tap, int s, size_t first,
+                      size_t count) {
+    const size_t ow = (size_t)lt_conv_out_size(d, d->w), oh = (size_t)lt_conv_out_size(d, d->h), c = (size_t)d->c[s];
+    double sum[BLOCK] = {0};
+    for (size_t q = 0; q < lt_conv_rows(d); q++) {
+        const int y = (int)(q / ow % oh) * d->stride + tap / d->kernel - d->pad_begin;
+        const int x = (int)(q % ow) * d->stride + tap % d->kernel - d->pad_begin;
+        if (y < 0 || x < 0 || y >= d->h || x >= d->w) continue;
+        const double g = (double)rounded(d, io->ddst[q * (size_t)d->oc + o]);
+        const float *v = io->src[s] + ((q / ow / oh * (size_t)d->h + (size_t)y) * (size_t)d->w + (size_t)x) * c + first;
+        for (size_t i = 0; i < count; i++) sum[i] += g * (double)rounded(d, v[i]);
+    }
+    const size_t before = first + (s ? (size_t)d->c[0] : 0);
+    for (size_t i = 0; i < count; i++) {
+        float *to = &io->dweight[(o * channels_of(d) + before + i) * taps_of(d) + (size_t)tap];
+        *to = (float)((double)*to + sum[i]);
+    }
+}
+
+static void run_weight(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &h->desc;
+#pragma omp parallel for schedule(static) num_threads(d->threads)
+    for (size_t o = 0; o < (size_t)d->oc; o++) {
+        for (int tap = 0; tap < d->kernel * d->kernel; tap++)
+            for (int s = 0; s < 2; s++)
+                for (size_t first = 0; first < (size_t)d->c[s]; first += BLOCK)
+                    correlate(d, io, o, tap, s, first, lt_min(BLOCK, (size_t)d->c[s] - first));
+        if (!d->bias) continue;
+        double sum = 0;
+        for (size_t q = 0; q < lt_conv_rows(d); q++) sum += (double)io->ddst[q * (size_t)d->oc + o];
+        io->dbias[o] = (float)((double)io->dbias[o] + sum);
+    }
+}
+
+static lt_status reference_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    if (h->wanted.weight)
+        run_weight(h, io);
+    else
+        run_sources(h, io);
+    return LT_OK;
+}
+
+const lt_conv_half_impl lt_conv_half_reference = {
+    .create = reference_create, .pack = reference_pack, .run = reference_run, .free = reference_free, .bf16 = true};

@@ -1,0 +1,165 @@
+/* bf16 where nobody has a kernel for the shape (a few channels, mostly): the float32 implementers, given numbers that
+ * are rounded to bf16. A product of two such numbers is exact in float32, so the results are those of bf16. */
+#include "kernels/bf16.h"
+#include "kernels/columns.h"
+#include "kernels/conv_impl.h"
+
+#include <stdio.h>
+
+/* What is rounded, one after the other in scratch memory: the two sources, ddst; then the float32 implementer's own. */
+typedef struct rounding {
+    size_t count[3], at[3], inner_at;
+} rounding;
+
+typedef struct rounded_conv {
+    lt_conv *conv;
+    rounding r;
+} rounded_conv;
+
+typedef struct rounded_half {
+    lt_conv_half *half;
+    rounding r;
+    size_t sums_at; /* bytes into scratch: the bias's gradient is of ddst as it is */
+} rounded_half;
+
+static lt_conv_desc in_float(const lt_conv_desc *d) {
+    lt_conv_desc f = *d;
+    f.precision = LT_PRECISION_F32;
+    f.weight_type = LT_F32;
+    return f;
+}
+
+static size_t plan(rounding *r, size_t inner_scratch) {
+    size_t size = 0;
+    for (int i = 0; i < 3; i++) {
+        r->at[i] = size;
+        size += lt_round_up(r->count[i] * sizeof(float), 64);
+    }
+    r->inner_at = size;
+    return size + inner_scratch;
+}
+
+static const float *round_one(const rounding *r, int which, const float *x, void *scratch, int threads) {
+    if (!r->count[which]) return x;
+    float *to = (float *)((char *)scratch + r->at[which]);
+    lt_round_to_bf16(x, to, r->count[which], threads);
+    return to;
+}
+
+/* A dense copy of the weight, rounded; lt_free its data. */
+static lt_status round_weight(const lt_conv_desc *d, const lt_tensor *weight, lt_tensor *copy) {
+    const size_t count = lt_tensor_count(weight);
+    float *data = lt_alloc(count * sizeof *data);
+    if (!data) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(weight, data);
+    lt_round_to_bf16(data, data, count, d->threads);
+    *copy = *weight;
+    copy->dtype = LT_F32;
+    copy->data = data;
+    lt_tensor_set_contiguous(copy);
+    return LT_OK;
+}
+
+/* ---- Forward ---- */
+
+static lt_status rounded_create(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc, inner = in_float(d);
+    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "nothing to round");
+    rounded_conv *s = lt_calloc(1, sizeof *s);
+    if (!s) return LT_ERROR_MEMORY;
+    const lt_status status = lt_conv_create(&inner, &s->conv);
+    if (status != LT_OK) {
+        lt_free(s);
+        return status;
+    }
+    for (int i = 0; i < 2; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
+    conv->state = s;
+    conv->packed_size = lt_conv_packed_size(s->conv);
+    conv->scratch_size = plan(&s->r, lt_conv_scratch_size(s->conv));
+    snprintf(conv->name, sizeof conv->name, "rounded:%.50s", lt_conv_name(s->conv));
+    snprintf(conv->layout, sizeof conv->layout, "rounded:%.100s", lt_conv_layout(s->conv));
+    return LT_OK;
+}
+
+static void rounded_free(lt_conv *conv) {
+    rounded_conv *s = conv->state;
+    lt_conv_free(s->conv);
+    lt_free(s);
+}
+
+static lt_status rounded_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    const rounded_conv *s = conv->state;
+    lt_tensor copy;
+    LT_TRY(round_weight(&conv->desc, weight, &copy));
+    const lt_status status = lt_conv_pack(s->conv, &copy, packed);
+    lt_free((void *)(uintptr_t)copy.data);
+    return status;
+}
+
+static lt_status rounded_run(const lt_conv *conv, const lt_conv_io *io) {
+    const rounded_conv *s = conv->state;
+    lt_conv_io inner = *io;
+    for (int i = 0; i < 2; i++) inner.src[i] = round_one(&s->r, i, io->src[i], io->scratch, conv->desc.threads);
+    inner.scratch = (char *)io->scratch + s->r.inner_at;
+    return lt_conv_run(s->conv, &inner);
+}
+
+const lt_conv_impl lt_conv_rounded = {
+    .create = rounded_create, .pack = rounded_pack, .run = rounded_run, .free = rounded_free, .bf16 = true};
+
+/* ---- Backward ---- */
+
+static lt_status half_create(lt_conv_half *h) {
+    const lt_conv_desc *d = &h->desc;
+    lt_conv_desc inner = in_float(d);
+    inner.bias = false;
+    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "nothing to round");
+    rounded_half *s = lt_calloc(1, sizeof *s);
+    if (!s) return LT_ERROR_MEMORY;
+    const lt_status status = lt_conv_half_create(&inner, &h->wanted, &s->half);
+    if (status != LT_OK) {
+        lt_free(s);
+        return status;
+    }
+    for (int i = 0; i < 2 && h->wanted.weight; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
+    s->r.count[2] = lt_conv_rows(d) * (size_t)d->oc;
+    h->state = s;
+    h->packed_size = s->half->packed_size;
+    s->sums_at = lt_round_up(plan(&s->r, s->half->scratch_size), 64);
+    h->scratch_size =
+        s->sums_at + (h->wanted.weight && d->bias ? lt_column_sums_scratch((size_t)d->oc, d->threads) : 0);
+    snprintf(h->name, sizeof h->name, "rounded:%.50s", s->half->name);
+    snprintf(h->layout, sizeof h->layout, "rounded:%.280s", s->half->layout);
+    return LT_OK;
+}
+
+static void half_free(lt_conv_half *h) {
+    rounded_half *s = h->state;
+    lt_conv_half_free(s->half);
+    lt_free(s);
+}
+
+static lt_status half_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
+    const rounded_half *s = h->state;
+    lt_tensor copy;
+    LT_TRY(round_weight(&h->desc, weight, &copy));
+    const lt_status status = s->half->impl->pack(s->half, &copy, packed);
+    lt_free((void *)(uintptr_t)copy.data);
+    return status;
+}
+
+static lt_status half_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &h->desc;
+    const rounded_half *s = h->state;
+    lt_conv_backward_io inner = *io;
+    for (int i = 0; i < 2; i++) inner.src[i] = round_one(&s->r, i, io->src[i], io->scratch, d->threads);
+    inner.ddst = round_one(&s->r, 2, io->ddst, io->scratch, d->threads);
+    if (h->wanted.weight && d->bias)
+        lt_column_sums(d->isa, io->ddst, lt_conv_rows(d), (size_t)d->oc, io->dbias, (char *)io->scratch + s->sums_at,
+                       d->threads);
+    inner.scratch = (char *)io->scratch + s->r.inner_at;
+    return s->half->impl->run(s->half, &inner);
+}
+
+const lt_conv_half_impl lt_conv_half_rounded = {
+    .create = half_create, .pack = half_pack, .run = half_run, .free = half_free, .bf16 = true};

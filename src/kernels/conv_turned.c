@@ -1,0 +1,142 @@
+/* The gradients by the sources of a convolution of stride 1, which are forward convolutions of ddst:
+ *
+ *     dsrc[i] = conv(ddst, weight of source i with its inputs and outputs exchanged and its taps in reverse)
+ *
+ * padded by kernel - 1 - pad, and so have our Winograd and our matrix product. */
+#include "kernels/gemm.h"
+
+#include <stdio.h>
+
+typedef struct turned {
+    lt_conv *conv[2]; /* NULL: not wanted */
+    size_t packed_at[2];
+} turned;
+
+static void turned_free(lt_conv_half *h) {
+    turned *t = h->state;
+    lt_conv_free(t->conv[0]);
+    lt_conv_free(t->conv[1]);
+    lt_free(t);
+}
+
+static lt_conv_desc turned_desc(const lt_conv_desc *d, int source) {
+    return (lt_conv_desc){.n = d->n,
+                          .h = lt_conv_out_size(d, d->h),
+                          .w = lt_conv_out_size(d, d->w),
+                          .c = {d->oc, 0},
+                          .oc = d->c[source],
+                          .kernel = d->kernel,
+                          .stride = 1,
+                          .pad_begin = d->kernel - 1 - d->pad_begin,
+                          .pad_end = d->kernel - 1 - d->pad_end,
+                          .weight_type = LT_F32,
+                          .isa = d->isa,
+                          .threads = d->threads,
+                          .precision = d->precision};
+}
+
+/* For linear layers oneDNN's loops over rows are a tenth to a third faster than our matrix product's, until rows of
+ * ddst get so long that they share sets of the cache. */
+static lt_status make_conv(const lt_conv_desc *d, lt_conv **conv) {
+    enum { LONG_ROW = 1024 };
+    const bool linear = d->kernel == 1 && !lt_conv_is_bf16(d) && d->c[0] <= LONG_ROW;
+    const lt_status status = linear ? lt_conv_create_with(&lt_conv_onednn, d, conv) : LT_ERROR_UNSUPPORTED;
+    return status == LT_ERROR_UNSUPPORTED ? lt_conv_create(d, conv) : status;
+}
+
+static lt_status make_convs(lt_conv_half *h, turned *t) {
+    const lt_conv_desc *d = &h->desc;
+    const char *layout[2] = {"", ""};
+    for (int i = 0; i < 2; i++) {
+        if (!h->wanted.src[i]) continue;
+        const lt_conv_desc desc = turned_desc(d, i);
+        LT_TRY(make_conv(&desc, &t->conv[i]));
+        t->packed_at[i] = h->packed_size;
+        h->packed_size += lt_round_up(lt_conv_packed_size(t->conv[i]), 64);
+        h->scratch_size = lt_max(h->scratch_size, lt_conv_scratch_size(t->conv[i]));
+        layout[i] = lt_conv_layout(t->conv[i]);
+        snprintf(h->name, sizeof h->name, "%s", lt_conv_name(t->conv[i]));
+    }
+    snprintf(h->layout, sizeof h->layout, "turned:%d:%s+%d:%s", d->c[0], layout[0], d->c[1], layout[1]);
+    return LT_OK;
+}
+
+static lt_status turned_create(lt_conv_half *h) {
+    const lt_conv_desc *d = &h->desc;
+    if (h->wanted.weight || d->stride != 1 || d->isa == LT_ISA_SCALAR || d->pad_begin >= d->kernel ||
+        d->pad_end >= d->kernel)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "a forward convolution gives no such gradient");
+    turned *t = lt_calloc(1, sizeof *t);
+    if (!t) return LT_ERROR_MEMORY;
+    h->state = t;
+    const lt_status status = make_convs(h, t);
+    if (status != LT_OK) turned_free(h);
+    return status;
+}
+
+/* dense [oc, c, taps] -> out [c, oc, taps], the taps in reverse, a block at a time: rows that are a multiple of 4096
+ * bytes apart share their set of the first-level cache, which holds twelve lines. */
+static void turn(const lt_conv_desc *d, const float *dense, float *out) {
+    enum { BLOCK = 8 };
+    const size_t oc = (size_t)d->oc, c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel;
+    const lt_gemm_simd *simd = lt_gemm_simd_get(d->isa);
+#pragma omp parallel for schedule(static) num_threads(d->threads)
+    for (size_t block = 0; block < oc; block += BLOCK) {
+        if (simd && taps == 1 && block + BLOCK <= oc) {
+            simd->transpose(dense + block * c, c, BLOCK, c, 1, out + block, oc);
+            continue;
+        }
+        for (size_t i = 0; i < c; i++)
+            for (size_t o = block; o < lt_min(block + BLOCK, oc); o++)
+                for (size_t tap = 0; tap < taps; tap++)
+                    out[(i * oc + o) * taps + tap] = dense[(o * c + i) * taps + taps - 1 - tap];
+    }
+}
+
+static lt_status pack_slices(const lt_conv_half *h, const lt_tensor *weight, const float *all, void *packed) {
+    const lt_conv_desc *d = &h->desc;
+    const turned *t = h->state;
+    const size_t oc = (size_t)d->oc, k = (size_t)d->kernel;
+    for (int i = 0; i < 2; i++) {
+        if (!t->conv[i]) continue;
+        lt_tensor slice = {.name = weight->name,
+                           .dtype = LT_F32,
+                           .rank = 4,
+                           .shape = {(size_t)d->c[i], oc, k, k},
+                           .data = all + (i ? (size_t)d->c[0] * oc * k * k : 0)};
+        lt_tensor_set_contiguous(&slice);
+        LT_TRY(lt_conv_pack(t->conv[i], &slice, (char *)packed + t->packed_at[i]));
+    }
+    return LT_OK;
+}
+
+static lt_status turned_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &h->desc;
+    const size_t oc = (size_t)d->oc, taps = (size_t)d->kernel * (size_t)d->kernel, c = (size_t)(d->c[0] + d->c[1]);
+    const size_t count = oc * c * taps;
+    const bool as_it_is =
+        weight->dtype == LT_F32 && lt_tensor_contiguous(weight) && (uintptr_t)weight->data % sizeof(float) == 0;
+    float *out = lt_alloc((as_it_is ? 1 : 2) * count * sizeof *out);
+    if (!out) return LT_ERROR_MEMORY;
+    if (!as_it_is) lt_tensor_read_f32(weight, out + count);
+    turn(d, as_it_is ? weight->data : out + count, out);
+    const lt_status status = pack_slices(h, weight, out, packed);
+    lt_free(out);
+    return status;
+}
+
+static lt_status turned_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    const turned *t = h->state;
+    for (int i = 0; i < 2; i++) {
+        if (!t->conv[i]) continue;
+        const lt_conv_io forward = {.src = {io->ddst},
+                                    .weight = (const char *)io->weight + t->packed_at[i],
+                                    .dst = io->dsrc[i],
+                                    .scratch = io->scratch};
+        LT_TRY(lt_conv_run(t->conv[i], &forward));
+    }
+    return LT_OK;
+}
+
+const lt_conv_half_impl lt_conv_half_forward = {
+    .create = turned_create, .pack = turned_pack, .run = turned_run, .free = turned_free, .bf16 = true};

@@ -1,0 +1,170 @@
+/* What the tiles of attention (attention.c, where the method is described) and of its backward half have in common. */
+#ifndef LT_ATTENTION_TILE_H
+#define LT_ATTENTION_TILE_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/vec.h"
+
+#include <float.h>
+#include <math.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+enum {
+    PANEL = 8, /* rows of a packed panel */
+    WIDTH = 3, /* vectors of queries in a tile */
+    QUERIES = WIDTH * LT_VEC,
+    ROWS = LT_VEC / 2, /* of a panel at a time: ROWS * WIDTH sums, WIDTH vectors and a factor just fit the registers */
+    KEYS = 128         /* keys in a block: their scores stay in the first-level cache */
+};
+
+static inline size_t keys_of(const lt_attention_args *a, size_t sample) {
+    return a->lengths ? (size_t)a->lengths[sample] : (size_t)a->tokens_k;
+}
+
+/* Where tile `index` of `count` begins, in vectors of queries: as even a split as there is, so that none is left with a
+ * narrow rest. */
+static inline size_t tile_begin(size_t vectors, size_t count, size_t index) { return vectors * index / count; }
+
+static inline size_t thread_index(void) {
+#if defined(_OPENMP)
+    return (size_t)omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* ---- Packing ---- */
+
+/* Eight columns, of which `columns` are there, of eight rows, of which `rows` are there. */
+LT_INLINE void load_transposed(const float *from, size_t stride, size_t rows, size_t columns, v8 r[8]) {
+    if (rows >= 8 && columns >= 8)
+        for (size_t i = 0; i < 8; i++) r[i] = v8_load(from + i * stride);
+    else
+        for (size_t i = 0; i < 8; i++) r[i] = i < rows ? v8_load_part(from + i * stride, lt_min(columns, 8)) : (v8){0};
+    v8_transpose(r);
+}
+
+/* Keys [begin, end) of a head into panels; begin is a multiple of PANEL. k: the head's first row. */
+static inline void pack_k(const float *k, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
+    for (size_t j = begin; j < end; j += PANEL)
+        for (size_t i = 0; i < d; i += 8) {
+            v8 r[8];
+            load_transposed(k + j * stride + i, stride, end - j, d - i, r);
+            for (size_t column = 0; column < lt_min(d - i, 8); column++)
+                v8_store(packed + j * d + (i + column) * PANEL, r[column]);
+        }
+}
+
+/* Keys [begin, end) of a head, one block of KEYS or less, into that block. */
+static inline void pack_v(const float *v, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
+    float *block = packed + begin * lt_round_up(d, PANEL);
+    for (size_t i = 0; i < d; i += PANEL)
+        for (size_t j = begin; j < end; j++) {
+            const float *from = v + j * stride + i;
+            v8_store(block + i * KEYS + (j - begin) * PANEL, i + 8 <= d ? v8_load(from) : v8_load_part(from, d - i));
+        }
+}
+
+/* ---- One tile ---- */
+
+typedef struct tile {
+    size_t d, first, queries; /* queries [first, first + queries) of the head */
+    size_t keys;              /* that some query sees */
+    bool causal;
+    float factor;       /* scale / ln 2: the exponential is a power of two */
+    const float *k, *v; /* packed */
+    float *q, *s, *o;   /* transposed */
+} tile;
+
+/* The exponential is a power of two. Not 0, which times minus infinity is no number. A negative scale is left to q. */
+static inline float exponent_factor(float scale) { return fmaxf(fabsf(scale) * (float)M_LOG2E, FLT_MIN); }
+
+/* x^T from rows of x, each times its query's factor: [d][QUERIES] in `to`, `width` vectors of it. Lanes past the last
+ * query are 0. */
+static inline void load_queries(const tile *t, const float *x, size_t stride, const float *factor, size_t width,
+                                float *to) {
+    for (size_t j = 0; j < width * LT_VEC; j += 8)
+        for (size_t i = 0; i < t->d; i += 8) {
+            v8 r[8];
+            load_transposed(x + j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, r);
+            for (size_t row = 0; row < lt_min(t->d - i, 8); row++)
+                v8_store(to + (i + row) * QUERIES + j, r[row] * v8_load(factor + j));
+        }
+}
+
+/* Rows of out from t->o / sum. */
+static inline void store_queries(const tile *t, const float *sum, float *out, size_t stride) {
+    for (size_t j = 0; j < t->queries; j += 8) {
+        const v8 inverse = 1.0f / v8_load(sum + j);
+        for (size_t i = 0; i < t->d; i += 8) {
+            v8 r[8];
+            for (size_t row = 0; row < 8; row++) r[row] = v8_load(t->o + (i + row) * QUERIES + j) * inverse;
+            v8_transpose(r);
+            float *to = out + j * stride + i;
+            if (t->queries - j >= 8 && t->d - i >= 8) /* partial stores are slow on some processors */
+                for (size_t query = 0; query < 8; query++) v8_store(to + query * stride, r[query]);
+            else
+                for (size_t query = 0; query < lt_min(t->queries - j, 8); query++)
+                    v8_store_part(to + query * stride, r[query], lt_min(t->d - i, 8));
+        }
+    }
+}
+
+/* sum[ROWS][width] += panel^T x: panel [depth][PANEL], of which the first ROWS columns; x [depth][QUERIES]. */
+LT_INLINE void multiply(size_t depth, const float *restrict panel, const float *restrict x, size_t width,
+                        vf sum[ROWS][WIDTH]) {
+    for (size_t i = 0; i < depth; i++, panel += PANEL, x += QUERIES) {
+        vf xs[WIDTH];
+#pragma GCC unroll 3
+        for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * LT_VEC);
+#pragma GCC unroll 8
+        for (size_t row = 0; row < ROWS; row++) {
+            const vf factor = vf_set(panel[row]);
+#pragma GCC unroll 3
+            for (size_t v = 0; v < width; v++) sum[row][v] += factor * xs[v];
+        }
+    }
+}
+
+/* s^T of `count` keys from `key` on, in t->s. */
+LT_INLINE void score_block(const tile *t, size_t key, size_t count, size_t width) {
+    for (size_t row = 0; row < count; row += ROWS) {
+        const size_t panel = (key + row) / PANEL * PANEL;
+        vf sum[ROWS][WIDTH] = {0};
+        multiply(t->d, t->k + panel * t->d + (key + row - panel), t->q, width, sum);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < width; v++) vf_store(t->s + (row + i) * QUERIES + v * LT_VEC, sum[i][v]);
+    }
+}
+
+/* Scores of keys that come after their query become minus infinity. */
+static inline void mask_block(const tile *t, size_t key, size_t count) {
+    for (size_t row = key > t->first ? 0 : t->first - key; row < count; row++)
+        for (size_t lane = 0; lane < lt_min(key + row - t->first, QUERIES); lane++)
+            t->s[row * QUERIES + lane] = -INFINITY;
+}
+
+/* o^T = o^T * correction + v^T p^T over `count` keys from `key` on. */
+LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width, const vf correction[WIDTH]) {
+    const float *block = t->v + key * lt_round_up(t->d, PANEL);
+    for (size_t i = 0; i < t->d; i += ROWS) {
+        const size_t panel = i / PANEL * PANEL;
+        float *o = t->o + i * QUERIES;
+        vf sum[ROWS][WIDTH];
+#pragma GCC unroll 8
+        for (size_t row = 0; row < ROWS; row++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(o + row * QUERIES + v * LT_VEC) * correction[v];
+        multiply(count, block + panel * KEYS + (i - panel), t->s, width, sum);
+#pragma GCC unroll 8
+        for (size_t row = 0; row < ROWS; row++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < width; v++) vf_store(o + row * QUERIES + v * LT_VEC, sum[row][v]);
+    }
+}
+
+#endif

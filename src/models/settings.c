@@ -1,0 +1,79 @@
+/* What tensors' shapes cannot tell of a model, as pairs of texts. */
+#include "models/settings.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The place of key, or the first free one. */
+static size_t place_of(const lt_settings *s, const char *key) {
+    size_t i = 0;
+    while (i < s->count && strcmp(s->keys[i], key)) i++;
+    return i;
+}
+
+static lt_status set(lt_settings *s, const char *key, const char *text) {
+    const size_t i = place_of(s, key);
+    if (i == LT_MAX_SETTINGS) return lt_fail(LT_ERROR_ARGUMENT, "%s: more settings than a model has", key);
+    char *name = i < s->count ? s->keys[i] : lt_strdup(key), *value = lt_strdup(text);
+    if (!name || !value) {
+        if (i == s->count) lt_free(name);
+        lt_free(value);
+        return LT_ERROR_MEMORY;
+    }
+    lt_free(s->values[i]);
+    s->keys[i] = name;
+    s->values[i] = value;
+    if (i == s->count) s->count++;
+    return LT_OK;
+}
+
+lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return set(s, key, text);
+}
+
+lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet) {
+    LT_TRY(lt_settings_set(s, "latent.unet.norm_num_groups", "%d", unet->groups));
+    if (!unet->heads) return LT_OK; /* heads of 64, as the family has them */
+    return lt_settings_set(s, "latent.unet.attention_head_dim", "%d", unet->heads);
+}
+
+lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae) {
+    LT_TRY(lt_settings_set(s, "latent.vae.norm_num_groups", "%d", vae->groups));
+    return lt_settings_set(s, "latent.vae.scaling_factor", "%.9g", (double)vae->scaling);
+}
+
+/* labels as a JSON list of strings. */
+static lt_status set_labels(lt_settings *s, const char *const *labels, int count) {
+    json_t *list = json_array();
+    bool ok = list != NULL;
+    for (int i = 0; i < count && ok; i++) ok = !json_array_append_new(list, json_string(labels[i]));
+    char *text = ok ? json_dumps(list, JSON_COMPACT) : NULL;
+    json_decref(list);
+    const lt_status status =
+        text ? set(s, "latent.classifier.labels", text)
+             : lt_fail(LT_ERROR_ARGUMENT, "the classes' names can't be written: memory is short, or one is not UTF-8");
+    free(text);
+    return status;
+}
+
+lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *c, const char *const *labels) {
+    LT_TRY(lt_settings_set(s, "latent.classifier.norm_num_groups", "%d", c->groups));
+    LT_TRY(lt_settings_set(s, "latent.classifier.attention_head_dim", "%d", c->heads));
+    LT_TRY(lt_settings_set(s, "latent.classifier.sample_size", "%d", c->size));
+    return set_labels(s, labels, c->classes);
+}
+
+void lt_settings_free(lt_settings *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        lt_free(s->keys[i]);
+        lt_free(s->values[i]);
+    }
+    *s = (lt_settings){0};
+}

@@ -1,0 +1,30 @@
+/* What tensors' shapes cannot tell of a model, as metadata of its safetensors file: "latent.vae.scaling_factor". The
+ * keys behind "latent.COMPONENT." are those of diffusers' config.json, values are JSON. */
+#ifndef LT_SETTINGS_H
+#define LT_SETTINGS_H
+
+#include "models/classifier.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+
+enum { LT_MAX_SETTINGS = 24 };
+
+typedef struct lt_settings {
+    char *keys[LT_MAX_SETTINGS], *values[LT_MAX_SETTINGS];
+    size_t count;
+} lt_settings;
+
+/* Adds or replaces one, the value printf style. */
+lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* All that the openers of models/ can't tell from shapes. */
+lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet);
+lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae);
+/* labels [classifier->classes]: the classes' names. */
+lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);
+
+void lt_settings_free(lt_settings *s);
+
+#endif

@@ -1,0 +1,41 @@
+/* CLIP's embeddings. */
+#include "pipeline/embedding.h"
+
+#include <string.h>
+
+lt_status lt_normalised_copy(const float *row, size_t n, float **copy) {
+    *copy = lt_alloc(n * sizeof(float));
+    if (!*copy) return LT_ERROR_MEMORY;
+    memcpy(*copy, row, n * sizeof(float));
+    lt_normalise(*copy, n);
+    return LT_OK;
+}
+
+/* The first tokens' embedding, as the text tower's plan holds it. */
+static lt_status run_tower(lt_components *parts, const lt_prompt *prompt, lt_plan **plan) {
+    const lt_module_size size = {.n = 1, .embed = 1};
+    int end = 1;
+    while (end < LT_CONTEXT_TOKENS - 1 && prompt->ids[end] != LT_TOKEN_END) end++;
+    LT_TRY(lt_module_plan(parts, LT_MODULE_TEXT, &size, plan));
+    for (int i = 0; i < LT_CONTEXT_TOKENS; i++) lt_plan_tensor(*plan, "ids")[i] = (float)prompt->ids[i];
+    *lt_plan_tensor(*plan, "end") = (float)end;
+    return lt_module_run(parts, *plan, LT_RATE_PROMPT);
+}
+
+lt_status lt_text_embedding(lt_components *parts, const char *text, bool plain, float **embedding) {
+    *embedding = NULL;
+    if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
+        return lt_fail(LT_ERROR_MODEL,
+                       "this checkpoint has no text projection: similarity needs a CLIP model of both towers");
+    if (parts->text.positions != LT_CONTEXT_TOKENS)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
+                       LT_CONTEXT_TOKENS);
+    lt_prompt prompt;
+    LT_TRY(lt_prompt_parse(parts->tokenizer, text, !plain, parts->text.pad, &prompt));
+    if (prompt.cut) lt_notify(parts, "the text was cut after 75 tokens; left out: %.200s", prompt.cut);
+    lt_plan *plan = NULL;
+    const lt_status status = run_tower(parts, &prompt, &plan);
+    lt_prompt_free(&prompt);
+    if (status) return status;
+    return lt_normalised_copy(lt_plan_tensor(plan, "text_embeds"), (size_t)parts->text.projection, embedding);
+}

@@ -1,0 +1,204 @@
+/* Guidance by gradients of a classifier or of CLIP. */
+#include "pipeline/guidance.h"
+
+#include "nn/nn.h"
+#include "pipeline/embedding.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- The classifier ---- */
+
+/* "red, green, blue", cut where text is full. */
+static void list_classes(const lt_components *parts, char *text, size_t size) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < parts->classifier.classes && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i ? ", " : "", parts->labels[i]);
+    if (at >= size) memcpy(text + size - 4, "...", 4);
+}
+
+lt_status lt_guidance_class(const lt_components *parts, const char *name, int *number) {
+    const int classes = parts->classifier.classes;
+    char all[512], *end;
+    for (int i = 0; name && i < classes; i++)
+        if (!strcmp(parts->labels[i], name)) {
+            *number = i;
+            return LT_OK;
+        }
+    const long value = name ? strtol(name, &end, 10) : 0;
+    if (name && end != name && !*end && value >= 0 && value < classes) {
+        *number = (int)value;
+        return LT_OK;
+    }
+    list_classes(parts, all, sizeof all);
+    if (!name) return lt_fail(LT_ERROR_ARGUMENT, "a classifier needs a class to guide to: one of %s", all);
+    return lt_fail(LT_ERROR_ARGUMENT, "no class %.100s: there are %s (or 0 to %d)", name, all, classes - 1);
+}
+
+static lt_status check_classifier(const lt_components *parts, const lt_components *guide, int h, int w) {
+    const lt_classifier *c = &guide->classifier;
+    const int channels = parts->unet.out_channels;
+    const long factor = parts->vae.factor, own = c->size * factor; /* pixels; a stranger's file may say anything */
+    if (!guide->has[LT_MODULE_CLASSIFIER])
+        return lt_fail(LT_ERROR_MODEL,
+                       "the classifier's file holds no classifier; `latent train classifier` makes one");
+    if (c->in_channels != channels)
+        return lt_fail(LT_ERROR_MODEL,
+                       "the classifier reads latents of %d channels, this model's have %d: train one with this model's "
+                       "VAE",
+                       c->in_channels, channels);
+    if (c->size != h || c->size != w)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "the classifier was trained on pictures of %ldx%ld with this model's VAE, and this one is "
+                       "%ldx%ld",
+                       own, own, w * factor, h * factor);
+    return LT_OK;
+}
+
+static lt_status open_classifier(lt_guidance *g, lt_components *guide, const lt_request *r) {
+    const lt_module_size size = {.n = 1, .gradient = 1};
+    int label = 0;
+    LT_TRY(check_classifier(g->parts, guide, g->latent.h, g->latent.w));
+    LT_TRY(lt_guidance_class(guide, r->class_name, &label));
+    if (!isfinite(r->classifier_scale))
+        return lt_fail(LT_ERROR_ARGUMENT, "classifier scale %g is not a number to scale by",
+                       (double)r->classifier_scale);
+    LT_TRY(lt_module_plan(guide, LT_MODULE_CLASSIFIER, &size, &g->classifier));
+    *lt_plan_tensor(g->classifier, "label") = (float)label;
+    g->classifier_scale = r->classifier_scale;
+    return LT_OK;
+}
+
+/* ---- CLIP ---- */
+
+/* Pixels in [-1, 1] as the image tower reads them: cut to its size, (x/2 + 1/2 - mean) / deviation. */
+static lt_node *preprocess(lt_nn *nn, lt_node *x, int size) {
+    float numbers[6];
+    for (int k = 0; k < 3; k++) {
+        numbers[k] = 0.5f / lt_clip_deviation[k];
+        numbers[3 + k] = (0.5f - lt_clip_mean[k]) / lt_clip_deviation[k];
+    }
+    return lt_affine(nn, lt_clip_crop(nn, x, size), numbers, 3);
+}
+
+lt_status lt_guidance_build_clip(const lt_vae *vae, const lt_clip_image *image, int h, int w, lt_graph *graph) {
+    lt_nn nn = {graph, image->weights, "clip", 0};
+    graph->training = true;
+    lt_node *text = lt_graph_input(graph, "text", (lt_shape){1, 1, 1, image->projection}, LT_RATE_PROMPT);
+    LT_TRY(lt_vae_build_decoder(vae, 1, h, w, graph));
+    LT_TRY(lt_clip_image_append(image, preprocess(&nn, lt_graph_find(graph, "out"), image->size), graph));
+    lt_node *similarity = lt_cosine(&nn, lt_graph_find(graph, "image_embeds"), text), *z = lt_graph_find(graph, "z");
+    lt_graph_output(graph, similarity, "similarity");
+    if (graph->status) return graph->status;
+    z->watched = true;
+    /* the decoder's activations at the picture's full size would be most of all memory: they are computed twice */
+    const lt_loss losses[] = {{similarity, 1}};
+    LT_TRY(lt_graph_backward(graph, losses, 1, true));
+    lt_graph_output(graph, z->gradient, "gradient");
+    return LT_OK;
+}
+
+static lt_status check_clip(const lt_components *guide) {
+    const bool text = guide->has[LT_MODULE_TEXT] && guide->text.projection;
+    if (!text || !guide->has[LT_MODULE_IMAGE])
+        return lt_fail(LT_ERROR_MODEL, "CLIP guidance needs a CLIP model of both towers; this one has no %s",
+                       text ? "image encoder" : "text projection");
+    if (guide->text.projection != guide->image.projection)
+        return lt_fail(LT_ERROR_MODEL, "CLIP's towers make %d and %d numbers: they can't be compared",
+                       guide->text.projection, guide->image.projection);
+    return LT_OK;
+}
+
+static lt_status open_clip(lt_guidance *g, lt_components *guide, const lt_request *r) {
+    lt_graph graph = {0};
+    float *text;
+    LT_TRY(check_clip(guide));
+    if (!isfinite(r->clip_guidance))
+        return lt_fail(LT_ERROR_ARGUMENT, "CLIP guidance %g is not a number to scale by", (double)r->clip_guidance);
+    const lt_status built = lt_guidance_build_clip(&g->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
+    if (built) {
+        lt_graph_free(&graph);
+        return built;
+    }
+    LT_TRY(lt_plan_create(&graph, &g->parts->target, &g->clip));
+    LT_TRY(lt_text_embedding(guide, r->prompt, r->plain_prompt, &text));
+    memcpy(lt_plan_tensor(g->clip, "text"), text, (size_t)guide->text.projection * sizeof *text);
+    lt_free(text);
+    lt_module_drop(guide, LT_MODULE_TEXT);
+    g->clip_scale = r->clip_guidance;
+    return LT_OK;
+}
+
+/* ---- Both ---- */
+
+lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides *guides, const lt_request *request,
+                           int h, int w) {
+    *g = (lt_guidance){.parts = parts, .latent = {1, h, w, parts->unet.out_channels}};
+    lt_status status = LT_OK;
+    if (!guides->classifier && !guides->clip) return LT_OK;
+    g->shift = lt_alloc(lt_shape_count(g->latent) * sizeof *g->shift);
+    g->work = lt_alloc(lt_shape_count(g->latent) * sizeof *g->work);
+    if (!g->shift || !g->work) status = LT_ERROR_MEMORY;
+    if (!status && guides->classifier) status = open_classifier(g, guides->classifier, request);
+    if (!status && guides->clip) status = open_clip(g, guides->clip, request);
+    if (status) lt_guidance_free(g);
+    return status;
+}
+
+void lt_guidance_free(lt_guidance *g) {
+    lt_plan_free(g->clip);
+    lt_free(g->shift);
+    lt_free(g->work);
+    *g = (lt_guidance){0};
+}
+
+/* Adds scale times the plan's gradient to shift. */
+static void add_gradient(lt_guidance *g, lt_plan *plan, float scale) {
+    lt_nhwc_to_nchw(lt_plan_tensor(plan, "gradient"), g->work, g->latent);
+    for (size_t i = 0; i < lt_shape_count(g->latent); i++) g->shift[i] += scale * g->work[i];
+}
+
+static lt_status add_classifier(lt_guidance *g, const float *x, float t) {
+    lt_nchw_to_nhwc(x, lt_plan_tensor(g->classifier, "x"), g->latent);
+    *lt_plan_tensor(g->classifier, "t") = t;
+    LT_TRY(lt_module_run(g->parts, g->classifier, LT_RATE_PROMPT));
+    add_gradient(g, g->classifier, g->classifier_scale);
+    return LT_OK;
+}
+
+/* alpha = sqrt(abar_t), sigma = sqrt(1 - abar_t). z = x_0 / scaling, and with eps fixed d x_0 / d x_t = 1 / alpha. */
+static lt_status add_clip(lt_guidance *g, const float *x, lt_level at, const float *out) {
+    const bool v = g->parts->schedule.prediction == LT_PREDICT_V;
+    const float scaling = g->parts->vae.scaling;
+    for (size_t i = 0; i < lt_shape_count(g->latent); i++) {
+        const float x0 = v ? at.alpha * x[i] - at.sigma * out[i] : (x[i] - at.sigma * out[i]) / at.alpha;
+        g->work[i] = x0 / scaling;
+    }
+    lt_nchw_to_nhwc(g->work, lt_plan_tensor(g->clip, "z"), g->latent);
+    LT_TRY(lt_module_run(g->parts, g->clip, LT_RATE_PROMPT));
+    add_gradient(g, g->clip, g->clip_scale / (scaling * at.alpha));
+    return LT_OK;
+}
+
+/* The level of timestep t, between the schedule's own steps as the samplers have it. */
+static lt_level level_of(const lt_noise_schedule *schedule, float t) {
+    const float sigma = lt_t_to_sigma(schedule, t), alpha = 1 / sqrtf(1 + sigma * sigma);
+    return (lt_level){alpha, sigma * alpha};
+}
+
+/* eps' = eps - sigma * shift; and as v = alpha eps - sigma x_0 = (eps - sigma x_t) / alpha, v' = v - sigma / alpha *
+ * shift. */
+lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out) {
+    if (!g->classifier && !g->clip) return LT_OK;
+    const size_t count = lt_shape_count(g->latent);
+    const lt_level at = level_of(&g->parts->schedule, t);
+    memset(g->shift, 0, count * sizeof *g->shift);
+    if (g->classifier && g->classifier_scale != 0) LT_TRY(add_classifier(g, x, t));
+    if (g->clip && g->clip_scale != 0) LT_TRY(add_clip(g, x, at, out));
+    const float scale = g->parts->schedule.prediction == LT_PREDICT_V ? at.sigma / at.alpha : at.sigma;
+    for (size_t i = 0; i < count; i++) out[i] -= scale * g->shift[i];
+    return LT_OK;
+}

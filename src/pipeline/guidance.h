@@ -1,0 +1,45 @@
+/* Guidance by gradients: a picture is drawn towards what a second model prefers.
+ *
+ *   eps' = eps - sqrt(1 - abar_t) * (s grad log p(y | x_t) + s' grad cos(text, image(decode(x_0))))
+ *
+ * both gradients by x_t. The first is a classifier's of noisy latents (Dhariwal & Nichol 2021, algorithm 2, which holds
+ * for every sampler). The second is CLIP's (Nichol et al. 2021, section 3.3, with a CLIP that was trained on clean
+ * pictures and so sees the estimate x_0 = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), in which eps is held fixed). */
+#ifndef LT_GUIDANCE_H
+#define LT_GUIDANCE_H
+
+#include "pipeline/components.h"
+
+/* The models that guide; NULL where there is none. */
+typedef struct lt_guides {
+    lt_components *classifier, *clip;
+} lt_guides;
+
+typedef struct lt_guidance {
+    lt_components *parts; /* of the model that draws: its schedule, and whom to ask whether to stop */
+    lt_shape latent;      /* n = 1 */
+    lt_plan *classifier;  /* belongs to the classifier's parts; NULL without */
+    lt_plan *clip;        /* decoder, image tower, cosine, and back; NULL without */
+    float classifier_scale, clip_scale;
+    float *shift; /* [latent]: the sum of the scaled gradients, NCHW */
+    float *work;  /* [latent] */
+} lt_guidance;
+
+/* For latents of h x w. LT_ERROR_MODEL or LT_ERROR_ARGUMENT where a guide does not fit parts, the size, or its class.
+ */
+lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides *guides, const lt_request *request,
+                           int h, int w);
+void lt_guidance_free(lt_guidance *g); /* a zeroed one is fine */
+
+/* Shifts out [channels, h, w], the network's eps or v for x at timestep t, which may be fractional. */
+lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out);
+
+/* The number of the class that name stands for: a name, or else a number from 0. LT_ERROR_ARGUMENT lists what is
+ * possible. */
+lt_status lt_guidance_class(const lt_components *classifier, const char *name, int *number);
+
+/* The graph behind CLIP's guidance. Inputs: "z" [1,h,w,channels], already divided by the scaling factor, "text"
+ * [1,1,1,projection]. Outputs: "similarity", the cosine, and "gradient" [as z]. */
+lt_status lt_guidance_build_clip(const lt_vae *vae, const lt_clip_image *image, int h, int w, lt_graph *graph);
+
+#endif

@@ -1,0 +1,104 @@
+/* Rows of numbers that are computed once and kept on disk. */
+#include "train/cache.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Keys ---- */
+
+uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
+uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const lt_tensor *t = &tensors[i];
+        hash = lt_hash_bytes(hash, t->name, strlen(t->name));
+        hash = lt_hash_bytes(hash, &t->dtype, sizeof t->dtype);
+        if (lt_tensor_contiguous(t)) hash = lt_hash_bytes(hash, t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
+    }
+    return hash;
+}
+
+/* ---- Making ---- */
+
+/* The head of a safetensors file of one float32 tensor, padded to a multiple of 64 bytes. */
+static lt_status write_head(lt_writer *w, const char *kind, const lt_tensor *shape) {
+    char json[512];
+    size_t at = (size_t)snprintf(json, sizeof json, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[", kind);
+    for (int i = 0; i < shape->rank; i++)
+        at += (size_t)snprintf(json + at, sizeof json - at, "%s%zu", i ? "," : "", shape->shape[i]);
+    at += (size_t)snprintf(json + at, sizeof json - at, "],\"data_offsets\":[0,%zu]}}",
+                           lt_tensor_count(shape) * sizeof(float));
+    while ((at + 8) % 64) json[at++] = ' ';
+    uint8_t size[8];
+    for (int i = 0; i < 8; i++) size[i] = (uint8_t)(at >> 8 * i);
+    LT_TRY(lt_writer_write(w, size, sizeof size));
+    return lt_writer_write(w, json, at);
+}
+
+static lt_status write_rows(lt_writer *w, const lt_tensor *shape, size_t step, lt_cache_fill_fn fill, void *user) {
+    const size_t rows = shape->shape[0], row = lt_tensor_count(shape) / rows;
+    float *values = lt_alloc(step * row * sizeof *values);
+    lt_status status = values ? LT_OK : LT_ERROR_MEMORY;
+    for (size_t first = 0; first < rows && !status; first += step) {
+        const size_t n = lt_min(step, rows - first);
+        status = fill(user, first, n, values);
+        if (!status) status = lt_writer_write(w, values, n * row * sizeof *values);
+    }
+    lt_free(values);
+    return status;
+}
+
+static lt_status make(const char *path, const char *kind, const lt_tensor *shape, size_t step, lt_cache_fill_fn fill,
+                      void *user) {
+    lt_writer writer;
+    LT_TRY(lt_writer_open(path, &writer));
+    lt_status status = write_head(&writer, kind, shape);
+    if (!status) status = write_rows(&writer, shape, step, fill, user);
+    if (!status) return lt_writer_commit(&writer);
+    lt_writer_abort(&writer);
+    return status;
+}
+
+/* ---- Opening ---- */
+
+/* True if the file is there and holds what is expected; a file that does not is made again. */
+static bool try_open(const char *path, const char *kind, const lt_tensor *shape, lt_cache *cache) {
+    if (access(path, R_OK) || lt_checkpoint_open(path, &cache->file)) return false;
+    const lt_tensor *t = lt_checkpoint_find(&cache->file, kind);
+    if (t && t->dtype == LT_F32 && lt_tensor_has_shape(t, shape->rank, shape->shape) && lt_tensor_contiguous(t) &&
+        (uintptr_t)t->data % sizeof(float) == 0) {
+        cache->values = t->data;
+        cache->row = lt_tensor_count(t) / t->shape[0];
+        return true;
+    }
+    lt_cache_close(cache);
+    return false;
+}
+
+lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape, size_t step,
+                        lt_cache_fill_fn fill, void *user, lt_cache *cache) {
+    *cache = (lt_cache){0};
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return lt_fail(LT_ERROR_FILE, "%s: the folder can't be made: %s", folder, strerror(errno));
+    char *path = lt_format("%s/%s-%016llx.safetensors", folder, kind, (unsigned long long)key);
+    if (!path) return LT_ERROR_MEMORY;
+    lt_status status = LT_OK;
+    if (!try_open(path, kind, shape, cache)) {
+        status = make(path, kind, shape, step, fill, user);
+        if (!status && !try_open(path, kind, shape, cache))
+            status = lt_fail(LT_ERROR_FILE, "%s: it was written, but can't be read", path);
+    }
+    lt_free(path);
+    return status;
+}
+
+void lt_cache_close(lt_cache *cache) {
+    lt_checkpoint_close(&cache->file);
+    *cache = (lt_cache){0};
+}

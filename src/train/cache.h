@@ -1,0 +1,28 @@
+/* Rows of numbers that are computed once and kept on disk: latents of pictures, contexts of texts. */
+#ifndef LT_CACHE_H
+#define LT_CACHE_H
+
+#include "formats/formats.h"
+
+typedef struct lt_cache {
+    lt_checkpoint file;
+    const float *values; /* [rows, row], mapped */
+    size_t row;          /* floats */
+} lt_cache;
+
+/* Rows [first, first + n) into rows. */
+typedef lt_status (*lt_cache_fill_fn)(void *user, size_t first, size_t n, float *rows);
+
+/* Opens FOLDER/KIND-KEY.safetensors, whose one tensor of that kind has the given shape, outermost first; where it is
+ * not there or another, makes it, `step` rows at a time. key stands for all that the values depend on. folder is made
+ * if it isn't there. */
+lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape, size_t step,
+                        lt_cache_fill_fn fill, void *user, lt_cache *cache);
+void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
+
+/* FNV-1a, to make keys: begin with LT_HASH_START. */
+#define LT_HASH_START UINT64_C(0xCBF29CE484222325)
+uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size);
+uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count); /* names, types, values */
+
+#endif

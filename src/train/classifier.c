@@ -1,0 +1,328 @@
+/* Training a classifier of noisy latents, p(y | x_t): Dhariwal & Nichol 2021, section 4. Its gradient guides sampling
+ * (pipeline/guidance.c), so it sees every noise level alike: t is uniform. */
+#include "base/rng.h"
+#include "models/architecture.h"
+#include "train/latents.h"
+#include "train/objectives.h"
+#include "train/task.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MEASURED = 512 /* validation pictures at most */ };
+
+/* The noise levels at which accuracy is measured. */
+static const int measured_steps[] = {0, 250, 500, 750, LT_TRAIN_STEPS - 1};
+
+typedef struct classifier_state {
+    lt_classifier classifier;
+    lt_latents latents;
+    float *noise;        /* [batch, h, w, c] */
+    const char **labels; /* [classes]: names, the data set's */
+    lt_plan *evaluator;  /* for measuring: the classifier alone, */
+    lt_plan *encoder;    /* the VAE's encoder (NULL for pixels), */
+    float *x0;           /* [batch, h, w, c] what it makes of the validation pictures, */
+    lt_rng *rngs;        /* [batch] and each one's random numbers */
+} classifier_state;
+
+static bool is_classifier(const char *name) {
+    const char *prefix = lt_role_prefix(LT_ROLE_CLASSIFIER);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* ---- Labels ---- */
+
+static lt_status check_labels(const lt_dataset *data, const char *path) {
+    for (size_t i = 0; i < lt_dataset_count(data); i++)
+        if (lt_dataset_label(data, i) < 0)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: %s has no label; a classifier needs one for every picture", path,
+                           lt_dataset_name(data, i));
+    return LT_OK;
+}
+
+/* The class of picture i of data, which may number its labels otherwise; -1 if the classifier has none like it. */
+static int class_of(const classifier_state *s, const lt_dataset *data, size_t i) {
+    const char *label = lt_dataset_label_name(data, (size_t)lt_dataset_label(data, i));
+    for (int k = 0; k < s->classifier.classes; k++)
+        if (!strcmp(s->labels[k], label)) return k;
+    return -1;
+}
+
+static lt_status read_labels(lt_training *t) {
+    classifier_state *s = t->state;
+    const size_t count = lt_dataset_label_count(t->data);
+    LT_TRY(check_labels(t->data, t->options->data));
+    if (count < 2)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: every picture has the label %s; a classifier needs two at least",
+                       t->options->data, lt_dataset_label_name(t->data, 0));
+    s->labels = lt_calloc(count, sizeof *s->labels);
+    if (!s->labels) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) s->labels[i] = lt_dataset_label_name(t->data, i);
+    return LT_OK;
+}
+
+static lt_status check_validation(lt_training *t) {
+    const lt_dataset *data = t->validation;
+    if (!data) return LT_OK;
+    LT_TRY(check_labels(data, t->options->validation));
+    for (size_t i = 0; i < lt_dataset_count(data); i++)
+        if (class_of(t->state, data, i) < 0)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: %s has the label %s, which no picture of %s has",
+                           t->options->validation, lt_dataset_name(data, i),
+                           lt_dataset_label_name(data, (size_t)lt_dataset_label(data, i)), t->options->data);
+    return LT_OK;
+}
+
+/* Weights that a training goes on from must stand for the same classes in the same order. */
+static lt_status check_init(lt_training *t) {
+    const lt_train_models *m = t->models;
+    const classifier_state *s = t->state;
+    if (!m->init) return LT_OK;
+    if (!m->init_classifier)
+        return lt_fail(LT_ERROR_MODEL, "%s holds no classifier to go on from; name an autoencoder with --vae",
+                       t->options->init);
+    const size_t count = lt_dataset_label_count(t->data);
+    bool same = (size_t)m->init_classifier->classes == count;
+    for (size_t i = 0; same && i < count; i++) same = !strcmp(m->init_labels[i], s->labels[i]);
+    return same
+               ? LT_OK
+               : lt_fail(LT_ERROR_ARGUMENT, "%s tells other classes apart than %s", t->options->init, t->options->data);
+}
+
+/* ---- Opening ---- */
+
+static lt_sd_architecture architecture(const lt_train_options *o, int channels) {
+    lt_sd_architecture a = {.model_channels = (size_t)o->width,
+                            .in_channels = (size_t)channels,
+                            .levels = o->levels,
+                            .num_res_blocks = o->blocks};
+    for (int i = 0; i < o->levels; i++) {
+        a.channel_mult[i] = (size_t)o->mult[i];
+        a.attention[i] = o->attention_levels >> i & 1;
+    }
+    return a;
+}
+
+/* Fresh weights, or those of options->init, and what their shapes can't tell. */
+static lt_status make_classifier(lt_training *t) {
+    classifier_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const lt_classifier *init = t->models->init_classifier;
+    const lt_shape z = s->latents.shape;
+    const lt_sd_architecture a = architecture(o, z.c);
+    lt_tensor_list list = {0};
+    LT_TRY(lt_classifier_list(&a, (size_t)z.h, lt_dataset_label_count(t->data), &list));
+    LT_TRY(lt_training_make_parameters(t, &list, is_classifier, is_classifier));
+    LT_TRY(lt_classifier_open(t->parameters.weights, &s->classifier));
+    s->classifier.groups = init ? init->groups : o->groups;
+    s->classifier.heads = init ? init->heads : o->heads;
+    s->classifier.size = init ? init->size : z.h;
+    if (s->classifier.in_channels == z.c && s->classifier.size == z.h) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "%s reads %dx%dx%d (height, width, channels), and these pictures make %dx%dx%d",
+                   o->init, s->classifier.size, s->classifier.size, s->classifier.in_channels, z.h, z.w, z.c);
+}
+
+static lt_status open(lt_training *t) {
+    classifier_state *s = t->state;
+    const lt_train_options *o = t->options;
+    lt_graph graph = {0};
+    LT_TRY(read_labels(t));
+    LT_TRY(check_init(t));
+    LT_TRY(lt_latents_open(t, &s->latents));
+    LT_TRY(make_classifier(t));
+    LT_TRY(check_validation(t));
+    LT_TRY(lt_training_make_plan(t, &graph, lt_classifier_objective(&s->classifier, o->batch, o->recompute, &graph)));
+    s->noise = lt_alloc(lt_shape_count(s->latents.shape) * sizeof *s->noise);
+    return s->noise ? LT_OK : LT_ERROR_MEMORY;
+}
+
+static lt_status start(lt_training *t) { return lt_latents_start(t, &((classifier_state *)t->state)->latents); }
+
+/* ---- Batches ---- */
+
+static size_t sample_count(const classifier_state *s) {
+    return lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n;
+}
+
+/* Sample i of x: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise. */
+static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, const float *x0, float *x) {
+    const classifier_state *s = t->state;
+    const size_t each = sample_count(s), at = (size_t)i * each;
+    lt_rng_normal(rng, s->noise + at, each);
+    lt_forward_process(t->models->schedule, step, x0 + at, s->noise + at, x + at, each);
+}
+
+/* What is random of a sample comes in this order: t, the noise. */
+static void make_sample(const lt_training *t, int i) {
+    const classifier_state *s = t->state;
+    lt_rng rng;
+    float uniform;
+    lt_latents_random(&s->latents, i, &rng);
+    lt_rng_uniform(&rng, &uniform, 1);
+    const int step = (int)lt_min((size_t)(uniform * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1);
+    noise_sample(t, i, &rng, step, s->latents.z, lt_plan_tensor(t->plan, "x"));
+    lt_plan_tensor(t->plan, "t")[i] = (float)step;
+    lt_plan_tensor(t->plan, "label")[i] = (float)lt_dataset_label(t->data, s->latents.draws[i].index);
+}
+
+static lt_status next(lt_training *t) {
+    classifier_state *s = t->state;
+    LT_TRY(lt_latents_next(t, &s->latents));
+#pragma omp parallel for schedule(static) num_threads(t->target.threads)
+    for (int i = 0; i < s->latents.shape.n; i++) make_sample(t, i);
+    return LT_OK;
+}
+
+static int largest(const float *values, int n) {
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (values[i] > values[best]) best = i;
+    return best;
+}
+
+static double loss(lt_training *t, lt_log_row *row) {
+    const lt_shape shape = lt_plan_shape(t->plan, "logits");
+    const float *logits = lt_plan_tensor(t->plan, "logits"), *labels = lt_plan_tensor(t->plan, "label");
+    int right = 0;
+    for (int i = 0; i < shape.n; i++) right += largest(logits + (size_t)i * (size_t)shape.c, shape.c) == (int)labels[i];
+    row->name[0] = "accuracy";
+    row->value[0] = (double)right / shape.n;
+    return (double)*lt_plan_tensor(t->plan, "loss");
+}
+
+/* ---- Accuracy by noise level ---- */
+
+/* The plan of graph, which is freed on failure. */
+static lt_status make_plan(const lt_training *t, lt_graph *graph, lt_status built, lt_plan **plan) {
+    if (!built) return lt_plan_create(graph, &t->target, plan);
+    lt_graph_free(graph);
+    return built;
+}
+
+static lt_status open_evaluation(lt_training *t) {
+    classifier_state *s = t->state;
+    const lt_train_options *o = t->options;
+    lt_graph encoder = {0}, classifier = {0};
+    LT_TRY(make_plan(t, &classifier, lt_classifier_build(&s->classifier, o->batch, &classifier), &s->evaluator));
+    s->x0 = lt_calloc(lt_shape_count(s->latents.shape), sizeof *s->x0);
+    s->rngs = lt_calloc((size_t)o->batch, sizeof *s->rngs);
+    if (!s->x0 || !s->rngs) return LT_ERROR_MEMORY;
+    if (o->pixels) return LT_OK;
+    return make_plan(t, &encoder, lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &encoder),
+                     &s->encoder);
+}
+
+/* x_0 of the pixels that are in the encoder's input, a draw from the posterior: (mean + deviation * noise) * scaling.
+ */
+static lt_status encode(const lt_training *t, int n) {
+    const classifier_state *s = t->state;
+    const size_t each = sample_count(s), c = (size_t)s->latents.shape.c;
+    LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, NULL, NULL));
+    const float *moments = lt_plan_tensor(s->encoder, "moments");
+    for (size_t i = 0; i < (size_t)n; i++) {
+        float *z = s->x0 + i * each;
+        lt_rng_normal(&s->rngs[i], z, each);
+        for (size_t k = 0; k < each; k++) {
+            const float *at = moments + (i * each + k) / c * 2 * c + k % c;
+            z[k] = (at[0] + expf(0.5f * fminf(fmaxf(at[c], -30), 20)) * z[k]) * s->latents.scaling;
+        }
+    }
+    return LT_OK;
+}
+
+/* Up to a batch of validation pictures from place on into pixels; those that can't be read are passed over. Each has
+ * the random numbers of its place, whatever the batch. Returns how many there are. */
+static int load_pictures(const lt_training *t, size_t *place, size_t end, float *pixels, int *classes) {
+    const classifier_state *s = t->state;
+    const lt_picture_options picture = {.size = t->options->size};
+    const size_t each = (size_t)t->options->size * (size_t)t->options->size * 3;
+    int n = 0;
+    for (; n < t->options->batch && *place < end; ++*place) {
+        const size_t i = lt_dataset_draw(t->validation, 0, *place).index;
+        if (lt_dataset_load(t->validation, i, &picture, 0, pixels + (size_t)n * each)) continue;
+        lt_rng_seed(&s->rngs[n], LT_RNG_CPU, *place);
+        classes[n++] = class_of(s, t->validation, i);
+    }
+    return n;
+}
+
+/* Adds to *right how many of the first n samples of s->x0 are told right at step. */
+static lt_status count_right(const lt_training *t, int n, int step, const int *classes, int *right) {
+    const classifier_state *s = t->state;
+    for (int i = 0; i < n; i++) {
+        noise_sample(t, i, &s->rngs[i], step, s->x0, lt_plan_tensor(s->evaluator, "x"));
+        lt_plan_tensor(s->evaluator, "t")[i] = (float)step;
+    }
+    LT_TRY(lt_plan_run(s->evaluator, LT_RATE_PROMPT, NULL, NULL));
+    const float *logits = lt_plan_tensor(s->evaluator, "logits");
+    const int count = s->classifier.classes;
+    for (int i = 0; i < n; i++) *right += largest(logits + (size_t)i * (size_t)count, count) == classes[i];
+    return LT_OK;
+}
+
+static lt_status tell(const lt_training *t, const int *right, int used) {
+    lt_buffer text = {0};
+    lt_status status = LT_OK;
+    for (size_t k = 0; k < LT_COUNT(measured_steps) && !status; k++)
+        status = lt_buffer_printf(&text, "%s%.3f at t = %d", k ? ", " : "", (double)right[k] / used, measured_steps[k]);
+    if (!status) lt_training_notify(t, "accuracy on %d validation pictures: %s", used, text.data);
+    lt_buffer_free(&text);
+    return status;
+}
+
+/* classes [batch] is scratch. */
+static lt_status measure(const lt_training *t, int *classes) {
+    const classifier_state *s = t->state;
+    const size_t end = lt_min(lt_dataset_count(t->validation), MEASURED);
+    float *pixels = s->encoder ? lt_plan_tensor(s->encoder, "x") : s->x0;
+    int right[LT_COUNT(measured_steps)] = {0}, used = 0;
+    for (size_t place = 0; place < end;) {
+        const int n = load_pictures(t, &place, end, pixels, classes);
+        if (s->encoder) LT_TRY(encode(t, n));
+        for (size_t k = 0; k < LT_COUNT(measured_steps); k++)
+            LT_TRY(count_right(t, n, measured_steps[k], classes, &right[k]));
+        used += n;
+    }
+    return used ? tell(t, right, used) : LT_OK;
+}
+
+static lt_status finish(lt_training *t) {
+    if (!t->validation) return LT_OK;
+    LT_TRY(open_evaluation(t));
+    int *classes = lt_calloc((size_t)t->options->batch, sizeof *classes);
+    const lt_status status = classes ? measure(t, classes) : LT_ERROR_MEMORY;
+    lt_free(classes);
+    return status;
+}
+
+/* ---- The end ---- */
+
+static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
+    const classifier_state *s = t->state;
+    (void)frozen;
+    LT_TRY(lt_settings_add_classifier(settings, &s->classifier, s->labels));
+    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->size, t->options->size);
+}
+
+static void close(lt_training *t) {
+    classifier_state *s = t->state;
+    lt_latents_close(&s->latents);
+    lt_plan_free(s->encoder);
+    lt_plan_free(s->evaluator);
+    lt_free(s->rngs);
+    lt_free(s->x0);
+    lt_free(s->noise);
+    lt_free(s->labels);
+}
+
+const lt_task lt_task_classifier = {
+    .name = "classifier",
+    .state_size = sizeof(classifier_state),
+    .open = open,
+    .start = start,
+    .next = next,
+    .loss = loss,
+    .finish = finish,
+    .describe = describe,
+    .close = close,
+};

@@ -1,0 +1,95 @@
+/* What the text encoder makes of each caption, computed once. */
+#include "train/contexts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP = 32 /* texts that are encoded at once */ };
+
+static int compare(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Every text of the data set and the empty one, each once. */
+static lt_status gather(const lt_dataset *data, lt_contexts *c) {
+    size_t total = 1;
+    for (size_t i = 0; i < lt_dataset_count(data); i++) total += lt_dataset_text_count(data, i);
+    c->texts = lt_alloc(total * sizeof *c->texts);
+    if (!c->texts) return LT_ERROR_MEMORY;
+    size_t n = 0;
+    c->texts[n++] = "";
+    for (size_t i = 0; i < lt_dataset_count(data); i++)
+        for (size_t k = 0; k < lt_dataset_text_count(data, i); k++) c->texts[n++] = lt_dataset_text(data, i, k);
+    qsort(c->texts, n, sizeof *c->texts, compare);
+    for (size_t i = 0; i < n; i++)
+        if (!i || strcmp(c->texts[i], c->texts[c->count - 1])) c->texts[c->count++] = c->texts[i];
+    return LT_OK;
+}
+
+/* ---- Encoding ---- */
+
+typedef struct encoding {
+    lt_training *t;
+    const lt_contexts *c;
+    lt_plan *plan;
+} encoding;
+
+static lt_status write_ids(const encoding *e, size_t row, const char *text) {
+    lt_prompt prompt;
+    LT_TRY(lt_prompt_parse(e->t->models->tokenizer, text, false, e->t->models->text->pad, &prompt));
+    float *ids = lt_plan_tensor(e->plan, "ids") + row * LT_CONTEXT_TOKENS;
+    for (size_t i = 0; i < LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt.ids[i];
+    lt_prompt_free(&prompt);
+    return LT_OK;
+}
+
+static lt_status fill(void *user, size_t first, size_t n, float *rows) {
+    const encoding *e = user;
+    const lt_train_options *o = e->t->options;
+    if (o->cancelled && o->cancelled(o->user)) return lt_fail(LT_ERROR_CANCELLED, "stopped while encoding texts");
+    for (size_t i = 0; i < STEP; i++) LT_TRY(write_ids(e, i, i < n ? e->c->texts[first + i] : ""));
+    LT_TRY(lt_plan_run(e->plan, LT_RATE_PROMPT, NULL, NULL));
+    memcpy(rows, lt_plan_tensor(e->plan, "context"), n * LT_CONTEXT_TOKENS * (size_t)e->c->width * sizeof *rows);
+    return LT_OK;
+}
+
+static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
+    uint64_t key = lt_hash_tensors(LT_HASH_START, t->models->text_tensors, t->models->text_count);
+    for (size_t i = 0; i < c->count; i++) key = lt_hash_bytes(key, c->texts[i], strlen(c->texts[i]) + 1);
+    return key;
+}
+
+static lt_status open_cache(lt_training *t, lt_contexts *c) {
+    encoding e = {t, c, NULL};
+    const lt_tensor shape = {.dtype = LT_F32, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
+    /* float32, as when a picture is drawn: what is learned must be what is read then */
+    const lt_target target = {t->target.isa, t->target.threads, LT_PRECISION_F32};
+    lt_graph graph = {0};
+    lt_status status = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
+    if (!status) status = lt_plan_create(&graph, &target, &e.plan);
+    lt_graph_free(&graph);
+    if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, STEP, fill, &e, &c->cache);
+    lt_plan_free(e.plan);
+    return status;
+}
+
+lt_status lt_contexts_open(lt_training *t, lt_contexts *c) {
+    const lt_clip_text *text = t->models->text;
+    if (!text)
+        return lt_fail(LT_ERROR_ARGUMENT, "a text encoder is needed: name one with --text, or train --unconditional");
+    if (text->positions != LT_CONTEXT_TOKENS)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", text->positions,
+                       LT_CONTEXT_TOKENS);
+    c->width = text->width;
+    LT_TRY(gather(t->data, c));
+    return open_cache(t, c);
+}
+
+const float *lt_contexts_of(const lt_contexts *c, const char *text) {
+    const char **found = bsearch(&text, c->texts, c->count, sizeof *c->texts, compare);
+    return c->cache.values + (found ? (size_t)(found - c->texts) : 0) * c->cache.row;
+}
+
+void lt_contexts_close(lt_contexts *c) {
+    lt_cache_close(&c->cache);
+    lt_free(c->texts);
+    *c = (lt_contexts){0};
+}

@@ -1,0 +1,21 @@
+/* What the text encoder makes of each caption of a data set, computed once. */
+#ifndef LT_CONTEXTS_H
+#define LT_CONTEXTS_H
+
+#include "train/cache.h"
+#include "train/task.h"
+
+typedef struct lt_contexts {
+    const char **texts; /* [count], each once, sorted; the empty one is the first */
+    size_t count;
+    int width;
+    lt_cache cache; /* [count, LT_CONTEXT_TOKENS, width] */
+} lt_contexts;
+
+/* models->text must be there. Encodes every text of the data set that isn't cached. */
+lt_status lt_contexts_open(lt_training *t, lt_contexts *c);
+/* The context [LT_CONTEXT_TOKENS, width] of one of the data set's texts, or of "". */
+const float *lt_contexts_of(const lt_contexts *c, const char *text);
+void lt_contexts_close(lt_contexts *c); /* a zeroed one is fine */
+
+#endif

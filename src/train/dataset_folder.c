@@ -1,0 +1,129 @@
+/* Data sets in a folder: the pictures that metadata.jsonl lists, or shards, or every picture that is there. */
+#include "train/dataset_parts.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- metadata.jsonl ---- */
+
+/* The size of dataset's file called name. A picture is opened when it is wanted; that it is there is checked now. */
+static lt_status measure(const lt_dataset *dataset, const char *name, size_t *size) {
+    struct stat info;
+    char *path = lt_format("%s/%s", dataset->root, name);
+    if (!path) return LT_ERROR_MEMORY;
+    const int reason = stat(path, &info) == 0 ? 0 : errno;
+    lt_free(path);
+    if (reason) return lt_fail(LT_ERROR_FILE, "%s can't be found in the folder: %s", name, strerror(reason));
+    if (!S_ISREG(info.st_mode)) return lt_fail(LT_ERROR_FILE, "%s is not a regular file", name);
+    *size = (size_t)info.st_size;
+    return LT_OK;
+}
+
+static lt_status read_line(lt_dataset *dataset, lt_bytes text, size_t number) {
+    lt_sample sample = {.line = number};
+    LT_TRY(lt_record_from_json(&dataset->arena, text, &sample.name, &sample.record));
+    LT_TRY(lt_check_relative_name(sample.name));
+    LT_TRY(measure(dataset, sample.name, &sample.size));
+    sample.key_size = strlen(sample.name);
+    return lt_dataset_add(dataset, &sample);
+}
+
+static lt_status read_lines(lt_dataset *dataset, lt_bytes text) {
+    lt_bytes line;
+    for (size_t number = 0; lt_next_line(&text, &line, &number);) {
+        const lt_status status = read_line(dataset, line, number);
+        if (status != LT_OK) return lt_fail_in(status, "%s/metadata.jsonl: line %zu", dataset->root, number);
+    }
+    return LT_OK;
+}
+
+static lt_status read_metadata(lt_dataset *dataset, const char *path) {
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_status status = read_lines(dataset, (lt_bytes){map.data, map.size});
+    lt_map_close(&map);
+    return status;
+}
+
+/* ---- Pictures without metadata.jsonl ---- */
+
+/* The lines of picture.txt instead of picture.png, if there is such a file. */
+static lt_status read_text_beside(lt_dataset *dataset, const char *picture, lt_record *record) {
+    const char *dot = strrchr(picture, '.');
+    char *path = lt_format("%.*s.txt", (int)(dot - picture), picture);
+    if (!path) return LT_ERROR_MEMORY;
+    lt_map map = {0};
+    lt_status status = LT_OK;
+    if (access(path, F_OK) == 0) {
+        status = lt_map_open(path, &map);
+        if (status == LT_OK) {
+            status = lt_record_texts(&dataset->arena, (lt_bytes){map.data, map.size}, record);
+            if (status != LT_OK) lt_fail_in(status, "%s", path);
+        }
+    }
+    lt_map_close(&map);
+    lt_free(path);
+    return status;
+}
+
+static lt_status add_file(lt_dataset *dataset, const char *path) {
+    lt_sample sample = {0};
+    const char *name = path + strlen(dataset->root);
+    name += strspn(name, "/");
+    sample.key_size = strlen(name);
+    sample.name = lt_arena_strndup(&dataset->arena, name, sample.key_size);
+    if (!sample.name) return LT_ERROR_MEMORY;
+    LT_TRY(measure(dataset, sample.name, &sample.size));
+    LT_TRY(read_text_beside(dataset, path, &sample.record));
+    return lt_dataset_add(dataset, &sample);
+}
+
+/* Links to files count, as caches of downloads are made of them; links to folders don't, as they may go in circles. */
+static lt_status add_entry(lt_dataset *dataset, const FTSENT *entry) {
+    switch (entry->fts_info) {
+    case FTS_F:
+    case FTS_SL:
+        if (entry->fts_name[0] == '.' || !lt_is_picture_name(entry->fts_name)) return LT_OK;
+        return add_file(dataset, entry->fts_path);
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS: return lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", entry->fts_path, strerror(entry->fts_errno));
+    default: return LT_OK;
+    }
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(((const lt_sample *)a)->name, ((const lt_sample *)b)->name);
+}
+
+static lt_status walk(lt_dataset *dataset) {
+    char *const roots[] = {dataset->root, NULL};
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+    if (!tree) return lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", dataset->root, strerror(errno));
+    lt_status status = LT_OK;
+    errno = 0; /* fts_read tells its end from a failure by it */
+    for (const FTSENT *entry; status == LT_OK && (entry = fts_read(tree)); errno = 0)
+        status = add_entry(dataset, entry);
+    if (status == LT_OK && errno)
+        status = lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", dataset->root, strerror(errno));
+    fts_close(tree);
+    /* a folder's own order differs from machine to machine */
+    if (status == LT_OK && dataset->count)
+        qsort(dataset->samples, dataset->count, sizeof *dataset->samples, compare_names);
+    return status;
+}
+
+lt_status lt_dataset_read_folder(lt_dataset *dataset) {
+    char *metadata = lt_format("%s/metadata.jsonl", dataset->root);
+    if (!metadata) return LT_ERROR_MEMORY;
+    const bool listed = access(metadata, F_OK) == 0;
+    bool shards = false;
+    lt_status status = listed ? read_metadata(dataset, metadata) : lt_dataset_read_shards(dataset, &shards);
+    if (status == LT_OK && !listed && !shards) status = walk(dataset);
+    lt_free(metadata);
+    return status;
+}

@@ -1,0 +1,191 @@
+/* The pictures of a training as the U-Net sees them. */
+#include "train/latents.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Encoding ---- */
+
+/* moments [rows, 2c]: mean and log-variance become mean and deviation. */
+static void deviations(float *moments, size_t rows, size_t c) {
+#pragma omp parallel for schedule(static)
+    for (size_t row = 0; row < rows; row++)
+        for (size_t k = 0; k < c; k++) {
+            float *logvar = &moments[row * 2 * c + c + k];
+            *logvar = expf(0.5f * fminf(fmaxf(*logvar, -30), 20));
+        }
+}
+
+static lt_status encode(const lt_latents *l) {
+    LT_TRY(lt_plan_run(l->encoder, LT_RATE_PROMPT, NULL, NULL));
+    const lt_shape s = lt_plan_shape(l->encoder, "moments");
+    deviations(lt_plan_tensor(l->encoder, "moments"), lt_shape_rows(s), (size_t)s.c / 2);
+    return LT_OK;
+}
+
+typedef struct filling {
+    lt_training *t;
+    lt_latents *l;
+} filling;
+
+/* For the cache: pictures [first, first + n). One that can't be read becomes NaNs. */
+static lt_status fill(void *user, size_t first, size_t n, float *rows) {
+    const filling *f = user;
+    const lt_train_options *o = f->t->options;
+    const lt_picture_options picture = {.size = o->size};
+    const lt_shape s = lt_plan_shape(f->l->encoder, "moments");
+    const size_t each = (size_t)o->size * (size_t)o->size * 3;
+    if (o->cancelled && o->cancelled(o->user)) return lt_fail(LT_ERROR_CANCELLED, "stopped while encoding pictures");
+    for (size_t i = 0; i < n; i++) {
+        float *pixels = lt_plan_tensor(f->l->encoder, "x") + i * each;
+        const lt_status status = lt_dataset_load(f->t->data, first + i, &picture, 0, pixels);
+        if (status == LT_ERROR_MEMORY) return status;
+        if (!status) continue;
+        lt_training_notify(f->t, "left out: %s", lt_error_message());
+        for (size_t k = 0; k < each; k++) pixels[k] = NAN;
+    }
+    LT_TRY(encode(f->l));
+    memcpy(rows, lt_plan_tensor(f->l->encoder, "moments"), n * (size_t)lt_shape_pixels(s) * (size_t)s.c * sizeof *rows);
+    return LT_OK;
+}
+
+static uint64_t cache_key(const lt_training *t) {
+    const uint64_t data = lt_dataset_fingerprint(t->data);
+    uint64_t key = lt_hash_bytes(LT_HASH_START, &data, sizeof data);
+    key = lt_hash_bytes(key, &t->options->size, sizeof t->options->size);
+    key = lt_hash_bytes(key, &t->target.precision, sizeof t->target.precision);
+    return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
+}
+
+static void count_broken(const lt_training *t, const lt_latents *l) {
+    const size_t count = lt_dataset_count(t->data);
+    size_t broken = 0;
+    for (size_t i = 0; i < count; i++) broken += isnan(l->cache.values[i * l->cache.row]) != 0;
+    if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read and are left out", broken, count);
+}
+
+static lt_status open_cache(lt_training *t, lt_latents *l) {
+    const lt_shape s = lt_plan_shape(l->encoder, "moments");
+    const lt_tensor shape = {
+        .dtype = LT_F32, .rank = 4, .shape = {lt_dataset_count(t->data), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
+    filling f = {t, l};
+    LT_TRY(lt_cache_open(t->cache, "moments", cache_key(t), &shape, (size_t)s.n, fill, &f, &l->cache));
+    count_broken(t, l);
+    return LT_OK;
+}
+
+/* ---- Opening ---- */
+
+static lt_status open_encoder(lt_training *t, lt_latents *l) {
+    const lt_train_options *o = t->options;
+    const lt_vae *vae = t->models->vae;
+    if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with --vae");
+    if (o->size % vae->factor)
+        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
+                       vae->factor);
+    lt_graph graph = {0};
+    lt_status status = lt_vae_build_encoder(vae, o->batch, o->size, o->size, &graph);
+    if (!status) status = lt_plan_create(&graph, &t->target, &l->encoder);
+    lt_graph_free(&graph);
+    return status;
+}
+
+lt_status lt_latents_open(lt_training *t, lt_latents *l) {
+    const lt_train_options *o = t->options;
+    l->shape = (lt_shape){o->batch, o->size, o->size, 3};
+    if (!o->pixels) {
+        LT_TRY(open_encoder(t, l));
+        const int factor = t->models->vae->factor;
+        l->scaling = t->models->vae->scaling;
+        l->shape = (lt_shape){o->batch, o->size / factor, o->size / factor, t->models->vae->latent_channels};
+        if (!o->crop && !o->flip) {
+            LT_TRY(open_cache(t, l));
+            lt_plan_free(l->encoder);
+            l->encoder = NULL;
+        }
+    }
+    l->z = lt_alloc(lt_shape_count(l->shape) * sizeof *l->z);
+    l->draws = lt_calloc((size_t)o->batch, sizeof *l->draws);
+    return l->z && l->draws ? LT_OK : LT_ERROR_MEMORY;
+}
+
+lt_status lt_latents_start(lt_training *t, lt_latents *l) {
+    const lt_train_options *o = t->options;
+    if (l->cache.values) return LT_OK;
+    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
+    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, &l->loader);
+}
+
+void lt_latents_close(lt_latents *l) {
+    lt_loader_stop(l->loader);
+    lt_plan_free(l->encoder);
+    lt_cache_close(&l->cache);
+    lt_free(l->z);
+    lt_free(l->draws);
+    *l = (lt_latents){0};
+}
+
+/* ---- Batches ---- */
+
+void lt_latents_random(const lt_latents *l, int i, lt_rng *rng) { lt_rng_seed(rng, LT_RNG_CPU, l->draws[i].random); }
+
+/* Sample i of the batch, drawn from its posterior: moments [h,w,2c], mean and deviation. */
+static void draw(lt_latents *l, int i, const float *moments) {
+    const size_t pixels = (size_t)lt_shape_pixels(l->shape), c = (size_t)l->shape.c;
+    float *z = l->z + (size_t)i * pixels * c;
+    lt_rng rng;
+    lt_rng_seed(&rng, LT_RNG_CPU, ~l->draws[i].random); /* not the numbers that the trainer gets */
+    lt_rng_normal(&rng, z, pixels * c);
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t k = 0; k < c; k++) {
+            const float mean = moments[p * 2 * c + k], deviation = moments[p * 2 * c + c + k];
+            z[p * c + k] = (mean + deviation * z[p * c + k]) * l->scaling;
+        }
+}
+
+static void draw_all(lt_training *t, lt_latents *l, const float *const *moments) {
+#pragma omp parallel for schedule(static) num_threads(t->target.threads)
+    for (int i = 0; i < l->shape.n; i++) draw(l, i, moments[i]);
+}
+
+/* The pictures at the next places, those that can't be read left out. */
+static lt_status next_cached(lt_training *t, lt_latents *l, const float **moments) {
+    const size_t most = lt_dataset_count(t->data); /* an epoch: then none can be read */
+    size_t skipped = 0;
+    for (int i = 0; i < l->shape.n; t->run.place++) {
+        l->draws[i] = lt_dataset_draw(t->data, t->options->seed, t->run.place);
+        moments[i] = l->cache.values + l->draws[i].index * l->cache.row;
+        if (!isnan(*moments[i]))
+            i++;
+        else if (++skipped > most)
+            return lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
+    }
+    draw_all(t, l, moments);
+    return LT_OK;
+}
+
+static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moments) {
+    const lt_batch *batch;
+    LT_TRY(lt_loader_next(l->loader, &batch));
+    memcpy(l->draws, batch->draws, (size_t)batch->n * sizeof *l->draws);
+    t->run.place = batch->place;
+    if (!l->encoder) {
+        memcpy(l->z, batch->pixels, lt_shape_count(l->shape) * sizeof *l->z);
+        return LT_OK;
+    }
+    memcpy(lt_plan_tensor(l->encoder, "x"), batch->pixels,
+           lt_shape_count(lt_plan_shape(l->encoder, "x")) * sizeof *batch->pixels);
+    LT_TRY(encode(l));
+    const size_t row = 2 * lt_shape_count(l->shape) / (size_t)l->shape.n;
+    for (int i = 0; i < l->shape.n; i++) moments[i] = lt_plan_tensor(l->encoder, "moments") + (size_t)i * row;
+    draw_all(t, l, moments);
+    return LT_OK;
+}
+
+lt_status lt_latents_next(lt_training *t, lt_latents *l) {
+    const float **moments = lt_calloc((size_t)l->shape.n, sizeof *moments);
+    if (!moments) return LT_ERROR_MEMORY;
+    const lt_status status = (l->cache.values ? next_cached : next_loaded)(t, l, moments);
+    lt_free(moments);
+    return status;
+}

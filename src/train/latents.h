@@ -1,0 +1,31 @@
+/* The pictures of a training as the U-Net sees them: latents drawn from the encoder's posterior, scaled, or pixels. */
+#ifndef LT_LATENTS_H
+#define LT_LATENTS_H
+
+#include "base/rng.h"
+#include "train/cache.h"
+#include "train/task.h"
+
+typedef struct lt_latents {
+    lt_shape shape; /* of a batch */
+    float scaling;
+    float *z;       /* the batch: (mean + deviation * noise) * scaling, noise drawn by draws[i].random */
+    lt_draw *draws; /* [batch]: which pictures, and what else is to be drawn for them (lt_latents_random) */
+    lt_cache cache; /* mean and deviation of every picture, where none is cropped or flipped; else */
+    lt_loader *loader;
+    lt_plan *encoder; /* NULL in pixel space */
+} lt_latents;
+
+/* With options->pixels there is no VAE; else models->vae must be there. Encodes the whole data set if it isn't cached.
+ */
+lt_status lt_latents_open(lt_training *t, lt_latents *l);
+/* Begins at t->run.place. */
+lt_status lt_latents_start(lt_training *t, lt_latents *l);
+/* The next batch; moves t->run.place on. */
+lt_status lt_latents_next(lt_training *t, lt_latents *l);
+void lt_latents_close(lt_latents *l); /* a zeroed one is fine */
+
+/* A generator of sample i's own, for what the trainer draws. */
+void lt_latents_random(const lt_latents *l, int i, lt_rng *rng);
+
+#endif

@@ -1,0 +1,391 @@
+/* The loop of every training: batches forth and back, a step of the optimiser, and now and then everything on disk. */
+#include "train/cache.h"
+#include "train/task.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Weight of the newest loss in the running mean that people see. */
+static const double LOSS_SMOOTHING = 0.02;
+
+/* Files and the clock of this session. */
+typedef struct session {
+    lt_training t;
+    const lt_task *task;
+    char *state_path, *log_path, *settings;
+    lt_log log;
+    double started, saved; /* by lt_now */
+    long first_step;       /* of this session */
+    double seconds_before; /* of the sessions before */
+} session;
+
+/* ---- What a training may not change when it goes on ---- */
+
+static const char *text_or_none(const char *text) { return text ? text : "none"; }
+
+static bool has_role(const char *name, lt_role role) {
+    const char *prefix = lt_role_prefix(role);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* Of the U-Net's tensors, the VAE's, or (LT_ROLE_TEXT) all others. */
+static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_role role) {
+    uint64_t sum = LT_HASH_START;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = tensors[i].name;
+        const lt_role its = has_role(name, LT_ROLE_UNET)  ? LT_ROLE_UNET
+                            : has_role(name, LT_ROLE_VAE) ? LT_ROLE_VAE
+                                                          : LT_ROLE_TEXT;
+        if (its == role) sum = lt_hash_tensors(sum, &tensors[i], 1);
+    }
+    return (unsigned long long)sum;
+}
+
+/* What the numbers depend on, as "name=value" lines; but for the rate and the gradient's greatest norm, which may
+ * change after trouble, and the machine's part: threads, instruction set, precision. What init gives to a
+ * training of everything is in the state itself. New ones go to the end. */
+static char *settings_text(const session *s) {
+    const lt_train_options *o = s->t.options;
+    const lt_train_models *m = s->t.models;
+    char mult[64] = "";
+    for (int i = 0; i < o->levels && i < LT_TRAIN_MAX_LEVELS; i++)
+        snprintf(mult + strlen(mult), sizeof mult - strlen(mult), "%s%d", i ? "," : "", o->mult[i]);
+    return lt_format(
+        "trainer=%s\ndata=%016llx\nsize=%d\ncrop=%d\nflip=%d\nbatch=%d\naccumulate=%d\nbeta1=%.9g\nbeta2=%.9g\n"
+        "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
+        "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
+        "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
+        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\n",
+        s->task->name, (unsigned long long)lt_dataset_fingerprint(s->t.data), o->size, o->crop, o->flip, o->batch,
+        o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
+        (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
+        o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
+        o->absolute, o->kl, o->drop_prompt, text_or_none(o->prediction), o->min_snr, text_or_none(o->only),
+        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, LT_ROLE_VAE),
+        hash(m->text_tensors, m->text_count, LT_ROLE_TEXT), hash(m->init, o->only ? m->init_count : 0, LT_ROLE_UNET));
+}
+
+/* The first line in which two settings differ, for a message. */
+static lt_status compare_settings(const session *s, const char *before) {
+    const char *a = before, *b = s->settings;
+    while (*a && *b) {
+        const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        if (n != m || strncmp(a, b, n))
+            return lt_fail(LT_ERROR_ARGUMENT,
+                           "%s was made with %.*s, and now it is %.*s: go on with the same options, "
+                           "or begin anew with another -o",
+                           s->state_path, (int)n, a, (int)m, b);
+        a += n + (a[n] == '\n');
+        b += m + (b[m] == '\n');
+    }
+    if (!*a && *before) return LT_OK; /* what the version that made it did not know yet is not compared */
+    return lt_fail(LT_ERROR_FORMAT, "%s was made by another version: begin anew with another -o", s->state_path);
+}
+
+/* ---- On disk ---- */
+
+static double seconds_so_far(const session *s) { return s->seconds_before + lt_now() - s->started; }
+
+static lt_status save_state(session *s) {
+    const char *const pairs[] = {"settings", s->settings};
+    s->t.run.seconds = seconds_so_far(s);
+    LT_TRY(lt_state_save(s->state_path, &s->t.optimizer, &s->t.run, pairs, 1));
+    s->saved = lt_now();
+    return LT_OK;
+}
+
+static bool time_to_save(const session *s) {
+    const lt_train_options *o = s->t.options;
+    if (o->save_steps && s->t.run.step % o->save_steps == 0) return true;
+    return o->save_minutes > 0 && lt_now() - s->saved > 60 * o->save_minutes;
+}
+
+/* Exchanges the weights with their moving averages, if there are any. */
+static void exchange_averages(lt_training *t) {
+    for (size_t i = 0; i < t->optimizer.count; i++) {
+        const lt_parameter *p = &t->optimizer.parameters[i];
+        for (size_t k = 0; p->ema && k < p->count; k++) {
+            const float value = p->value[k];
+            p->value[k] = p->ema[k];
+            p->ema[k] = value;
+        }
+    }
+    lt_weights_changed(t->parameters.weights);
+}
+
+static lt_status write_tensors(const char *path, lt_tensor_list *all, const lt_settings *settings) {
+    lt_metadata metadata[LT_MAX_SETTINGS];
+    for (size_t i = 0; i < settings->count; i++) metadata[i] = (lt_metadata){settings->keys[i], settings->values[i]};
+    lt_tensor_list_sort(all);
+    return lt_safetensors_write(path, all->tensors, all->count, metadata, settings->count, NULL, NULL, NULL);
+}
+
+/* The model as others open it, with the averaged weights; finished: with what the task measures in the end. */
+static lt_status write_model(session *s, const char *path, bool finished) {
+    lt_training *t = &s->t;
+    lt_settings settings = {0};
+    lt_tensor_list all = {0};
+    LT_TRY(lt_state_remove_leftovers(path));
+    exchange_averages(t);
+    lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
+    if (!status) status = s->task->describe(t, &settings, &all);
+    for (size_t i = 0; i < t->parameters.tensors.count && !status; i++) {
+        const lt_tensor *tensor = &t->parameters.tensors.tensors[i];
+        status = lt_tensor_list_add(&all, tensor->name, tensor);
+    }
+    if (!status) status = write_tensors(path, &all, &settings);
+    exchange_averages(t);
+    lt_settings_free(&settings);
+    lt_tensor_list_free(&all);
+    return status;
+}
+
+/* A sample that can't be drawn is no reason to lose a training. */
+static lt_status show_sample(session *s) {
+    char *path = lt_format("%s.sample", s->t.options->output);
+    lt_status status = path ? write_model(s, path, false) : LT_ERROR_MEMORY;
+    if (!status) status = s->t.options->sample(s->t.options->user, s->t.run.step, path);
+    if (path) unlink(path);
+    lt_free(path);
+    if (!status || status == LT_ERROR_CANCELLED) return status;
+    lt_training_notify(&s->t, "no sample of step %ld: %s", s->t.run.step, lt_error_message());
+    return LT_OK;
+}
+
+/* ---- One step ---- */
+
+static lt_status stopped(const session *s) {
+    return lt_fail(LT_ERROR_CANCELLED, "stopped after step %ld of %ld; --resume goes on from %s", s->t.run.step,
+                   s->t.options->steps, s->state_path);
+}
+
+static lt_status poll_caller(void *user) {
+    const session *s = user;
+    const lt_train_options *o = s->t.options;
+    return o->cancelled && o->cancelled(o->user) ? stopped(s) : LT_OK;
+}
+
+/* The gradients of accumulate batches, added up, and the mean of their losses. */
+static lt_status run_batches(session *s, lt_log_row *row) {
+    lt_training *t = &s->t;
+    const int count = t->options->accumulate;
+    row->loss = 0;
+    for (int i = 0; i < count; i++) {
+        LT_TRY(s->task->next(t));
+        LT_TRY(lt_plan_run(t->plan, LT_RATE_PROMPT, poll_caller, s));
+        row->loss += s->task->loss(t, row) / count;
+    }
+    if (isfinite(row->loss)) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT,
+                   "step %ld: the loss is not a number. What was saved before is untouched: go on from there with a "
+                   "lower --rate or a stronger --clip",
+                   t->run.step + 1);
+}
+
+static lt_status report(session *s, lt_log_row *row, double step_seconds) {
+    lt_training *t = &s->t;
+    const lt_train_options *o = t->options;
+    const double smoothing = fmax(LOSS_SMOOTHING, 1.0 / (double)t->run.step);
+    t->run.loss += smoothing * (row->loss - t->run.loss);
+    row->step = t->run.step;
+    row->seconds = seconds_so_far(s);
+    row->samples_per_second = (double)o->batch * o->accumulate / step_seconds;
+    LT_TRY(lt_log_write(&s->log, row));
+    if (!o->progress) return LT_OK;
+    const long done = t->run.step - s->first_step;
+    const double pace = (lt_now() - s->started) / (double)done;
+    lt_train_progress p = {.step = row->step, .steps = o->steps, .loss = t->run.loss, .rate = row->rate};
+    p.gradient_norm = row->gradient_norm;
+    p.samples_per_second = (double)o->batch * o->accumulate / pace;
+    p.seconds_left = pace * (double)(o->steps - row->step);
+    memcpy(p.name, row->name, sizeof p.name);
+    memcpy(p.value, row->value, sizeof p.value);
+    return o->progress(o->user, &p) ? LT_OK : stopped(s);
+}
+
+static lt_status one_step(session *s) {
+    lt_training *t = &s->t;
+    const double start = lt_now();
+    lt_log_row row = {0};
+    lt_optimizer_report done;
+    const uint64_t place = t->run.place;
+    lt_status status = run_batches(s, &row);
+    if (!status)
+        status = lt_optimizer_step(&t->optimizer, lt_kernels_get(t->target.isa), t->options->accumulate, &done);
+    if (status) { /* the weights are those of the last whole step */
+        t->run.place = place;
+        return status;
+    }
+    lt_weights_changed(t->parameters.weights);
+    t->run.step = t->optimizer.step;
+    row.rate = done.rate;
+    row.gradient_norm = done.gradient_norm;
+    return report(s, &row, lt_now() - start);
+}
+
+static lt_status run_steps(session *s) {
+    const lt_train_options *o = s->t.options;
+    while (s->t.run.step < o->steps) {
+        LT_TRY(one_step(s));
+        if (time_to_save(s)) LT_TRY(save_state(s));
+        if (o->sample && o->sample_steps && s->t.run.step % o->sample_steps == 0) LT_TRY(show_sample(s));
+    }
+    return LT_OK;
+}
+
+/* ---- All of it ---- */
+
+static lt_optimizer_options optimizer_options(const lt_train_options *o) {
+    return (lt_optimizer_options){
+        .rate = (float)o->rate,
+        .beta1 = (float)o->beta1,
+        .beta2 = (float)o->beta2,
+        .eps = (float)o->eps,
+        .decay = (float)o->decay,
+        .clip = (float)o->clip,
+        .ema = (float)o->ema,
+        .warmup = o->warmup,
+        .cosine = o->cosine ? (long)lt_max(1, (size_t)(o->steps > o->warmup ? o->steps - o->warmup : 1)) : 0,
+    };
+}
+
+static lt_status check_options(const lt_task *task, const lt_train_options *o) {
+    if (!o->data || !o->output) return lt_fail(LT_ERROR_ARGUMENT, "data and output are needed");
+    if (o->batch < 1 || o->accumulate < 1 || o->steps < 1 || o->size < 1)
+        return lt_fail(LT_ERROR_ARGUMENT, "batch, accumulate, steps and size are 1 at least");
+    if (o->only && !o->init)
+        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: a part is trained of a model that is there; name it with --init",
+                       o->only);
+    if (o->sample_steps && task != &lt_task_unet)
+        return lt_fail(LT_ERROR_ARGUMENT, "--sample-steps: only a U-Net can draw while it is trained");
+    return LT_OK;
+}
+
+static lt_status resume(session *s) {
+    char *before = NULL;
+    if (!s->t.options->resume || access(s->state_path, F_OK)) return LT_OK;
+    lt_status status = lt_state_load(s->state_path, &s->t.optimizer, &s->t.run, &before);
+    if (!status || before) { /* an option says more than the first tensor that it changes */
+        const lt_status compared = compare_settings(s, before ? before : "");
+        if (compared) status = compared;
+    }
+    lt_free(before);
+    lt_weights_changed(s->t.parameters.weights);
+    return status;
+}
+
+/* auto: products in bf16 where the processor has matrix tiles for it, several times as fast; else float32. */
+static lt_target target_of(const lt_train_options *o) {
+    const lt_precision best = lt_isa_has_amx(o->isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    return (lt_target){
+        .isa = lt_isa_choose(o->isa),
+        .threads = o->threads > 0 ? o->threads : omp_get_num_procs(),
+        .precision = o->precision == LT_PRECISION_AUTO ? best : o->precision,
+    };
+}
+
+static lt_status open_session(session *s) {
+    lt_training *t = &s->t;
+    const lt_train_options *o = t->options;
+    LT_TRY(check_options(s->task, o));
+    s->state_path = lt_format("%s.state", o->output);
+    s->log_path = lt_format("%s.jsonl", o->output);
+    t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);
+    t->state = lt_calloc(1, s->task->state_size);
+    if (!s->state_path || !s->log_path || !t->cache || !t->state) return LT_ERROR_MEMORY;
+    t->target = target_of(o);
+    LT_TRY(lt_dataset_open(o->data, &t->data));
+    if (o->validation) LT_TRY(lt_dataset_open(o->validation, &t->validation));
+    s->settings = settings_text(s);
+    if (!s->settings) return LT_ERROR_MEMORY;
+    LT_TRY(s->task->open(t));
+    const lt_optimizer_options options = optimizer_options(o);
+    LT_TRY(lt_optimizer_create(&options, t->parameters.items, t->parameters.count, &t->optimizer));
+    LT_TRY(resume(s));
+    LT_TRY(lt_log_open(s->log_path, t->run.step, &s->log));
+    s->first_step = t->run.step;
+    s->seconds_before = t->run.seconds;
+    s->started = s->saved = lt_now();
+    return s->task->start ? s->task->start(t) : LT_OK;
+}
+
+static void close_session(session *s) {
+    lt_training *t = &s->t;
+    if (t->state) s->task->close(t);
+    lt_log_close(&s->log);
+    lt_plan_free(t->plan);
+    lt_optimizer_free(&t->optimizer);
+    lt_parameters_free(&t->parameters);
+    lt_dataset_close(t->data);
+    lt_dataset_close(t->validation);
+    lt_free(t->state);
+    lt_free(t->cache);
+    lt_free(s->settings);
+    lt_free(s->state_path);
+    lt_free(s->log_path);
+}
+
+/* An earlier session has made all steps and the model, which is left as it is: others may have been trained on it. */
+static bool is_done(const session *s) {
+    const lt_train_options *o = s->t.options;
+    if (!o->resume || s->t.run.step < o->steps || access(o->output, F_OK)) return false;
+    lt_training_notify(&s->t, "%s is trained: %ld steps are done", o->output, s->t.run.step);
+    return true;
+}
+
+lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models) {
+    session s = {.task = task, .t = {.options = options, .models = models}};
+    lt_status status = open_session(&s);
+    if (!status && !is_done(&s)) {
+        status = run_steps(&s);
+        if (!status || status == LT_ERROR_CANCELLED) {
+            lt_status saved = save_state(&s);
+            if (!saved) saved = write_model(&s, options->output, true);
+            if (saved)
+                status = saved;
+            else if (status)
+                stopped(&s); /* the message, which saving may have replaced */
+        }
+    }
+    close_session(&s);
+    return status;
+}
+
+/* ---- For tasks ---- */
+
+static lt_status copy_part(const lt_train_models *m, lt_trains_fn part, lt_trains_fn trains, lt_parameters *p) {
+    lt_tensor *chosen = lt_calloc(m->init_count, sizeof *chosen);
+    if (!chosen) return LT_ERROR_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < m->init_count; i++)
+        if (part(m->init[i].name)) chosen[count++] = m->init[i];
+    const lt_status status = lt_parameters_copy(chosen, count, trains, p);
+    lt_free(chosen);
+    return status;
+}
+
+lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains) {
+    const lt_status status = t->models->init ? copy_part(t->models, part, trains, &t->parameters)
+                                             : lt_parameters_fresh(list, t->options->seed, &t->parameters);
+    lt_tensor_list_free(list);
+    return status;
+}
+
+lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
+    if (!built) return lt_plan_create(graph, &t->target, &t->plan);
+    lt_graph_free(graph);
+    return built;
+}
+
+void lt_training_notify(const lt_training *t, const char *format, ...) {
+    if (!t->options->notice) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    t->options->notice(t->options->user, text);
+}

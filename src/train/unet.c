@@ -1,0 +1,195 @@
+/* Training the U-Net on the noise that it predicts (Ho et al. 2020, algorithm 1), with dropped prompts so that guidance
+ * can work (Ho & Salimans 2022). */
+#include "models/architecture.h"
+#include "nn/nn.h"
+#include "train/contexts.h"
+#include "train/latents.h"
+#include "train/objectives.h"
+#include "train/task.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct unet_state {
+    lt_unet unet;
+    lt_noise_schedule schedule;
+    lt_latents latents;
+    lt_contexts contexts;
+    float *noise; /* [batch, h, w, c] */
+} unet_state;
+
+/* ---- Opening ---- */
+
+static bool is_unet(const char *name) {
+    const char *prefix = lt_role_prefix(LT_ROLE_UNET);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+static bool is_cross_attention(const char *name) { return is_unet(name) && strstr(name, ".attn2."); }
+
+static lt_sd_architecture architecture(const lt_train_options *o, const lt_latents *l, int context) {
+    lt_sd_architecture a = {
+        .model_channels = (size_t)o->width,
+        .in_channels = (size_t)l->shape.c,
+        .latent_channels = (size_t)l->shape.c,
+        .context_dim = (size_t)context,
+        .levels = o->levels,
+        .num_res_blocks = o->blocks,
+    };
+    for (int i = 0; i < o->levels; i++) {
+        a.channel_mult[i] = (size_t)o->mult[i];
+        a.attention[i] = o->attention_levels >> i & 1;
+    }
+    return a;
+}
+
+/* Fresh weights, or those of options->init, and what their shapes can't tell. */
+static lt_status make_unet(lt_training *t) {
+    unet_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const lt_unet *init = t->models->init_unet;
+    if (t->models->init && !init) return lt_fail(LT_ERROR_MODEL, "%s has no U-Net", o->init);
+    const lt_sd_architecture a = architecture(o, &s->latents, s->contexts.width);
+    lt_tensor_list list = {0};
+    LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
+    LT_TRY(lt_training_make_parameters(t, &list, is_unet, o->only ? is_cross_attention : is_unet));
+    LT_TRY(lt_unet_open(t->parameters.weights, &s->unet));
+    s->unet.groups = init ? init->groups : o->groups;
+    s->unet.heads = init ? init->heads : o->heads;
+    s->unet.head_size = init ? init->head_size : 0;
+    const int c = s->latents.shape.c;
+    if (s->unet.in_channels != c || s->unet.out_channels != c)
+        return lt_fail(LT_ERROR_MODEL, "this U-Net reads %d channels and makes %d; what it is to learn has %d",
+                       s->unet.in_channels, s->unet.out_channels, c);
+    if (s->unet.context_dim && s->unet.context_dim != s->contexts.width)
+        return lt_fail(LT_ERROR_MODEL, "this U-Net reads contexts of %d, the text encoder makes %d",
+                       s->unet.context_dim, s->contexts.width);
+    return LT_OK;
+}
+
+static lt_status open(lt_training *t) {
+    unet_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const lt_unet *init = t->models->init_unet;
+    const bool text = init ? init->context_dim > 0 : !o->unconditional;
+    s->schedule = *t->models->schedule;
+    LT_TRY(lt_latents_open(t, &s->latents));
+    if (text) LT_TRY(lt_contexts_open(t, &s->contexts));
+    LT_TRY(make_unet(t));
+    const lt_shape z = s->latents.shape;
+    s->noise = lt_alloc(lt_shape_count(z) * sizeof *s->noise);
+    if (!s->noise) return LT_ERROR_MEMORY;
+    lt_graph graph = {0};
+    const int tokens = text ? LT_CONTEXT_TOKENS : 0;
+    LT_TRY(lt_training_make_plan(t, &graph, lt_unet_objective(&s->unet, z.n, z.h, z.w, tokens, o->recompute, &graph)));
+    for (int i = 0; text && i < z.n; i++) lt_plan_tensor(t->plan, "context_lengths")[i] = LT_CONTEXT_TOKENS;
+    return LT_OK;
+}
+
+static lt_status start(lt_training *t) { return lt_latents_start(t, &((unet_state *)t->state)->latents); }
+
+/* ---- Batches ---- */
+
+/* Hang et al. 2023: every t is to count as min(SNR, gamma) does for a prediction of x_0. */
+static float weight_of(const lt_training *t, float abar) {
+    const double gamma = t->options->min_snr;
+    const double snr = (double)abar / (1 - (double)abar);
+    if (gamma <= 0) return 1;
+    const bool v = ((const unet_state *)t->state)->schedule.prediction == LT_PREDICT_V;
+    return (float)(fmin(snr, gamma) / (v ? snr + 1 : snr));
+}
+
+/* x_t = sqrt(abar) z + sqrt(1 - abar) eps, and what is to be predicted: eps, or v = sqrt(abar) eps - sqrt(1 - abar) z
+ * (Salimans & Ho 2022). */
+static void noise_sample(const lt_training *t, int i, int step) {
+    const unet_state *s = t->state;
+    const size_t count = lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n, at = (size_t)i * count;
+    const float *z = s->latents.z + at, *noise = s->noise + at;
+    float *target = lt_plan_tensor(t->plan, "target") + at;
+    const float abar = s->schedule.alphas_cumprod[step], alpha = sqrtf(abar), sigma = sqrtf(1 - abar);
+    lt_forward_process(&s->schedule, step, z, noise, lt_plan_tensor(t->plan, "x") + at, count);
+    const bool v = s->schedule.prediction == LT_PREDICT_V;
+    for (size_t k = 0; k < count; k++) target[k] = v ? alpha * noise[k] - sigma * z[k] : noise[k];
+    lt_plan_tensor(t->plan, "t")[i] = (float)step;
+    lt_plan_tensor(t->plan, "weight")[i] = weight_of(t, abar);
+}
+
+static void write_context(const lt_training *t, int i, bool dropped) {
+    const unet_state *s = t->state;
+    const lt_draw draw = s->latents.draws[i];
+    const bool empty = dropped || !lt_dataset_text_count(t->data, draw.index);
+    const size_t row = s->contexts.cache.row;
+    const float *context = lt_contexts_of(&s->contexts, empty ? "" : lt_dataset_text(t->data, draw.index, draw.text));
+    memcpy(lt_plan_tensor(t->plan, "context") + (size_t)i * row, context, row * sizeof *context);
+}
+
+/* What is random of a sample comes in this order: t, whether the prompt is dropped, the noise. */
+static void make_sample(const lt_training *t, int i) {
+    const unet_state *s = t->state;
+    const size_t count = lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n;
+    lt_rng rng;
+    float uniform[2];
+    lt_latents_random(&s->latents, i, &rng);
+    lt_rng_uniform(&rng, uniform, 2);
+    lt_rng_normal(&rng, s->noise + (size_t)i * count, count);
+    noise_sample(t, i, (int)lt_min((size_t)(uniform[0] * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1));
+    if (s->contexts.width) write_context(t, i, (double)uniform[1] < t->options->drop_prompt);
+}
+
+static lt_status next(lt_training *t) {
+    unet_state *s = t->state;
+    LT_TRY(lt_latents_next(t, &s->latents));
+#pragma omp parallel for schedule(static) num_threads(t->target.threads)
+    for (int i = 0; i < s->latents.shape.n; i++) make_sample(t, i);
+    return LT_OK;
+}
+
+static double loss(lt_training *t, lt_log_row *row) {
+    (void)row;
+    return (double)*lt_plan_tensor(t->plan, "loss");
+}
+
+/* ---- The model's file ---- */
+
+static bool is_vae(const char *name) { return !strncmp(name, "first_stage_model.", strlen("first_stage_model.")); }
+static bool is_text(const char *name) { return !is_unet(name) && !is_vae(name); } /* CLIP, both towers */
+
+/* The part of another model that this one needs to draw. */
+static lt_status add_frozen(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_tensor_list *frozen) {
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name)) LT_TRY(lt_tensor_list_add(frozen, tensors[i].name, &tensors[i]));
+    return LT_OK;
+}
+
+static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
+    const unet_state *s = t->state;
+    const lt_train_models *m = t->models;
+    const int size = t->options->size;
+    LT_TRY(lt_settings_add_unet(settings, &s->unet));
+    LT_TRY(lt_settings_set(settings, "modelspec.prediction_type", "%s",
+                           s->schedule.prediction == LT_PREDICT_V ? "v" : "epsilon"));
+    LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
+    if (!t->options->pixels) {
+        LT_TRY(lt_settings_add_vae(settings, m->vae));
+        LT_TRY(add_frozen(m->vae_tensors, m->vae_count, is_vae, frozen));
+    }
+    return s->contexts.width ? add_frozen(m->text_tensors, m->text_count, is_text, frozen) : LT_OK;
+}
+
+static void close(lt_training *t) {
+    unet_state *s = t->state;
+    lt_latents_close(&s->latents);
+    lt_contexts_close(&s->contexts);
+    lt_free(s->noise);
+}
+
+const lt_task lt_task_unet = {
+    .name = "unet",
+    .state_size = sizeof(unet_state),
+    .open = open,
+    .start = start,
+    .next = next,
+    .loss = loss,
+    .describe = describe,
+    .close = close,
+};

@@ -1,0 +1,219 @@
+/* Training the autoencoder: reconstruction + KL (Kingma & Welling 2013, Rombach et al. 2022). */
+#include "base/rng.h"
+#include "models/architecture.h"
+#include "nn/nn.h"
+#include "train/objectives.h"
+#include "train/task.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MEASURED = 512 /* pictures at most, of which the latents' mean and deviation are taken */ };
+
+typedef struct vae_state {
+    lt_vae vae;
+    lt_loader *loader;
+    lt_plan *encoder; /* alone, for measuring */
+} vae_state;
+
+static bool is_vae(const char *name) {
+    const char *prefix = lt_role_prefix(LT_ROLE_VAE);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+static bool everything(const char *name) {
+    (void)name;
+    return true;
+}
+
+/* ---- Opening ---- */
+
+static lt_sd_architecture architecture(const lt_train_options *o) {
+    lt_sd_architecture a = {.latent_channels = (size_t)o->latent_channels,
+                            .vae_channels = (size_t)o->width,
+                            .vae_levels = o->levels,
+                            .vae_res_blocks = o->blocks};
+    for (int i = 0; i < o->levels; i++) a.vae_mult[i] = (size_t)o->mult[i];
+    return a;
+}
+
+static lt_status open(lt_training *t) {
+    vae_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const lt_sd_architecture a = architecture(o);
+    lt_tensor_list list = {0};
+    LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_VAE, &list));
+    LT_TRY(lt_training_make_parameters(t, &list, everything, is_vae)); /* the rest of a checkpoint stays with it */
+    LT_TRY(lt_vae_open(t->parameters.weights, &s->vae));
+    s->vae.groups = t->models->init_vae ? t->models->init_vae->groups : o->groups;
+    if (o->size % s->vae.factor)
+        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
+                       s->vae.factor);
+    const lt_vae_objective_options objective = {.absolute = o->absolute, .kl = (float)o->kl, .recompute = o->recompute};
+    lt_graph graph = {0};
+    return lt_training_make_plan(t, &graph, lt_vae_objective(&s->vae, o->batch, o->size, o->size, &objective, &graph));
+}
+
+static lt_status start(lt_training *t) {
+    vae_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
+    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, &s->loader);
+}
+
+/* ---- Batches ---- */
+
+static lt_status next(lt_training *t) {
+    vae_state *s = t->state;
+    const lt_batch *batch;
+    LT_TRY(lt_loader_next(s->loader, &batch));
+    const lt_shape x = lt_plan_shape(t->plan, "x"), z = lt_plan_shape(t->plan, "posterior_noise");
+    memcpy(lt_plan_tensor(t->plan, "x"), batch->pixels, lt_shape_count(x) * sizeof(float));
+    float *noise = lt_plan_tensor(t->plan, "posterior_noise");
+    const size_t each = lt_shape_count(z) / (size_t)z.n;
+#pragma omp parallel for schedule(static) num_threads(t->target.threads)
+    for (int i = 0; i < z.n; i++) {
+        lt_rng rng;
+        lt_rng_seed(&rng, LT_RNG_CPU, batch->draws[i].random);
+        lt_rng_normal(&rng, noise + (size_t)i * each, each);
+    }
+    t->run.place = batch->place;
+    return LT_OK;
+}
+
+/* Of a squared error over values within [-1, 1]. */
+static double psnr(double error) { return 10 * log10(4 / error); }
+
+static double loss(lt_training *t, lt_log_row *row) {
+    const double error = (double)*lt_plan_tensor(t->plan, "reconstruction"),
+                 kl = (double)*lt_plan_tensor(t->plan, "kl");
+    row->name[0] = "reconstruction";
+    row->value[0] = error;
+    row->name[1] = "kl";
+    row->value[1] = kl;
+    if (!t->options->absolute) {
+        row->name[2] = "psnr";
+        row->value[2] = psnr(error);
+    }
+    return error + t->options->kl * kl;
+}
+
+/* ---- The latents' scale ---- */
+
+/* Sums over pixels of each channel's mean, and of mean^2 + variance: the moments of z = mean + deviation * noise. */
+static void add_moments(const lt_plan *encoder, const float *moments, int n, double *sum, double *squares) {
+    const lt_shape s = lt_plan_shape(encoder, "moments");
+    const size_t c = (size_t)s.c / 2, rows = (size_t)n * (size_t)lt_shape_pixels(s);
+    for (size_t row = 0; row < rows; row++, moments += 2 * c)
+        for (size_t k = 0; k < c; k++) {
+            const double mean = (double)moments[k];
+            sum[k] += mean;
+            squares[k] += mean * mean + exp(fmin(fmax((double)moments[c + k], -30), 20));
+        }
+}
+
+/* Each latent channel's mean and deviation over up to MEASURED pictures, in the order of the data set. */
+static lt_status measure(lt_training *t, double *mean, double *deviation) {
+    vae_state *s = t->state;
+    const lt_train_options *o = t->options;
+    const size_t c = (size_t)s->vae.latent_channels, count = lt_min(lt_dataset_count(t->data), MEASURED);
+    const lt_picture_options picture = {.size = o->size};
+    const size_t each = (size_t)o->size * (size_t)o->size * 3;
+    size_t used = 0;
+    memset(mean, 0, c * sizeof *mean);
+    memset(deviation, 0, c * sizeof *deviation);
+    for (size_t i = 0; i < count;) {
+        int n = 0;
+        for (; n < o->batch && i < count; i++)
+            n += !lt_dataset_load(t->data, i, &picture, 0, lt_plan_tensor(s->encoder, "x") + (size_t)n * each);
+        LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, NULL, NULL));
+        add_moments(s->encoder, lt_plan_tensor(s->encoder, "moments"), n, mean, deviation);
+        used += (size_t)n;
+    }
+    const double pixels = (double)used * lt_shape_pixels(lt_plan_shape(s->encoder, "moments"));
+    for (size_t k = 0; k < c; k++) {
+        mean[k] /= pixels;
+        deviation[k] = sqrt(fmax(deviation[k] / pixels - mean[k] * mean[k], 1e-12));
+    }
+    return used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", o->data);
+}
+
+/* The values of one of the VAE's layers, or NULL where the VAE lacks it. */
+static float *values_of(lt_training *t, const char *layer, const char *part) {
+    const lt_weight *w =
+        lt_weights_find(t->parameters.weights, lt_name_of("first_stage_model.%s.%s", layer, part).text);
+    return w ? (float *)(uintptr_t)w->tensor.data : NULL;
+}
+
+/* Makes every latent channel have mean 0 and deviation 1: the two 1x1 convolutions at the latent take it over, and
+ * decoder(encoder(x)) stays what it was. Encoder: mean' = (mean - m) / d, log-variance' = log-variance - 2 ln d;
+ * decoder: z = d z' + m. False where the VAE has no such convolutions. */
+static bool standardise(lt_training *t, const double *mean, const double *deviation) {
+    const size_t c = (size_t)((vae_state *)t->state)->vae.latent_channels;
+    float *w = values_of(t, "quant_conv", "weight"), *b = values_of(t, "quant_conv", "bias");
+    float *post_w = values_of(t, "post_quant_conv", "weight"), *post_b = values_of(t, "post_quant_conv", "bias");
+    if (!w || !b || !post_w || !post_b) return false;
+    for (size_t k = 0; k < c; k++) {
+        for (size_t i = 0; i < 2 * c; i++) w[k * 2 * c + i] = (float)((double)w[k * 2 * c + i] / deviation[k]);
+        b[k] = (float)(((double)b[k] - mean[k]) / deviation[k]);
+        b[c + k] = (float)((double)b[c + k] - 2 * log(deviation[k]));
+    }
+    for (size_t row = 0; row < c; row++)
+        for (size_t k = 0; k < c; k++) {
+            post_b[row] = (float)((double)post_b[row] + (double)post_w[row * c + k] * mean[k]);
+            post_w[row * c + k] = (float)((double)post_w[row * c + k] * deviation[k]);
+        }
+    lt_weights_changed(t->parameters.weights);
+    return true;
+}
+
+static lt_status scale(lt_training *t, double *mean, double *deviation) {
+    vae_state *s = t->state;
+    const size_t c = (size_t)s->vae.latent_channels;
+    lt_graph graph = {0};
+    lt_status status = lt_vae_build_encoder(&s->vae, t->options->batch, t->options->size, t->options->size, &graph);
+    if (!status) status = lt_plan_create(&graph, &t->target, &s->encoder);
+    lt_graph_free(&graph);
+    LT_TRY(status);
+    LT_TRY(measure(t, mean, deviation));
+    s->vae.scaling = 1;
+    if (standardise(t, mean, deviation)) return LT_OK;
+    double square = 0;
+    for (size_t k = 0; k < c; k++) square += (deviation[k] * deviation[k] + mean[k] * mean[k]) / (double)c;
+    s->vae.scaling = (float)(1 / sqrt(square));
+    return LT_OK;
+}
+
+static lt_status finish(lt_training *t) {
+    const size_t c = (size_t)((vae_state *)t->state)->vae.latent_channels;
+    double *memory = lt_calloc(2 * c, sizeof *memory);
+    if (!memory) return LT_ERROR_MEMORY;
+    const lt_status status = scale(t, memory, memory + c);
+    lt_free(memory);
+    return status;
+}
+
+static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
+    vae_state *s = t->state;
+    (void)frozen;
+    LT_TRY(lt_settings_add_vae(settings, &s->vae));
+    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->size, t->options->size);
+}
+
+static void close(lt_training *t) {
+    vae_state *s = t->state;
+    lt_loader_stop(s->loader);
+    lt_plan_free(s->encoder);
+}
+
+const lt_task lt_task_vae = {
+    .name = "vae",
+    .state_size = sizeof(vae_state),
+    .open = open,
+    .start = start,
+    .next = next,
+    .loss = loss,
+    .finish = finish,
+    .describe = describe,
+    .close = close,
+};

@@ -1,0 +1,110 @@
+#!/bin/sh
+# A classifier trained and used, and CLIP's guidance, as their users run them.
+# usage: test_guidance.sh LATENT GOLDEN
+set -u
+export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+latent=$(realpath "$1") golden=$(realpath "$2")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+failed=0
+
+# check NAME COMMAND...: one line that says whether COMMAND succeeded; what it printed only if it did not.
+check() {
+    name=$1
+    shift
+    if "$@" >check.log 2>&1; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name"
+        sed 's/^/#   /' check.log err 2>/dev/null
+        failed=1
+    fi
+}
+
+# refuse NAME STATUS PATTERN WORDS...: latent exits with STATUS and one line on standard error with PATTERN in it.
+refuses() {
+    "$latent" "$@" >out 2>err
+    got=$?
+    cat out err
+    [ "$got" -eq "$status" ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err
+}
+refuse() {
+    name=$1 status=$2 pattern=$3
+    shift 3
+    check "refused: $name" refuses "$@"
+}
+has_text() { tr '\000\n' '  ' <"$1" | grep -aqF -- "$2"; } # FILE TEXT
+
+# ---- A classifier ----
+
+mkdir data
+cp "$golden"/images/way1_png.png data/a.png
+cp "$golden"/images/way2_jpg.jpg data/b.jpg
+cp "$golden"/images/rgb.png data/c.png
+cat >data/metadata.jsonl <<'END'
+{"file_name": "a.png", "label": "first"}
+{"file_name": "b.jpg", "label": "second"}
+{"file_name": "c.png", "label": "first"}
+END
+train() {
+    "$latent" train classifier -d data --vae tiny.safetensors --size 64 --batch 2 --width 32 --mult 1,2 \
+        --attention 0,1 --save-steps 2 -q -t 2 "$@" 2>err
+}
+check "a synthetic checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
+check "train classifier" train --steps 4 -o kinds.safetensors --validation data
+check "accuracy by noise level is told" grep -q "accuracy on 3 validation pictures: .* at t = 0, .* at t = 999" err
+check "accuracy is logged" grep -q '"step":4,.*"accuracy":' kinds.safetensors.jsonl
+check "a stopped training goes on to the same bytes" eval '
+    train --steps 2 -o again.safetensors && train --steps 4 -o again.safetensors --resume &&
+    cmp kinds.safetensors again.safetensors'
+check "inspect knows a classifier" eval '
+    "$latent" inspect kinds.safetensors | grep -q "classifier of noisy latents, 2 classes: first, second"'
+check "inspect lists its layers" eval '"$latent" inspect kinds.safetensors -W 64 -H 64 | grep -q "pool.k"'
+check "convert keeps the classes" eval '
+    "$latent" convert kinds.safetensors half.safetensors --type f16 &&
+    "$latent" inspect half.safetensors | grep -q "2 classes: first, second"'
+cp data/b.jpg data/d.jpg
+echo '{"file_name": "d.jpg"}' >>data/metadata.jsonl
+refuse "a picture without a label" 1 "d.jpg has no label" train classifier -d data --vae tiny.safetensors --size 64 \
+    -o none.safetensors
+
+# ---- Guidance ----
+
+draw() { "$latent" txt2img -m tiny.safetensors -q -p "a cat" --steps 2 -W 64 -H 64 --seed 5 "$@" >out 2>err; }
+check "a picture without guidance" draw -o plain.png
+check "a picture of a class" draw --classifier kinds.safetensors --class second -o second.png
+check "the class leads to another picture" eval '! cmp -s plain.png second.png'
+check "a class by its number is the same" eval '
+    draw --classifier kinds.safetensors --class 1 --classifier-scale 1 -o number.png -t 1 &&
+    "$latent" convert --help >/dev/null && tail -c 3000 second.png >a && tail -c 3000 number.png >b && cmp a b'
+check "the parameters say so" \
+    has_text second.png "Classifier: kinds, Class: second, Classifier scale: 1, RNG: CPU"
+check "scale 0 is no guidance" eval '
+    draw --classifier kinds.safetensors --class 1 --classifier-scale 0 --save-latents zero.safetensors -o zero.png &&
+    draw --save-latents none.safetensors -o none.png && cmp zero.safetensors none.safetensors'
+check "img2img takes a classifier" "$latent" img2img -m tiny.safetensors -q -i plain.png --steps 2 --strength 0.5 \
+    --classifier kinds.safetensors --class first --cfg 1 -o image.png
+refuse "an unknown class" 1 "no class third: there are first, second" txt2img -m tiny.safetensors -q --steps 1 \
+    -W 64 -H 64 --classifier kinds.safetensors --class third -o third.png
+refuse "another size" 1 "trained on pictures of 64x64" txt2img -m tiny.safetensors -q --steps 1 -W 72 -H 64 \
+    --classifier kinds.safetensors --class first -o third.png
+refuse "a classifier without a class" 2 "which class" txt2img -m tiny.safetensors --classifier kinds.safetensors \
+    -o third.png
+refuse "a class without a classifier" 2 "whose" txt2img -m tiny.safetensors --class first -o third.png
+refuse "a checkpoint as a classifier" 1 "holds no classifier" txt2img -m tiny.safetensors -q \
+    --classifier tiny.safetensors --class first -o third.png
+
+# ---- CLIP ----
+
+check "a synthetic CLIP" "$latent" convert --synthetic tiny-clip clip
+check "a picture by CLIP's guidance" draw --clip clip --clip-guidance 300 -o like.png
+check "the parameters name CLIP" has_text like.png "CLIP: clip, CLIP guidance: 300, RNG: CPU"
+check "CLIP finds it more like the prompt" eval '
+    "$latent" similarity "text:a cat" plain.png like.png --clip clip >out && awk "NR == 1 { exit !(\$3 > \$2) }" out'
+check "both together" draw --clip clip --classifier kinds.safetensors --class first -o both.png
+refuse "a checkpoint as CLIP" 1 "needs a CLIP model of both towers" txt2img -m tiny.safetensors -q --steps 1 \
+    -W 64 -H 64 --clip tiny.safetensors -o third.png
+
+exit $failed

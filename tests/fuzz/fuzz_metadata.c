@@ -1,0 +1,32 @@
+/* Any bytes as what somebody wrote of a picture: a line of metadata.jsonl, lines of text, a label. */
+#include "train/dataset_parts.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(const lt_record *record) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < record->text_count; i++) bytes += strlen(record->texts[i]);
+    if (record->label) bytes += strlen(record->label);
+    if (bytes == SIZE_MAX) __builtin_trap();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const lt_bytes file = {data, size};
+    lt_arena arena = {0};
+    lt_record record = {0};
+    const char *name;
+    if (lt_record_from_json(&arena, file, &name, &record) == LT_OK) {
+        check(&record);
+        if (lt_check_relative_name(name) == LT_OK && (!*name || *name == '/')) __builtin_trap();
+    }
+    record = (lt_record){0};
+    if (lt_record_texts(&arena, file, &record) == LT_OK && lt_record_label(&arena, file, &record) == LT_OK) {
+        check(&record);
+        for (size_t i = 0; i < record.text_count; i++)
+            if (!*record.texts[i] || strchr(record.texts[i], '\n')) __builtin_trap();
+    }
+    lt_arena_free(&arena);
+    return 0;
+}

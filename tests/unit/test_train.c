@@ -1,0 +1,289 @@
+/* Training through the public interface: stopped anywhere and gone on with, every allocation failing in turn, and what
+ * must not matter to the weights. */
+#include "dataset_files.h"
+#include "models/architecture.h"
+#include "train/parameters.h"
+
+#include <omp.h>
+
+enum { PICTURES = 5, SIDE = 16 };
+
+static const char metadata[] =
+    "{\"file_name\": \"0.png\", \"text\": \"none\"}\n{\"file_name\": \"1.png\", \"text\": \"one\"}\n"
+    "{\"file_name\": \"2.png\", \"text\": \"two\"}\n{\"file_name\": \"3.png\"}\n"
+    "{\"file_name\": \"4.png\", \"text\": [\"four\", \"many\"]}\n";
+
+static int make_data(void **state) {
+    if (make_root(state)) return -1;
+    for (int i = 0; i < PICTURES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.png", i);
+        write_picture(name, 20 + i, 18, 50 * i);
+    }
+    write_text("metadata.jsonl", metadata);
+    return 0;
+}
+
+/* The smallest training that does all there is; the model goes to NAME in the test's folder. */
+static lt_train_options small(const char *name) {
+    static char data[256], outputs[4][300];
+    static int turn;
+    char *output = outputs[turn++ % 4];
+    snprintf(data, sizeof data, "%s", root);
+    snprintf(output, sizeof outputs[0], "%s/%s", root, name);
+    lt_train_options o = lt_train_options_defaults();
+    o.data = data;
+    o.output = output;
+    o.size = SIDE;
+    o.steps = 3;
+    o.batch = 2;
+    o.threads = 2;
+    o.rate = 1e-3;
+    o.warmup = 0;
+    o.save_minutes = 0;
+    o.width = 8;
+    o.levels = 2;
+    o.mult[0] = o.mult[1] = 1;
+    o.attention_levels = 2;
+    o.groups = 2;
+    o.heads = 2;
+    o.latent_channels = 2;
+    o.text_width = o.image_width = 64;
+    o.text_layers = o.image_layers = 1;
+    o.projection = 8;
+    return o;
+}
+
+static lt_train_options pixels(const char *name) {
+    lt_train_options o = small(name);
+    o.pixels = o.unconditional = true;
+    return o;
+}
+
+/* ---- What a training leaves ---- */
+
+static void open_beside(const lt_train_options *o, const char *ending, lt_checkpoint *file) {
+    char path[320];
+    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    assert_ok(lt_checkpoint_open(path, file));
+}
+
+/* ||a - b|| / ||b|| over all tensors whose names begin with prefix; both have the same ones. */
+static double difference(const lt_train_options *a, const lt_train_options *b, const char *ending, const char *prefix) {
+    lt_checkpoint files[2];
+    open_beside(a, ending, &files[0]);
+    open_beside(b, ending, &files[1]);
+    assert_int_equal(files[0].count, files[1].count);
+    double between = 0, norm = 0;
+    for (size_t i = 0; i < files[0].count; i++) {
+        const lt_tensor *x = &files[0].tensors[i], *y = &files[1].tensors[i];
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(lt_tensor_count(x), lt_tensor_count(y));
+        if (strncmp(x->name, prefix, strlen(prefix))) continue;
+        for (size_t k = 0; k < lt_tensor_count(x); k++) {
+            const double p = (double)((const float *)x->data)[k], q = (double)((const float *)y->data)[k];
+            between += (p - q) * (p - q);
+            norm += q * q;
+        }
+    }
+    assert_true(norm > 0);
+    lt_checkpoint_close(&files[0]);
+    lt_checkpoint_close(&files[1]);
+    return sqrt(between / norm);
+}
+
+static void assert_same(const lt_train_options *a, const lt_train_options *b) {
+    assert_true(difference(a, b, "", "") == 0);
+    assert_true(difference(a, b, ".state", "") == 0);
+}
+
+/* ---- Stopping ---- */
+
+static bool stop_after_two(void *user, const lt_train_progress *p) {
+    (void)user;
+    assert_true(p->step <= 2 && p->steps == 3 && p->loss > 0 && p->rate > 0 && p->gradient_norm > 0);
+    assert_true(p->samples_per_second > 0 && p->seconds_left >= 0);
+    return p->step < 2;
+}
+
+static bool count_down(void *user) {
+    long *left = user;
+    return --*left <= 0;
+}
+
+static void test_progress_stops(void **state) {
+    (void)state;
+    const lt_train_options whole = small("whole");
+    lt_train_options o = small("parts");
+    assert_ok(lt_train(LT_TRAIN_VAE, &whole));
+    o.progress = stop_after_two;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
+    assert_non_null(strstr(lt_error_message(), "stopped after step 2 of 3; --resume goes on from "));
+    o.progress = NULL;
+    o.resume = true;
+    assert_ok(lt_train(LT_TRAIN_VAE, &o));
+    assert_same(&whole, &o);
+}
+
+/* In the middle of a step, with gradients half added up: that step is taken again from its beginning. */
+static void stop_anywhere(lt_train_kind kind, lt_train_options whole, lt_train_options o) {
+    static const long moments[] = {1, 2, 3, 20, 100, 150, 333, 500, 1000};
+    whole.accumulate = o.accumulate = 2;
+    assert_ok(lt_train(kind, &whole));
+    o.cancelled = count_down;
+    o.resume = true;
+    size_t stopped = 0;
+    for (size_t i = 0; i < LT_COUNT(moments); i++) {
+        long left = moments[i];
+        o.user = &left;
+        const lt_status status = lt_train(kind, &o);
+        assert_true(status == LT_OK || status == LT_ERROR_CANCELLED);
+        stopped += status == LT_ERROR_CANCELLED;
+    }
+    assert_true(stopped >= 5);
+    o.cancelled = NULL;
+    assert_ok(lt_train(kind, &o));
+    assert_same(&whole, &o);
+}
+
+static void test_stopped_anywhere(void **state) {
+    (void)state;
+    stop_anywhere(LT_TRAIN_VAE, small("vae"), small("vae-parts"));
+    stop_anywhere(LT_TRAIN_UNET, pixels("unet"), pixels("unet-parts"));
+}
+
+/* ---- What must not matter ---- */
+
+static void test_recomputing(void **state) {
+    (void)state;
+    lt_train_options a = small("a"), b = small("b");
+    b.recompute = true;
+    assert_ok(lt_train(LT_TRAIN_VAE, &a));
+    assert_ok(lt_train(LT_TRAIN_VAE, &b));
+    assert_same(&a, &b);
+    lt_train_options c = pixels("c"), d = pixels("d");
+    d.recompute = true;
+    assert_ok(lt_train(LT_TRAIN_UNET, &c));
+    assert_ok(lt_train(LT_TRAIN_UNET, &d));
+    assert_same(&c, &d);
+}
+
+/* Moments after one step are the gradient's tenth. */
+static void test_accumulating(void **state) {
+    (void)state;
+    lt_train_options a = pixels("a"), b = pixels("b");
+    a.steps = b.steps = 1;
+    a.batch = 4;
+    b.batch = 2;
+    b.accumulate = 2;
+    assert_ok(lt_train(LT_TRAIN_UNET, &a));
+    assert_ok(lt_train(LT_TRAIN_UNET, &b));
+    const double error = difference(&b, &a, ".state", "adamw.m.");
+    print_message("    two batches of 2 and one of 4: gradients differ by %.1e\n", error);
+    assert_true(error < 1e-5);
+    b.batch = 1; /* half as many samples: another gradient */
+    assert_ok(lt_train(LT_TRAIN_UNET, &b));
+    assert_true(difference(&b, &a, ".state", "adamw.m.") > 1e-2);
+}
+
+/* Values of all tensors of the roles, fresh. */
+static void make_fresh(unsigned roles, uint64_t seed, int threads, lt_parameters *p) {
+    const lt_sd_architecture a = {.model_channels = 8,
+                                  .in_channels = 4,
+                                  .latent_channels = 4,
+                                  .context_dim = 8,
+                                  .levels = 2,
+                                  .num_res_blocks = 1,
+                                  .channel_mult = {1, 2},
+                                  .attention = {true, false},
+                                  .vae_channels = 8,
+                                  .vae_levels = 2,
+                                  .vae_res_blocks = 1,
+                                  .vae_mult = {1, 1}};
+    lt_tensor_list list = {0};
+    omp_set_num_threads(threads);
+    assert_ok(lt_sd_list(&a, roles, &list));
+    assert_ok(lt_parameters_fresh(&list, seed, p));
+    lt_tensor_list_free(&list);
+}
+
+static bool is_constant(const lt_parameter *p) {
+    for (size_t i = 1; i < p->count; i++)
+        if (p->value[i] != p->value[0]) return false;
+    return true;
+}
+
+/* How many parameters of a differ from those of b of the same name; constant ones, such as biases, aside. */
+static size_t count_different(const lt_parameters *a, const lt_parameters *b, size_t *compared) {
+    size_t different = 0;
+    *compared = 0;
+    for (size_t i = 0; i < a->count; i++)
+        for (size_t k = 0; k < b->count; k++) {
+            const lt_parameter *x = &a->items[i], *y = &b->items[k];
+            if (strcmp(x->name, y->name) || is_constant(x)) continue;
+            ++*compared;
+            different += memcmp(x->value, y->value, x->count * sizeof *x->value) != 0;
+        }
+    return different;
+}
+
+static void test_fresh_weights(void **state) {
+    (void)state;
+    const unsigned vae = 1u << LT_ROLE_VAE, unet = 1u << LT_ROLE_UNET;
+    lt_parameters p[3];
+    size_t compared;
+    make_fresh(vae, 7, 1, &p[0]);
+    make_fresh(vae | unet, 7, 2, &p[1]);
+    make_fresh(vae, 8, 2, &p[2]);
+    assert_int_equal(count_different(&p[0], &p[1], &compared), 0); /* nor on threads, nor on what else there is */
+    assert_true(compared > 20);
+    assert_int_equal(count_different(&p[0], &p[2], &compared), compared);
+    assert_true(compared > 20);
+    for (int i = 0; i < 3; i++) lt_parameters_free(&p[i]);
+}
+
+/* ---- Out of memory ---- */
+
+/* Allocations fail in turn, ever fewer of them: after the nth the n/each next ones are left out. A failure may go
+ * unnoticed where it is of a batch that is read ahead and not asked for, or of a cache that is then made again. */
+static void fail_each(lt_train_kind kind, const lt_train_options *o, size_t each) {
+    size_t n = 0, tried = 0, unnoticed = 0;
+    for (bool failed = true; failed; n += 1 + n / each, tried++) {
+        lt_alloc_fail_at(n);
+        const lt_status status = lt_train(kind, o);
+        failed = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        if (status != LT_OK && !(failed && status == LT_ERROR_MEMORY))
+            fail_msg("allocation %zu: status %d, \"%s\"", n, status, lt_error_message());
+        unnoticed += failed && !status;
+    }
+    print_message("    %zu trainings, the last with %zu allocations; %zu failures mattered not\n", tried, n, unnoticed);
+    assert_true(unnoticed <= tried / 8);
+}
+
+static void test_allocations_fail(void **state) {
+    (void)state;
+    lt_train_options vae = small("vae"), clip = small("clip"), unet = small("unet"), pixel = pixels("pixels");
+    vae.steps = clip.steps = unet.steps = pixel.steps = 1;
+    clip.validation = clip.data;
+    fail_each(LT_TRAIN_VAE, &vae, 16);
+    fail_each(LT_TRAIN_CLIP, &clip, 4);
+    fail_each(LT_TRAIN_UNET, &pixel, 16);
+    unet.vae = vae.output;
+    unet.text = clip.output;
+    fail_each(LT_TRAIN_UNET, &unet, 8);
+    pixel.resume = true;
+    fail_each(LT_TRAIN_UNET, &pixel, 16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_progress_stops, make_data),
+        cmocka_unit_test_setup(test_stopped_anywhere, make_data),
+        cmocka_unit_test_setup(test_recomputing, make_data),
+        cmocka_unit_test_setup(test_accumulating, make_data),
+        cmocka_unit_test_setup(test_fresh_weights, make_data),
+        cmocka_unit_test_setup(test_allocations_fail, make_data),
+    };
+    return cmocka_run_group_tests_name("train", tests, NULL, clean);
+}
