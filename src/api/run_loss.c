@@ -37,8 +37,6 @@ static float plain_loss(lt_plan *plan) { return *lt_plan_tensor(plan, "loss"); }
 
 /* ---- U-Net ---- */
 
-static bool is_unet(const char *name) { return !strncmp(name, "model.", strlen("model.")); }
-
 static lt_status build_unet(lt_loss_run *run) {
     const lt_tensor *t;
     lt_shape x, context = {0};
@@ -93,8 +91,6 @@ static lt_status fill_unet(lt_loss_run *run) {
 
 static const float KL_WEIGHT = 1e-6f;
 
-static bool is_vae(const char *name) { return !strncmp(name, "first_stage_model.", strlen("first_stage_model.")); }
-
 static lt_status build_vae(lt_loss_run *run) {
     const lt_tensor *t;
     lt_shape x;
@@ -115,11 +111,6 @@ static float vae_loss(lt_plan *plan) {
 }
 
 /* ---- CLIP ---- */
-
-static bool is_any(const char *name) {
-    (void)name;
-    return true;
-}
 
 static lt_status build_clip(lt_loss_run *run) {
     const lt_tensor *t;
@@ -147,9 +138,9 @@ static lt_status fill_clip(lt_loss_run *run) {
 /* ---- All ---- */
 
 static const lt_loss_kind kinds[] = {
-    {"unet-loss", {LT_MODULE_UNET, LT_MODULE_UNET}, is_unet, build_unet, fill_unet, plain_loss},
-    {"vae-loss", {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, is_vae, build_vae, fill_vae, vae_loss},
-    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, is_any, build_clip, fill_clip, plain_loss},
+    {"unet-loss", {LT_MODULE_UNET, LT_MODULE_UNET}, lt_is_unet, build_unet, fill_unet, plain_loss},
+    {"vae-loss", {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, lt_is_vae, build_vae, fill_vae, vae_loss},
+    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_any, build_clip, fill_clip, plain_loss},
 };
 
 const char *const *lt_loss_names(void) {

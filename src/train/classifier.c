@@ -25,11 +25,6 @@ typedef struct classifier_state {
     lt_rng *rngs;        /* [batch] and each one's random numbers */
 } classifier_state;
 
-static bool is_classifier(const char *name) {
-    const char *prefix = lt_role_prefix(LT_ROLE_CLASSIFIER);
-    return !strncmp(name, prefix, strlen(prefix));
-}
-
 /* ---- Labels ---- */
 
 static lt_status check_labels(const lt_dataset *data, const char *path) {
@@ -112,7 +107,7 @@ static lt_status make_classifier(lt_training *t) {
     const lt_sd_architecture a = architecture(o, z.c);
     lt_tensor_list list = {0};
     LT_TRY(lt_classifier_list(&a, (size_t)z.h, lt_dataset_label_count(t->data), &list));
-    LT_TRY(lt_training_make_parameters(t, &list, is_classifier, is_classifier));
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_classifier, lt_is_classifier));
     LT_TRY(lt_classifier_open(t->parameters.weights, &s->classifier));
     s->classifier.groups = init ? init->groups : o->groups;
     s->classifier.heads = init ? init->heads : o->heads;

@@ -18,11 +18,6 @@ typedef struct clip_state {
     lt_plan *towers; /* alone, for measuring */
 } clip_state;
 
-static bool everything(const char *name) {
-    (void)name;
-    return true;
-}
-
 /* ---- Opening ---- */
 
 static lt_status open(lt_training *t) {
@@ -45,7 +40,7 @@ static lt_status open(lt_training *t) {
                        o->patch, o->text_width, o->image_width);
     lt_tensor_list list = {0};
     LT_TRY(lt_clip_list(&a, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, everything, everything));
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_any, lt_is_any));
     LT_TRY(lt_clip_text_open(t->parameters.weights, &s->text));
     LT_TRY(lt_clip_image_open(t->parameters.weights, &s->image));
     if (s->image.size != o->size)

@@ -26,21 +26,11 @@ typedef struct session {
 
 static const char *text_or_none(const char *text) { return text ? text : "none"; }
 
-static bool has_role(const char *name, lt_role role) {
-    const char *prefix = lt_role_prefix(role);
-    return !strncmp(name, prefix, strlen(prefix));
-}
-
-/* Of the U-Net's tensors, the VAE's, or (LT_ROLE_TEXT) all others. */
-static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_role role) {
+/* Of one model's tensors. */
+static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_trains_fn part) {
     uint64_t sum = LT_HASH_START;
-    for (size_t i = 0; i < count; i++) {
-        const char *name = tensors[i].name;
-        const lt_role its = has_role(name, LT_ROLE_UNET)  ? LT_ROLE_UNET
-                            : has_role(name, LT_ROLE_VAE) ? LT_ROLE_VAE
-                                                          : LT_ROLE_TEXT;
-        if (its == role) sum = lt_hash_tensors(sum, &tensors[i], 1);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name)) sum = lt_hash_tensors(sum, &tensors[i], 1);
     return (unsigned long long)sum;
 }
 
@@ -64,8 +54,8 @@ static char *settings_text(const session *s) {
         (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
         o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
         o->absolute, o->kl, o->drop_prompt, text_or_none(o->prediction), o->min_snr, text_or_none(o->only),
-        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, LT_ROLE_VAE),
-        hash(m->text_tensors, m->text_count, LT_ROLE_TEXT), hash(m->init, o->only ? m->init_count : 0, LT_ROLE_UNET));
+        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
+        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet));
 }
 
 /* The first line in which two settings differ, for a message. */

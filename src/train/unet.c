@@ -20,12 +20,7 @@ typedef struct unet_state {
 
 /* ---- Opening ---- */
 
-static bool is_unet(const char *name) {
-    const char *prefix = lt_role_prefix(LT_ROLE_UNET);
-    return !strncmp(name, prefix, strlen(prefix));
-}
-
-static bool is_cross_attention(const char *name) { return is_unet(name) && strstr(name, ".attn2."); }
+static bool is_cross_attention(const char *name) { return lt_is_unet(name) && strstr(name, ".attn2."); }
 
 static lt_sd_architecture architecture(const lt_train_options *o, const lt_latents *l, int context) {
     lt_sd_architecture a = {
@@ -52,7 +47,7 @@ static lt_status make_unet(lt_training *t) {
     const lt_sd_architecture a = architecture(o, &s->latents, s->contexts.width);
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, is_unet, o->only ? is_cross_attention : is_unet));
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_unet, o->only ? is_cross_attention : lt_is_unet));
     LT_TRY(lt_unet_open(t->parameters.weights, &s->unet));
     s->unet.groups = init ? init->groups : o->groups;
     s->unet.heads = init ? init->heads : o->heads;
@@ -151,9 +146,6 @@ static double loss(lt_training *t, lt_log_row *row) {
 
 /* ---- The model's file ---- */
 
-static bool is_vae(const char *name) { return !strncmp(name, "first_stage_model.", strlen("first_stage_model.")); }
-static bool is_text(const char *name) { return !is_unet(name) && !is_vae(name); } /* CLIP, both towers */
-
 /* The part of another model that this one needs to draw. */
 static lt_status add_frozen(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_tensor_list *frozen) {
     for (size_t i = 0; i < count; i++)
@@ -171,9 +163,9 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
     if (!t->options->pixels) {
         LT_TRY(lt_settings_add_vae(settings, m->vae));
-        LT_TRY(add_frozen(m->vae_tensors, m->vae_count, is_vae, frozen));
+        LT_TRY(add_frozen(m->vae_tensors, m->vae_count, lt_is_vae, frozen));
     }
-    return s->contexts.width ? add_frozen(m->text_tensors, m->text_count, is_text, frozen) : LT_OK;
+    return s->contexts.width ? add_frozen(m->text_tensors, m->text_count, lt_is_text, frozen) : LT_OK;
 }
 
 static void close(lt_training *t) {

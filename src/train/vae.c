@@ -16,16 +16,6 @@ typedef struct vae_state {
     lt_plan *encoder; /* alone, for measuring */
 } vae_state;
 
-static bool is_vae(const char *name) {
-    const char *prefix = lt_role_prefix(LT_ROLE_VAE);
-    return !strncmp(name, prefix, strlen(prefix));
-}
-
-static bool everything(const char *name) {
-    (void)name;
-    return true;
-}
-
 /* ---- Opening ---- */
 
 static lt_sd_architecture architecture(const lt_train_options *o) {
@@ -43,7 +33,7 @@ static lt_status open(lt_training *t) {
     const lt_sd_architecture a = architecture(o);
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_VAE, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, everything, is_vae)); /* the rest of a checkpoint stays with it */
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_any, lt_is_vae)); /* the rest of a checkpoint stays with it */
     LT_TRY(lt_vae_open(t->parameters.weights, &s->vae));
     s->vae.groups = t->models->init_vae ? t->models->init_vae->groups : o->groups;
     if (o->size % s->vae.factor)
