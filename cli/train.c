@@ -71,6 +71,7 @@ static const lt_option options[] = {
     {"clip", 0, LT_OPTION_NUMBER, "X", "the gradient's norm at most, 0: any; 1", &o.clip, 0, 1e9, .rare = true},
     {"ema", 0, LT_OPTION_NUMBER, "X", "decay of the averaged weights, 0: none; 0.999", &o.ema, 0, 0.999999, .rare = true},
     {"recompute", 0, LT_OPTION_FLAG, NULL, "compute activations twice: less memory", &o.recompute, .rare = true},
+    {"memory", 0, LT_OPTION_NUMBER, "GB", "do not start if more is needed; the machine's", &o.memory, 0, 1e6, .rare = true},
     {"cache", 0, LT_OPTION_FILE, "FOLDER", "latents and contexts, computed once; MODEL.cache", &o.cache, .rare = true},
     {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &isa, .choices = lt_isa_choices, .rare = true},
     {0},

@@ -291,6 +291,7 @@ typedef struct lt_train_options {
     int threads;   /* 0: one for each core */
     lt_isa isa;
     bool recompute; /* compute each block's activations twice: less memory, about a third more time */
+    double memory;  /* GB (10^9 bytes); a training that would need more does not start. 0: what the machine has */
 
     /* what is built, without init */
     int width;                                        /* channels of the first level */

@@ -1,8 +1,10 @@
 /* Files: read by memory map, written beside and renamed. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -59,6 +61,27 @@ static lt_status create_temporary(lt_writer *w) {
         if (reason != EEXIST) break;
     }
     return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
+}
+
+/* True of the name of a temporary file of the file called name whose maker has ended. */
+static bool is_leftover(const char *entry, const char *name) {
+    const size_t n = strlen(name);
+    long maker;
+    int used = 0;
+    if (strncmp(entry, name, n) || sscanf(entry + n, ".%ld-%*d.part%n", &maker, &used) != 1 || !used) return false;
+    return entry[n + (size_t)used] == '\0' && kill((pid_t)maker, 0) && errno == ESRCH;
+}
+
+lt_status lt_writer_remove_leftovers(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = slash ? lt_strndup(path, lt_max((size_t)(slash - path), 1)) : lt_strdup(".");
+    if (!folder) return LT_ERROR_MEMORY;
+    DIR *entries = opendir(folder); /* NULL: writing will say why */
+    for (const struct dirent *e; entries && (e = readdir(entries));)
+        if (is_leftover(e->d_name, name)) unlinkat(dirfd(entries), e->d_name, 0);
+    if (entries) closedir(entries);
+    lt_free(folder);
+    return LT_OK;
 }
 
 lt_status lt_writer_open(const char *path, lt_writer *w) {

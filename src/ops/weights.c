@@ -10,6 +10,7 @@ typedef struct lt_packed {
     struct lt_packed *next;
     char *layout;
     void *data;
+    size_t size;
     int users;
     unsigned generation; /* of the weight that was packed */
 } lt_packed;
@@ -92,6 +93,13 @@ void lt_weights_changed(lt_weights *weights) {
 
 /* ---- Packed forms ---- */
 
+size_t lt_weights_packed_size(const lt_weights *weights) {
+    size_t size = 0;
+    for (size_t i = 0; i < weights->count; i++)
+        for (const lt_packed *p = weights->items[i].packed; p; p = p->next) size += p->size;
+    return size;
+}
+
 static lt_status make_packed(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
                              lt_packed **made) {
     lt_packed *p = lt_calloc(1, sizeof *p);
@@ -108,6 +116,7 @@ static lt_status make_packed(lt_weight *weight, const char *layout, size_t size,
     }
     if (!weight->gradient)
         lt_map_release(weight->tensor.data, lt_tensor_count(&weight->tensor) * lt_dtype_size(weight->tensor.dtype));
+    p->size = size;
     p->generation = weight->generation;
     p->next = weight->packed;
     weight->packed = p;

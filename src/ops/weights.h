@@ -33,6 +33,9 @@ int lt_weights_count_indexed(const lt_weights *weights, const char *prefix);
 /* Trained weights have changed: plans pack them again before they run. */
 void lt_weights_changed(lt_weights *weights);
 
+/* Bytes of all packed forms. */
+size_t lt_weights_packed_size(const lt_weights *weights);
+
 /* Fills data with a packed form of weight. */
 typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
 

@@ -57,6 +57,7 @@ static lt_status write_rows(lt_writer *w, const lt_tensor *shape, size_t step, l
 static lt_status make(const char *path, const char *kind, const lt_tensor *shape, size_t step, lt_cache_fill_fn fill,
                       void *user) {
     lt_writer writer;
+    LT_TRY(lt_writer_remove_leftovers(path));
     LT_TRY(lt_writer_open(path, &writer));
     lt_status status = write_head(&writer, kind, shape);
     if (!status) status = write_rows(&writer, shape, step, fill, user);
@@ -74,7 +75,8 @@ static bool try_open(const char *path, const char *kind, const lt_tensor *shape,
     if (t && t->dtype == LT_F32 && lt_tensor_has_shape(t, shape->rank, shape->shape) && lt_tensor_contiguous(t) &&
         (uintptr_t)t->data % sizeof(float) == 0) {
         cache->values = t->data;
-        cache->row = lt_tensor_count(t) / t->shape[0];
+        cache->rows = t->shape[0];
+        cache->row = lt_tensor_count(t) / cache->rows;
         return true;
     }
     lt_cache_close(cache);
@@ -101,4 +103,8 @@ lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, cons
 void lt_cache_close(lt_cache *cache) {
     lt_checkpoint_close(&cache->file);
     *cache = (lt_cache){0};
+}
+
+void lt_cache_release(const lt_cache *cache) {
+    lt_map_release(cache->values, cache->rows * cache->row * sizeof(float));
 }

@@ -7,7 +7,7 @@
 typedef struct lt_cache {
     lt_checkpoint file;
     const float *values; /* [rows, row], mapped */
-    size_t row;          /* floats */
+    size_t rows, row;    /* row: its floats */
 } lt_cache;
 
 /* Rows [first, first + n) into rows. */
@@ -19,6 +19,9 @@ typedef lt_status (*lt_cache_fill_fn)(void *user, size_t first, size_t n, float 
 lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape, size_t step,
                         lt_cache_fill_fn fill, void *user, lt_cache *cache);
 void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
+
+/* Takes the rows that were read out of this process's memory; they are still there to be read. */
+void lt_cache_release(const lt_cache *cache);
 
 /* FNV-1a, to make keys: begin with LT_HASH_START. */
 #define LT_HASH_START UINT64_C(0xCBF29CE484222325)

@@ -54,6 +54,7 @@ static uint64_t cache_key(const lt_training *t) {
     uint64_t key = lt_hash_bytes(LT_HASH_START, &data, sizeof data);
     key = lt_hash_bytes(key, &t->options->size, sizeof t->options->size);
     key = lt_hash_bytes(key, &t->target.precision, sizeof t->target.precision);
+    key = lt_hash_bytes(key, &t->models->vae->groups, sizeof t->models->vae->groups);
     return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
 }
 

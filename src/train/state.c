@@ -5,7 +5,6 @@
 #include "formats/arena.h"
 #include "formats/formats.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -126,30 +125,6 @@ static char *folder_of(const char *path) {
     return lt_strndup(path, lt_max((size_t)(slash - path), 1));
 }
 
-/* Removes what runs that were killed while they saved have left beside path: each is as large as a state. A run that
- * is saving there at this moment, which should not be, gets an error when it wants to rename its file. */
-static void remove_from(const char *folder, const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    DIR *entries = opendir(folder);
-    if (!entries) return; /* writing will say why */
-    for (const struct dirent *e; (e = readdir(entries));) {
-        const size_t n = strlen(name);
-        int used = 0;
-        if (strncmp(e->d_name, name, n)) continue;
-        sscanf(e->d_name + n, ".%*d-%*d.part%n", &used); /* as lt_writer names them */
-        if (used && e->d_name[n + (size_t)used] == '\0') unlinkat(dirfd(entries), e->d_name, 0);
-    }
-    closedir(entries);
-}
-
-lt_status lt_state_remove_leftovers(const char *path) {
-    char *folder = folder_of(path);
-    if (!folder) return LT_ERROR_MEMORY;
-    remove_from(folder, path);
-    lt_free(folder);
-    return LT_OK;
-}
-
 /* Makes a rename in the folder survive a loss of power. Some file systems can't (EINVAL) and need not. */
 static lt_status sync_folder(const char *folder) {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -191,7 +166,7 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
     if (state->step != optimizer->step)
         return lt_fail(LT_ERROR_ARGUMENT, "the run has done %ld steps, but its optimiser %ld", state->step,
                        optimizer->step);
-    LT_TRY(lt_state_remove_leftovers(path));
+    LT_TRY(lt_writer_remove_leftovers(path));
     char *folder = folder_of(path);
     if (!folder) return LT_ERROR_MEMORY;
     lt_status status = write_state(path, optimizer, state, pairs, pair_count);

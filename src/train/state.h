@@ -19,7 +19,7 @@ typedef struct lt_run_state {
  * whatever the trainer keeps to refuse going on with other options.
  * The bytes go to PATH.PID-N.part, are synchronised, and take path's place; so does the folder's entry. After a failure
  * (a full disk) that file is gone and the last state is untouched. What a killed run left beside path is removed at the
- * next save: no two runs may save to the same path. A limit on file sizes is an error only where the program ignores
+ * next save. A limit on file sizes is an error only where the program ignores
  * SIGXFSZ, as ours does. */
 lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const lt_run_state *state,
                         const char *const *pairs, size_t pair_count);
@@ -29,9 +29,6 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
  * the optimiser as it was. settings, allocated, is the value of that metadata, or NULL; where only the tensors are
  * wrong it is given all the same, so that the caller can say which option made them so. */
 lt_status lt_state_load(const char *path, lt_optimizer *optimizer, lt_run_state *state, char **settings);
-
-/* Removes what runs that were killed while they wrote path have left beside it. Saving a state does so itself. */
-lt_status lt_state_remove_leftovers(const char *path);
 
 /* ---- The log: one JSON object a line ---- */
 

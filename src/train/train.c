@@ -1,5 +1,6 @@
 /* The loop of every training: batches forth and back, a step of the optimiser, and now and then everything on disk. */
 #include "train/cache.h"
+#include "train/memory.h"
 #include "train/task.h"
 
 #include <math.h>
@@ -118,7 +119,7 @@ static lt_status write_model(session *s, const char *path, bool finished) {
     lt_training *t = &s->t;
     lt_settings settings = {0};
     lt_tensor_list all = {0};
-    LT_TRY(lt_state_remove_leftovers(path));
+    LT_TRY(lt_writer_remove_leftovers(path));
     exchange_averages(t);
     lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
     if (!status) status = s->task->describe(t, &settings, &all);
@@ -357,17 +358,35 @@ static lt_status copy_part(const lt_train_models *m, lt_trains_fn part, lt_train
     return status;
 }
 
+static size_t count_trained(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_trains_fn trains) {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name) && trains(tensors[i].name)) sum += lt_tensor_count(&tensors[i]);
+    return sum;
+}
+
 lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains) {
-    const lt_status status = t->models->init ? copy_part(t->models, part, trains, &t->parameters)
-                                             : lt_parameters_fresh(list, t->options->seed, &t->parameters);
+    const lt_train_models *m = t->models;
+    const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
+                                 : count_trained(list->tensors, list->count, part, trains);
+    lt_status status = lt_training_check_memory(t, lt_training_parameter_bytes(t, count), 0);
+    if (!status)
+        status = m->init ? copy_part(m, part, trains, &t->parameters)
+                         : lt_parameters_fresh(list, t->options->seed, &t->parameters);
     lt_tensor_list_free(list);
     return status;
 }
 
 lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
-    if (!built) return lt_plan_create(graph, &t->target, &t->plan);
-    lt_graph_free(graph);
-    return built;
+    if (built) {
+        lt_graph_free(graph);
+        return built;
+    }
+    LT_TRY(lt_plan_create(graph, &t->target, &t->plan));
+    size_t count = 0;
+    for (size_t i = 0; i < t->parameters.count; i++) count += t->parameters.items[i].count;
+    const size_t others = lt_plan_arena_size(t->plan) + lt_weights_packed_size(t->parameters.weights);
+    return lt_training_check_memory(t, lt_training_parameter_bytes(t, count), (double)others);
 }
 
 void lt_training_notify(const lt_training *t, const char *format, ...) {

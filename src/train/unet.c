@@ -136,6 +136,7 @@ static lt_status next(lt_training *t) {
     LT_TRY(lt_latents_next(t, &s->latents));
 #pragma omp parallel for schedule(static) num_threads(t->target.threads)
     for (int i = 0; i < s->latents.shape.n; i++) make_sample(t, i);
+    if (s->contexts.width) lt_cache_release(&s->contexts.cache);
     return LT_OK;
 }
 

@@ -180,6 +180,7 @@ done
 check "most of these kills came in time" test $kills -ge 6
 check "it goes on to the same bytes" eval '
     unet killed-unet --steps 30 --resume $fast && same_run whole-unet killed-unet 30'
+check "no half cache is left" eval '[ -z "$(find killed-unet.safetensors.cache -name "*.part")" ]'
 
 # ---- Stopped ----
 
@@ -284,6 +285,9 @@ refuse "heads that don't divide" 1 'do not make 3 heads' train unet none --width
     --heads 3 --space pixel --unconditional
 refuse "a size that is none of this VAE's" 1 'needs a multiple of 128' train vae none --width 16 --mult 1,1,1,1,1,1,1,1
 refuse "towers that are not made of heads" 1 'widths (96, 192) of 64' train clip none --text-width 96
+refuse "weights that memory can't hold" 1 'needs over [0-9.]* GB, of which' vae none --memory 1e-5
+refuse "activations that memory can't hold" 1 'needs [0-9.]* GB, of which .*there are 0.0034' vae none --memory 0.0034
+check "a training that memory can hold" vae held --steps 1 --memory 0.2
 refuse "a unet without a vae" 1 'name one with --vae' small_unet none --text clip.safetensors
 refuse "a unet without a text encoder" 1 'name one with --text' small_unet none --vae vae.safetensors
 refuse "a CLIP as a vae" 1 'name one with --vae' small_unet none --vae clip.safetensors --text clip.safetensors

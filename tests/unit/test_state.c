@@ -369,8 +369,15 @@ static void test_leftovers(void **state) {
     static const struct {
         const char *ending;
         bool leftover;
-    } others[] = {{".12345-0.part", true}, {".7-12.part", true}, {".part", false},
-                  {".7-1.part2", false},   {".7-1.bak", false},  {".best.7-1.part", false}};
+    } others[] = {
+        {".99999999-0.part", true}, /* no process has such a number */
+        {".99999998-12.part", true},
+        {".1-0.part", false}, /* this one lives */
+        {".part", false},
+        {".99999999-1.part2", false},
+        {".99999999-1.bak", false},
+        {".best.99999999-1.part", false},
+    };
     char names_of[LT_COUNT(others)][1100];
     begin(0);
     for (size_t i = 0; i < LT_COUNT(others); i++) {
