@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "formats/image_codec.h"
 #include "nn/nn.h"
+#include "train/state.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -143,7 +144,8 @@ static lt_status survey_checkpoint(const lt_checkpoint *c, survey *s) {
         if (!strncmp(c->tensors[i].name, "model_ema.", 10)) count(&s->groups[AVERAGED], &c->tensors[i]);
     }
     lt_layout layout;
-    if (lt_layout_of(c->tensors, c->count, &layout)) return LT_OK; /* nothing that we know: it is listed all the same */
+    if (lt_state_recognise(c) || lt_layout_of(c->tensors, c->count, &layout))
+        return LT_OK; /* no model that we know: it is listed all the same */
     s->known = true;
     for (int role = 0; role < LT_ROLE_COUNT; role++)
         if (layout.parts[role].present) LT_TRY(count_role(c, (lt_role)role, &s->groups[role]));
@@ -179,7 +181,10 @@ static void layout_text(const lt_source *source, char *text, size_t size) {
         char own[256] = "no model that is known here";
         lt_layout layout;
         if (!c->count) continue;
-        if (!lt_layout_of(c->tensors, c->count, &layout)) lt_layout_text(&layout, own, sizeof own);
+        if (lt_state_recognise(c))
+            snprintf(own, sizeof own, "state of a training: latent train --resume goes on from it");
+        else if (!lt_layout_of(c->tensors, c->count, &layout))
+            lt_layout_text(&layout, own, sizeof own);
         at += (size_t)snprintf(text + at, size - at, "%s%s%s%s", at ? "; " : "", component, *component ? " is " : "",
                                own);
     }

@@ -1,6 +1,7 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "api/configuration.h"
 #include "api/merges.h"
+#include "train/state.h"
 
 #include <string.h>
 
@@ -31,6 +32,9 @@ static lt_status add_folder(lt_model *model, const lt_diffusers *folder, unsigne
 /* Opens the file or folder at path and adds the tensors that roles (a set) need. */
 static lt_status add_source(lt_model *model, const char *path, lt_source *source, unsigned roles, bool ema) {
     LT_TRY(lt_source_open(path, source));
+    if (!source->folder.count && lt_state_recognise(&source->file))
+        return lt_fail(LT_ERROR_MODEL,
+                       "%s: the state of a training, not a model: `latent train --resume` makes the model", path);
     const lt_status status = source->folder.count ? add_folder(model, &source->folder, roles, ema)
                                                   : add_tensors(model, &source->file, roles, ema);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;

@@ -223,6 +223,8 @@ static lt_status read_state(const lt_checkpoint *file, const content *c, lt_run_
     return LT_OK;
 }
 
+bool lt_state_recognise(const lt_checkpoint *file) { return lt_checkpoint_metadata(file, run_key) != NULL; }
+
 lt_status lt_state_load(const char *path, lt_optimizer *optimizer, lt_run_state *state, char **settings) {
     content c;
     lt_checkpoint file;

@@ -3,6 +3,7 @@
 #ifndef LT_STATE_H
 #define LT_STATE_H
 
+#include "formats/formats.h"
 #include "train/optimizer.h"
 
 /* Numbers of a run that are not tensors. */
@@ -29,6 +30,9 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
  * the optimiser as it was. settings, allocated, is the value of that metadata, or NULL; where only the tensors are
  * wrong it is given all the same, so that the caller can say which option made them so. */
 lt_status lt_state_load(const char *path, lt_optimizer *optimizer, lt_run_state *state, char **settings);
+
+/* True of a file that is a training state by its metadata. */
+bool lt_state_recognise(const lt_checkpoint *file);
 
 /* ---- The log: one JSON object a line ---- */
 

@@ -43,6 +43,7 @@ train() {
     shift 2
     $exec "$latent" train "$trained" -d "$data" -o "$model.safetensors" -q -t 2 --size 32 --batch 2 "$@" >out 2>err
 }
+draw() { "$latent" txt2img -q "$@" >out 2>err; }
 vae() { train vae "$@" --width 16 --mult 1,2 --groups 4; }
 clip() { train clip "$@" --text-width 64 --text-layers 1 --image-width 64 --image-layers 1 --projection 16; }
 small_unet() { train unet "$@" --width 16 --mult 1,2 --attention 0,1 --groups 4 --heads 2; }
@@ -84,6 +85,9 @@ inspects() { "$latent" inspect "$1.safetensors" | grep -q -- "$2"; }
 fast="--rate 1e-3 --warmup 2" # so that six steps are seen in the weights
 check "train vae" vae vae --steps 6 $fast
 check "it is a VAE" inspects vae '^  VAE .* F32$'
+check "its state is no model, and shown for what it is" eval '
+    "$latent" inspect vae.safetensors.state | grep -q "^  state of a training"'
+refuse "drawing with a state" 1 'the state of a training, not a model' draw -m vae.safetensors.state -o no.png
 check "train clip" clip clip --steps 6 $fast
 check "it is a CLIP" inspects clip '^  CLIP .* F32$'
 check "train unet" unet unet --steps 6 --sample-steps 3 $fast
