@@ -2,28 +2,11 @@
 # txt2img, img2img, inpaint, encode and decode as their users run them, and as strangers do.
 # usage: test_cli_pictures.sh LATENT GOLDEN COMPARE
 set -u
-export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+. "$(dirname "$0")/checks.sh"
 latent=$(realpath "$1") golden=$(realpath "$2") compare=$(realpath "$3")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-cd "$work" || exit 1
-failed=0
+enter
 
 # ---- Helpers ----
-
-# check NAME COMMAND...: one line that says whether COMMAND succeeded; what it printed only if it did not.
-check() {
-    name=$1
-    shift
-    if "$@" >check.log 2>&1; then
-        echo "ok - $name"
-    else
-        echo "not ok - $name"
-        sed 's/^/#   /' check.log err 2>/dev/null
-        failed=1
-    fi
-}
 
 # Runs latent; its words go to the files out and err. Small pictures, unless the options say otherwise.
 draw() {
@@ -37,26 +20,6 @@ small() {
     draw "$command" --steps 2 -W 64 -H 64 "$@"
 }
 
-# refuses STATUS PATTERN LATENT'S WORDS...: latent exits with STATUS and one line on standard error with PATTERN in it,
-# prints nothing else, and leaves no file in the folder `none`, where the outputs should go.
-refuses() {
-    status=$1 pattern=$2
-    shift 2
-    "$latent" "$@" >out 2>err
-    got=$?
-    echo "exit status $got"
-    cat out err
-    [ "$got" -eq "$status" ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err &&
-        [ -z "$(ls -A none)" ]
-}
-refuse() { # NAME STATUS PATTERN WORDS...
-    name=$1
-    shift
-    check "refused: $name" refuses "$@"
-}
-
-# has_text FILE TEXT: with a space for each line end and each NUL of FILE
-has_text() { tr '\000\n' '  ' <"$1" | grep -aqF -- "$2"; }
 bytes() { od -An -tx1 -j"$2" -N"$3" "$1" | tr -d ' \n'; }
 is_png_of() { # FILE WIDTH HEIGHT
     [ "$(bytes "$1" 0 8)" = 89504e470d0a1a0a ] && [ "$(bytes "$1" 16 8)" = "$(printf '%08x%08x' "$2" "$3")" ]
@@ -216,43 +179,43 @@ check "the manual page has every command and option" in_manual
 # ---- Wrong usage ----
 
 tiny="-m tiny.safetensors -W 64 -H 64 -q -o none/a.png"
-refuse "no command" 2 "no command txtimg; did you mean txt2img" txtimg
-refuse "steps of 0" 2 "steps 0: .* from 1 to 1000" txt2img $tiny --steps 0
-refuse "steps of ten" 2 "steps ten: .* from 1 to 1000" txt2img $tiny --steps ten
-refuse "steps beyond an int" 2 "from 1 to 1000" txt2img $tiny --steps 99999999999999999999
-refuse "a NaN strength" 2 "strength nan: " img2img $tiny -i "$input" --strength nan
-refuse "an infinite guidance" 2 "cfg inf: " txt2img $tiny --cfg inf
-refuse "a strength of 0" 2 "strength 0: " img2img $tiny -i "$input" --strength 0
-refuse "a negative seed" 2 "seed -1: " txt2img $tiny --seed -1
-refuse "a size of 0" 2 "width 0: " txt2img -W 0 -m tiny.safetensors -o none/a.png
-refuse "100,000 pixels a side" 2 "height 100000: " txt2img -H 100000 -m tiny.safetensors -o none/a.png
-refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" txt2img $tiny --sampler foo
-refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " txt2img $tiny --schedule foo
+refuse "no command" 2 "no command txtimg; did you mean txt2img" latent txtimg
+refuse "steps of 0" 2 "steps 0: .* from 1 to 1000" latent txt2img $tiny --steps 0
+refuse "steps of ten" 2 "steps ten: .* from 1 to 1000" latent txt2img $tiny --steps ten
+refuse "steps beyond an int" 2 "from 1 to 1000" latent txt2img $tiny --steps 99999999999999999999
+refuse "a NaN strength" 2 "strength nan: " latent img2img $tiny -i "$input" --strength nan
+refuse "an infinite guidance" 2 "cfg inf: " latent txt2img $tiny --cfg inf
+refuse "a strength of 0" 2 "strength 0: " latent img2img $tiny -i "$input" --strength 0
+refuse "a negative seed" 2 "seed -1: " latent txt2img $tiny --seed -1
+refuse "a size of 0" 2 "width 0: " latent txt2img -W 0 -m tiny.safetensors -o none/a.png
+refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m tiny.safetensors -o none/a.png
+refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
+refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " latent txt2img $tiny --schedule foo
 refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
-    txt2img $tiny --sampler plms --schedule karras
-refuse "a precision to come" 1 "precision" txt2img $tiny --precision bf16
-refuse "no output" 2 "-o OUT.png" txt2img -m tiny.safetensors
-refuse "a prompt without -p" 2 "a prompt goes behind -p" txt2img $tiny "a cat"
-refuse "a prompt without quotation marks" 2 'what is "cat"' txt2img $tiny -p a cat
-refuse "two prompts" 2 "prompt is there twice" txt2img $tiny -p "a cat" -p "a dog"
-refuse "an unknown option" 2 "strength: unknown option; see .latent txt2img --help" txt2img $tiny --strength 1
-refuse "an unknown letter" 2 "-z: unknown option" txt2img $tiny -qz
+    latent txt2img $tiny --sampler plms --schedule karras
+refuse "a precision to come" 1 "precision" latent txt2img $tiny --precision bf16
+refuse "no output" 2 "-o OUT.png" latent txt2img -m tiny.safetensors
+refuse "a prompt without -p" 2 "a prompt goes behind -p" latent txt2img $tiny "a cat"
+refuse "a prompt without quotation marks" 2 'what is "cat"' latent txt2img $tiny -p a cat
+refuse "two prompts" 2 "prompt is there twice" latent txt2img $tiny -p "a cat" -p "a dog"
+refuse "an unknown option" 2 "strength: unknown option; see .latent txt2img --help" latent txt2img $tiny --strength 1
+refuse "an unknown letter" 2 "-z: unknown option" latent txt2img $tiny -qz
 check "a number given twice counts the last time" small txt2img --cfg 1 --cfg 2 -o twice.png
-refuse "an option without its value" 2 "seed: needs a value" txt2img $tiny --seed
-refuse "a value too many" 2 "quiet=no: takes no value" txt2img -m tiny.safetensors -o none/a.png --quiet=no
-refuse "an unknown ending" 2 "none/a.bmp: the name must end in .png, " txt2img -m tiny.safetensors -o none/a.bmp
-refuse "no ending" 2 "must end in .png, " txt2img -m tiny.safetensors -o none/a
-refuse "img2img without a picture" 2 "-i IN" img2img $tiny
-refuse "a mask without a picture" 2 "-i IN" inpaint $tiny --mask "$mask"
-refuse "inpaint without a mask" 2 "--mask MASK" inpaint $tiny -i "$input"
+refuse "an option without its value" 2 "seed: needs a value" latent txt2img $tiny --seed
+refuse "a value too many" 2 "quiet=no: takes no value" latent txt2img -m tiny.safetensors -o none/a.png --quiet=no
+refuse "an unknown ending" 2 "none/a.bmp: the name must end in .png, " latent txt2img -m tiny.safetensors -o none/a.bmp
+refuse "no ending" 2 "must end in .png, " latent txt2img -m tiny.safetensors -o none/a
+refuse "img2img without a picture" 2 "-i IN" latent img2img $tiny
+refuse "a mask without a picture" 2 "-i IN" latent inpaint $tiny --mask "$mask"
+refuse "inpaint without a mask" 2 "--mask MASK" latent inpaint $tiny -i "$input"
 refuse "an output folder that is not there" 1 "nowhere/a.png: .*No such file" \
-    txt2img -m tiny.safetensors -o nowhere/a.png
+    latent txt2img -m tiny.safetensors -o nowhere/a.png
 mkdir folder.png
-refuse "a folder named as a picture" 1 "folder.png: not a file" txt2img -m tiny.safetensors -o folder.png
-refuse "latents with no place to go" 1 "nowhere/z" txt2img $tiny --save-latents nowhere/z
-refuse "a preview with no place to go" 1 "nowhere/p.png" txt2img $tiny --preview nowhere/p.png
-refuse "encode to nowhere" 1 "nowhere/z" encode -m tiny.safetensors "$input" -o nowhere/z
-refuse "decode to an unknown ending" 2 "must end in" decode -m tiny.safetensors z.safetensors -o none/z.gif
+refuse "a folder named as a picture" 1 "folder.png: not a file" latent txt2img -m tiny.safetensors -o folder.png
+refuse "latents with no place to go" 1 "nowhere/z" latent txt2img $tiny --save-latents nowhere/z
+refuse "a preview with no place to go" 1 "nowhere/p.png" latent txt2img $tiny --preview nowhere/p.png
+refuse "encode to nowhere" 1 "nowhere/z" latent encode -m tiny.safetensors "$input" -o nowhere/z
+refuse "decode to an unknown ending" 2 "must end in" latent decode -m tiny.safetensors z.safetensors -o none/z.gif
 
 # ---- The model that comes with the program ----
 
@@ -265,7 +228,7 @@ check "it changes pictures" "$latent" img2img -i default.png -p "a green apple" 
 # ---- Broken and hostile files ----
 
 # broken NAME PATTERN FILE: a checkpoint that txt2img refuses with a message that names the file and matches PATTERN
-broken() { refuse "$1" 1 "$3: .*$2" txt2img -m "$3" -W 64 -H 64 -o none/a.png; }
+broken() { refuse "$1" 1 "$3: .*$2" latent txt2img -m "$3" -W 64 -H 64 -o none/a.png; }
 broken "a model that is not there" "No such file" nothing.safetensors
 : >empty.safetensors
 broken "an empty checkpoint" "" empty.safetensors
@@ -293,21 +256,21 @@ patch() {
 }
 unet=model.diffusion_model
 patch "$unet.out.2.weight" "$unet.out.2.weighs"
-refuse "a missing tensor" 1 "has no tensor $unet.out.2.weight$" txt2img -m bad.safetensors -o none/a.png
+refuse "a missing tensor" 1 "has no tensor $unet.out.2.weight$" latent txt2img -m bad.safetensors -o none/a.png
 patch "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,3,3]" \
     "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,9,1]"
 refuse "a tensor of the wrong shape" 1 "$unet.out.2.weight has shape \[4,64,9,1\], expected \[4,64,3,3\]" \
-    txt2img -m bad.safetensors -o none/a.png
+    latent txt2img -m bad.safetensors -o none/a.png
 patch "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[0," \
     "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[9,"
 broken "offsets that don't fit" "" bad.safetensors
 patch "$unet.time_embed.0.weight" "$(printf 'model.diffusion_mo\033]0;hi\007d.0.weight')"
 refuse "control characters in a tensor's name don't reach the terminal" 1 "" \
-    txt2img -m bad.safetensors -W 64 -H 64 -o none/a.png
+    latent txt2img -m bad.safetensors -W 64 -H 64 -o none/a.png
 check "no control character in the message" eval '! grep -q "[[:cntrl:]]" err'
 rm bad.safetensors short.safetensors
 
-picture() { refuse "$1" 1 "$3: .*$2" img2img $tiny -i "$3"; } # NAME PATTERN FILE
+picture() { refuse "$1" 1 "$3: .*$2" latent img2img $tiny -i "$3"; } # NAME PATTERN FILE
 header='\211PNG\r\n\032\n\000\000\000\015IHDR'
 printf "$header"'\000\001\206\240\000\001\206\240\010\002\000\000\000\047\060\234\237' >large.png
 printf "$header"'\000\001\206\240\000\000\000\001\010\002\000\000\000\322\034\201\202' >wide.png
@@ -320,15 +283,15 @@ picture "a truncated picture" "" half.png
 picture "a picture that is none" "neither a PNG" page.safetensors
 picture "a picture that is not there" "No such file" nothing.png
 picture "a folder as a picture" "" folder
-refuse "a mask that is none" 1 "page.safetensors: " inpaint $tiny -i "$input" --mask page.safetensors
-refuse "an inpainting model without a picture" 1 "needs a picture and a mask" txt2img -m tiny9.safetensors -o none/a.png
-refuse "noise of another size" 1 "noise has 1024 values.* has 256" txt2img $tiny \
+refuse "a mask that is none" 1 "page.safetensors: " latent inpaint $tiny -i "$input" --mask page.safetensors
+refuse "an inpainting model without a picture" 1 "needs a picture and a mask" latent txt2img -m tiny9.safetensors -o none/a.png
+refuse "noise of another size" 1 "noise has 1024 values.* has 256" latent txt2img $tiny \
     --noise "$golden/tiny/txt2img_ddim.safetensors"
-refuse "a noise file without noise" 1 "neither a tensor noise" txt2img $tiny --noise tiny.safetensors
-refuse "noise for a model that can't draw" 1 "" txt2img -m "$golden/formats/small.safetensors" -o none/a.png \
+refuse "a noise file without noise" 1 "neither a tensor noise" latent txt2img $tiny --noise tiny.safetensors
+refuse "noise for a model that can't draw" 1 "" latent txt2img -m "$golden/formats/small.safetensors" -o none/a.png \
     --noise "$golden/tiny/txt2img_ddim.safetensors"
-refuse "decode what is no latent" 1 "no tensor called latent" decode -m tiny.safetensors tiny.safetensors -o none/a.png
-refuse "decode garbage" 1 "garbage" decode -m tiny.safetensors garbage.safetensors -o none/a.png
+refuse "decode what is no latent" 1 "no tensor called latent" latent decode -m tiny.safetensors tiny.safetensors -o none/a.png
+refuse "decode garbage" 1 "garbage" latent decode -m tiny.safetensors garbage.safetensors -o none/a.png
 
 # ---- Stops and full disks ----
 
@@ -356,5 +319,7 @@ rm -f full.png
 check "a closed standard output is a failure" fails_to_print $?
 "$latent" txt2img -m tiny.safetensors -q -W 8 -H 8 --steps 1 -o full.png 2>err >/dev/full
 check "a full disk behind standard output is a failure" fails_to_print $?
+
+check "nothing that was refused left a file" test -z "$(ls -A none)"
 
 exit $failed

@@ -1,33 +1,17 @@
 #!/bin/sh
 # The commands that are not about making pictures, as their users run them.
 # usage: test_cli_tools.sh LATENT GOLDEN_FOLDER COMPARE
-# One line a check; the exit status is 1 if any failed. POSIX sh and the core utilities are all that is needed.
 set -u
-LC_ALL=C
-export LC_ALL
+. "$(dirname "$0")/checks.sh"
+latent=$(realpath "$1") golden=$(realpath "$2") compare=$(realpath "$3")
+enter
 
-absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s/%s\n' "$PWD" "$1" ;; esac; }
-latent=$(absolute "$1") golden=$(absolute "$2") compare=$(absolute "$3")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$work" || exit 1
-failed=0
-
-ok() { echo "ok - $1"; }
-not_ok() {
-    echo "not ok - $1"
-    failed=1
-}
-
-# check WHAT COMMAND...: the command succeeds. Its output is in out and err.
-check() {
+# runs WHAT COMMAND...: the command succeeds. Its output is in out and err.
+into_files() { "$@" >out 2>err; }
+runs() {
     what=$1
     shift
-    if "$@" >out 2>err; then ok "$what"; else
-        not_ok "$what"
-        sed 's/^/#   /' out err | head -n 10
-    fi
+    check "$what" into_files "$@"
 }
 
 # refused STATUS WHAT COMMAND...: it ends with that status and one message.
@@ -38,26 +22,26 @@ refused() {
     got=$?
     if [ $got -eq "$want" ] && [ "$(grep -c '^latent: ' err)" -eq 1 ] && [ "$(wc -l <err)" -eq 1 ]; then ok "$what: $(cat err)"; else
         not_ok "$what: status $got, expected $want and one message"
-        sed 's/^/#   /' err | head -n 10
+        show err
     fi
 }
 
 # says WHAT PATTERN: the last output has a line that matches.
 says() { if grep -q -- "$2" out; then ok "$1"; else
     not_ok "$1: nothing like \"$2\" in the output"
-    sed 's/^/#   /' out | head -n 10
+    show out
 fi; }
 
 same() { check "$1" cmp "$2" "$3"; }
 
 # ---- Help and usage ----
 
-check "latent --help" "$latent" --help
-check "latent --version" "$latent" --version
+runs "latent --help" "$latent" --help
+runs "latent --version" "$latent" --version
 commands=$("$latent" --help | awk '/^  [a-z]/ { print $1 }')
 [ "$(echo "$commands" | wc -l)" -ge 14 ] && ok "all commands are listed" || not_ok "commands are missing: $commands"
 for command in $commands; do
-    check "latent $command --help" "$latent" "$command" --help
+    runs "latent $command --help" "$latent" "$command" --help
     says "its examples" '^examples:'
     limit=50
     [ "$command" = train ] && limit=70
@@ -67,27 +51,27 @@ done
 refused 2 "an unknown command" "$latent" inspct
 grep -q 'did you mean inspect' err && ok "a suggestion" || not_ok "no suggestion: $(cat err)"
 
-check "completion" "$latent" completion bash
+runs "completion" "$latent" completion bash
 cp out completion.bash
-if command -v bash >/dev/null; then check "bash reads the completion" bash -n completion.bash; fi
+if command -v bash >/dev/null; then runs "bash reads the completion" bash -n completion.bash; fi
 refused 2 "completion for a shell that we don't know" "$latent" completion tcl
 
 # ---- Synthetic checkpoints ----
 
-check "a synthetic tiny checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
+runs "a synthetic tiny checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
 [ "$(sha256sum <tiny.safetensors)" = "1e7424fa66e0d6b03766f5b54fea2d672c1f8cef9727c241159548f0cfa5e2ab  -" ] &&
     ok "it is the reference generator's, bit for bit" || not_ok "it differs from the reference generator's"
-check "a synthetic tiny CLIP" "$latent" convert --synthetic tiny-clip clip
-check "tiny-inpaint in bf16" "$latent" convert --synthetic tiny-inpaint inpaint.safetensors --type bf16
+runs "a synthetic tiny CLIP" "$latent" convert --synthetic tiny-clip clip
+runs "tiny-inpaint in bf16" "$latent" convert --synthetic tiny-inpaint inpaint.safetensors --type bf16
 refused 2 "an unknown synthetic name" "$latent" convert --synthetic huge x.safetensors
 refused 2 "a synthetic one of another layout" "$latent" convert --synthetic tiny x --to diffusers
 refused 1 "a synthetic folder over a full one" "$latent" convert --synthetic tiny-clip clip
 
 # ---- convert ----
 
-check "names as they are" "$latent" convert tiny.safetensors plain.safetensors
-check "LDM to diffusers" "$latent" convert tiny.safetensors folder --to diffusers
-check "diffusers to LDM" "$latent" convert folder back.safetensors
+runs "names as they are" "$latent" convert tiny.safetensors plain.safetensors
+runs "LDM to diffusers" "$latent" convert tiny.safetensors folder --to diffusers
+runs "diffusers to LDM" "$latent" convert folder back.safetensors
 same "the same tensors after LDM, diffusers, LDM" plain.safetensors back.safetensors
 for file in model_index.json unet/config.json unet/diffusion_pytorch_model.safetensors vae/config.json \
     vae/diffusion_pytorch_model.safetensors text_encoder/config.json text_encoder/model.safetensors \
@@ -98,53 +82,53 @@ done
 grep -q '^{"!":0,.*"a</w>":320,.*"<|startoftext|>":49406,"<|endoftext|>":49407}$' folder/tokenizer/vocab.json &&
     ok "vocab.json numbers the tokens" || not_ok "vocab.json"
 [ "$(wc -l <folder/tokenizer/merges.txt)" -eq 48895 ] && ok "merges.txt has every merge" || not_ok "merges.txt"
-check "diffusers to diffusers" "$latent" convert folder folder2/ --to diffusers
-check "the same folder again" diff -r folder folder2
-check "a component's folder, names as they are" "$latent" convert folder/unet unet.safetensors
+runs "diffusers to diffusers" "$latent" convert folder folder2/ --to diffusers
+runs "the same folder again" diff -r folder folder2
+runs "a component's folder, names as they are" "$latent" convert folder/unet unet.safetensors
 same "the component's own file" unet.safetensors folder/unet/diffusion_pytorch_model.safetensors
-check "a part to LDM" "$latent" convert folder/vae vae.safetensors --to ldm
-check "inspect the part" "$latent" inspect vae.safetensors
+runs "a part to LDM" "$latent" convert folder/vae vae.safetensors --to ldm
+runs "inspect the part" "$latent" inspect vae.safetensors
 says "its layout" 'LDM checkpoint: VAE$'
 
-check "to f32" "$latent" convert tiny.safetensors f32.safetensors --type f32
-check "to f16" "$latent" convert f32.safetensors f16.safetensors --type f16
+runs "to f32" "$latent" convert tiny.safetensors f32.safetensors --type f32
+runs "to f16" "$latent" convert f32.safetensors f16.safetensors --type f16
 same "f16 to f32 to f16 loses nothing" plain.safetensors f16.safetensors
-check "to bf16" "$latent" convert f32.safetensors bf16.safetensors --type bf16
-check "inspect bf16" "$latent" inspect bf16.safetensors
+runs "to bf16" "$latent" convert f32.safetensors bf16.safetensors --type bf16
+runs "inspect bf16" "$latent" inspect bf16.safetensors
 says "bf16 everywhere" 'all .* BF16$'
-check "bf16 is near" "$compare" bf16.safetensors f32.safetensors model.diffusion_model.out.2.weight 4e-3
-check "folder in f32" "$latent" convert tiny.safetensors folder32 --to diffusers --type f32
-check "its U-Net is in f32" "$compare" folder32/unet/diffusion_pytorch_model.safetensors f32.safetensors conv_out.bias inf
-check "folder in f32 to a file in f16" "$latent" convert folder32 f16.safetensors --type f16
+runs "bf16 is near" "$compare" bf16.safetensors f32.safetensors model.diffusion_model.out.2.weight 4e-3
+runs "folder in f32" "$latent" convert tiny.safetensors folder32 --to diffusers --type f32
+runs "its U-Net is in f32" "$compare" folder32/unet/diffusion_pytorch_model.safetensors f32.safetensors conv_out.bias inf
+runs "folder in f32 to a file in f16" "$latent" convert folder32 f16.safetensors --type f16
 same "and back" plain.safetensors f16.safetensors
 printf '{"weight_map": {"model.diffusion_model.out.2.bias": "tiny.safetensors"}}' >x.index.json
-check "an index of shards" "$latent" convert x.index.json sharded.safetensors
+runs "an index of shards" "$latent" convert x.index.json sharded.safetensors
 same "what the shards hold" plain.safetensors sharded.safetensors
 
-check "a PyTorch checkpoint" "$latent" convert "$golden/formats/nested.ckpt" nested.safetensors
+runs "a PyTorch checkpoint" "$latent" convert "$golden/formats/nested.ckpt" nested.safetensors
 for tensor in f32 f16 bf16 f64 i64 transposed strided permuted shared.b scalar; do
-    check "its tensor $tensor" "$compare" nested.safetensors "$golden/formats/nested.safetensors" $tensor 0
+    runs "its tensor $tensor" "$compare" nested.safetensors "$golden/formats/nested.safetensors" $tensor 0
 done
-check "a PyTorch checkpoint to f16" "$latent" convert "$golden/formats/nested.ckpt" nested16.safetensors --type f16
-check "inspect it" "$latent" inspect nested16.safetensors --tensors
+runs "a PyTorch checkpoint to f16" "$latent" convert "$golden/formats/nested.ckpt" nested16.safetensors --type f16
+runs "inspect it" "$latent" inspect nested16.safetensors --tensors
 says "whole numbers stay as they are" 'I64 .*position_ids'
 says "numbers are converted" 'F16 .*strided'
 says "single values stay as they are" 'F32 *\[\] *scalar'
 
-check "metadata" "$latent" convert "$golden/tiny/txt2img_ddim.safetensors" metadata.safetensors
-check "inspect metadata" "$latent" inspect metadata.safetensors
+runs "metadata" "$latent" convert "$golden/tiny/txt2img_ddim.safetensors" metadata.safetensors
+runs "inspect metadata" "$latent" inspect metadata.safetensors
 says "they are kept" 'metadata prompt = a photo of an astronaut riding a horse on mars'
-check "v-prediction to diffusers" "$latent" convert tiny.safetensors v --to diffusers --prediction v
-check "v-prediction to LDM" "$latent" convert v v.safetensors
+runs "v-prediction to diffusers" "$latent" convert tiny.safetensors v --to diffusers --prediction v
+runs "v-prediction to LDM" "$latent" convert v v.safetensors
 for model in v v.safetensors; do
-    check "inspect $model" "$latent" inspect $model
+    runs "inspect $model" "$latent" inspect $model
     says "it predicts v" 'predicts v'
 done
-check "CLIP, names as they are" "$latent" convert clip clip.safetensors
-check "its tensors" "$compare" clip.safetensors clip/model.safetensors visual_projection.weight 0
+runs "CLIP, names as they are" "$latent" convert clip clip.safetensors
+runs "its tensors" "$compare" clip.safetensors clip/model.safetensors visual_projection.weight 0
 
 refused 1 "a folder over a full one" "$latent" convert tiny.safetensors folder --to diffusers
-check "it is as it was" diff -r folder folder2
+runs "it is as it was" diff -r folder folder2
 refused 1 "a file over a folder" "$latent" convert tiny.safetensors folder
 refused 1 "a folder over a file" "$latent" convert tiny.safetensors plain.safetensors --to diffusers
 refused 1 "a folder that is not there" "$latent" convert tiny.safetensors nowhere/x.safetensors
@@ -161,38 +145,38 @@ refused 2 "no OUT" "$latent" convert tiny.safetensors
 
 # ---- inspect ----
 
-check "inspect a file" "$latent" inspect tiny.safetensors
+runs "inspect a file" "$latent" inspect tiny.safetensors
 says "its layout" 'LDM checkpoint: text encoder, VAE, U-Net'
 says "parameters of the U-Net" 'U-Net *686 *34008260 .*F16'
 says "its size" 'trained for 512x512'
-check "inspect a folder" "$latent" inspect folder
+runs "inspect a folder" "$latent" inspect folder
 says "its components" 'unet is diffusers: U-Net'
 says "their parameters" 'all *986 *58270955'
-check "inspect an inpainting model" "$latent" inspect inpaint.safetensors
+runs "inspect an inpainting model" "$latent" inspect inpaint.safetensors
 says "its channels" '9 channels in (inpainting)'
-check "inspect a CLIP" "$latent" inspect clip --layers
+runs "inspect a CLIP" "$latent" inspect clip --layers
 says "its layers" 'conv 16x16 by 16 *vision_model.embeddings.patch_embedding'
-check "every layer" "$latent" inspect tiny.safetensors -W 256 -H 128
+runs "every layer" "$latent" inspect tiny.safetensors -W 256 -H 128
 says "the first convolution: 16x32 pixels, 64 x (4 x 9 + 1) parameters" '16x32x64 *2368 .*conv 3x3 *input_blocks.0.0'
 says "the last convolution" '128x256x3 .*decoder.conv_out'
 says "attention is named by its queries" 'attention *input_blocks.1.1.transformer_blocks.0.attn1'
 says "the sum of the U-Net" 'U-Net *[0-9]* *34008260'
-check "every tensor" "$latent" inspect tiny.safetensors --tensors
+runs "every tensor" "$latent" inspect tiny.safetensors --tensors
 says "names, types and shapes" 'F16 *\[4,64,3,3\] *model.diffusion_model.out.2.weight'
-check "as JSON" "$latent" inspect tiny.safetensors -W 64 --tensors --json
+runs "as JSON" "$latent" inspect tiny.safetensors -W 64 --tensors --json
 says "it is one object" '^{.*"width":64.*"layers":\[.*}$'
-check "inspect a recorded file" "$latent" inspect "$golden/tiny/unet_t501.safetensors"
+runs "inspect a recorded file" "$latent" inspect "$golden/tiny/unet_t501.safetensors"
 says "no model" 'no model that is known here'
-check "inspect a .ckpt" "$latent" inspect "$golden/formats/nested.ckpt" --json
+runs "inspect a .ckpt" "$latent" inspect "$golden/formats/nested.ckpt" --json
 says "its format" '"format":"pytorch zip"'
-check "inspect a picture" "$latent" inspect "$golden/tiny/input.png"
+runs "inspect a picture" "$latent" inspect "$golden/tiny/input.png"
 says "its size" 'PNG picture, 128x128'
-check "inspect a picture's parameters" "$latent" inspect "$golden/images/text.png"
+runs "inspect a picture's parameters" "$latent" inspect "$golden/images/text.png"
 says "they are printed" '^parameters:'
-check "the same as JSON" "$latent" inspect "$golden/images/text.png" --json
+runs "the same as JSON" "$latent" inspect "$golden/images/text.png" --json
 says "one object" '^{"file":.*"kind":"picture".*"parameters":".*}$'
-check "inspect a JPEG" "$latent" inspect "$golden/images/comment.jpg"
-check "inspect a WebP" "$latent" inspect "$golden/images/lossless.webp"
+runs "inspect a JPEG" "$latent" inspect "$golden/images/comment.jpg"
+runs "inspect a WebP" "$latent" inspect "$golden/images/lossless.webp"
 
 : >empty
 mkdir no_model
@@ -214,7 +198,7 @@ for file in empty no_model pipe short.safetensors cut.safetensors cut.ckpt cut.p
     "$golden/formats/sparse.ckpt" "$golden/images/bomb.png"; do
     refused 1 "inspect ${file##*/}" "$latent" inspect "$file"
 done
-check "inspect a file without tensors" "$latent" inspect nothing.safetensors
+runs "inspect a file without tensors" "$latent" inspect nothing.safetensors
 refused 1 "layers of what is no model" "$latent" inspect "$golden/tiny/unet_t501.safetensors" -W 64
 refused 2 "inspect nothing" "$latent" inspect
 refused 2 "inspect two files" "$latent" inspect tiny.safetensors folder
@@ -229,25 +213,25 @@ awk '/^"text": "/ { text = $0; sub(/^"text": "/, "", text); sub(/",$/, "", text)
 set --
 while IFS= read -r text; do set -- "$@" "$text"; done <texts
 [ $# -ge 40 ] && ok "$# recorded texts" || not_ok "only $# recorded texts were read"
-check "tokenize" "$latent" tokenize -- "$@"
+runs "tokenize" "$latent" tokenize -- "$@"
 mv out tokens
 same "every id as recorded" ids tokens
 refused 2 "tokenize nothing" "$latent" tokenize
 
 # ---- schedule ----
 
-check "schedule lists" "$latent" schedule
+runs "schedule lists" "$latent" schedule
 samplers=$(sed -n 's/^samplers: //p' out) schedules=$(sed -n 's/^schedules: //p' out)
 [ "$(echo "$samplers" | wc -w)" -ge 16 ] && ok "samplers are listed" || not_ok "samplers: $samplers"
 for sampler in $samplers; do
-    check "schedule of $sampler" "$latent" schedule --sampler "$sampler" --steps 10
+    runs "schedule of $sampler" "$latent" schedule --sampler "$sampler" --steps 10
     [ "$(wc -l <out)" -ge 12 ] && ok "it has its steps" || not_ok "it has $(wc -l <out) lines"
 done
 for schedule in $schedules; do
-    check "euler or ddim on $schedule" "$latent" schedule --sampler "$(case $schedule in leading | trailing | linspace) echo ddim ;; *) echo euler ;; esac)" \
+    runs "euler or ddim on $schedule" "$latent" schedule --sampler "$(case $schedule in leading | trailing | linspace) echo ddim ;; *) echo euler ;; esac)" \
         --schedule "$schedule" --steps 10
 done
-check "as JSON" "$latent" schedule --sampler euler --schedule normal --steps 2 --json
+runs "as JSON" "$latent" schedule --sampler euler --schedule normal --steps 2 --json
 says "timesteps and sigmas" '^{"timesteps": \[999, 0\], "sigmas": \[14.6146[0-9]*, 0.0291[0-9]*, 0\]}$'
 refused 2 "an unknown sampler" "$latent" schedule --sampler eulr
 refused 1 "plms on karras" "$latent" schedule --sampler plms --schedule karras
@@ -255,21 +239,21 @@ refused 2 "0 steps" "$latent" schedule --sampler euler --steps 0
 
 # ---- noise ----
 
-check "noise" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid.png
-check "its grid" "$latent" inspect grid.png
+runs "noise" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid.png
+runs "its grid" "$latent" inspect grid.png
 says "three pictures side by side" '384x128'
-check "the same again" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid2.png
+runs "the same again" "$latent" noise -i "$golden/tiny/input.png" -t 0,500,999 -o grid2.png
 same "the same bytes" grid.png grid2.png
-check "by single steps" "$latent" noise -i "$golden/tiny/input.png" -t 20 --chain -o chain.png
-check "in latent space" "$latent" noise -i "$golden/tiny/input.png" -t 0,999 --latent -m tiny.safetensors -o latent.png
-check "its grid" "$latent" inspect latent.png
+runs "by single steps" "$latent" noise -i "$golden/tiny/input.png" -t 20 --chain -o chain.png
+runs "in latent space" "$latent" noise -i "$golden/tiny/input.png" -t 0,999 --latent -m tiny.safetensors -o latent.png
+runs "its grid" "$latent" inspect latent.png
 says "two pictures side by side" '256x128'
 for times in 1000 -1 1.5 abc 1,,2 1, ''; do
     refused 2 "timesteps \"$times\"" "$latent" noise -i "$golden/tiny/input.png" -t "$times" -o x.png
 done
 refused 1 "a picture that is not there" "$latent" noise -i not_there.png -o x.png
 refused 2 "a file of another ending" "$latent" noise -i "$golden/tiny/input.png" -o x.txt
-check "on latents of the model that comes with the program" "$latent" noise -i "$golden/tiny/input.png" --latent -o own.png
+runs "on latents of the model that comes with the program" "$latent" noise -i "$golden/tiny/input.png" --latent -o own.png
 [ ! -e x.png ] && ok "no half picture" || not_ok "x.png is there"
 
 # ---- plot ----
@@ -278,21 +262,21 @@ i=0
 while [ $((i += 1)) -le 300 ]; do echo "{\"step\":$i,\"loss\":0.$((900 - 2 * i)),\"kl\":$i,\"recall\":null}"; done >run.jsonl
 printf '{"step":301,"lo' >>run.jsonl # a run that was killed
 head -n 100 run.jsonl >run2.jsonl
-check "plot" "$latent" plot run.jsonl -o loss.png
-check "its picture" "$latent" inspect loss.png
+runs "plot" "$latent" plot run.jsonl -o loss.png
+runs "its picture" "$latent" inspect loss.png
 says "1000x600" '1000x600'
-check "the same again" "$latent" plot run.jsonl -o loss2.png
+runs "the same again" "$latent" plot run.jsonl -o loss2.png
 same "the same bytes" loss.png loss2.png
-check "two logs, two numbers, logarithmic, of a size" "$latent" plot run.jsonl run2.jsonl --field loss,kl --log --smooth 5 \
+runs "two logs, two numbers, logarithmic, of a size" "$latent" plot run.jsonl run2.jsonl --field loss,kl --log --smooth 5 \
     -W 300 -H 200 -o both.png
-check "its picture" "$latent" inspect both.png
+runs "its picture" "$latent" inspect both.png
 says "300x200" '300x200'
 head -n 1 run.jsonl >row.jsonl
-check "a single row" "$latent" plot row.jsonl -o row.png
+runs "a single row" "$latent" plot row.jsonl -o row.png
 refused 1 "a number that no row has" "$latent" plot run.jsonl --field recall -o x.png
 grep -q 'numbers of the last row: step, loss, kl$' err && ok "it says which there are" || not_ok "no advice: $(cat err)"
 printf '{"step":1,"loss":-1}\n{"step":2,"loss":0}\n' >negative.jsonl
-check "numbers below 0" "$latent" plot negative.jsonl -o negative.png
+runs "numbers below 0" "$latent" plot negative.jsonl -o negative.png
 refused 1 "their logarithms" "$latent" plot negative.jsonl --log -o x.png
 refused 1 "what is no log" "$latent" plot tiny.safetensors -o x.png
 refused 1 "an empty log" "$latent" plot empty -o x.png
@@ -303,11 +287,11 @@ refused 2 "a file of another ending" "$latent" plot run.jsonl -o x.txt
 
 # ---- similarity: the cosines of the recorded embeddings ----
 
-check "similarity of texts" "$latent" similarity "a red apple" "a green tree on a hill" "a blue car" --clip clip
+runs "similarity of texts" "$latent" similarity "a red apple" "a green tree on a hill" "a blue car" --clip clip
 awk '{ print $1, $2, $3 }' out >numbers
 printf '1.0000 0.7861 0.6538\n0.7861 1.0000 0.7274\n0.6538 0.7274 1.0000\n' >expected
 same "as recorded" numbers expected
-check "a picture and texts" "$latent" similarity "$golden/tiny/input.png" text:"$golden/tiny/input.png" --clip clip --json
+runs "a picture and texts" "$latent" similarity "$golden/tiny/input.png" text:"$golden/tiny/input.png" --clip clip --json
 says "JSON" '"similarity":\[\[.*\],\[.*\]\]}$'
 refused 2 "similarity of one" "$latent" similarity "a cat" --clip clip
 refused 2 "similarity without a CLIP" "$latent" similarity a b
@@ -320,9 +304,9 @@ refused 1 "similarity with a broken picture" "$latent" similarity a cut.png --cl
 module() {
     recorded=$golden/tiny/$1.safetensors limit=$2 name=$3 model=$4
     shift 4
-    check "$name of $model" "$latent" run "$name" -m "$model" --in "$recorded" --out module.safetensors
+    runs "$name of $model" "$latent" run "$name" -m "$model" --in "$recorded" --out module.safetensors
     for tensor in "$@"; do
-        check "its $tensor" "$compare" module.safetensors "$recorded" "$tensor" "$limit"
+        runs "its $tensor" "$compare" module.safetensors "$recorded" "$tensor" "$limit"
         sed 's/^/#   /' out
     done
 }
@@ -344,19 +328,19 @@ refused 2 "no inputs" "$latent" run unet -m tiny.safetensors --out x.safetensors
 
 # ---- encode, decode ----
 
-check "encode" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" -o z.safetensors
-check "its latent" "$latent" inspect z.safetensors --tensors
+runs "encode" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" -o z.safetensors
+runs "its latent" "$latent" inspect z.safetensors --tensors
 says "16x16 for 128x128" 'F32 *\[1,4,16,16\] *latent'
-check "encode from a folder" "$latent" encode -m folder "$golden/tiny/input.png" -o z2.safetensors
+runs "encode from a folder" "$latent" encode -m folder "$golden/tiny/input.png" -o z2.safetensors
 same "the same latent" z.safetensors z2.safetensors
-check "encode by a seed" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" --seed 1 -o z3.safetensors
+runs "encode by a seed" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" --seed 1 -o z3.safetensors
 if cmp -s z.safetensors z3.safetensors; then not_ok "a draw is the mean"; else ok "a draw is not the mean"; fi
-check "decode" "$latent" decode -m tiny.safetensors z.safetensors -o picture.png
-check "its picture" "$latent" inspect picture.png
+runs "decode" "$latent" decode -m tiny.safetensors z.safetensors -o picture.png
+runs "its picture" "$latent" inspect picture.png
 says "128x128" '128x128'
 refused 1 "decode what is no latent" "$latent" decode -m tiny.safetensors "$golden/tiny/vae_encoder.safetensors" -o x.png
 refused 1 "encode what is no picture" "$latent" encode -m tiny.safetensors garbage -o x.safetensors
-check "encode with the model that comes with the program" "$latent" encode "$golden/tiny/input.png" -o own.safetensors
+runs "encode with the model that comes with the program" "$latent" encode "$golden/tiny/input.png" -o own.safetensors
 
 [ -z "$(find . -name '*.part')" ] && [ ! -e x.safetensors ] && ok "no half files" || not_ok "half files: $(ls)"
 exit $failed

@@ -2,44 +2,14 @@
 # latent eval as its users run it: on synthetic models and pictures that they drew themselves.
 # usage: test_eval.sh LATENT
 set -u
-export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+. "$(dirname "$0")/checks.sh"
 latent=$(realpath "$1")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$work" || exit 1
-failed=0
-
-# check NAME COMMAND...: one line that says whether COMMAND succeeded; what was printed only if it did not.
-check() {
-    name=$1
-    shift
-    if "$@" >check.log 2>&1; then echo "ok - $name"; else
-        echo "not ok - $name"
-        sed 's/^/#   /' check.log out err
-        failed=1
-    fi
-}
+enter
 
 # What it prints goes to the files out and err.
 evaluate() { "$latent" eval "$@" >out 2>err; }
 small() { evaluate -m tiny.safetensors --size 64 --steps 2 --seeds 2 --seed 5 "$@"; }
 says() { check "$1" grep -q -- "$2" out; }
-
-# refuse NAME STATUS PATTERN WORDS...: eval ends with STATUS and one line on standard error with PATTERN in it
-refuses() {
-    status=$1 pattern=$2
-    shift 2
-    evaluate "$@"
-    got=$?
-    echo "exit status $got"
-    [ $got -eq "$status" ] && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err
-}
-refuse() {
-    name=$1
-    shift
-    check "refused: $name" refuses "$@"
-}
 
 "$latent" convert --synthetic tiny tiny.safetensors && "$latent" convert --synthetic tiny-clip clip || exit 1
 cat >prompts.jsonl <<'END'
@@ -111,30 +81,30 @@ printf '{"prompt": "a", "emoji": "kiwi"}\n' >unknown.jsonl
 mkdir unnamed empty && cp drawn/001-5.png unnamed
 printf '{"file_name": "001-5.png"}\n' >unnamed/metadata.jsonl
 sed 's/"name"/"emoji"/' metadata >drawn/metadata.jsonl
-refuse "nothing to measure" 2 "what is to be measured" -m tiny.safetensors
-refuse "words" 2 'what is "x"' x --prompts prompts.txt
-refuse "a sheet of nothing" 2 "--prompts" -m tiny.safetensors --recall drawn --sheet sheet.png
-refuse "a sheet that is no picture" 2 "must end in" -m tiny.safetensors --prompts prompts.txt --sheet sheet.txt
-refuse "a sheet in no folder" 1 "can't write there" -m tiny.safetensors --prompts prompts.txt --sheet nowhere/sheet.png
-refuse "a sheet that is too wide" 1 "a side may have" -m tiny.safetensors --prompts prompts.txt --sheet x.png --seeds 1000 --columns 1000
-refuse "prompts that are not there" 1 "nowhere.txt" -m tiny.safetensors --prompts nowhere.txt
-refuse "prompts that are a picture" 1 "same.png: line 1" -m tiny.safetensors --prompts same.png
-refuse "a broken line" 1 "broken.jsonl: line 2: broken JSON" -m tiny.safetensors --prompts broken.jsonl
-refuse "prompts without the key" 1 'broken.jsonl: line 1: "emoji" is missing' -m tiny.safetensors --prompts broken.jsonl --data drawn
-refuse "bare prompts for retrieval" 1 "bare prompts" -m tiny.safetensors --prompts prompts.txt --data drawn
-refuse "a thing that the data set lacks" 1 "line 1 .*kiwi" -m tiny.safetensors --size 64 --prompts unknown.jsonl --data drawn
-refuse "a data set without the key" 1 'no line has "emoji"' -m tiny.safetensors --prompts prompts.jsonl --data unnamed
-refuse "a data set that is not there" 1 "nowhere" -m tiny.safetensors --prompts prompts.jsonl --data nowhere
-refuse "a data set without pictures" 1 "no picture" -m tiny.safetensors --reconstruct empty
-refuse "a size between" 1 "multiples of 8" -m tiny.safetensors --prompts prompts.txt --size 63
-refuse "a size between, of a data set" 1 "multiples of 8" -m tiny.safetensors --reconstruct drawn --size 63
-refuse "a folder that is a file" 1 "can't be made" -m tiny.safetensors --size 64 --prompts prompts.txt --pictures prompts.txt
-refuse "recall without an image encoder" 1 "CLIP model of both towers" -m tiny.safetensors --recall drawn
-refuse "recall without texts" 1 "different texts" --clip clip --recall unnamed
-refuse "a bound of CLIP" 1 "no U-Net" -m clip --bound drawn
-refuse "prompts for CLIP" 1 "can't draw" -m clip --prompts prompts.txt
-refuse "0 seeds" 2 "--seeds" -m tiny.safetensors --prompts prompts.txt --seeds 0
-refuse "an unknown sampler" 2 "--sampler" -m tiny.safetensors --prompts prompts.txt --sampler fast
+refuse "nothing to measure" 2 "what is to be measured" evaluate -m tiny.safetensors
+refuse "words" 2 'what is "x"' evaluate x --prompts prompts.txt
+refuse "a sheet of nothing" 2 "--prompts" evaluate -m tiny.safetensors --recall drawn --sheet sheet.png
+refuse "a sheet that is no picture" 2 "must end in" evaluate -m tiny.safetensors --prompts prompts.txt --sheet sheet.txt
+refuse "a sheet in no folder" 1 "can't write there" evaluate -m tiny.safetensors --prompts prompts.txt --sheet nowhere/sheet.png
+refuse "a sheet that is too wide" 1 "a side may have" evaluate -m tiny.safetensors --prompts prompts.txt --sheet x.png --seeds 1000 --columns 1000
+refuse "prompts that are not there" 1 "nowhere.txt" evaluate -m tiny.safetensors --prompts nowhere.txt
+refuse "prompts that are a picture" 1 "same.png: line 1" evaluate -m tiny.safetensors --prompts same.png
+refuse "a broken line" 1 "broken.jsonl: line 2: broken JSON" evaluate -m tiny.safetensors --prompts broken.jsonl
+refuse "prompts without the key" 1 'broken.jsonl: line 1: "emoji" is missing' evaluate -m tiny.safetensors --prompts broken.jsonl --data drawn
+refuse "bare prompts for retrieval" 1 "bare prompts" evaluate -m tiny.safetensors --prompts prompts.txt --data drawn
+refuse "a thing that the data set lacks" 1 "line 1 .*kiwi" evaluate -m tiny.safetensors --size 64 --prompts unknown.jsonl --data drawn
+refuse "a data set without the key" 1 'no line has "emoji"' evaluate -m tiny.safetensors --prompts prompts.jsonl --data unnamed
+refuse "a data set that is not there" 1 "nowhere" evaluate -m tiny.safetensors --prompts prompts.jsonl --data nowhere
+refuse "a data set without pictures" 1 "no picture" evaluate -m tiny.safetensors --reconstruct empty
+refuse "a size between" 1 "multiples of 8" evaluate -m tiny.safetensors --prompts prompts.txt --size 63
+refuse "a size between, of a data set" 1 "multiples of 8" evaluate -m tiny.safetensors --reconstruct drawn --size 63
+refuse "a folder that is a file" 1 "can't be made" evaluate -m tiny.safetensors --size 64 --prompts prompts.txt --pictures prompts.txt
+refuse "recall without an image encoder" 1 "CLIP model of both towers" evaluate -m tiny.safetensors --recall drawn
+refuse "recall without texts" 1 "different texts" evaluate --clip clip --recall unnamed
+refuse "a bound of CLIP" 1 "no U-Net" evaluate -m clip --bound drawn
+refuse "prompts for CLIP" 1 "can't draw" evaluate -m clip --prompts prompts.txt
+refuse "0 seeds" 2 "--seeds" evaluate -m tiny.safetensors --prompts prompts.txt --seeds 0
+refuse "an unknown sampler" 2 "--sampler" evaluate -m tiny.safetensors --prompts prompts.txt --sampler fast
 
 # The folder says when drawing is about to begin.
 stopped() {

@@ -2,40 +2,9 @@
 # A classifier trained and used, and CLIP's guidance, as their users run them.
 # usage: test_guidance.sh LATENT GOLDEN
 set -u
-export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+. "$(dirname "$0")/checks.sh"
 latent=$(realpath "$1") golden=$(realpath "$2")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-cd "$work" || exit 1
-failed=0
-
-# check NAME COMMAND...: one line that says whether COMMAND succeeded; what it printed only if it did not.
-check() {
-    name=$1
-    shift
-    if "$@" >check.log 2>&1; then
-        echo "ok - $name"
-    else
-        echo "not ok - $name"
-        sed 's/^/#   /' check.log err 2>/dev/null
-        failed=1
-    fi
-}
-
-# refuse NAME STATUS PATTERN WORDS...: latent exits with STATUS and one line on standard error with PATTERN in it.
-refuses() {
-    "$latent" "$@" >out 2>err
-    got=$?
-    cat out err
-    [ "$got" -eq "$status" ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err
-}
-refuse() {
-    name=$1 status=$2 pattern=$3
-    shift 3
-    check "refused: $name" refuses "$@"
-}
-has_text() { tr '\000\n' '  ' <"$1" | grep -aqF -- "$2"; } # FILE TEXT
+enter
 
 # ---- A classifier ----
 
@@ -67,7 +36,7 @@ check "convert keeps the classes" eval '
     "$latent" inspect half.safetensors | grep -q "2 classes: first, second"'
 cp data/b.jpg data/d.jpg
 echo '{"file_name": "d.jpg"}' >>data/metadata.jsonl
-refuse "a picture without a label" 1 "d.jpg has no label" train classifier -d data --vae tiny.safetensors --size 64 \
+refuse "a picture without a label" 1 "d.jpg has no label" latent train classifier -d data --vae tiny.safetensors --size 64 \
     -o none.safetensors
 
 # ---- Guidance ----
@@ -86,14 +55,14 @@ check "scale 0 is no guidance" eval '
     draw --save-latents none.safetensors -o none.png && cmp zero.safetensors none.safetensors'
 check "img2img takes a classifier" "$latent" img2img -m tiny.safetensors -q -i plain.png --steps 2 --strength 0.5 \
     --classifier kinds.safetensors --class first --cfg 1 -o image.png
-refuse "an unknown class" 1 "no class third: there are first, second" txt2img -m tiny.safetensors -q --steps 1 \
+refuse "an unknown class" 1 "no class third: there are first, second" latent txt2img -m tiny.safetensors -q --steps 1 \
     -W 64 -H 64 --classifier kinds.safetensors --class third -o third.png
-refuse "another size" 1 "trained on pictures of 64x64" txt2img -m tiny.safetensors -q --steps 1 -W 72 -H 64 \
+refuse "another size" 1 "trained on pictures of 64x64" latent txt2img -m tiny.safetensors -q --steps 1 -W 72 -H 64 \
     --classifier kinds.safetensors --class first -o third.png
-refuse "a classifier without a class" 2 "which class" txt2img -m tiny.safetensors --classifier kinds.safetensors \
+refuse "a classifier without a class" 2 "which class" latent txt2img -m tiny.safetensors --classifier kinds.safetensors \
     -o third.png
-refuse "a class without a classifier" 2 "whose" txt2img -m tiny.safetensors --class first -o third.png
-refuse "a checkpoint as a classifier" 1 "holds no classifier" txt2img -m tiny.safetensors -q \
+refuse "a class without a classifier" 2 "whose" latent txt2img -m tiny.safetensors --class first -o third.png
+refuse "a checkpoint as a classifier" 1 "holds no classifier" latent txt2img -m tiny.safetensors -q \
     --classifier tiny.safetensors --class first -o third.png
 
 # ---- CLIP ----
@@ -104,7 +73,7 @@ check "the parameters name CLIP" has_text like.png "CLIP: clip, CLIP guidance: 3
 check "CLIP finds it more like the prompt" eval '
     "$latent" similarity "text:a cat" plain.png like.png --clip clip >out && awk "NR == 1 { exit !(\$3 > \$2) }" out'
 check "both together" draw --clip clip --classifier kinds.safetensors --class first -o both.png
-refuse "a checkpoint as CLIP" 1 "needs a CLIP model of both towers" txt2img -m tiny.safetensors -q --steps 1 \
+refuse "a checkpoint as CLIP" 1 "needs a CLIP model of both towers" latent txt2img -m tiny.safetensors -q --steps 1 \
     -W 64 -H 64 --clip tiny.safetensors -o third.png
 
 exit $failed

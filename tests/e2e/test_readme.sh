@@ -3,22 +3,10 @@
 # steps are made small by options behind them. Then the examples, and that the README's C is what examples/txt2img.c does.
 # usage: test_readme.sh LATENT GOLDEN SOURCE EXAMPLES_FOLDER
 set -u
-latent=$(realpath "$1") golden=$2 source=$3 examples=$4
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
-check() { # check NAME COMMAND...: ok if it succeeds
-    name=$1
-    shift
-    if "$@" >out.log 2>&1; then echo "ok - $name"; else
-        echo "not ok - $name"
-        cat out.log
-        failed=1
-    fi
-}
+. "$(dirname "$0")/checks.sh"
+latent=$(realpath "$1") golden=$(realpath "$2") source=$(realpath "$3") examples=$(realpath "$4")
+enter
 
-latent() { "$latent" "$@"; }
 check "make sd15.safetensors" latent convert --synthetic tiny sd15.safetensors
 check "make sd15-inpainting.safetensors" latent convert --synthetic tiny-inpaint sd15-inpainting.safetensors
 check "make clip-vit-base-patch32" latent convert --synthetic tiny-clip clip-vit-base-patch32

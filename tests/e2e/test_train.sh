@@ -2,39 +2,10 @@
 # latent train as its users run it: what it makes, how it goes on after every kind of end, what it refuses.
 # usage: test_train.sh LATENT COMPARE
 set -u
-export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+. "$(dirname "$0")/checks.sh"
 latent=$(realpath "$1") compare=$(realpath "$2")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$work" || exit 1
-failed=0 data=data exec=''
-
-# check WHAT COMMAND...: one line that says whether COMMAND succeeded; what was printed only if it did not.
-check() {
-    what=$1
-    shift
-    if "$@" >check.log 2>&1; then echo "ok - $what"; else
-        echo "not ok - $what"
-        sed 's/^/#   /' check.log out err
-        failed=1
-    fi
-}
-
-# refuse WHAT STATUS PATTERN COMMAND...: it ends with STATUS and one line on standard error with PATTERN in it.
-refuses() {
-    status=$1 pattern=$2
-    shift 2
-    "$@"
-    got=$?
-    echo "exit status $got"
-    [ $got -eq "$status" ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: .*$pattern" err
-}
-refuse() {
-    what=$1
-    shift
-    check "refused: $what" refuses "$@"
-}
+enter
+data=data exec=''
 
 # ---- Small trainings: KIND NAME [options] makes NAME.safetensors ----
 
