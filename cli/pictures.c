@@ -3,6 +3,7 @@
 #include "progress.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,10 @@ static lt_status draw_all(lt_model *model, lt_inputs *in) {
 static int check_guides(void) {
     if (o.class && !o.classifier.model)
         return lt_complain(LT_EXIT_USAGE, "--class %s: whose? name a classifier with --classifier FILE", o.class);
+    if (!o.classifier.model && fabs(o.classifier_scale - 1) > 0)
+        return lt_complain(LT_EXIT_USAGE, "--classifier-scale: of what? name a classifier with --classifier FILE");
+    if (!o.clip.model && fabs(o.clip_guidance - 100) > 0)
+        return lt_complain(LT_EXIT_USAGE, "--clip-guidance: by what? name a CLIP model with --clip FILE");
     if (o.classifier.model && !o.class) return lt_complain(LT_EXIT_USAGE, "which class? name one with --class NAME");
     return LT_EXIT_OK;
 }

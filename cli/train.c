@@ -43,12 +43,12 @@ static const lt_option options[] = {
     {"save-minutes", 0, LT_OPTION_NUMBER, "M", "save every M minutes; default 10", &o.save_minutes, 0, 1e6},
     {"sample-steps", 0, LT_OPTION_INT, "N", "unet: draw a picture every N steps", &sample_steps, 1, 1e9},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
-    {"width", 0, LT_OPTION_INT, "N", "vae, unet: channels of the first level", &o.width, 8, 4096, .rare = true},
-    {"mult", 0, LT_OPTION_TEXT, "LIST", "vae, unet: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
-    {"attention", 0, LT_OPTION_TEXT, "LIST", "unet: 1 for each level with transformers; 1,1,1,0", &attention, .rare = true},
-    {"blocks", 0, LT_OPTION_INT, "N", "vae, unet: residual blocks of a level; 1", &o.blocks, 1, 16, .rare = true},
-    {"groups", 0, LT_OPTION_INT, "N", "vae, unet: groups of the norms; 8", &o.groups, 1, 256, .rare = true},
-    {"heads", 0, LT_OPTION_INT, "N", "unet: heads of the attention; 4", &o.heads, 1, 256, .rare = true},
+    {"width", 0, LT_OPTION_INT, "N", "all but clip: channels of the first level", &o.width, 8, 4096, .rare = true},
+    {"mult", 0, LT_OPTION_TEXT, "LIST", "all but clip: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
+    {"attention", 0, LT_OPTION_TEXT, "LIST", "unet, classifier: 1 for each level with transformers; 1,1,1,0", &attention, .rare = true},
+    {"blocks", 0, LT_OPTION_INT, "N", "all but clip: residual blocks of a level; 1", &o.blocks, 1, 16, .rare = true},
+    {"groups", 0, LT_OPTION_INT, "N", "all but clip: groups of the norms; 8", &o.groups, 1, 256, .rare = true},
+    {"heads", 0, LT_OPTION_INT, "N", "unet, classifier: heads of the attention; 4", &o.heads, 1, 256, .rare = true},
     {"latent-channels", 0, LT_OPTION_INT, "N", "vae: 4", &o.latent_channels, 1, 256, .rare = true},
     {"text-width", 0, LT_OPTION_INT, "N", "clip: a multiple of 64; 128", &o.text_width, 64, 4096, .rare = true},
     {"text-layers", 0, LT_OPTION_INT, "N", "clip: 4", &o.text_layers, 1, 64, .rare = true},
@@ -153,8 +153,9 @@ static int read_lists(void) {
     }
     if (!attention) return LT_EXIT_OK;
     const int count = parse_list(attention, levels, LT_TRAIN_MAX_LEVELS);
-    if (count != o.levels)
-        return lt_complain(LT_EXIT_USAGE, "--attention %s: 0 or 1 for each of %d levels", attention, o.levels);
+    bool flags = count == o.levels;
+    for (int i = 0; i < count; i++) flags &= levels[i] <= 1;
+    if (!flags) return lt_complain(LT_EXIT_USAGE, "--attention %s: 0 or 1 for each of %d levels", attention, o.levels);
     o.attention_levels = 0;
     for (int i = 0; i < count; i++) o.attention_levels |= (levels[i] != 0) << i;
     return LT_EXIT_OK;

@@ -60,7 +60,7 @@ typedef enum lt_rng_kind {
 
 /* How weights and activations are held while computing. */
 typedef enum lt_precision {
-    LT_PRECISION_AUTO, /* the fastest that is as exact as docs/performance.md says; f32 in this version */
+    LT_PRECISION_AUTO, /* drawing: f32; lt_train: bf16 with AMX, else f32 */
     LT_PRECISION_F32,
     LT_PRECISION_BF16, /* lt_train alone, where the processor has AVX512-BF16 or AMX; else LT_ERROR_UNSUPPORTED */
     LT_PRECISION_INT8  /* LT_ERROR_UNSUPPORTED in this version */
@@ -253,7 +253,8 @@ typedef struct lt_train_progress {
     double value[4];
 } lt_train_progress;
 
-/* docs/training.md explains each with its mathematics. 0 or NULL is the default where one is given. */
+/* docs/training.md explains each with its mathematics. Begin with lt_train_options_defaults: the numbers named here are
+ * its own. */
 typedef struct lt_train_options {
     /* data: a folder of pictures, with metadata.jsonl or texts beside them, or WebDataset tar shards */
     const char *data;

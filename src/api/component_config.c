@@ -1,6 +1,7 @@
 /* Configurations of diffusers' and transformers' classes, from the shapes of their tensors and an open model. */
 #include "api/component_config.h"
 
+#include "models/settings.h"
 #include "nn/nn.h"
 
 #include <jansson.h>
@@ -139,32 +140,26 @@ json_t *lt_vae_config(const lt_model *model, lt_weights *w) {
 
 json_t *lt_text_config(const lt_model *model, lt_weights *w) {
     const lt_clip_text *text = &model->parts.text;
-    const char *activation = text->activation == LT_ACT_QUICK_GELU ? "quick_gelu"
-                             : text->activation == LT_ACT_GELU     ? "gelu"
-                                                                   : "silu";
     json_t *json = json_pack(
         "{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", "CLIPTextModel", "model_type",
         "clip_text_model", "vocab_size", dimension(w, "text_model.embeddings.token_embedding.weight", 0), "hidden_size",
         text->width, "intermediate_size", dimension(w, "text_model.encoder.layers.0.mlp.fc1.weight", 0),
         "num_hidden_layers", text->layers, "num_attention_heads", text->heads, "max_position_embeddings",
         text->positions, "projection_dim", text->width);
-    return merged(json, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i}", "hidden_act", activation, "layer_norm_eps", 1e-5,
-                                  "attention_dropout", 0.0, "bos_token_id", LT_TOKEN_START, "eos_token_id",
-                                  LT_TOKEN_END, "pad_token_id", (int)text->pad));
+    return merged(json, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i}", "hidden_act", lt_activation_name(text->activation),
+                                  "layer_norm_eps", 1e-5, "attention_dropout", 0.0, "bos_token_id", LT_TOKEN_START,
+                                  "eos_token_id", LT_TOKEN_END, "pad_token_id", (int)text->pad));
 }
 
 /* ---- The scheduler: any of diffusers' can be made from this one's numbers ---- */
 
 json_t *lt_scheduler_config(const lt_model *model) {
-    const lt_component *source = lt_diffusers_find(&model->main.folder, "scheduler");
-    const lt_config none = {0}, *from = source ? &source->config : &none;
-    const char *betas = lt_config_string(from, "beta_schedule");
-    json_t *json =
-        merged(diffusers_object("PNDMScheduler"),
-               json_pack("{s:i, s:s, s:f, s:f, s:s}", "num_train_timesteps", LT_TRAIN_STEPS, "beta_schedule",
-                         betas ? betas : "scaled_linear", "beta_start", lt_config_number(from, "beta_start", 0.00085),
-                         "beta_end", lt_config_number(from, "beta_end", 0.012), "prediction_type",
-                         model->parts.schedule.prediction == LT_PREDICT_V ? "v_prediction" : "epsilon"));
+    const lt_noise_schedule *schedule = &model->parts.schedule;
+    json_t *json = merged(diffusers_object("PNDMScheduler"),
+                          json_pack("{s:i, s:s, s:f, s:f, s:s}", "num_train_timesteps", LT_TRAIN_STEPS, "beta_schedule",
+                                    lt_beta_name(schedule->kind), "beta_start", schedule->beta_start, "beta_end",
+                                    schedule->beta_end, "prediction_type",
+                                    schedule->prediction == LT_PREDICT_V ? "v_prediction" : "epsilon"));
     return merged(json,
                   json_pack("{s:n, s:b, s:b, s:b, s:i, s:s}", "trained_betas", "set_alpha_to_one", 0, "skip_prk_steps",
                             1, "clip_sample", 0, "steps_offset", 1, "timestep_spacing", "leading"));

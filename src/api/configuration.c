@@ -1,6 +1,8 @@
 /* What tensors' shapes cannot tell. */
 #include "api/configuration.h"
 
+#include "models/settings.h"
+
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,17 +16,8 @@ static int number(const lt_config *config, const char *key, int before) {
 /* ---- Components' config.json ---- */
 
 static lt_status read_activation(const lt_config *config, const char *key, lt_activation *activation) {
-    static const struct {
-        const char *name;
-        lt_activation activation;
-    } known[] = {{"quick_gelu", LT_ACT_QUICK_GELU}, {"gelu", LT_ACT_GELU}, {"silu", LT_ACT_SILU}};
     const char *name = lt_config_string(config, key);
-    if (!name) return LT_OK;
-    for (size_t i = 0; i < LT_COUNT(known); i++)
-        if (!strcmp(known[i].name, name)) {
-            *activation = known[i].activation;
-            return LT_OK;
-        }
+    if (!name || lt_activation_find(name, activation)) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED, "config.json: %s is \"%s\"; quick_gelu, gelu and silu are known", key, name);
 }
 
@@ -143,36 +136,32 @@ static lt_status parse_prediction(const char *name, lt_prediction *prediction) {
     return lt_fail(LT_ERROR_UNSUPPORTED, "prediction \"%s\": epsilon and v are possible", name);
 }
 
-static lt_status parse_betas(const char *name, lt_beta_kind *kind) {
-    static const char *const names[] = {
-        [LT_BETA_SCALED_LINEAR] = "scaled_linear", [LT_BETA_LINEAR] = "linear", [LT_BETA_COSINE] = "squaredcos_cap_v2"};
-    for (size_t i = 0; i < LT_COUNT(names); i++)
-        if (!strcmp(names[i], name)) {
-            *kind = (lt_beta_kind)i;
-            return LT_OK;
-        }
-    return lt_fail(LT_ERROR_UNSUPPORTED, "noise schedule \"%s\": scaled_linear, linear and squaredcos_cap_v2 are known",
-                   name);
+static void read_scheduler(const lt_config *config, lt_schedule_settings *s) {
+    const char *prediction = lt_config_string(config, "prediction_type");
+    const char *betas = lt_config_string(config, "beta_schedule");
+    if (prediction) s->prediction = prediction;
+    if (betas) s->beta_schedule = betas;
+    s->beta_start = lt_config_number(config, "beta_start", s->beta_start);
+    s->beta_end = lt_config_number(config, "beta_end", s->beta_end);
 }
 
+/* From a folder's scheduler or a file's metadata, and the option over both. */
 static lt_status read_schedule(lt_model *model, const lt_open_options *options) {
     lt_schedule_settings s = {"epsilon", "scaled_linear", 0.00085, 0.012};
     const lt_component *scheduler = lt_diffusers_find(&model->main.folder, "scheduler");
-    if (scheduler) {
-        const char *prediction = lt_config_string(&scheduler->config, "prediction_type");
-        const char *betas = lt_config_string(&scheduler->config, "beta_schedule");
-        if (prediction) s.prediction = prediction;
-        if (betas) s.beta_schedule = betas;
-        s.beta_start = lt_config_number(&scheduler->config, "beta_start", s.beta_start);
-        s.beta_end = lt_config_number(&scheduler->config, "beta_end", s.beta_end);
-    }
+    if (scheduler) read_scheduler(&scheduler->config, &s);
+    lt_config settings;
+    LT_TRY(lt_config_from_metadata(&model->main.file, "latent.scheduler.", &settings));
+    read_scheduler(&settings, &s);
     const char *metadata = lt_checkpoint_metadata(&model->main.file, "modelspec.prediction_type");
     if (metadata) s.prediction = metadata;
     if (options->prediction) s.prediction = options->prediction;
     lt_prediction prediction = LT_PREDICT_EPSILON;
     lt_beta_kind kind = LT_BETA_SCALED_LINEAR;
-    LT_TRY(parse_prediction(s.prediction, &prediction));
-    LT_TRY(parse_betas(s.beta_schedule, &kind));
+    lt_status status = parse_prediction(s.prediction, &prediction);
+    if (!status) status = lt_beta_find(s.beta_schedule, &kind);
+    lt_config_close(&settings);
+    LT_TRY(status);
     return lt_noise_schedule_init(&model->parts.schedule, kind, s.beta_start, s.beta_end, prediction);
 }
 

@@ -49,7 +49,7 @@ typedef struct lt_watch {
     void *user;
 } lt_watch;
 
-/* ---- Over a data set (eval_data.c) ---- */
+/* ---- Over a data set (eval_vae.c, eval_recall.c, eval_bound.c) ---- */
 
 /* Pictures of a data set: all of them, or `count` that the seed draws. */
 typedef struct lt_eval_data {

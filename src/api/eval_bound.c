@@ -75,6 +75,7 @@ static lt_status bound_of_latent(lt_denoiser *d, int timesteps, bound_work *w,
     }
     LT_TRY(estimate(d, 0, w));
     const double prior = lt_bound_prior(schedule, x0, n), end = lt_bound_end(schedule, x0, w->estimate, n);
+    if (!isfinite(end)) return lt_fail(LT_ERROR_MODEL, "the U-Net makes no finite numbers: are its weights whole?");
     for (int v = 0; v < LT_VARIANCE_COUNT; v++)
         terms[v] = (lt_bound_terms){.prior = prior, .steps = steps[v], .end = end, .total = prior + steps[v] + end};
     return LT_OK;
@@ -129,7 +130,7 @@ static lt_status bound_all(const lt_eval_data *data, void *result) {
     bound_work w = {0};
     lt_status status = open_work(data, out, &w);
     for (size_t i = 0; i < count && !status; i++) {
-        lt_bound_terms terms[LT_VARIANCE_COUNT];
+        lt_bound_terms terms[LT_VARIANCE_COUNT] = {0};
         status = bound_of_picture(data, lt_eval_index(data, i), out->timesteps, &w, terms);
         if (status) break;
         add_terms(terms, &w, out);

@@ -3,6 +3,8 @@
 #include "base/picture.h"
 #include "pipeline/latent.h"
 
+#include <math.h>
+
 /* ---- What all of them do ---- */
 
 size_t lt_eval_count(const lt_eval_data *data) {
@@ -32,8 +34,9 @@ lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const l
 /* Pixels a side of the pictures that the VAE encodes. */
 static lt_status choose_size(const lt_eval_data *data, int *size) {
     const lt_model_info info = lt_model_describe(data->model);
-    *size = data->size ? data->size : info.width;
-    if (!info.has_vae_encoder) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    *size = data->size ? data->size : data->model->parts.sample_size * info.factor;
+    if (!info.has_vae_encoder && !data->model->parts.pixels)
+        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
     if (!*size) return lt_fail(LT_ERROR_ARGUMENT, "this checkpoint does not say for what size it is: name a size");
     if (*size % info.factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
@@ -57,10 +60,20 @@ void lt_eval_vae_close(lt_eval_vae *w) {
     lt_free(w->latent);
 }
 
+/* A measurement of a broken VAE must not look like one of a bad VAE. */
+static lt_status check_finite(const lt_eval_data *data, size_t i, const float *values, size_t count) {
+    for (size_t k = 0; k < count; k++)
+        if (!isfinite(values[k]))
+            return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
+                           lt_dataset_name(data->dataset, i));
+    return LT_OK;
+}
+
 lt_status lt_eval_vae_load(const lt_eval_data *data, size_t i, lt_eval_vae *w) {
     const lt_picture_options options = {.size = w->size};
     LT_TRY(lt_dataset_load(data->dataset, i, &options, 0, w->pixels));
-    return lt_latent_encode(&data->model->parts, w->pixels, w->size, w->size, false, NULL, w->latent);
+    LT_TRY(lt_latent_encode(&data->model->parts, w->pixels, w->size, w->size, false, NULL, w->latent));
+    return check_finite(data, i, w->latent, w->latent_count);
 }
 
 /* ---- Reconstruction ---- */
@@ -71,6 +84,7 @@ static lt_status reconstruct(const lt_eval_data *data, lt_eval_vae *w, size_t i,
     LT_TRY(lt_eval_vae_load(data, i, w));
     lt_pixels_to_bytes(w->pixels, bytes, w->pixel_count);
     LT_TRY(lt_latent_decode(parts, w->latent, side, side, false, w->pixels));
+    LT_TRY(check_finite(data, i, w->pixels, w->pixel_count));
     lt_pixels_to_bytes(w->pixels, bytes + w->pixel_count, w->pixel_count);
     *error = lt_mean_square(bytes, bytes + w->pixel_count, w->pixel_count);
     return LT_OK;

@@ -147,8 +147,26 @@ static const struct component {
     {"vae", "diffusers", "AutoencoderKL", "diffusion_pytorch_model.safetensors", LT_ROLE_VAE, lt_vae_config},
 };
 
+static const char clip_text_prefix[] = "text_model."; /* CLIP's text tower is a text encoder, too */
+
 static bool has_role(const lt_model *model, lt_role role) {
     return lt_weights_has_prefix(model->parts.weights, lt_role_prefix(role));
+}
+
+static bool has_component(const lt_model *model, const struct component *c) {
+    if (has_role(model, c->role)) return true;
+    return c->role == LT_ROLE_TEXT && lt_weights_has_prefix(model->parts.weights, clip_text_prefix);
+}
+
+/* A component's tensors by their diffusers names. */
+static lt_status list_component(const lt_model *model, const struct component *c, lt_tensor_list *list) {
+    const lt_tensor *all = model->tensors.tensors;
+    if (has_role(model, c->role)) return lt_names_to_diffusers(all, model->tensors.count, c->role, list);
+    size_t first = 0, end;
+    while (strncmp(all[first].name, clip_text_prefix, strlen(clip_text_prefix))) first++;
+    for (end = first; end < model->tensors.count; end++)
+        if (strncmp(all[end].name, clip_text_prefix, strlen(clip_text_prefix))) break;
+    return lt_names_to_diffusers(all + first, end - first, LT_ROLE_CLIP, list);
 }
 
 /* config.json of the component whose tensors, by their diffusers names, are in list. */
@@ -166,7 +184,7 @@ static lt_status write_component(const lt_model *model, const struct component *
                                  const lt_dtype *type, const lt_folder_writer *folder) {
     lt_tensor_list list;
     LT_TRY(lt_folder_add(folder, c->name));
-    LT_TRY(lt_names_to_diffusers(model->tensors.tensors, model->tensors.count, c->role, &list));
+    LT_TRY(list_component(model, c, &list));
     char *path = lt_format("%s/%s/%s", folder->temporary, c->name, c->weights);
     lt_status status = path ? write_config(model, c, &list, folder) : LT_ERROR_MEMORY;
     if (status == LT_OK) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type);
@@ -183,7 +201,7 @@ static json_t *make_index(const lt_model *model) {
                               "diffusers", "PNDMScheduler", "tokenizer", "transformers", "CLIPTokenizer");
     for (size_t i = 0; index && i < LT_COUNT(components); i++) {
         const struct component *c = &components[i];
-        const bool here = has_role(model, c->role);
+        const bool here = has_component(model, c);
         json_object_set_new(index, c->name,
                             here ? json_pack("[s, s]", c->library, c->class_name) : json_pack("[n, n]"));
     }
@@ -193,7 +211,7 @@ static json_t *make_index(const lt_model *model) {
 static lt_status write_folder(const lt_model *model, const metadata *m, const lt_dtype *type,
                               const lt_folder_writer *folder) {
     for (size_t i = 0; i < LT_COUNT(components); i++)
-        if (has_role(model, components[i].role)) LT_TRY(write_component(model, &components[i], m, type, folder));
+        if (has_component(model, &components[i])) LT_TRY(write_component(model, &components[i], m, type, folder));
     LT_TRY(lt_folder_add(folder, "scheduler"));
     LT_TRY(lt_folder_write_json(folder, "scheduler/scheduler_config.json", lt_scheduler_config(model), JSON_FLAGS));
     LT_TRY(lt_vocabulary_write(folder));
@@ -206,6 +224,8 @@ lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_
     if (!any)
         return lt_fail(LT_ERROR_MODEL, "there is no text encoder, VAE or U-Net of Stable Diffusion in this model: it "
                                        "has no diffusers layout");
+    if (model->parts.has[LT_MODULE_IMAGE])
+        lt_notify(&model->parts, "a diffusers folder has no place for CLIP's image encoder: it is left out");
     metadata m;
     lt_folder_writer folder;
     LT_TRY(read_metadata(&model->main, &m));

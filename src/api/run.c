@@ -115,7 +115,8 @@ lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in
         if (!strcmp(runners[i].name, module)) r = &runners[i];
     if (!r)
         return lt_fail(LT_ERROR_ARGUMENT,
-                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet and classifier",
+                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet, classifier, and "
+                       "unet-loss, vae-loss, clip-loss",
                        module);
     *out_count = 0;
     const lt_status status = run(model, r, in, in_count, out, out_count);

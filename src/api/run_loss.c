@@ -73,7 +73,10 @@ static lt_status fill_unet(lt_loss_run *run) {
     LT_TRY(input(run, "noise", &noise, &e));
     LT_TRY(input(run, "t", &t, &s));
     if (!lt_shape_equal(x, lt_plan_shape(run->plan, "x")) || !lt_shape_equal(e, x) || s.n != x.n)
-        return lt_fail(LT_ERROR_ARGUMENT, "x0, noise and t do not fit each other and the model");
+        return lt_fail(
+            LT_ERROR_ARGUMENT,
+            "x0 [%d,%d,%d,%d], noise [%d,%d,%d,%d] and %d t do not fit each other and the model's %d channels", x.n,
+            x.c, x.h, x.w, e.n, e.c, e.h, e.w, s.n, lt_plan_shape(run->plan, "x").c);
     const int tokens = lt_plan_shape(run->plan, "context").w;
     LT_TRY(fill_named(run, tokens ? names : without));
     for (int i = 0; i < x.n; i++) {
@@ -140,7 +143,7 @@ static lt_status fill_clip(lt_loss_run *run) {
 static const lt_loss_kind kinds[] = {
     {"unet-loss", {LT_MODULE_UNET, LT_MODULE_UNET}, lt_is_unet, build_unet, fill_unet, plain_loss},
     {"vae-loss", {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, lt_is_vae, build_vae, fill_vae, vae_loss},
-    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_any, build_clip, fill_clip, plain_loss},
+    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_text, build_clip, fill_clip, plain_loss},
 };
 
 const char *const *lt_loss_names(void) {

@@ -97,6 +97,7 @@ static void describe_read(const lt_train_sources *s, lt_train_models *models) {
     }
     if (text) {
         models->text = &text->parts.text;
+        if (text->parts.has[LT_MODULE_IMAGE]) models->image = &text->parts.image;
         models->text_tensors = text->tensors.tensors;
         models->text_count = text->tensors.count;
     }

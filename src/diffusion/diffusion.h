@@ -15,10 +15,17 @@ enum { LT_TRAIN_STEPS = 1000 };
 
 typedef struct lt_noise_schedule {
     lt_prediction prediction;
+    lt_beta_kind kind; /* with the betas' ends: what the rest follows from */
+    double beta_start, beta_end;
     float alphas_cumprod[LT_TRAIN_STEPS];
     float sigmas[LT_TRAIN_STEPS]; /* sqrt((1 - abar) / abar) */
     float log_sigmas[LT_TRAIN_STEPS];
 } lt_noise_schedule;
+
+/* diffusers' name of a kind: "scaled_linear". */
+const char *lt_beta_name(lt_beta_kind kind);
+/* LT_ERROR_UNSUPPORTED lists the names. */
+lt_status lt_beta_find(const char *name, lt_beta_kind *kind);
 
 /* SD 1.x: LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON. Cosine ignores the ends (Nichol & Dhariwal 2021).
  * LT_ERROR_ARGUMENT unless 0 < beta_start <= beta_end < 1 and some signal is left after the last step. */

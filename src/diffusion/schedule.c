@@ -4,11 +4,27 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 float lt_linspace(float start, float end, int count, int i) {
     if (count == 1) return start;
     const float step = (end - start) / (float)(count - 1);
     return i < count / 2 ? fmaf(step, (float)i, start) : fmaf(-step, (float)(count - 1 - i), end);
+}
+
+static const char *const beta_names[] = {
+    [LT_BETA_SCALED_LINEAR] = "scaled_linear", [LT_BETA_LINEAR] = "linear", [LT_BETA_COSINE] = "squaredcos_cap_v2"};
+
+const char *lt_beta_name(lt_beta_kind kind) { return beta_names[kind]; }
+
+lt_status lt_beta_find(const char *name, lt_beta_kind *kind) {
+    for (size_t i = 0; i < LT_COUNT(beta_names); i++)
+        if (!strcmp(beta_names[i], name)) {
+            *kind = (lt_beta_kind)i;
+            return LT_OK;
+        }
+    return lt_fail(LT_ERROR_UNSUPPORTED, "noise schedule \"%s\": scaled_linear, linear and squaredcos_cap_v2 are known",
+                   name);
 }
 
 /* alpha-bar(u), u in [0, 1], of Nichol & Dhariwal 2021. */
@@ -34,6 +50,9 @@ lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double
         return lt_fail(LT_ERROR_ARGUMENT, "noise schedule: betas from %g to %g: expected 0 < start <= end < 1",
                        beta_start, beta_end);
     s->prediction = prediction;
+    s->kind = kind;
+    s->beta_start = beta_start;
+    s->beta_end = beta_end;
     double product = 1; /* a float product would drift from torch's, whose cumprod accumulates in double */
     for (int t = 0; t < LT_TRAIN_STEPS; t++) {
         product *= 1.0f - beta_at(kind, beta_start, beta_end, t);

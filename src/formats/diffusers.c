@@ -44,7 +44,8 @@ void lt_config_close(lt_config *config) {
 
 /* The value that key leads to, or NULL. */
 static const json_t *look_up(const lt_config *config, const char *key) {
-    const json_t *at = config->root;
+    const json_t *at = config->root, *whole = json_object_get(at, key); /* metadata are flat */
+    if (whole) return whole;
     for (const char *dot; (dot = strchr(key, '.')); key = dot + 1) at = json_object_getn(at, key, (size_t)(dot - key));
     return json_object_get(at, key);
 }

@@ -49,6 +49,24 @@ lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae) {
     return lt_settings_set(s, "latent.vae.scaling_factor", "%.9g", (double)vae->scaling);
 }
 
+lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text) {
+    LT_TRY(lt_settings_set(s, "latent.text_encoder.num_attention_heads", "%d", text->heads));
+    return lt_settings_set(s, "latent.text_encoder.hidden_act", "\"%s\"", lt_activation_name(text->activation));
+}
+
+lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image) {
+    LT_TRY(lt_settings_set(s, "latent.clip.vision_config.num_attention_heads", "%d", image->heads));
+    return lt_settings_set(s, "latent.clip.vision_config.hidden_act", "\"%s\"", lt_activation_name(image->activation));
+}
+
+lt_status lt_settings_add_schedule(lt_settings *s, const lt_noise_schedule *schedule) {
+    const char *prediction = schedule->prediction == LT_PREDICT_V ? "v" : "epsilon";
+    LT_TRY(lt_settings_set(s, "modelspec.prediction_type", "%s", prediction));
+    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_schedule", "\"%s\"", lt_beta_name(schedule->kind)));
+    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_start", "%.17g", schedule->beta_start));
+    return lt_settings_set(s, "latent.scheduler.beta_end", "%.17g", schedule->beta_end);
+}
+
 /* labels as a JSON list of strings. */
 static lt_status set_labels(lt_settings *s, const char *const *labels, int count) {
     json_t *list = json_array();
@@ -68,6 +86,25 @@ lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *c, con
     LT_TRY(lt_settings_set(s, "latent.classifier.attention_head_dim", "%d", c->heads));
     LT_TRY(lt_settings_set(s, "latent.classifier.sample_size", "%d", c->size));
     return set_labels(s, labels, c->classes);
+}
+
+static const struct {
+    const char *name;
+    lt_activation activation;
+} activations[] = {{"quick_gelu", LT_ACT_QUICK_GELU}, {"gelu", LT_ACT_GELU}, {"silu", LT_ACT_SILU}};
+
+const char *lt_activation_name(lt_activation activation) {
+    size_t i = 0;
+    while (i + 1 < LT_COUNT(activations) && activations[i].activation != activation) i++;
+    return activations[i].name;
+}
+
+bool lt_activation_find(const char *name, lt_activation *activation) {
+    size_t i = 0;
+    while (i < LT_COUNT(activations) && strcmp(activations[i].name, name)) i++;
+    if (i == LT_COUNT(activations)) return false;
+    *activation = activations[i].activation;
+    return true;
 }
 
 void lt_settings_free(lt_settings *s) {

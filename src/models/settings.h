@@ -3,6 +3,7 @@
 #ifndef LT_SETTINGS_H
 #define LT_SETTINGS_H
 
+#include "diffusion/diffusion.h"
 #include "models/classifier.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -22,9 +23,16 @@ lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, .
 /* All that the openers of models/ can't tell from shapes. */
 lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet);
 lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae);
+lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text);
+lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image);
+lt_status lt_settings_add_schedule(lt_settings *s, const lt_noise_schedule *schedule);
 /* labels [classifier->classes]: the classes' names. */
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);
 
 void lt_settings_free(lt_settings *s);
+
+/* transformers' name of an activation, "quick_gelu", and back; false: no such name. */
+const char *lt_activation_name(lt_activation activation);
+bool lt_activation_find(const char *name, lt_activation *activation);
 
 #endif

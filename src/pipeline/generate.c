@@ -186,7 +186,12 @@ static lt_status denoise(lt_painting *p, float *x) {
     keep(p, 0, x);
     p->started = lt_now();
     LT_TRY(report(p, 0, NULL));
-    return lt_sample(&p->sampling, p->request->sampler, x);
+    LT_TRY(lt_sample(&p->sampling, p->request->sampler, x));
+    for (size_t i = 0; i < p->count; i++)
+        if (!isfinite(x[i]))
+            return lt_fail(LT_ERROR_MODEL, "what was drawn is no finite number: are the model's weights whole, and "
+                                           "guidance and scales reasonable?");
+    return LT_OK;
 }
 
 static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {

@@ -84,12 +84,19 @@ static lt_node *preprocess(lt_nn *nn, lt_node *x, int size) {
     return lt_affine(nn, lt_clip_crop(nn, x, size), numbers, 3);
 }
 
+/* Appends what makes pixels "out" of latents "z"; a model of pixels has no decoder, and its latents are the pixels. */
+static lt_node *append_decoder(const lt_vae *vae, int h, int w, lt_graph *graph) {
+    if (!vae->weights) return lt_graph_input(graph, "z", (lt_shape){1, h, w, 3}, LT_RATE_STEP);
+    return lt_vae_build_decoder(vae, 1, h, w, graph) ? NULL : lt_graph_find(graph, "out");
+}
+
 lt_status lt_guidance_build_clip(const lt_vae *vae, const lt_clip_image *image, int h, int w, lt_graph *graph) {
     lt_nn nn = {graph, image->weights, "clip", 0};
     graph->training = true;
     lt_node *text = lt_graph_input(graph, "text", (lt_shape){1, 1, 1, image->projection}, LT_RATE_PROMPT);
-    LT_TRY(lt_vae_build_decoder(vae, 1, h, w, graph));
-    LT_TRY(lt_clip_image_append(image, preprocess(&nn, lt_graph_find(graph, "out"), image->size), graph));
+    lt_node *pixels = append_decoder(vae, h, w, graph);
+    LT_TRY(graph->status);
+    LT_TRY(lt_clip_image_append(image, preprocess(&nn, pixels, image->size), graph));
     lt_node *similarity = lt_cosine(&nn, lt_graph_find(graph, "image_embeds"), text), *z = lt_graph_find(graph, "z");
     lt_graph_output(graph, similarity, "similarity");
     if (graph->status) return graph->status;

@@ -14,12 +14,23 @@ uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {
     return hash;
 }
 
+/* A tensor whose values do not lie side by side, as PyTorch's files may hold them. */
+static uint64_t hash_strided(uint64_t hash, const lt_tensor *t) {
+    float *values = lt_alloc(lt_tensor_count(t) * sizeof *values);
+    if (!values) return hash; /* what needs the hash won't find memory either */
+    lt_tensor_read_f32(t, values);
+    hash = lt_hash_bytes(hash, values, lt_tensor_count(t) * sizeof *values);
+    lt_free(values);
+    return hash;
+}
+
 uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const lt_tensor *t = &tensors[i];
         hash = lt_hash_bytes(hash, t->name, strlen(t->name));
         hash = lt_hash_bytes(hash, &t->dtype, sizeof t->dtype);
-        if (lt_tensor_contiguous(t)) hash = lt_hash_bytes(hash, t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
+        hash = lt_tensor_contiguous(t) ? lt_hash_bytes(hash, t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype))
+                                       : hash_strided(hash, t);
     }
     return hash;
 }

@@ -73,9 +73,7 @@ static lt_status check_init(lt_training *t) {
     const lt_train_models *m = t->models;
     const classifier_state *s = t->state;
     if (!m->init) return LT_OK;
-    if (!m->init_classifier)
-        return lt_fail(LT_ERROR_MODEL, "%s holds no classifier to go on from; name an autoencoder with --vae",
-                       t->options->init);
+    if (!m->init_classifier) return lt_fail(LT_ERROR_MODEL, "%s holds no classifier to go on from", t->options->init);
     const size_t count = lt_dataset_label_count(t->data);
     bool same = (size_t)m->init_classifier->classes == count;
     for (size_t i = 0; same && i < count; i++) same = !strcmp(m->init_labels[i], s->labels[i]);

@@ -20,10 +20,8 @@ typedef struct clip_state {
 
 /* ---- Opening ---- */
 
-static lt_status open(lt_training *t) {
-    clip_state *s = t->state;
-    const lt_train_options *o = t->options;
-    const lt_clip_architecture a = {
+static lt_clip_architecture architecture(const lt_train_options *o) {
+    return (lt_clip_architecture){
         .text_width = (size_t)o->text_width,
         .vocab = 49408,
         .positions = LT_CONTEXT_TOKENS,
@@ -34,15 +32,37 @@ static lt_status open(lt_training *t) {
         .image_layers = o->image_layers,
         .projection = (size_t)o->projection,
     };
+}
+
+/* Fresh weights, or those of options->init, and what their shapes can't tell. */
+static lt_status make_towers(lt_training *t) {
+    clip_state *s = t->state;
+    const lt_train_models *m = t->models;
+    const lt_clip_architecture a = architecture(t->options);
+    lt_tensor_list list = {0};
+    LT_TRY(lt_clip_list(&a, &list));
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_text, lt_is_text));
+    LT_TRY(lt_clip_text_open(t->parameters.weights, &s->text));
+    LT_TRY(lt_clip_image_open(t->parameters.weights, &s->image));
+    if (m->init_text) {
+        s->text.heads = m->init_text->heads;
+        s->text.activation = m->init_text->activation;
+    }
+    if (m->init_image) {
+        s->image.heads = m->init_image->heads;
+        s->image.activation = m->init_image->activation;
+    }
+    return LT_OK;
+}
+
+static lt_status open(lt_training *t) {
+    clip_state *s = t->state;
+    const lt_train_options *o = t->options;
     if (!t->models->init && (o->size % o->patch || o->text_width % 64 || o->image_width % 64))
         return lt_fail(LT_ERROR_ARGUMENT,
                        "the size (%d) must be a multiple of the patch (%d), and widths (%d, %d) of 64", o->size,
                        o->patch, o->text_width, o->image_width);
-    lt_tensor_list list = {0};
-    LT_TRY(lt_clip_list(&a, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, lt_is_any, lt_is_any));
-    LT_TRY(lt_clip_text_open(t->parameters.weights, &s->text));
-    LT_TRY(lt_clip_image_open(t->parameters.weights, &s->image));
+    LT_TRY(make_towers(t));
     if (s->image.size != o->size)
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this CLIP sees %d", o->size, s->image.size);
     lt_graph graph = {0};
@@ -137,59 +157,81 @@ static lt_status build_towers(lt_training *t) {
     return status;
 }
 
-/* Embeddings of pairs [first, first + batch) of the validation set, as far as it goes, into texts and images. */
-static lt_status embed(lt_training *t, size_t first, float *pixels, float *texts, float *images) {
+/* The held-out pairs: embeddings of those whose pictures can be read, and their texts. */
+typedef struct pairs {
+    size_t count;
+    float *texts, *images; /* [count, projection] */
+    float *pixels;         /* [size, size, 3] of one picture */
+    const char **words;    /* [count] */
+} pairs;
+
+/* Puts the pictures from *next on, as many as a batch takes, and their texts before the towers. Returns how many. */
+static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
     clip_state *s = t->state;
     const lt_picture_options picture = {.size = t->options->size};
-    const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size, d = (size_t)s->text.projection;
-    const size_t n = lt_min((size_t)t->options->batch, lt_dataset_count(t->validation) - first);
-    for (size_t i = 0; i < n; i++) {
-        LT_TRY(lt_dataset_load(t->validation, first + i, &picture, 0, pixels));
-        write_pixels(pixels, lt_plan_tensor(s->towers, "pixels") + i * 3 * pixel_count, pixel_count);
-        LT_TRY(write_text(t, s->towers, (int)i, text_of(t->validation, first + i, 0)));
+    const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size;
+    float *pixels = lt_plan_tensor(s->towers, "pixels");
+    for (*n = 0; *n < t->options->batch && *next < lt_dataset_count(t->validation); ++*next) {
+        const lt_status status = lt_dataset_load(t->validation, *next, &picture, 0, p->pixels);
+        if (status == LT_ERROR_MEMORY) return status;
+        if (status) {
+            lt_training_notify(t, "left out of the held-out pairs: %s", lt_error_message());
+            continue;
+        }
+        write_pixels(p->pixels, pixels + (size_t)*n * 3 * pixel_count, pixel_count);
+        p->words[p->count + (size_t)*n] = text_of(t->validation, *next, 0);
+        LT_TRY(write_text(t, s->towers, *n, p->words[p->count + (size_t)*n]));
+        ++*n;
     }
-    for (int i = (int)n; i < t->options->batch; i++) LT_TRY(write_text(t, s->towers, i, "")); /* nobody looks at it */
-    LT_TRY(lt_plan_run(s->towers, LT_RATE_PROMPT, NULL, NULL));
-    memcpy(texts + first * d, lt_plan_tensor(s->towers, "text_embeds"), n * d * sizeof *texts);
-    memcpy(images + first * d, lt_plan_tensor(s->towers, "image_embeds"), n * d * sizeof *images);
+    for (int i = *n; i < t->options->batch; i++) LT_TRY(write_text(t, s->towers, i, "")); /* nobody looks at it */
     return LT_OK;
 }
 
-static lt_status measure(lt_training *t, float *pixels, float *texts, float *images) {
-    const size_t count = lt_dataset_count(t->validation), d = (size_t)((clip_state *)t->state)->text.projection;
-    for (size_t i = 0; i < count; i += (size_t)t->options->batch) LT_TRY(embed(t, i, pixels, texts, images));
-    const char **words = lt_calloc(count, sizeof *words);
-    if (!words) return LT_ERROR_MEMORY;
-    for (size_t i = 0; i < count; i++) words[i] = text_of(t->validation, i, 0);
+static lt_status embed_pairs(lt_training *t, pairs *p) {
+    const clip_state *s = t->state;
+    const size_t d = (size_t)s->text.projection;
+    int n = 0;
+    for (size_t next = 0; next < lt_dataset_count(t->validation); p->count += (size_t)n) {
+        LT_TRY(load_pairs(t, &next, p, &n));
+        LT_TRY(lt_plan_run(s->towers, LT_RATE_PROMPT, NULL, NULL));
+        memcpy(p->texts + p->count * d, lt_plan_tensor(s->towers, "text_embeds"), (size_t)n * d * sizeof *p->texts);
+        memcpy(p->images + p->count * d, lt_plan_tensor(s->towers, "image_embeds"), (size_t)n * d * sizeof *p->images);
+    }
+    return p->count ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->validation);
+}
+
+static lt_status measure(lt_training *t, pairs *p) {
     lt_hits hits;
-    const lt_status status = recall(texts, images, count, d, words, &hits);
-    lt_free(words);
-    if (status) return status;
-    lt_training_notify(t, "held-out pairs (%zu): recall@1 %.1f %%, recall@5 %.1f %%", count,
+    LT_TRY(embed_pairs(t, p));
+    LT_TRY(recall(p->texts, p->images, p->count, (size_t)((clip_state *)t->state)->text.projection, p->words, &hits));
+    lt_training_notify(t, "held-out pairs (%zu): recall@1 %.1f %%, recall@5 %.1f %%", p->count,
                        100 * lt_hits_share(&hits, 0), 100 * lt_hits_share(&hits, 1));
     return LT_OK;
 }
 
 static lt_status finish(lt_training *t) {
     if (!t->validation) return LT_OK;
-    clip_state *s = t->state;
     LT_TRY(build_towers(t));
-    const size_t count = lt_dataset_count(t->validation), d = (size_t)s->text.projection;
-    const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size;
-    float *memory = lt_alloc((2 * count * d + 3 * pixel_count) * sizeof *memory);
-    if (!memory) return LT_ERROR_MEMORY;
-    const lt_status status = measure(t, memory + 2 * count * d, memory, memory + count * d);
-    lt_free(memory);
+    const size_t count = lt_dataset_count(t->validation), d = (size_t)((clip_state *)t->state)->text.projection;
+    pairs p = {.texts = lt_calloc(count, d * sizeof(float)),
+               .images = lt_calloc(count, d * sizeof(float)),
+               .pixels = lt_calloc((size_t)t->options->size, (size_t)t->options->size * 3 * sizeof(float)),
+               .words = lt_calloc(count, sizeof *p.words)};
+    const lt_status status = p.texts && p.images && p.pixels && p.words ? measure(t, &p) : LT_ERROR_MEMORY;
+    lt_free(p.texts);
+    lt_free(p.images);
+    lt_free(p.pixels);
+    lt_free(p.words);
     if (!status || status == LT_ERROR_MEMORY) return status;
     lt_training_notify(t, "held-out pairs are not measured: %s", lt_error_message()); /* the model is worth keeping */
     return LT_OK;
 }
 
 static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
-    (void)t;
-    (void)settings; /* heads of 64 and QuickGELU: what the family has */
+    const clip_state *s = t->state;
     (void)frozen;
-    return LT_OK;
+    LT_TRY(lt_settings_add_text(settings, &s->text));
+    return lt_settings_add_image(settings, &s->image);
 }
 
 static void close(lt_training *t) {

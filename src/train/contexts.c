@@ -54,6 +54,7 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
 static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
     uint64_t key = lt_hash_tensors(LT_HASH_START, t->models->text_tensors, t->models->text_count);
+    key = lt_hash_bytes(key, &text->heads, sizeof text->heads);
     key = lt_hash_bytes(key, &text->activation, sizeof text->activation);
     key = lt_hash_bytes(key, &text->pad, sizeof text->pad);
     for (size_t i = 0; i < c->count; i++) key = lt_hash_bytes(key, c->texts[i], strlen(c->texts[i]) + 1);
@@ -76,6 +77,7 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
 
 lt_status lt_contexts_open(lt_training *t, lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
+    if (!text && t->options->text) return lt_fail(LT_ERROR_MODEL, "%s holds no text encoder", t->options->text);
     if (!text)
         return lt_fail(LT_ERROR_ARGUMENT, "a text encoder is needed: name one with --text, or train --unconditional");
     if (text->positions != LT_CONTEXT_TOKENS)

@@ -44,7 +44,10 @@ static lt_status read_lines(lt_dataset *dataset, lt_bytes text) {
 static lt_status read_metadata(lt_dataset *dataset, const char *path) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = read_lines(dataset, (lt_bytes){map.data, map.size});
+    lt_bytes text = {map.data, map.size};
+    if (text.size >= 3 && !memcmp(text.data, "\xEF\xBB\xBF", 3)) text = (lt_bytes){text.data + 3, text.size - 3};
+    lt_status status = read_lines(dataset, text);
+    if (!status && !dataset->count) status = lt_fail(LT_ERROR_FORMAT, "%s lists no picture", path);
     lt_map_close(&map);
     return status;
 }

@@ -28,6 +28,21 @@ typedef struct filling {
     lt_latents *l;
 } filling;
 
+/* Only a picture that can't be read, whose pixels are NaN, may become latents that are no numbers. */
+static lt_status check_finite(const filling *f, size_t first, size_t n) {
+    const lt_shape x = lt_plan_shape(f->l->encoder, "x"), s = lt_plan_shape(f->l->encoder, "moments");
+    const size_t pixels = lt_shape_count(x) / (size_t)x.n, each = lt_shape_count(s) / (size_t)s.n;
+    for (size_t i = 0; i < n; i++) {
+        const float *moments = lt_plan_tensor(f->l->encoder, "moments") + i * each;
+        if (isnan(lt_plan_tensor(f->l->encoder, "x")[i * pixels])) continue;
+        for (size_t k = 0; k < each; k++)
+            if (!isfinite(moments[k]))
+                return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
+                               lt_dataset_name(f->t->data, first + i));
+    }
+    return LT_OK;
+}
+
 /* For the cache: pictures [first, first + n). One that can't be read becomes NaNs. */
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const filling *f = user;
@@ -45,6 +60,7 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
         for (size_t k = 0; k < each; k++) pixels[k] = NAN;
     }
     LT_TRY(encode(f->l));
+    LT_TRY(check_finite(f, first, n));
     memcpy(rows, lt_plan_tensor(f->l->encoder, "moments"), n * (size_t)lt_shape_pixels(s) * (size_t)s.c * sizeof *rows);
     return LT_OK;
 }
@@ -80,6 +96,7 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
 static lt_status open_encoder(lt_training *t, lt_latents *l) {
     const lt_train_options *o = t->options;
     const lt_vae *vae = t->models->vae;
+    if (!vae && o->vae) return lt_fail(LT_ERROR_MODEL, "%s holds no autoencoder with an encoder", o->vae);
     if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with --vae");
     if (o->size % vae->factor)
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,

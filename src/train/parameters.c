@@ -15,7 +15,7 @@ bool lt_is_vae(const char *name) { return has_role(name, LT_ROLE_VAE); }
 bool lt_is_classifier(const char *name) { return has_role(name, LT_ROLE_CLASSIFIER); }
 bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
 
-bool lt_is_any(const char *name) {
+static bool is_any(const char *name) {
     (void)name;
     return true;
 }
@@ -86,7 +86,7 @@ lt_status lt_parameters_copy(const lt_tensor *tensors, size_t count, lt_trains_f
 }
 
 lt_status lt_parameters_fresh(const lt_tensor_list *list, uint64_t seed, lt_parameters *p) {
-    return create(list->tensors, list->count, lt_is_any, true, seed, p);
+    return create(list->tensors, list->count, is_any, true, seed, p);
 }
 
 void lt_parameters_free(lt_parameters *p) {

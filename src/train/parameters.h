@@ -23,7 +23,6 @@ bool lt_is_unet(const char *name);
 bool lt_is_vae(const char *name);
 bool lt_is_classifier(const char *name);
 bool lt_is_text(const char *name);
-bool lt_is_any(const char *name);
 
 /* From tensors [count], sorted by name: those that trains picks are copied, the others are views, and their data must
  * outlive the parameters. */

@@ -28,7 +28,8 @@ typedef struct lt_train_models {
     const lt_vae *vae; /* unet, classifier: the latents' */
     const lt_tensor *vae_tensors;
     size_t vae_count;
-    const lt_clip_text *text; /* unet: the contexts' */
+    const lt_clip_text *text;   /* unet: the contexts' */
+    const lt_clip_image *image; /* of the same file; NULL if it has none */
     const lt_tensor *text_tensors;
     size_t text_count;
 

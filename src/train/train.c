@@ -6,11 +6,16 @@
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Weight of the newest loss in the running mean that people see. */
 static const double LOSS_SMOOTHING = 0.02;
+
+/* What a model's metadata say of the steps that made it. */
+static const char steps_key[] = "latent.train.steps";
 
 /* Files and the clock of this session. */
 typedef struct session {
@@ -21,6 +26,7 @@ typedef struct session {
     double started, saved; /* by lt_now */
     long first_step;       /* of this session */
     double seconds_before; /* of the sessions before */
+    int threads_before;    /* the caller's, of OpenMP */
 } session;
 
 /* ---- What a training may not change when it goes on ---- */
@@ -35,9 +41,33 @@ static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_trains
     return (unsigned long long)sum;
 }
 
+/* What of the models that are read, or gone on from, their tensors do not say. */
+static unsigned long long hash_configurations(const lt_train_models *m) {
+    const lt_noise_schedule *n = m->schedule;
+    uint64_t sum = lt_hash_bytes(LT_HASH_START, n->alphas_cumprod, sizeof n->alphas_cumprod);
+    const int numbers[] = {
+        n->prediction,
+        m->vae ? m->vae->groups : 0,
+        m->text ? m->text->heads : 0,
+        m->text ? (int)m->text->activation : 0,
+        m->init_unet ? m->init_unet->groups : 0,
+        m->init_unet ? m->init_unet->heads : 0,
+        m->init_vae ? m->init_vae->groups : 0,
+        m->init_text ? m->init_text->heads : 0,
+        m->init_text ? (int)m->init_text->activation : 0,
+        m->init_image ? m->init_image->heads : 0,
+        m->init_image ? (int)m->init_image->activation : 0,
+        m->init_classifier ? m->init_classifier->groups : 0,
+        m->init_classifier ? m->init_classifier->heads : 0,
+    };
+    sum = lt_hash_bytes(sum, numbers, sizeof numbers);
+    if (m->vae) sum = lt_hash_bytes(sum, &m->vae->scaling, sizeof m->vae->scaling);
+    return (unsigned long long)sum;
+}
+
 /* What the numbers depend on, as "name=value" lines; but for the rate and the gradient's greatest norm, which may
- * change after trouble, and the machine's part: threads, instruction set, precision. What init gives to a
- * training of everything is in the state itself. New ones go to the end. */
+ * change after trouble, and the machine's part: threads, instruction set, precision. The weights that init gives to a
+ * training of everything are in the state itself. New lines go to the end. */
 static char *settings_text(const session *s) {
     const lt_train_options *o = s->t.options;
     const lt_train_models *m = s->t.models;
@@ -49,14 +79,15 @@ static char *settings_text(const session *s) {
         "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
         "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
         "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
-        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\n",
+        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n",
         s->task->name, (unsigned long long)lt_dataset_fingerprint(s->t.data), o->size, o->crop, o->flip, o->batch,
         o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
         (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
         o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
-        o->absolute, o->kl, o->drop_prompt, text_or_none(o->prediction), o->min_snr, text_or_none(o->only),
-        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
-        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet));
+        o->absolute, o->kl, o->drop_prompt, o->prediction ? o->prediction : "epsilon", o->min_snr,
+        text_or_none(o->only), o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
+        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
+        hash_configurations(m));
 }
 
 /* The first line in which two settings differ, for a message. */
@@ -122,6 +153,7 @@ static lt_status write_model(session *s, const char *path, bool finished) {
     LT_TRY(lt_writer_remove_leftovers(path));
     exchange_averages(t);
     lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
+    if (!status) status = lt_settings_set(&settings, steps_key, "%ld", t->run.step);
     if (!status) status = s->task->describe(t, &settings, &all);
     for (size_t i = 0; i < t->parameters.tensors.count && !status; i++) {
         const lt_tensor *tensor = &t->parameters.tensors.tensors[i];
@@ -243,15 +275,67 @@ static lt_optimizer_options optimizer_options(const lt_train_options *o) {
     };
 }
 
+/* What the program's own options are held to as well; a caller of the library may ask for anything. */
+static lt_status check_numbers(const lt_train_options *o) {
+    const struct {
+        const char *name;
+        long value, most;
+    } numbers[] = {
+        {"steps", o->steps, 1000000000},
+        {"batch", o->batch, 65536},
+        {"accumulate", o->accumulate, 65536},
+        {"size", o->size, 4096},
+        {"width", o->width, 4096},
+        {"levels", o->levels, LT_TRAIN_MAX_LEVELS},
+        {"blocks", o->blocks, 16},
+        {"groups", o->groups, 256},
+        {"heads", o->heads, 256},
+        {"latent channels", o->latent_channels, 256},
+        {"text width", o->text_width, 4096},
+        {"text layers", o->text_layers, 64},
+        {"image width", o->image_width, 4096},
+        {"image layers", o->image_layers, 64},
+        {"patch", o->patch, 256},
+        {"projection", o->projection, 4096},
+    };
+    for (size_t i = 0; i < LT_COUNT(numbers); i++)
+        if (numbers[i].value < 1 || numbers[i].value > numbers[i].most)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: %ld; 1 to %ld is possible", numbers[i].name, numbers[i].value,
+                           numbers[i].most);
+    for (int i = 0; i < o->levels; i++)
+        if (o->mult[i] < 1 || o->mult[i] > 64)
+            return lt_fail(LT_ERROR_ARGUMENT, "mult %d of level %d: 1 to 64 is possible", o->mult[i], i);
+    return LT_OK;
+}
+
 static lt_status check_options(const lt_task *task, const lt_train_options *o) {
     if (!o->data || !o->output) return lt_fail(LT_ERROR_ARGUMENT, "data and output are needed");
-    if (o->batch < 1 || o->accumulate < 1 || o->steps < 1 || o->size < 1)
-        return lt_fail(LT_ERROR_ARGUMENT, "batch, accumulate, steps and size are 1 at least");
+    LT_TRY(check_numbers(o));
+    if (o->only && task != &lt_task_unet)
+        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: only of a U-Net can a part be trained", o->only);
     if (o->only && !o->init)
         return lt_fail(LT_ERROR_ARGUMENT, "--only %s: a part is trained of a model that is there; name it with --init",
                        o->only);
+    if (o->validation && (task == &lt_task_vae || task == &lt_task_unet))
+        return lt_fail(LT_ERROR_ARGUMENT, "--validation: of %s nothing is measured; `latent eval` does it", task->name);
     if (o->sample_steps && task != &lt_task_unet)
         return lt_fail(LT_ERROR_ARGUMENT, "--sample-steps: only a U-Net can draw while it is trained");
+    return LT_OK;
+}
+
+/* The model may take the place of an earlier one, and of nothing else that is there. */
+static lt_status check_output(const lt_train_options *o) {
+    const char *const inputs[] = {o->init, o->vae, o->text};
+    struct stat output, input;
+    lt_checkpoint file;
+    if (stat(o->output, &output)) return LT_OK;
+    for (size_t i = 0; i < LT_COUNT(inputs); i++)
+        if (inputs[i] && !stat(inputs[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+            return lt_fail(LT_ERROR_ARGUMENT, "-o %s: that is the model to begin with; name another file", o->output);
+    const lt_status status = lt_checkpoint_open(o->output, &file);
+    if (status == LT_ERROR_MEMORY) return status;
+    if (status) return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
+    lt_checkpoint_close(&file);
     return LT_OK;
 }
 
@@ -282,12 +366,14 @@ static lt_status open_session(session *s) {
     lt_training *t = &s->t;
     const lt_train_options *o = t->options;
     LT_TRY(check_options(s->task, o));
+    LT_TRY(check_output(o));
     s->state_path = lt_format("%s.state", o->output);
     s->log_path = lt_format("%s.jsonl", o->output);
     t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);
     t->state = lt_calloc(1, s->task->state_size);
     if (!s->state_path || !s->log_path || !t->cache || !t->state) return LT_ERROR_MEMORY;
     t->target = target_of(o);
+    omp_set_num_threads(t->target.threads);
     LT_TRY(lt_dataset_open(o->data, &t->data));
     if (o->validation) LT_TRY(lt_dataset_open(o->validation, &t->validation));
     s->settings = settings_text(s);
@@ -305,6 +391,7 @@ static lt_status open_session(session *s) {
 
 static void close_session(session *s) {
     lt_training *t = &s->t;
+    omp_set_num_threads(s->threads_before);
     if (t->state) s->task->close(t);
     lt_log_close(&s->log);
     lt_plan_free(t->plan);
@@ -319,16 +406,26 @@ static void close_session(session *s) {
     lt_free(s->log_path);
 }
 
+/* The steps that made the model at path; 0 if there is none, or it does not say. */
+static long steps_of(const char *path) {
+    lt_checkpoint file;
+    if (access(path, F_OK) || lt_checkpoint_open(path, &file)) return 0;
+    const char *text = lt_checkpoint_metadata(&file, steps_key);
+    const long steps = text ? strtol(text, NULL, 10) : 0;
+    lt_checkpoint_close(&file);
+    return steps;
+}
+
 /* An earlier session has made all steps and the model, which is left as it is: others may have been trained on it. */
 static bool is_done(const session *s) {
     const lt_train_options *o = s->t.options;
-    if (!o->resume || s->t.run.step < o->steps || access(o->output, F_OK)) return false;
+    if (!o->resume || s->t.run.step < o->steps || steps_of(o->output) != s->t.run.step) return false;
     lt_training_notify(&s->t, "%s is trained: %ld steps are done", o->output, s->t.run.step);
     return true;
 }
 
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models) {
-    session s = {.task = task, .t = {.options = options, .models = models}};
+    session s = {.task = task, .threads_before = omp_get_max_threads(), .t = {.options = options, .models = models}};
     lt_status status = open_session(&s);
     if (!status && !is_done(&s)) {
         status = run_steps(&s);
@@ -369,7 +466,8 @@ lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_t
     const lt_train_models *m = t->models;
     const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
                                  : count_trained(list->tensors, list->count, part, trains);
-    lt_status status = lt_training_check_memory(t, lt_training_parameter_bytes(t, count), 0);
+    lt_status status = count ? lt_training_check_memory(t, lt_training_parameter_bytes(t, count), 0)
+                             : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->init);
     if (!status)
         status = m->init ? copy_part(m, part, trains, &t->parameters)
                          : lt_parameters_fresh(list, t->options->seed, &t->parameters);

@@ -43,7 +43,6 @@ static lt_status make_unet(lt_training *t) {
     unet_state *s = t->state;
     const lt_train_options *o = t->options;
     const lt_unet *init = t->models->init_unet;
-    if (t->models->init && !init) return lt_fail(LT_ERROR_MODEL, "%s has no U-Net", o->init);
     const lt_sd_architecture a = architecture(o, &s->latents, s->contexts.width);
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
@@ -67,6 +66,7 @@ static lt_status open(lt_training *t) {
     const lt_train_options *o = t->options;
     const lt_unet *init = t->models->init_unet;
     const bool text = init ? init->context_dim > 0 : !o->unconditional;
+    if (t->models->init && !init) return lt_fail(LT_ERROR_MODEL, "%s has no U-Net", o->init);
     s->schedule = *t->models->schedule;
     LT_TRY(lt_latents_open(t, &s->latents));
     if (text) LT_TRY(lt_contexts_open(t, &s->contexts));
@@ -159,14 +159,16 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     const lt_train_models *m = t->models;
     const int size = t->options->size;
     LT_TRY(lt_settings_add_unet(settings, &s->unet));
-    LT_TRY(lt_settings_set(settings, "modelspec.prediction_type", "%s",
-                           s->schedule.prediction == LT_PREDICT_V ? "v" : "epsilon"));
+    LT_TRY(lt_settings_add_schedule(settings, &s->schedule));
     LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
     if (!t->options->pixels) {
         LT_TRY(lt_settings_add_vae(settings, m->vae));
         LT_TRY(add_frozen(m->vae_tensors, m->vae_count, lt_is_vae, frozen));
     }
-    return s->contexts.width ? add_frozen(m->text_tensors, m->text_count, lt_is_text, frozen) : LT_OK;
+    if (!s->contexts.width) return LT_OK;
+    LT_TRY(lt_settings_add_text(settings, m->text));
+    if (m->image) LT_TRY(lt_settings_add_image(settings, m->image));
+    return add_frozen(m->text_tensors, m->text_count, lt_is_text, frozen);
 }
 
 static void close(lt_training *t) {

@@ -33,9 +33,11 @@ static lt_status open(lt_training *t) {
     const lt_sd_architecture a = architecture(o);
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_VAE, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, lt_is_any, lt_is_vae)); /* the rest of a checkpoint stays with it */
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_vae, lt_is_vae));
     LT_TRY(lt_vae_open(t->parameters.weights, &s->vae));
-    s->vae.groups = t->models->init_vae ? t->models->init_vae->groups : o->groups;
+    const lt_vae *init = t->models->init_vae;
+    s->vae.groups = init ? init->groups : o->groups;
+    if (init) s->vae.scaling = init->scaling;
     if (o->size % s->vae.factor)
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
                        s->vae.factor);
@@ -174,7 +176,9 @@ static lt_status scale(lt_training *t, double *mean, double *deviation) {
     return LT_OK;
 }
 
+/* A VAE that went on from another keeps its scale: U-Nets have learned its latents as they are. */
 static lt_status finish(lt_training *t) {
+    if (t->models->init) return LT_OK;
     const size_t c = (size_t)((vae_state *)t->state)->vae.latent_channels;
     double *memory = lt_calloc(2 * c, sizeof *memory);
     if (!memory) return LT_ERROR_MEMORY;

@@ -78,6 +78,33 @@ check "progress is shown" eval '
         --steps 2 2>err && grep -q "^step 2/2, loss .*, psnr .* samples/s, 0:00:00 left$" err'
 check "another seed leads elsewhere" eval 'vae seed --steps 6 --seed 1 $fast && ! cmp -s vae.safetensors seed.safetensors'
 
+# ---- Fine-tuning: what the shapes of the weights do not say is kept ----
+
+says_of() { "$latent" inspect "$1.safetensors" | grep -qF -- "$2"; } # NAME LINE
+check "a CLIP and a model with other settings, as folders" eval '
+    "$latent" convert --synthetic tiny-clip clip.folder && "$latent" convert unet.safetensors unet.folder --to diffusers &&
+    sed -i "s/quick_gelu/gelu/" clip.folder/config.json unet.folder/text_encoder/config.json &&
+    sed -i "s/scaled_linear/linear/; s/0.012/0.02/" unet.folder/scheduler/scheduler_config.json'
+check "a CLIP with its activation" eval '
+    train clip gelu --init clip.folder --size 64 --steps 1 && says_of gelu "hidden_act = \"gelu\""'
+check "a U-Net with its schedule, and its text encoder's activation" eval '
+    small_unet linear --init unet.folder --steps 1 && says_of linear "text_encoder.hidden_act = \"gelu\"" &&
+    says_of linear "beta_schedule = \"linear\"" && says_of linear "beta_end = 0.02"'
+check "both are the same again as a folder" eval '
+    "$latent" convert linear.safetensors linear.folder --to diffusers &&
+    for part in text_encoder/config.json scheduler/scheduler_config.json; do
+        cmp linear.folder/$part unet.folder/$part || exit 1
+    done'
+check "a CLIP of a whole model, alone" eval '
+    train clip alone-clip --init unet.safetensors --steps 1 && says_of alone-clip "transformers: CLIP" &&
+    ! says_of alone-clip U-Net'
+check "a VAE of a whole model, alone, with its scale" eval '
+    train vae alone-vae --init tiny.safetensors --steps 1 --size 64 && says_of alone-vae "LDM checkpoint: VAE" &&
+    ! says_of alone-vae U-Net && says_of alone-vae "scaling_factor = 0.18215"'
+refuse "cross-attention that is not there" 1 'nothing of what is to be trained' small_unet none --init pixel.safetensors \
+    --space pixel --only cross-attention
+refuse "a part of a VAE" 1 'only of a U-Net' vae none --init vae.safetensors --only cross-attention
+
 # ---- Going on ----
 
 # goes_on KIND [options]: six steps at once are the same as two and four
@@ -97,6 +124,12 @@ check "vae without averages, activations twice, |x|" goes_on vae --ema 0 --recom
 check "unet, v and min-SNR" goes_on unet --prediction v --min-snr 5
 check "a run that is done stays as it is" eval 'keep parts && unet parts --steps 6 $fast --resume --prediction v --min-snr 5 &&
     cmp parts.safetensors kept'
+
+# all steps are in the state, and the model is one of an earlier stop: killed before it was written
+check "a model that is behind its state is made again" eval '
+    vae behind --steps 2 $fast && cp behind.safetensors early && vae behind --steps 6 --resume $fast &&
+    cp behind.safetensors late && cp early behind.safetensors && vae behind --steps 6 --resume $fast &&
+    cmp behind.safetensors late'
 
 # ---- Killed ----
 
@@ -239,6 +272,9 @@ check "it is named and counted" eval '
     unet broken-unet --steps 1 && grep -q "^latent: note: .*p-3.png" err && grep -q "note: 1 of 12 pictures" err'
 check "it is counted again when latents are there already" eval '
     unet broken-unet --steps 2 --resume && grep -q "note: 1 of 12 pictures" err'
+check "recall is measured over the others" eval '
+    clip broken-clip --steps 1 --validation broken && grep -q "note: left out of the held-out pairs: .*p-3.png" err &&
+    grep -q "note: held-out pairs (11): recall" err'
 for i in $(seq 12); do echo no >broken/p-$i.png; done
 check "a data set of which nothing can be read" eval '
     vae none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: none of the data set.s 12 pictures can be read"'
@@ -255,18 +291,25 @@ for list in 0 1,x 1,2, ,1 1,,2 -1 65 1,1,1,1,1,1,1,1,1; do
     refuse "--attention $list" 2 '--attention .*: 0 or 1 for each of 2 levels' train unet none --mult 1,2 "--attention=$list"
 done
 refuse "a folder that is not there" 1 'nowhere/x.safetensors: can.t write there' vae nowhere/x
+cp data/metadata.jsonl list && cp vae.safetensors input.safetensors
+refuse "the data set's list as the output" 1 'is there and no model' "$latent" train vae -d data -o list
+refuse "the vae as the output" 1 'that is the model to begin with' small_unet input --vae input.safetensors --text clip.safetensors
+refuse "validation of a vae" 1 'nothing is measured' vae none --validation data
+refuse "attention of 2" 2 '0 or 1 for each' train unet none --mult 1,2 --attention 0,2
+refuse "a list of nothing" 1 'metadata.jsonl lists no picture' eval 'mkdir empty && : >empty/metadata.jsonl &&
+    "$latent" train vae -d empty -o none.safetensors'
 refuse "groups that don't divide" 1 "16 channels can't be split into 5 groups" train vae none --width 16 --groups 5
 refuse "heads that don't divide" 1 'do not make 3 heads' train unet none --width 16 --mult 1,2 --attention 0,1 --groups 4 \
     --heads 3 --space pixel --unconditional
 refuse "a size that is none of this VAE's" 1 'needs a multiple of 128' train vae none --width 16 --mult 1,1,1,1,1,1,1,1
 refuse "towers that are not made of heads" 1 'widths (96, 192) of 64' train clip none --text-width 96
-refuse "weights that memory can't hold" 1 'needs over [0-9.]* GB, of which' vae none --memory 1e-5
+refuse "weights that memory can't hold" 1 'needs [0-9.]* GB for weights, gradients and moments alone' vae none --memory 1e-5
 refuse "activations that memory can't hold" 1 'needs [0-9.]* GB, of which .*there are 0.0034' vae none --memory 0.0034
 check "a training that memory can hold" vae held --steps 1 --memory 0.2
 refuse "a unet without a vae" 1 'name one with --vae' small_unet none --text clip.safetensors
 refuse "a unet without a text encoder" 1 'name one with --text' small_unet none --vae vae.safetensors
-refuse "a CLIP as a vae" 1 'name one with --vae' small_unet none --vae clip.safetensors --text clip.safetensors
-refuse "going on from the wrong kind of model" 1 'no text encoder' train clip none --init vae.safetensors
+refuse "a CLIP as a vae" 1 'holds no autoencoder' small_unet none --vae clip.safetensors --text clip.safetensors
+refuse "going on from the wrong kind of model" 1 'nothing of what is to be trained' train clip none --init vae.safetensors
 check "none of them left a file" eval '[ -z "$(ls | grep none.safetensors\$)" ]'
 
 exit $failed

@@ -158,7 +158,7 @@ static void hostile_metadata_is_refused(void **state) {
         assert_non_null(strstr(lt_error_message(), "/metadata.jsonl: line 3: "));
     }
     write_text("metadata.jsonl", "\n");
-    assert_refused(root, LT_ERROR_FORMAT, "no picture is in it");
+    assert_refused(root, LT_ERROR_FORMAT, "lists no picture");
     write_bytes("metadata.jsonl", "\0\n", 2);
     assert_refused(root, LT_ERROR_FORMAT, "line 1: broken JSON");
 }

@@ -261,6 +261,23 @@ static void fail_each(lt_train_kind kind, const lt_train_options *o, size_t each
     assert_true(unnoticed <= tried / 8);
 }
 
+/* Numbers that the program would not let through. */
+static void test_senseless_numbers(void **state) {
+    (void)state;
+    lt_train_options good = small("senseless"), o = good;
+    o.patch = 0;
+    assert_int_equal(lt_train(LT_TRAIN_CLIP, &o), LT_ERROR_ARGUMENT);
+    o = good;
+    o.levels = LT_TRAIN_MAX_LEVELS + 1;
+    assert_int_equal(lt_train(LT_TRAIN_UNET, &o), LT_ERROR_ARGUMENT);
+    o = good;
+    o.mult[0] = -1;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_ARGUMENT);
+    o = good;
+    o.width = 1 << 30;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_ARGUMENT);
+}
+
 static void test_allocations_fail(void **state) {
     (void)state;
     lt_train_options vae = small("vae"), clip = small("clip"), unet = small("unet"), pixel = pixels("pixels");
@@ -283,6 +300,7 @@ int main(void) {
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
         cmocka_unit_test_setup(test_fresh_weights, make_data),
+        cmocka_unit_test_setup(test_senseless_numbers, make_data),
         cmocka_unit_test_setup(test_allocations_fail, make_data),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, clean);
