@@ -51,8 +51,6 @@ typedef struct eval_run {
 
 /* ---- Parts ---- */
 
-static bool show_count(void *user, size_t done, size_t count) { return lt_count_show(user, (double)done, count); }
-
 static lt_status open_data(eval_run *r, const char *what, const char *path, lt_model *model, int count,
                            lt_eval_data *data) {
     lt_dataset **dataset = &r->datasets[r->dataset_count++];
@@ -63,7 +61,7 @@ static lt_status open_data(eval_run *r, const char *what, const char *path, lt_m
                            .count = (size_t)count,
                            .size = o.size,
                            .seed = o.seed,
-                           .watch = {show_count, lt_stop_asked, &r->line}};
+                           .watch = {lt_count_show_whole, lt_stop_asked, &r->line}};
     return LT_OK;
 }
 

@@ -19,8 +19,6 @@ typedef struct draw_work {
     size_t prompt, picture_count; /* the prompt that is drawn; pictures in all */
 } draw_work;
 
-static bool show_count(void *user, size_t done, size_t count) { return lt_count_show(user, (double)done, count); }
-
 /* ---- What is needed first ---- */
 
 static lt_status read_lists(draw_work *w) {
@@ -110,7 +108,7 @@ static lt_status draw_prompt(draw_work *w, lt_model *model, const lt_drawn *out)
 }
 
 static lt_status draw_all(draw_work *w, lt_model *model, lt_model *clip, lt_drawn *out) {
-    const lt_watch watch = {show_count, lt_stop_asked, w->line};
+    const lt_watch watch = {lt_count_show_whole, lt_stop_asked, w->line};
     lt_count_begin(w->line, "reading");
     LT_TRY(read_lists(w));
     LT_TRY(choose_size(w->o, model, out));

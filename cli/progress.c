@@ -104,6 +104,8 @@ bool lt_count_show(lt_count_line *line, double done, size_t count) {
     return !stop;
 }
 
+bool lt_count_show_whole(void *user, size_t done, size_t count) { return lt_count_show(user, (double)done, count); }
+
 void lt_count_end(lt_count_line *line) {
     if (line->open) fprintf(stderr, "\r\033[K"); /* what was counted is told elsewhere */
     line->open = false;

@@ -30,6 +30,8 @@ void lt_count_begin(lt_count_line *line, const char *what);
 /* done of count, which may be in the midst of one: shown a few times a second on a terminal and now and then elsewhere.
  * False if a stop was asked for. */
 bool lt_count_show(lt_count_line *line, double done, size_t count);
+/* The same for whole things, as lt_watch has it; user: the line. */
+bool lt_count_show_whole(void *user, size_t done, size_t count);
 void lt_count_end(lt_count_line *line);
 
 /* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one ends the program at once. */

@@ -81,7 +81,7 @@ static lt_status read_output(const lt_runner *r, int k, lt_plan *plan, lt_run_ou
         take_channels(source, source_channels, (size_t)k * c, s, values);
     }
     if (r->module == LT_MODULE_VAE_ENCODER && k == 1)
-        for (size_t i = 0; i < count; i++) values[i] = fminf(fmaxf(values[i], -30), 20);
+        for (size_t i = 0; i < count; i++) values[i] = lt_clamp_logvar(values[i]);
     lt_tensor_set_contiguous(&t);
     *out = (lt_run_output){r->outputs[k], t};
     return LT_OK;

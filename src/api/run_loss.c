@@ -128,13 +128,7 @@ static lt_status build_clip(lt_loss_run *run) {
 static lt_status fill_clip(lt_loss_run *run) {
     static const char *const names[] = {"ids", "pixels", NULL};
     LT_TRY(fill_named(run, names));
-    const lt_shape s = lt_plan_shape(run->plan, "ids");
-    const float *ids = lt_plan_tensor(run->plan, "ids");
-    for (int i = 0; i < s.n; i++, ids += s.w) {
-        int end = 0;
-        while (end < s.w - 1 && (int)ids[end] != LT_TOKEN_END) end++;
-        lt_plan_tensor(run->plan, "end")[i] = (float)end;
-    }
+    lt_clip_find_ends(run->plan);
     return LT_OK;
 }
 

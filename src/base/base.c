@@ -111,6 +111,12 @@ char *lt_format(const char *format, ...) {
 
 /* ---- Time ---- */
 
+uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
 double lt_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

@@ -46,6 +46,10 @@ static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t lt_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+/* FNV-1a, of what is no secret: begin with LT_HASH_START. */
+#define LT_HASH_START UINT64_C(0xCBF29CE484222325)
+uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size);
+
 /* Seconds on a clock that only goes forward. */
 double lt_now(void);
 

@@ -72,9 +72,14 @@ static bool is_leftover(const char *entry, const char *name) {
     return entry[n + (size_t)used] == '\0' && kill((pid_t)maker, 0) && errno == ESRCH;
 }
 
+char *lt_folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? lt_strndup(path, lt_max((size_t)(slash - path), 1)) : lt_strdup(".");
+}
+
 lt_status lt_writer_remove_leftovers(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    char *folder = slash ? lt_strndup(path, lt_max((size_t)(slash - path), 1)) : lt_strdup(".");
+    char *folder = lt_folder_of(path);
     if (!folder) return LT_ERROR_MEMORY;
     DIR *entries = opendir(folder); /* NULL: writing will say why */
     for (const struct dirent *e; entries && (e = readdir(entries));)

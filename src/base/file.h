@@ -28,6 +28,9 @@ lt_status lt_writer_write(lt_writer *w, const void *data, size_t size);
 lt_status lt_writer_commit(lt_writer *w); /* flush, sync, rename; on failure the temporary file is gone */
 void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writer, it does nothing */
 
+/* The folder that path is in, allocated, or NULL. */
+char *lt_folder_of(const char *path);
+
 /* Removes the temporary files beside path of programs that were killed while they wrote it. */
 lt_status lt_writer_remove_leftovers(const char *path);
 

@@ -76,6 +76,8 @@ typedef lt_status (*lt_poll_fn)(void *user);
 
 /* The graph belongs to the plan from now on, whether this succeeds or not. */
 lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **plan);
+/* The same behind a builder, which returned built: where it failed, the graph is freed and that is returned. */
+lt_status lt_plan_built(lt_graph *graph, lt_status built, const lt_target *target, lt_plan **plan);
 void lt_plan_free(lt_plan *plan);
 
 /* Memory of an input (to write before a run) or an output (to read until the next run); NULL if there is none of that

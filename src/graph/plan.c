@@ -174,6 +174,12 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
     return status;
 }
 
+lt_status lt_plan_built(lt_graph *graph, lt_status built, const lt_target *target, lt_plan **plan) {
+    if (!built) return lt_plan_create(graph, target, plan);
+    lt_graph_free(graph);
+    return built;
+}
+
 void lt_plan_free(lt_plan *plan) {
     if (!plan) return;
     for (size_t i = 0; plan->prepared && i < plan->graph.count; i++) {

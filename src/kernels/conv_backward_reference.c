@@ -9,10 +9,6 @@
 
 enum { BLOCK = 32 }; /* channels at a time: their sums stay on the stack */
 
-static float rounded(const lt_conv_desc *d, float x) {
-    return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
-}
-
 static size_t taps_of(const lt_conv_desc *d) { return (size_t)d->kernel * (size_t)d->kernel; }
 static size_t channels_of(const lt_conv_desc *d) { return (size_t)(d->c[0] + d->c[1]); }
 
@@ -26,19 +22,8 @@ static lt_status reference_create(lt_conv_half *h) {
 
 static void reference_free(lt_conv_half *h) { (void)h; }
 
-/* [oc, c, k, k] -> [k, k, c, oc] */
 static lt_status reference_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
-    const lt_conv_desc *d = &h->desc;
-    const size_t oc = (size_t)d->oc, c = channels_of(d), taps = taps_of(d);
-    float *dense = lt_alloc(h->packed_size), *out = packed;
-    if (!dense) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(weight, dense);
-    for (size_t o = 0; o < oc; o++)
-        for (size_t i = 0; i < c; i++)
-            for (size_t tap = 0; tap < taps; tap++)
-                out[(tap * c + i) * oc + o] = rounded(d, dense[(o * c + i) * taps + tap]);
-    lt_free(dense);
-    return LT_OK;
+    return lt_conv_reference_pack(&h->desc, weight, packed);
 }
 
 /* The place along one side of ddst whose window has its tap `tap` at `at` of the source; -1: there is none. */
@@ -59,7 +44,7 @@ static void gather(const lt_conv_desc *d, const lt_conv_backward_io *io, const i
         const float *g = io->ddst + (((size_t)at[0] * (size_t)oh + (size_t)y) * (size_t)ow + (size_t)x) * oc;
         const float *w = (const float *)io->weight + ((size_t)tap * channels_of(d) + first) * oc;
         for (size_t c = 0; c < count; c++)
-            for (size_t o = 0; o < oc; o++) sum[c] += (double)rounded(d, g[o]) * (double)w[c * oc + o];
+            for (size_t o = 0; o < oc; o++) sum[c] += (double)lt_conv_rounded_value(d, g[o]) * (double)w[c * oc + o];
     }
 }
 
@@ -91,9 +76,9 @@ static void correlate(const lt_conv_desc *d, const lt_conv_backward_io *io, size
         const int y = (int)(q / ow % oh) * d->stride + tap / d->kernel - d->pad_begin;
         const int x = (int)(q % ow) * d->stride + tap % d->kernel - d->pad_begin;
         if (y < 0 || x < 0 || y >= d->h || x >= d->w) continue;
-        const double g = (double)rounded(d, io->ddst[q * (size_t)d->oc + o]);
+        const double g = (double)lt_conv_rounded_value(d, io->ddst[q * (size_t)d->oc + o]);
         const float *v = io->src[s] + ((q / ow / oh * (size_t)d->h + (size_t)y) * (size_t)d->w + (size_t)x) * c + first;
-        for (size_t i = 0; i < count; i++) sum[i] += g * (double)rounded(d, v[i]);
+        for (size_t i = 0; i < count; i++) sum[i] += g * (double)lt_conv_rounded_value(d, v[i]);
     }
     const size_t before = first + (s ? (size_t)d->c[0] : 0);
     for (size_t i = 0; i < count; i++) {

@@ -80,6 +80,12 @@ static inline size_t lt_conv_pixels(const lt_conv_desc *d) { /* of each source *
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
 static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
 
+/* The references' layout [k, k, c, oc], float32, rounded as desc's precision says. */
+lt_status lt_conv_reference_pack(const lt_conv_desc *desc, const lt_tensor *weight, float *packed);
+static inline float lt_conv_rounded_value(const lt_conv_desc *d, float x) {
+    return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
+}
+
 extern const lt_conv_impl lt_conv_reference; /* conv_reference.c: the formula; any shape */
 extern const lt_conv_impl lt_conv_onednn;    /* onednn.c */
 extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 and (implicitly) k x k */

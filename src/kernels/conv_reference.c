@@ -7,10 +7,6 @@
 
 enum { BLOCK = 32 }; /* output channels at a time: their sums stay on the stack */
 
-static float rounded(const lt_conv_desc *d, float x) {
-    return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
-}
-
 static lt_status reference_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
@@ -22,20 +18,22 @@ static lt_status reference_create(lt_conv *conv) {
 
 static void reference_free(lt_conv *conv) { (void)conv; }
 
-/* [oc, c, k, k] -> [k, k, c, oc] */
-static lt_status reference_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
-    const lt_conv_desc *d = &conv->desc;
+lt_status lt_conv_reference_pack(const lt_conv_desc *d, const lt_tensor *weight, float *packed) {
     const size_t oc = (size_t)lt_conv_weight_rows(d), c = (size_t)d->c[0] + (size_t)d->c[1];
     const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
-    float *dense = lt_alloc(conv->packed_size), *out = packed;
+    float *dense = lt_alloc(oc * c * taps * sizeof *dense);
     if (!dense) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(weight, dense);
     for (size_t o = 0; o < oc; o++)
         for (size_t i = 0; i < c; i++)
             for (size_t tap = 0; tap < taps; tap++)
-                out[(tap * c + i) * oc + o] = rounded(d, dense[(o * c + i) * taps + tap]);
+                packed[(tap * c + i) * oc + o] = lt_conv_rounded_value(d, dense[(o * c + i) * taps + tap]);
     lt_free(dense);
     return LT_OK;
+}
+
+static lt_status reference_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+    return lt_conv_reference_pack(&conv->desc, weight, packed);
 }
 
 static double activate(lt_activation act, double x) {
@@ -64,7 +62,7 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
             const float *w = (const float *)io->weight + tap * channels * rows + first;
             for (int s = 0; s < 2; s++)
                 for (int c = 0; c < d->c[s]; c++, w += rows) {
-                    const double v = (double)rounded(d, io->src[s][pixel * (size_t)d->c[s] + (size_t)c]);
+                    const double v = (double)lt_conv_rounded_value(d, io->src[s][pixel * (size_t)d->c[s] + (size_t)c]);
                     for (int o = 0; o < count; o++) sum[o] += v * (double)w[o];
                 }
         }

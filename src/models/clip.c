@@ -3,6 +3,7 @@
 
 #include "models/shapes.h"
 #include "nn/nn.h"
+#include "text/text.h"
 
 #include <math.h>
 
@@ -37,6 +38,26 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
     if (lt_weights_find(weights, "text_projection.weight"))
         return lt_weight_dim("clip", weights, "text_projection.weight", 2, 0, &text->projection);
     return LT_OK;
+}
+
+static void find_end(lt_plan *plan, int row) {
+    const int positions = lt_plan_shape(plan, "ids").w;
+    const float *ids = lt_plan_tensor(plan, "ids") + (size_t)row * (size_t)positions;
+    float *end = lt_plan_tensor(plan, "end");
+    int at = 0;
+    while (at < positions - 1 && (int)ids[at] != LT_TOKEN_END) at++;
+    if (end) end[row] = (float)at;
+}
+
+void lt_clip_write_ids(lt_plan *plan, int row, const int32_t *ids) {
+    const size_t positions = (size_t)lt_plan_shape(plan, "ids").w;
+    float *to = lt_plan_tensor(plan, "ids") + (size_t)row * positions;
+    for (size_t i = 0; i < positions; i++) to[i] = (float)ids[i];
+    find_end(plan, row);
+}
+
+void lt_clip_find_ends(lt_plan *plan) {
+    for (int row = 0; row < lt_plan_shape(plan, "ids").n; row++) find_end(plan, row);
 }
 
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph) {

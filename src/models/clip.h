@@ -23,6 +23,11 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
  * [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
 
+/* Row `row` of a plan's "ids" becomes ids [positions], and of its "end", if it has one, the first end token's place. */
+void lt_clip_write_ids(lt_plan *plan, int row, const int32_t *ids);
+/* "end" of every row from "ids". */
+void lt_clip_find_ends(lt_plan *plan);
+
 /* Scales an embedding [n] to length 1, as CLIP compares them; zeros stay zeros. */
 void lt_normalise(float *row, size_t n);
 

@@ -89,11 +89,8 @@ const lt_op lt_op_error = {
 
 enum { MOMENTS, NOISE };
 
-/* Where one pixel's log-variance may be: outside it is clamped, and has no gradient. */
-static const float LOGVAR_MIN = -30, LOGVAR_MAX = 20;
-
-static float clamp_logvar(float x) { return fminf(fmaxf(x, LOGVAR_MIN), LOGVAR_MAX); }
-static bool is_clamped(float x) { return x < LOGVAR_MIN || x > LOGVAR_MAX; }
+/* Then it has no gradient. */
+static bool is_clamped(float logvar) { return lt_clamp_logvar(logvar) < logvar || lt_clamp_logvar(logvar) > logvar; }
 
 static lt_status posterior_infer(lt_operation *o) {
     lt_shape s = o->in[MOMENTS];
@@ -109,7 +106,7 @@ static lt_status posterior_run(const lt_prepared *p, const float *const *in, flo
     for (size_t row = 0; row < rows; row++) {
         const float *mean = in[MOMENTS] + row * 2 * c, *logvar = mean + c;
         for (size_t k = 0; k < c; k++)
-            out[0][row * c + k] = mean[k] + expf(0.5f * clamp_logvar(logvar[k])) * in[NOISE][row * c + k];
+            out[0][row * c + k] = mean[k] + expf(0.5f * lt_clamp_logvar(logvar[k])) * in[NOISE][row * c + k];
     }
     return LT_OK;
 }
@@ -152,7 +149,7 @@ static lt_status kl_run(const lt_prepared *p, const float *const *in, float *con
     for (size_t row = 0; row < rows; row++) {
         const float *mean = in[MOMENTS] + row * 2 * c, *logvar = mean + c;
         for (size_t k = 0; k < c; k++) {
-            const double l = (double)clamp_logvar(logvar[k]);
+            const double l = (double)lt_clamp_logvar(logvar[k]);
             total += 0.5 * ((double)mean[k] * mean[k] + exp(l) - 1 - l);
         }
     }

@@ -11,12 +11,6 @@ static lt_status infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status prepare(lt_prepared *p, const lt_target *target) {
-    (void)p;
-    (void)target;
-    return LT_OK;
-}
-
 static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
     const lt_shape x = p->operation->in[0], y = p->operation->out;
@@ -58,7 +52,6 @@ static lt_status backward_run(const lt_prepared *p, const float *const *in, floa
 static const lt_op backward_op = {
     .name = "upsample_backward",
     .infer = lt_infer_backward,
-    .prepare = prepare,
     .run = backward_run,
 };
 
@@ -67,7 +60,6 @@ static const lt_gradient gradient = {.op = &backward_op, .flows = 1};
 const lt_op lt_op_upsample = {
     .name = "upsample",
     .infer = infer,
-    .prepare = prepare,
     .run = run,
     .gradient = &gradient,
 };

@@ -14,11 +14,8 @@ lt_status lt_normalised_copy(const float *row, size_t n, float **copy) {
 /* The first tokens' embedding, as the text tower's plan holds it. */
 static lt_status run_tower(lt_components *parts, const lt_prompt *prompt, lt_plan **plan) {
     const lt_module_size size = {.n = 1, .embed = 1};
-    int end = 1;
-    while (end < LT_CONTEXT_TOKENS - 1 && prompt->ids[end] != LT_TOKEN_END) end++;
     LT_TRY(lt_module_plan(parts, LT_MODULE_TEXT, &size, plan));
-    for (int i = 0; i < LT_CONTEXT_TOKENS; i++) lt_plan_tensor(*plan, "ids")[i] = (float)prompt->ids[i];
-    *lt_plan_tensor(*plan, "end") = (float)end;
+    lt_clip_write_ids(*plan, 0, prompt->ids);
     return lt_module_run(parts, *plan, LT_RATE_PROMPT);
 }
 

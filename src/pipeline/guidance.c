@@ -126,11 +126,7 @@ static lt_status open_clip(lt_guidance *g, lt_components *guide, const lt_reques
     if (!isfinite(r->clip_guidance))
         return lt_fail(LT_ERROR_ARGUMENT, "CLIP guidance %g is not a number to scale by", (double)r->clip_guidance);
     const lt_status built = lt_guidance_build_clip(&g->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
-    if (built) {
-        lt_graph_free(&graph);
-        return built;
-    }
-    LT_TRY(lt_plan_create(&graph, &g->parts->target, &g->clip));
+    LT_TRY(lt_plan_built(&graph, built, &g->parts->target, &g->clip));
     LT_TRY(lt_text_embedding(guide, r->prompt, r->plain_prompt, &text));
     memcpy(lt_plan_tensor(g->clip, "text"), text, (size_t)guide->text.projection * sizeof *text);
     lt_free(text);

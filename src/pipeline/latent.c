@@ -109,7 +109,7 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
     lt_status status = moments ? run(parts, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
     for (int k = 0; k < c && !status; k++)
         for (size_t p = 0; p < count; p++) {
-            const float mean = moments[p * 2 * c + k], logvar = fminf(fmaxf(moments[(p * 2 + 1) * c + k], -30), 20);
+            const float mean = moments[p * 2 * c + k], logvar = lt_clamp_logvar(moments[(p * 2 + 1) * c + k]);
             const size_t at = (size_t)k * count + p;
             latent[at] = (posterior_noise ? mean + expf(0.5f * logvar) * posterior_noise[at] : mean) * vae->scaling;
         }

@@ -8,12 +8,6 @@
 
 /* ---- Keys ---- */
 
-uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {
-    const uint8_t *b = bytes;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
-    return hash;
-}
-
 /* A tensor whose values do not lie side by side, as PyTorch's files may hold them. */
 static uint64_t hash_strided(uint64_t hash, const lt_tensor *t) {
     float *values = lt_alloc(lt_tensor_count(t) * sizeof *values);

@@ -23,9 +23,7 @@ void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
 /* Takes the rows that were read out of this process's memory; they are still there to be read. */
 void lt_cache_release(const lt_cache *cache);
 
-/* FNV-1a, to make keys: begin with LT_HASH_START. */
-#define LT_HASH_START UINT64_C(0xCBF29CE484222325)
-uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size);
-uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count); /* names, types, values */
+/* lt_hash_bytes of names, types and values. */
+uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count);
 
 #endif

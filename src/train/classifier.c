@@ -1,7 +1,6 @@
 /* Training a classifier of noisy latents, p(y | x_t): Dhariwal & Nichol 2021, section 4. Its gradient guides sampling
  * (pipeline/guidance.c), so it sees every noise level alike: t is uniform. */
 #include "base/rng.h"
-#include "models/architecture.h"
 #include "train/latents.h"
 #include "train/objectives.h"
 #include "train/task.h"
@@ -84,25 +83,13 @@ static lt_status check_init(lt_training *t) {
 
 /* ---- Opening ---- */
 
-static lt_sd_architecture architecture(const lt_train_options *o, int channels) {
-    lt_sd_architecture a = {.model_channels = (size_t)o->width,
-                            .in_channels = (size_t)channels,
-                            .levels = o->levels,
-                            .num_res_blocks = o->blocks};
-    for (int i = 0; i < o->levels; i++) {
-        a.channel_mult[i] = (size_t)o->mult[i];
-        a.attention[i] = o->attention_levels >> i & 1;
-    }
-    return a;
-}
-
 /* Fresh weights, or those of options->init, and what their shapes can't tell. */
 static lt_status make_classifier(lt_training *t) {
     classifier_state *s = t->state;
     const lt_train_options *o = t->options;
     const lt_classifier *init = t->models->init_classifier;
     const lt_shape z = s->latents.shape;
-    const lt_sd_architecture a = architecture(o, z.c);
+    const lt_sd_architecture a = lt_training_unet_architecture(t, z.c);
     lt_tensor_list list = {0};
     LT_TRY(lt_classifier_list(&a, (size_t)z.h, lt_dataset_label_count(t->data), &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_classifier, lt_is_classifier));
@@ -185,24 +172,18 @@ static double loss(lt_training *t, lt_log_row *row) {
 
 /* ---- Accuracy by noise level ---- */
 
-/* The plan of graph, which is freed on failure. */
-static lt_status make_plan(const lt_training *t, lt_graph *graph, lt_status built, lt_plan **plan) {
-    if (!built) return lt_plan_create(graph, &t->target, plan);
-    lt_graph_free(graph);
-    return built;
-}
-
 static lt_status open_evaluation(lt_training *t) {
     classifier_state *s = t->state;
     const lt_train_options *o = t->options;
     lt_graph encoder = {0}, classifier = {0};
-    LT_TRY(make_plan(t, &classifier, lt_classifier_build(&s->classifier, o->batch, &classifier), &s->evaluator));
+    lt_status built = lt_classifier_build(&s->classifier, o->batch, &classifier);
+    LT_TRY(lt_plan_built(&classifier, built, &t->target, &s->evaluator));
     s->x0 = lt_calloc(lt_shape_count(s->latents.shape), sizeof *s->x0);
     s->rngs = lt_calloc((size_t)o->batch, sizeof *s->rngs);
     if (!s->x0 || !s->rngs) return LT_ERROR_MEMORY;
     if (o->pixels) return LT_OK;
-    return make_plan(t, &encoder, lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &encoder),
-                     &s->encoder);
+    built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &encoder);
+    return lt_plan_built(&encoder, built, &t->target, &s->encoder);
 }
 
 /* x_0 of the pixels that are in the encoder's input, a draw from the posterior: (mean + deviation * noise) * scaling.
@@ -217,7 +198,7 @@ static lt_status encode(const lt_training *t, int n) {
         lt_rng_normal(&s->rngs[i], z, each);
         for (size_t k = 0; k < each; k++) {
             const float *at = moments + (i * each + k) / c * 2 * c + k % c;
-            z[k] = (at[0] + expf(0.5f * fminf(fmaxf(at[c], -30), 20)) * z[k]) * s->latents.scaling;
+            z[k] = (at[0] + expf(0.5f * lt_clamp_logvar(at[c])) * z[k]) * s->latents.scaling;
         }
     }
     return LT_OK;

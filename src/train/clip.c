@@ -1,6 +1,5 @@
 /* Training CLIP: pairs of texts and pictures, each text to be nearest to its own picture and the other way round
  * (Radford et al. 2021). */
-#include "models/architecture.h"
 #include "train/objectives.h"
 #include "train/recall.h"
 #include "train/task.h"
@@ -69,12 +68,7 @@ static lt_status open(lt_training *t) {
     return lt_training_make_plan(t, &graph, lt_clip_objective(&s->text, &s->image, o->batch, o->recompute, &graph));
 }
 
-static lt_status start(lt_training *t) {
-    clip_state *s = t->state;
-    const lt_train_options *o = t->options;
-    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
-    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, &s->loader);
-}
+static lt_status start(lt_training *t) { return lt_training_start_loader(t, &((clip_state *)t->state)->loader); }
 
 /* ---- Batches ---- */
 
@@ -89,11 +83,7 @@ static lt_status write_text(const lt_training *t, lt_plan *plan, int row, const 
     const clip_state *s = t->state;
     lt_prompt prompt;
     LT_TRY(lt_prompt_parse(t->models->tokenizer, text, false, s->text.pad, &prompt));
-    float *ids = lt_plan_tensor(plan, "ids") + (size_t)row * LT_CONTEXT_TOKENS;
-    int end = 1;
-    while (end < LT_CONTEXT_TOKENS - 1 && prompt.ids[end] != LT_TOKEN_END) end++;
-    for (int i = 0; i < LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt.ids[i];
-    lt_plan_tensor(plan, "end")[row] = (float)end;
+    lt_clip_write_ids(plan, row, prompt.ids);
     lt_prompt_free(&prompt);
     return LT_OK;
 }
@@ -152,9 +142,7 @@ static lt_status build_towers(lt_training *t) {
     lt_graph graph = {0};
     lt_status status = lt_clip_text_build(&s->text, t->options->batch, 0, true, &graph);
     if (!status) status = lt_clip_image_build(&s->image, t->options->batch, &graph);
-    if (!status) return lt_plan_create(&graph, &t->target, &s->towers);
-    lt_graph_free(&graph);
-    return status;
+    return lt_plan_built(&graph, status, &t->target, &s->towers);
 }
 
 /* The held-out pairs: embeddings of those whose pictures can be read, and their texts. */

@@ -35,8 +35,7 @@ typedef struct encoding {
 static lt_status write_ids(const encoding *e, size_t row, const char *text) {
     lt_prompt prompt;
     LT_TRY(lt_prompt_parse(e->t->models->tokenizer, text, false, e->t->models->text->pad, &prompt));
-    float *ids = lt_plan_tensor(e->plan, "ids") + row * LT_CONTEXT_TOKENS;
-    for (size_t i = 0; i < LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt.ids[i];
+    lt_clip_write_ids(e->plan, (int)row, prompt.ids);
     lt_prompt_free(&prompt);
     return LT_OK;
 }
@@ -67,9 +66,8 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
     /* float32, as when a picture is drawn: what is learned must be what is read then */
     const lt_target target = {t->target.isa, t->target.threads, LT_PRECISION_F32};
     lt_graph graph = {0};
-    lt_status status = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
-    if (!status) status = lt_plan_create(&graph, &target, &e.plan);
-    lt_graph_free(&graph);
+    const lt_status built = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
+    lt_status status = lt_plan_built(&graph, built, &target, &e.plan);
     if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, STEP, fill, &e, &c->cache);
     lt_plan_free(e.plan);
     return status;

@@ -130,26 +130,17 @@ static lt_status number_labels(lt_dataset *dataset) {
     return LT_OK;
 }
 
-/* ---- The fingerprint: FNV-1a ---- */
-
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
+/* ---- The fingerprint ---- */
 
 /* With the NUL, so that "ab", "c" is not "a", "bc"; NULL is not "". */
 static uint64_t hash_string(uint64_t hash, const char *s) {
-    return s ? hash_bytes(hash, s, strlen(s) + 1) : hash_bytes(hash, "\xff", 1);
+    return s ? lt_hash_bytes(hash, s, strlen(s) + 1) : lt_hash_bytes(hash, "\xff", 1);
 }
 
-static uint64_t hash_number(uint64_t hash, uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (number >> shift & 0xff)) * 0x100000001b3u;
-    return hash;
-}
+static uint64_t hash_number(uint64_t hash, uint64_t number) { return lt_hash_bytes(hash, &number, sizeof number); }
 
 static uint64_t take_fingerprint(const lt_dataset *dataset) {
-    uint64_t hash = hash_number(0xcbf29ce484222325u, dataset->count);
+    uint64_t hash = hash_number(LT_HASH_START, dataset->count);
     for (size_t i = 0; i < dataset->count; i++) {
         const lt_sample *sample = &dataset->samples[i];
         hash = hash_number(hash_string(hash, sample->name), sample->size);

@@ -49,23 +49,14 @@ static rule clip_rule(const lt_tensor_list *list, const lt_tensor *t) {
     return (rule){.deviation = (float)(1 / sqrt(width))}; /* the projections */
 }
 
-static bool has_role(const lt_tensor *t, lt_role role) {
-    return !strncmp(t->name, lt_role_prefix(role), strlen(lt_role_prefix(role)));
-}
-
-static bool is_clip(const char *name) {
-    static const char *const projections[] = {"visual_projection.weight", "text_projection.weight", NULL};
-    return strstr(name, "text_model.") || strstr(name, "vision_model.") || ends_in_any(name, projections);
-}
-
 static rule rule_of(const lt_tensor_list *list, const lt_tensor *t) {
     static const char *const zeros[] = {".out_layers.3.weight", ".proj_out.weight", ".out.2.weight", NULL};
     if (!t->rank) return (rule){.constant = (float)log(1 / 0.07)}; /* logit_scale */
     if (lt_name_ends(t->name, ".bias")) return (rule){0};
     if (t->rank == 1 && lt_name_ends(t->name, ".weight")) return (rule){.constant = 1};
-    if (is_clip(t->name)) return clip_rule(list, t);
-    const bool classifier = has_role(t, LT_ROLE_CLASSIFIER);
-    if ((classifier || has_role(t, LT_ROLE_UNET)) && ends_in_any(t->name, zeros)) return (rule){0};
+    if (lt_is_text(t->name)) return clip_rule(list, t);
+    const bool classifier = lt_is_classifier(t->name);
+    if ((classifier || lt_is_unet(t->name)) && ends_in_any(t->name, zeros)) return (rule){0};
     if (classifier && strstr(t->name, "_embedding"))
         return (rule){.deviation = (float)(1 / sqrt((double)t->shape[t->rank - 1]))};
     const size_t fan_in = lt_tensor_count(t) / lt_max(t->shape[0], 1);
@@ -74,8 +65,7 @@ static rule rule_of(const lt_tensor_list *list, const lt_tensor *t) {
 
 /* Each tensor has random numbers of its own: what else a model has does not change them. */
 static uint64_t seed_of(const char *name, uint64_t seed) {
-    uint64_t hash = 0xCBF29CE484222325 ^ seed; /* FNV-1a */
-    for (; *name; name++) hash = (hash ^ (uint8_t)*name) * 0x100000001B3;
+    const uint64_t hash = lt_hash_bytes(LT_HASH_START ^ seed, name, strlen(name));
     return hash ^ hash >> 32;
 }
 

@@ -12,7 +12,7 @@ static void deviations(float *moments, size_t rows, size_t c) {
     for (size_t row = 0; row < rows; row++)
         for (size_t k = 0; k < c; k++) {
             float *logvar = &moments[row * 2 * c + c + k];
-            *logvar = expf(0.5f * fminf(fmaxf(*logvar, -30), 20));
+            *logvar = expf(0.5f * lt_clamp_logvar(*logvar));
         }
 }
 
@@ -102,10 +102,8 @@ static lt_status open_encoder(lt_training *t, lt_latents *l) {
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
                        vae->factor);
     lt_graph graph = {0};
-    lt_status status = lt_vae_build_encoder(vae, o->batch, o->size, o->size, &graph);
-    if (!status) status = lt_plan_create(&graph, &t->target, &l->encoder);
-    lt_graph_free(&graph);
-    return status;
+    const lt_status built = lt_vae_build_encoder(vae, o->batch, o->size, o->size, &graph);
+    return lt_plan_built(&graph, built, &t->target, &l->encoder);
 }
 
 lt_status lt_latents_open(lt_training *t, lt_latents *l) {
@@ -128,10 +126,7 @@ lt_status lt_latents_open(lt_training *t, lt_latents *l) {
 }
 
 lt_status lt_latents_start(lt_training *t, lt_latents *l) {
-    const lt_train_options *o = t->options;
-    if (l->cache.values) return LT_OK;
-    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
-    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, &l->loader);
+    return l->cache.values ? LT_OK : lt_training_start_loader(t, &l->loader);
 }
 
 void lt_latents_close(lt_latents *l) {

@@ -118,13 +118,6 @@ static lt_status read_run(const char *text, lt_run_state *state) {
 
 /* ---- Saving ---- */
 
-/* The folder that path is in, allocated, or NULL. */
-static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return lt_strdup(".");
-    return lt_strndup(path, lt_max((size_t)(slash - path), 1));
-}
-
 /* Makes a rename in the folder survive a loss of power. Some file systems can't (EINVAL) and need not. */
 static lt_status sync_folder(const char *folder) {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -167,7 +160,7 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
         return lt_fail(LT_ERROR_ARGUMENT, "the run has done %ld steps, but its optimiser %ld", state->step,
                        optimizer->step);
     LT_TRY(lt_writer_remove_leftovers(path));
-    char *folder = folder_of(path);
+    char *folder = lt_folder_of(path);
     if (!folder) return LT_ERROR_MEMORY;
     lt_status status = write_state(path, optimizer, state, pairs, pair_count);
     if (status != LT_OK)

@@ -4,6 +4,7 @@
 
 #include "diffusion/diffusion.h"
 #include "graph/graph.h"
+#include "models/architecture.h"
 #include "models/classifier.h"
 #include "models/clip.h"
 #include "models/settings.h"
@@ -82,6 +83,12 @@ lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_t
 
 /* The plan of graph, which is freed on failure. built: what building it returned. */
 lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built);
+
+/* Begins reading batches of the training's pictures at t->run.place. */
+lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader);
+
+/* The shape of a U-Net, or half of one, as the options have it, for inputs of so many channels. */
+lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels);
 
 /* Tells the caller's user something, printf style. */
 void lt_training_notify(const lt_training *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -476,15 +476,30 @@ lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_t
 }
 
 lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
-    if (built) {
-        lt_graph_free(graph);
-        return built;
-    }
-    LT_TRY(lt_plan_create(graph, &t->target, &t->plan));
+    LT_TRY(lt_plan_built(graph, built, &t->target, &t->plan));
     size_t count = 0;
     for (size_t i = 0; i < t->parameters.count; i++) count += t->parameters.items[i].count;
     const size_t others = lt_plan_arena_size(t->plan) + lt_weights_packed_size(t->parameters.weights);
     return lt_training_check_memory(t, lt_training_parameter_bytes(t, count), (double)others);
+}
+
+lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader) {
+    const lt_train_options *o = t->options;
+    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
+    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, loader);
+}
+
+lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels) {
+    const lt_train_options *o = t->options;
+    lt_sd_architecture a = {.model_channels = (size_t)o->width,
+                            .in_channels = (size_t)channels,
+                            .levels = o->levels,
+                            .num_res_blocks = o->blocks};
+    for (int i = 0; i < o->levels; i++) {
+        a.channel_mult[i] = (size_t)o->mult[i];
+        a.attention[i] = o->attention_levels >> i & 1;
+    }
+    return a;
 }
 
 void lt_training_notify(const lt_training *t, const char *format, ...) {

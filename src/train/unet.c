@@ -1,6 +1,5 @@
 /* Training the U-Net on the noise that it predicts (Ho et al. 2020, algorithm 1), with dropped prompts so that guidance
  * can work (Ho & Salimans 2022). */
-#include "models/architecture.h"
 #include "nn/nn.h"
 #include "train/contexts.h"
 #include "train/latents.h"
@@ -22,28 +21,14 @@ typedef struct unet_state {
 
 static bool is_cross_attention(const char *name) { return lt_is_unet(name) && strstr(name, ".attn2."); }
 
-static lt_sd_architecture architecture(const lt_train_options *o, const lt_latents *l, int context) {
-    lt_sd_architecture a = {
-        .model_channels = (size_t)o->width,
-        .in_channels = (size_t)l->shape.c,
-        .latent_channels = (size_t)l->shape.c,
-        .context_dim = (size_t)context,
-        .levels = o->levels,
-        .num_res_blocks = o->blocks,
-    };
-    for (int i = 0; i < o->levels; i++) {
-        a.channel_mult[i] = (size_t)o->mult[i];
-        a.attention[i] = o->attention_levels >> i & 1;
-    }
-    return a;
-}
-
 /* Fresh weights, or those of options->init, and what their shapes can't tell. */
 static lt_status make_unet(lt_training *t) {
     unet_state *s = t->state;
     const lt_train_options *o = t->options;
     const lt_unet *init = t->models->init_unet;
-    const lt_sd_architecture a = architecture(o, &s->latents, s->contexts.width);
+    lt_sd_architecture a = lt_training_unet_architecture(t, s->latents.shape.c);
+    a.latent_channels = a.in_channels;
+    a.context_dim = (size_t)s->contexts.width;
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_unet, o->only ? is_cross_attention : lt_is_unet));

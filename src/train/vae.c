@@ -1,6 +1,5 @@
 /* Training the autoencoder: reconstruction + KL (Kingma & Welling 2013, Rombach et al. 2022). */
 #include "base/rng.h"
-#include "models/architecture.h"
 #include "nn/nn.h"
 #include "train/objectives.h"
 #include "train/task.h"
@@ -46,12 +45,7 @@ static lt_status open(lt_training *t) {
     return lt_training_make_plan(t, &graph, lt_vae_objective(&s->vae, o->batch, o->size, o->size, &objective, &graph));
 }
 
-static lt_status start(lt_training *t) {
-    vae_state *s = t->state;
-    const lt_train_options *o = t->options;
-    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
-    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, &s->loader);
-}
+static lt_status start(lt_training *t) { return lt_training_start_loader(t, &((vae_state *)t->state)->loader); }
 
 /* ---- Batches ---- */
 
@@ -100,7 +94,7 @@ static void add_moments(const lt_plan *encoder, const float *moments, int n, dou
         for (size_t k = 0; k < c; k++) {
             const double mean = (double)moments[k];
             sum[k] += mean;
-            squares[k] += mean * mean + exp(fmin(fmax((double)moments[c + k], -30), 20));
+            squares[k] += mean * mean + exp((double)lt_clamp_logvar(moments[c + k]));
         }
 }
 
@@ -163,10 +157,8 @@ static lt_status scale(lt_training *t, double *mean, double *deviation) {
     vae_state *s = t->state;
     const size_t c = (size_t)s->vae.latent_channels;
     lt_graph graph = {0};
-    lt_status status = lt_vae_build_encoder(&s->vae, t->options->batch, t->options->size, t->options->size, &graph);
-    if (!status) status = lt_plan_create(&graph, &t->target, &s->encoder);
-    lt_graph_free(&graph);
-    LT_TRY(status);
+    const int n = t->options->batch, size = t->options->size;
+    LT_TRY(lt_plan_built(&graph, lt_vae_build_encoder(&s->vae, n, size, size, &graph), &t->target, &s->encoder));
     LT_TRY(measure(t, mean, deviation));
     s->vae.scaling = 1;
     if (standardise(t, mean, deviation)) return LT_OK;

@@ -1,17 +1,10 @@
 /* The gradients of convolutions: every implementer against the formula (conv_backward_reference.c), the formula against
  * finite differences of the forward one, and bf16, forward and backward. */
-#include "kernels/conv_impl.h"
+#include "conv_data.h"
 
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-enum { GUARD = 64, GUARD_BYTE = 0xA5, FRESH_BYTE = 0xFF /* four of them are a NaN */ };
 
 /* ---- One convolution with its data ---- */
 
@@ -27,38 +20,6 @@ typedef struct problem {
 } problem;
 
 static const char *const result_names[RESULTS] = {"source", "second source", "weight", "bias"};
-
-static uint32_t next_random(uint32_t *state) {
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
-
-static int random_int(uint32_t *state, int from, int to) {
-    return from + (int)(next_random(state) % (uint32_t)(to - from + 1));
-}
-
-static float *random_floats(uint32_t *state, size_t count, float scale) {
-    float *f = lt_alloc(count * sizeof *f);
-    assert_non_null(f);
-    for (size_t i = 0; i < count; i++) f[i] = ((float)next_random(state) * 0x1p-23f - 1.0f) * scale;
-    return f;
-}
-
-static lt_conv_desc shape(int n, int h, int w, int c0, int c1, int oc, int kernel, int stride, int begin, int end) {
-    return (lt_conv_desc){.n = n,
-                          .h = h,
-                          .w = w,
-                          .c = {c0, c1},
-                          .oc = oc,
-                          .kernel = kernel,
-                          .stride = stride,
-                          .pad_begin = begin,
-                          .pad_end = end,
-                          .bias = true,
-                          .weight_type = LT_F32,
-                          .isa = LT_ISA_BEST,
-                          .threads = 2};
-}
 
 static problem make_problem(const lt_conv_desc *d, uint32_t seed) {
     problem p = {.desc = *d};
