@@ -3,6 +3,7 @@
 
 #include "api/component_config.h"
 #include "api/vocabulary.h"
+#include "models/settings.h"
 #include "nn/nn.h"
 
 #include <jansson.h>
@@ -64,7 +65,7 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
 
 /* The source's: of a folder, what the first component with any has. "format" says which program may read a component
  * ("pt"): that goes with folders only. */
-enum { MAX_EXTRA = 2 };
+enum { MAX_EXTRA = 2 + LT_MAX_SETTINGS };
 
 typedef struct metadata {
     lt_metadata *items; /* freed by the owner; the texts belong to the source */
@@ -87,7 +88,7 @@ static lt_status read_metadata(const lt_source *source, metadata *m) {
     return LT_OK;
 }
 
-/* Sets one of MAX_EXTRA keys. */
+/* Sets one of MAX_EXTRA keys; the texts stay with the caller. */
 static void set(metadata *m, const char *key, const char *value) {
     size_t i = 0;
     while (i < m->count && strcmp(m->items[i].key, key)) i++;
@@ -114,6 +115,17 @@ static bool is_unusual(const lt_model *model) {
            memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0;
 }
 
+/* What only config.json files say elsewhere, as metadata that Latent reads (models/settings.h). */
+static lt_status describe(const lt_components *parts, lt_settings *settings) {
+    if (parts->has[LT_MODULE_UNET]) {
+        LT_TRY(lt_settings_add_unet(settings, &parts->unet));
+        LT_TRY(lt_settings_add_schedule(settings, &parts->schedule));
+    }
+    if (parts->has[LT_MODULE_VAE_DECODER]) LT_TRY(lt_settings_add_vae(settings, &parts->vae));
+    if (parts->has[LT_MODULE_TEXT]) LT_TRY(lt_settings_add_text(settings, &parts->text));
+    return parts->has[LT_MODULE_IMAGE] ? lt_settings_add_image(settings, &parts->image) : LT_OK;
+}
+
 lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type) {
     const lt_components *parts = &model->parts;
     const lt_model_info info = lt_model_describe(model);
@@ -123,11 +135,17 @@ lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype 
     snprintf(resolution, sizeof resolution, "%dx%d", info.width, info.height);
     if (info.has_unet && parts->schedule.prediction == LT_PREDICT_V) set(&m, "modelspec.prediction_type", "v");
     if (info.draws && parts->sample_size != 64) set(&m, "modelspec.resolution", resolution);
-    if (is_unusual(model))
-        lt_notify(parts, "a single file can't say what this model's config.json files do: the numbers of its heads or "
-                         "groups, its activation, scaling or noise schedule. Keep the folder");
-    const lt_status status =
-        lt_export_tensors(path, model->tensors.tensors, model->tensors.count, m.items, m.count, type);
+    lt_settings settings = {0};
+    lt_status status = LT_OK;
+    if (is_unusual(model)) {
+        lt_notify(parts,
+                  "this model's heads, groups, activation, scaling or noise schedule are not Stable Diffusion's: in "
+                  "a single file Latent finds them among the metadata, other programs don't");
+        status = describe(parts, &settings);
+        for (size_t i = 0; i < settings.count; i++) set(&m, settings.keys[i], settings.values[i]);
+    }
+    if (!status) status = lt_export_tensors(path, model->tensors.tensors, model->tensors.count, m.items, m.count, type);
+    lt_settings_free(&settings);
     lt_free(m.items);
     return status;
 }

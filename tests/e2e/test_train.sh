@@ -95,6 +95,10 @@ check "both are the same again as a folder" eval '
     for part in text_encoder/config.json scheduler/scheduler_config.json; do
         cmp linear.folder/$part unet.folder/$part || exit 1
     done'
+check "a single file keeps them too" eval '
+    "$latent" convert linear.folder again.safetensors && draw -m again.safetensors --seed 1 --steps 2 -o again.png &&
+    draw -m linear.safetensors --seed 1 --steps 2 --save-latents a -o a.png &&
+    draw -m again.safetensors --seed 1 --steps 2 --save-latents b -o b.png && cmp a b'
 check "a CLIP of a whole model, alone" eval '
     train clip alone-clip --init unet.safetensors --steps 1 && says_of alone-clip "transformers: CLIP" &&
     ! says_of alone-clip U-Net'
@@ -280,6 +284,24 @@ check "a data set of which nothing can be read" eval '
     vae none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: none of the data set.s 12 pictures can be read"'
 check "likewise for latents" eval '
     unet none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: no picture of broken can be read"'
+data=data
+
+# ---- Weights that are no numbers ----
+
+# spoil FROM TO BYTES: a NaN so many bytes before the end; quant_conv.weight, [8,8,1,1], is the last of a VAE
+spoil() {
+    cp "$1" "$2" && printf '\000\000\300\177' | dd of="$2" bs=1 seek=$(($(wc -c <"$2") - $3)) conv=notrunc 2>/dev/null
+}
+check "two models with a NaN" eval '
+    spoil vae.safetensors nan-vae.safetensors 256 && spoil pixel.safetensors nan.safetensors 4'
+refuse "latents that are no numbers" 1 'the VAE makes no finite numbers of p-1.png' small_unet none --vae nan-vae.safetensors \
+    --text clip.safetensors
+refuse "a reconstruction that is no picture" 1 'the VAE makes no finite numbers of p-1.png' \
+    latent eval -m nan-vae.safetensors --reconstruct data -q
+refuse "a bound of no U-Net" 1 'the U-Net makes no finite numbers' latent eval -m nan.safetensors --bound data --timesteps 2 -q
+refuse "a picture that is none" 1 'what was drawn is no finite number' draw -m nan.safetensors -o no.png
+check "a VAE and a model of pixels that are whole are measured" eval '
+    "$latent" eval -m vae.safetensors --reconstruct data -q && "$latent" eval -m pixel.safetensors --bound data --timesteps 2 -q'
 data=nowhere
 refuse "no data" 1 nowhere vae none --steps 1
 data=data
