@@ -133,12 +133,13 @@ static float *values_of(lt_training *t, const char *layer, const char *part) {
 
 /* Makes every latent channel have mean 0 and deviation 1: the two 1x1 convolutions at the latent take it over, and
  * decoder(encoder(x)) stays what it was. Encoder: mean' = (mean - m) / d, log-variance' = log-variance - 2 ln d;
- * decoder: z = d z' + m. False where the VAE has no such convolutions. */
-static bool standardise(lt_training *t, const double *mean, const double *deviation) {
+ * decoder: z = d z' + m. */
+static lt_status standardise(lt_training *t, const double *mean, const double *deviation) {
     const size_t c = (size_t)((vae_state *)t->state)->vae.latent_channels;
     float *w = values_of(t, "quant_conv", "weight"), *b = values_of(t, "quant_conv", "bias");
     float *post_w = values_of(t, "post_quant_conv", "weight"), *post_b = values_of(t, "post_quant_conv", "bias");
-    if (!w || !b || !post_w || !post_b) return false;
+    if (!w || !b || !post_w || !post_b)
+        return lt_fail(LT_ERROR_MODEL, "this VAE has no 1x1 convolutions at its latent");
     for (size_t k = 0; k < c; k++) {
         for (size_t i = 0; i < 2 * c; i++) w[k * 2 * c + i] = (float)((double)w[k * 2 * c + i] / deviation[k]);
         b[k] = (float)(((double)b[k] - mean[k]) / deviation[k]);
@@ -150,22 +151,17 @@ static bool standardise(lt_training *t, const double *mean, const double *deviat
             post_w[row * c + k] = (float)((double)post_w[row * c + k] * deviation[k]);
         }
     lt_weights_changed(t->parameters.weights);
-    return true;
+    return LT_OK;
 }
 
 static lt_status scale(lt_training *t, double *mean, double *deviation) {
     vae_state *s = t->state;
-    const size_t c = (size_t)s->vae.latent_channels;
     lt_graph graph = {0};
     const int n = t->options->batch, size = t->options->size;
     LT_TRY(lt_plan_built(&graph, lt_vae_build_encoder(&s->vae, n, size, size, &graph), &t->target, &s->encoder));
     LT_TRY(measure(t, mean, deviation));
     s->vae.scaling = 1;
-    if (standardise(t, mean, deviation)) return LT_OK;
-    double square = 0;
-    for (size_t k = 0; k < c; k++) square += (deviation[k] * deviation[k] + mean[k] * mean[k]) / (double)c;
-    s->vae.scaling = (float)(1 / sqrt(square));
-    return LT_OK;
+    return standardise(t, mean, deviation);
 }
 
 /* A VAE that went on from another keeps its scale: U-Nets have learned its latents as they are. */
