@@ -75,7 +75,10 @@ extern const lt_task lt_task_vae, lt_task_clip, lt_task_unet, lt_task_classifier
 /* The loop. */
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models);
 
-/* ---- For tasks ---- */
+/* LT_ERROR_ARGUMENT for what makes no sense, or would write over something else. */
+lt_status lt_training_check_options(const lt_task *task, const lt_train_options *options);
+
+/* ---- For tasks (task.c) ---- */
 
 /* Fresh parameters of list, or with options->init those of its tensors that part picks, of which trains are trained.
  * Frees list. */

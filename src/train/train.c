@@ -1,6 +1,5 @@
 /* The loop of every training: batches forth and back, a step of the optimiser, and now and then everything on disk. */
-#include "train/cache.h"
-#include "train/memory.h"
+#include "train/signature.h"
 #include "train/task.h"
 
 #include <math.h>
@@ -8,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Weight of the newest loss in the running mean that people see. */
@@ -28,84 +26,6 @@ typedef struct session {
     double seconds_before; /* of the sessions before */
     int threads_before;    /* the caller's, of OpenMP */
 } session;
-
-/* ---- What a training may not change when it goes on ---- */
-
-static const char *text_or_none(const char *text) { return text ? text : "none"; }
-
-/* Of one model's tensors. */
-static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_trains_fn part) {
-    uint64_t sum = LT_HASH_START;
-    for (size_t i = 0; i < count; i++)
-        if (part(tensors[i].name)) sum = lt_hash_tensors(sum, &tensors[i], 1);
-    return (unsigned long long)sum;
-}
-
-/* What of the models that are read, or gone on from, their tensors do not say. */
-static unsigned long long hash_configurations(const lt_train_models *m) {
-    const lt_noise_schedule *n = m->schedule;
-    uint64_t sum = lt_hash_bytes(LT_HASH_START, n->alphas_cumprod, sizeof n->alphas_cumprod);
-    const int numbers[] = {
-        n->prediction,
-        m->vae ? m->vae->groups : 0,
-        m->text ? m->text->heads : 0,
-        m->text ? (int)m->text->activation : 0,
-        m->init_unet ? m->init_unet->groups : 0,
-        m->init_unet ? m->init_unet->heads : 0,
-        m->init_vae ? m->init_vae->groups : 0,
-        m->init_text ? m->init_text->heads : 0,
-        m->init_text ? (int)m->init_text->activation : 0,
-        m->init_image ? m->init_image->heads : 0,
-        m->init_image ? (int)m->init_image->activation : 0,
-        m->init_classifier ? m->init_classifier->groups : 0,
-        m->init_classifier ? m->init_classifier->heads : 0,
-    };
-    sum = lt_hash_bytes(sum, numbers, sizeof numbers);
-    if (m->vae) sum = lt_hash_bytes(sum, &m->vae->scaling, sizeof m->vae->scaling);
-    return (unsigned long long)sum;
-}
-
-/* What the numbers depend on, as "name=value" lines; but for the rate and the gradient's greatest norm, which may
- * change after trouble, and the machine's part: threads, instruction set, precision. The weights that init gives to a
- * training of everything are in the state itself. New lines go to the end. */
-static char *settings_text(const session *s) {
-    const lt_train_options *o = s->t.options;
-    const lt_train_models *m = s->t.models;
-    char mult[64] = "";
-    for (int i = 0; i < o->levels && i < LT_TRAIN_MAX_LEVELS; i++)
-        snprintf(mult + strlen(mult), sizeof mult - strlen(mult), "%s%d", i ? "," : "", o->mult[i]);
-    return lt_format(
-        "trainer=%s\ndata=%016llx\nsize=%d\ncrop=%d\nflip=%d\nbatch=%d\naccumulate=%d\nbeta1=%.9g\nbeta2=%.9g\n"
-        "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
-        "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
-        "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
-        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n",
-        s->task->name, (unsigned long long)lt_dataset_fingerprint(s->t.data), o->size, o->crop, o->flip, o->batch,
-        o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
-        (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
-        o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
-        o->absolute, o->kl, o->drop_prompt, o->prediction ? o->prediction : "epsilon", o->min_snr,
-        text_or_none(o->only), o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
-        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
-        hash_configurations(m));
-}
-
-/* The first line in which two settings differ, for a message. */
-static lt_status compare_settings(const session *s, const char *before) {
-    const char *a = before, *b = s->settings;
-    while (*a && *b) {
-        const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
-        if (n != m || strncmp(a, b, n))
-            return lt_fail(LT_ERROR_ARGUMENT,
-                           "%s was made with %.*s, and now it is %.*s: go on with the same options, "
-                           "or begin anew with another -o",
-                           s->state_path, (int)n, a, (int)m, b);
-        a += n + (a[n] == '\n');
-        b += m + (b[m] == '\n');
-    }
-    if (!*a && *before) return LT_OK; /* what the version that made it did not know yet is not compared */
-    return lt_fail(LT_ERROR_FORMAT, "%s was made by another version: begin anew with another -o", s->state_path);
-}
 
 /* ---- On disk ---- */
 
@@ -275,76 +195,12 @@ static lt_optimizer_options optimizer_options(const lt_train_options *o) {
     };
 }
 
-/* What the program's own options are held to as well; a caller of the library may ask for anything. */
-static lt_status check_numbers(const lt_train_options *o) {
-    const struct {
-        const char *name;
-        long value, most;
-    } numbers[] = {
-        {"steps", o->steps, 1000000000},
-        {"batch", o->batch, 65536},
-        {"accumulate", o->accumulate, 65536},
-        {"size", o->size, 4096},
-        {"width", o->width, 4096},
-        {"levels", o->levels, LT_TRAIN_MAX_LEVELS},
-        {"blocks", o->blocks, 16},
-        {"groups", o->groups, 256},
-        {"heads", o->heads, 256},
-        {"latent channels", o->latent_channels, 256},
-        {"text width", o->text_width, 4096},
-        {"text layers", o->text_layers, 64},
-        {"image width", o->image_width, 4096},
-        {"image layers", o->image_layers, 64},
-        {"patch", o->patch, 256},
-        {"projection", o->projection, 4096},
-    };
-    for (size_t i = 0; i < LT_COUNT(numbers); i++)
-        if (numbers[i].value < 1 || numbers[i].value > numbers[i].most)
-            return lt_fail(LT_ERROR_ARGUMENT, "%s: %ld; 1 to %ld is possible", numbers[i].name, numbers[i].value,
-                           numbers[i].most);
-    for (int i = 0; i < o->levels; i++)
-        if (o->mult[i] < 1 || o->mult[i] > 64)
-            return lt_fail(LT_ERROR_ARGUMENT, "mult %d of level %d: 1 to 64 is possible", o->mult[i], i);
-    return LT_OK;
-}
-
-static lt_status check_options(const lt_task *task, const lt_train_options *o) {
-    if (!o->data || !o->output) return lt_fail(LT_ERROR_ARGUMENT, "data and output are needed");
-    LT_TRY(check_numbers(o));
-    if (o->only && task != &lt_task_unet)
-        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: only of a U-Net can a part be trained", o->only);
-    if (o->only && !o->init)
-        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: a part is trained of a model that is there; name it with --init",
-                       o->only);
-    if (o->validation && (task == &lt_task_vae || task == &lt_task_unet))
-        return lt_fail(LT_ERROR_ARGUMENT, "--validation: of %s nothing is measured; `latent eval` does it", task->name);
-    if (o->sample_steps && task != &lt_task_unet)
-        return lt_fail(LT_ERROR_ARGUMENT, "--sample-steps: only a U-Net can draw while it is trained");
-    return LT_OK;
-}
-
-/* The model may take the place of an earlier one, and of nothing else that is there. */
-static lt_status check_output(const lt_train_options *o) {
-    const char *const inputs[] = {o->init, o->vae, o->text};
-    struct stat output, input;
-    lt_checkpoint file;
-    if (stat(o->output, &output)) return LT_OK;
-    for (size_t i = 0; i < LT_COUNT(inputs); i++)
-        if (inputs[i] && !stat(inputs[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
-            return lt_fail(LT_ERROR_ARGUMENT, "-o %s: that is the model to begin with; name another file", o->output);
-    const lt_status status = lt_checkpoint_open(o->output, &file);
-    if (status == LT_ERROR_MEMORY) return status;
-    if (status) return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
-    lt_checkpoint_close(&file);
-    return LT_OK;
-}
-
 static lt_status resume(session *s) {
     char *before = NULL;
     if (!s->t.options->resume || access(s->state_path, F_OK)) return LT_OK;
     lt_status status = lt_state_load(s->state_path, &s->t.optimizer, &s->t.run, &before);
     if (!status || before) { /* an option says more than the first tensor that it changes */
-        const lt_status compared = compare_settings(s, before ? before : "");
+        const lt_status compared = lt_signature_compare(s->state_path, before ? before : "", s->settings);
         if (compared) status = compared;
     }
     lt_free(before);
@@ -365,8 +221,7 @@ static lt_target target_of(const lt_train_options *o) {
 static lt_status open_session(session *s) {
     lt_training *t = &s->t;
     const lt_train_options *o = t->options;
-    LT_TRY(check_options(s->task, o));
-    LT_TRY(check_output(o));
+    LT_TRY(lt_training_check_options(s->task, o));
     s->state_path = lt_format("%s.state", o->output);
     s->log_path = lt_format("%s.jsonl", o->output);
     t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);
@@ -376,7 +231,7 @@ static lt_status open_session(session *s) {
     omp_set_num_threads(t->target.threads);
     LT_TRY(lt_dataset_open(o->data, &t->data));
     if (o->validation) LT_TRY(lt_dataset_open(o->validation, &t->validation));
-    s->settings = settings_text(s);
+    s->settings = lt_signature(s->task, t);
     if (!s->settings) return LT_ERROR_MEMORY;
     LT_TRY(s->task->open(t));
     const lt_optimizer_options options = optimizer_options(o);
@@ -440,74 +295,4 @@ lt_status lt_task_run(const lt_task *task, const lt_train_options *options, cons
     }
     close_session(&s);
     return status;
-}
-
-/* ---- For tasks ---- */
-
-static lt_status copy_part(const lt_train_models *m, lt_trains_fn part, lt_trains_fn trains, lt_parameters *p) {
-    lt_tensor *chosen = lt_calloc(m->init_count, sizeof *chosen);
-    if (!chosen) return LT_ERROR_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; i < m->init_count; i++)
-        if (part(m->init[i].name)) chosen[count++] = m->init[i];
-    const lt_status status = lt_parameters_copy(chosen, count, trains, p);
-    lt_free(chosen);
-    return status;
-}
-
-static size_t count_trained(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_trains_fn trains) {
-    size_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        if (part(tensors[i].name) && trains(tensors[i].name)) sum += lt_tensor_count(&tensors[i]);
-    return sum;
-}
-
-lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains) {
-    const lt_train_models *m = t->models;
-    const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
-                                 : count_trained(list->tensors, list->count, part, trains);
-    lt_status status = count ? lt_training_check_memory(t, lt_training_parameter_bytes(t, count), 0)
-                             : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->init);
-    if (!status)
-        status = m->init ? copy_part(m, part, trains, &t->parameters)
-                         : lt_parameters_fresh(list, t->options->seed, &t->parameters);
-    lt_tensor_list_free(list);
-    return status;
-}
-
-lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
-    LT_TRY(lt_plan_built(graph, built, &t->target, &t->plan));
-    size_t count = 0;
-    for (size_t i = 0; i < t->parameters.count; i++) count += t->parameters.items[i].count;
-    const size_t others = lt_plan_arena_size(t->plan) + lt_weights_packed_size(t->parameters.weights);
-    return lt_training_check_memory(t, lt_training_parameter_bytes(t, count), (double)others);
-}
-
-lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader) {
-    const lt_train_options *o = t->options;
-    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
-    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, loader);
-}
-
-lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels) {
-    const lt_train_options *o = t->options;
-    lt_sd_architecture a = {.model_channels = (size_t)o->width,
-                            .in_channels = (size_t)channels,
-                            .levels = o->levels,
-                            .num_res_blocks = o->blocks};
-    for (int i = 0; i < o->levels; i++) {
-        a.channel_mult[i] = (size_t)o->mult[i];
-        a.attention[i] = o->attention_levels >> i & 1;
-    }
-    return a;
-}
-
-void lt_training_notify(const lt_training *t, const char *format, ...) {
-    if (!t->options->notice) return;
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    t->options->notice(t->options->user, text);
 }

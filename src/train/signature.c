@@ -1,0 +1,81 @@
+#include "train/signature.h"
+
+#include "train/cache.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *text_or_none(const char *text) { return text ? text : "none"; }
+
+/* Of one model's tensors. */
+static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_trains_fn part) {
+    uint64_t sum = LT_HASH_START;
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name)) sum = lt_hash_tensors(sum, &tensors[i], 1);
+    return (unsigned long long)sum;
+}
+
+/* What of the models that are read, or gone on from, their tensors do not say. */
+static unsigned long long hash_configurations(const lt_train_models *m) {
+    const lt_noise_schedule *n = m->schedule;
+    uint64_t sum = lt_hash_bytes(LT_HASH_START, n->alphas_cumprod, sizeof n->alphas_cumprod);
+    const int numbers[] = {
+        n->prediction,
+        m->vae ? m->vae->groups : 0,
+        m->text ? m->text->heads : 0,
+        m->text ? (int)m->text->activation : 0,
+        m->init_unet ? m->init_unet->groups : 0,
+        m->init_unet ? m->init_unet->heads : 0,
+        m->init_vae ? m->init_vae->groups : 0,
+        m->init_text ? m->init_text->heads : 0,
+        m->init_text ? (int)m->init_text->activation : 0,
+        m->init_image ? m->init_image->heads : 0,
+        m->init_image ? (int)m->init_image->activation : 0,
+        m->init_classifier ? m->init_classifier->groups : 0,
+        m->init_classifier ? m->init_classifier->heads : 0,
+    };
+    sum = lt_hash_bytes(sum, numbers, sizeof numbers);
+    if (m->vae) sum = lt_hash_bytes(sum, &m->vae->scaling, sizeof m->vae->scaling);
+    return (unsigned long long)sum;
+}
+
+/* What the numbers depend on, as "name=value" lines; but for the rate and the gradient's greatest norm, which may
+ * change after trouble, and the machine's part: threads, instruction set, precision. The weights that init gives to a
+ * training of everything are in the state itself. New lines go to the end. */
+char *lt_signature(const lt_task *task, const lt_training *t) {
+    const lt_train_options *o = t->options;
+    const lt_train_models *m = t->models;
+    char mult[64] = "";
+    for (int i = 0; i < o->levels && i < LT_TRAIN_MAX_LEVELS; i++)
+        snprintf(mult + strlen(mult), sizeof mult - strlen(mult), "%s%d", i ? "," : "", o->mult[i]);
+    return lt_format(
+        "trainer=%s\ndata=%016llx\nsize=%d\ncrop=%d\nflip=%d\nbatch=%d\naccumulate=%d\nbeta1=%.9g\nbeta2=%.9g\n"
+        "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
+        "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
+        "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
+        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n",
+        task->name, (unsigned long long)lt_dataset_fingerprint(t->data), o->size, o->crop, o->flip, o->batch,
+        o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
+        (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
+        o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
+        o->absolute, o->kl, o->drop_prompt, o->prediction ? o->prediction : "epsilon", o->min_snr,
+        text_or_none(o->only), o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
+        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
+        hash_configurations(m));
+}
+
+lt_status lt_signature_compare(const char *path, const char *before, const char *now) {
+    const char *a = before, *b = now;
+    while (*a && *b) {
+        const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        if (n != m || strncmp(a, b, n))
+            return lt_fail(LT_ERROR_ARGUMENT,
+                           "%s was made with %.*s, and now it is %.*s: go on with the same options, "
+                           "or begin anew with another -o",
+                           path, (int)n, a, (int)m, b);
+        a += n + (a[n] == '\n');
+        b += m + (b[m] == '\n');
+    }
+    if (!*a && *before) return LT_OK; /* what the version that made it did not know yet is not compared */
+    return lt_fail(LT_ERROR_FORMAT, "%s was made by another version: begin anew with another -o", path);
+}

@@ -1,0 +1,102 @@
+/* What every trainer does to begin: parameters, the plan, the memory that they take, a loader. */
+#include "train/task.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Memory ---- */
+
+static const double GB = 1e9;
+
+/* For `count` trained numbers: values, gradients, AdamW's two moments, and averages if there are any. */
+static double parameter_bytes(const lt_training *t, size_t count) {
+    const int copies = t->options->ema > 0 ? 5 : 4;
+    return (double)copies * (double)count * sizeof(float);
+}
+
+/* A machine that swaps is no use to anybody: what is needed must be there before a training starts. parameters:
+ * parameter_bytes; others: activations and packed weights, 0 while they are not known. */
+static lt_status check_memory(const lt_training *t, double parameters, double others) {
+    const double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    const double limit = t->options->memory > 0 ? t->options->memory * GB : machine;
+    if (parameters + others <= limit) return LT_OK;
+    const char *advice = "A smaller --batch, --recompute, --ema 0 or --only cross-attention need less";
+    if (others <= 0)
+        return lt_fail(LT_ERROR_MEMORY,
+                       "this training needs %.3g GB for weights, gradients and moments alone; there are %.3g. %s",
+                       parameters / GB, limit / GB, advice);
+    return lt_fail(LT_ERROR_MEMORY,
+                   "this training needs %.3g GB, of which %.3g are weights, gradients and moments; there are %.3g. %s",
+                   (parameters + others) / GB, parameters / GB, limit / GB, advice);
+}
+
+/* ---- Parameters and plan ---- */
+
+static lt_status copy_part(const lt_train_models *m, lt_trains_fn part, lt_trains_fn trains, lt_parameters *p) {
+    lt_tensor *chosen = lt_calloc(m->init_count, sizeof *chosen);
+    if (!chosen) return LT_ERROR_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < m->init_count; i++)
+        if (part(m->init[i].name)) chosen[count++] = m->init[i];
+    const lt_status status = lt_parameters_copy(chosen, count, trains, p);
+    lt_free(chosen);
+    return status;
+}
+
+static size_t count_trained(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_trains_fn trains) {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name) && trains(tensors[i].name)) sum += lt_tensor_count(&tensors[i]);
+    return sum;
+}
+
+lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains) {
+    const lt_train_models *m = t->models;
+    const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
+                                 : count_trained(list->tensors, list->count, part, trains);
+    lt_status status = count ? check_memory(t, parameter_bytes(t, count), 0)
+                             : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->init);
+    if (!status)
+        status = m->init ? copy_part(m, part, trains, &t->parameters)
+                         : lt_parameters_fresh(list, t->options->seed, &t->parameters);
+    lt_tensor_list_free(list);
+    return status;
+}
+
+lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
+    LT_TRY(lt_plan_built(graph, built, &t->target, &t->plan));
+    size_t count = 0;
+    for (size_t i = 0; i < t->parameters.count; i++) count += t->parameters.items[i].count;
+    const size_t others = lt_plan_arena_size(t->plan) + lt_weights_packed_size(t->parameters.weights);
+    return check_memory(t, parameter_bytes(t, count), (double)others);
+}
+
+lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader) {
+    const lt_train_options *o = t->options;
+    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
+    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, loader);
+}
+
+lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels) {
+    const lt_train_options *o = t->options;
+    lt_sd_architecture a = {.model_channels = (size_t)o->width,
+                            .in_channels = (size_t)channels,
+                            .levels = o->levels,
+                            .num_res_blocks = o->blocks};
+    for (int i = 0; i < o->levels; i++) {
+        a.channel_mult[i] = (size_t)o->mult[i];
+        a.attention[i] = o->attention_levels >> i & 1;
+    }
+    return a;
+}
+
+void lt_training_notify(const lt_training *t, const char *format, ...) {
+    if (!t->options->notice) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    t->options->notice(t->options->user, text);
+}
