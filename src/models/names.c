@@ -170,6 +170,16 @@ const char *lt_role_name(lt_role role) { return roles_table[role].name; }
 
 const char *lt_role_prefix(lt_role role) { return roles_table[role].prefix[LT_NAMING_LDM]; }
 
+static bool is_of(const char *name, lt_role role) {
+    const char *prefix = lt_role_prefix(role);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+bool lt_is_unet(const char *name) { return is_of(name, LT_ROLE_UNET); }
+bool lt_is_vae(const char *name) { return is_of(name, LT_ROLE_VAE); }
+bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER); }
+bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
+
 static lt_status unknown_layout(void) {
     char list[900];
     size_t at = 0;

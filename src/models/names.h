@@ -61,6 +61,12 @@ typedef struct lt_layout {
 const char *lt_role_name(lt_role role);   /* "U-Net" */
 const char *lt_role_prefix(lt_role role); /* of canonical names: "model.diffusion_model." */
 
+/* Whose a canonical name is; text: CLIP's, both towers, which is what is none of the others. */
+bool lt_is_unet(const char *name);
+bool lt_is_vae(const char *name);
+bool lt_is_classifier(const char *name);
+bool lt_is_text(const char *name);
+
 /* Tells by a few names that each kind of file must have: an LDM checkpoint or a part of one (with or without its
  * prefix), a diffusers U-Net, VAE or text encoder, a transformers CLIP. tensors are sorted by name, as lt_checkpoint
  * has them. None of these: LT_ERROR_MODEL, and the message lists the names that were looked for. */

@@ -5,16 +5,6 @@
 
 static size_t padded_count(const lt_tensor *t) { return lt_round_up(lt_tensor_count(t), 16); }
 
-static bool has_role(const char *name, lt_role role) {
-    const char *prefix = lt_role_prefix(role);
-    return !strncmp(name, prefix, strlen(prefix));
-}
-
-bool lt_is_unet(const char *name) { return has_role(name, LT_ROLE_UNET); }
-bool lt_is_vae(const char *name) { return has_role(name, LT_ROLE_VAE); }
-bool lt_is_classifier(const char *name) { return has_role(name, LT_ROLE_CLASSIFIER); }
-bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
-
 static bool is_any(const char *name) {
     (void)name;
     return true;

@@ -18,12 +18,6 @@ typedef struct lt_parameters {
 /* Which tensors are trained, by name; or which of a checkpoint are taken. */
 typedef bool (*lt_trains_fn)(const char *name);
 
-/* Canonical names of one model each; text: CLIP, both towers, which is what is none of the others. */
-bool lt_is_unet(const char *name);
-bool lt_is_vae(const char *name);
-bool lt_is_classifier(const char *name);
-bool lt_is_text(const char *name);
-
 /* From tensors [count], sorted by name: those that trains picks are copied, the others are views, and their data must
  * outlive the parameters. */
 lt_status lt_parameters_copy(const lt_tensor *tensors, size_t count, lt_trains_fn trains, lt_parameters *p);
