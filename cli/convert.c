@@ -59,14 +59,35 @@ static const lt_checkpoint *only_checkpoint(const lt_source *source) {
     return *source->folder.components[0].name ? NULL : &source->folder.components[0].checkpoint;
 }
 
-/* All tensors and metadata, whatever they are called. */
-static lt_status write_as_is(const lt_checkpoint *c, const char *out) {
-    lt_metadata *metadata = lt_calloc(c->metadata_count, sizeof *metadata);
+/* All tensors and metadata, whatever they are called, and what the folder that they come from says of them. */
+static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings, const char *out) {
+    lt_metadata *metadata = lt_calloc(c->metadata_count + settings->count, sizeof *metadata);
     if (!metadata) return LT_ERROR_MEMORY;
+    size_t count = 0;
     for (size_t i = 0; i < c->metadata_count; i++)
-        metadata[i] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
-    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, c->metadata_count, chosen_type());
+        metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
+    for (size_t i = 0; i < settings->count; i++)
+        metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
+    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, chosen_type());
     lt_free(metadata);
+    return status;
+}
+
+/* The settings of a component's folder, if it is a model's. */
+static lt_status read_settings(const char *in, lt_settings *settings) {
+    lt_model *model;
+    o.model.model = in;
+    if (lt_open(&o.model, &model)) return LT_OK;
+    const lt_status status = lt_export_settings(model, settings);
+    lt_model_close(model);
+    return status;
+}
+
+static lt_status write_only(const char *in, const lt_source *source, const lt_checkpoint *only, const char *out) {
+    lt_settings settings = {0};
+    lt_status status = source->folder.count ? read_settings(in, &settings) : LT_OK;
+    if (!status) status = write_as_is(only, &settings, out);
+    lt_settings_free(&settings);
     return status;
 }
 
@@ -86,7 +107,7 @@ static lt_status convert(const char *in, const char *out) {
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);
-    const lt_status status = only ? write_as_is(only, out) : write_model(in, out, false);
+    const lt_status status = only ? write_only(in, &source, only, out) : write_model(in, out, false);
     lt_source_close(&source);
     return status;
 }

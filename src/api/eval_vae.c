@@ -37,7 +37,6 @@ static lt_status choose_size(const lt_eval_data *data, int *size) {
     *size = data->size ? data->size : data->model->parts.sample_size * info.factor;
     if (!info.has_vae_encoder && !data->model->parts.pixels)
         return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
-    if (!*size) return lt_fail(LT_ERROR_ARGUMENT, "this checkpoint does not say for what size it is: name a size");
     if (*size % info.factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
                    info.factor, LT_IMAGE_MAX_SIDE);

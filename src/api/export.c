@@ -3,7 +3,6 @@
 
 #include "api/component_config.h"
 #include "api/vocabulary.h"
-#include "models/settings.h"
 #include "nn/nn.h"
 
 #include <jansson.h>
@@ -78,12 +77,26 @@ static const lt_checkpoint *metadata_source(const lt_source *source) {
     return &source->file;
 }
 
+/* What is told anew of the model as it is open: the source's own words may be out of date. */
+static bool is_told(const char *key) {
+    static const char *const told[] = {"format",
+                                       "latent.unet.",
+                                       "latent.vae.",
+                                       "latent.text_encoder.",
+                                       "latent.clip.",
+                                       "latent.scheduler.",
+                                       "modelspec.prediction_type"};
+    for (size_t i = 0; i < LT_COUNT(told); i++)
+        if (!strncmp(key, told[i], strlen(told[i]))) return true;
+    return false;
+}
+
 static lt_status read_metadata(const lt_source *source, metadata *m) {
     const lt_checkpoint *from = metadata_source(source);
     *m = (metadata){.items = lt_calloc(from->metadata_count + MAX_EXTRA, sizeof *m->items)};
     if (!m->items) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < from->metadata_count; i++)
-        if (strcmp(from->metadata[i].key, "format"))
+        if (!is_told(from->metadata[i].key))
             m->items[m->count++] = (lt_metadata){from->metadata[i].key, from->metadata[i].value};
     return LT_OK;
 }
@@ -104,19 +117,26 @@ static bool is_unusual(const lt_model *model) {
     lt_unet unet = p->unet;
     lt_vae vae = p->vae;
     lt_clip_text text = p->text;
+    lt_clip_image image = p->image;
     lt_noise_schedule schedule = p->schedule;
     if (p->has[LT_MODULE_UNET] && lt_unet_open(p->weights, &unet)) return true;
     if (p->has[LT_MODULE_VAE_DECODER] && lt_vae_open(p->weights, &vae)) return true;
     if (p->has[LT_MODULE_TEXT] && lt_clip_text_open(p->weights, &text)) return true;
+    if (p->has[LT_MODULE_IMAGE] && lt_clip_image_open(p->weights, &image)) return true;
     if (lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, p->schedule.prediction)) return true;
     return unet.heads != p->unet.heads || unet.head_size != p->unet.head_size || unet.groups != p->unet.groups ||
            vae.groups != p->vae.groups || vae.scaling < p->vae.scaling || vae.scaling > p->vae.scaling ||
-           text.heads != p->text.heads || text.activation != p->text.activation ||
+           text.heads != p->text.heads || text.activation != p->text.activation || image.heads != p->image.heads ||
+           image.activation != p->image.activation ||
            memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0;
 }
 
-/* What only config.json files say elsewhere, as metadata that Latent reads (models/settings.h). */
-static lt_status describe(const lt_components *parts, lt_settings *settings) {
+lt_status lt_export_settings(const lt_model *model, lt_settings *settings) {
+    const lt_components *parts = &model->parts;
+    if (!is_unusual(model)) return LT_OK;
+    lt_notify(parts,
+              "this model's heads, groups, activation, scaling or noise schedule are not Stable Diffusion's: in a "
+              "single file Latent finds them among the metadata, other programs don't");
     if (parts->has[LT_MODULE_UNET]) {
         LT_TRY(lt_settings_add_unet(settings, &parts->unet));
         LT_TRY(lt_settings_add_schedule(settings, &parts->schedule));
@@ -136,14 +156,8 @@ lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype 
     if (info.has_unet && parts->schedule.prediction == LT_PREDICT_V) set(&m, "modelspec.prediction_type", "v");
     if (info.draws && parts->sample_size != 64) set(&m, "modelspec.resolution", resolution);
     lt_settings settings = {0};
-    lt_status status = LT_OK;
-    if (is_unusual(model)) {
-        lt_notify(parts,
-                  "this model's heads, groups, activation, scaling or noise schedule are not Stable Diffusion's: in "
-                  "a single file Latent finds them among the metadata, other programs don't");
-        status = describe(parts, &settings);
-        for (size_t i = 0; i < settings.count; i++) set(&m, settings.keys[i], settings.values[i]);
-    }
+    lt_status status = lt_export_settings(model, &settings);
+    for (size_t i = 0; i < settings.count; i++) set(&m, settings.keys[i], settings.values[i]);
     if (!status) status = lt_export_tensors(path, model->tensors.tensors, model->tensors.count, m.items, m.count, type);
     lt_settings_free(&settings);
     lt_free(m.items);
@@ -238,7 +252,7 @@ static lt_status write_folder(const lt_model *model, const metadata *m, const lt
 
 lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_dtype *type) {
     bool any = false;
-    for (size_t i = 0; i < LT_COUNT(components); i++) any = any || has_role(model, components[i].role);
+    for (size_t i = 0; i < LT_COUNT(components); i++) any = any || has_component(model, &components[i]);
     if (!any)
         return lt_fail(LT_ERROR_MODEL, "there is no text encoder, VAE or U-Net of Stable Diffusion in this model: it "
                                        "has no diffusers layout");

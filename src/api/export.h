@@ -3,6 +3,7 @@
 #define LT_EXPORT_H
 
 #include "api/model.h"
+#include "models/settings.h"
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
  * single values (CLIP's logit_scale) stay as they are. A finite value that type can't hold is LT_ERROR_ARGUMENT. The
@@ -13,9 +14,13 @@
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
                             size_t metadata_count, const lt_dtype *type);
 
+/* What config.json files say that shapes and the family don't (heads, groups, activation, scaling, noise schedule), as
+ * a single file's metadata say it; of an ordinary model nothing. That other programs can't tell goes to the model's
+ * notice function. settings, zeroed, is the caller's to free. */
+lt_status lt_export_settings(const lt_model *model, lt_settings *settings);
+
 /* One safetensors file with canonical names: a single-file SD 1.x checkpoint, a transformers CLIP, or a part of one.
- * The source's metadata go with it; prediction and size are added to them where they aren't SD 1.x's. What such a file
- * can't say (heads, groups, another noise schedule) is told to the model's notice function. */
+ * The source's metadata go with it; prediction, size and lt_export_settings are added where they aren't SD 1.x's. */
 lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type);
 
 /* A diffusers folder (StableDiffusionPipeline) with the tokenizer and every configuration file. LT_ERROR_FILE if

@@ -109,13 +109,15 @@ char *lt_format(const char *format, ...) {
     return s;
 }
 
-/* ---- Time ---- */
+/* ---- Hashes ---- */
 
 uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {
     const uint8_t *b = bytes;
     for (size_t i = 0; i < size; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
     return hash;
 }
+
+/* ---- Time ---- */
 
 double lt_now(void) {
     struct timespec t;

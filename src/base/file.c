@@ -69,7 +69,7 @@ static bool is_leftover(const char *entry, const char *name) {
     long maker;
     int used = 0;
     if (strncmp(entry, name, n) || sscanf(entry + n, ".%ld-%*d.part%n", &maker, &used) != 1 || !used) return false;
-    return entry[n + (size_t)used] == '\0' && kill((pid_t)maker, 0) && errno == ESRCH;
+    return entry[n + (size_t)used] == '\0' && maker > 0 && kill((pid_t)maker, 0) && errno == ESRCH;
 }
 
 char *lt_folder_of(const char *path) {

@@ -8,13 +8,14 @@
 
 /* ---- Keys ---- */
 
-/* A tensor whose values do not lie side by side, as PyTorch's files may hold them. */
+/* A tensor whose values do not lie side by side, as PyTorch's files may hold them; in row-major order. */
 static uint64_t hash_strided(uint64_t hash, const lt_tensor *t) {
-    float *values = lt_alloc(lt_tensor_count(t) * sizeof *values);
-    if (!values) return hash; /* what needs the hash won't find memory either */
-    lt_tensor_read_f32(t, values);
-    hash = lt_hash_bytes(hash, values, lt_tensor_count(t) * sizeof *values);
-    lt_free(values);
+    const size_t size = lt_dtype_size(t->dtype);
+    for (size_t i = 0; i < lt_tensor_count(t); i++) {
+        size_t at = 0, rest = i;
+        for (int d = t->rank - 1; d >= 0; rest /= t->shape[d--]) at += rest % t->shape[d] * t->stride[d];
+        hash = lt_hash_bytes(hash, (const char *)t->data + at * size, size);
+    }
     return hash;
 }
 

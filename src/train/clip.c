@@ -62,6 +62,9 @@ static lt_status open(lt_training *t) {
                        "the size (%d) must be a multiple of the patch (%d), and widths (%d, %d) of 64", o->size,
                        o->patch, o->text_width, o->image_width);
     LT_TRY(make_towers(t));
+    if (s->text.positions != LT_CONTEXT_TOKENS)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", s->text.positions,
+                       LT_CONTEXT_TOKENS);
     if (s->image.size != o->size)
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this CLIP sees %d", o->size, s->image.size);
     lt_graph graph = {0};

@@ -73,7 +73,7 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
     return status;
 }
 
-lt_status lt_contexts_open(lt_training *t, lt_contexts *c) {
+lt_status lt_contexts_open(const lt_training *t, lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
     if (!text && t->options->text) return lt_fail(LT_ERROR_MODEL, "%s holds no text encoder", t->options->text);
     if (!text)
@@ -82,6 +82,10 @@ lt_status lt_contexts_open(lt_training *t, lt_contexts *c) {
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", text->positions,
                        LT_CONTEXT_TOKENS);
     c->width = text->width;
+    return LT_OK;
+}
+
+lt_status lt_contexts_start(lt_training *t, lt_contexts *c) {
     LT_TRY(gather(t->data, c));
     return open_cache(t, c);
 }

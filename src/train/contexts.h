@@ -12,8 +12,10 @@ typedef struct lt_contexts {
     lt_cache cache; /* [count, LT_CONTEXT_TOKENS, width] */
 } lt_contexts;
 
-/* models->text must be there. Encodes every text of the data set that isn't cached. */
-lt_status lt_contexts_open(lt_training *t, lt_contexts *c);
+/* Says how wide they are. models->text must be there. */
+lt_status lt_contexts_open(const lt_training *t, lt_contexts *c);
+/* Encodes every text of the data set, if they aren't cached. */
+lt_status lt_contexts_start(lt_training *t, lt_contexts *c);
 /* The context [LT_CONTEXT_TOKENS, width] of one of the data set's texts, or of "". */
 const float *lt_contexts_of(const lt_contexts *c, const char *text);
 void lt_contexts_close(lt_contexts *c); /* a zeroed one is fine */

@@ -93,32 +93,21 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
 
 /* ---- Opening ---- */
 
-static lt_status open_encoder(lt_training *t, lt_latents *l) {
-    const lt_train_options *o = t->options;
-    const lt_vae *vae = t->models->vae;
+static lt_status check_vae(const lt_train_options *o, const lt_vae *vae) {
     if (!vae && o->vae) return lt_fail(LT_ERROR_MODEL, "%s holds no autoencoder with an encoder", o->vae);
     if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with --vae");
-    if (o->size % vae->factor)
-        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
-                       vae->factor);
-    lt_graph graph = {0};
-    const lt_status built = lt_vae_build_encoder(vae, o->batch, o->size, o->size, &graph);
-    return lt_plan_built(&graph, built, &t->target, &l->encoder);
+    if (o->size % vae->factor == 0) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size, vae->factor);
 }
 
-lt_status lt_latents_open(lt_training *t, lt_latents *l) {
+lt_status lt_latents_open(const lt_training *t, lt_latents *l) {
     const lt_train_options *o = t->options;
+    const lt_vae *vae = t->models->vae;
     l->shape = (lt_shape){o->batch, o->size, o->size, 3};
     if (!o->pixels) {
-        LT_TRY(open_encoder(t, l));
-        const int factor = t->models->vae->factor;
-        l->scaling = t->models->vae->scaling;
-        l->shape = (lt_shape){o->batch, o->size / factor, o->size / factor, t->models->vae->latent_channels};
-        if (!o->crop && !o->flip) {
-            LT_TRY(open_cache(t, l));
-            lt_plan_free(l->encoder);
-            l->encoder = NULL;
-        }
+        LT_TRY(check_vae(o, vae));
+        l->scaling = vae->scaling;
+        l->shape = (lt_shape){o->batch, o->size / vae->factor, o->size / vae->factor, vae->latent_channels};
     }
     l->z = lt_alloc(lt_shape_count(l->shape) * sizeof *l->z);
     l->draws = lt_calloc((size_t)o->batch, sizeof *l->draws);
@@ -126,7 +115,16 @@ lt_status lt_latents_open(lt_training *t, lt_latents *l) {
 }
 
 lt_status lt_latents_start(lt_training *t, lt_latents *l) {
-    return l->cache.values ? LT_OK : lt_training_start_loader(t, &l->loader);
+    const lt_train_options *o = t->options;
+    lt_graph graph = {0};
+    if (o->pixels) return lt_training_start_loader(t, &l->loader);
+    const lt_status built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &graph);
+    LT_TRY(lt_plan_built(&graph, built, &t->target, &l->encoder));
+    if (o->crop || o->flip) return lt_training_start_loader(t, &l->loader);
+    LT_TRY(open_cache(t, l));
+    lt_plan_free(l->encoder);
+    l->encoder = NULL;
+    return LT_OK;
 }
 
 void lt_latents_close(lt_latents *l) {

@@ -16,10 +16,9 @@ typedef struct lt_latents {
     lt_plan *encoder; /* NULL in pixel space */
 } lt_latents;
 
-/* With options->pixels there is no VAE; else models->vae must be there. Encodes the whole data set if it isn't cached.
- */
-lt_status lt_latents_open(lt_training *t, lt_latents *l);
-/* Begins at t->run.place. */
+/* Says what shape they have. With options->pixels there is no VAE; else models->vae must be there. */
+lt_status lt_latents_open(const lt_training *t, lt_latents *l);
+/* Begins at t->run.place; before, encodes the whole data set if it isn't cached. */
 lt_status lt_latents_start(lt_training *t, lt_latents *l);
 /* The next batch; moves t->run.place on. */
 lt_status lt_latents_next(lt_training *t, lt_latents *l);

@@ -58,11 +58,14 @@ static lt_status check_output(const lt_train_options *o) {
     for (size_t i = 0; i < LT_COUNT(inputs); i++)
         if (inputs[i] && !stat(inputs[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
             return lt_fail(LT_ERROR_ARGUMENT, "-o %s: that is the model to begin with; name another file", o->output);
-    const lt_status status = lt_checkpoint_open(o->output, &file);
-    if (status == LT_ERROR_MEMORY) return status;
-    if (status) return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
-    lt_checkpoint_close(&file);
-    return LT_OK;
+    lt_status status = lt_checkpoint_open(o->output, &file);
+    if (!status) {
+        lt_layout layout;
+        status = lt_state_recognise(&file) ? LT_ERROR_MODEL : lt_layout_of(file.tensors, file.count, &layout);
+        lt_checkpoint_close(&file);
+    }
+    if (!status || status == LT_ERROR_MEMORY) return status;
+    return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
 }
 
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *o) {

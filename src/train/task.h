@@ -55,9 +55,9 @@ typedef struct lt_training {
 typedef struct lt_task {
     const char *name;
     size_t state_size;
-    /* Makes parameters and plan; data sets are open. On failure close is still called. */
+    /* Makes parameters and plan, and nothing that takes long; data sets are open. On failure close is still called. */
     lt_status (*open)(lt_training *t);
-    /* Begins reading at t->run.place. NULL: nothing to begin. */
+    /* Begins reading at t->run.place, after what is computed once. NULL: nothing to begin. */
     lt_status (*start)(lt_training *t);
     /* The next batch into the plan's inputs; moves t->run.place on. */
     lt_status (*next)(lt_training *t);

@@ -240,8 +240,7 @@ static lt_status open_session(session *s) {
     LT_TRY(lt_log_open(s->log_path, t->run.step, &s->log));
     s->first_step = t->run.step;
     s->seconds_before = t->run.seconds;
-    s->started = s->saved = lt_now();
-    return s->task->start ? s->task->start(t) : LT_OK;
+    return LT_OK;
 }
 
 static void close_session(session *s) {
@@ -279,19 +278,27 @@ static bool is_done(const session *s) {
     return true;
 }
 
+static lt_status start(session *s) {
+    if (s->task->start) LT_TRY(s->task->start(&s->t));
+    s->started = s->saved = lt_now();
+    return LT_OK;
+}
+
+/* All steps, and what they made; also where the caller stops them. */
+static lt_status train(session *s) {
+    const lt_status status = run_steps(s);
+    if (status && status != LT_ERROR_CANCELLED) return status;
+    LT_TRY(save_state(s));
+    LT_TRY(write_model(s, s->t.options->output, true));
+    return status ? stopped(s) : LT_OK; /* again, as saving may have replaced the message */
+}
+
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models) {
     session s = {.task = task, .threads_before = omp_get_max_threads(), .t = {.options = options, .models = models}};
     lt_status status = open_session(&s);
     if (!status && !is_done(&s)) {
-        status = run_steps(&s);
-        if (!status || status == LT_ERROR_CANCELLED) {
-            lt_status saved = save_state(&s);
-            if (!saved) saved = write_model(&s, options->output, true);
-            if (saved)
-                status = saved;
-            else if (status)
-                stopped(&s); /* the message, which saving may have replaced */
-        }
+        status = start(&s);
+        if (!status) status = train(&s);
     }
     close_session(&s);
     return status;

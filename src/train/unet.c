@@ -66,7 +66,11 @@ static lt_status open(lt_training *t) {
     return LT_OK;
 }
 
-static lt_status start(lt_training *t) { return lt_latents_start(t, &((unet_state *)t->state)->latents); }
+static lt_status start(lt_training *t) {
+    unet_state *s = t->state;
+    LT_TRY(lt_latents_start(t, &s->latents));
+    return s->contexts.width ? lt_contexts_start(t, &s->contexts) : LT_OK;
+}
 
 /* ---- Batches ---- */
 

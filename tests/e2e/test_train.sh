@@ -85,16 +85,24 @@ check "a CLIP and a model with other settings, as folders" eval '
     "$latent" convert --synthetic tiny-clip clip.folder && "$latent" convert unet.safetensors unet.folder --to diffusers &&
     sed -i "s/quick_gelu/gelu/" clip.folder/config.json unet.folder/text_encoder/config.json &&
     sed -i "s/scaled_linear/linear/; s/0.012/0.02/" unet.folder/scheduler/scheduler_config.json'
+check "a single file of a folder keeps it" eval '
+    "$latent" convert clip.folder gelu-file.safetensors && says_of gelu-file "hidden_act = \"gelu\""'
+check "and a file of that file" eval '
+    "$latent" convert gelu-file.safetensors again-clip.safetensors --to ldm && says_of again-clip "hidden_act = \"gelu\""'
 check "a CLIP with its activation" eval '
     train clip gelu --init clip.folder --size 64 --steps 1 && says_of gelu "hidden_act = \"gelu\""'
 check "a U-Net with its schedule, and its text encoder's activation" eval '
     small_unet linear --init unet.folder --steps 1 && says_of linear "text_encoder.hidden_act = \"gelu\"" &&
     says_of linear "beta_schedule = \"linear\"" && says_of linear "beta_end = 0.02"'
+check "a schedule that was mended is the new one" eval '
+    "$latent" convert unet.folder odd.safetensors && says_of odd "linear" &&
+    "$latent" convert odd.safetensors odd.folder --to diffusers &&
+    sed -i "s/\"linear\"/\"scaled_linear\"/; s/0.02/0.012/" odd.folder/scheduler/scheduler_config.json &&
+    "$latent" convert odd.folder even.safetensors && says_of even "scaled_linear" && ! says_of even "0.02"'
 check "both are the same again as a folder" eval '
     "$latent" convert linear.safetensors linear.folder --to diffusers &&
-    for part in text_encoder/config.json scheduler/scheduler_config.json; do
-        cmp linear.folder/$part unet.folder/$part || exit 1
-    done'
+    cmp linear.folder/text_encoder/config.json unet.folder/text_encoder/config.json &&
+    cmp linear.folder/scheduler/scheduler_config.json unet.folder/scheduler/scheduler_config.json'
 check "a single file keeps them too" eval '
     "$latent" convert linear.folder again.safetensors && draw -m again.safetensors --seed 1 --steps 2 -o again.png &&
     draw -m linear.safetensors --seed 1 --steps 2 --save-latents a -o a.png &&
@@ -315,6 +323,11 @@ done
 refuse "a folder that is not there" 1 'nowhere/x.safetensors: can.t write there' vae nowhere/x
 cp data/metadata.jsonl list && cp vae.safetensors input.safetensors
 refuse "the data set's list as the output" 1 'is there and no model' "$latent" train vae -d data -o list
+refuse "a state as the output" 1 'is there and no model' "$latent" train vae -d data -o vae.safetensors.state
+check "a state of the default prediction goes on with that spelled out" eval '
+    unet spelled --steps 1 && unet spelled --steps 2 --resume --prediction epsilon'
+refuse "memory that is short, before anything is encoded" 1 'alone; there are' unet short --memory 1e-5
+check "nothing was encoded" test ! -e short.safetensors.cache
 refuse "the vae as the output" 1 'that is the model to begin with' small_unet input --vae input.safetensors --text clip.safetensors
 refuse "validation of a vae" 1 'nothing is measured' vae none --validation data
 refuse "attention of 2" 2 '0 or 1 for each' train unet none --mult 1,2 --attention 0,2
