@@ -252,7 +252,8 @@ static lt_status write_folder(const lt_model *model, const metadata *m, const lt
 
 lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_dtype *type) {
     bool any = false;
-    for (size_t i = 0; i < LT_COUNT(components); i++) any = any || has_component(model, &components[i]);
+    for (size_t i = 0; i < LT_COUNT(components); i++)
+        any = any || has_role(model, components[i].role); /* CLIP alone is none */
     if (!any)
         return lt_fail(LT_ERROR_MODEL, "there is no text encoder, VAE or U-Net of Stable Diffusion in this model: it "
                                        "has no diffusers layout");
