@@ -2,6 +2,7 @@
  * must not matter to the weights. */
 #include "dataset_files.h"
 #include "models/architecture.h"
+#include "train/cache.h"
 #include "train/parameters.h"
 
 #include <omp.h>
@@ -242,6 +243,22 @@ static void test_fresh_weights(void **state) {
     for (int i = 0; i < 3; i++) lt_parameters_free(&p[i]);
 }
 
+/* ---- Hashes ---- */
+
+/* A view has the hash of the values that it shows, in their order. */
+static void test_hashes_of_views(void **state) {
+    (void)state;
+    float rows[] = {1, 2, 3, 4, 5, 6}, columns[] = {1, 4, 2, 5, 3, 6};
+    lt_tensor a = {.name = "x", .dtype = LT_F32, .rank = 2, .shape = {2, 3}, .data = rows}, b = a;
+    lt_tensor_set_contiguous(&a);
+    b.data = columns;
+    b.stride[0] = 1;
+    b.stride[1] = 2;
+    assert_true(lt_hash_tensors(LT_HASH_START, &a, 1) == lt_hash_tensors(LT_HASH_START, &b, 1));
+    columns[5] = 7;
+    assert_true(lt_hash_tensors(LT_HASH_START, &a, 1) != lt_hash_tensors(LT_HASH_START, &b, 1));
+}
+
 /* ---- Out of memory ---- */
 
 /* Allocations fail in turn, ever fewer of them: after the nth the n/each next ones are left out. A failure may go
@@ -300,6 +317,7 @@ int main(void) {
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
         cmocka_unit_test_setup(test_fresh_weights, make_data),
+        cmocka_unit_test(test_hashes_of_views),
         cmocka_unit_test_setup(test_senseless_numbers, make_data),
         cmocka_unit_test_setup(test_allocations_fail, make_data),
     };
