@@ -64,15 +64,31 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         hash_configurations(m));
 }
 
+/* What stands behind a line that is a hash: "", or " (...)". */
+static const char *meaning_of(const char *line) {
+    static const struct {
+        const char *name, *meaning;
+    } hashes[] = {
+        {"data=", " (the data set: its names, texts, labels and sizes)"},
+        {"vae=", " (the weights of the autoencoder)"},
+        {"text=", " (the weights of the text encoder)"},
+        {"init=", " (the weights that are not trained)"},
+        {"configurations=", " (heads, groups, scaling, activation or schedule of the models that are read)"},
+    };
+    for (size_t i = 0; i < LT_COUNT(hashes); i++)
+        if (!strncmp(line, hashes[i].name, strlen(hashes[i].name))) return hashes[i].meaning;
+    return "";
+}
+
 lt_status lt_signature_compare(const char *path, const char *before, const char *now) {
     const char *a = before, *b = now;
     while (*a && *b) {
         const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
         if (n != m || strncmp(a, b, n))
             return lt_fail(LT_ERROR_ARGUMENT,
-                           "%s was made with %.*s, and now it is %.*s: go on with the same options, "
+                           "%s was made with %.*s, and now it is %.*s%s: go on with the same options, "
                            "or begin anew with another -o",
-                           path, (int)n, a, (int)m, b);
+                           path, (int)n, a, (int)m, b, meaning_of(b));
         a += n + (a[n] == '\n');
         b += m + (b[m] == '\n');
     }

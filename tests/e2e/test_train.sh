@@ -255,7 +255,7 @@ refuse "going on with another width" 1 'made with width=16, and now it is width=
 refuse "going on as another kind" 1 'made with trainer=vae, and now it is trainer=clip' clip base --steps 2 --resume
 cp -r data other && sed 's/number/digit/' data/metadata.jsonl >other/metadata.jsonl
 data=other
-refuse "going on with other data" 1 'made with data=.*, and now it is data=' vae base --steps 2 --resume
+refuse "going on with other data" 1 'made with data=.*, and now it is data=.* (the data set' vae base --steps 2 --resume
 data=data
 check "nothing was touched" untouched base
 check "a unet of one step, and other models" eval '
