@@ -65,7 +65,8 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
     if (!metadata) return LT_ERROR_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < c->metadata_count; i++)
-        metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
+        if (!lt_settings_find(settings, c->metadata[i].key))
+            metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
     for (size_t i = 0; i < settings->count; i++)
         metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
     const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, chosen_type());

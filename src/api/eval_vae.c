@@ -3,8 +3,6 @@
 #include "base/picture.h"
 #include "pipeline/latent.h"
 
-#include <math.h>
-
 /* ---- What all of them do ---- */
 
 size_t lt_eval_count(const lt_eval_data *data) {
@@ -61,11 +59,9 @@ void lt_eval_vae_close(lt_eval_vae *w) {
 
 /* A measurement of a broken VAE must not look like one of a bad VAE. */
 static lt_status check_finite(const lt_eval_data *data, size_t i, const float *values, size_t count) {
-    for (size_t k = 0; k < count; k++)
-        if (!isfinite(values[k]))
-            return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
-                           lt_dataset_name(data->dataset, i));
-    return LT_OK;
+    if (lt_all_finite(values, count)) return LT_OK;
+    return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
+                   lt_dataset_name(data->dataset, i));
 }
 
 lt_status lt_eval_vae_load(const lt_eval_data *data, size_t i, lt_eval_vae *w) {

@@ -139,7 +139,9 @@ lt_status lt_export_settings(const lt_model *model, lt_settings *settings) {
               "single file Latent finds them among the metadata, other programs don't");
     if (parts->has[LT_MODULE_UNET]) {
         LT_TRY(lt_settings_add_unet(settings, &parts->unet));
-        LT_TRY(lt_settings_add_schedule(settings, &parts->schedule));
+        const lt_noise_schedule *n = &parts->schedule;
+        LT_TRY(lt_settings_add_schedule(settings, lt_prediction_name(n->prediction), lt_beta_name(n->kind),
+                                        n->beta_start, n->beta_end));
     }
     if (parts->has[LT_MODULE_VAE_DECODER]) LT_TRY(lt_settings_add_vae(settings, &parts->vae));
     if (parts->has[LT_MODULE_TEXT]) LT_TRY(lt_settings_add_text(settings, &parts->text));

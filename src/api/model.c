@@ -145,7 +145,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .unet_channels = p->unet.in_channels,
         .context_dim = p->unet.context_dim,
         .text_embedding_dim = p->text.projection,
-        .prediction = p->schedule.prediction == LT_PREDICT_V ? "v" : "epsilon",
+        .prediction = lt_prediction_name(p->schedule.prediction),
         .class_count = p->classifier.classes,
         .class_names = (const char *const *)p->labels,
     };

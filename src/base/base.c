@@ -1,6 +1,7 @@
 /* Errors, memory and the few helpers that every room uses. */
 #include "base/base.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,14 @@ char *lt_format(const char *format, ...) {
     va_end(again);
     va_end(args);
     return s;
+}
+
+/* ---- Numbers ---- */
+
+bool lt_all_finite(const float *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
 }
 
 /* ---- Hashes ---- */

@@ -41,6 +41,9 @@ bool lt_alloc_failed(void);
 static inline bool lt_mul(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
 static inline bool lt_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
 
+/* Neither an infinity nor a NaN among n floats. */
+bool lt_all_finite(const float *values, size_t n);
+
 #define LT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }

@@ -22,6 +22,7 @@ typedef struct lt_noise_schedule {
     float log_sigmas[LT_TRAIN_STEPS];
 } lt_noise_schedule;
 
+const char *lt_prediction_name(lt_prediction prediction); /* "epsilon" or "v" */
 /* diffusers' name of a kind: "scaled_linear". */
 const char *lt_beta_name(lt_beta_kind kind);
 /* LT_ERROR_UNSUPPORTED lists the names. */

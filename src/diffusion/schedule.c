@@ -15,6 +15,7 @@ float lt_linspace(float start, float end, int count, int i) {
 static const char *const beta_names[] = {
     [LT_BETA_SCALED_LINEAR] = "scaled_linear", [LT_BETA_LINEAR] = "linear", [LT_BETA_COSINE] = "squaredcos_cap_v2"};
 
+const char *lt_prediction_name(lt_prediction prediction) { return prediction == LT_PREDICT_V ? "v" : "epsilon"; }
 const char *lt_beta_name(lt_beta_kind kind) { return beta_names[kind]; }
 
 lt_status lt_beta_find(const char *name, lt_beta_kind *kind) {

@@ -13,6 +13,11 @@ static size_t place_of(const lt_settings *s, const char *key) {
     return i;
 }
 
+const char *lt_settings_find(const lt_settings *s, const char *key) {
+    const size_t i = place_of(s, key);
+    return i < s->count ? s->values[i] : NULL;
+}
+
 static lt_status set(lt_settings *s, const char *key, const char *text) {
     const size_t i = place_of(s, key);
     if (i == LT_MAX_SETTINGS) return lt_fail(LT_ERROR_ARGUMENT, "%s: more settings than a model has", key);
@@ -59,12 +64,12 @@ lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image) {
     return lt_settings_set(s, "latent.clip.vision_config.hidden_act", "\"%s\"", lt_activation_name(image->activation));
 }
 
-lt_status lt_settings_add_schedule(lt_settings *s, const lt_noise_schedule *schedule) {
-    const char *prediction = schedule->prediction == LT_PREDICT_V ? "v" : "epsilon";
+lt_status lt_settings_add_schedule(lt_settings *s, const char *prediction, const char *betas, double start,
+                                   double end) {
     LT_TRY(lt_settings_set(s, "modelspec.prediction_type", "%s", prediction));
-    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_schedule", "\"%s\"", lt_beta_name(schedule->kind)));
-    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_start", "%.17g", schedule->beta_start));
-    return lt_settings_set(s, "latent.scheduler.beta_end", "%.17g", schedule->beta_end);
+    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_schedule", "\"%s\"", betas));
+    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_start", "%.17g", start));
+    return lt_settings_set(s, "latent.scheduler.beta_end", "%.17g", end);
 }
 
 /* labels as a JSON list of strings. */

@@ -3,7 +3,6 @@
 #ifndef LT_SETTINGS_H
 #define LT_SETTINGS_H
 
-#include "diffusion/diffusion.h"
 #include "models/classifier.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -20,12 +19,16 @@ typedef struct lt_settings {
 lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The value of key, or NULL. */
+const char *lt_settings_find(const lt_settings *s, const char *key);
+
 /* All that the openers of models/ can't tell from shapes. */
 lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet);
 lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae);
 lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text);
 lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image);
-lt_status lt_settings_add_schedule(lt_settings *s, const lt_noise_schedule *schedule);
+/* prediction: "epsilon" or "v"; betas: diffusers' name of their kind, and their ends. */
+lt_status lt_settings_add_schedule(lt_settings *s, const char *prediction, const char *betas, double start, double end);
 /* labels [classifier->classes]: the classes' names. */
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);
 

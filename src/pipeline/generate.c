@@ -187,11 +187,9 @@ static lt_status denoise(lt_painting *p, float *x) {
     p->started = lt_now();
     LT_TRY(report(p, 0, NULL));
     LT_TRY(lt_sample(&p->sampling, p->request->sampler, x));
-    for (size_t i = 0; i < p->count; i++)
-        if (!isfinite(x[i]))
-            return lt_fail(LT_ERROR_MODEL, "what was drawn is no finite number: are the model's weights whole, and "
-                                           "guidance and scales reasonable?");
-    return LT_OK;
+    if (lt_all_finite(x, p->count)) return LT_OK;
+    return lt_fail(LT_ERROR_MODEL, "what was drawn is no finite number: are the model's weights whole, and "
+                                   "guidance and scales reasonable?");
 }
 
 static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {

@@ -34,11 +34,9 @@ static lt_status check_finite(const filling *f, size_t first, size_t n) {
     const size_t pixels = lt_shape_count(x) / (size_t)x.n, each = lt_shape_count(s) / (size_t)s.n;
     for (size_t i = 0; i < n; i++) {
         const float *moments = lt_plan_tensor(f->l->encoder, "moments") + i * each;
-        if (isnan(lt_plan_tensor(f->l->encoder, "x")[i * pixels])) continue;
-        for (size_t k = 0; k < each; k++)
-            if (!isfinite(moments[k]))
-                return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
-                               lt_dataset_name(f->t->data, first + i));
+        if (isnan(lt_plan_tensor(f->l->encoder, "x")[i * pixels]) || lt_all_finite(moments, each)) continue;
+        return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
+                       lt_dataset_name(f->t->data, first + i));
     }
     return LT_OK;
 }

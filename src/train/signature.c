@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The default has no name of its own in states: naming it changes nothing. */
+static const char *prediction_or_none(const char *name) { return name && strcmp(name, "epsilon") ? name : "none"; }
 static const char *text_or_none(const char *text) { return text ? text : "none"; }
 
 /* Of one model's tensors. */
@@ -58,8 +60,8 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
         (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
         o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
-        o->absolute, o->kl, o->drop_prompt, o->prediction && strcmp(o->prediction, "epsilon") ? o->prediction : "none",
-        o->min_snr, text_or_none(o->only), o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
+        o->absolute, o->kl, o->drop_prompt, prediction_or_none(o->prediction), o->min_snr, text_or_none(o->only),
+        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
         hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
         hash_configurations(m));
 }

@@ -148,7 +148,9 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     const lt_train_models *m = t->models;
     const int size = t->options->size;
     LT_TRY(lt_settings_add_unet(settings, &s->unet));
-    LT_TRY(lt_settings_add_schedule(settings, &s->schedule));
+    const lt_noise_schedule *n = &s->schedule;
+    LT_TRY(lt_settings_add_schedule(settings, lt_prediction_name(n->prediction), lt_beta_name(n->kind), n->beta_start,
+                                    n->beta_end));
     LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
     if (!t->options->pixels) {
         LT_TRY(lt_settings_add_vae(settings, m->vae));
