@@ -247,10 +247,12 @@ static void compare_all(contrast *c, const float *const *in, const float *logit_
                 c->scale * dot(c->unit[IMAGES] + (size_t)i * c->d, c->unit[TEXTS] + (size_t)j * c->d, c->d);
 }
 
-/* log sum exp over a row (stride 1) or a column (stride n) of the logits. */
+/* log sum exp over a row (stride 1) or a column (stride n) of the logits. The greatest is found by comparing, here and
+ * in log_sum: of fmax gcc 12 for aarch64 makes a reduction at -O3 that it then dies of. */
 static double log_sum_exp(const double *x, int n, int stride) {
     double max = -INFINITY, total = 0;
-    for (int i = 0; i < n; i++) max = fmax(max, x[(size_t)i * stride]);
+    for (int i = 0; i < n; i++)
+        if (x[(size_t)i * stride] > max) max = x[(size_t)i * stride];
     for (int i = 0; i < n; i++) total += exp(x[(size_t)i * stride] - max);
     return max + log(total);
 }
@@ -361,7 +363,8 @@ static lt_status label_of(const float *labels, int i, int c, int *label) {
 
 static double log_sum(const float *x, int n) {
     double max = -INFINITY, total = 0;
-    for (int i = 0; i < n; i++) max = fmax(max, (double)x[i]);
+    for (int i = 0; i < n; i++)
+        if ((double)x[i] > max) max = (double)x[i];
     for (int i = 0; i < n; i++) total += exp((double)x[i] - max);
     return max + log(total);
 }
