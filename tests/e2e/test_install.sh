@@ -1,0 +1,33 @@
+#!/bin/sh
+# What is installed serves a program as the README says: its commands build one with the shared library and one with the
+# static, and both draw.
+# usage: test_install.sh BUILD SOURCE
+set -u
+. "$(dirname "$0")/checks.sh"
+build=$(realpath "$1") source=$(realpath "$2")
+enter
+
+check "install" meson install -C "$build" --no-rebuild --destdir "$work/root"
+pc=$(find root -name latent.pc)
+lib=$work/$(dirname "$(dirname "$pc")")
+prefix=$(dirname "$lib")
+check "latent.pc lies below the library's own folder" test -e "$lib/liblatent.so" -a -e "$lib/liblatent.a"
+check "the library's folder is one where Debian looks, with dpkg-dev and without" test "$(basename "$lib")" = lib
+for file in include/latent.h bin/latent share/latent/emoji.safetensors share/man/man1/latent.1 \
+    share/bash-completion/completions/latent.bash; do
+    check "installed: $file" test -s "$prefix/$file"
+done
+
+export PKG_CONFIG_PATH="$lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work/root"
+cp "$source/examples/txt2img.c" program.c
+"$prefix/bin/latent" convert --synthetic tiny tiny.safetensors >log 2>&1
+grep '^cc program.c' "$source/README.md" >commands
+check "the README has a command for the shared library and one for the static" test "$(wc -l <commands)" = 2
+while read -r command; do
+    rm -f program drawn.png
+    check "README: $command" eval "$command"
+    check "the program draws" env LD_LIBRARY_PATH="$lib" ./program tiny.safetensors "a red apple" drawn.png
+    check "there is a picture" test -s drawn.png
+done <commands
+check "the static program needs no liblatent.so" eval '! ldd program | grep -q liblatent'
+exit $failed
