@@ -3,7 +3,6 @@
  *     bench_conv [threads [f32|bf16 [all]]]      one line a shape: milliseconds, GFLOP/s, who ran it */
 #include "kernels/conv_impl.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,9 +137,11 @@ static void bench_half(data *x, const lt_conv_desc *d, bool weight, bool all) {
 }
 
 int main(int argc, char **argv) {
-    const int threads = argc > 1 ? atoi(argv[1]) : omp_get_max_threads();
+    lt_team *team;
+    if (lt_team_create(argc > 1 ? atoi(argv[1]) : 0, &team) != LT_OK) return 1;
+    const int threads = lt_team_size(team);
     const bool bf16 = argc > 2 && strcmp(argv[2], "bf16") == 0, all = argc > 3;
-    omp_set_num_threads(threads);
+    lt_team_enter(team);
     for (size_t i = 0; i < LT_COUNT(shapes); i++) {
         const lt_conv_desc d = {.n = shapes[i].n,
                                 .h = shapes[i].h,
@@ -164,5 +165,6 @@ int main(int argc, char **argv) {
         bench_half(&x, &d, true, all);
         free_data(&x);
     }
+    lt_team_free(team);
     return 0;
 }

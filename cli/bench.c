@@ -124,7 +124,7 @@ static lt_status time_module(lt_components *parts, lt_module module, const lt_mo
 
 static void print_table(const lt_components *parts, int width, int height, const lt_timing *t, int count) {
     printf("%dx%d, guided; %s, %d threads; median of %d\n", width, height, lt_isa_name(parts->target.isa),
-           parts->target.threads, o.runs);
+           lt_team_size(parts->target.team), o.runs);
     printf("%-14s %12s %12s %10s %12s\n", "module", "prepare s", "run s", "GFLOP/s", "arena MiB");
     for (int i = 0; i < count; i++)
         printf("%-14s %12.3f %12.4f %10.1f %12.1f\n", t[i].name, t[i].prepare, t[i].run, t[i].gflop / t[i].run,
@@ -139,8 +139,8 @@ static void print_json(const lt_components *parts, int width, int height, const 
                             json_pack("{s:f, s:f, s:f, s:f}", "prepare_seconds", t[i].prepare, "run_seconds", t[i].run,
                                       "gflop", t[i].gflop, "arena_mib", t[i].arena_mb));
     json_t *all = json_pack("{s:i, s:i, s:s, s:i, s:o, s:f}", "width", width, "height", height, "isa",
-                            lt_isa_name(parts->target.isa), "threads", parts->target.threads, "modules", modules,
-                            "peak_mib", peak_mb());
+                            lt_isa_name(parts->target.isa), "threads", lt_team_size(parts->target.team), "modules",
+                            modules, "peak_mib", peak_mb());
     json_dumpf(all, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(all);

@@ -3,7 +3,6 @@
 
 #include "models/settings.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -188,8 +187,7 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     read_resolution(model);
     LT_TRY(read_schedule(model, options));
     parts->target.isa = lt_isa_choose(options->isa);
-    parts->target.threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     parts->notice = options->notice;
     parts->notice_user = options->notice_user;
-    return LT_OK;
+    return lt_team_create(options->threads, &parts->target.team);
 }

@@ -92,7 +92,6 @@ static char *model_name(const char *path) {
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
         return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
-    if (options->threads < 0) return lt_fail(LT_ERROR_ARGUMENT, "%d threads: 0 is one for each core", options->threads);
     const unsigned vae = 1u << LT_ROLE_VAE;
     LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
@@ -121,6 +120,7 @@ lt_status lt_model_open(const char *path, const lt_open_options *options, lt_mod
 void lt_model_close(lt_model *model) {
     if (!model) return;
     lt_components_free(&model->parts);
+    lt_team_free(model->parts.target.team);
     lt_tensor_list_free(&model->tensors);
     lt_source_close(&model->main);
     lt_source_close(&model->vae);

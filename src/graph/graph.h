@@ -71,7 +71,8 @@ lt_status lt_graph_backward(lt_graph *g, const lt_loss *losses, size_t count, bo
 
 typedef struct lt_plan lt_plan;
 
-/* Asked between operations: anything but LT_OK ends the run and is returned. */
+/* Asked between operations and, every few milliseconds, within them: anything but LT_OK ends the run and is returned.
+ */
 typedef lt_status (*lt_poll_fn)(void *user);
 
 /* The graph belongs to the plan from now on, whether this succeeds or not. */

@@ -1,7 +1,6 @@
 /* Plans: operations made ready, tensors laid out in one arena by lifetime, and the loop that runs them. */
 #include "graph/graph.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +19,7 @@ struct lt_plan {
     double *seconds;       /* [nodes] */
     char *arena;
     size_t arena_size;
-    int threads;
+    lt_team *team;
     bool trace;
 };
 
@@ -136,7 +135,7 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
         lt_node *node = plan->graph.nodes[i];
         lt_prepared *p = &plan->prepared[i];
         *p = (lt_prepared){
-            .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = target->threads};
+            .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = lt_team_size(target->team)};
         p->kernel = lt_isa_name(kernels->isa);
         if (node->operation.op->prepare) LT_TRY(node->operation.op->prepare(p, target));
     }
@@ -151,7 +150,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         return LT_ERROR_MEMORY;
     }
     plan->graph = *graph;
-    plan->threads = target->threads;
+    plan->team = target->team;
     *graph = (lt_graph){0};
     const size_t count = plan->graph.count;
     lt_status status = plan->graph.status;
@@ -162,7 +161,9 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         plan->seconds = lt_calloc(count, sizeof *plan->seconds);
         if (!plan->prepared || !plan->blocks || !plan->block_of || !plan->seconds) status = LT_ERROR_MEMORY;
     }
+    lt_team *before = lt_team_enter(plan->team);
     if (!status) status = prepare_all(plan, target);
+    lt_team_enter(before);
     if (!status) {
         find_lifetimes(plan);
         status = lay_out(plan);
@@ -223,19 +224,39 @@ static lt_status refresh_all(lt_plan *plan) {
     return LT_OK;
 }
 
-lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user) {
-    const int threads_before = omp_get_max_threads();
-    omp_set_num_threads(plan->threads);
-    lt_status status = refresh_all(plan);
-    for (size_t i = 0; i < plan->graph.count && !status; i++) {
+/* Who is asked whether to go on, and the first answer that was no. */
+typedef struct polling {
+    lt_poll_fn poll;
+    void *user;
+    lt_status status;
+} polling;
+
+static bool asks_to_stop(void *user) {
+    polling *p = user;
+    if (p->poll && !p->status) p->status = p->poll(p->user);
+    return p->status != LT_OK;
+}
+
+static lt_status run_all(lt_plan *plan, lt_rate changed, polling *p) {
+    for (size_t i = 0; i < plan->graph.count; i++) {
         const lt_node *node = plan->graph.nodes[i];
         if (node->rate < changed || !node->operation.op->run) continue;
         const double start = plan->trace ? lt_now() : 0;
-        if (poll) status = poll(user);
-        if (!status) status = run_node(plan, node);
+        if (asks_to_stop(p)) break;
+        LT_TRY(run_node(plan, node));
         if (plan->trace) plan->seconds[i] = lt_now() - start;
     }
-    omp_set_num_threads(threads_before);
+    return p->status;
+}
+
+lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user) {
+    polling p = {poll, user, LT_OK};
+    lt_team *before = lt_team_enter(plan->team);
+    lt_status status = refresh_all(plan);
+    lt_team_watch(plan->team, poll ? asks_to_stop : NULL, &p); /* an operation may take seconds */
+    if (!status) status = run_all(plan, changed, &p);
+    lt_team_watch(plan->team, NULL, NULL);
+    lt_team_enter(before);
     return status;
 }
 

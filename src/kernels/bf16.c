@@ -2,20 +2,41 @@
 #include "kernels/bf16.h"
 
 #include "base/tensor.h"
+#include "base/threads.h"
 
 enum { PIECE = 1 << 14 }; /* numbers that a thread takes at a time */
 
-void lt_to_bf16(const float *x, uint16_t *y, size_t n, int threads) {
+typedef struct numbers {
+    const float *x;
+    uint16_t *narrow;
+    float *rounded;
+    size_t n;
+} numbers;
+
+static void narrow_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const numbers *s = context;
+    const size_t i = piece * PIECE, count = lt_min(PIECE, s->n - i);
 #if defined(__x86_64__)
-#pragma omp parallel for schedule(static) num_threads(threads) if (n > PIECE)
-    for (size_t i = 0; i < n; i += PIECE) lt_to_bf16_avx512(x + i, y + i, lt_min(PIECE, n - i));
+    lt_to_bf16_avx512(s->x + i, s->narrow + i, count);
 #else
-    (void)threads;
-    for (size_t i = 0; i < n; i++) y[i] = lt_f32_to_bf16(x[i]);
+    for (size_t k = i; k < i + count; k++) s->narrow[k] = lt_f32_to_bf16(s->x[k]);
 #endif
 }
 
+static void round_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const numbers *s = context;
+    for (size_t i = piece * PIECE; i < lt_min((piece + 1) * PIECE, s->n); i++)
+        s->rounded[i] = lt_bf16_to_f32(lt_f32_to_bf16(s->x[i]));
+}
+
+void lt_to_bf16(const float *x, uint16_t *y, size_t n, int threads) {
+    const numbers all = {.x = x, .narrow = y, .n = n};
+    lt_parallel(threads, (n + PIECE - 1) / PIECE, LT_EVENLY, narrow_piece, &all);
+}
+
 void lt_round_to_bf16(const float *x, float *y, size_t n, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (n > PIECE)
-    for (size_t i = 0; i < n; i++) y[i] = lt_bf16_to_f32(lt_f32_to_bf16(x[i]));
+    const numbers all = {.x = x, .rounded = y, .n = n};
+    lt_parallel(threads, (n + PIECE - 1) / PIECE, LT_EVENLY, round_piece, &all);
 }

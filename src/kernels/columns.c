@@ -1,7 +1,9 @@
-/* Sums of columns: sharing the work out. A thread adds some rows up, in pieces, so that a sum of a million numbers
- * isn't one long chain of roundings; the threads' sums are added in their order. */
+/* Sums of columns: sharing the work out. The rows are cut into as many parts as there are to be threads; a part adds
+ * its rows up in pieces, so that a sum of a million numbers isn't one long chain of roundings; the parts' sums are
+ * added in their order. */
 #include "kernels/columns.h"
 
+#include "base/threads.h"
 #include "kernels/isa.h"
 
 #include <string.h>
@@ -30,19 +32,29 @@ static void sum_piece(lt_isa isa, const float *x, size_t rows, size_t c, float *
         for (size_t i = 0; i < c; i++) sums[i] += x[r * c + i];
 }
 
-void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *sums, void *scratch, int threads) {
-    const lt_isa isa = lt_isa_choose(limit);
-    const size_t pieces = (rows + PIECE - 1) / PIECE, own = 2 * part_of(c);
-    memset(scratch, 0, lt_column_sums_scratch(c, threads));
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int t = 0; t < threads; t++) {
-        const size_t first = pieces * (size_t)t / (size_t)threads, last = pieces * ((size_t)t + 1) / (size_t)threads;
-        float *total = (float *)scratch + (size_t)t * own, *piece = total + part_of(c);
-        for (size_t p = first; p < last; p++) {
-            sum_piece(isa, x + p * PIECE * c, lt_min(PIECE, rows - p * PIECE), c, piece);
-            for (size_t i = 0; i < c; i++) total[i] += piece[i];
-        }
+typedef struct matrix {
+    lt_isa isa;
+    const float *x;
+    size_t rows, c, parts;
+    float *scratch;
+} matrix;
+
+/* Part `part` of `parts` of the rows. */
+static void sum_part(const void *context, size_t part, int thread) {
+    (void)thread;
+    const matrix *m = context;
+    const size_t pieces = (m->rows + PIECE - 1) / PIECE, c = m->c;
+    float *total = m->scratch + part * 2 * part_of(c), *piece = total + part_of(c);
+    for (size_t p = pieces * part / m->parts; p < pieces * (part + 1) / m->parts; p++) {
+        sum_piece(m->isa, m->x + p * PIECE * c, lt_min(PIECE, m->rows - p * PIECE), c, piece);
+        for (size_t i = 0; i < c; i++) total[i] += piece[i];
     }
-    for (int t = 0; t < threads; t++)
-        for (size_t i = 0; i < c; i++) sums[i] += ((const float *)scratch)[(size_t)t * own + i];
+}
+
+void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *sums, void *scratch, int threads) {
+    const matrix m = {lt_isa_choose(limit), x, rows, c, (size_t)threads, scratch};
+    memset(scratch, 0, lt_column_sums_scratch(c, threads));
+    lt_parallel(threads, m.parts, 1, sum_part, &m);
+    for (size_t part = 0; part < m.parts; part++)
+        for (size_t i = 0; i < c; i++) sums[i] += m.scratch[part * 2 * part_of(c) + i];
 }

@@ -77,22 +77,10 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
     return status;
 }
 
-/* Where oneDNN is faster than our matrix product by half or more: windows of a few channels, which ours copies tap by
- * tap, and every other pixel. It has no f16 weights. */
-static bool is_for_onednn(const lt_conv_desc *d) {
-    enum { FEW = 16 };
-    return d->kernel > 1 && d->weight_type == LT_F32 && d->act != LT_ACT_GEGLU &&
-           (d->c[0] + d->c[1] < FEW || d->stride == 2);
-}
-
 lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
     LT_TRY(lt_conv_check(desc));
     LT_TRY(lt_conv_check_precision(desc, true));
-    if (is_for_onednn(desc)) {
-        const lt_status status = lt_conv_create_with(&lt_conv_onednn, desc, conv);
-        if (status != LT_ERROR_UNSUPPORTED) return status;
-    }
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
         if (*impl == &lt_conv_reference && !lt_conv_reference_will_do(desc)) continue;
         const lt_status status = lt_conv_create_with(*impl, desc, conv);

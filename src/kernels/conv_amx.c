@@ -316,20 +316,33 @@ static void add_up(const lt_conv_half *h, const lt_conv_backward_io *io, size_t 
     }
 }
 
+typedef struct run {
+    const lt_conv_half *h;
+    const lt_conv_backward_io *io;
+} run;
+
+static void share_body(const void *context, size_t i, int thread) {
+    (void)thread;
+    const run *r = context;
+    const amx *a = r->h->state;
+    run_share(r->h, r->io, i % a->k_parts, i / a->k_parts);
+}
+
+static void output_body(const void *context, size_t o, int thread) {
+    (void)thread;
+    const run *r = context;
+    const amx *a = r->h->state;
+    size_t part = 0;
+    while (o / LT_AMX_SIDE >= a->tiles_o * (part + 1) / a->o_parts) part++;
+    add_up(r->h, r->io, part, o);
+}
+
 static lt_status amx_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
     const lt_conv_desc *d = &h->desc;
     const amx *a = h->state;
-#pragma omp parallel num_threads(d->threads)
-    {
-#pragma omp for schedule(static, 1)
-        for (size_t i = 0; i < a->k_parts * a->o_parts; i++) run_share(h, io, i % a->k_parts, i / a->k_parts);
-#pragma omp for schedule(static)
-        for (size_t o = 0; o < (size_t)d->oc; o++) {
-            size_t part = 0;
-            while (o / LT_AMX_SIDE >= a->tiles_o * (part + 1) / a->o_parts) part++;
-            add_up(h, io, part, o);
-        }
-    }
+    const run r = {h, io};
+    lt_parallel(d->threads, a->k_parts * a->o_parts, 1, share_body, &r);
+    lt_parallel(d->threads, (size_t)d->oc, LT_EVENLY, output_body, &r);
     return LT_OK;
 }
 

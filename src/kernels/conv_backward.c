@@ -5,11 +5,11 @@
 #include <stdio.h>
 
 const lt_conv_half_impl *const lt_conv_half_impls[] = {
-    &lt_conv_half_forward, &lt_conv_half_winograd,
+    &lt_conv_half_forward, &lt_conv_half_scatter, &lt_conv_half_winograd,
 #if defined(__x86_64__)
     &lt_conv_half_amx,
 #endif
-    &lt_conv_half_onednn,  &lt_conv_half_rounded,  &lt_conv_half_reference, NULL,
+    &lt_conv_half_gemm,    &lt_conv_half_rounded, &lt_conv_half_reference, NULL,
 };
 
 struct lt_conv_backward {
@@ -38,15 +38,9 @@ lt_status lt_conv_half_create_with(const lt_conv_half_impl *impl, const lt_conv_
     return status;
 }
 
-/* The plain loops do what is too small to matter; and what is forced below the processor's best instruction set, where
- * oneDNN, which can't be held to it, is not to be asked: slow, but what was asked for. */
-static bool reference_will_do(const lt_conv_desc *desc) {
-    return lt_conv_reference_will_do(desc) || lt_isa_choose(desc->isa) != lt_isa_choose(LT_ISA_BEST);
-}
-
 lt_status lt_conv_half_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_half **half) {
     for (const lt_conv_half_impl *const *impl = lt_conv_half_impls; *impl; impl++) {
-        if (*impl == &lt_conv_half_reference && !reference_will_do(desc)) continue;
+        if (*impl == &lt_conv_half_reference && !lt_conv_reference_will_do(desc)) continue;
         const lt_status status = lt_conv_half_create_with(*impl, desc, wanted, half);
         if (status != LT_ERROR_UNSUPPORTED) return status;
     }

@@ -48,21 +48,25 @@ static void gather(const lt_conv_desc *d, const lt_conv_backward_io *io, const i
     }
 }
 
-static void run_sources(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-#pragma omp parallel for schedule(static) num_threads(d->threads)
-    for (size_t p = 0; p < lt_conv_pixels(d); p++) {
-        const size_t w = (size_t)d->w, height = (size_t)d->h;
-        const int at[3] = {(int)(p / w / height), (int)(p / w % height), (int)(p % w)};
-        for (int s = 0; s < 2; s++) {
-            if (!h->wanted.src[s]) continue;
-            const size_t c = (size_t)d->c[s], before = s ? (size_t)d->c[0] : 0;
-            for (size_t first = 0; first < c; first += BLOCK) {
-                const size_t count = lt_min(BLOCK, c - first);
-                double sum[BLOCK];
-                gather(d, io, at, before + first, count, sum);
-                for (size_t i = 0; i < count; i++) io->dsrc[s][p * c + first + i] = (float)sum[i];
-            }
+typedef struct run {
+    const lt_conv_half *h;
+    const lt_conv_backward_io *io;
+} run;
+
+static void source_pixel(const void *context, size_t p, int thread) {
+    (void)thread;
+    const run *r = context;
+    const lt_conv_desc *d = &r->h->desc;
+    const size_t w = (size_t)d->w, height = (size_t)d->h;
+    const int at[3] = {(int)(p / w / height), (int)(p / w % height), (int)(p % w)};
+    for (int s = 0; s < 2; s++) {
+        if (!r->h->wanted.src[s]) continue;
+        const size_t c = (size_t)d->c[s], before = s ? (size_t)d->c[0] : 0;
+        for (size_t first = 0; first < c; first += BLOCK) {
+            const size_t count = lt_min(BLOCK, c - first);
+            double sum[BLOCK];
+            gather(d, r->io, at, before + first, count, sum);
+            for (size_t i = 0; i < count; i++) r->io->dsrc[s][p * c + first + i] = (float)sum[i];
         }
     }
 }
@@ -87,26 +91,27 @@ static void correlate(const lt_conv_desc *d, const lt_conv_backward_io *io, size
     }
 }
 
-static void run_weight(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-#pragma omp parallel for schedule(static) num_threads(d->threads)
-    for (size_t o = 0; o < (size_t)d->oc; o++) {
-        for (int tap = 0; tap < d->kernel * d->kernel; tap++)
-            for (int s = 0; s < 2; s++)
-                for (size_t first = 0; first < (size_t)d->c[s]; first += BLOCK)
-                    correlate(d, io, o, tap, s, first, lt_min(BLOCK, (size_t)d->c[s] - first));
-        if (!d->bias) continue;
-        double sum = 0;
-        for (size_t q = 0; q < lt_conv_rows(d); q++) sum += (double)io->ddst[q * (size_t)d->oc + o];
-        io->dbias[o] = (float)((double)io->dbias[o] + sum);
-    }
+static void weight_output(const void *context, size_t o, int thread) {
+    (void)thread;
+    const run *r = context;
+    const lt_conv_desc *d = &r->h->desc;
+    for (int tap = 0; tap < d->kernel * d->kernel; tap++)
+        for (int s = 0; s < 2; s++)
+            for (size_t first = 0; first < (size_t)d->c[s]; first += BLOCK)
+                correlate(d, r->io, o, tap, s, first, lt_min(BLOCK, (size_t)d->c[s] - first));
+    if (!d->bias) return;
+    double sum = 0;
+    for (size_t q = 0; q < lt_conv_rows(d); q++) sum += (double)r->io->ddst[q * (size_t)d->oc + o];
+    r->io->dbias[o] = (float)((double)r->io->dbias[o] + sum);
 }
 
 static lt_status reference_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &h->desc;
+    const run r = {h, io};
     if (h->wanted.weight)
-        run_weight(h, io);
+        lt_parallel(d->threads, (size_t)d->oc, LT_EVENLY, weight_output, &r);
     else
-        run_sources(h, io);
+        lt_parallel(d->threads, lt_conv_pixels(d), LT_EVENLY, source_pixel, &r);
     return LT_OK;
 }
 

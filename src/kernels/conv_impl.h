@@ -3,6 +3,7 @@
 #ifndef LT_CONV_IMPL_H
 #define LT_CONV_IMPL_H
 
+#include "base/threads.h"
 #include "kernels/conv.h"
 
 typedef struct lt_conv_impl {
@@ -87,16 +88,17 @@ static inline float lt_conv_rounded_value(const lt_conv_desc *d, float x) {
 }
 
 extern const lt_conv_impl lt_conv_reference; /* conv_reference.c: the formula; any shape */
-extern const lt_conv_impl lt_conv_onednn;    /* onednn.c */
+extern const lt_conv_impl lt_conv_onednn;    /* onednn.c: bf16 */
 extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 and (implicitly) k x k */
 extern const lt_conv_impl lt_conv_winograd;  /* winograd.c: 3x3, stride 1 */
 extern const lt_conv_impl lt_conv_rounded;   /* conv_rounded.c: bf16 by way of float32 */
 
 extern const lt_conv_half_impl lt_conv_half_reference; /* conv_backward_reference.c: the formula; any shape */
 extern const lt_conv_half_impl lt_conv_half_forward;   /* conv_turned.c: by the sources, as forward convolutions */
+extern const lt_conv_half_impl lt_conv_half_scatter;   /* conv_scatter.c: by the sources, strided */
 extern const lt_conv_half_impl lt_conv_half_winograd;  /* winograd_gradient.c: by the weight, 3x3, stride 1 */
 extern const lt_conv_half_impl lt_conv_half_amx;       /* conv_amx.c: by the weight, in bf16 */
-extern const lt_conv_half_impl lt_conv_half_onednn;    /* onednn_backward.c */
+extern const lt_conv_half_impl lt_conv_half_gemm;      /* gemm_gradient.c: by the weight, any shape */
 extern const lt_conv_half_impl lt_conv_half_rounded;   /* conv_rounded.c */
 
 #endif

@@ -69,25 +69,34 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
     }
 }
 
-static lt_status reference_run(const lt_conv *conv, const lt_conv_io *io) {
-    const lt_conv_desc *d = &conv->desc;
-    const size_t oh = (size_t)lt_conv_out_size(d, d->h), ow = (size_t)lt_conv_out_size(d, d->w), rows = lt_conv_rows(d);
-#pragma omp parallel for schedule(static)
-    for (size_t p = 0; p < rows; p++) {
-        const int at[3] = {(int)(p / (oh * ow)), (int)(p / ow % oh), (int)(p % ow)};
-        for (int first = 0; first < d->oc; first += BLOCK) {
-            const int count = d->oc - first < BLOCK ? d->oc - first : BLOCK;
-            double sum[BLOCK], gate[BLOCK];
-            convolve(d, io, at, first, count, sum);
-            if (d->act == LT_ACT_GEGLU) convolve(d, io, at, d->oc + first, count, gate);
-            for (int o = 0; o < count; o++) {
-                const size_t i = p * (size_t)d->oc + (size_t)(first + o);
-                const double y =
-                    d->act == LT_ACT_GEGLU ? sum[o] * activate(LT_ACT_GELU, gate[o]) : activate(d->act, sum[o]);
-                io->dst[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
-            }
+typedef struct run {
+    const lt_conv_desc *d;
+    const lt_conv_io *io;
+} run;
+
+static void output_pixel(const void *context, size_t p, int thread) {
+    (void)thread;
+    const lt_conv_desc *d = ((const run *)context)->d;
+    const lt_conv_io *io = ((const run *)context)->io;
+    const size_t oh = (size_t)lt_conv_out_size(d, d->h), ow = (size_t)lt_conv_out_size(d, d->w);
+    const int at[3] = {(int)(p / (oh * ow)), (int)(p / ow % oh), (int)(p % ow)};
+    for (int first = 0; first < d->oc; first += BLOCK) {
+        const int count = d->oc - first < BLOCK ? d->oc - first : BLOCK;
+        double sum[BLOCK], gate[BLOCK];
+        convolve(d, io, at, first, count, sum);
+        if (d->act == LT_ACT_GEGLU) convolve(d, io, at, d->oc + first, count, gate);
+        for (int o = 0; o < count; o++) {
+            const size_t i = p * (size_t)d->oc + (size_t)(first + o);
+            const double y =
+                d->act == LT_ACT_GEGLU ? sum[o] * activate(LT_ACT_GELU, gate[o]) : activate(d->act, sum[o]);
+            io->dst[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
         }
     }
+}
+
+static lt_status reference_run(const lt_conv *conv, const lt_conv_io *io) {
+    const run r = {&conv->desc, io};
+    lt_parallel(conv->desc.threads, lt_conv_rows(&conv->desc), LT_EVENLY, output_pixel, &r);
     return LT_OK;
 }
 

@@ -35,22 +35,13 @@ static lt_conv_desc turned_desc(const lt_conv_desc *d, int source) {
                           .precision = d->precision};
 }
 
-/* For linear layers oneDNN's loops over rows are a tenth to a third faster than our matrix product's, until rows of
- * ddst get so long that they share sets of the cache. */
-static lt_status make_conv(const lt_conv_desc *d, lt_conv **conv) {
-    enum { LONG_ROW = 1024 };
-    const bool linear = d->kernel == 1 && !lt_conv_is_bf16(d) && d->c[0] <= LONG_ROW;
-    const lt_status status = linear ? lt_conv_create_with(&lt_conv_onednn, d, conv) : LT_ERROR_UNSUPPORTED;
-    return status == LT_ERROR_UNSUPPORTED ? lt_conv_create(d, conv) : status;
-}
-
 static lt_status make_convs(lt_conv_half *h, turned *t) {
     const lt_conv_desc *d = &h->desc;
     const char *layout[2] = {"", ""};
     for (int i = 0; i < 2; i++) {
         if (!h->wanted.src[i]) continue;
         const lt_conv_desc desc = turned_desc(d, i);
-        LT_TRY(make_conv(&desc, &t->conv[i]));
+        LT_TRY(lt_conv_create(&desc, &t->conv[i]));
         t->packed_at[i] = h->packed_size;
         h->packed_size += lt_round_up(lt_conv_packed_size(t->conv[i]), 64);
         h->scratch_size = lt_max(h->scratch_size, lt_conv_scratch_size(t->conv[i]));
@@ -74,23 +65,38 @@ static lt_status turned_create(lt_conv_half *h) {
     return status;
 }
 
-/* dense [oc, c, taps] -> out [c, oc, taps], the taps in reverse, a block at a time: rows that are a multiple of 4096
- * bytes apart share their set of the first-level cache, which holds twelve lines. */
-static void turn(const lt_conv_desc *d, const float *dense, float *out) {
-    enum { BLOCK = 8 };
+enum { BLOCK = 8 };
+
+typedef struct turning {
+    const lt_conv_desc *d;
+    const float *dense;
+    float *out;
+} turning;
+
+/* A block of outputs at a time: rows that are a multiple of 4096 bytes apart share their set of the first-level cache,
+ * which holds twelve lines. */
+static void turn_block(const void *context, size_t number, int thread) {
+    (void)thread;
+    const lt_conv_desc *d = ((const turning *)context)->d;
+    const float *dense = ((const turning *)context)->dense;
+    float *out = ((const turning *)context)->out;
     const size_t oc = (size_t)d->oc, c = (size_t)(d->c[0] + d->c[1]), taps = (size_t)d->kernel * (size_t)d->kernel;
     const lt_gemm_simd *simd = lt_gemm_simd_get(d->isa);
-#pragma omp parallel for schedule(static) num_threads(d->threads)
-    for (size_t block = 0; block < oc; block += BLOCK) {
-        if (simd && taps == 1 && block + BLOCK <= oc) {
-            simd->transpose(dense + block * c, c, BLOCK, c, 1, out + block, oc);
-            continue;
-        }
-        for (size_t i = 0; i < c; i++)
-            for (size_t o = block; o < lt_min(block + BLOCK, oc); o++)
-                for (size_t tap = 0; tap < taps; tap++)
-                    out[(i * oc + o) * taps + tap] = dense[(o * c + i) * taps + taps - 1 - tap];
+    const size_t block = number * BLOCK;
+    if (simd && taps == 1 && block + BLOCK <= oc) {
+        simd->transpose(dense + block * c, c, BLOCK, c, 1, out + block, oc);
+        return;
     }
+    for (size_t i = 0; i < c; i++)
+        for (size_t o = block; o < lt_min(block + BLOCK, oc); o++)
+            for (size_t tap = 0; tap < taps; tap++)
+                out[(i * oc + o) * taps + tap] = dense[(o * c + i) * taps + taps - 1 - tap];
+}
+
+/* dense [oc, c, taps] -> out [c, oc, taps], the taps in reverse. */
+static void turn(const lt_conv_desc *d, const float *dense, float *out) {
+    const turning t = {d, dense, out};
+    lt_parallel(d->threads, lt_count_parts((size_t)d->oc, BLOCK), LT_EVENLY, turn_block, &t);
 }
 
 static lt_status pack_slices(const lt_conv_half *h, const lt_tensor *weight, const float *all, void *packed) {

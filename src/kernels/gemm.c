@@ -9,12 +9,14 @@
  * or in a batch. Blocking: Goto & van de Geijn 2008. */
 #include "kernels/gemm.h"
 
-#include <omp.h>
+#include "kernels/windows.h"
+
 #include <stdio.h>
 #include <string.h>
 
 enum {
     BLOCK_K = 384,        /* a panel's part, 384*32 floats, and the rows that meet it stay near the core */
+    LONG_BLOCK_K = 2304,  /* of strided windows with AVX-512: 3x3 of 256 channels are one sum */
     JOB_COLUMNS = 320,    /* with BLOCK_K: 480 KB of weights, half of a 1 MB second-level cache */
     JOB_ROWS = 224,       /* with JOB_COLUMNS: 280 KB of sums */
     MIN_JOB_COLUMNS = 96, /* jobs are not made narrower as long as they can be made shorter */
@@ -24,7 +26,8 @@ enum {
 
 typedef struct gemm {
     const lt_gemm_simd *simd;
-    size_t oh, ow, c, rows, k, panels;
+    lt_windows windows;
+    size_t rows, k, panels;
     size_t block_k, job_rows, job_panels;
     size_t lda;                    /* of the copied rows */
     bool half, widen;              /* the weights are f16; a job widens them before use */
@@ -53,6 +56,14 @@ const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit) {
     return NULL;
 }
 
+/* Windows that are strided, or of few channels, are cut later, if at all: so oneDNN summed them, which ran them once,
+ * and a sum that is cut elsewhere is rounded elsewhere. The same pictures come out. */
+static size_t longest_block(const lt_conv_desc *d, const lt_gemm_simd *simd) {
+    enum { FEW = 16 };
+    const bool strided = d->kernel > 1 && (d->stride > 1 || d->c[0] + d->c[1] < FEW);
+    return strided && d->weight_type == LT_F32 && simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
+}
+
 static void plan_jobs(gemm *g, const lt_conv_desc *d) {
     const size_t unit = d->act == LT_ACT_GEGLU ? 2 : 1, columns = g->simd->columns; /* values and gates stay together */
     size_t panels = lt_part(g->panels / unit, JOB_COLUMNS / columns / unit), rows = lt_part(g->rows, JOB_ROWS);
@@ -76,13 +87,11 @@ static lt_status gemm_create(lt_conv *conv) {
     gemm *g = lt_calloc(1, sizeof *g);
     if (!g) return LT_ERROR_MEMORY;
     g->simd = simd;
-    g->oh = (size_t)lt_conv_out_size(d, d->h);
-    g->ow = (size_t)lt_conv_out_size(d, d->w);
-    g->c = (size_t)(d->c[0] + d->c[1]);
+    g->windows = lt_windows_of(d);
     g->rows = lt_conv_rows(d);
     g->k = lt_panel_k(d);
     g->panels = lt_panels(d, simd);
-    g->block_k = lt_part(g->k, BLOCK_K);
+    g->block_k = lt_part(g->k, longest_block(d, simd));
     /* an odd number of cache lines, so that rows don't share sets */
     g->lda = (lt_round_up(g->block_k, 16) / 16 | 1) * 16;
     g->half = d->weight_type == LT_F16;
@@ -102,26 +111,6 @@ static void gemm_free(lt_conv *conv) { lt_free(conv->state); }
 
 /* ---- Running ---- */
 
-/* Copies k from j->k to j->k_end of one row of A: pieces of one tap and one source each. */
-static void copy_row(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j, size_t row, float *out) {
-    const size_t kernel = (size_t)d->kernel, stride = (size_t)d->stride, pad = (size_t)d->pad_begin;
-    const size_t x0 = row % g->ow * stride, y0 = row / g->ow % g->oh * stride, sample = row / g->ow / g->oh;
-    for (size_t k = j->k; k < j->k_end;) {
-        const size_t tap = k / g->c, channel = k % g->c;
-        const int second = channel >= (size_t)d->c[0];
-        const size_t c = (size_t)d->c[second], from = second ? channel - (size_t)d->c[0] : channel;
-        const size_t length = lt_min(c - from, j->k_end - k);
-        const size_t y = y0 + tap / kernel - pad, x = x0 + tap % kernel - pad; /* wraps round to huge before 0 */
-        if (y < (size_t)d->h && x < (size_t)d->w)
-            memcpy(out, io->src[second] + ((sample * (size_t)d->h + y) * (size_t)d->w + x) * c + from,
-                   length * sizeof *out);
-        else
-            memset(out, 0, length * sizeof *out);
-        out += length;
-        k += length;
-    }
-}
-
 /* Rows [row, row + rows) of A, k from j->k to j->k_end: in place if they lie in memory as a matrix that caches well,
  * else copied. */
 static const float *a_rows(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j, size_t row,
@@ -135,7 +124,8 @@ static const float *a_rows(const lt_conv_desc *d, const gemm *g, const lt_conv_i
         return io->src[second] + row * c + j->k - (second ? c0 : 0);
     }
     *lda = g->lda;
-    for (size_t i = 0; i < rows; i++) copy_row(d, g, io, j, row + i, j->a + i * g->lda);
+    for (size_t i = 0; i < rows; i++)
+        lt_windows_copy(&g->windows, io->src, row + i, j->k, j->k_end - j->k, j->a + i * g->lda);
     return j->a;
 }
 
@@ -202,17 +192,23 @@ static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, 
     }
 }
 
+typedef struct gemm_loop {
+    const lt_conv *conv;
+    const lt_conv_io *io;
+} gemm_loop;
+
+static void job_body(const void *context, size_t index, int thread) {
+    const gemm_loop *l = context;
+    const gemm *g = l->conv->state;
+    const size_t own = g->a_size + g->b_size + g->c_size;
+    run_job(&l->conv->desc, g, l->io, index, (float *)l->io->scratch + (size_t)thread * own);
+}
+
 static lt_status gemm_run(const lt_conv *conv, const lt_conv_io *io) {
-    const lt_conv_desc *d = &conv->desc;
     const gemm *g = conv->state;
+    const gemm_loop loop = {conv, io};
     const size_t jobs = lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
-    const size_t scratch_size = g->a_size + g->b_size + g->c_size;
-#pragma omp parallel num_threads(d->threads)
-    {
-        float *scratch = (float *)io->scratch + (size_t)omp_get_thread_num() * scratch_size;
-#pragma omp for schedule(dynamic)
-        for (size_t i = 0; i < jobs; i++) run_job(d, g, io, i, scratch);
-    }
+    lt_parallel(conv->desc.threads, jobs, 1, job_body, &loop);
     return LT_OK;
 }
 

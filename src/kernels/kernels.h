@@ -1,8 +1,8 @@
 /* Kernels of our own: everything but convolutions and matrix products (kernels/conv.h).
  *
  * A kernel works on float32 in NHWC, takes all it needs as arguments, allocates nothing and never fails: whoever plans
- * it has checked the sizes. It spreads its work with OpenMP over the threads that the caller has set, in pieces that do
- * not depend on their number, so that the same bytes come out for any number of threads.
+ * it has checked the sizes. It shares its work out over the caller's team (base/threads.h), in pieces that do not
+ * depend on its size, so that the same bytes come out for any number of threads.
  *
  * There is one table for each instruction set: `reference` (reference.c) is plain C, the formula and nothing else, and
  * is what the others are tested against. simd/ *.c is written once, over vectors of simd/vec.h, and compiled for each

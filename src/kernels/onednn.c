@@ -1,44 +1,104 @@
-/* oneDNN as an implementer of convolutions, the forward half. Everything of that library is in onednn*.c.
+/* oneDNN as an implementer of convolutions in bf16, forward. Everything of that library is in onednn*.c.
  *
  * One primitive serves every shape, linear layers too: its direct convolution over NHWC, with weights in the order that
- * it asks for. On SD's shapes it runs 1x1 as fast as its matmul and its inner product do, at 95 % of the processor's
- * peak. A second source is a second convolution that adds to the first one's result. What follows the convolution:
+ * it asks for. A second source is a second convolution that adds to the first one's result. What follows the
+ * convolution:
  *   - an activation alone, or a residual alone, goes into the primitive as a post-operation. The residual is the `sum`
  * of what dst already holds (3x3 is a third slower with a `binary` one), so it is copied there first unless it is there
  * already;
  *   - GEGLU, and an activation and a residual together, take a pass of our own kernels over a sum in scratch memory.
  *
- * With bf16 the sources are rounded into scratch memory first; what is added to the sums stays float32. */
+ * The sources are rounded into scratch memory first; what is added to the sums stays float32.
+ *
+ * The library's own threads would spin beside ours, so it is given none: the output is cut into slices, a primitive
+ * each, which our team shares. */
 #include "kernels/onednn.h"
 #include "kernels/bf16.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- State ---- */
 
-/* One source's share: dst (+)= the convolution of that source, with its channels of the weight. */
-typedef struct part {
-    lt_onednn_primitive p;
-    size_t weight_at; /* bytes into the packed weight */
-} part;
+/* Some of the output: whole samples, or rows of one sample, or, of a linear layer, some of its rows. */
+typedef struct slice {
+    lt_onednn_shape shape;
+    size_t src_pixel, dst_pixel;  /* where it begins */
+    lt_onednn_primitive parts[2]; /* of each source: dst (+)= its convolution */
+    dnnl_status_t status;         /* of its last run */
+} slice;
 
 typedef struct onednn_state {
     lt_onednn_engine e;
-    part parts[2];
+    slice *slices;
+    size_t slice_count;
     int part_count;
-    bool separate; /* what follows the sum is a pass of our own */
-    /* bytes into scratch: a source rounded to bf16; where separate: the sum, and GEGLU's result if a residual is added
-     * to it */
-    size_t rounded_at, sum_at, product_at;
+    size_t weight_at[2]; /* bytes into the packed weight */
+    bool separate;       /* what follows the sum is a pass of our own */
+    /* bytes into scratch, the slices' own first: how much each has; the sources rounded to bf16; where separate: the
+     * sum, and GEGLU's result if a residual is added to it */
+    size_t slice_scratch, rounded_at[2], sum_at, product_at;
 } onednn_state;
 
 static void onednn_free(lt_conv *conv) {
     onednn_state *s = conv->state;
-    for (int i = 0; i < s->part_count; i++) lt_onednn_drop(&s->parts[i].p);
+    for (size_t i = 0; i < s->slice_count; i++)
+        for (int part = 0; part < s->part_count; part++) lt_onednn_drop(&s->slices[i].parts[part]);
     lt_onednn_close(&s->e);
+    lt_free(s->slices);
     lt_free(s);
+}
+
+/* ---- Slices ---- */
+
+static bool is_linear(const lt_conv_desc *d) { return d->n == 1 && d->h == 1 && d->kernel == 1; }
+
+/* Output rows [first, first + rows) of the slice's sample, and the source rows that they read. */
+static void cut_rows(const lt_conv_desc *d, int first, int rows, slice *s) {
+    const int begin = first * d->stride - d->pad_begin, end = (first + rows - 1) * d->stride - d->pad_begin + d->kernel;
+    lt_onednn_shape *shape = &s->shape;
+    shape->top = begin < 0 ? -begin : 0;
+    shape->bottom = end > d->h ? end - d->h : 0;
+    shape->h = end - begin - shape->top - shape->bottom;
+    shape->oh = rows;
+    s->src_pixel += (size_t)(begin + shape->top) * (size_t)d->w;
+    s->dst_pixel += (size_t)first * (size_t)shape->ow;
+}
+
+/* Slice number i: so many samples, or one of the `bands` of one. */
+static slice cut(const lt_conv_desc *d, int i, int samples, int bands) {
+    const int oh = lt_conv_out_size(d, d->h), ow = lt_conv_out_size(d, d->w), sample = i / bands * samples;
+    const int band = i % bands, first = oh * band / bands;
+    slice s = {.shape = {.n = d->n - sample < samples ? d->n - sample : samples,
+                         .h = d->h,
+                         .w = d->w,
+                         .oh = oh,
+                         .ow = ow,
+                         .top = d->pad_begin,
+                         .bottom = d->pad_end}};
+    s.src_pixel = (size_t)sample * (size_t)d->h * (size_t)d->w;
+    s.dst_pixel = (size_t)sample * (size_t)oh * (size_t)ow;
+    if (bands > 1) cut_rows(d, first, oh * (band + 1) / bands - first, &s);
+    return s;
+}
+
+static lt_status make_slices(onednn_state *s, const lt_conv_desc *d) {
+    const int oh = lt_conv_out_size(d, d->h), threads = d->threads;
+    const int samples = d->n > threads ? (d->n + threads - 1) / threads : 1, groups = (d->n + samples - 1) / samples;
+    const int wanted = (threads + groups - 1) / groups, bands = wanted < oh ? wanted : oh;
+    const int columns = is_linear(d) ? (d->w + threads - 1) / threads : d->w;
+    const int count = is_linear(d) ? (d->w + columns - 1) / columns : groups * bands;
+    s->slices = lt_calloc((size_t)count, sizeof *s->slices);
+    if (!s->slices) return LT_ERROR_MEMORY;
+    for (int i = 0; i < count; i++) {
+        s->slices[i] = cut(d, is_linear(d) ? 0 : i, samples, bands);
+        if (!is_linear(d)) continue;
+        const int first = i * columns, there = d->w - first < columns ? d->w - first : columns;
+        s->slices[i].shape.w = s->slices[i].shape.ow = there;
+        s->slices[i].src_pixel = s->slices[i].dst_pixel = (size_t)first;
+    }
+    s->slice_count = (size_t)count;
+    return LT_OK;
 }
 
 /* ---- Creation ---- */
@@ -66,8 +126,8 @@ static dnnl_status_t make_attribute(dnnl_primitive_attr_t *attr, bool sum, lt_ac
     return status;
 }
 
-/* The primitive that convolves source number `source`. */
-static dnnl_status_t make_primitive(onednn_state *s, const lt_conv_desc *d, int source) {
+/* A slice's primitive of source number `source`, with weights in the order of the first slice's. */
+static dnnl_status_t make_primitive(onednn_state *s, const lt_conv_desc *d, slice *own, int source) {
     static const lt_onednn_use uses[] = {
         {DNNL_ARG_SRC, dnnl_query_src_md, 0},
         {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
@@ -76,56 +136,65 @@ static dnnl_status_t make_primitive(onednn_state *s, const lt_conv_desc *d, int 
         {DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0},
     };
     const bool first = source == 0, last = source == s->part_count - 1;
-    const dnnl_data_type_t type = lt_conv_is_bf16(d) ? dnnl_bf16 : dnnl_f32, types[3] = {type, type, dnnl_f32};
+    lt_onednn_shape shape = own->shape;
+    if (own != s->slices)
+        shape.weight = dnnl_primitive_desc_query_md(s->slices->parts[source].pd, dnnl_query_weights_md, 0);
     lt_onednn_tensors t;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = lt_onednn_tensors_make(&t, d, source, first && d->bias, types);
+    dnnl_status_t status = lt_onednn_tensors_make(&t, d, source, first && d->bias, &shape);
     if (status == dnnl_success)
         status =
             make_attribute(&attr, !first || (d->residual && !s->separate), last && !s->separate ? d->act : LT_ACT_NONE);
-    if (status == dnnl_success) status = lt_onednn_describe_forward(&pd, s->e.engine, dnnl_forward_inference, &t, attr);
-    if (status == dnnl_success) status = lt_onednn_make(&s->parts[source].p, &s->e, pd, uses, LT_COUNT(uses));
+    if (status == dnnl_success) status = lt_onednn_describe_forward(&pd, s->e.engine, &t, attr);
+    if (status == dnnl_success) status = lt_onednn_make(&own->parts[source], &s->e, pd, uses, LT_COUNT(uses));
     dnnl_primitive_attr_destroy(attr);
     lt_onednn_tensors_drop(&t);
     return status;
 }
 
-static lt_status make_parts(lt_conv *conv, size_t *primitive_scratch) {
-    const lt_conv_desc *d = &conv->desc;
-    onednn_state *s = conv->state;
-    uint64_t hash = LT_ONEDNN_HASH;
-    const char *implementation = "";
-    *primitive_scratch = 0;
+static lt_status make_slice(onednn_state *s, const lt_conv_desc *d, slice *own) {
     for (int i = 0; i < s->part_count; i++) {
-        const lt_onednn_primitive *p = &s->parts[i].p;
-        const dnnl_status_t status = make_primitive(s, d, i);
+        const dnnl_status_t status = make_primitive(s, d, own, i);
         if (status != dnnl_success) return lt_onednn_failed(d, status, "creating");
-        implementation = lt_onednn_name(p);
-        LT_TRY(lt_onednn_check_fast(d, implementation));
-        if (!lt_onednn_hash_blocking(dnnl_primitive_desc_query_md(p->pd, dnnl_query_weights_md, 0), &hash))
-            return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN's %s has weights in an order of its own", implementation);
-        s->parts[i].weight_at = conv->packed_size;
-        conv->packed_size += lt_round_up(lt_onednn_bytes(p, dnnl_query_weights_md, 0), 64);
-        *primitive_scratch = lt_max(*primitive_scratch, lt_onednn_bytes(p, dnnl_query_scratchpad_md, 0));
+        LT_TRY(lt_onednn_check_fast(d, lt_onednn_name(&own->parts[i])));
+        s->slice_scratch = lt_max(s->slice_scratch, lt_onednn_bytes(&own->parts[i], dnnl_query_scratchpad_md, 0));
     }
-    snprintf(conv->name, sizeof conv->name, "onednn:%s", implementation);
-    snprintf(conv->layout, sizeof conv->layout, "onednn:%s:%dx%d+%dx%dx%d:%016llx", lt_conv_is_bf16(d) ? "bf16" : "f32",
-             lt_conv_weight_rows(d), d->c[0], d->c[1], d->kernel, d->kernel, (unsigned long long)hash);
     return LT_OK;
 }
 
-/* Lays the scratch memory out behind what the primitives take. */
-static void plan_scratch(lt_conv *conv, size_t scratch) {
+/* What the first slice says of all. */
+static lt_status describe(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     onednn_state *s = conv->state;
-    const size_t rows = lt_conv_rows(d), pixels = (size_t)d->n * (size_t)d->h * (size_t)d->w;
-    if (lt_conv_is_bf16(d)) {
-        s->rounded_at = lt_round_up(scratch, 64);
-        scratch = s->rounded_at + pixels * (size_t)(d->c[0] > d->c[1] ? d->c[0] : d->c[1]) * sizeof(uint16_t);
+    uint64_t hash = LT_ONEDNN_HASH;
+    const char *implementation = lt_onednn_name(&s->slices->parts[s->part_count - 1]);
+    for (int i = 0; i < s->part_count; i++) {
+        const lt_onednn_primitive *p = &s->slices->parts[i];
+        if (!lt_onednn_hash_blocking(dnnl_primitive_desc_query_md(p->pd, dnnl_query_weights_md, 0), &hash))
+            return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN's %s has weights in an order of its own", implementation);
+        s->weight_at[i] = conv->packed_size;
+        conv->packed_size += lt_round_up(lt_onednn_bytes(p, dnnl_query_weights_md, 0), 64);
+    }
+    snprintf(conv->name, sizeof conv->name, "onednn:%s", implementation);
+    snprintf(conv->layout, sizeof conv->layout, "onednn:%dx%d+%dx%dx%d:%016llx", lt_conv_weight_rows(d), d->c[0],
+             d->c[1], d->kernel, d->kernel, (unsigned long long)hash);
+    return LT_OK;
+}
+
+/* Lays the scratch memory out behind what the slices take. */
+static void plan_scratch(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc;
+    onednn_state *s = conv->state;
+    s->slice_scratch = lt_round_up(s->slice_scratch, 64);
+    size_t scratch = s->slice_scratch * s->slice_count;
+    for (int i = 0; i < s->part_count; i++) {
+        s->rounded_at[i] = scratch;
+        scratch = lt_round_up(scratch + lt_conv_pixels(d) * (size_t)d->c[i] * sizeof(uint16_t), 64);
     }
     if (s->separate) {
-        s->sum_at = lt_round_up(scratch, 64);
+        const size_t rows = lt_conv_rows(d);
+        s->sum_at = scratch;
         s->product_at = lt_round_up(s->sum_at + rows * (size_t)lt_conv_weight_rows(d) * sizeof(float), 64);
         scratch = s->product_at;
         if (d->act == LT_ACT_GEGLU && d->residual) scratch += rows * (size_t)d->oc * sizeof(float);
@@ -133,25 +202,29 @@ static void plan_scratch(lt_conv *conv, size_t scratch) {
     conv->scratch_size = scratch;
 }
 
+static lt_status make_all(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc;
+    onednn_state *s = conv->state;
+    LT_TRY(lt_onednn_open(&s->e));
+    LT_TRY(make_slices(s, d));
+    const int threads = lt_onednn_alone(&s->e);
+    lt_status made = LT_OK;
+    for (size_t i = 0; i < s->slice_count && !made; i++) made = make_slice(s, d, &s->slices[i]);
+    lt_onednn_together(&s->e, threads);
+    return made ? made : describe(conv);
+}
+
 static lt_status onednn_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
-    if (!lt_onednn_allowed(d->isa))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN can't be held to %s", lt_isa_name(d->isa));
+    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN runs bf16 alone: float32 is ours");
     onednn_state *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     conv->state = s;
     s->part_count = d->c[1] ? 2 : 1;
     s->separate = d->act == LT_ACT_GEGLU || (d->act != LT_ACT_NONE && d->residual);
-
-    size_t scratch = 0;
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(d->threads); /* oneDNN cuts the work for as many as it finds */
-    const dnnl_status_t status = lt_onednn_open(&s->e);
-    const lt_status made =
-        status == dnnl_success ? make_parts(conv, &scratch) : lt_onednn_failed(d, status, "creating");
-    omp_set_num_threads(threads);
+    const lt_status made = make_all(conv);
     if (made == LT_OK)
-        plan_scratch(conv, scratch);
+        plan_scratch(conv);
     else
         onednn_free(conv);
     return made;
@@ -160,44 +233,66 @@ static lt_status onednn_create(lt_conv *conv) {
 static lt_status onednn_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const onednn_state *s = conv->state;
+    const int threads = lt_onednn_alone(&s->e);
+    lt_status status = LT_OK;
     size_t first = 0;
-    for (int i = 0; i < s->part_count; i++) {
-        LT_TRY(lt_onednn_pack(&s->e, &s->parts[i].p, d, weight, first, (size_t)d->c[i],
-                              (char *)packed + s->parts[i].weight_at));
+    for (int i = 0; i < s->part_count && !status; i++) {
+        status = lt_onednn_pack(&s->e, &s->slices->parts[i], d, weight, first, (size_t)d->c[i],
+                                (char *)packed + s->weight_at[i]);
         first += (size_t)d->c[i];
     }
-    return LT_OK;
+    lt_onednn_together(&s->e, threads);
+    return status;
 }
 
 /* ---- Running ---- */
 
-static dnnl_status_t run_part(const lt_conv *conv, const lt_conv_io *io, int source, float *dst) {
-    const lt_conv_desc *d = &conv->desc;
-    const onednn_state *s = conv->state;
-    const part *own = &s->parts[source];
-    const void *src = io->src[source];
-    if (lt_conv_is_bf16(d)) {
-        uint16_t *rounded = (uint16_t *)((char *)io->scratch + s->rounded_at);
-        lt_to_bf16(src, rounded, (size_t)d->n * (size_t)d->h * (size_t)d->w * (size_t)d->c[source], d->threads);
-        src = rounded;
-    }
+typedef struct run {
+    const lt_conv *conv;
+    const lt_conv_io *io;
+    float *sum;
+} run;
+
+static dnnl_status_t run_part(const run *r, const slice *own, size_t number, int source) {
+    const lt_conv_desc *d = &r->conv->desc;
+    const onednn_state *s = r->conv->state;
+    const lt_onednn_primitive *p = &own->parts[source];
+    char *scratch = r->io->scratch;
     const struct {
         int argument;
         const void *data;
-    } where[] = {{DNNL_ARG_SRC, src},
-                 {DNNL_ARG_WEIGHTS, (const char *)io->weight + own->weight_at},
-                 {DNNL_ARG_DST, dst},
-                 {DNNL_ARG_BIAS, io->bias},
-                 {DNNL_ARG_SCRATCHPAD, io->scratch}};
+    } where[] = {{DNNL_ARG_SRC, (uint16_t *)(scratch + s->rounded_at[source]) + own->src_pixel * (size_t)d->c[source]},
+                 {DNNL_ARG_WEIGHTS, (const char *)r->io->weight + s->weight_at[source]},
+                 {DNNL_ARG_DST, r->sum + own->dst_pixel * (size_t)lt_conv_weight_rows(d)},
+                 {DNNL_ARG_BIAS, r->io->bias},
+                 {DNNL_ARG_SCRATCHPAD, scratch + number * s->slice_scratch}};
     dnnl_status_t status = dnnl_success;
     for (size_t i = 0; i < LT_COUNT(where) && status == dnnl_success; i++)
-        status = lt_onednn_set(&own->p, where[i].argument, where[i].data);
-    return status == dnnl_success ? lt_onednn_execute(&own->p, &s->e) : status;
+        status = lt_onednn_set(p, where[i].argument, where[i].data);
+    return status == dnnl_success ? lt_onednn_execute(p, &s->e) : status;
 }
 
-static void copy_rows(const float *from, float *to, size_t rows, size_t row) {
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < rows; i++) memcpy(to + i * row, from + i * row, row * sizeof(float));
+static void run_slice(const void *context, size_t number, int thread) {
+    (void)thread;
+    const run *r = context;
+    const onednn_state *s = r->conv->state;
+    slice *own = &s->slices[number];
+    const int threads = lt_onednn_alone(&s->e);
+    own->status = dnnl_success;
+    for (int i = 0; i < s->part_count && own->status == dnnl_success; i++) own->status = run_part(r, own, number, i);
+    lt_onednn_together(&s->e, threads);
+}
+
+typedef struct rows_copy {
+    const float *from;
+    float *to;
+    size_t row; /* floats */
+} rows_copy;
+
+static void copy_row(const void *context, size_t i, int thread) {
+    (void)thread;
+    const rows_copy *c = context;
+    memcpy(c->to + i * c->row, c->from + i * c->row, c->row * sizeof(float));
 }
 
 /* dst = act(sum) + residual, in passes of our own. */
@@ -219,14 +314,18 @@ static void finish_separately(const lt_conv *conv, const lt_conv_io *io, float *
 static lt_status onednn_run(const lt_conv *conv, const lt_conv_io *io) {
     const lt_conv_desc *d = &conv->desc;
     const onednn_state *s = conv->state;
-    float *sum = s->separate ? (float *)((char *)io->scratch + s->sum_at) : io->dst;
-    if (d->residual && !s->separate && io->residual != io->dst)
-        copy_rows(io->residual, io->dst, lt_conv_rows(d), (size_t)d->oc);
-    for (int i = 0; i < s->part_count; i++) {
-        const dnnl_status_t status = run_part(conv, io, i, sum);
-        if (status != dnnl_success) return lt_onednn_failed(d, status, "running");
+    const run r = {conv, io, s->separate ? (float *)((char *)io->scratch + s->sum_at) : io->dst};
+    if (d->residual && !s->separate && io->residual != io->dst) {
+        const rows_copy copy = {io->residual, io->dst, (size_t)d->oc};
+        lt_parallel(d->threads, lt_conv_rows(d), LT_EVENLY, copy_row, &copy);
     }
-    if (s->separate) finish_separately(conv, io, sum);
+    for (int i = 0; i < s->part_count; i++)
+        lt_to_bf16(io->src[i], (uint16_t *)((char *)io->scratch + s->rounded_at[i]),
+                   lt_conv_pixels(d) * (size_t)d->c[i], d->threads);
+    lt_parallel(d->threads, s->slice_count, 1, run_slice, &r);
+    for (size_t i = 0; i < s->slice_count; i++)
+        if (s->slices[i].status != dnnl_success) return lt_onednn_failed(d, s->slices[i].status, "running");
+    if (s->separate) finish_separately(conv, io, r.sum);
     return LT_OK;
 }
 

@@ -24,6 +24,8 @@ static inline dnnl_status_t md_make(md_owned *md, int rank, const dnnl_dim_t *di
     return dnnl_memory_desc_create_with_tag(md, rank, dims, type, tag);
 }
 
+static inline dnnl_status_t md_copy(md_owned *md, md_ref from) { return dnnl_memory_desc_clone(md, from); }
+
 static inline dnnl_status_t md_make_strided(md_owned *md, int rank, const dnnl_dim_t *dims, const dnnl_dim_t *strides) {
     return dnnl_memory_desc_create_with_strides(md, rank, dims, dnnl_f32, strides);
 }
@@ -49,6 +51,11 @@ static inline dnnl_status_t md_make(md_owned *md, int rank, const dnnl_dim_t *di
     return dnnl_memory_desc_init_by_tag(md, rank, dims, type, tag);
 }
 
+static inline dnnl_status_t md_copy(md_owned *md, md_ref from) {
+    *md = *from;
+    return dnnl_success;
+}
+
 static inline dnnl_status_t md_make_strided(md_owned *md, int rank, const dnnl_dim_t *dims, const dnnl_dim_t *strides) {
     return dnnl_memory_desc_init_by_strides(md, rank, dims, dnnl_f32, strides);
 }
@@ -63,25 +70,33 @@ static inline dnnl_status_t append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t 
 
 /* ---- A convolution of one source, as oneDNN is told of it ---- */
 
+/* What of it one primitive does: n samples of h x w, with so many rows of zeros above and below, to oh x ow. */
+typedef struct lt_onednn_shape {
+    int n, h, w, oh, ow, top, bottom;
+    md_ref weight; /* the order of the weight; NULL: the one that the primitive asks for */
+} lt_onednn_shape;
+
 typedef struct lt_onednn_tensors {
-    md_owned src, weight, bias, dst; /* src, dst: NHWC, bf16 or f32; weight: in the order the primitive asks for */
+    md_owned src, weight, bias, dst; /* src: NHWC, bf16; dst: NHWC, f32 */
     dnnl_dims_t strides, begin, end;
     bool has_bias;
 } lt_onednn_tensors;
 
-/* types: of src, weight and dst. lt_onednn_tensors_drop whether or not it fails. */
+/* lt_onednn_tensors_drop whether or not it fails. */
 dnnl_status_t lt_onednn_tensors_make(lt_onednn_tensors *t, const lt_conv_desc *d, int source, bool bias,
-                                     const dnnl_data_type_t types[3]);
+                                     const lt_onednn_shape *shape);
 void lt_onednn_tensors_drop(lt_onednn_tensors *t);
 
-dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind,
-                                         const lt_onednn_tensors *t, const_dnnl_primitive_attr_t attr);
+dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const lt_onednn_tensors *t,
+                                         const_dnnl_primitive_attr_t attr);
 
 /* ---- Primitives and where they run ---- */
 
 typedef struct lt_onednn_engine {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    int (*threads)(void); /* OpenMP's, where the library is built on it; else NULL */
+    void (*set_threads)(int threads);
 } lt_onednn_engine;
 
 typedef struct lt_onednn_primitive {
@@ -91,8 +106,12 @@ typedef struct lt_onednn_primitive {
     int count;
 } lt_onednn_primitive;
 
-dnnl_status_t lt_onednn_open(lt_onednn_engine *e);
+lt_status lt_onednn_open(lt_onednn_engine *e);
 void lt_onednn_close(lt_onednn_engine *e);
+
+/* Between these two the library works in the calling thread alone. alone returns what together needs. */
+int lt_onednn_alone(const lt_onednn_engine *e);
+void lt_onednn_together(const lt_onednn_engine *e, int threads);
 
 /* Of what lt_onednn_bind is given: an argument, and which of the primitive's tensors it is. */
 typedef struct lt_onednn_use {
@@ -117,10 +136,6 @@ dnnl_status_t lt_onednn_attribute(dnnl_primitive_attr_t *attr);
 
 /* ---- Weights ---- */
 
-/* A primitive that copies `from` into `to`, whatever their orders and types; adds, with `add`. */
-dnnl_status_t lt_onednn_make_reorder(lt_onednn_primitive *p, const lt_onednn_engine *e, md_ref from, md_ref to,
-                                     bool add);
-
 /* The weight's input channels [first, first + count) into `packed`, in the order of p's weights. */
 lt_status lt_onednn_pack(const lt_onednn_engine *e, const lt_onednn_primitive *p, const lt_conv_desc *d,
                          const lt_tensor *weight, size_t first, size_t count, void *packed);
@@ -131,8 +146,6 @@ bool lt_onednn_hash_blocking(md_ref md, uint64_t *hash);
 
 /* ---- Choices and failures ---- */
 
-/* oneDNN can't be held to an instruction set for one primitive alone, only for the whole process. */
-bool lt_onednn_allowed(lt_isa limit);
 /* The library's plain loops, and its detour over im2col where it has a direct kernel for the other shapes, are not what
  * was asked for. With few channels im2col is as good as anything. Sets the message if so. */
 lt_status lt_onednn_check_fast(const lt_conv_desc *d, const char *implementation);

@@ -1,23 +1,26 @@
-/* What the forward and the backward half of oneDNN have in common: see onednn.h. */
+/* oneDNN's objects, and what differs between its versions: see onednn.h. */
 #include "kernels/onednn.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 /* ---- Descriptions ---- */
 
 dnnl_status_t lt_onednn_tensors_make(lt_onednn_tensors *t, const lt_conv_desc *d, int source, bool bias,
-                                     const dnnl_data_type_t types[3]) {
+                                     const lt_onednn_shape *shape) {
     const int rows = lt_conv_weight_rows(d), c = d->c[source];
-    const dnnl_dims_t src = {d->n, c, d->h, d->w}, weight = {rows, c, d->kernel, d->kernel}, bias_dims = {rows},
-                      dst = {d->n, rows, lt_conv_out_size(d, d->h), lt_conv_out_size(d, d->w)};
+    const dnnl_dims_t src = {shape->n, c, shape->h, shape->w}, weight = {rows, c, d->kernel, d->kernel},
+                      bias_dims = {rows}, dst = {shape->n, rows, shape->oh, shape->ow};
     *t = (lt_onednn_tensors){.strides = {d->stride, d->stride},
-                             .begin = {d->pad_begin, d->pad_begin},
-                             .end = {d->pad_end, d->pad_end},
+                             .begin = {shape->top, d->pad_begin},
+                             .end = {shape->bottom, d->pad_end},
                              .has_bias = bias};
-    dnnl_status_t status = md_make(&t->src, 4, src, types[0], dnnl_nhwc);
-    if (status == dnnl_success) status = md_make(&t->weight, 4, weight, types[1], dnnl_format_tag_any);
+    dnnl_status_t status = md_make(&t->src, 4, src, dnnl_bf16, dnnl_nhwc);
+    if (status == dnnl_success)
+        status = shape->weight ? md_copy(&t->weight, shape->weight)
+                               : md_make(&t->weight, 4, weight, dnnl_bf16, dnnl_format_tag_any);
     if (status == dnnl_success) status = md_make(&t->bias, 1, bias_dims, dnnl_f32, dnnl_a);
-    if (status == dnnl_success) status = md_make(&t->dst, 4, dst, types[2], dnnl_nhwc);
+    if (status == dnnl_success) status = md_make(&t->dst, 4, dst, dnnl_f32, dnnl_nhwc);
     return status;
 }
 
@@ -28,8 +31,9 @@ void lt_onednn_tensors_drop(lt_onednn_tensors *t) {
     md_drop(&t->dst);
 }
 
-dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind,
-                                         const lt_onednn_tensors *t, const_dnnl_primitive_attr_t attr) {
+dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const lt_onednn_tensors *t,
+                                         const_dnnl_primitive_attr_t attr) {
+    const dnnl_prop_kind_t kind = dnnl_forward_inference;
     const md_ref src = md_borrow(&t->src), weight = md_borrow(&t->weight), dst = md_borrow(&t->dst);
     const md_ref bias = t->has_bias ? md_borrow(&t->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3
@@ -51,9 +55,34 @@ dnnl_status_t lt_onednn_attribute(dnnl_primitive_attr_t *attr) {
 
 /* ---- Primitives ---- */
 
-dnnl_status_t lt_onednn_open(lt_onednn_engine *e) {
-    const dnnl_status_t status = dnnl_engine_create(&e->engine, dnnl_cpu, 0);
-    return status == dnnl_success ? dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags) : status;
+/* Where an allocation fails, the library may end the process: better to ask first whether there is room. */
+static lt_status check_room(void) {
+    enum { ROOM = 64 << 20 };
+    void *room = lt_alloc(ROOM);
+    lt_free(room);
+    return room ? LT_OK : LT_ERROR_MEMORY;
+}
+
+lt_status lt_onednn_open(lt_onednn_engine *e) {
+    LT_TRY(check_room());
+    e->threads = (int (*)(void))(uintptr_t)dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+    e->set_threads = (void (*)(int))(uintptr_t)dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    dnnl_status_t status = dnnl_engine_create(&e->engine, dnnl_cpu, 0);
+    if (status == dnnl_success) status = dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags);
+    if (status == dnnl_success) return LT_OK;
+    return status == dnnl_out_of_memory
+               ? lt_fail(LT_ERROR_MEMORY, "oneDNN is out of memory")
+               : lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN can't be used (its status %d)", (int)status);
+}
+
+int lt_onednn_alone(const lt_onednn_engine *e) {
+    const int threads = e->threads ? e->threads() : 1;
+    if (e->set_threads) e->set_threads(1);
+    return threads;
+}
+
+void lt_onednn_together(const lt_onednn_engine *e, int threads) {
+    if (e->set_threads) e->set_threads(threads);
 }
 
 void lt_onednn_close(lt_onednn_engine *e) {
@@ -110,22 +139,12 @@ dnnl_status_t lt_onednn_execute(const lt_onednn_primitive *p, const lt_onednn_en
 
 /* ---- Weights ---- */
 
-static dnnl_status_t have_add(dnnl_primitive_attr_t attr) {
-    dnnl_post_ops_t ops = NULL;
-    dnnl_status_t status = dnnl_post_ops_create(&ops);
-    if (status == dnnl_success) status = append_sum(ops);
-    if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attr, ops);
-    dnnl_post_ops_destroy(ops);
-    return status;
-}
-
-dnnl_status_t lt_onednn_make_reorder(lt_onednn_primitive *p, const lt_onednn_engine *e, md_ref from, md_ref to,
-                                     bool add) {
+/* A primitive that copies `from` into `to`, whatever their orders and types. */
+static dnnl_status_t make_reorder(lt_onednn_primitive *p, const lt_onednn_engine *e, md_ref from, md_ref to) {
     static const lt_onednn_use uses[] = {{DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0}};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status = lt_onednn_attribute(&attr);
-    if (status == dnnl_success && add) status = have_add(attr);
     if (status == dnnl_success) status = dnnl_reorder_primitive_desc_create(&pd, from, e->engine, to, e->engine, attr);
     dnnl_primitive_attr_destroy(attr);
     if (status == dnnl_success) status = lt_onednn_make(p, e, pd, uses, LT_COUNT(uses));
@@ -150,7 +169,7 @@ static dnnl_status_t copy_weight(const lt_onednn_engine *e, md_ref to, const lt_
     md_owned from = {0};
     lt_onednn_primitive copy = {0};
     dnnl_status_t status = md_make_strided(&from, 4, dims, strides);
-    if (status == dnnl_success) status = lt_onednn_make_reorder(&copy, e, md_borrow(&from), to, false);
+    if (status == dnnl_success) status = make_reorder(&copy, e, md_borrow(&from), to);
     void *scratch = NULL;
     if (status == dnnl_success) {
         const size_t size = lt_onednn_bytes(&copy, dnnl_query_scratchpad_md, 0);
@@ -222,16 +241,6 @@ bool lt_onednn_hash_blocking(md_ref md, uint64_t *hash) {
 
 static bool effective_isa_has(dnnl_cpu_isa_t isa) {
     return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
-}
-
-bool lt_onednn_allowed(lt_isa limit) {
-    switch (limit) {
-    case LT_ISA_SCALAR: return false;
-    case LT_ISA_AVX2: return !effective_isa_has(dnnl_cpu_isa_avx512_core);
-    case LT_ISA_AVX512:
-    case LT_ISA_BEST: break;
-    }
-    return true;
 }
 
 lt_status lt_onednn_check_fast(const lt_conv_desc *d, const char *implementation) {

@@ -1,7 +1,6 @@
 /* Packing weights into the panels that gemm.h describes. */
 #include "kernels/gemm.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,15 +76,28 @@ static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt
         simd->transpose(lines, stride, columns, c, taps, panel, columns);
 }
 
+typedef struct packing {
+    const lt_conv_desc *d;
+    const lt_gemm_simd *simd;
+    const lt_tensor *weight;
+    float *lines; /* the threads' */
+    char *packed;
+    size_t spare, panel_size; /* floats of a thread's lines, bytes of a panel */
+} packing;
+
+static void panel_body(const void *context, size_t p, int thread) {
+    const packing *k = context;
+    pack_panel(k->d, k->simd, k->weight, p, k->lines + (size_t)thread * k->spare, k->packed + p * k->panel_size);
+}
+
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
     const size_t spare = (columns + 1) * line_stride(d); /* floats for each thread */
     float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
     if (!lines) return LT_ERROR_MEMORY;
-#pragma omp parallel for schedule(dynamic) num_threads(d->threads)
-    for (size_t p = 0; p < panels; p++)
-        pack_panel(d, simd, weight, p, lines + (size_t)omp_get_thread_num() * spare, (char *)packed + p * panel_size);
+    const packing loop = {d, simd, weight, lines, packed, spare, panel_size};
+    lt_parallel(d->threads, panels, 1, panel_body, &loop);
     lt_free(lines);
     return LT_OK;
 }

@@ -9,7 +9,6 @@
  * packed, f16 where the checkpoint is: 1 GB for Stable Diffusion 1.x's U-Net, whose U would take 8.3 GB. */
 #include "kernels/gemm.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,8 +116,8 @@ typedef struct run {
     const lt_conv_desc *d;
     const winograd *g;
     const lt_conv_io *io;
-    float *zero, *v;
-    size_t tile, tiles; /* the block's first, and how many */
+    float *zero, *v, *own; /* own: the threads' */
+    size_t tile, tiles;    /* the block's first, and how many */
 } run;
 
 /* Where a tile's outputs start. */
@@ -215,23 +214,26 @@ static void run_job(const run *r, size_t index, float *scratch) {
     for (size_t i = 0; i < count; i++) transform_output(r, panel, r->tile + first + i, m + i * g->gemm->columns, y);
 }
 
+static void input_body(const void *context, size_t index, int thread) {
+    (void)thread;
+    transform_input(context, index);
+}
+
+static void job_body(const void *context, size_t index, int thread) {
+    const run *r = context;
+    run_job(r, index, r->own + (size_t)thread * (r->g->u_size + r->g->m_size + r->g->y_size));
+}
+
 static lt_status winograd_run(const lt_conv *conv, const lt_conv_io *io) {
     const lt_conv_desc *d = &conv->desc;
     const winograd *g = conv->state;
     float *zero = io->scratch, *v = zero + g->zero_size, *own = v + g->v_size;
     memset(zero, 0, g->zero_size * sizeof *zero);
-#pragma omp parallel num_threads(d->threads)
-    {
-        run r = {.d = d, .g = g, .io = io, .zero = zero, .v = v};
-        float *scratch = own + (size_t)omp_get_thread_num() * (g->u_size + g->m_size + g->y_size);
-        for (; r.tile < g->tiles; r.tile += r.tiles) {
-            r.tiles = lt_min(g->block_tiles, g->tiles - r.tile);
-            const size_t jobs = g->panels * lt_count_parts(r.tiles, g->job_tiles);
-#pragma omp for schedule(dynamic, 4)
-            for (size_t i = 0; i < r.tiles; i++) transform_input(&r, i);
-#pragma omp for schedule(dynamic)
-            for (size_t i = 0; i < jobs; i++) run_job(&r, i, scratch);
-        }
+    run r = {.d = d, .g = g, .io = io, .zero = zero, .v = v, .own = own};
+    for (; r.tile < g->tiles; r.tile += r.tiles) {
+        r.tiles = lt_min(g->block_tiles, g->tiles - r.tile);
+        lt_parallel(d->threads, r.tiles, 4, input_body, &r);
+        lt_parallel(d->threads, g->panels * lt_count_parts(r.tiles, g->job_tiles), 1, job_body, &r);
     }
     return LT_OK;
 }

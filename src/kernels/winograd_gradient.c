@@ -9,7 +9,6 @@
 #include "kernels/columns.h"
 #include "kernels/gemm.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,23 +124,41 @@ static void add_taps(const gradient *g, const float *scratch, size_t o, float *d
     }
 }
 
+typedef struct run {
+    const lt_conv_half *h;
+    const lt_conv_backward_io *io;
+    size_t first, tiles; /* the block's */
+} run;
+
+static void transform_body(const void *context, size_t index, int thread) {
+    (void)thread;
+    const run *r = context;
+    transform(r->h, r->io, r->first + index, index);
+}
+
+static void multiply_body(const void *context, size_t job, int thread) {
+    (void)thread;
+    const run *r = context;
+    multiply(r->h->state, r->io->scratch, job, r->tiles, r->first > 0);
+}
+
+static void taps_body(const void *context, size_t o, int thread) {
+    (void)thread;
+    const run *r = context;
+    add_taps(r->h->state, r->io->scratch, o, r->io->dweight);
+}
+
 static lt_status gradient_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
     const lt_conv_desc *d = &h->desc;
     const gradient *g = h->state;
-    float *scratch = io->scratch;
-    memset(scratch, 0, g->v_at * sizeof *scratch);
-#pragma omp parallel num_threads(d->threads)
-    {
-        for (size_t first = 0; first < g->tiles; first += g->block) {
-            const size_t tiles = lt_min(g->block, g->tiles - first);
-#pragma omp for schedule(dynamic, 4)
-            for (size_t i = 0; i < tiles; i++) transform(h, io, first + i, i);
-#pragma omp for schedule(dynamic)
-            for (size_t job = 0; job < TILES * g->jobs_a_xi; job++) multiply(g, scratch, job, tiles, first > 0);
-        }
-#pragma omp for schedule(static)
-        for (size_t o = 0; o < g->oc; o++) add_taps(g, scratch, o, io->dweight);
+    memset(io->scratch, 0, g->v_at * sizeof(float));
+    run r = {.h = h, .io = io};
+    for (; r.first < g->tiles; r.first += g->block) {
+        r.tiles = lt_min(g->block, g->tiles - r.first);
+        lt_parallel(d->threads, r.tiles, 4, transform_body, &r);
+        lt_parallel(d->threads, TILES * g->jobs_a_xi, 1, multiply_body, &r);
     }
+    lt_parallel(d->threads, g->oc, LT_EVENLY, taps_body, &r);
     if (d->bias)
         lt_column_sums(d->isa, io->ddst, lt_conv_rows(d), g->oc, io->dbias, (char *)io->scratch + g->columns_at,
                        d->threads);

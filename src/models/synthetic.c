@@ -105,7 +105,6 @@ void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t
     const rule r = rule_of(name, rank, shape);
     const uint64_t state = fnv1a(name);
     if (r.base == 0.0) {
-#pragma omp parallel for schedule(static) if (n >= 1 << 16)
         for (size_t i = 0; i < n; i++) out[i] = (float)(r.scale * uniform(state, start + i));
         return;
     }

@@ -23,7 +23,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .act = a->activation,
         .weight_type = o->weight[0]->tensor.dtype,
         .isa = target->isa,
-        .threads = target->threads,
+        .threads = lt_team_size(target->team),
         .precision = target->precision,
     };
     if (a->kernel == 1 && a->stride == 1) { /* a linear layer: rows are rows, whatever picture they come from */

@@ -1,6 +1,7 @@
 /* A picture as CLIP's image tower sees it: its shorter side scaled to size by antialiased bicubic, the centre cut out.
  * Unlike lt_image_clip_crop nothing is rounded to 8 bits, so that gradients pass. */
 #include "base/picture.h"
+#include "base/threads.h"
 #include "ops/ops.h"
 
 #include <string.h>
@@ -93,14 +94,36 @@ static void mix_back(const axis *a, int size, int source, size_t n, const float 
         }
 }
 
+/* The rows of all pictures, wide ones and those that are as narrow as the square. */
+typedef struct rows {
+    const crop *c;
+    const float *from;
+    float *to;
+    size_t wide, channels; /* wide: floats of such a row */
+} rows;
+
+static void narrow_row(const void *context, size_t row, int thread) {
+    (void)thread;
+    const rows *r = context;
+    const size_t line = (size_t)r->c->size * r->channels;
+    mix(&r->c->columns, r->c->size, r->channels, r->from + row * r->wide, r->to + row * line);
+}
+
+static void widen_row(const void *context, size_t row, int thread) {
+    (void)thread;
+    const rows *r = context;
+    const size_t line = (size_t)r->c->size * r->channels;
+    mix_back(&r->c->columns, r->c->size, (int)(r->wide / r->channels), r->channels, r->from + row * line,
+             r->to + row * r->wide);
+}
+
 static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     const crop *c = p->state;
     const lt_shape x = p->operation->in[0];
     const size_t channels = (size_t)x.c, size = (size_t)c->size, line = size * channels;
     float *narrow = scratch;
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < x.n * x.h; row++)
-        mix(&c->columns, c->size, channels, in[0] + (size_t)row * (size_t)x.w * channels, narrow + (size_t)row * line);
+    const rows all = {c, in[0], narrow, (size_t)x.w * channels, channels};
+    lt_parallel(LT_ALL_THREADS, (size_t)x.n * (size_t)x.h, LT_EVENLY, narrow_row, &all);
     for (size_t i = 0; i < (size_t)x.n; i++)
         mix(&c->rows, c->size, line, narrow + i * (size_t)x.h * line, out[0] + i * size * line);
     return LT_OK;
@@ -122,10 +145,8 @@ static lt_status backward_run(const lt_prepared *p, const float *const *in, floa
     float *narrow = scratch;
     for (size_t i = 0; i < (size_t)x.n; i++)
         mix_back(&c->rows, c->size, x.h, line, in[DY] + i * size * line, narrow + i * (size_t)x.h * line);
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < x.n * x.h; row++)
-        mix_back(&c->columns, c->size, x.w, channels, narrow + (size_t)row * line,
-                 out[0] + (size_t)row * (size_t)x.w * channels);
+    const rows all = {c, narrow, out[0], (size_t)x.w * channels, channels};
+    lt_parallel(LT_ALL_THREADS, (size_t)x.n * (size_t)x.h, LT_EVENLY, widen_row, &all);
     return LT_OK;
 }
 

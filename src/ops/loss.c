@@ -1,4 +1,5 @@
 /* Losses, and the draw from a posterior between the halves of a VAE. */
+#include "base/threads.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -34,41 +35,66 @@ static lt_status error_infer(lt_operation *o) {
     return scalar(o);
 }
 
-static lt_status error_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+/* What both directions read, and what each writes. */
+typedef struct error_samples {
+    const float *x, *target, *weight; /* weight: [n], or NULL */
+    size_t count;                     /* numbers of a sample */
+    bool absolute;
+    double *error; /* [n] */
+    float dy, all; /* of the loss; numbers of all samples */
+    float *dx;
+} error_samples;
+
+static error_samples error_lay_out(const lt_prepared *p, const float *const *in, lt_shape s) {
     const lt_error_options *a = p->operation->attributes;
-    const lt_shape s = p->operation->in[X];
-    const size_t count = lt_shape_count(s) / (size_t)s.n;
-    double *of_sample = scratch;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < s.n; i++) {
-        const float *x = in[X] + (size_t)i * count, *target = in[TARGET] + (size_t)i * count;
-        double total = 0;
-        for (size_t k = 0; k < count; k++) {
-            const double e = (double)x[k] - target[k];
-            total += a->absolute ? fabs(e) : e * e;
-        }
-        of_sample[i] = total * (in[WEIGHT] ? (double)in[WEIGHT][i] : 1) / (double)count;
+    return (error_samples){.x = in[X],
+                           .target = in[TARGET],
+                           .weight = in[WEIGHT],
+                           .count = lt_shape_count(s) / (size_t)s.n,
+                           .absolute = a->absolute};
+}
+
+static void error_of_sample(const void *context, size_t i, int thread) {
+    (void)thread;
+    const error_samples *s = context;
+    const float *x = s->x + i * s->count, *target = s->target + i * s->count;
+    double total = 0;
+    for (size_t k = 0; k < s->count; k++) {
+        const double e = (double)x[k] - target[k];
+        total += s->absolute ? fabs(e) : e * e;
     }
-    out[0][0] = (float)(sum(of_sample, s.n) / s.n);
+    s->error[i] = total * (s->weight ? (double)s->weight[i] : 1) / (double)s->count;
+}
+
+static lt_status error_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+    const lt_shape shape = p->operation->in[X];
+    error_samples s = error_lay_out(p, in, shape);
+    s.error = scratch;
+    lt_parallel(LT_ALL_THREADS, (size_t)shape.n, LT_EVENLY, error_of_sample, &s);
+    out[0][0] = (float)(sum(s.error, shape.n) / shape.n);
     return LT_OK;
+}
+
+static void error_gradient_of_sample(const void *context, size_t i, int thread) {
+    (void)thread;
+    const error_samples *s = context;
+    const float *x = s->x + i * s->count, *target = s->target + i * s->count;
+    const float scale = s->dy * (s->weight ? s->weight[i] : 1) / s->all;
+    float *dx = s->dx + i * s->count;
+    for (size_t k = 0; k < s->count; k++) {
+        const float e = x[k] - target[k];
+        dx[k] = scale * (s->absolute ? (float)((e > 0) - (e < 0)) : 2 * e);
+    }
 }
 
 static lt_status error_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
-    const lt_error_options *a = p->operation->attributes;
-    const lt_shape s = p->operation->in[FORWARD + X];
-    const size_t count = lt_shape_count(s) / (size_t)s.n;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < s.n; i++) {
-        const float *x = in[FORWARD + X] + (size_t)i * count, *target = in[FORWARD + TARGET] + (size_t)i * count;
-        float *dx = out[0] + (size_t)i * count;
-        const float weight = in[FORWARD + WEIGHT] ? in[FORWARD + WEIGHT][i] : 1;
-        const float scale = in[DY][0] * weight / (float)lt_shape_count(s);
-        for (size_t k = 0; k < count; k++) {
-            const float e = x[k] - target[k];
-            dx[k] = scale * (a->absolute ? (float)((e > 0) - (e < 0)) : 2 * e);
-        }
-    }
+    const lt_shape shape = p->operation->in[FORWARD + X];
+    error_samples s = error_lay_out(p, in + FORWARD, shape);
+    s.dy = in[DY][0];
+    s.all = (float)lt_shape_count(shape);
+    s.dx = out[0];
+    lt_parallel(LT_ALL_THREADS, (size_t)shape.n, LT_EVENLY, error_gradient_of_sample, &s);
     return LT_OK;
 }
 
@@ -236,15 +262,20 @@ static void unit_rows(const contrast *c, int side, const float *rows) {
     }
 }
 
+/* One row of the logits. */
+static void compare_image(const void *context, size_t i, int thread) {
+    (void)thread;
+    const contrast *c = context;
+    for (int j = 0; j < c->n; j++)
+        c->logits[i * (size_t)c->n + (size_t)j] =
+            c->scale * dot(c->unit[IMAGES] + i * (size_t)c->d, c->unit[TEXTS] + (size_t)j * c->d, c->d);
+}
+
 static void compare_all(contrast *c, const float *const *in, const float *logit_scale) {
     c->scale = exp((double)*logit_scale);
     unit_rows(c, IMAGES, in[IMAGES]);
     unit_rows(c, TEXTS, in[TEXTS]);
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < c->n; i++)
-        for (int j = 0; j < c->n; j++)
-            c->logits[(size_t)i * c->n + j] =
-                c->scale * dot(c->unit[IMAGES] + (size_t)i * c->d, c->unit[TEXTS] + (size_t)j * c->d, c->d);
+    lt_parallel(LT_ALL_THREADS, (size_t)c->n, LT_EVENLY, compare_image, c);
 }
 
 /* log sum exp over a row (stride 1) or a column (stride n) of the logits. The greatest is found by comparing, here and
@@ -283,23 +314,31 @@ static void logits_gradient(contrast *c, double dy, double *row_sum, double *col
 
 /* The gradient by one side's rows before they were scaled to length 1: g = sum of dlogits times the other side's unit
  * rows; what of it lies along the row is lost in the scaling. */
-static void side_gradient(const contrast *c, int side, float *dx) {
-    const double *other = c->unit[!side];
-    const size_t down = side == IMAGES ? (size_t)c->n : 1, along = side == IMAGES ? 1 : (size_t)c->n;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < c->n; i++) {
-        const double *unit = c->unit[side] + (size_t)i * c->d;
-        float *row = dx + (size_t)i * c->d;
-        double inside = 0;
-        for (int j = 0; j < c->n; j++)
-            inside += c->logits[(size_t)i * down + (size_t)j * along] * dot(unit, other + (size_t)j * c->d, c->d);
-        for (int k = 0; k < c->d; k++) {
-            double g = 0;
-            for (int j = 0; j < c->n; j++)
-                g += c->logits[(size_t)i * down + (size_t)j * along] * other[(size_t)j * c->d + k];
-            row[k] = (float)(c->scale * (g - inside * unit[k]) / c->length[side][i]);
-        }
+typedef struct contrast_side {
+    const contrast *c;
+    int side;
+    float *dx;
+} contrast_side;
+
+static void row_gradient(const void *context, size_t i, int thread) {
+    (void)thread;
+    const contrast_side *s = context;
+    const contrast *c = s->c;
+    const size_t n = (size_t)c->n, d = (size_t)c->d;
+    const size_t down = s->side == IMAGES ? n : 1, along = s->side == IMAGES ? 1 : n;
+    const double *other = c->unit[!s->side], *unit = c->unit[s->side] + i * d, *logits = c->logits + i * down;
+    double inside = 0;
+    for (size_t j = 0; j < n; j++) inside += logits[j * along] * dot(unit, other + j * d, c->d);
+    for (size_t k = 0; k < d; k++) {
+        double g = 0;
+        for (size_t j = 0; j < n; j++) g += logits[j * along] * other[j * d + k];
+        s->dx[i * d + k] = (float)(c->scale * (g - inside * unit[k]) / c->length[s->side][i]);
     }
+}
+
+static void side_gradient(const contrast *c, int side, float *dx) {
+    const contrast_side s = {c, side, dx};
+    lt_parallel(LT_ALL_THREADS, (size_t)c->n, LT_EVENLY, row_gradient, &s);
 }
 
 static lt_status contrastive_backward_prepare(lt_prepared *p, const lt_target *target) {

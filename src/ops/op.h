@@ -3,6 +3,7 @@
 #ifndef LT_OP_H
 #define LT_OP_H
 
+#include "base/threads.h"
 #include "kernels/kernels.h"
 #include "ops/weights.h"
 
@@ -41,7 +42,7 @@ static inline bool lt_has_input(const lt_operation *o, int i) { return o->in[i].
 /* For what it is made ready. */
 typedef struct lt_target {
     lt_isa isa;
-    int threads;
+    lt_team *team;          /* whose threads share the work; NULL: the calling thread alone */
     lt_precision precision; /* of convolutions and linear layers; a zeroed one is float32 */
 } lt_target;
 

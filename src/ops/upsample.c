@@ -1,4 +1,5 @@
 /* Nearest-neighbour upsampling. */
+#include "base/threads.h"
 #include "ops/ops.h"
 
 #include <string.h>
@@ -11,41 +12,53 @@ static lt_status infer(lt_operation *o) {
     return LT_OK;
 }
 
+/* x is the smaller tensor, y the larger one; or their gradients. */
+typedef struct pair {
+    lt_shape x, y;
+    const float *from;
+    float *to;
+} pair;
+
+/* Row `index` of y, of all samples. */
+static void repeat_row(const void *context, size_t index, int thread) {
+    (void)thread;
+    const pair *p = context;
+    const size_t c = (size_t)p->x.c, h = (size_t)p->y.h, w = (size_t)p->y.w;
+    const size_t from_row = index % h * (size_t)p->x.h / h;
+    const float *from = p->from + (index / h * (size_t)p->x.h + from_row) * (size_t)p->x.w * c;
+    float *to = p->to + index * w * c;
+    for (size_t column = 0; column < w; column++)
+        memcpy(to + column * c, from + column * (size_t)p->x.w / w * c, c * sizeof(float));
+}
+
 static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
-    const lt_shape x = p->operation->in[0], y = p->operation->out;
-    const size_t c = (size_t)x.c;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int i = 0; i < y.n; i++)
-        for (int row = 0; row < y.h; row++) {
-            const int from_row = (int)((int64_t)row * x.h / y.h);
-            const float *from = in[0] + ((size_t)i * x.h + from_row) * x.w * c;
-            float *to = out[0] + ((size_t)i * y.h + row) * y.w * c;
-            for (int column = 0; column < y.w; column++)
-                memcpy(to + (size_t)column * c, from + (size_t)((int64_t)column * x.w / y.w) * c, c * sizeof(float));
-        }
+    const pair all = {p->operation->in[0], p->operation->out, in[0], out[0]};
+    lt_parallel(LT_ALL_THREADS, (size_t)all.y.n * (size_t)all.y.h, LT_EVENLY, repeat_row, &all);
     return LT_OK;
 }
 
 /* Each pixel's gradient is the sum over the pixels that it went to. */
+static void sum_row(const void *context, size_t index, int thread) {
+    (void)thread;
+    const pair *p = context;
+    const size_t c = (size_t)p->x.c, h = (size_t)p->x.h, w = (size_t)p->x.w;
+    const size_t row = index % h, larger = (size_t)p->y.h, wide = (size_t)p->y.w;
+    float *to = p->to + index * w * c;
+    memset(to, 0, w * c * sizeof *to);
+    for (size_t from_row = (row * larger + h - 1) / h; from_row < larger && from_row * h / larger == row; from_row++) {
+        const float *from = p->from + (index / h * larger + from_row) * wide * c;
+        for (size_t column = 0; column < wide; column++, from += c) {
+            float *sum = to + column * w / wide * c;
+            for (size_t k = 0; k < c; k++) sum[k] += from[k];
+        }
+    }
+}
+
 static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
     (void)scratch;
-    const lt_shape y = p->operation->in[0], x = p->operation->in[1];
-    const size_t c = (size_t)x.c;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int i = 0; i < x.n; i++)
-        for (int row = 0; row < x.h; row++) {
-            float *to = out[0] + ((size_t)i * x.h + row) * x.w * c;
-            memset(to, 0, (size_t)x.w * c * sizeof *to);
-            const int first = (int)(((int64_t)row * y.h + x.h - 1) / x.h);
-            for (int from_row = first; from_row < y.h && (int64_t)from_row * x.h / y.h == row; from_row++) {
-                const float *from = in[0] + ((size_t)i * y.h + from_row) * y.w * c;
-                for (int column = 0; column < y.w; column++, from += c) {
-                    float *sum = to + (size_t)((int64_t)column * x.w / y.w) * c;
-                    for (size_t k = 0; k < c; k++) sum[k] += from[k];
-                }
-            }
-        }
+    const pair all = {p->operation->in[1], p->operation->in[0], in[0], out[0]};
+    lt_parallel(LT_ALL_THREADS, (size_t)all.x.n * (size_t)all.x.h, LT_EVENLY, sum_row, &all);
     return LT_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Training a classifier of noisy latents, p(y | x_t): Dhariwal & Nichol 2021, section 4. Its gradient guides sampling
  * (pipeline/guidance.c), so it sees every noise level alike: t is uniform. */
 #include "base/rng.h"
+#include "base/threads.h"
 #include "train/latents.h"
 #include "train/objectives.h"
 #include "train/task.h"
@@ -133,7 +134,10 @@ static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, con
 }
 
 /* What is random of a sample comes in this order: t, the noise. */
-static void make_sample(const lt_training *t, int i) {
+static void make_sample(const void *training, size_t index, int thread) {
+    (void)thread;
+    const lt_training *t = training;
+    const int i = (int)index;
     const classifier_state *s = t->state;
     lt_rng rng;
     float uniform;
@@ -148,8 +152,7 @@ static void make_sample(const lt_training *t, int i) {
 static lt_status next(lt_training *t) {
     classifier_state *s = t->state;
     LT_TRY(lt_latents_next(t, &s->latents));
-#pragma omp parallel for schedule(static) num_threads(t->target.threads)
-    for (int i = 0; i < s->latents.shape.n; i++) make_sample(t, i);
+    lt_parallel(LT_ALL_THREADS, (size_t)s->latents.shape.n, LT_EVENLY, make_sample, t);
     return LT_OK;
 }
 

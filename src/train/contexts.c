@@ -64,7 +64,7 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
     encoding e = {t, c, NULL};
     const lt_tensor shape = {.dtype = LT_F32, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
     /* float32, as when a picture is drawn: what is learned must be what is read then */
-    const lt_target target = {t->target.isa, t->target.threads, LT_PRECISION_F32};
+    const lt_target target = {t->target.isa, t->target.team, LT_PRECISION_F32};
     lt_graph graph = {0};
     const lt_status built = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
     lt_status status = lt_plan_built(&graph, built, &target, &e.plan);

@@ -1,6 +1,8 @@
 /* The pictures of a training as the U-Net sees them. */
 #include "train/latents.h"
 
+#include "base/threads.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +10,6 @@
 
 /* moments [rows, 2c]: mean and log-variance become mean and deviation. */
 static void deviations(float *moments, size_t rows, size_t c) {
-#pragma omp parallel for schedule(static)
     for (size_t row = 0; row < rows; row++)
         for (size_t k = 0; k < c; k++) {
             float *logvar = &moments[row * 2 * c + c + k];
@@ -152,9 +153,20 @@ static void draw(lt_latents *l, int i, const float *moments) {
         }
 }
 
-static void draw_all(lt_training *t, lt_latents *l, const float *const *moments) {
-#pragma omp parallel for schedule(static) num_threads(t->target.threads)
-    for (int i = 0; i < l->shape.n; i++) draw(l, i, moments[i]);
+typedef struct drawing {
+    lt_latents *l;
+    const float *const *moments;
+} drawing;
+
+static void draw_body(const void *context, size_t i, int thread) {
+    (void)thread;
+    const drawing *d = context;
+    draw(d->l, (int)i, d->moments[i]);
+}
+
+static void draw_all(lt_latents *l, const float *const *moments) {
+    const drawing d = {l, moments};
+    lt_parallel(LT_ALL_THREADS, (size_t)l->shape.n, LT_EVENLY, draw_body, &d);
 }
 
 /* The pictures at the next places, those that can't be read left out. */
@@ -169,7 +181,7 @@ static lt_status next_cached(lt_training *t, lt_latents *l, const float **moment
         else if (++skipped > most)
             return lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
     }
-    draw_all(t, l, moments);
+    draw_all(l, moments);
     return LT_OK;
 }
 
@@ -187,7 +199,7 @@ static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moment
     LT_TRY(encode(l));
     const size_t row = 2 * lt_shape_count(l->shape) / (size_t)l->shape.n;
     for (int i = 0; i < l->shape.n; i++) moments[i] = lt_plan_tensor(l->encoder, "moments") + (size_t)i * row;
-    draw_all(t, l, moments);
+    draw_all(l, moments);
     return LT_OK;
 }
 

@@ -3,7 +3,6 @@
 #include "train/task.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@ typedef struct session {
     double started, saved; /* by lt_now */
     long first_step;       /* of this session */
     double seconds_before; /* of the sessions before */
-    int threads_before;    /* the caller's, of OpenMP */
+    lt_team *team_before;  /* the caller's */
 } session;
 
 /* ---- On disk ---- */
@@ -213,7 +212,6 @@ static lt_target target_of(const lt_train_options *o) {
     const lt_precision best = lt_isa_has_amx(o->isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
     return (lt_target){
         .isa = lt_isa_choose(o->isa),
-        .threads = o->threads > 0 ? o->threads : omp_get_num_procs(),
         .precision = o->precision == LT_PRECISION_AUTO ? best : o->precision,
     };
 }
@@ -228,7 +226,8 @@ static lt_status open_session(session *s) {
     t->state = lt_calloc(1, s->task->state_size);
     if (!s->state_path || !s->log_path || !t->cache || !t->state) return LT_ERROR_MEMORY;
     t->target = target_of(o);
-    omp_set_num_threads(t->target.threads);
+    LT_TRY(lt_team_create(o->threads, &t->target.team));
+    lt_team_enter(t->target.team);
     LT_TRY(lt_dataset_open(o->data, &t->data));
     if (o->validation) LT_TRY(lt_dataset_open(o->validation, &t->validation));
     s->settings = lt_signature(s->task, t);
@@ -245,7 +244,6 @@ static lt_status open_session(session *s) {
 
 static void close_session(session *s) {
     lt_training *t = &s->t;
-    omp_set_num_threads(s->threads_before);
     if (t->state) s->task->close(t);
     lt_log_close(&s->log);
     lt_plan_free(t->plan);
@@ -258,6 +256,8 @@ static void close_session(session *s) {
     lt_free(s->settings);
     lt_free(s->state_path);
     lt_free(s->log_path);
+    lt_team_enter(s->team_before);
+    lt_team_free(t->target.team);
 }
 
 /* The steps that made the model at path; 0 if there is none, or it does not say. */
@@ -294,7 +294,7 @@ static lt_status train(session *s) {
 }
 
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models) {
-    session s = {.task = task, .threads_before = omp_get_max_threads(), .t = {.options = options, .models = models}};
+    session s = {.task = task, .team_before = lt_team_enter(NULL), .t = {.options = options, .models = models}};
     lt_status status = open_session(&s);
     if (!status && !is_done(&s)) {
         status = start(&s);

@@ -1,5 +1,6 @@
 /* Training the U-Net on the noise that it predicts (Ho et al. 2020, algorithm 1), with dropped prompts so that guidance
  * can work (Ho & Salimans 2022). */
+#include "base/threads.h"
 #include "nn/nn.h"
 #include "train/contexts.h"
 #include "train/latents.h"
@@ -108,7 +109,10 @@ static void write_context(const lt_training *t, int i, bool dropped) {
 }
 
 /* What is random of a sample comes in this order: t, whether the prompt is dropped, the noise. */
-static void make_sample(const lt_training *t, int i) {
+static void make_sample(const void *training, size_t index, int thread) {
+    (void)thread;
+    const lt_training *t = training;
+    const int i = (int)index;
     const unet_state *s = t->state;
     const size_t count = lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n;
     lt_rng rng;
@@ -123,8 +127,7 @@ static void make_sample(const lt_training *t, int i) {
 static lt_status next(lt_training *t) {
     unet_state *s = t->state;
     LT_TRY(lt_latents_next(t, &s->latents));
-#pragma omp parallel for schedule(static) num_threads(t->target.threads)
-    for (int i = 0; i < s->latents.shape.n; i++) make_sample(t, i);
+    lt_parallel(LT_ALL_THREADS, (size_t)s->latents.shape.n, LT_EVENLY, make_sample, t);
     if (s->contexts.width) lt_cache_release(&s->contexts.cache);
     return LT_OK;
 }

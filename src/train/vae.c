@@ -1,5 +1,6 @@
 /* Training the autoencoder: reconstruction + KL (Kingma & Welling 2013, Rombach et al. 2022). */
 #include "base/rng.h"
+#include "base/threads.h"
 #include "nn/nn.h"
 #include "train/objectives.h"
 #include "train/task.h"
@@ -49,20 +50,29 @@ static lt_status start(lt_training *t) { return lt_training_start_loader(t, &((v
 
 /* ---- Batches ---- */
 
+typedef struct posterior_noise {
+    const lt_draw *draws;
+    float *values;
+    size_t each; /* numbers of a sample */
+} posterior_noise;
+
+static void draw_noise(const void *context, size_t i, int thread) {
+    (void)thread;
+    const posterior_noise *n = context;
+    lt_rng rng;
+    lt_rng_seed(&rng, LT_RNG_CPU, n->draws[i].random);
+    lt_rng_normal(&rng, n->values + i * n->each, n->each);
+}
+
 static lt_status next(lt_training *t) {
     vae_state *s = t->state;
     const lt_batch *batch;
     LT_TRY(lt_loader_next(s->loader, &batch));
     const lt_shape x = lt_plan_shape(t->plan, "x"), z = lt_plan_shape(t->plan, "posterior_noise");
     memcpy(lt_plan_tensor(t->plan, "x"), batch->pixels, lt_shape_count(x) * sizeof(float));
-    float *noise = lt_plan_tensor(t->plan, "posterior_noise");
-    const size_t each = lt_shape_count(z) / (size_t)z.n;
-#pragma omp parallel for schedule(static) num_threads(t->target.threads)
-    for (int i = 0; i < z.n; i++) {
-        lt_rng rng;
-        lt_rng_seed(&rng, LT_RNG_CPU, batch->draws[i].random);
-        lt_rng_normal(&rng, noise + (size_t)i * each, each);
-    }
+    const posterior_noise noise = {batch->draws, lt_plan_tensor(t->plan, "posterior_noise"),
+                                   lt_shape_count(z) / (size_t)z.n};
+    lt_parallel(LT_ALL_THREADS, (size_t)z.n, LT_EVENLY, draw_noise, &noise);
     t->run.place = batch->place;
     return LT_OK;
 }

@@ -2,7 +2,7 @@
 # What the end-to-end tests have in common: they begin in an empty folder of their own, which is removed at the end, and
 # print one line a check. To be read with `. "$(dirname "$0")/checks.sh"`, after which `enter` goes to that folder; the
 # last line is `exit $failed`. POSIX sh and the core utilities are all that is needed.
-export LC_ALL=C OMP_WAIT_POLICY=passive # waiting threads sleep
+export LC_ALL=C
 failed=0
 
 enter() {

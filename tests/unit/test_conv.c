@@ -1,9 +1,9 @@
 /* Every implementer of kernels/conv.h against the formula (conv_reference.c), and the formula against numbers worked
  * out by hand. */
 #include "conv_data.h"
+#include "team.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 
 /* ---- One convolution with its data ---- */
@@ -36,7 +36,7 @@ static float *run(const lt_conv *conv, const problem *p, const lt_tensor *weight
                                                          : p->residual,
                            .dst = dst,
                            .scratch = memory[1]};
-    omp_set_num_threads(conv->desc.threads);
+    use_threads(conv->desc.threads);
     if (lt_conv_pack(conv, weight, memory[0]) != LT_OK || lt_conv_run(conv, &io) != LT_OK)
         fail_msg("%s: %s", lt_conv_name(conv), lt_error_message());
     for (int i = 0; i < 3; i++)

@@ -1,9 +1,9 @@
 /* The gradients of convolutions: every implementer against the formula (conv_backward_reference.c), the formula against
  * finite differences of the forward one, and bf16, forward and backward. */
 #include "conv_data.h"
+#include "team.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 
 /* ---- One convolution with its data ---- */
@@ -74,7 +74,7 @@ static void run(const lt_conv_half *half, const problem *p, const lt_tensor *wei
         .dweight = half->wanted.weight ? (float *)memory[DWEIGHT] : NULL,
         .dbias = half->wanted.weight && p->count[DBIAS] ? (float *)memory[DBIAS] : NULL,
         .scratch = memory[SCRATCH]};
-    omp_set_num_threads(half->desc.threads);
+    use_threads(half->desc.threads);
     if ((half->packed_size && half->impl->pack(half, weight, memory[PACKED]) != LT_OK) ||
         half->impl->run(half, &io) != LT_OK)
         fail_msg("%s: %s", half->name, lt_error_message());
@@ -309,7 +309,7 @@ static float *run_forward(const lt_conv *conv, const problem *p) {
                            .residual = p->desc.residual ? p->ddst : NULL,
                            .dst = (float *)dst,
                            .scratch = scratch};
-    omp_set_num_threads(conv->desc.threads);
+    use_threads(conv->desc.threads);
     if (lt_conv_pack(conv, &p->weight, packed) != LT_OK || lt_conv_run(conv, &io) != LT_OK)
         fail_msg("%s: %s", lt_conv_name(conv), lt_error_message());
     for (size_t j = 0; j < GUARD; j++)

@@ -3,7 +3,7 @@
 #include "graph/graph.h"
 #include "nn/nn.h"
 
-static const lt_target target = {LT_ISA_BEST, 1};
+static const lt_target target = {.isa = LT_ISA_BEST};
 
 static lt_node *add(lt_graph *g, lt_node *a, lt_node *b) {
     lt_node *inputs[LT_MAX_INPUTS] = {a, b};

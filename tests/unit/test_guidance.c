@@ -106,7 +106,7 @@ static void assert_gradient(lt_plan *plan, const char *input, const char *value,
 }
 
 static lt_plan *make_plan(lt_graph *graph, lt_isa isa) {
-    const lt_target target = {isa, 2};
+    const lt_target target = {.isa = isa};
     lt_plan *plan;
     assert_ok(lt_plan_create(graph, &target, &plan));
     return plan;

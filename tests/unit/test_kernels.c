@@ -25,7 +25,7 @@ static float *attend(const lt_kernels *k, lt_attention_args a, int threads) {
     a.scratch = lt_alloc(scratch * sizeof(float));
     assert_non_null(a.scratch);
     memset(a.scratch, 0xFF, scratch * sizeof(float));
-    set_threads(threads);
+    use_threads(threads);
     k->attention(&a);
     lt_free(a.scratch);
     return a.out;
@@ -163,7 +163,7 @@ static float *group_norm(const lt_kernels *k, lt_group_norm_args a, float *y, in
     a.scratch = lt_alloc(scratch * sizeof(float));
     assert_non_null(a.scratch);
     memset(a.scratch, 0xFF, scratch * sizeof(float));
-    set_threads(threads);
+    use_threads(threads);
     k->group_norm(&a);
     lt_free(a.scratch);
     return y;
@@ -244,11 +244,11 @@ static void run_layer_norm_case(const lt_kernels *k, size_t rows, int c, float m
     lt_layer_norm_args a = {.rows = rows, .c = c, .eps = 1e-5f, .x = x, .gamma = gamma, .beta = beta, .y = expected};
     reference()->layer_norm(&a);
     a.y = one;
-    set_threads(1);
+    use_threads(1);
     k->layer_norm(&a);
     check_close("layer norm", k, one, expected, count, TOLERANCE_LAYER_NORM);
     a.y = x; /* in place */
-    set_threads(MAX_THREADS);
+    use_threads(MAX_THREADS);
     k->layer_norm(&a);
     assert_memory_equal(x, one, count * sizeof *x);
     float *const all[] = {x, expected, one, gamma, beta};
@@ -280,10 +280,10 @@ static void activate_sizes(const lt_kernels *k) {
         const size_t n = (size_t)(i < 56 ? random_int(1, 300) : random_int(16000, 40000));
         float *x = random_floats(n, -8, 8), *expected = copy_floats(x, n), *one = copy_floats(x, n);
         reference()->activate(act, x, expected, n);
-        set_threads(1);
+        use_threads(1);
         k->activate(act, x, one, n);
         check_close("activation", k, one, expected, n, TOLERANCE_ELEMENTWISE);
-        set_threads(MAX_THREADS);
+        use_threads(MAX_THREADS);
         k->activate(act, x, x, n);
         assert_memory_equal(x, one, n * sizeof *x);
         lt_free(x);
@@ -330,9 +330,9 @@ static void geglu_sizes(const lt_kernels *k) {
         float *a = random_floats(2 * n, -5, 5), *expected = random_floats(n, 0, 1), *one = copy_floats(expected, n);
         float *two = copy_floats(expected, n);
         reference()->geglu(a, expected, rows, oc);
-        set_threads(1);
+        use_threads(1);
         k->geglu(a, one, rows, oc);
-        set_threads(MAX_THREADS);
+        use_threads(MAX_THREADS);
         k->geglu(a, two, rows, oc);
         check_close("geglu", k, one, expected, n, TOLERANCE_ELEMENTWISE);
         assert_memory_equal(one, two, n * sizeof *one);
@@ -359,7 +359,7 @@ static void add_sizes(const lt_kernels *k) {
         const size_t n = (size_t)random_int(1, 5), m = (size_t)(i < 35 ? random_int(1, 300) : random_int(5000, 20000));
         float *a = random_floats(n * m, -1, 1), *b = random_floats(n * m, -1, 1), *expected = copy_floats(a, n * m);
         float *y = copy_floats(a, n * m);
-        set_threads(1 + i % MAX_THREADS);
+        use_threads(1 + i % MAX_THREADS);
         reference()->add_broadcast(a, b, expected, n, m);
         k->add_broadcast(a, b, y, n, m);
         assert_memory_equal(y, expected, n * m * sizeof *y);

@@ -4,6 +4,7 @@
 
 #include "base/tensor.h"
 #include "kernels/kernels.h"
+#include "team.h"
 
 #include <float.h>
 #include <math.h>
@@ -15,19 +16,8 @@
 #include <string.h>
 
 #include <cmocka.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 enum { MAX_THREADS = 2 };
-
-static inline void set_threads(int threads) {
-#if defined(_OPENMP)
-    omp_set_num_threads(threads);
-#else
-    (void)threads;
-#endif
-}
 
 /* ---- Numbers ---- */
 

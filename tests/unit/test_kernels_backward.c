@@ -37,7 +37,7 @@ static gradients run(const lt_kernels *k, const operation *o, unsigned wanted, i
         g.part[i] = random_floats(o->size[i] + GUARD, GAP, GAP);
         for (size_t j = 0; o->added >> i & 1 && j < o->size[i]; j++) g.part[i][j] = FILL;
     }
-    set_threads(threads);
+    use_threads(threads);
     o->run(k, o->arguments, &g, threads);
     for (size_t i = 0; i < MAX_PARTS; i++)
         for (size_t j = 0; g.part[i] && j < GUARD; j++) assert_true(g.part[i][o->size[i] + j] == GAP);
@@ -197,7 +197,7 @@ static void group_norm_in_place(const lt_kernels *k, const operation *o) {
     lt_group_norm_backward_args same = *a;
     same.dy = dy;
     g.part[X0] = dy;
-    set_threads(MAX_THREADS);
+    use_threads(MAX_THREADS);
     o->run(k, &same, &g, MAX_THREADS);
     assert_memory_equal(dy, expected.part[X0], o->size[X0] * sizeof *dy);
     lt_free(dy);
@@ -688,9 +688,9 @@ static void sums_of_squares(const lt_kernels *k) {
         const size_t n = (size_t)(i < 50 ? random_int(0, 600) : random_int(16000, 300000));
         float *x = random_floats(n, -1e25f, 1e25f); /* whose squares f32 can't hold */
         const double expected = lt_kernels_get(LT_ISA_SCALAR)->sum_of_squares(x, n);
-        set_threads(1);
+        use_threads(1);
         const double one = k->sum_of_squares(x, n);
-        set_threads(MAX_THREADS);
+        use_threads(MAX_THREADS);
         const double two = k->sum_of_squares(x, n);
         assert_true(one == two);
         assert_true(fabs(one - expected) <= 1e-12 * expected);

@@ -3,8 +3,6 @@
 #include "formats/diffusers.h"
 #include "golden.h"
 
-#include <omp.h>
-
 static uint64_t fnv1a(uint64_t h, const void *data, size_t size) {
     for (const uint8_t *p = data, *end = p + size; p < end; p++) h = (h ^ *p) * 0x100000001B3;
     return h;
@@ -49,17 +47,6 @@ static void files_are_those_of_the_reference(void **state) {
     assert_file(&odd, LT_F16, 9374886, 0xED7DC0BE260943B1);
     assert_file(&odd, LT_BF16, 9375510, 0xBB6B2C3A6598C871);
     assert_file(&odd, LT_F32, 18671132, 0x976CACB00B246F66);
-}
-
-/* One thread or several: every value has its own place in the stream. */
-static void threads_change_nothing(void **state) {
-    (void)state;
-    const int before = omp_get_max_threads();
-    for (int threads = 1; threads <= 5; threads += 2) {
-        omp_set_num_threads(threads);
-        assert_file(&odd, LT_F16, 9374886, 0xED7DC0BE260943B1);
-    }
-    omp_set_num_threads(before);
 }
 
 /* ---- Lists ---- */
@@ -304,7 +291,6 @@ static int clean(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_those_of_the_reference),
-        cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(lists_are_those_of_the_reference),
         cmocka_unit_test(clip_lists_are_those_of_transformers),
         cmocka_unit_test(unknown_names_have_no_configuration),

@@ -2,10 +2,9 @@
  * must not matter to the weights. */
 #include "dataset_files.h"
 #include "models/architecture.h"
+#include "team.h"
 #include "train/cache.h"
 #include "train/parameters.h"
-
-#include <omp.h>
 
 enum { PICTURES = 5, SIDE = 16 };
 
@@ -202,7 +201,7 @@ static void make_fresh(unsigned roles, uint64_t seed, int threads, lt_parameters
                                   .vae_res_blocks = 1,
                                   .vae_mult = {1, 1}};
     lt_tensor_list list = {0};
-    omp_set_num_threads(threads);
+    use_threads(threads);
     assert_ok(lt_sd_list(&a, roles, &list));
     assert_ok(lt_parameters_fresh(&list, seed, p));
     lt_tensor_list_free(&list);

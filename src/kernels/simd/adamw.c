@@ -1,7 +1,7 @@
 /* The optimiser's step and the norm of gradients. Pieces do not depend on the number of threads. */
 #include "kernels/simd/simd.h"
 
-enum { CHUNK = 4096, SERIAL = 4 * CHUNK }; /* fewer than SERIAL elements are not worth waking threads for */
+enum { CHUNK = 4096 };
 
 /* The factors of a step, rounded once. */
 typedef struct step {
@@ -38,15 +38,23 @@ LT_INLINE void update(const lt_adamw_args *a, const step *s, size_t i, size_t re
     }
 }
 
+typedef struct update_loop {
+    const lt_adamw_args *a;
+    step s;
+} update_loop;
+
+static void update_chunk(const void *context, size_t chunk, int thread) {
+    (void)thread;
+    const update_loop *loop = context;
+    const size_t end = lt_min((chunk + 1) * CHUNK, loop->a->n);
+    size_t i = chunk * CHUNK;
+    for (; i + LT_VEC <= end; i += LT_VEC) update(loop->a, &loop->s, i, 0);
+    if (i < end) update(loop->a, &loop->s, i, end - i);
+}
+
 void LT_SIMD_NAME(lt_adamw)(const lt_adamw_args *a) {
-    const step s = factors(a);
-#pragma omp parallel for schedule(static) if (a->n >= SERIAL)
-    for (size_t begin = 0; begin < a->n; begin += CHUNK) {
-        const size_t end = lt_min(begin + CHUNK, a->n);
-        size_t i = begin;
-        for (; i + LT_VEC <= end; i += LT_VEC) update(a, &s, i, 0);
-        if (i < end) update(a, &s, i, end - i);
-    }
+    const update_loop loop = {a, factors(a)};
+    lt_parallel(lt_threads_worth(a->n), (a->n + CHUNK - 1) / CHUNK, LT_EVENLY, update_chunk, &loop);
 }
 
 /* ---- Sum of squares ---- */
@@ -81,12 +89,23 @@ static double piece_squares(const float *x, size_t n) {
     return total;
 }
 
+typedef struct squares_loop {
+    const float *x;
+    size_t n, size; /* of all, of a piece */
+    double *sums;   /* [PIECES] */
+} squares_loop;
+
+static void sum_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const squares_loop *s = context;
+    const size_t begin = piece * s->size;
+    s->sums[piece] = begin < s->n ? piece_squares(s->x + begin, lt_min(s->size, s->n - begin)) : 0;
+}
+
 double LT_SIMD_NAME(lt_sum_of_squares)(const float *x, size_t n) {
-    const size_t size = lt_round_up(n / PIECES + 1, LT_VEC);
-    double sums[PIECES] = {0}, total = 0;
-#pragma omp parallel for schedule(static) if (n >= SERIAL)
-    for (size_t piece = 0; piece < PIECES; piece++)
-        if (piece * size < n) sums[piece] = piece_squares(x + piece * size, lt_min(size, n - piece * size));
+    double sums[PIECES], total = 0;
+    const squares_loop loop = {x, n, lt_round_up(n / PIECES + 1, LT_VEC), sums};
+    lt_parallel(lt_threads_worth(n), PIECES, LT_EVENLY, sum_piece, &loop);
     for (size_t piece = 0; piece < PIECES; piece++) total += sums[piece];
     return total;
 }

@@ -16,8 +16,7 @@
 
 enum {
     PACKED_BUDGET = 8 << 20, /* bytes of packed k and v at a time; one head may take more */
-    NEAR_BUDGET = 512 << 10, /* bytes of them that stay in a core's own cache */
-    SERIAL = 2 << 20         /* fewer multiplications in a product are not worth waking threads for */
+    NEAR_BUDGET = 512 << 10  /* bytes of them that stay in a core's own cache */
 };
 
 /* ---- Layout ---- */
@@ -138,22 +137,41 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
 
 /* The heads' tiles are gone through head by head, so that its keys and values stay in cache; or, where those of all of
  * them do, tile by tile, so that the queries' rows are read whole. */
+typedef struct group {
+    const lt_attention_args *a;
+    size_t first, count;  /* heads, of all samples */
+    size_t blocks, tiles; /* of one */
+    bool near;
+    float *own; /* the threads' tiles */
+} group;
+
+static void pack_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const group *g = context;
+    pack_block(g->a, g->first + piece / g->blocks, piece / g->blocks, piece % g->blocks);
+}
+
+static void tile_piece(const void *context, size_t piece, int thread) {
+    const group *g = context;
+    const size_t slot = g->near ? piece % g->count : piece / g->tiles;
+    const size_t index = g->near ? piece / g->count : piece % g->tiles;
+    run_tile(g->a, slot, g->first + slot, index, g->tiles, g->own + (size_t)thread * tile_size(g->a));
+}
+
 void LT_SIMD_NAME(lt_attention)(const lt_attention_args *a) {
-    const size_t pairs = (size_t)a->n * (size_t)a->heads, group = group_size(a);
-    const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC, tiles = (vectors + WIDTH - 1) / WIDTH;
-    const size_t blocks = ((size_t)a->tokens_k + KEYS - 1) / KEYS;
-    const bool near = group * packed_size(a) * sizeof(float) <= NEAR_BUDGET;
-    float *tile_scratch = a->scratch + group * packed_size(a);
-#pragma omp parallel if (pairs * (size_t)a->tokens_q * (size_t)a->tokens_k * (size_t)a->d >= SERIAL)
-    for (size_t first = 0; first < pairs; first += group) {
-        const size_t count = lt_min(group, pairs - first);
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < count * blocks; piece++)
-            pack_block(a, first + piece / blocks, piece / blocks, piece % blocks);
-#pragma omp for schedule(dynamic)
-        for (size_t piece = 0; piece < count * tiles; piece++) {
-            const size_t slot = near ? piece % count : piece / tiles, index = near ? piece / count : piece % tiles;
-            run_tile(a, slot, first + slot, index, tiles, tile_scratch + thread_index() * tile_size(a));
-        }
+    const size_t pairs = (size_t)a->n * (size_t)a->heads, most = group_size(a);
+    const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC;
+    const int threads = attention_threads(a);
+    group g = {
+        .a = a,
+        .blocks = ((size_t)a->tokens_k + KEYS - 1) / KEYS,
+        .tiles = (vectors + WIDTH - 1) / WIDTH,
+        .near = most * packed_size(a) * sizeof(float) <= NEAR_BUDGET,
+        .own = a->scratch + most * packed_size(a),
+    };
+    for (; g.first < pairs; g.first += most) {
+        g.count = lt_min(most, pairs - g.first);
+        lt_parallel(threads, g.count * g.blocks, LT_EVENLY, pack_piece, &g);
+        lt_parallel(threads, g.count * g.tiles, 1, tile_piece, &g);
     }
 }

@@ -18,10 +18,9 @@
 #include "kernels/simd/simd.h"
 
 enum {
-    PIECES = 64,             /* as many heads and chunks as that are enough for threads to share */
-    CHUNK_TILES = 4,         /* fewer are not worth sums of their own */
-    CHUNK_BUDGET = 64 << 20, /* bytes of such sums */
-    SERIAL = 1 << 20         /* fewer multiplications in a product are not worth waking threads for */
+    PIECES = 64,            /* as many heads and chunks as that are enough for threads to share */
+    CHUNK_TILES = 4,        /* fewer are not worth sums of their own */
+    CHUNK_BUDGET = 64 << 20 /* bytes of such sums */
 };
 
 /* ---- Layout ---- */
@@ -352,22 +351,35 @@ static void run_chunk(const lt_attention_backward_args *a, const layout *l, size
     if (!sums) store_head(a, l, pair, w.dk, 0, (size_t)a->forward.tokens_k);
 }
 
+typedef struct all_tiles {
+    const lt_attention_backward_args *a;
+    layout l;
+    size_t size, blocks; /* floats of a chunk's sums, or 0; of KEYS keys */
+    float *sums, *own;   /* the chunks', the threads' */
+} all_tiles;
+
+static void chunk_piece(const void *context, size_t piece, int thread) {
+    const all_tiles *t = context;
+    const layout *l = &t->l;
+    run_chunk(t->a, l, piece / l->chunks, piece % l->chunks, t->own + (size_t)thread * l->own,
+              t->size ? t->sums + piece * t->size : NULL);
+}
+
+static void store_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const all_tiles *t = context;
+    const size_t pair = piece / t->blocks, begin = piece % t->blocks * KEYS;
+    store_head(t->a, &t->l, pair, t->sums + pair * t->l.chunks * t->size, begin,
+               lt_min(begin + KEYS, (size_t)t->a->forward.tokens_k));
+}
+
 void LT_SIMD_NAME(lt_attention_backward)(const lt_attention_backward_args *a) {
     const lt_attention_args *f = &a->forward;
-    const layout l = lay_out(f);
-    const size_t pairs = (size_t)f->n * (size_t)f->heads, tokens_k = (size_t)f->tokens_k;
-    const size_t size = l.chunks > 1 ? 2 * l.row_sums : 0, blocks = (tokens_k + KEYS - 1) / KEYS;
-    float *const sums = a->scratch, *const own = sums + pairs * l.chunks * size;
-#pragma omp parallel if (pairs * (size_t)f->tokens_q * tokens_k * (size_t)f->d >= SERIAL)
-    {
-#pragma omp for schedule(dynamic)
-        for (size_t piece = 0; piece < pairs * l.chunks; piece++)
-            run_chunk(a, &l, piece / l.chunks, piece % l.chunks, own + thread_index() * l.own,
-                      size ? sums + piece * size : NULL);
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < (size ? pairs * blocks : 0); piece++) {
-            const size_t pair = piece / blocks, begin = piece % blocks * KEYS;
-            store_head(a, &l, pair, sums + pair * l.chunks * size, begin, lt_min(begin + KEYS, tokens_k));
-        }
-    }
+    const size_t pairs = (size_t)f->n * (size_t)f->heads;
+    const int threads = attention_threads(f);
+    all_tiles t = {.a = a, .l = lay_out(f), .blocks = ((size_t)f->tokens_k + KEYS - 1) / KEYS, .sums = a->scratch};
+    t.size = t.l.chunks > 1 ? 2 * t.l.row_sums : 0;
+    t.own = t.sums + pairs * t.l.chunks * t.size;
+    lt_parallel(threads, pairs * t.l.chunks, 1, chunk_piece, &t);
+    if (t.size) lt_parallel(threads, pairs * t.blocks, LT_EVENLY, store_piece, &t);
 }

@@ -2,14 +2,12 @@
 #ifndef LT_ATTENTION_TILE_H
 #define LT_ATTENTION_TILE_H
 
+#include "base/threads.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/vec.h"
 
 #include <float.h>
 #include <math.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 enum {
     PANEL = 8, /* rows of a packed panel */
@@ -27,12 +25,11 @@ static inline size_t keys_of(const lt_attention_args *a, size_t sample) {
  * narrow rest. */
 static inline size_t tile_begin(size_t vectors, size_t count, size_t index) { return vectors * index / count; }
 
-static inline size_t thread_index(void) {
-#if defined(_OPENMP)
-    return (size_t)omp_get_thread_num();
-#else
-    return 0;
-#endif
+/* Fewer multiplications in a product are not worth waking threads for. */
+static inline int attention_threads(const lt_attention_args *a) {
+    enum { SERIAL = 2 << 20 };
+    const size_t pairs = (size_t)a->n * (size_t)a->heads;
+    return pairs * (size_t)a->tokens_q * (size_t)a->tokens_k * (size_t)a->d >= SERIAL ? LT_ALL_THREADS : 1;
 }
 
 /* ---- Packing ---- */

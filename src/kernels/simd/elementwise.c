@@ -1,9 +1,17 @@
 /* Kernels that go through memory once, element by element. Pieces are CHUNK elements whatever the number of threads. */
 #include "kernels/simd/simd.h"
 
-enum { CHUNK = 4096, SERIAL = 4 * CHUNK }; /* fewer than SERIAL elements are not worth waking threads for */
+enum { CHUNK = 4096 };
 
 static size_t chunks_of(size_t n) { return (n + CHUNK - 1) / CHUNK; }
+
+/* What the loops below go through: each reads those of these that it has. */
+typedef struct arrays {
+    const float *a, *b;
+    float *y;
+    size_t n; /* elements; of a row, where rows are gone through */
+    lt_activation act;
+} arrays;
 
 /* ---- Activations ---- */
 
@@ -22,31 +30,40 @@ LT_INLINE void activate_chunk(lt_activation act, const float *x, float *y, size_
     if (i < n) vf_store_part(y + i, activation(act, vf_load_part(x + i, n - i)), n - i);
 }
 
+static void activate_part(const void *context, size_t chunk, int thread) {
+    (void)thread;
+    const arrays *s = context;
+    const size_t i = chunk * CHUNK, count = lt_min(CHUNK, s->n - i);
+    switch (s->act) {
+    case LT_ACT_SILU: activate_chunk(LT_ACT_SILU, s->a + i, s->y + i, count); break;
+    case LT_ACT_GELU: activate_chunk(LT_ACT_GELU, s->a + i, s->y + i, count); break;
+    case LT_ACT_QUICK_GELU: activate_chunk(LT_ACT_QUICK_GELU, s->a + i, s->y + i, count); break;
+    default: activate_chunk(LT_ACT_NONE, s->a + i, s->y + i, count); break;
+    }
+}
+
 void LT_SIMD_NAME(lt_activate)(lt_activation act, const float *x, float *y, size_t n) {
-#pragma omp parallel for schedule(static) if (n >= SERIAL)
-    for (size_t chunk = 0; chunk < chunks_of(n); chunk++) {
-        const size_t i = chunk * CHUNK, count = lt_min(CHUNK, n - i);
-        switch (act) {
-        case LT_ACT_SILU: activate_chunk(LT_ACT_SILU, x + i, y + i, count); break;
-        case LT_ACT_GELU: activate_chunk(LT_ACT_GELU, x + i, y + i, count); break;
-        case LT_ACT_QUICK_GELU: activate_chunk(LT_ACT_QUICK_GELU, x + i, y + i, count); break;
-        default: activate_chunk(LT_ACT_NONE, x + i, y + i, count); break;
-        }
+    const arrays loop = {.act = act, .a = x, .y = y, .n = n};
+    lt_parallel(lt_threads_worth(n), chunks_of(n), LT_EVENLY, activate_part, &loop);
+}
+
+static void geglu_row(const void *context, size_t row, int thread) {
+    (void)thread;
+    const arrays *s = context;
+    const size_t oc = s->n;
+    const float *value = s->a + row * 2 * oc, *gate = value + oc;
+    float *to = s->y + row * oc;
+    size_t i = 0;
+    for (; i + LT_VEC <= oc; i += LT_VEC) vf_store(to + i, vf_load(value + i) * vf_gelu(vf_load(gate + i)));
+    if (i < oc) {
+        const vf rest = vf_load_part(value + i, oc - i) * vf_gelu(vf_load_part(gate + i, oc - i));
+        vf_store_part(to + i, rest, oc - i);
     }
 }
 
 void LT_SIMD_NAME(lt_geglu)(const float *a, float *y, size_t rows, size_t oc) {
-#pragma omp parallel for schedule(static) if (rows * oc >= SERIAL)
-    for (size_t row = 0; row < rows; row++) {
-        const float *value = a + row * 2 * oc, *gate = value + oc;
-        float *to = y + row * oc;
-        size_t i = 0;
-        for (; i + LT_VEC <= oc; i += LT_VEC) vf_store(to + i, vf_load(value + i) * vf_gelu(vf_load(gate + i)));
-        if (i < oc) {
-            const vf rest = vf_load_part(value + i, oc - i) * vf_gelu(vf_load_part(gate + i, oc - i));
-            vf_store_part(to + i, rest, oc - i);
-        }
-    }
+    const arrays loop = {.a = a, .y = y, .n = oc};
+    lt_parallel(lt_threads_worth(rows * oc), rows, LT_EVENLY, geglu_row, &loop);
 }
 
 /* ---- Their derivatives ---- */
@@ -68,30 +85,40 @@ LT_INLINE void derive_chunk(lt_activation act, const float *x, const float *dy, 
     }
 }
 
+static void derive_part(const void *context, size_t chunk, int thread) { /* a: x, b: dy, y: dx */
+    (void)thread;
+    const arrays *s = context;
+    const size_t i = chunk * CHUNK, count = lt_min(CHUNK, s->n - i);
+    switch (s->act) {
+    case LT_ACT_SILU: derive_chunk(LT_ACT_SILU, s->a + i, s->b + i, s->y + i, count); break;
+    case LT_ACT_GELU: derive_chunk(LT_ACT_GELU, s->a + i, s->b + i, s->y + i, count); break;
+    case LT_ACT_QUICK_GELU: derive_chunk(LT_ACT_QUICK_GELU, s->a + i, s->b + i, s->y + i, count); break;
+    default: derive_chunk(LT_ACT_NONE, s->a + i, s->b + i, s->y + i, count); break;
+    }
+}
+
 void LT_SIMD_NAME(lt_activate_backward)(lt_activation act, const float *x, const float *dy, float *dx, size_t n) {
-#pragma omp parallel for schedule(static) if (n >= SERIAL)
-    for (size_t chunk = 0; chunk < chunks_of(n); chunk++) {
-        const size_t i = chunk * CHUNK, count = lt_min(CHUNK, n - i);
-        switch (act) {
-        case LT_ACT_SILU: derive_chunk(LT_ACT_SILU, x + i, dy + i, dx + i, count); break;
-        case LT_ACT_GELU: derive_chunk(LT_ACT_GELU, x + i, dy + i, dx + i, count); break;
-        case LT_ACT_QUICK_GELU: derive_chunk(LT_ACT_QUICK_GELU, x + i, dy + i, dx + i, count); break;
-        default: derive_chunk(LT_ACT_NONE, x + i, dy + i, dx + i, count); break;
-        }
+    const arrays loop = {.act = act, .a = x, .b = dy, .y = dx, .n = n};
+    lt_parallel(lt_threads_worth(n), chunks_of(n), LT_EVENLY, derive_part, &loop);
+}
+
+static void geglu_backward_row(const void *context, size_t row, int thread) { /* a: a, b: dy, y: da */
+    (void)thread;
+    const arrays *s = context;
+    const size_t oc = s->n;
+    for (size_t i = 0; i < oc; i += LT_VEC) {
+        const size_t rest = i + LT_VEC <= oc ? 0 : oc - i, value = row * 2 * oc + i, gate = value + oc;
+        const vf d = vf_load_rest(s->b + row * oc + i, rest);
+        vf gelu;
+        const vf slope = vf_gelu_derivative(vf_load_rest(s->a + gate, rest), &gelu);
+        vf_store_rest(s->y + gate, d * vf_load_rest(s->a + value, rest) * slope, rest);
+        vf_store_rest(s->y + value, d * gelu, rest);
     }
 }
 
 void LT_SIMD_NAME(lt_geglu_backward)(const float *a, const float *dy, float *da, size_t rows, size_t oc) {
-#pragma omp parallel for schedule(static) if (rows * oc >= SERIAL)
-    for (size_t row = 0; row < rows; row++)
-        for (size_t i = 0; i < oc; i += LT_VEC) {
-            const size_t rest = i + LT_VEC <= oc ? 0 : oc - i, value = row * 2 * oc + i, gate = value + oc;
-            const vf d = vf_load_rest(dy + row * oc + i, rest);
-            vf gelu;
-            const vf slope = vf_gelu_derivative(vf_load_rest(a + gate, rest), &gelu);
-            vf_store_rest(da + gate, d * vf_load_rest(a + value, rest) * slope, rest);
-            vf_store_rest(da + value, d * gelu, rest);
-        }
+    const arrays loop = {.a = a, .b = dy, .y = da, .n = oc};
+    lt_parallel(lt_threads_worth(rows * oc), rows, LT_EVENLY, geglu_backward_row, &loop);
 }
 
 /* ---- Sums ---- */
@@ -106,13 +133,16 @@ void LT_SIMD_NAME(lt_add)(const float *a, const float *b, float *y, size_t n) {
     LT_SIMD_NAME(lt_add_broadcast)(a, b, y, 1, n);
 }
 
+static void add_part(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const arrays *s = context;
+    const size_t chunks = chunks_of(s->n), i = piece % chunks * CHUNK, at = piece / chunks * s->n + i;
+    add_chunk(s->a + at, s->b + i, s->y + at, lt_min(CHUNK, s->n - i));
+}
+
 void LT_SIMD_NAME(lt_add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m) {
-    const size_t chunks = chunks_of(m);
-#pragma omp parallel for schedule(static) if (n * m >= SERIAL)
-    for (size_t piece = 0; piece < n * chunks; piece++) {
-        const size_t i = piece % chunks * CHUNK, at = piece / chunks * m + i;
-        add_chunk(a + at, b + i, y + at, lt_min(CHUNK, m - i));
-    }
+    const arrays loop = {.a = a, .b = b, .y = y, .n = m};
+    lt_parallel(lt_threads_worth(n * m), n * chunks_of(m), LT_EVENLY, add_part, &loop);
 }
 
 /* ---- Widening ---- */
@@ -127,10 +157,20 @@ static void widen_chunk(const uint16_t *x, float *y, size_t n) {
     }
 }
 
+typedef struct widen_loop {
+    const uint16_t *x;
+    float *y;
+    size_t n;
+} widen_loop;
+
+static void widen_part(const void *context, size_t chunk, int thread) {
+    (void)thread;
+    const widen_loop *w = context;
+    const size_t i = chunk * CHUNK;
+    widen_chunk(w->x + i, w->y + i, lt_min(CHUNK, w->n - i));
+}
+
 void LT_SIMD_NAME(lt_widen_f16)(const uint16_t *x, float *y, size_t n) {
-#pragma omp parallel for schedule(static) if (n >= SERIAL)
-    for (size_t chunk = 0; chunk < chunks_of(n); chunk++) {
-        const size_t i = chunk * CHUNK;
-        widen_chunk(x + i, y + i, lt_min(CHUNK, n - i));
-    }
+    const widen_loop loop = {x, y, n};
+    lt_parallel(lt_threads_worth(n), chunks_of(n), LT_EVENLY, widen_part, &loop);
 }

@@ -4,7 +4,10 @@
 
 /* ---- Group normalisation: statistics of pieces, a shift and slope for each channel, one pass to apply them ---- */
 
-enum { APPLY_FLOATS = 16384 }; /* elements of one piece of applying, about */
+enum {
+    APPLY_FLOATS = 16384, /* elements of one piece of applying, about */
+    FINISH_SHARED = 1024  /* fewer channels of all samples are finished by one thread */
+};
 
 /* The scratch: moments [n, blocks, c], then floats shift, slope, offset [n, c] each. */
 typedef struct layout {
@@ -73,28 +76,45 @@ LT_INLINE void apply_pixels(const lt_group_norm_args *a, const layout *l, lt_act
     }
 }
 
+typedef struct group_norm {
+    const lt_group_norm_args *a;
+    layout l;
+    size_t step, blocks; /* pixels of one piece of applying; pieces of a sample */
+} group_norm;
+
+static void measure(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const group_norm *g = context;
+    const norm_piece p = locate_piece(g->a, piece);
+    piece_moments(g->a, &p, g->l.partial);
+}
+
+static void finish(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const group_norm *g = context;
+    finish_group(g->a, &g->l, piece / (size_t)g->a->groups, piece % (size_t)g->a->groups);
+}
+
+static void apply_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const group_norm *g = context;
+    const size_t sample = piece / g->blocks, begin = piece % g->blocks * g->step;
+    const size_t end = lt_min(begin + g->step, g->l.pixels);
+    if (g->a->act == LT_ACT_SILU)
+        apply_pixels(g->a, &g->l, LT_ACT_SILU, sample, begin, end);
+    else
+        apply_pixels(g->a, &g->l, LT_ACT_NONE, sample, begin, end);
+}
+
 void LT_SIMD_NAME(lt_group_norm)(const lt_group_norm_args *a) {
-    const layout l = lay_out(a);
-    const size_t n = (size_t)a->n, groups = (size_t)a->groups;
-    const size_t step = lt_max(1, APPLY_FLOATS / l.c), blocks = (l.pixels + step - 1) / step;
-#pragma omp parallel
-    {
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < norm_pieces(a, n); piece++) {
-            const norm_piece p = locate_piece(a, piece);
-            piece_moments(a, &p, l.partial);
-        }
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < n * groups; piece++) finish_group(a, &l, piece / groups, piece % groups);
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < n * blocks; piece++) {
-            const size_t sample = piece / blocks, begin = piece % blocks * step, end = lt_min(begin + step, l.pixels);
-            if (a->act == LT_ACT_SILU)
-                apply_pixels(a, &l, LT_ACT_SILU, sample, begin, end);
-            else
-                apply_pixels(a, &l, LT_ACT_NONE, sample, begin, end);
-        }
-    }
+    group_norm g = {.a = a, .l = lay_out(a)};
+    const size_t n = (size_t)a->n;
+    g.step = lt_max(1, APPLY_FLOATS / g.l.c);
+    g.blocks = (g.l.pixels + g.step - 1) / g.step;
+    const int threads = lt_threads_worth(n * g.l.pixels * g.l.c);
+    lt_parallel(threads, norm_pieces(a, n), LT_EVENLY, measure, &g);
+    lt_parallel(n * g.l.c >= FINISH_SHARED ? threads : 1, n * (size_t)a->groups, LT_EVENLY, finish, &g);
+    lt_parallel(threads, n * g.blocks, LT_EVENLY, apply_piece, &g);
 }
 
 /* ---- Layer normalisation ---- */
@@ -115,7 +135,11 @@ static void normalise_row(const lt_layer_norm_args *a, size_t row) {
     }
 }
 
+static void layer_norm_row(const void *context, size_t row, int thread) {
+    (void)thread;
+    normalise_row(context, row);
+}
+
 void LT_SIMD_NAME(lt_layer_norm)(const lt_layer_norm_args *a) {
-#pragma omp parallel for schedule(static) if (a->rows * (size_t)a->c >= 16384)
-    for (size_t row = 0; row < a->rows; row++) normalise_row(a, row);
+    lt_parallel(lt_threads_worth(a->rows * (size_t)a->c), a->rows, LT_EVENLY, layer_norm_row, a);
 }

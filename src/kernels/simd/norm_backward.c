@@ -5,18 +5,6 @@
 #include "kernels/simd/norm.h"
 #include "kernels/simd/simd.h"
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
-static size_t thread_count(void) {
-#if defined(_OPENMP)
-    return (size_t)omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
 /* ---- Group normalisation: moments; then sums of du and du * x for each channel; then dx. The three go over the same
  * pieces (norm.h). ---- */
 
@@ -223,26 +211,39 @@ static void run_piece(const lt_group_norm_backward_args *a, const layout *l, int
         piece_sums(a, l, &p, LT_ACT_NONE);
 }
 
+typedef struct group_norm {
+    const lt_group_norm_backward_args *a;
+    layout l;
+    int phase; /* where the pieces of one are gone through */
+} group_norm;
+
+static void phase_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    const group_norm *g = context;
+    run_piece(g->a, &g->l, g->phase, piece);
+}
+
+static void whole_sample(const void *context, size_t sample, int thread) {
+    (void)thread;
+    const group_norm *g = context;
+    const lt_group_norm_args *f = &g->a->forward;
+    for (int phase = 0; phase < PHASES; phase++)
+        for (size_t i = phase_pieces(f, phase, sample); i < phase_pieces(f, phase, sample + 1); i++)
+            run_piece(g->a, &g->l, phase, i);
+}
+
 /* Where every thread gets samples of its own, a sample stays in its cache from phase to phase, and no thread waits for
  * another; else the threads share each phase's pieces. The results are the same. */
 void LT_SIMD_NAME(lt_group_norm_backward)(const lt_group_norm_backward_args *a) {
-    const layout l = lay_out(a);
+    group_norm g = {.a = a, .l = lay_out(a)};
     const size_t n = (size_t)a->forward.n;
-    if (n >= thread_count()) {
-#pragma omp parallel for schedule(dynamic)
-        for (size_t sample = 0; sample < n; sample++)
-            for (int phase = 0; phase < PHASES; phase++)
-                for (size_t i = phase_pieces(&a->forward, phase, sample);
-                     i < phase_pieces(&a->forward, phase, sample + 1); i++)
-                    run_piece(a, &l, phase, i);
-    } else {
-#pragma omp parallel
-        for (int phase = 0; phase < PHASES; phase++) {
-#pragma omp for schedule(static)
-            for (size_t i = 0; i < phase_pieces(&a->forward, phase, n); i++) run_piece(a, &l, phase, i);
-        }
-    }
-    for (size_t i = 0; i < l.c; i++) add_samples(a, &l, i);
+    const int threads = lt_threads_worth(n * (size_t)a->forward.pixels * g.l.c);
+    if (n >= (size_t)lt_thread_count())
+        lt_parallel(threads, n, 1, whole_sample, &g);
+    else
+        for (; g.phase < PHASES; g.phase++)
+            lt_parallel(threads, phase_pieces(&a->forward, g.phase, n), LT_EVENLY, phase_piece, &g);
+    for (size_t i = 0; i < g.l.c; i++) add_samples(a, &g.l, i);
 }
 
 /* ---- Layer normalisation: pieces of ROWS rows, each with its own sums for dgamma and dbeta ---- */
@@ -300,17 +301,22 @@ static void add_pieces(const float *partial, size_t pieces, size_t size, size_t 
     to[i] = (float)((double)to[i] + sum);
 }
 
+static void rows_piece(const void *context, size_t piece, int thread) {
+    (void)thread;
+    backward_rows(context, piece);
+}
+
+static void add_channel(const void *context, size_t i, int thread) {
+    (void)thread;
+    const lt_layer_norm_backward_args *a = context;
+    const size_t pieces = row_pieces(&a->forward), size = row_sums_size(&a->forward);
+    if (a->dgamma) add_pieces(a->scratch, pieces, size, i, a->dgamma);
+    if (a->dbeta) add_pieces(a->scratch + size / 2, pieces, size, i, a->dbeta);
+}
+
 void LT_SIMD_NAME(lt_layer_norm_backward)(const lt_layer_norm_backward_args *a) {
     const lt_layer_norm_args *f = &a->forward;
-    const size_t c = (size_t)f->c, pieces = row_pieces(f), size = row_sums_size(f);
-#pragma omp parallel if (f->rows * c >= 16384)
-    {
-#pragma omp for schedule(static)
-        for (size_t piece = 0; piece < pieces; piece++) backward_rows(a, piece);
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < c; i++) {
-            if (a->dgamma) add_pieces(a->scratch, pieces, size, i, a->dgamma);
-            if (a->dbeta) add_pieces(a->scratch + size / 2, pieces, size, i, a->dbeta);
-        }
-    }
+    const int threads = lt_threads_worth(f->rows * (size_t)f->c);
+    lt_parallel(threads, row_pieces(f), LT_EVENLY, rows_piece, a);
+    lt_parallel(threads, (size_t)f->c, LT_EVENLY, add_channel, a);
 }

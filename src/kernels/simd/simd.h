@@ -2,6 +2,7 @@
 #ifndef LT_SIMD_H
 #define LT_SIMD_H
 
+#include "base/threads.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/vec.h"
 

@@ -1,0 +1,66 @@
+/* Copying windows: see windows.h. */
+#include "kernels/windows.h"
+
+#include <string.h>
+
+lt_windows lt_windows_of(const lt_conv_desc *d) {
+    return (lt_windows){.kernel = d->kernel,
+                        .stride = d->stride,
+                        .pad = d->pad_begin,
+                        .h = d->h,
+                        .w = d->w,
+                        .c = {(size_t)d->c[0], (size_t)d->c[1]},
+                        .both = (size_t)d->c[0] + (size_t)d->c[1],
+                        .oh = (size_t)lt_conv_out_size(d, d->h),
+                        .ow = (size_t)lt_conv_out_size(d, d->w)};
+}
+
+/* out[0..count) of a picture's row of `width` floats, from `first` on, with zeros outside. */
+static void copy_part(const float *row, ptrdiff_t width, ptrdiff_t first, ptrdiff_t count, float *out) {
+    if (first >= 0 && first + count <= width) {
+        memcpy(out, row + first, (size_t)count * sizeof *out);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < count; i++) out[i] = first + i >= 0 && first + i < width ? row[first + i] : 0;
+}
+
+/* Of one source: the pixels of a kernel's row lie side by side. */
+static void copy_rows(const lt_windows *s, const float *sample, ptrdiff_t y0, ptrdiff_t x0, size_t k, size_t count,
+                      float *out) {
+    const size_t across = (size_t)s->kernel * s->c[0], width = (size_t)s->w * s->c[0];
+    for (size_t part; count; k += part, count -= part, out += part) {
+        const ptrdiff_t y = y0 + (ptrdiff_t)(k / across), first = x0 * (ptrdiff_t)s->c[0] + (ptrdiff_t)(k % across);
+        part = lt_min(across - k % across, count);
+        if (y < 0 || y >= s->h)
+            memset(out, 0, part * sizeof *out);
+        else
+            copy_part(sample + (size_t)y * width, (ptrdiff_t)width, first, (ptrdiff_t)part, out);
+    }
+}
+
+/* Of two: pieces of one tap and one source each. */
+static void copy_taps(const lt_windows *s, const float *const sample[2], ptrdiff_t y0, ptrdiff_t x0, size_t k,
+                      size_t count, float *out) {
+    for (size_t part; count; k += part, count -= part, out += part) {
+        const size_t tap = k / s->both, channel = k % s->both, which = channel >= s->c[0], c = s->c[which];
+        const size_t from = which ? channel - s->c[0] : channel;
+        const ptrdiff_t y = y0 + (ptrdiff_t)tap / s->kernel, x = x0 + (ptrdiff_t)tap % s->kernel;
+        const bool inside = y >= 0 && y < s->h && x >= 0 && x < s->w;
+        part = lt_min(c - from, count);
+        if (inside)
+            memcpy(out, sample[which] + ((size_t)y * (size_t)s->w + (size_t)x) * c + from, part * sizeof *out);
+        else
+            memset(out, 0, part * sizeof *out);
+    }
+}
+
+void lt_windows_copy(const lt_windows *s, const float *const src[2], size_t row, size_t k, size_t count, float *out) {
+    const size_t sample = row / s->ow / s->oh * (size_t)s->h * (size_t)s->w;
+    const ptrdiff_t y = (ptrdiff_t)(row / s->ow % s->oh) * s->stride - s->pad;
+    const ptrdiff_t x = (ptrdiff_t)(row % s->ow) * s->stride - s->pad;
+    const float *const of_sample[2] = {src[0] + sample * s->c[0], s->c[1] ? src[1] + sample * s->c[1] : NULL};
+    if (s->c[1])
+        copy_taps(s, of_sample, y, x, k, count, out);
+    else
+        copy_rows(s, of_sample[0], y, x, k, count, out);
+}
