@@ -3,7 +3,7 @@
 #ifndef LT_CLI_H
 #define LT_CLI_H
 
-#include "base/base.h"
+#include "base/fields.h"
 
 /* Exit statuses. */
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
@@ -80,7 +80,6 @@ typedef struct lt_model_options {
     {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &(o).isa,                          \
      .choices = lt_isa_choices, .rare = true}
 /* clang-format on */
-extern const char *const lt_precision_choices[], *const lt_isa_choices[], *const lt_prediction_choices[];
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
 lt_status lt_open(lt_model_options *options, lt_model **model);

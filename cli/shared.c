@@ -7,10 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
-const char *const lt_isa_choices[] = {"scalar", "avx2", "avx512", "best", NULL};
-const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
-
 /* Place of chosen among choices, or fallback if nothing was chosen. */
 static int index_of(const char *const *choices, const char *chosen, int fallback) {
     for (int i = 0; chosen && choices[i]; i++)

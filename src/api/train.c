@@ -123,6 +123,8 @@ static lt_status open_sources(const lt_train_options *o, lt_train_sources *s) {
 
 lt_status lt_train(lt_train_kind kind, const lt_train_options *options) {
     if ((size_t)kind >= LT_COUNT(tasks)) return lt_fail(LT_ERROR_ARGUMENT, "no such training: %d", (int)kind);
+    if (!options) return lt_fail(LT_ERROR_ARGUMENT, "options are needed: begin with lt_train_options_defaults");
+    LT_TRY(lt_training_check_options(tasks[kind], options));
     lt_train_sources s = {0};
     lt_status status = open_sources(options, &s);
     if (!status) status = lt_task_run(tasks[kind], options, &s.models);

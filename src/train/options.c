@@ -1,40 +1,70 @@
-/* Options of a training that make no sense. */
+/* The options of a training: what each may be, and what makes no sense together. */
 #include "train/task.h"
 
 #include <sys/stat.h>
 
-/* What the program's own options are held to as well; a caller of the library may ask for anything. */
-static lt_status check_numbers(const lt_train_options *o) {
-    const struct {
-        const char *name;
-        long value, most;
-    } numbers[] = {
-        {"steps", o->steps, 1000000000},
-        {"batch", o->batch, 65536},
-        {"accumulate", o->accumulate, 65536},
-        {"size", o->size, 4096},
-        {"width", o->width, 4096},
-        {"levels", o->levels, LT_TRAIN_MAX_LEVELS},
-        {"blocks", o->blocks, 16},
-        {"groups", o->groups, 256},
-        {"heads", o->heads, 256},
-        {"latent channels", o->latent_channels, 256},
-        {"text width", o->text_width, 4096},
-        {"text layers", o->text_layers, 64},
-        {"image width", o->image_width, 4096},
-        {"image layers", o->image_layers, 64},
-        {"patch", o->patch, 256},
-        {"projection", o->projection, 4096},
-    };
-    for (size_t i = 0; i < LT_COUNT(numbers); i++)
-        if (numbers[i].value < 1 || numbers[i].value > numbers[i].most)
-            return lt_fail(LT_ERROR_ARGUMENT, "%s: %ld; 1 to %ld is possible", numbers[i].name, numbers[i].value,
-                           numbers[i].most);
-    for (int i = 0; i < o->levels; i++)
-        if (o->mult[i] < 1 || o->mult[i] > 64)
-            return lt_fail(LT_ERROR_ARGUMENT, "mult %d of level %d: 1 to 64 is possible", o->mult[i], i);
-    return LT_OK;
-}
+#define AT(member) LT_FIELD(lt_train_options, member)
+static const char *const parts[] = {"cross-attention", NULL};
+
+/* clang-format off */
+const lt_field lt_train_fields[] = {
+    {AT(data), LT_FIELD_FILE, .help = "pictures: a folder with metadata.jsonl, or tar shards"},
+    {AT(output), LT_FIELD_FILE, .help = "the model; MODEL.state and MODEL.jsonl go beside it"},
+    {AT(resume), LT_FIELD_BOOL, .help = "go on from MODEL.state; without one, begin"},
+    {AT(init), LT_FIELD_FILE, .optional = true, .help = "go on from the weights of this checkpoint (fine-tuning)"},
+    {AT(steps), LT_FIELD_LONG, 1, 1e9, .help = "steps in all"},
+    {AT(batch), LT_FIELD_INT, 1, 65536, .help = "pictures of a batch"},
+    {AT(size), LT_FIELD_INT, 8, 4096, .help = "pixels a side"},
+    {AT(rate), LT_FIELD_DOUBLE, 1e-9, 10, .help = "learning rate"},
+    {AT(seed), LT_FIELD_SEED, .help = "of weights, order and noise"},
+    {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "f32, bf16, or auto: bf16 with AMX, else f32"},
+    {AT(threads), LT_FIELD_INT, 0, 1024, .help = "0: one for each core"},
+    {AT(vae), LT_FIELD_FILE, .optional = true, .help = "unet, classifier: the autoencoder whose latents are learned"},
+    {AT(text), LT_FIELD_FILE, .optional = true, .help = "unet: the text encoder whose contexts are read"},
+    {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "unet: predict epsilon (default) or v"},
+    {AT(crop), LT_FIELD_BOOL, .help = "random squares in place of whole pictures"},
+    {AT(flip), LT_FIELD_BOOL, .help = "exchange left and right at random"},
+    {AT(validation), LT_FIELD_FILE, .optional = true, .help = "clip, classifier: pictures to measure on"},
+    {AT(save_steps), LT_FIELD_LONG, 0, 1e9, .help = "save every N steps"},
+    {AT(save_minutes), LT_FIELD_DOUBLE, 0, 1e6, .help = "save every M minutes"},
+    {AT(sample_steps), LT_FIELD_LONG, 0, 1e9, .help = "unet: draw a picture every N steps"},
+    {AT(width), LT_FIELD_INT, 8, 4096, .help = "all but clip: channels of the first level"},
+    {AT(levels), LT_FIELD_INT, 1, LT_TRAIN_MAX_LEVELS, .help = "all but clip: resolutions"},
+    {AT(mult), LT_FIELD_LIST, 1, 64, .count = offsetof(lt_train_options, levels), .help = "all but clip: channels of each level, in widths"},
+    {AT(attention_levels), LT_FIELD_INT, 0, (1 << LT_TRAIN_MAX_LEVELS) - 1, .help = "unet, classifier: a bit for each level with transformers"},
+    {AT(blocks), LT_FIELD_INT, 1, 16, .help = "all but clip: residual blocks of a level"},
+    {AT(groups), LT_FIELD_INT, 1, 256, .help = "all but clip: groups of the norms"},
+    {AT(heads), LT_FIELD_INT, 1, 256, .help = "unet, classifier: heads of the attention"},
+    {AT(latent_channels), LT_FIELD_INT, 1, 256, .help = "vae: channels of a latent"},
+    {AT(text_width), LT_FIELD_INT, 64, 4096, .help = "clip: a multiple of 64"},
+    {AT(text_layers), LT_FIELD_INT, 1, 64, .help = "clip: layers of the text tower"},
+    {AT(image_width), LT_FIELD_INT, 64, 4096, .help = "clip: a multiple of 64"},
+    {AT(image_layers), LT_FIELD_INT, 1, 64, .help = "clip: layers of the image tower"},
+    {AT(patch), LT_FIELD_INT, 1, 256, .help = "clip: side of the image tower's patches"},
+    {AT(projection), LT_FIELD_INT, 1, 4096, .help = "clip: numbers of an embedding"},
+    {AT(absolute), LT_FIELD_BOOL, .help = "vae: absolute error in place of its square"},
+    {AT(kl), LT_FIELD_DOUBLE, 0, 1, .help = "vae: weight of the KL term"},
+    {AT(drop_prompt), LT_FIELD_DOUBLE, 0, 1, .help = "unet: share of empty prompts"},
+    {AT(min_snr), LT_FIELD_DOUBLE, 0, 1e6, .help = "unet: gamma of the min-SNR weights, such as 5"},
+    {AT(only), LT_FIELD_CHOICE, .optional = true, .choices = parts, .help = "unet: train cross-attention and nothing else"},
+    {AT(unconditional), LT_FIELD_BOOL, .help = "unet: without text"},
+    {AT(pixels), LT_FIELD_BOOL, .help = "unet, classifier: without a VAE"},
+    {AT(accumulate), LT_FIELD_INT, 1, 65536, .help = "batches of a step"},
+    {AT(warmup), LT_FIELD_LONG, 0, 1e9, .help = "steps in which the rate rises"},
+    {AT(cosine), LT_FIELD_BOOL, .help = "let the rate fall to 0 at the last step"},
+    {AT(beta1), LT_FIELD_DOUBLE, 0, 0.999999, .help = "AdamW: decay of the mean"},
+    {AT(beta2), LT_FIELD_DOUBLE, 0, 0.999999, .help = "AdamW: decay of the mean square"},
+    {AT(eps), LT_FIELD_DOUBLE, 1e-30, 1, .help = "AdamW: what is added to the root of the mean square"},
+    {AT(decay), LT_FIELD_DOUBLE, 0, 10, .help = "weight decay"},
+    {AT(clip), LT_FIELD_DOUBLE, 0, 1e9, .help = "the gradient's norm at most, 0: any"},
+    {AT(ema), LT_FIELD_DOUBLE, 0, 0.999999, .help = "decay of the averaged weights, 0: none"},
+    {AT(recompute), LT_FIELD_BOOL, .help = "compute activations twice: less memory"},
+    {AT(memory), LT_FIELD_DOUBLE, 0, 1e6, .help = "GB: do not start if more is needed; 0: the machine's"},
+    {AT(cache), LT_FIELD_FILE, .optional = true, .help = "latents and contexts, computed once"},
+    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2 or avx512"},
+    {0},
+};
+/* clang-format on */
 
 static lt_status check_meaning(const lt_task *task, const lt_train_options *o) {
     if (o->only && task != &lt_task_unet)
@@ -69,8 +99,7 @@ static lt_status check_output(const lt_train_options *o) {
 }
 
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *o) {
-    if (!o->data || !o->output) return lt_fail(LT_ERROR_ARGUMENT, "data and output are needed");
-    LT_TRY(check_numbers(o));
+    LT_TRY(lt_fields_check(lt_train_fields, o));
     LT_TRY(check_meaning(task, o));
     return check_output(o);
 }

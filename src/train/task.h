@@ -2,6 +2,7 @@
 #ifndef LT_TASK_H
 #define LT_TASK_H
 
+#include "base/fields.h"
 #include "diffusion/diffusion.h"
 #include "graph/graph.h"
 #include "models/architecture.h"
@@ -72,8 +73,11 @@ typedef struct lt_task {
 
 extern const lt_task lt_task_vae, lt_task_clip, lt_task_unet, lt_task_classifier;
 
-/* The loop. */
+/* The loop. options have been checked. */
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models);
+
+/* Every option of lt_train_options but the caller's functions: what is possible, and a line of help. */
+extern const lt_field lt_train_fields[];
 
 /* LT_ERROR_ARGUMENT for what makes no sense, or would write over something else. */
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *options);

@@ -219,7 +219,6 @@ static lt_target target_of(const lt_train_options *o) {
 static lt_status open_session(session *s) {
     lt_training *t = &s->t;
     const lt_train_options *o = t->options;
-    LT_TRY(lt_training_check_options(s->task, o));
     s->state_path = lt_format("%s.state", o->output);
     s->log_path = lt_format("%s.jsonl", o->output);
     t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);

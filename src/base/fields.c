@@ -1,0 +1,113 @@
+/* Options from tables: what each field may hold. */
+#include "base/fields.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
+const char *const lt_isa_choices[] = {"scalar", "avx2", "avx512", "best", NULL};
+const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
+
+const char *const *lt_field_choices(const lt_field *f) { return f->list_choices ? f->list_choices() : f->choices; }
+
+/* ---- Finding ---- */
+
+static bool same_name(const char *a, const char *b) {
+    while (*a && (*a == *b || (*a == '_' && *b == '-'))) a++, b++;
+    return *a == *b;
+}
+
+const lt_field *lt_fields_find(const lt_field *fields, const char *name) {
+    for (const lt_field *f = fields; f->name; f++)
+        if (same_name(f->name, name)) return f;
+    return NULL;
+}
+
+/* ---- Checking ---- */
+
+/* The number at a field; read by copying, for an enumeration may hold what is none of its own. */
+static double number_at(const lt_field *f, const void *at) {
+    union {
+        int i;
+        long l;
+        float f;
+        double d;
+    } v;
+    switch (f->kind) {
+    case LT_FIELD_LONG: memcpy(&v.l, at, sizeof v.l); return (double)v.l;
+    case LT_FIELD_FLOAT: memcpy(&v.f, at, sizeof v.f); return (double)v.f;
+    case LT_FIELD_DOUBLE: memcpy(&v.d, at, sizeof v.d); return v.d;
+    default: memcpy(&v.i, at, sizeof v.i); return v.i;
+    }
+}
+
+static lt_status check_number(const lt_field *f, const void *at) {
+    const double v = number_at(f, at);
+    if (v >= f->low && v <= f->high && !(f->above && v == f->low)) return LT_OK;
+    if (f->above)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: %.10g; above %.10g, up to %.10g is possible", f->name, v, f->low,
+                       f->high);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: %.10g; %.10g to %.10g is possible", f->name, v, f->low, f->high);
+}
+
+static lt_status check_list(const lt_field *f, const void *at, const void *options) {
+    const int *values = at;
+    int count;
+    memcpy(&count, (const char *)options + f->count, sizeof count);
+    for (int i = 0; i < count; i++)
+        if (values[i] < f->low || values[i] > f->high)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: %d in place %d; %.10g to %.10g is possible", f->name, values[i], i,
+                           f->low, f->high);
+    return LT_OK;
+}
+
+/* value: what is there, in words. */
+static lt_status refuse_choice(const lt_field *f, const char *value) {
+    char all[512] = "";
+    const char *const *choices = lt_field_choices(f);
+    for (size_t i = 0; choices[i]; i++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", choices[i]);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: %s; possible are %s", f->name, value, all);
+}
+
+static lt_status check_enum(const lt_field *f, const void *at) {
+    const int v = (int)number_at(f, at);
+    int count = 0;
+    for (const char *const *choices = lt_field_choices(f); choices[count];) count++;
+    char number[16];
+    snprintf(number, sizeof number, "%d", v);
+    return v >= 0 && v < count ? LT_OK : refuse_choice(f, number);
+}
+
+static lt_status check_string(const lt_field *f, const void *at) {
+    const char *v;
+    memcpy(&v, at, sizeof v);
+    if (!v) return f->optional ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s is needed", f->name);
+    if (f->kind != LT_FIELD_CHOICE) return LT_OK;
+    for (const char *const *choices = lt_field_choices(f); *choices; choices++)
+        if (!strcmp(*choices, v)) return LT_OK;
+    return refuse_choice(f, v);
+}
+
+lt_status lt_field_check(const lt_field *f, const void *options) {
+    const void *at = (const char *)options + f->offset;
+    switch (f->kind) {
+    case LT_FIELD_BOOL:
+    case LT_FIELD_SEED: return LT_OK;
+    case LT_FIELD_INT:
+    case LT_FIELD_LONG:
+    case LT_FIELD_FLOAT:
+    case LT_FIELD_DOUBLE: return check_number(f, at);
+    case LT_FIELD_LIST: return check_list(f, at, options);
+    case LT_FIELD_ENUM: return check_enum(f, at);
+    case LT_FIELD_TEXT:
+    case LT_FIELD_FILE:
+    case LT_FIELD_CHOICE: return check_string(f, at);
+    }
+    return lt_fail(LT_ERROR_ARGUMENT, "%s is of no known kind", f->name);
+}
+
+lt_status lt_fields_check(const lt_field *fields, const void *options) {
+    for (const lt_field *f = fields; f->name; f++) LT_TRY(lt_field_check(f, options));
+    return LT_OK;
+}
