@@ -45,7 +45,7 @@ static lt_status write_synthetic(const char *name, const char *out) {
     const lt_clip_architecture *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
     lt_folder_writer folder;
     LT_TRY(lt_folder_open(out, &folder));
-    const lt_status status = lt_synthetic_clip_write(clip, folder.temporary, type);
+    const lt_status status = lt_synthetic_clip_write(clip, folder.part.path, type);
     if (!status) return lt_folder_commit(&folder);
     lt_folder_abort(&folder);
     return status;

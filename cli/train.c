@@ -23,6 +23,7 @@ static const lt_option options[] = {
     {"data", 'd', LT_OPTION_FILE, "DATA", "pictures: a folder with metadata.jsonl, or tar shards", &o.data},
     {"output", 'o', LT_OPTION_FILE, "MODEL", "the model; MODEL.state and MODEL.jsonl go beside it", &o.output},
     {"resume", 0, LT_OPTION_FLAG, NULL, "go on from MODEL.state; without one, begin", &o.resume},
+    {"overwrite", 0, LT_OPTION_FLAG, NULL, "begin anew where a model, state or log is, and lose it", &o.overwrite},
     {"init", 0, LT_OPTION_FILE, "FILE", "go on from the weights of this checkpoint (fine-tuning)", &o.init},
     {"steps", 0, LT_OPTION_INT, "N", "steps in all; default 10000", &steps, 1, 1e9},
     {"batch", 'b', LT_OPTION_INT, "N", "pictures of a batch; default 32", &o.batch, 1, 65536},

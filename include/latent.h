@@ -270,6 +270,7 @@ typedef struct lt_train_options {
     const char *cache;  /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
     bool resume;        /* go on from OUTPUT.state, bit for bit as if nothing had happened (with as many threads);
                            without one: begin */
+    bool overwrite;     /* begin where a model, state or log is in output's place, and lose it; else that is refused */
 
     /* length */
     long steps;
@@ -327,7 +328,10 @@ typedef struct lt_train_options {
 LT_API lt_train_options lt_train_options_defaults(void);
 
 /* Trains until options->steps are done. LT_ERROR_CANCELLED: stopped by the caller; everything is saved, and resume goes
- * on. Any other failure (a full disk, a loss that is not a number) leaves the last state that was saved. */
+ * on. Any other failure (a full disk, a loss that is not a number) leaves the last state that was saved.
+ * LT_ERROR_ARGUMENT names the option that makes no sense, before anything is touched; so is it told where output is
+ * there and neither resume nor overwrite was asked for. OUTPUT.latent.part, where the model is written, is locked all
+ * the while: a second training of the same output, or whatever else would write it, is LT_ERROR_FILE. */
 LT_API lt_status lt_train(lt_train_kind kind, const lt_train_options *options);
 
 #ifdef __cplusplus

@@ -219,7 +219,7 @@ static lt_status write_component(const lt_model *model, const struct component *
     lt_tensor_list list;
     LT_TRY(lt_folder_add(folder, c->name));
     LT_TRY(list_component(model, c, &list));
-    char *path = lt_format("%s/%s/%s", folder->temporary, c->name, c->weights);
+    char *path = lt_format("%s/%s/%s", folder->part.path, c->name, c->weights);
     lt_status status = path ? write_config(model, c, &list, folder) : LT_ERROR_MEMORY;
     if (status == LT_OK) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type);
     lt_free(path);

@@ -2,7 +2,7 @@
 #ifndef LT_FILE_H
 #define LT_FILE_H
 
-#include "base/base.h"
+#include "base/part.h"
 
 #include <stdio.h>
 
@@ -17,21 +17,22 @@ void lt_map_close(lt_map *map);
 /* Lets the pages of [data, data + size) go: they come back from the file when read again. */
 void lt_map_release(const void *data, size_t size);
 
-/* A file being written: bytes go to a temporary file beside path, which takes path's place only on commit. */
+/* A file being written: it takes path's place only on commit (base/part.h). */
 typedef struct lt_writer {
     FILE *file;
-    char *path, *temporary;
+    char *path;
+    lt_part part;
 } lt_writer;
 
+/* Another writer of path is waited for, but for no longer than a second. */
 lt_status lt_writer_open(const char *path, lt_writer *w);
+/* The same, waiting as long as poll, which is asked now and then, returns LT_OK. */
+lt_status lt_writer_wait(const char *path, lt_status (*poll)(void *user), void *user, lt_writer *w);
 lt_status lt_writer_write(lt_writer *w, const void *data, size_t size);
 lt_status lt_writer_commit(lt_writer *w); /* flush, sync, rename; on failure the temporary file is gone */
 void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writer, it does nothing */
 
 /* The folder that path is in, allocated, or NULL. */
 char *lt_folder_of(const char *path);
-
-/* Removes the temporary files beside path of programs that were killed while they wrote it. */
-lt_status lt_writer_remove_leftovers(const char *path);
 
 #endif

@@ -5,12 +5,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* Nothing is there, or a folder with nothing in it. */
 static lt_status check_free(const char *path) {
@@ -25,33 +23,19 @@ static lt_status check_free(const char *path) {
     return empty ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: the folder is there and not empty; name a new one", path);
 }
 
-static lt_status make_temporary(lt_folder_writer *w) {
-    for (int attempt = 0; attempt < 1000; attempt++) {
-        w->temporary = lt_format("%s.%ld-%d.part", w->path, (long)getpid(), attempt);
-        if (!w->temporary) return LT_ERROR_MEMORY;
-        if (mkdir(w->temporary, 0777) == 0) return LT_OK;
-        const int reason = errno;
-        lt_free(w->temporary);
-        w->temporary = NULL;
-        errno = reason;
-        if (reason != EEXIST) break;
-    }
-    return lt_fail(LT_ERROR_FILE, "%s: the folder can't be made: %s", w->path, strerror(errno));
-}
-
 lt_status lt_folder_open(const char *path, lt_folder_writer *w) {
     *w = (lt_folder_writer){0};
     size_t size = strlen(path);
     while (size > 1 && path[size - 1] == '/') size--; /* the temporary folder stands beside it, not in it */
     w->path = lt_strndup(path, size);
     lt_status status = w->path ? check_free(w->path) : LT_ERROR_MEMORY;
-    if (status == LT_OK) status = make_temporary(w);
+    if (status == LT_OK) status = lt_part_open(w->path, LT_PART_FOLDER, NULL, NULL, &w->part);
     if (status != LT_OK) lt_folder_abort(w);
     return status;
 }
 
 lt_status lt_folder_add(const lt_folder_writer *w, const char *name) {
-    char *path = lt_format("%s/%s", w->temporary, name);
+    char *path = lt_format("%s/%s", w->part.path, name);
     if (!path) return LT_ERROR_MEMORY;
     const bool made = mkdir(path, 0777) == 0;
     const int reason = errno;
@@ -61,7 +45,7 @@ lt_status lt_folder_add(const lt_folder_writer *w, const char *name) {
 
 lt_status lt_folder_write(const lt_folder_writer *w, const char *name, const char *text, size_t size) {
     lt_writer file = {0};
-    char *path = lt_format("%s/%s", w->temporary, name);
+    char *path = lt_format("%s/%s", w->part.path, name);
     lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
     lt_free(path);
     if (status == LT_OK) status = lt_writer_write(&file, text, size);
@@ -80,24 +64,13 @@ lt_status lt_folder_write_json(const lt_folder_writer *w, const char *name, json
 }
 
 lt_status lt_folder_commit(lt_folder_writer *w) {
-    const bool ok = rename(w->temporary, w->path) == 0;
-    const lt_status status = ok ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
-    if (ok) {
-        lt_free(w->temporary);
-        w->temporary = NULL;
-    }
+    const lt_status status = lt_part_commit(&w->part, w->path);
     lt_folder_abort(w);
     return status;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
-}
-
 void lt_folder_abort(lt_folder_writer *w) {
-    if (w->temporary) nftw(w->temporary, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    lt_part_abort(&w->part);
     lt_free(w->path);
-    lt_free(w->temporary);
     *w = (lt_folder_writer){0};
 }

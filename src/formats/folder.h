@@ -2,13 +2,14 @@
 #ifndef LT_FOLDER_H
 #define LT_FOLDER_H
 
-#include "base/base.h"
+#include "base/part.h"
 
 struct json_t;
 
 /* A folder being written: its files go into a temporary folder beside path, which takes path's place only on commit. */
 typedef struct lt_folder_writer {
-    char *path, *temporary;
+    char *path;
+    lt_part part;
 } lt_folder_writer;
 
 /* LT_ERROR_FILE if anything but an empty folder is at path. */

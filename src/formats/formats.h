@@ -40,5 +40,9 @@ typedef struct lt_metadata {
 lt_status lt_safetensors_write(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
                                size_t metadata_count, const lt_dtype *types /* [count], or NULL: each tensor's own */,
                                lt_fill_fn fill, void *user);
+/* The same into a writer that is open, and closed by this: committed, or after a failure aborted. */
+lt_status lt_safetensors_write_into(lt_writer *writer, const lt_tensor *tensors, size_t count,
+                                    const lt_metadata *metadata, size_t metadata_count, const lt_dtype *types,
+                                    lt_fill_fn fill, void *user);
 
 #endif

@@ -310,17 +310,23 @@ static lt_status write_converted(lt_writer *writer, const lt_tensor *tensor, lt_
     return status;
 }
 
+lt_status lt_safetensors_write_into(lt_writer *writer, const lt_tensor *tensors, size_t count,
+                                    const lt_metadata *metadata, size_t metadata_count, const lt_dtype *types,
+                                    lt_fill_fn fill, void *user) {
+    lt_status status = write_header(writer, tensors, count, metadata, metadata_count, types);
+    for (size_t i = 0; i < count && status == LT_OK; i++) {
+        const lt_dtype type = types ? types[i] : tensors[i].dtype;
+        const bool as_is = !fill && type == tensors[i].dtype;
+        status = as_is ? write_raw(writer, &tensors[i]) : write_converted(writer, &tensors[i], type, fill, user);
+    }
+    if (status == LT_OK) return lt_writer_commit(writer);
+    lt_writer_abort(writer);
+    return status;
+}
+
 lt_status lt_safetensors_write(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
                                size_t metadata_count, const lt_dtype *types, lt_fill_fn fill, void *user) {
     lt_writer writer;
     LT_TRY(lt_writer_open(path, &writer));
-    lt_status status = write_header(&writer, tensors, count, metadata, metadata_count, types);
-    for (size_t i = 0; i < count && status == LT_OK; i++) {
-        const lt_dtype type = types ? types[i] : tensors[i].dtype;
-        const bool as_is = !fill && type == tensors[i].dtype;
-        status = as_is ? write_raw(&writer, &tensors[i]) : write_converted(&writer, &tensors[i], type, fill, user);
-    }
-    if (status == LT_OK) return lt_writer_commit(&writer);
-    lt_writer_abort(&writer);
-    return status;
+    return lt_safetensors_write_into(&writer, tensors, count, metadata, metadata_count, types, fill, user);
 }

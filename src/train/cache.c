@@ -30,7 +30,7 @@ uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) 
     return hash;
 }
 
-/* ---- Making ---- */
+/* ---- Writing ---- */
 
 /* The head of a safetensors file of one float32 tensor, padded to a multiple of 64 bytes. */
 static lt_status write_head(lt_writer *w, const char *kind, const lt_tensor *shape) {
@@ -47,28 +47,16 @@ static lt_status write_head(lt_writer *w, const char *kind, const lt_tensor *sha
     return lt_writer_write(w, json, at);
 }
 
-static lt_status write_rows(lt_writer *w, const lt_tensor *shape, size_t step, lt_cache_fill_fn fill, void *user) {
-    const size_t rows = shape->shape[0], row = lt_tensor_count(shape) / rows;
+static lt_status write_rows(lt_writer *w, const lt_tensor *shape, const lt_cache_maker *maker) {
+    const size_t rows = shape->shape[0], row = lt_tensor_count(shape) / rows, step = maker->step;
     float *values = lt_alloc(step * row * sizeof *values);
     lt_status status = values ? LT_OK : LT_ERROR_MEMORY;
     for (size_t first = 0; first < rows && !status; first += step) {
         const size_t n = lt_min(step, rows - first);
-        status = fill(user, first, n, values);
+        status = maker->fill(maker->user, first, n, values);
         if (!status) status = lt_writer_write(w, values, n * row * sizeof *values);
     }
     lt_free(values);
-    return status;
-}
-
-static lt_status make(const char *path, const char *kind, const lt_tensor *shape, size_t step, lt_cache_fill_fn fill,
-                      void *user) {
-    lt_writer writer;
-    LT_TRY(lt_writer_remove_leftovers(path));
-    LT_TRY(lt_writer_open(path, &writer));
-    lt_status status = write_head(&writer, kind, shape);
-    if (!status) status = write_rows(&writer, shape, step, fill, user);
-    if (!status) return lt_writer_commit(&writer);
-    lt_writer_abort(&writer);
     return status;
 }
 
@@ -89,19 +77,32 @@ static bool try_open(const char *path, const char *kind, const lt_tensor *shape,
     return false;
 }
 
-lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape, size_t step,
-                        lt_cache_fill_fn fill, void *user, lt_cache *cache) {
+/* ---- Making it ---- */
+
+/* Two trainings may want the same at once: the second waits, and then finds it there. */
+static lt_status make(const char *path, const char *kind, const lt_tensor *shape, const lt_cache_maker *maker,
+                      lt_cache *cache) {
+    lt_writer writer;
+    LT_TRY(lt_writer_wait(path, maker->wait, maker->user, &writer));
+    const bool made = try_open(path, kind, shape, cache);
+    lt_status status = made ? LT_OK : write_head(&writer, kind, shape);
+    if (!status && !made) status = write_rows(&writer, shape, maker);
+    if (!status && !made) return lt_writer_commit(&writer);
+    lt_writer_abort(&writer);
+    return status;
+}
+
+lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape,
+                        const lt_cache_maker *maker, lt_cache *cache) {
     *cache = (lt_cache){0};
     if (mkdir(folder, 0777) && errno != EEXIST)
         return lt_fail(LT_ERROR_FILE, "%s: the folder can't be made: %s", folder, strerror(errno));
     char *path = lt_format("%s/%s-%016llx.safetensors", folder, kind, (unsigned long long)key);
     if (!path) return LT_ERROR_MEMORY;
     lt_status status = LT_OK;
-    if (!try_open(path, kind, shape, cache)) {
-        status = make(path, kind, shape, step, fill, user);
-        if (!status && !try_open(path, kind, shape, cache))
-            status = lt_fail(LT_ERROR_FILE, "%s: it was written, but can't be read", path);
-    }
+    if (!try_open(path, kind, shape, cache)) status = make(path, kind, shape, maker, cache);
+    if (!status && !cache->values && !try_open(path, kind, shape, cache))
+        status = lt_fail(LT_ERROR_FILE, "%s: it was written, but can't be read", path);
     lt_free(path);
     return status;
 }

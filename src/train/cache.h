@@ -10,14 +10,18 @@ typedef struct lt_cache {
     size_t rows, row;    /* row: its floats */
 } lt_cache;
 
-/* Rows [first, first + n) into rows. */
-typedef lt_status (*lt_cache_fill_fn)(void *user, size_t first, size_t n, float *rows);
+/* Who makes what is not there yet. */
+typedef struct lt_cache_maker {
+    lt_status (*fill)(void *user, size_t first, size_t n, float *rows); /* rows [first, first + n) */
+    lt_status (*wait)(void *user); /* asked now and then while another training makes the same; a failure ends it */
+    void *user;
+    size_t step; /* rows at a time */
+} lt_cache_maker;
 
 /* Opens FOLDER/KIND-KEY.safetensors, whose one tensor of that kind has the given shape, outermost first; where it is
- * not there or another, makes it, `step` rows at a time. key stands for all that the values depend on. folder is made
- * if it isn't there. */
-lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape, size_t step,
-                        lt_cache_fill_fn fill, void *user, lt_cache *cache);
+ * not there or another, it is made. key stands for all that the values depend on. folder is made if it isn't there. */
+lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape,
+                        const lt_cache_maker *maker, lt_cache *cache);
 void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
 
 /* Takes the rows that were read out of this process's memory; they are still there to be read. */

@@ -30,6 +30,7 @@ typedef struct encoding {
     lt_training *t;
     const lt_contexts *c;
     lt_plan *plan;
+    bool waiting; /* that has been said */
 } encoding;
 
 static lt_status write_ids(const encoding *e, size_t row, const char *text) {
@@ -42,12 +43,18 @@ static lt_status write_ids(const encoding *e, size_t row, const char *text) {
 
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const encoding *e = user;
-    const lt_train_options *o = e->t->options;
-    if (o->cancelled && o->cancelled(o->user)) return lt_fail(LT_ERROR_CANCELLED, "stopped while encoding texts");
+    LT_TRY(lt_training_poll(e->t, "encoding texts"));
     for (size_t i = 0; i < STEP; i++) LT_TRY(write_ids(e, i, i < n ? e->c->texts[first + i] : ""));
     LT_TRY(lt_plan_run(e->plan, LT_RATE_PROMPT, NULL, NULL));
     memcpy(rows, lt_plan_tensor(e->plan, "context"), n * LT_CONTEXT_TOKENS * (size_t)e->c->width * sizeof *rows);
     return LT_OK;
+}
+
+static lt_status wait_for_other(void *user) {
+    encoding *e = user;
+    if (!e->waiting) lt_training_notify(e->t, "another training encodes the same texts: waiting for it");
+    e->waiting = true;
+    return lt_training_poll(e->t, "waiting for another training's contexts");
 }
 
 static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
@@ -61,14 +68,15 @@ static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
 }
 
 static lt_status open_cache(lt_training *t, lt_contexts *c) {
-    encoding e = {t, c, NULL};
+    encoding e = {t, c, NULL, false};
+    const lt_cache_maker maker = {fill, wait_for_other, &e, STEP};
     const lt_tensor shape = {.dtype = LT_F32, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
     /* float32, as when a picture is drawn: what is learned must be what is read then */
     const lt_target target = {t->target.isa, t->target.team, LT_PRECISION_F32};
     lt_graph graph = {0};
     const lt_status built = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
     lt_status status = lt_plan_built(&graph, built, &target, &e.plan);
-    if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, STEP, fill, &e, &c->cache);
+    if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, &maker, &c->cache);
     lt_plan_free(e.plan);
     return status;
 }

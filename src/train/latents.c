@@ -27,6 +27,7 @@ static lt_status encode(const lt_latents *l) {
 typedef struct filling {
     lt_training *t;
     lt_latents *l;
+    bool waiting; /* that has been said */
 } filling;
 
 /* Only a picture that can't be read, whose pixels are NaN, may become latents that are no numbers. */
@@ -49,7 +50,7 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const lt_picture_options picture = {.size = o->size};
     const lt_shape s = lt_plan_shape(f->l->encoder, "moments");
     const size_t each = (size_t)o->size * (size_t)o->size * 3;
-    if (o->cancelled && o->cancelled(o->user)) return lt_fail(LT_ERROR_CANCELLED, "stopped while encoding pictures");
+    LT_TRY(lt_training_poll(f->t, "encoding pictures"));
     for (size_t i = 0; i < n; i++) {
         float *pixels = lt_plan_tensor(f->l->encoder, "x") + i * each;
         const lt_status status = lt_dataset_load(f->t->data, first + i, &picture, 0, pixels);
@@ -62,6 +63,13 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     LT_TRY(check_finite(f, first, n));
     memcpy(rows, lt_plan_tensor(f->l->encoder, "moments"), n * (size_t)lt_shape_pixels(s) * (size_t)s.c * sizeof *rows);
     return LT_OK;
+}
+
+static lt_status wait_for_other(void *user) {
+    filling *f = user;
+    if (!f->waiting) lt_training_notify(f->t, "another training encodes the same pictures: waiting for it");
+    f->waiting = true;
+    return lt_training_poll(f->t, "waiting for another training's latents");
 }
 
 static uint64_t cache_key(const lt_training *t) {
@@ -84,8 +92,9 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
     const lt_shape s = lt_plan_shape(l->encoder, "moments");
     const lt_tensor shape = {
         .dtype = LT_F32, .rank = 4, .shape = {lt_dataset_count(t->data), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
-    filling f = {t, l};
-    LT_TRY(lt_cache_open(t->cache, "moments", cache_key(t), &shape, (size_t)s.n, fill, &f, &l->cache));
+    filling f = {t, l, false};
+    const lt_cache_maker maker = {fill, wait_for_other, &f, (size_t)s.n};
+    LT_TRY(lt_cache_open(t->cache, "moments", cache_key(t), &shape, &maker, &l->cache));
     count_broken(t, l);
     return LT_OK;
 }

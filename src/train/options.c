@@ -2,6 +2,7 @@
 #include "train/task.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define AT(member) LT_FIELD(lt_train_options, member)
 static const char *const parts[] = {"cross-attention", NULL};
@@ -11,6 +12,7 @@ const lt_field lt_train_fields[] = {
     {AT(data), LT_FIELD_FILE, .help = "pictures: a folder with metadata.jsonl, or tar shards"},
     {AT(output), LT_FIELD_FILE, .help = "the model; MODEL.state and MODEL.jsonl go beside it"},
     {AT(resume), LT_FIELD_BOOL, .help = "go on from MODEL.state; without one, begin"},
+    {AT(overwrite), LT_FIELD_BOOL, .help = "begin anew where a model, state or log is, and lose it"},
     {AT(init), LT_FIELD_FILE, .optional = true, .help = "go on from the weights of this checkpoint (fine-tuning)"},
     {AT(steps), LT_FIELD_LONG, 1, 1e9, .help = "steps in all"},
     {AT(batch), LT_FIELD_INT, 1, 65536, .help = "pictures of a batch"},
@@ -79,15 +81,28 @@ static lt_status check_meaning(const lt_task *task, const lt_train_options *o) {
     return LT_OK;
 }
 
-/* The model may take the place of an earlier one, and of nothing else that is there. */
-static lt_status check_output(const lt_train_options *o) {
+/* A model that is read may not be written over by what it makes. */
+static lt_status check_apart(const lt_train_options *o) {
     const char *const inputs[] = {o->init, o->vae, o->text};
     struct stat output, input;
-    lt_checkpoint file;
     if (stat(o->output, &output)) return LT_OK;
     for (size_t i = 0; i < LT_COUNT(inputs); i++)
         if (inputs[i] && !stat(inputs[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
             return lt_fail(LT_ERROR_ARGUMENT, "-o %s: that is the model to begin with; name another file", o->output);
+    return LT_OK;
+}
+
+lt_status lt_training_check_options(const lt_task *task, const lt_train_options *o) {
+    LT_TRY(lt_fields_check(lt_train_fields, o));
+    LT_TRY(check_meaning(task, o));
+    return check_apart(o);
+}
+
+/* ---- The output's place ---- */
+
+static lt_status check_kind(const lt_train_options *o) {
+    lt_checkpoint file;
+    if (access(o->output, F_OK)) return LT_OK;
     lt_status status = lt_checkpoint_open(o->output, &file);
     if (!status) {
         lt_layout layout;
@@ -98,8 +113,28 @@ static lt_status check_output(const lt_train_options *o) {
     return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
 }
 
-lt_status lt_training_check_options(const lt_task *task, const lt_train_options *o) {
-    LT_TRY(lt_fields_check(lt_train_fields, o));
-    LT_TRY(check_meaning(task, o));
-    return check_output(o);
+static lt_status refuse(const lt_train_options *o, const char *there) {
+    if (o->resume)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "%s is there, but no state to go on from: name another -o, or begin anew in its place with "
+                       "--overwrite",
+                       there);
+    return lt_fail(LT_ERROR_ARGUMENT,
+                   "%s is there: go on with --resume, name another -o, or begin anew in its place with --overwrite",
+                   there);
+}
+
+/* An empty log is what a training that failed before its first step leaves. */
+static bool is_there(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && info.st_size > 0;
+}
+
+lt_status lt_training_check_place(const lt_train_options *o, const char *state, const char *log) {
+    LT_TRY(check_kind(o));
+    if (o->overwrite || (o->resume && is_there(state))) return LT_OK;
+    if (is_there(o->output)) return refuse(o, o->output);
+    if (o->resume) return LT_OK; /* a log alone: the run before ended before anything was saved */
+    if (is_there(state)) return refuse(o, state);
+    return is_there(log) ? refuse(o, log) : LT_OK;
 }

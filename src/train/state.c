@@ -159,12 +159,12 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
     if (state->step != optimizer->step)
         return lt_fail(LT_ERROR_ARGUMENT, "the run has done %ld steps, but its optimiser %ld", state->step,
                        optimizer->step);
-    LT_TRY(lt_writer_remove_leftovers(path));
     char *folder = lt_folder_of(path);
     if (!folder) return LT_ERROR_MEMORY;
     lt_status status = write_state(path, optimizer, state, pairs, pair_count);
     if (status != LT_OK)
-        lt_fail_in(status, "the state of step %ld was not saved; the last one that was is untouched", state->step);
+        lt_fail_in(status, "the state of step %ld was not saved%s", state->step,
+                   access(path, F_OK) ? "" : "; the last one that was is untouched");
     else
         status = sync_folder(folder);
     lt_free(folder);

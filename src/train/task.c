@@ -91,6 +91,12 @@ lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int chann
     return a;
 }
 
+lt_status lt_training_poll(const lt_training *t, const char *doing) {
+    const lt_train_options *o = t->options;
+    if (!o->cancelled || !o->cancelled(o->user)) return LT_OK;
+    return lt_fail(LT_ERROR_CANCELLED, "stopped while %s", doing);
+}
+
 void lt_training_notify(const lt_training *t, const char *format, ...) {
     if (!t->options->notice) return;
     char text[512];

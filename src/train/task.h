@@ -79,8 +79,10 @@ lt_status lt_task_run(const lt_task *task, const lt_train_options *options, cons
 /* Every option of lt_train_options but the caller's functions: what is possible, and a line of help. */
 extern const lt_field lt_train_fields[];
 
-/* LT_ERROR_ARGUMENT for what makes no sense, or would write over something else. */
+/* LT_ERROR_ARGUMENT for what makes no sense. */
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *options);
+/* LT_ERROR_ARGUMENT where the training would write over what it was not told to lose: the output, or these two. */
+lt_status lt_training_check_place(const lt_train_options *options, const char *state, const char *log);
 
 /* ---- For tasks (task.c) ---- */
 
@@ -96,6 +98,9 @@ lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader);
 
 /* The shape of a U-Net, or half of one, as the options have it, for inputs of so many channels. */
 lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels);
+
+/* LT_ERROR_CANCELLED where the caller asks to stop what is done before the first step: "encoding pictures". */
+lt_status lt_training_poll(const lt_training *t, const char *doing);
 
 /* Tells the caller's user something, printf style. */
 void lt_training_notify(const lt_training *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,6 +2,7 @@
 #include "train/signature.h"
 #include "train/task.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ typedef struct session {
     lt_training t;
     const lt_task *task;
     char *state_path, *log_path, *settings;
+    lt_writer output; /* open all the while: its lock keeps others away */
     lt_log log;
     double started, saved; /* by lt_now */
     long first_step;       /* of this session */
@@ -57,19 +59,19 @@ static void exchange_averages(lt_training *t) {
     lt_weights_changed(t->parameters.weights);
 }
 
-static lt_status write_tensors(const char *path, lt_tensor_list *all, const lt_settings *settings) {
+static lt_status write_tensors(lt_writer *file, lt_tensor_list *all, const lt_settings *settings) {
     lt_metadata metadata[LT_MAX_SETTINGS];
     for (size_t i = 0; i < settings->count; i++) metadata[i] = (lt_metadata){settings->keys[i], settings->values[i]};
     lt_tensor_list_sort(all);
-    return lt_safetensors_write(path, all->tensors, all->count, metadata, settings->count, NULL, NULL, NULL);
+    return lt_safetensors_write_into(file, all->tensors, all->count, metadata, settings->count, NULL, NULL, NULL);
 }
 
-/* The model as others open it, with the averaged weights; finished: with what the task measures in the end. */
-static lt_status write_model(session *s, const char *path, bool finished) {
+/* The model as others open it, with the averaged weights, into file, which is closed where this succeeds; finished:
+ * with what the task measures in the end. */
+static lt_status write_model(session *s, lt_writer *file, bool finished) {
     lt_training *t = &s->t;
     lt_settings settings = {0};
     lt_tensor_list all = {0};
-    LT_TRY(lt_writer_remove_leftovers(path));
     exchange_averages(t);
     lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
     if (!status) status = lt_settings_set(&settings, steps_key, "%ld", t->run.step);
@@ -78,7 +80,7 @@ static lt_status write_model(session *s, const char *path, bool finished) {
         const lt_tensor *tensor = &t->parameters.tensors.tensors[i];
         status = lt_tensor_list_add(&all, tensor->name, tensor);
     }
-    if (!status) status = write_tensors(path, &all, &settings);
+    if (!status) status = write_tensors(file, &all, &settings);
     exchange_averages(t);
     lt_settings_free(&settings);
     lt_tensor_list_free(&all);
@@ -87,9 +89,12 @@ static lt_status write_model(session *s, const char *path, bool finished) {
 
 /* A sample that can't be drawn is no reason to lose a training. */
 static lt_status show_sample(session *s) {
+    lt_writer file = {0};
     char *path = lt_format("%s.sample", s->t.options->output);
-    lt_status status = path ? write_model(s, path, false) : LT_ERROR_MEMORY;
+    lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
+    if (!status) status = write_model(s, &file, false);
     if (!status) status = s->t.options->sample(s->t.options->user, s->t.run.step, path);
+    lt_writer_abort(&file);
     if (path) unlink(path);
     lt_free(path);
     if (!status || status == LT_ERROR_CANCELLED) return status;
@@ -121,10 +126,9 @@ static lt_status run_batches(session *s, lt_log_row *row) {
         row->loss += s->task->loss(t, row) / count;
     }
     if (isfinite(row->loss)) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT,
-                   "step %ld: the loss is not a number. What was saved before is untouched: go on from there with a "
-                   "lower --rate or a stronger --clip",
-                   t->run.step + 1);
+    const bool saved = !access(s->state_path, F_OK);
+    return lt_fail(LT_ERROR_ARGUMENT, "step %ld: the loss is not a number. %s with a lower --rate or a stronger --clip",
+                   t->run.step + 1, saved ? "What was saved before is untouched: go on from there" : "Begin anew");
 }
 
 static lt_status report(session *s, lt_log_row *row, double step_seconds) {
@@ -216,14 +220,32 @@ static lt_target target_of(const lt_train_options *o) {
     };
 }
 
+/* Takes the output's place, where nothing may be lost unasked. */
+static lt_status open_output(session *s) {
+    const lt_train_options *o = s->t.options;
+    s->state_path = lt_format("%s.state", o->output);
+    s->log_path = lt_format("%s.jsonl", o->output);
+    if (!s->state_path || !s->log_path) return LT_ERROR_MEMORY;
+    LT_TRY(lt_writer_open(o->output, &s->output));
+    return lt_training_check_place(o, s->state_path, s->log_path);
+}
+
+/* A log that goes on where the state does. What a run from the beginning may lose goes now, so that no other's state
+ * stands beside its log. */
+static lt_status open_log(session *s) {
+    const lt_train_options *o = s->t.options;
+    LT_TRY(lt_log_open(s->log_path, s->t.run.step, &s->log));
+    if (o->resume || !unlink(s->state_path) || errno == ENOENT) return LT_OK;
+    return lt_fail(LT_ERROR_FILE, "%s: can't be removed: %s", s->state_path, strerror(errno));
+}
+
 static lt_status open_session(session *s) {
     lt_training *t = &s->t;
     const lt_train_options *o = t->options;
-    s->state_path = lt_format("%s.state", o->output);
-    s->log_path = lt_format("%s.jsonl", o->output);
+    LT_TRY(open_output(s));
     t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);
     t->state = lt_calloc(1, s->task->state_size);
-    if (!s->state_path || !s->log_path || !t->cache || !t->state) return LT_ERROR_MEMORY;
+    if (!t->cache || !t->state) return LT_ERROR_MEMORY;
     t->target = target_of(o);
     LT_TRY(lt_team_create(o->threads, &t->target.team));
     lt_team_enter(t->target.team);
@@ -235,7 +257,7 @@ static lt_status open_session(session *s) {
     const lt_optimizer_options options = optimizer_options(o);
     LT_TRY(lt_optimizer_create(&options, t->parameters.items, t->parameters.count, &t->optimizer));
     LT_TRY(resume(s));
-    LT_TRY(lt_log_open(s->log_path, t->run.step, &s->log));
+    LT_TRY(open_log(s));
     s->first_step = t->run.step;
     s->seconds_before = t->run.seconds;
     return LT_OK;
@@ -245,6 +267,7 @@ static void close_session(session *s) {
     lt_training *t = &s->t;
     if (t->state) s->task->close(t);
     lt_log_close(&s->log);
+    lt_writer_abort(&s->output);
     lt_plan_free(t->plan);
     lt_optimizer_free(&t->optimizer);
     lt_parameters_free(&t->parameters);
@@ -288,7 +311,7 @@ static lt_status train(session *s) {
     const lt_status status = run_steps(s);
     if (status && status != LT_ERROR_CANCELLED) return status;
     LT_TRY(save_state(s));
-    LT_TRY(write_model(s, s->t.options->output, true));
+    LT_TRY(write_model(s, &s->output, true));
     return status ? stopped(s) : LT_OK; /* again, as saving may have replaced the message */
 }
 

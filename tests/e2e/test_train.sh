@@ -146,13 +146,15 @@ check "a model that is behind its state is made again" eval '
 # ---- Killed ----
 
 alive() { { read -r _ _ process_state _ <"/proc/$run/stat" && [ "$process_state" != Z ]; } 2>/dev/null; }
-is_there() { [ -e "$1" ]; }
+# whether it was made since the run began, and if it is the model's, which is open all the while, whether it is being filled
+is_begun() { [ "$1" -nt begun ] && { [ "${1%.safetensors.latent.part}" = "$1" ] || [ -s "$1" ]; }; }
 # begin COMMAND...: in the background; $run is the program's own number
 begin() {
+    touch begun
     (exec=exec && "$@") &
     run=$!
 }
-await_part() { while ! is_there $1.$run-*.part && alive; do :; done; } # a file that is being written
+await_part() { while ! is_begun $1.latent.part && alive; do :; done; } # a file that is being written
 await_log() { while ! [ -s "$1.safetensors.jsonl" ] && alive; do :; done; }
 spin() {
     n=$1
@@ -201,6 +203,19 @@ check "most of these kills came in time" test $kills -ge 6
 check "it goes on to the same bytes" eval '
     unet killed-unet --steps 30 --resume $fast && same_run whole-unet killed-unet 30'
 check "no half cache is left" eval '[ -z "$(find killed-unet.safetensors.cache -name "*.part")" ]'
+
+# ---- Two at once ----
+
+begin vae two --steps 100000 --save-steps 1 $fast
+await_part two.safetensors.state
+for how in --resume --overwrite; do
+    refuse "a second training of the same output, $how" 1 'two.safetensors: another program or thread is writing it' \
+        vae two --steps 9 $how
+done
+refuse "writing the same output otherwise" 1 'two.safetensors: another program or thread is writing it' \
+    latent convert tiny.safetensors two.safetensors
+finish KILL
+check "the lock has gone with the first one" eval 'vae two --steps 1 --overwrite && whole two && nothing_left two'
 
 # ---- Stopped ----
 
@@ -259,7 +274,8 @@ refuse "going on with other data" 1 'made with data=.*, and now it is data=.* (t
 data=data
 check "nothing was touched" untouched base
 check "a unet of one step, and other models" eval '
-    unet base-unet --steps 1 && cp vae.safetensors vae.kept && cp clip.safetensors clip.kept && clip clip --steps 1 --seed 1'
+    unet base-unet --steps 1 && cp vae.safetensors vae.kept && cp clip.safetensors clip.kept &&
+    clip clip --steps 1 --seed 1 --overwrite'
 refuse "going on with another text encoder" 1 'made with text=.*, and now it is text=' unet base-unet --steps 2 --resume
 check "another vae" eval 'cp clip.kept clip.safetensors && cp seed.safetensors vae.safetensors'
 refuse "going on with another vae" 1 'made with vae=.*, and now it is vae=' unet base-unet --steps 2 --resume
@@ -271,8 +287,13 @@ refuse "a state that is cut off" 1 'torn.safetensors.state: .*cut off' vae torn 
 cp base.safetensors torn.safetensors.state
 refuse "a model as a state" 1 'torn.safetensors.state: not a training state' vae torn --steps 2 --resume
 echo "not a log" >torn.safetensors.jsonl && rm torn.safetensors.state
-refuse "a file that is no log" 1 'torn.safetensors.jsonl: .*no row of a training log' vae torn --steps 2
-check "without --resume it begins anew" eval 'vae base --steps 1 --seed 3 && ! cmp -s base.safetensors kept && rows base 1'
+refuse "a file that is no log" 1 'torn.safetensors.jsonl: .*no row of a training log' vae torn --steps 2 --overwrite
+check "it is untouched" grep -qx 'not a log' torn.safetensors.jsonl
+refuse "beginning where a model is" 1 'base.safetensors is there: go on with --resume, name another -o, or begin anew .* --overwrite' \
+    vae base --steps 1 --seed 3
+check "it is untouched" untouched base
+check "with --overwrite it begins anew" eval '
+    vae base --steps 1 --seed 3 --overwrite && ! cmp -s base.safetensors kept && rows base 1 && keep base'
 
 # ---- Pictures that can't be read ----
 

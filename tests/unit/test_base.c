@@ -2,11 +2,15 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -132,19 +136,120 @@ static void test_writer(void **state) {
     assert_int_equal(info.st_mode & 0600, 0600);
 }
 
-/* Two writers of one path at once have a temporary file each. */
+/* The second of two writers is told of the first, and finds nothing of it once it is done. */
 static void test_two_writers(void **state) {
     (void)state;
     lt_writer a, b;
     assert_int_equal(lt_writer_open(path, &a), LT_OK);
-    assert_int_equal(lt_writer_open(path, &b), LT_OK);
-    assert_string_not_equal(a.temporary, b.temporary);
+    assert_int_equal(lt_writer_open(path, &b), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "another program or thread is writing it"));
+    assert_null(b.file);
     lt_writer_write(&a, "a", 1);
+    assert_int_equal(lt_writer_commit(&a), LT_OK);
+    assert_file_holds("a");
+    write_file("b");
+    assert_file_holds("b");
+}
+
+static void *commit_soon(void *writer) {
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    lt_writer_commit(writer);
+    return NULL;
+}
+
+/* One that is soon done is waited for. */
+static void test_waiting(void **state) {
+    (void)state;
+    lt_writer a, b;
+    pthread_t thread;
+    assert_int_equal(lt_writer_open(path, &a), LT_OK);
+    assert_int_equal(pthread_create(&thread, NULL, commit_soon, &a), 0);
+    assert_int_equal(lt_writer_open(path, &b), LT_OK);
+    pthread_join(thread, NULL);
+    assert_file_holds("");
     lt_writer_write(&b, "b", 1);
     assert_int_equal(lt_writer_commit(&b), LT_OK);
     assert_file_holds("b");
-    assert_int_equal(lt_writer_commit(&a), LT_OK);
-    assert_file_holds("a");
+}
+
+static lt_status ask(void *asked) { return ++*(int *)asked < 3 ? LT_OK : lt_fail(LT_ERROR_CANCELLED, "enough"); }
+
+static void test_waiting_as_long_as_asked(void **state) {
+    (void)state;
+    lt_writer a, b;
+    int asked = 0;
+    assert_int_equal(lt_writer_open(path, &a), LT_OK);
+    assert_int_equal(lt_writer_wait(path, ask, &asked, &b), LT_ERROR_CANCELLED);
+    assert_int_equal(asked, 3);
+    lt_writer_abort(&a);
+    assert_int_equal(lt_writer_wait(path, ask, &asked, &b), LT_OK);
+    lt_writer_abort(&b);
+    assert_int_equal(asked, 3);
+}
+
+/* A process that begins to write path, says so, and sleeps; its number. */
+static pid_t start_writer(void) {
+    int ends[2];
+    char ready;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (!child) {
+        lt_writer w;
+        if (lt_writer_open(path, &w) || lt_writer_write(&w, "half", 4) || fflush(w.file)) _exit(1);
+        if (write(ends[1], "x", 1) != 1) _exit(1);
+        pause();
+        _exit(0);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &ready, 1), 1);
+    close(ends[0]);
+    return child;
+}
+
+/* Whose a part is is told by its lock: what a killed process left goes, what a living one writes stays. */
+static void test_killed_writer(void **state) {
+    (void)state;
+    char part[128];
+    snprintf(part, sizeof part, "%s.latent.part", path);
+    const pid_t child = start_writer();
+    lt_writer w;
+    assert_int_equal(lt_writer_open(path, &w), LT_ERROR_FILE);
+    assert_int_equal(access(part, F_OK), 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(access(part, F_OK), 0);
+    write_file("whole");
+    assert_file_holds("whole");
+    assert_int_equal(access(part, F_OK), -1);
+}
+
+/* A link in the part's place is not followed, and not removed: it is not ours. */
+static void test_part_is_a_link(void **state) {
+    (void)state;
+    char part[128];
+    lt_writer w;
+    snprintf(part, sizeof part, "%s.latent.part", path);
+    assert_int_equal(symlink("/etc/passwd", part), 0);
+    assert_int_equal(lt_writer_open(path, &w), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), ".latent.part is in the way"));
+    assert_int_equal(unlink(part), 0);
+}
+
+static void test_leftover_folder(void **state) {
+    (void)state;
+    char inside[160];
+    lt_part part, other;
+    struct stat info;
+    snprintf(inside, sizeof inside, "%s.latent.part/a", path);
+    assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &part), LT_OK);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &other), LT_ERROR_FILE);
+    close(part.descriptor); /* as if it were killed */
+    lt_free(part.path);
+    assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &part), LT_OK);
+    assert_int_equal(stat(inside, &info), -1);
+    assert_int_equal(lt_part_commit(&part, path), LT_OK);
+    assert_int_equal(rmdir(path), 0);
 }
 
 static void test_writer_refuses(void **state) {
@@ -201,6 +306,11 @@ int main(void) {
         cmocka_unit_test(test_buffer),
         cmocka_unit_test_setup_teardown(test_writer, enter, leave),
         cmocka_unit_test_setup_teardown(test_two_writers, enter, leave),
+        cmocka_unit_test_setup_teardown(test_waiting, enter, leave),
+        cmocka_unit_test_setup_teardown(test_waiting_as_long_as_asked, enter, leave),
+        cmocka_unit_test_setup_teardown(test_killed_writer, enter, leave),
+        cmocka_unit_test_setup_teardown(test_part_is_a_link, enter, leave),
+        cmocka_unit_test_setup_teardown(test_leftover_folder, enter, leave),
         cmocka_unit_test_setup_teardown(test_writer_refuses, enter, leave),
         cmocka_unit_test_setup_teardown(test_map, enter, leave),
         cmocka_unit_test_setup_teardown(test_release, enter, leave),

@@ -155,6 +155,91 @@ static void test_stopped_anywhere(void **state) {
     stop_anywhere(LT_TRAIN_UNET, pixels("unet"), pixels("unet-parts"));
 }
 
+/* ---- What is there already ---- */
+
+/* The three files of a training, as one string. */
+static lt_buffer files_of(const lt_train_options *o) {
+    lt_buffer all = {0};
+    static const char *const endings[] = {"", ".state", ".jsonl"};
+    for (size_t i = 0; i < LT_COUNT(endings); i++) {
+        char path[320];
+        lt_map map;
+        snprintf(path, sizeof path, "%s%s", o->output, endings[i]);
+        if (access(path, F_OK)) continue;
+        assert_ok(lt_map_open(path, &map));
+        assert_ok(lt_buffer_append(&all, map.data, map.size));
+        lt_map_close(&map);
+    }
+    return all;
+}
+
+/* Refused with these words, and nothing is touched. */
+static void assert_kept(const lt_train_options *o, const char *words) {
+    lt_buffer before = files_of(o);
+    assert_int_equal(lt_train(LT_TRAIN_VAE, o), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), words));
+    lt_buffer after = files_of(o);
+    assert_int_equal(before.size, after.size);
+    assert_memory_equal(before.data, after.data, before.size);
+    lt_buffer_free(&before);
+    lt_buffer_free(&after);
+}
+
+static void remove_beside(const lt_train_options *o, const char *ending) {
+    char path[320];
+    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_nothing_is_lost_unasked(void **state) {
+    (void)state;
+    lt_train_options o = small("kept"), once = small("once");
+    assert_ok(lt_train(LT_TRAIN_VAE, &o));
+    assert_ok(lt_train(LT_TRAIN_VAE, &once));
+    o.seed = 1;
+    assert_kept(&o, "kept is there: go on with --resume");
+    remove_beside(&o, "");
+    assert_kept(&o, "kept.state is there: go on with --resume");
+    remove_beside(&o, ".state");
+    assert_kept(&o, "kept.jsonl is there: go on with --resume");
+    o.resume = true; /* a log without a state: killed before it was saved */
+    assert_ok(lt_train(LT_TRAIN_VAE, &o));
+    remove_beside(&o, ".state");
+    assert_kept(&o, "kept is there, but no state to go on from");
+    o.resume = false;
+    o.overwrite = true;
+    o.seed = 0;
+    assert_ok(lt_train(LT_TRAIN_VAE, &o));
+    assert_same(&once, &o);
+}
+
+/* What is there in the first step of one that begins in the place of another: no state that is not its own. */
+static bool fail_at_once(void *user, const lt_train_progress *progress) {
+    (void)progress;
+    char path[320];
+    const lt_train_options *o = user;
+    snprintf(path, sizeof path, "%s.state", o->output);
+    assert_int_equal(access(path, F_OK), -1);
+    lt_train_options second = *o;
+    second.progress = NULL;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &second), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "another program or thread is writing it"));
+    second.resume = true;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &second), LT_ERROR_FILE);
+    return false;
+}
+
+static void test_two_at_once(void **state) {
+    (void)state;
+    lt_train_options o = small("one");
+    assert_ok(lt_train(LT_TRAIN_VAE, &o));
+    o.overwrite = true;
+    o.progress = fail_at_once;
+    o.user = &o;
+    assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
+    assert_non_null(strstr(lt_error_message(), "stopped after step 1 of 3; --resume goes on from "));
+}
+
 /* ---- What must not matter ---- */
 
 static void test_recomputing(void **state) {
@@ -184,6 +269,7 @@ static void test_accumulating(void **state) {
     const double error = difference(&b, &a, ".state", "adamw.m.");
     print_message("    two batches of 2 and one of 4: gradients differ by %.1e\n", error);
     assert_true(error < 1e-5);
+    b.overwrite = true;
     b.batch = 1; /* half as many samples: another gradient */
     assert_ok(lt_train(LT_TRAIN_UNET, &b));
     assert_true(difference(&b, &a, ".state", "adamw.m.") > 1e-2);
@@ -339,6 +425,7 @@ static void test_allocations_fail(void **state) {
     (void)state;
     lt_train_options vae = small("vae"), clip = small("clip"), unet = small("unet"), pixel = pixels("pixels");
     vae.steps = clip.steps = unet.steps = pixel.steps = 1;
+    vae.overwrite = clip.overwrite = unet.overwrite = pixel.overwrite = true;
     clip.validation = clip.data;
     fail_each(LT_TRAIN_VAE, &vae, 16);
     fail_each(LT_TRAIN_CLIP, &clip, 4);
@@ -354,6 +441,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_progress_stops, make_data),
         cmocka_unit_test_setup(test_stopped_anywhere, make_data),
+        cmocka_unit_test_setup(test_nothing_is_lost_unasked, make_data),
+        cmocka_unit_test_setup(test_two_at_once, make_data),
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
         cmocka_unit_test_setup(test_fresh_weights, make_data),

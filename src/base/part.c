@@ -1,0 +1,132 @@
+/* Files and folders that are being written: made beside their place, locked, and renamed. */
+#include "base/part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Locks ---- */
+
+typedef enum lock_state {
+    TAKEN,
+    HELD,   /* by somebody else */
+    GONE,   /* what was opened has left its name meanwhile */
+    UNKNOWN /* this file system has no locks */
+} lock_state;
+
+/* Locks what is open at path. It is only ours if it still has that name: whoever held it may have renamed or removed it
+ * while it was being opened. */
+static lock_state take_lock(int descriptor, const char *path) {
+    struct stat open, named;
+    if (flock(descriptor, LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? HELD : UNKNOWN;
+    if (fstat(descriptor, &open) || lstat(path, &named)) return GONE;
+    return open.st_dev == named.st_dev && open.st_ino == named.st_ino ? TAKEN : GONE;
+}
+
+/* ---- What is there already ---- */
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info, (void)kind, (void)where;
+    return remove(path);
+}
+
+static int remove_all(const char *path) { return nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+
+static lt_status in_the_way(const char *part, const char *why) {
+    return lt_fail(LT_ERROR_FILE, "%s is in the way: %s; remove it if nobody writes it", part, why);
+}
+
+/* For reading and writing, as locks on shared disks want it, where that is possible. */
+static int open_leftover(const char *part) {
+    const int how = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, descriptor = open(part, O_RDWR | how);
+    return descriptor < 0 && (errno == EISDIR || errno == EACCES) ? open(part, O_RDONLY | how) : descriptor;
+}
+
+/* Removes what stands at part if nobody writes it any more; *held: somebody does. */
+static lt_status clear_way(const char *part, bool *held) {
+    const int descriptor = open_leftover(part);
+    if (descriptor < 0) return errno == ENOENT ? LT_OK : in_the_way(part, strerror(errno));
+    const lock_state lock = take_lock(descriptor, part);
+    lt_status status = LT_OK;
+    *held = lock == HELD;
+    if (lock == UNKNOWN) status = in_the_way(part, "whose it is can't be told, for there are no locks here");
+    if (lock == TAKEN && remove_all(part)) status = in_the_way(part, strerror(errno));
+    close(descriptor);
+    return status;
+}
+
+/* ---- Making one ---- */
+
+/* A new file or folder, never one that is there: a stranger's link of that name is not followed. */
+static int create(const char *part, lt_part_kind kind) {
+    if (kind == LT_PART_FILE) return open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (mkdir(part, 0777)) return -1;
+    const int descriptor = open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0) errno = EEXIST; /* it was made, and has changed since: to be looked at again */
+    return descriptor;
+}
+
+/* Tries once; part->descriptor stays -1, without an error, where another try makes sense. */
+static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bool *held) {
+    const int descriptor = create(part->path, kind);
+    *held = false;
+    if (descriptor < 0 && errno == EEXIST) return clear_way(part->path, held);
+    if (descriptor < 0) return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(errno));
+    const lock_state lock = take_lock(descriptor, part->path);
+    if (lock == TAKEN || lock == UNKNOWN)
+        part->descriptor = descriptor;
+    else /* somebody took it for a leftover before it was locked, and removes it */
+        close(descriptor);
+    return LT_OK;
+}
+
+/* A second in all, without a caller to ask. */
+static lt_status wait_a_little(lt_status (*poll)(void *user), void *user, double since, const char *path) {
+    if (poll) LT_TRY(poll(user));
+    if (!poll && lt_now() - since > 1)
+        return lt_fail(LT_ERROR_FILE, "%s: another program or thread is writing it", path);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return LT_OK;
+}
+
+lt_status lt_part_open(const char *path, lt_part_kind kind, lt_status (*poll)(void *user), void *user, lt_part *part) {
+    const double since = lt_now();
+    *part = (lt_part){lt_format("%s.latent.part", path), -1};
+    lt_status status = part->path ? LT_OK : LT_ERROR_MEMORY;
+    while (!status && part->descriptor < 0) {
+        bool held;
+        status = try_open(path, kind, part, &held);
+        if (!status && held) status = wait_a_little(poll, user, since, path);
+    }
+    if (!status) return LT_OK;
+    lt_free(part->path);
+    *part = (lt_part){0};
+    return status;
+}
+
+/* ---- Its end ---- */
+
+static void let_go(lt_part *part) {
+    close(part->descriptor); /* and the lock with it: the name is another's or gone by now */
+    lt_free(part->path);
+    *part = (lt_part){0};
+}
+
+lt_status lt_part_commit(lt_part *part, const char *path) {
+    const int reason = rename(part->path, path) ? errno : 0;
+    if (reason) remove_all(part->path);
+    let_go(part);
+    return reason ? lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(reason)) : LT_OK;
+}
+
+void lt_part_abort(lt_part *part) {
+    if (!part->path) return;
+    remove_all(part->path);
+    let_go(part);
+}
