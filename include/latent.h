@@ -13,6 +13,8 @@
  * Rules that hold everywhere:
  *   - A function that can fail returns lt_status; LT_OK is 0. On failure lt_error_message() says what went wrong,
  * where, and what to do, and every output argument is left empty: there is nothing to free.
+ *   - A pointer may be NULL only where this file says so, and a number must be possible: anything else is refused with
+ * LT_ERROR_ARGUMENT and a message that names it. What frees or closes takes NULL.
  *   - The library never prints, never exits and keeps no global state but the message of each thread's last error.
  *   - Different models may be used from different threads at once. One model serves one call at a time.
  *   - Strings are UTF-8. Sizes are in pixels, images are 8-bit RGB from the top left, tensors are float32 NCHW.
@@ -47,7 +49,8 @@ typedef enum lt_status {
     LT_ERROR_CANCELLED    /* the progress callback asked to stop */
 } lt_status;
 
-/* The message of the calling thread's last error; "" before the first. Valid until that thread's next failing call. */
+/* The message of the calling thread's last failing call of this file's functions; "" before the first. A call that
+ * succeeds leaves it as it is. Valid until that thread's next call. */
 LT_API const char *lt_error_message(void);
 
 /* ---- Choices ---- */
@@ -94,7 +97,7 @@ LT_API lt_status lt_image_save(const char *path, const lt_image *image, const ch
  * lt_string_free. */
 LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 
-LT_API void lt_image_free(lt_image *image);
+LT_API void lt_image_free(lt_image *image); /* and empties it */
 LT_API void lt_string_free(char *string);
 
 /* ---- Models ---- */
@@ -128,7 +131,7 @@ LT_API const char *lt_default_model(void);
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 LT_API void lt_model_close(lt_model *model); /* NULL is fine */
 
-/* What a model is and can do. Zeros where a part is not in the checkpoint. */
+/* What a model is and can do. Zeros where a part is not in the checkpoint; all zeros of NULL. */
 typedef struct lt_model_info {
     bool draws, has_text_encoder, has_vae_encoder, has_vae_decoder, has_unet, has_image_encoder, has_classifier;
     int width, height; /* the size that it was trained for */
@@ -211,8 +214,9 @@ typedef struct lt_result {
     float **step_latents; /* [kept_steps, channels, height, width] for each picture, else NULL */
 } lt_result;
 
+/* What *result held before is not freed. */
 LT_API lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result);
-LT_API void lt_result_free(lt_result *result); /* a zeroed one is fine */
+LT_API void lt_result_free(lt_result *result); /* and empties it; a zeroed one is fine */
 
 /* Names for requests, NULL-terminated. */
 LT_API const char *const *lt_samplers(void);

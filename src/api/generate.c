@@ -1,6 +1,7 @@
 /* The public interface's work: pictures, latents, embeddings. */
 #include "pipeline/generate.h"
 #include "api/model.h"
+#include "base/door.h"
 #include "base/picture.h"
 #include "base/rng.h"
 #include "pipeline/embedding.h"
@@ -8,10 +9,19 @@
 
 #include <string.h>
 
-lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result) {
+static lt_status generate(lt_components *parts, const lt_request *request, lt_result *result) {
     const lt_guides guides = {request->classifier ? &request->classifier->parts : NULL,
                               request->clip ? &request->clip->parts : NULL};
-    return lt_paint(&model->parts, request, &guides, result);
+    return lt_paint(parts, request, &guides, result);
+}
+
+lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result) {
+    const lt_argument arguments[] = {
+        {"model", model}, {"request", request}, {"result", .out = result, .size = sizeof *result}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = generate(&model->parts, request, result);
+    return lt_leave(&door, status);
 }
 
 /* ---- Latents ---- */
@@ -25,11 +35,8 @@ static float *cropped_pixels(const lt_image *image, int h, int w) {
     return pixels;
 }
 
-lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
-                    int shape[3]) {
-    lt_components *parts = &model->parts;
-    *latent = NULL;
-    memset(shape, 0, 3 * sizeof *shape);
+static lt_status encode(lt_components *parts, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+                        int shape[3]) {
     LT_TRY(lt_image_check(image));
     if (!parts->pixels && !parts->has[LT_MODULE_VAE_ENCODER])
         return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
@@ -60,9 +67,19 @@ lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed
     return LT_OK;
 }
 
-lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image) {
-    lt_components *parts = &model->parts;
-    *image = (lt_image){0};
+lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+                    int shape[3]) {
+    const lt_argument arguments[] = {{"model", model},
+                                     {"image", image},
+                                     {"latent", .out = latent, .size = sizeof *latent},
+                                     {"shape", .out = shape, .size = 3 * sizeof *shape}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = encode(&model->parts, image, seed, tiling, latent, shape);
+    return lt_leave(&door, status);
+}
+
+static lt_status decode(lt_components *parts, const float *latent, const int shape[3], bool tiling, lt_image *image) {
     if (!parts->pixels && !parts->has[LT_MODULE_VAE_DECODER])
         return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
     const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
@@ -86,21 +103,36 @@ lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bo
     return status;
 }
 
+lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image) {
+    const lt_argument arguments[] = {
+        {"model", model}, {"latent", latent}, {"shape", shape}, {"image", .out = image, .size = sizeof *image}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = decode(&model->parts, latent, shape, tiling, image);
+    return lt_leave(&door, status);
+}
+
 /* ---- CLIP ---- */
 
-lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
-    lt_components *parts = &model->parts;
-    *embedding = NULL;
-    *dim = 0;
+static lt_status embed_text(lt_components *parts, const char *text, float **embedding, size_t *dim) {
     LT_TRY(lt_text_embedding(parts, text, true, embedding));
     *dim = (size_t)parts->text.projection;
     return LT_OK;
 }
 
-lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
-    lt_components *parts = &model->parts;
-    *embedding = NULL;
-    *dim = 0;
+lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
+    const lt_argument arguments[] = {{"model", model},
+                                     {"text", text},
+                                     {"embedding", .out = embedding, .size = sizeof *embedding},
+                                     {"dim", .out = dim, .size = sizeof *dim}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = embed_text(&model->parts, text, embedding, dim);
+    return lt_leave(&door, status);
+}
+
+static lt_status embed_image(lt_components *parts, const lt_image *image, float **embedding, size_t *dim) {
+    LT_TRY(lt_image_check(image));
     if (!parts->has[LT_MODULE_IMAGE])
         return lt_fail(LT_ERROR_MODEL,
                        "this checkpoint has no image encoder: similarity needs a CLIP model of both towers");
@@ -117,4 +149,15 @@ lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embeddi
     LT_TRY(lt_normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
     *dim = (size_t)parts->image.projection;
     return LT_OK;
+}
+
+lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
+    const lt_argument arguments[] = {{"model", model},
+                                     {"image", image},
+                                     {"embedding", .out = embedding, .size = sizeof *embedding},
+                                     {"dim", .out = dim, .size = sizeof *dim}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = embed_image(&model->parts, image, embedding, dim);
+    return lt_leave(&door, status);
 }

@@ -1,6 +1,7 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "api/configuration.h"
 #include "api/merges.h"
+#include "base/door.h"
 #include "train/state.h"
 
 #include <string.h>
@@ -103,10 +104,8 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &model->parts.tokenizer);
 }
 
-lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model) {
+static lt_status make_model(const char *path, const lt_open_options *options, lt_model **model) {
     const lt_open_options defaults = lt_open_options_defaults();
-    *model = NULL;
-    if (!path) return lt_fail(LT_ERROR_ARGUMENT, "no model: the path is NULL");
     lt_model *m = lt_calloc(1, sizeof *m);
     if (!m) return LT_ERROR_MEMORY;
     const lt_status status = open_model(m, path, options ? options : &defaults);
@@ -115,6 +114,14 @@ lt_status lt_model_open(const char *path, const lt_open_options *options, lt_mod
     else
         *model = m;
     return status;
+}
+
+lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model) {
+    const lt_argument arguments[] = {{"path", path}, {"model", .out = model, .size = sizeof *model}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = make_model(path, options, model);
+    return lt_leave(&door, status);
 }
 
 void lt_model_close(lt_model *model) {
@@ -128,6 +135,7 @@ void lt_model_close(lt_model *model) {
 }
 
 lt_model_info lt_model_describe(const lt_model *model) {
+    if (!model) return (lt_model_info){0};
     const lt_components *p = &model->parts;
     const bool draws = p->has[LT_MODULE_UNET] && (p->pixels || p->has[LT_MODULE_VAE_DECODER]);
     return (lt_model_info){

@@ -21,6 +21,7 @@ lt_request lt_request_defaults(void) {
 }
 
 void lt_result_free(lt_result *result) {
+    if (!result) return;
     for (int i = 0; i < result->count; i++) {
         if (result->images) lt_image_free(&result->images[i]);
         if (result->parameters) lt_free(result->parameters[i]);

@@ -1,6 +1,7 @@
 /* Training: opens the models that it starts from or reads, and runs the trainer. */
 #include "api/merges.h"
 #include "api/model.h"
+#include "base/door.h"
 #include "train/task.h"
 
 #include <string.h>
@@ -121,7 +122,7 @@ static lt_status open_sources(const lt_train_options *o, lt_train_sources *s) {
     return LT_OK;
 }
 
-lt_status lt_train(lt_train_kind kind, const lt_train_options *options) {
+static lt_status train(lt_train_kind kind, const lt_train_options *options) {
     if ((size_t)kind >= LT_COUNT(tasks)) return lt_fail(LT_ERROR_ARGUMENT, "no such training: %d", (int)kind);
     if (!options) return lt_fail(LT_ERROR_ARGUMENT, "options are needed: begin with lt_train_options_defaults");
     LT_TRY(lt_training_check_options(tasks[kind], options));
@@ -133,4 +134,12 @@ lt_status lt_train(lt_train_kind kind, const lt_train_options *options) {
     lt_model_close(s.text);
     lt_tokenizer_free(s.tokenizer);
     return status;
+}
+
+lt_status lt_train(lt_train_kind kind, const lt_train_options *options) {
+    const lt_argument arguments[] = {{"options", options}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = train(kind, options);
+    return lt_leave(&door, status);
 }

@@ -10,9 +10,11 @@
 
 /* ---- Errors ---- */
 
-static _Thread_local char message[1024];
+static _Thread_local lt_message message;
 
-const char *lt_error_message(void) { return message; }
+const char *lt_error_message(void) { return message.text; }
+void lt_message_keep(lt_message *kept) { strcpy(kept->text, message.text); }
+void lt_message_restore(const lt_message *kept) { strcpy(message.text, kept->text); }
 const char *lt_version(void) { return LT_VERSION; }
 
 /* Both make the text apart, because an argument may be the old message itself. */
@@ -22,7 +24,7 @@ lt_status lt_fail(lt_status code, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    memcpy(message, text, strlen(text) + 1);
+    memcpy(message.text, text, strlen(text) + 1);
     return code;
 }
 
@@ -34,9 +36,9 @@ lt_status lt_fail_in(lt_status code, const char *format, ...) {
     va_end(args);
     if (n < 0) return code;
     const size_t used = lt_min((size_t)n, sizeof message - 1);
-    snprintf(text + used, sizeof text - used, ": %s", message);
+    snprintf(text + used, sizeof text - used, ": %s", message.text);
     text[sizeof message - 1] = '\0';
-    memcpy(message, text, strlen(text) + 1);
+    memcpy(message.text, text, strlen(text) + 1);
     return code;
 }
 

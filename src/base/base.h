@@ -14,6 +14,13 @@ lt_status lt_fail(lt_status code, const char *format, ...) __attribute__((format
 /* Puts "context: " before the calling thread's message and returns code, for the caller who knows which file it was. */
 lt_status lt_fail_in(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The calling thread's message, for whoever must put it back (base/door.h). */
+typedef struct lt_message {
+    char text[1024];
+} lt_message;
+void lt_message_keep(lt_message *kept);
+void lt_message_restore(const lt_message *kept);
+
 /* Leaves the function when expr fails. Use it only where there is nothing to clean up. */
 #define LT_TRY(expr)                                                                                                   \
     do {                                                                                                               \

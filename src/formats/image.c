@@ -1,4 +1,5 @@
 /* Pictures of any format: told by content when read and by name when written, turned upright, laid over white. */
+#include "base/door.h"
 #include "formats/image_codec.h"
 
 #include <string.h>
@@ -91,8 +92,7 @@ lt_status lt_image_decode_parameters(lt_bytes file, char **parameters) {
     return *parameters ? LT_OK : lt_exif_comment(codec->exif(file), parameters);
 }
 
-lt_status lt_image_load(const char *path, lt_image *image) {
-    *image = (lt_image){0};
+static lt_status load(const char *path, lt_image *image) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
     const lt_status status = lt_image_decode((lt_bytes){map.data, map.size}, image);
@@ -100,13 +100,28 @@ lt_status lt_image_load(const char *path, lt_image *image) {
     return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
 }
 
-lt_status lt_image_parameters(const char *path, char **parameters) {
-    *parameters = NULL;
+lt_status lt_image_load(const char *path, lt_image *image) {
+    const lt_argument arguments[] = {{"path", path}, {"image", .out = image, .size = sizeof *image}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = load(path, image);
+    return lt_leave(&door, status);
+}
+
+static lt_status load_parameters(const char *path, char **parameters) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
     const lt_status status = lt_image_decode_parameters((lt_bytes){map.data, map.size}, parameters);
     lt_map_close(&map);
     return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+}
+
+lt_status lt_image_parameters(const char *path, char **parameters) {
+    const lt_argument arguments[] = {{"path", path}, {"parameters", .out = parameters, .size = sizeof *parameters}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = load_parameters(path, parameters);
+    return lt_leave(&door, status);
 }
 
 /* ---- Writing ---- */
@@ -126,7 +141,7 @@ static const lt_image_codec *codec_for(const char *path) {
     return NULL;
 }
 
-lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters) {
+static lt_status save(const char *path, const lt_image *image, const char *parameters) {
     const lt_image_codec *codec = codec_for(path);
     if (!codec) return LT_ERROR_ARGUMENT;
     LT_TRY(lt_image_check(image));
@@ -138,4 +153,12 @@ lt_status lt_image_save(const char *path, const lt_image *image, const char *par
         return lt_fail_in(status, "%s", path);
     }
     return lt_writer_commit(&w);
+}
+
+lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters) {
+    const lt_argument arguments[] = {{"path", path}, {"image", image}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = save(path, image, parameters);
+    return lt_leave(&door, status);
 }

@@ -1,0 +1,24 @@
+/* What the functions of latent.h have in common. */
+#include "base/door.h"
+
+#include <string.h>
+
+static lt_status refuse_null(const char *function, const lt_argument *a) {
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: %s is NULL: %s", function, a->name,
+                   a->size ? "the result needs a place" : "one is needed");
+}
+
+lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count) {
+    lt_status status = LT_OK;
+    lt_message_keep(&door->before);
+    for (size_t i = 0; i < count; i++)
+        if (arguments[i].out) memset(arguments[i].out, 0, arguments[i].size);
+    for (size_t i = 0; i < count && !status; i++)
+        if (!arguments[i].in && !arguments[i].out) status = refuse_null(function, &arguments[i]);
+    return status;
+}
+
+lt_status lt_leave(const lt_door *door, lt_status status) {
+    if (!status) lt_message_restore(&door->before);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* The door of latent.h: what each of its functions that can fail does first and last, so that a caller's mistakes end
+ * there with a message, and no message of an inner probe leaves.
+ *
+ *     const lt_argument arguments[] = {{"path", path}, {"image", .out = image, .size = sizeof *image}};
+ *     lt_door door;
+ *     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+ *     if (!status) status = load(path, image);
+ *     return lt_leave(&door, status);
+ */
+#ifndef LT_DOOR_H
+#define LT_DOOR_H
+
+#include "base/base.h"
+
+/* A pointer that may not be NULL: to what is read (in), or to a result (out) of so many bytes. */
+typedef struct lt_argument {
+    const char *name;
+    const void *in;
+    void *out;
+    size_t size;
+} lt_argument;
+
+typedef struct lt_door {
+    lt_message before; /* the calling thread's, of an earlier failure */
+} lt_door;
+
+/* Empties the results and refuses a NULL. lt_leave must follow, whatever this returns. */
+lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count);
+/* Returns status; where it is LT_OK the thread's message is again what it was at lt_enter. */
+lt_status lt_leave(const lt_door *door, lt_status status);
+
+#endif

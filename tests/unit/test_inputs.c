@@ -1,0 +1,223 @@
+/* The public interface and what a caller may get wrong: each pointer NULL in turn, numbers at their extremes; and whose
+ * message lt_error_message() is afterwards. */
+#include "base/door.h"
+#include "micro.h"
+
+#include <sys/stat.h>
+
+enum { MAX_POINTERS = 4 };
+
+static lt_model *model, *clip;
+static lt_image picture;
+static char saved[256];
+
+static int open_all(void **state) {
+    (void)state;
+    snprintf(saved, sizeof saved, "%s", scratch_path("saved.png"));
+    model = open_micro(2);
+    clip = open_clip();
+    picture = (lt_image){20, 12, calloc(20 * 12, 3)};
+    return lt_image_save(saved, &picture, "seen") ? -1 : 0;
+}
+
+static int close_all(void **state) {
+    (void)state;
+    lt_model_close(model);
+    lt_model_close(clip);
+    lt_image_free(&picture);
+    return 0;
+}
+
+static lt_request quick_request(void) {
+    lt_request r = lt_request_defaults();
+    r.width = 20;
+    r.height = 12;
+    r.steps = 1;
+    return r;
+}
+
+/* ---- Every function that can fail, with pointer number `null` NULL; -1: none ---- */
+
+#define GIVEN(i, pointer) (null == (i) ? NULL : (pointer))
+
+static lt_status call_image_load(int null) {
+    lt_image out = {7, 7, NULL};
+    const lt_status status = lt_image_load(GIVEN(0, saved), GIVEN(1, &out));
+    if (null == 0) assert_int_equal(out.width, 0);
+    lt_image_free(&out);
+    return status;
+}
+
+static lt_status call_image_save(int null) {
+    return lt_image_save(GIVEN(0, scratch_path("again.png")), GIVEN(1, &picture), NULL);
+}
+
+static lt_status call_image_parameters(int null) {
+    char *text = NULL;
+    const lt_status status = lt_image_parameters(GIVEN(0, saved), GIVEN(1, &text));
+    if (!status) assert_string_equal(text, "seen");
+    lt_string_free(text);
+    return status;
+}
+
+static lt_status call_model_open(int null) {
+    lt_model *opened = NULL;
+    const lt_status status = lt_model_open(GIVEN(0, micro_checkpoint()), NULL, GIVEN(1, &opened));
+    lt_model_close(opened);
+    return status;
+}
+
+static lt_status call_generate(int null) {
+    const lt_request request = quick_request();
+    lt_result result = {.count = 1 << 20};
+    const lt_status status = lt_generate(GIVEN(0, model), GIVEN(1, &request), GIVEN(2, &result));
+    if (null >= 0 && null < 2) assert_int_equal(result.count, 0);
+    if (null < 2) lt_result_free(&result);
+    return status;
+}
+
+static lt_status call_encode(int null) {
+    float *latent = NULL;
+    int shape[3] = {9, 9, 9};
+    const lt_status status =
+        lt_encode(GIVEN(0, model), GIVEN(1, &picture), NULL, false, GIVEN(2, &latent), GIVEN(3, shape));
+    if (null >= 0 && null < 3) assert_int_equal(shape[2], 0);
+    lt_floats_free(latent);
+    return status;
+}
+
+static lt_status call_decode(int null) {
+    static const float latent[4 * 6 * 10];
+    const int shape[3] = {4, 6, 10};
+    lt_image out = {0};
+    const lt_status status = lt_decode(GIVEN(0, model), GIVEN(1, latent), GIVEN(2, shape), false, GIVEN(3, &out));
+    lt_image_free(&out);
+    return status;
+}
+
+static lt_status call_embed_text(int null) {
+    float *embedding = NULL;
+    size_t dim = 5;
+    const lt_status status = lt_embed_text(GIVEN(0, clip), GIVEN(1, "a cat"), GIVEN(2, &embedding), GIVEN(3, &dim));
+    lt_floats_free(embedding);
+    return status;
+}
+
+static lt_status call_embed_image(int null) {
+    float *embedding = NULL;
+    size_t dim = 5;
+    const lt_status status = lt_embed_image(GIVEN(0, clip), GIVEN(1, &picture), GIVEN(2, &embedding), GIVEN(3, &dim));
+    lt_floats_free(embedding);
+    return status;
+}
+
+/* Pixels alone: a step of the smallest U-Net. */
+static lt_status call_train(int null) {
+    static char data[256], output[256];
+    snprintf(data, sizeof data, "%s", scratch_path("pictures"));
+    snprintf(output, sizeof output, "%s", scratch_path("trained.safetensors"));
+    lt_train_options o = lt_train_options_defaults();
+    o.data = data;
+    o.output = output;
+    o.size = 16;
+    o.steps = o.batch = 1;
+    o.threads = 2;
+    o.width = o.groups = 8;
+    o.levels = 1;
+    o.attention_levels = 0;
+    o.pixels = o.unconditional = true;
+    return lt_train(LT_TRAIN_UNET, GIVEN(0, &o));
+}
+
+static const struct {
+    const char *name;
+    lt_status (*call)(int null);
+    const char *pointers[MAX_POINTERS + 1]; /* those that may not be NULL */
+} calls[] = {
+    {"lt_image_load", call_image_load, {"path", "image"}},
+    {"lt_image_save", call_image_save, {"path", "image"}},
+    {"lt_image_parameters", call_image_parameters, {"path", "parameters"}},
+    {"lt_model_open", call_model_open, {"path", "model"}},
+    {"lt_generate", call_generate, {"model", "request", "result"}},
+    {"lt_encode", call_encode, {"model", "image", "latent", "shape"}},
+    {"lt_decode", call_decode, {"model", "latent", "shape", "image"}},
+    {"lt_embed_text", call_embed_text, {"model", "text", "embedding", "dim"}},
+    {"lt_embed_image", call_embed_image, {"model", "image", "embedding", "dim"}},
+    {"lt_train", call_train, {"options"}},
+};
+
+static void assert_says(const char *first, const char *second) {
+    if (!strstr(lt_error_message(), first) || !strstr(lt_error_message(), second))
+        fail_msg("\"%s\" lacks \"%s\" or \"%s\"", lt_error_message(), first, second);
+}
+
+static void test_null(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(calls); i++)
+        for (int p = 0; calls[i].pointers[p]; p++) {
+            char what[64];
+            snprintf(what, sizeof what, "%s is NULL", calls[i].pointers[p]);
+            assert_int_equal(calls[i].call(p), LT_ERROR_ARGUMENT);
+            assert_says(calls[i].name, what);
+        }
+}
+
+/* What frees takes NULL; what describes it says that nothing is there. */
+static void test_null_is_nothing(void **state) {
+    (void)state;
+    lt_image_free(NULL);
+    lt_string_free(NULL);
+    lt_floats_free(NULL);
+    lt_result_free(NULL);
+    lt_model_close(NULL);
+    const lt_model_info info = lt_model_describe(NULL);
+    assert_false(info.draws || info.has_unet || info.class_count);
+}
+
+/* ---- Messages ---- */
+
+/* A call that succeeds leaves the message of the last one that failed, whatever was tried on the way. */
+static void test_success_leaves_the_message(void **state) {
+    (void)state;
+    char folder[256], name[300];
+    snprintf(folder, sizeof folder, "%s", scratch_path("pictures"));
+    snprintf(name, sizeof name, "%s/1.png", folder);
+    assert_int_equal(mkdir(folder, 0777), 0);
+    assert_ok(lt_image_save(name, &picture, NULL));
+    for (size_t i = 0; i < LT_COUNT(calls); i++) {
+        assert_int_equal(lt_fail(LT_ERROR_FILE, "the last failure"), LT_ERROR_FILE);
+        assert_ok(calls[i].call(-1));
+        if (strcmp(lt_error_message(), "the last failure"))
+            fail_msg("%s leaves \"%s\"", calls[i].name, lt_error_message());
+    }
+    lt_default_model();
+    assert_string_equal(lt_error_message(), "the last failure");
+}
+
+/* Within a call that succeeds, an inner failure has been seen: the rule above is not kept by chance. */
+static void test_something_fails_within(void **state) {
+    (void)state;
+    const lt_argument none[] = {{"none", &picture}};
+    lt_door door;
+    lt_fail(LT_ERROR_FILE, "before");
+    assert_ok(lt_enter(&door, "outer", none, 1));
+    assert_int_equal(call_image_load(0), LT_ERROR_ARGUMENT);
+    assert_says("lt_image_load", "path");
+    assert_ok(lt_leave(&door, LT_OK));
+    assert_string_equal(lt_error_message(), "before");
+    assert_ok(lt_enter(&door, "outer", none, 1));
+    assert_int_equal(lt_leave(&door, lt_fail(LT_ERROR_MODEL, "after")), LT_ERROR_MODEL);
+    assert_string_equal(lt_error_message(), "after");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_success_leaves_the_message),
+        cmocka_unit_test(test_something_fails_within),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_null_is_nothing),
+    };
+    const int failed = cmocka_run_group_tests_name("inputs", tests, open_all, close_all);
+    remove_scratch();
+    return failed;
+}
