@@ -47,6 +47,7 @@ static int run(int count, char **words) {
     if (!status) status = read_latent(words[0], &file, &latent, shape);
     if (!status) status = lt_open(&o.model, &model);
     if (!status) status = lt_decode(model, latent, shape, o.tiling, &image);
+    if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", words[0]);
     if (!status) status = lt_image_save(o.output, &image, NULL);
     lt_image_free(&image);
     lt_model_close(model);

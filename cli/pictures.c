@@ -176,8 +176,9 @@ static lt_status read_noise(const lt_model *model, const lt_request *r, lt_input
     const size_t count =
         (size_t)info.latent_channels * latent_side(width, info.factor) * latent_side(height, info.factor);
     LT_TRY(lt_checkpoint_open(o.noise, &in->noise_file));
-    LT_TRY(read_floats(&in->noise_file, "noise", count, &in->noise));
-    LT_TRY(read_floats(&in->noise_file, "posterior_noise", count, &in->posterior_noise));
+    lt_status status = read_floats(&in->noise_file, "noise", count, &in->noise);
+    if (!status) status = read_floats(&in->noise_file, "posterior_noise", count, &in->posterior_noise);
+    if (status) return lt_fail_in(status, "%s", o.noise);
     if (!in->noise && !in->posterior_noise)
         return lt_fail(LT_ERROR_ARGUMENT, "%s has neither a tensor noise nor posterior_noise", o.noise);
     return LT_OK;

@@ -71,6 +71,7 @@ static int run(int count, char **words) {
     lt_status status = lt_checkpoint_open(o.in, &in);
     if (!status) status = lt_open(&o.model, &model);
     if (!status) status = (is_loss(words[0]) ? run_loss : run_module)(model, words[0], &in);
+    if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", o.in);
     lt_model_close(model);
     lt_checkpoint_close(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;

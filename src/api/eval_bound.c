@@ -19,7 +19,7 @@ static lt_status check(const lt_eval_data *data, int timesteps) {
     const lt_components *parts = &data->model->parts;
     if (timesteps < 1 || timesteps > MAX_TIMESTEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d timesteps: 1 to %d are possible", timesteps, MAX_TIMESTEPS);
-    if (!parts->has[LT_MODULE_UNET]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no U-Net");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ""));
     if (parts->unet.in_channels == parts->vae.latent_channels && parts->unet.out_channels == parts->unet.in_channels)
         return LT_OK;
     return lt_fail(LT_ERROR_MODEL,

@@ -66,8 +66,7 @@ static lt_status find_pairs(const lt_eval_data *data, recall_work *w) {
 
 static lt_status embed_picture(const lt_eval_data *data, size_t i, float **row, size_t *dim) {
     const lt_picture_options options = {.size = data->model->parts.image.size};
-    if (!data->model->parts.has[LT_MODULE_IMAGE])
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no image encoder: recall needs a CLIP of both towers");
+    LT_TRY(lt_module_needed(&data->model->parts, LT_MODULE_IMAGE, ": recall needs a CLIP of both towers"));
     const size_t count = (size_t)options.size * (size_t)options.size * 3;
     float *pixels = lt_alloc(count * sizeof(float));
     lt_image image = {options.size, options.size, lt_alloc(count)};

@@ -33,8 +33,7 @@ lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const l
 static lt_status choose_size(const lt_eval_data *data, int *size) {
     const lt_model_info info = lt_model_describe(data->model);
     *size = data->size ? data->size : data->model->parts.sample_size * info.factor;
-    if (!info.has_vae_encoder && !data->model->parts.pixels)
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    if (!data->model->parts.pixels) LT_TRY(lt_module_needed(&data->model->parts, LT_MODULE_VAE_ENCODER, ""));
     if (*size % info.factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
                    info.factor, LT_IMAGE_MAX_SIDE);

@@ -38,8 +38,7 @@ static float *cropped_pixels(const lt_image *image, int h, int w) {
 static lt_status encode(lt_components *parts, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
                         int shape[3]) {
     LT_TRY(lt_image_check(image));
-    if (!parts->pixels && !parts->has[LT_MODULE_VAE_ENCODER])
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
     const int factor = parts->vae.factor, h = image->height / factor, w = image->width / factor;
     if (h < 1 || w < 1)
         return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d is too small: this model needs %dx%d at least",
@@ -80,8 +79,7 @@ lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed
 }
 
 static lt_status decode(lt_components *parts, const float *latent, const int shape[3], bool tiling, lt_image *image) {
-    if (!parts->pixels && !parts->has[LT_MODULE_VAE_DECODER])
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
+    if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
     const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
     if (shape[0] != parts->vae.latent_channels || shape[1] < 1 || shape[2] < 1 || shape[1] > most || shape[2] > most)
         return lt_fail(LT_ERROR_ARGUMENT,
@@ -133,9 +131,7 @@ lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, si
 
 static lt_status embed_image(lt_components *parts, const lt_image *image, float **embedding, size_t *dim) {
     LT_TRY(lt_image_check(image));
-    if (!parts->has[LT_MODULE_IMAGE])
-        return lt_fail(LT_ERROR_MODEL,
-                       "this checkpoint has no image encoder: similarity needs a CLIP model of both towers");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_IMAGE, ": similarity needs a CLIP model of both towers"));
     const lt_module_size size = {.n = 1};
     lt_plan *plan;
     LT_TRY(lt_module_plan(parts, LT_MODULE_IMAGE, &size, &plan));

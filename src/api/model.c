@@ -43,22 +43,30 @@ static lt_status add_source(lt_model *model, const char *path, lt_source *source
 
 /* ---- Parts ---- */
 
-/* Which models the tensors make up. */
-static lt_status open_parts(lt_components *parts) {
+static lt_status open_unet(lt_components *parts) {
     lt_weights *w = parts->weights;
-    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_UNET))) {
-        LT_TRY(lt_unet_open(w, &parts->unet));
-        parts->has[LT_MODULE_UNET] = true;
-    }
+    if (!lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_UNET))) return LT_OK;
+    LT_TRY(lt_unet_open(w, &parts->unet));
+    parts->has[LT_MODULE_UNET] = true;
+    return LT_OK;
+}
+
+/* Behind the U-Net: one of pixels needs no VAE. */
+static lt_status open_vae(lt_components *parts) {
+    lt_weights *w = parts->weights;
     if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_VAE))) {
         LT_TRY(lt_vae_open(w, &parts->vae));
         parts->has[LT_MODULE_VAE_ENCODER] = parts->vae.has_encoder;
         parts->has[LT_MODULE_VAE_DECODER] = true;
-    }
-    if (parts->has[LT_MODULE_UNET] && !parts->has[LT_MODULE_VAE_DECODER] && parts->unet.out_channels == 3) {
+    } else if (parts->has[LT_MODULE_UNET] && parts->unet.out_channels == 3) {
         parts->pixels = true; /* Ho et al. 2020 */
         parts->vae = (lt_vae){.latent_channels = 3, .factor = 1, .scaling = 1};
     }
+    return LT_OK;
+}
+
+static lt_status open_towers(lt_components *parts) {
+    lt_weights *w = parts->weights;
     if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TEXT)) || lt_weights_has_prefix(w, "text_model.")) {
         LT_TRY(lt_clip_text_open(w, &parts->text));
         parts->has[LT_MODULE_TEXT] = true;
@@ -72,6 +80,13 @@ static lt_status open_parts(lt_components *parts) {
         parts->has[LT_MODULE_CLASSIFIER] = true;
     }
     return LT_OK;
+}
+
+/* Which models the tensors make up. */
+static lt_status open_parts(lt_components *parts) {
+    LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, open_unet(parts)));
+    LT_TRY(lt_module_fail(parts, LT_MODULE_VAE_DECODER, open_vae(parts)));
+    return lt_module_fail(parts, LT_MODULE_TEXT, open_towers(parts));
 }
 
 /* ---- Opening ---- */
@@ -90,17 +105,24 @@ static char *model_name(const char *path) {
     return lt_strndup(path + start, end - start);
 }
 
+/* What errors and parameters texts call it. */
+static lt_status name_model(lt_components *parts, const char *path, const char *vae) {
+    parts->name = model_name(path);
+    parts->file = lt_strdup(path);
+    if (vae) parts->vae_file = lt_strdup(vae);
+    return parts->name && parts->file && (!vae || parts->vae_file) ? LT_OK : LT_ERROR_MEMORY;
+}
+
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
         return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
     const unsigned vae = 1u << LT_ROLE_VAE;
     LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
+    LT_TRY(name_model(&model->parts, path, options->vae));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
     LT_TRY(open_parts(&model->parts));
-    LT_TRY(lt_model_configure(model, options));
-    model->parts.name = model_name(path);
-    if (!model->parts.name) return LT_ERROR_MEMORY;
+    LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
     return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &model->parts.tokenizer);
 }
 

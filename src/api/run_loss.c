@@ -147,9 +147,7 @@ const char *const *lt_loss_names(void) {
 
 static lt_status open_run(lt_loss_run *run) {
     const lt_model *model = run->model;
-    for (int i = 0; i < 2; i++)
-        if (!model->parts.has[run->kind->modules[i]])
-            return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s", lt_module_name(run->kind->modules[i]));
+    for (int i = 0; i < 2; i++) LT_TRY(lt_module_needed(&model->parts, run->kind->modules[i], ""));
     LT_TRY(lt_parameters_copy(model->tensors.tensors, model->tensors.count, run->kind->trains, &run->parameters));
     LT_TRY(run->kind->build(run));
     LT_TRY(lt_plan_create(&run->graph, &model->parts.target, &run->plan));

@@ -28,6 +28,11 @@ lt_status lt_fail(lt_status code, const char *format, ...) {
     return code;
 }
 
+/* True of "a.png: broken" and of "model/unet.json: broken" in "a.png" and "model": a file is named once. */
+static bool names(const char *said, const char *context, size_t n) {
+    return n && !strncmp(said, context, n) && (said[n] == ':' || said[n] == '/' || context[n - 1] == '/');
+}
+
 lt_status lt_fail_in(lt_status code, const char *format, ...) {
     char text[2 * sizeof message + 2]; /* room for both, and what is between them */
     va_list args;
@@ -36,6 +41,7 @@ lt_status lt_fail_in(lt_status code, const char *format, ...) {
     va_end(args);
     if (n < 0) return code;
     const size_t used = lt_min((size_t)n, sizeof message - 1);
+    if (names(message.text, text, used)) return code;
     snprintf(text + used, sizeof text - used, ": %s", message.text);
     text[sizeof message - 1] = '\0';
     memcpy(message.text, text, strlen(text) + 1);

@@ -11,7 +11,8 @@
 /* Records the calling thread's error message (printf style) and returns code. */
 lt_status lt_fail(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "context: " before the calling thread's message and returns code, for the caller who knows which file it was. */
+/* Puts "context: " before the calling thread's message and returns code, for the caller who knows which file it was;
+ * leaves a message that begins with it, or with a file of that folder. */
 lt_status lt_fail_in(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The calling thread's message, for whoever must put it back (base/door.h). */

@@ -9,6 +9,8 @@ void lt_components_free(lt_components *parts) {
     lt_weights_free(parts->weights);
     lt_tokenizer_free(parts->tokenizer);
     lt_free(parts->name);
+    lt_free(parts->file);
+    lt_free(parts->vae_file);
     for (int i = 0; parts->labels && i < parts->classifier.classes; i++) lt_free(parts->labels[i]);
     lt_free(parts->labels);
     *parts = (lt_components){0};
@@ -56,14 +58,27 @@ static const struct {
 
 const char *lt_module_name(lt_module module) { return modules[module].name; }
 
+lt_status lt_module_fail(const lt_components *parts, lt_module module, lt_status status) {
+    const bool vae = module == LT_MODULE_VAE_ENCODER || module == LT_MODULE_VAE_DECODER;
+    const char *file = vae && parts->vae_file ? parts->vae_file : parts->file;
+    const bool its = status == LT_ERROR_MODEL || status == LT_ERROR_FORMAT || status == LT_ERROR_UNSUPPORTED;
+    return its && file ? lt_fail_in(status, "%s", file) : status;
+}
+
+lt_status lt_module_needed(const lt_components *parts, lt_module module, const char *then) {
+    if (parts->has[module]) return LT_OK;
+    const lt_status status = lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s%s", modules[module].name, then);
+    return lt_module_fail(parts, module, status);
+}
+
 void lt_module_drop(lt_components *parts, lt_module module) {
     lt_plan_free(parts->plans[module].plan);
     parts->plans[module].plan = NULL;
 }
 
 lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph) {
-    if (!parts->has[module]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s", modules[module].name);
-    return modules[module].build(parts, size, graph);
+    LT_TRY(lt_module_needed(parts, module, ""));
+    return lt_module_fail(parts, module, modules[module].build(parts, size, graph));
 }
 
 lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan) {

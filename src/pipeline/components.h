@@ -42,7 +42,8 @@ typedef struct lt_components {
     lt_tokenizer *tokenizer;
     int sample_size; /* latents a side, as the model was trained: 64 */
     lt_target target;
-    char *name; /* the checkpoint's, for the parameters text */
+    char *name;            /* the checkpoint's, for the parameters text */
+    char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */
     lt_notice_fn notice;
     void *notice_user;
     bool (*cancelled)(void *user); /* of the request that is being served */
@@ -70,6 +71,11 @@ lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate chang
 void lt_module_drop(lt_components *parts, lt_module module);
 
 const char *lt_module_name(lt_module module);
+
+/* LT_ERROR_MODEL if the checkpoint lacks a module; what can't be done then stands behind it: ", so it can't draw". */
+lt_status lt_module_needed(const lt_components *parts, lt_module module, const char *then);
+/* Puts the file that the module comes from before the message where status is a fault of the model's; returns it. */
+lt_status lt_module_fail(const lt_components *parts, lt_module module, lt_status status);
 
 /* Tells the caller's user something, printf style. */
 void lt_notify(const lt_components *parts, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -32,7 +32,7 @@ static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_
 lt_status lt_context_make(lt_components *parts, const char *prompt, bool plain, int clip_skip, lt_context *context) {
     *context = (lt_context){0};
     if (parts->unet.context_dim == 0) return LT_OK;
-    if (!parts->has[LT_MODULE_TEXT]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no text encoder");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs"));
     lt_prompt parsed;
     LT_TRY(lt_prompt_parse(parts->tokenizer, prompt, !plain, parts->text.pad, &parsed));
     if (parsed.cut) lt_notify(parts, "the prompt was cut after 75 tokens; left out: %.200s", parsed.cut);

@@ -31,8 +31,9 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_components *parts, const lt_contex
     d->passes = guidance == 1 || guidance == 0 || unet->context_dim == 0 ? 1 : 2;
     const int tokens = d->passes == 2 && prompt->tokens > first->tokens ? prompt->tokens : first->tokens;
     if (tokens && first->width != unet->context_dim)
-        return lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d", first->width,
-                       unet->context_dim);
+        return lt_module_fail(parts, LT_MODULE_UNET,
+                              lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d",
+                                      first->width, unet->context_dim));
     const lt_module_size size = {.n = d->passes, .h = h, .w = w, .tokens = tokens};
     LT_TRY(lt_module_plan(parts, LT_MODULE_UNET, &size, &d->plan));
     LT_TRY(lt_module_expect(d->plan, LT_MODULE_UNET, "out", (lt_shape){d->passes, h, w, d->latent.c}));

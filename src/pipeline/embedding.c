@@ -22,8 +22,10 @@ static lt_status run_tower(lt_components *parts, const lt_prompt *prompt, lt_pla
 lt_status lt_text_embedding(lt_components *parts, const char *text, bool plain, float **embedding) {
     *embedding = NULL;
     if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
-        return lt_fail(LT_ERROR_MODEL,
-                       "this checkpoint has no text projection: similarity needs a CLIP model of both towers");
+        return lt_module_fail(
+            parts, LT_MODULE_TEXT,
+            lt_fail(LT_ERROR_MODEL,
+                    "this checkpoint has no text projection: similarity needs a CLIP model of both towers"));
     if (parts->text.positions != LT_CONTEXT_TOKENS)
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
                        LT_CONTEXT_TOKENS);

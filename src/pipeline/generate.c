@@ -33,9 +33,8 @@ typedef struct lt_painting {
 /* ---- Asking ---- */
 
 static lt_status check(const lt_components *parts, const lt_request *r) {
-    if (!parts->has[LT_MODULE_UNET] || (!parts->pixels && !parts->has[LT_MODULE_VAE_DECODER]))
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no %s, so it can't draw",
-                       parts->has[LT_MODULE_UNET] ? "VAE decoder" : "U-Net");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ", so it can't draw"));
+    if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ", so it can't draw"));
     if (!r->prompt || !r->negative_prompt)
         return lt_fail(LT_ERROR_ARGUMENT, "a prompt is NULL; the empty prompt is \"\"");
     if (!r->sampler) return lt_fail(LT_ERROR_ARGUMENT, "the sampler is NULL; lt_samplers() lists them");
@@ -44,8 +43,8 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
     if (parts->has[LT_MODULE_TEXT] && (r->clip_skip < 1 || r->clip_skip > parts->text.layers))
         return lt_fail(LT_ERROR_ARGUMENT, "clip skip %d: this text encoder has %d layers, so 1 to %d is possible",
                        r->clip_skip, parts->text.layers, parts->text.layers);
-    if (r->image && !parts->pixels && !parts->has[LT_MODULE_VAE_ENCODER])
-        return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder, so it can't start from a picture");
+    if (r->image && !parts->pixels)
+        LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ", so it can't start from a picture"));
     if (r->count < 1 || r->count > 10000)
         return lt_fail(LT_ERROR_ARGUMENT, "%d pictures: 1 to 10000 is possible", r->count);
     if (!isfinite(r->guidance))
@@ -59,8 +58,10 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
     if (parts->unet.out_channels != parts->vae.latent_channels ||
         (parts->unet.in_channels != parts->unet.out_channels &&
          parts->unet.in_channels != 2 * parts->unet.out_channels + 1))
-        return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
-                       parts->unet.in_channels, parts->unet.out_channels, parts->vae.latent_channels);
+        return lt_module_fail(parts, LT_MODULE_UNET,
+                              lt_fail(LT_ERROR_MODEL,
+                                      "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
+                                      parts->unet.in_channels, parts->unet.out_channels, parts->vae.latent_channels));
     return LT_OK;
 }
 

@@ -145,8 +145,11 @@ lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides
     g->shift = lt_alloc(lt_shape_count(g->latent) * sizeof *g->shift);
     g->work = lt_alloc(lt_shape_count(g->latent) * sizeof *g->work);
     if (!g->shift || !g->work) status = LT_ERROR_MEMORY;
-    if (!status && guides->classifier) status = open_classifier(g, guides->classifier, request);
-    if (!status && guides->clip) status = open_clip(g, guides->clip, request);
+    if (!status && guides->classifier)
+        status =
+            lt_module_fail(guides->classifier, LT_MODULE_CLASSIFIER, open_classifier(g, guides->classifier, request));
+    if (!status && guides->clip)
+        status = lt_module_fail(guides->clip, LT_MODULE_IMAGE, open_clip(g, guides->clip, request));
     if (status) lt_guidance_free(g);
     return status;
 }

@@ -101,7 +101,7 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
         lt_nhwc_to_nchw(pixels, latent, (lt_shape){1, h, w, c});
         return LT_OK;
     }
-    if (!parts->has[LT_MODULE_VAE_ENCODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE encoder");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
     lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, 2 * c, h / vae->factor,
                    w / vae->factor,       0,   0};
     const size_t count = (size_t)t.h * (size_t)t.w;
@@ -124,7 +124,7 @@ lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int
         lt_nchw_to_nhwc(latent, pixels, shape);
         return LT_OK;
     }
-    if (!parts->has[LT_MODULE_VAE_DECODER]) return lt_fail(LT_ERROR_MODEL, "this checkpoint has no VAE decoder");
+    LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
     lt_tiling t = {LT_MODULE_VAE_DECODER, "z", "out", 1, vae->factor, shape.c, 3, h, w, 0, 0};
     float *z = lt_alloc(lt_shape_count(shape) * sizeof(float));
     if (!z) return LT_ERROR_MEMORY;

@@ -39,6 +39,15 @@ static void test_errors(void **state) {
     assert_string_equal(lt_error_message(), "x is 7");
     assert_int_equal(lt_fail_in(LT_ERROR_FORMAT, "%s", "a.png"), LT_ERROR_FORMAT);
     assert_string_equal(lt_error_message(), "a.png: x is 7");
+    lt_fail_in(LT_ERROR_FORMAT, "%s", "a.png"); /* a name is said once */
+    assert_string_equal(lt_error_message(), "a.png: x is 7");
+    lt_fail_in(LT_ERROR_FORMAT, "%s", "a");
+    assert_string_equal(lt_error_message(), "a: a.png: x is 7");
+    lt_fail(LT_ERROR_FORMAT, "model/unet: broken");
+    lt_fail_in(LT_ERROR_FORMAT, "%s", "model");
+    lt_fail_in(LT_ERROR_FORMAT, "%s", "model/");
+    assert_string_equal(lt_error_message(), "model/unet: broken");
+    lt_fail(LT_ERROR_FILE, "a.png: x is 7");
     lt_fail(LT_ERROR_FILE, "again: %s", lt_error_message());
     assert_string_equal(lt_error_message(), "again: a.png: x is 7");
     char longest[3000];
