@@ -2,8 +2,8 @@
 #include "plot_curve.h"
 
 #include "base/file.h"
+#include "formats/json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -59,11 +59,13 @@ static lt_status read_rows(const char *text, size_t size, const char *field, boo
     size_t line = 1;
     lt_status status = LT_OK;
     for (size_t at = 0; at < size && (end = memchr(text + at, '\n', size - at)); line++) {
-        json_t *row = json_loadb(text + at, (size_t)(end - text) - at, 0, NULL);
+        json_t *row;
+        status = lt_json_read(text + at, (size_t)(end - text) - at, 0, &row);
         at = (size_t)(end + 1 - text);
         json_decref(last);
         last = row;
-        if (!json_is_object(row)) {
+        if (status == LT_ERROR_MEMORY) break;
+        if (status || !json_is_object(row)) {
             status = lt_fail(LT_ERROR_FORMAT, "line %zu is no row of a training log: a JSON object", line);
             break;
         }

@@ -1,7 +1,7 @@
 /* Checkpoint files of every kind: told by content, read by the format's reader, listed by name. */
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,9 +206,8 @@ static lt_status check_all_found(json_t *weight_map, const lt_checkpoint *checkp
 
 static lt_status read_index(const char *path, const lt_map *map, lt_checkpoint *checkpoint) {
     if (map->size > INDEX_LIMIT) return lt_fail(LT_ERROR_FORMAT, "%zu bytes are too many for an index", map->size);
-    json_error_t error;
-    json_t *index = json_loadb(map->data ? (const char *)map->data : "", map->size, JSON_REJECT_DUPLICATES, &error);
-    if (!index) return lt_fail(LT_ERROR_FORMAT, "broken JSON at byte %d: %s", error.position, error.text);
+    json_t *index;
+    LT_TRY(lt_json_read((const char *)map->data, map->size, JSON_REJECT_DUPLICATES, &index));
     const char *slash = strrchr(path, '/');
     json_t *weight_map = json_object_get(index, "weight_map");
     lt_status status = LT_OK;

@@ -1,7 +1,7 @@
 /* Folders that hold a model: diffusers pipelines and single components. */
 #include "formats/diffusers.h"
+#include "formats/json.h"
 
-#include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,12 +11,10 @@ lt_status lt_config_open(const char *path, lt_config *config) {
     *config = (lt_config){0};
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    json_error_t error;
-    json_t *root = json_loadb(map.data ? (const char *)map.data : "", map.size, 0, &error);
+    json_t *root;
+    const lt_status status = lt_json_read((const char *)map.data, map.size, 0, &root);
     lt_map_close(&map);
-    if (!root)
-        return lt_fail(json_error_code(&error) == json_error_out_of_memory ? LT_ERROR_MEMORY : LT_ERROR_FORMAT,
-                       "%s: broken JSON in line %d: %s", path, error.line, error.text);
+    if (status) return lt_fail_in(status, "%s", path);
     if (!json_is_object(root)) {
         json_decref(root);
         return lt_fail(LT_ERROR_FORMAT, "%s: not a JSON object", path);
@@ -31,8 +29,14 @@ lt_status lt_config_from_metadata(const lt_checkpoint *checkpoint, const char *p
     for (size_t i = 0; i < checkpoint->metadata_count; i++) {
         const char *key = checkpoint->metadata[i].key, *value = checkpoint->metadata[i].value;
         if (strncmp(key, prefix, strlen(prefix))) continue;
-        json_t *json = json_loads(value, JSON_DECODE_ANY, NULL);
-        if (json) json_object_set_new(config->root, key + strlen(prefix), json);
+        json_t *json;
+        lt_status status = lt_json_read(value, strlen(value), JSON_DECODE_ANY, &json);
+        if (status == LT_ERROR_FORMAT) continue; /* a stranger's words, not ours */
+        if (!status && json_object_set_new(config->root, key + strlen(prefix), json)) status = LT_ERROR_MEMORY;
+        if (status) {
+            lt_config_close(config);
+            return lt_fail(status, "out of memory for a model's settings");
+        }
     }
     return LT_OK;
 }

@@ -5,8 +5,8 @@
  * behind the header to the file's end without a hole or an overlap, and each takes exactly the bytes that its shape and
  * type ask for. */
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,12 +154,11 @@ lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *c
     const char *text = (const char *)data + LENGTH_SIZE;
     if (length == 0 || text[0] != '{') return lt_fail(LT_ERROR_FORMAT, "the safetensors header doesn't begin with '{'");
 
-    json_error_t error;
-    json_t *header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-    if (!header)
-        return lt_fail(LT_ERROR_FORMAT, "the safetensors header is broken at byte %d: %s", error.position, error.text);
+    json_t *header;
+    lt_status status = lt_json_read(text, (size_t)length, JSON_REJECT_DUPLICATES, &header);
+    if (status) return lt_fail_in(status, "the safetensors header");
     const size_t before = LENGTH_SIZE + (size_t)length;
-    const lt_status status = read_header(header, data + before, size - before, checkpoint);
+    status = read_header(header, data + before, size - before, checkpoint);
     json_decref(header);
     if (!checkpoint->format) checkpoint->format = "safetensors";
     return status;

@@ -1,7 +1,7 @@
 /* What strangers write of their pictures: JSON objects, lines of text, labels. */
 #include "train/dataset_record.h"
+#include "formats/json.h"
 
-#include <jansson.h>
 #include <string.h>
 
 static lt_status check_size(lt_bytes text) {
@@ -31,13 +31,8 @@ bool lt_next_line(lt_bytes *text, lt_bytes *line, size_t *number) {
 }
 
 lt_status lt_record_parse(lt_bytes text, json_t **root) {
-    json_error_t error;
     LT_TRY(check_size(text));
-    *root = json_loadb(text.data ? (const char *)text.data : "", text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-                       &error);
-    if (!*root)
-        return lt_fail(json_error_code(&error) == json_error_out_of_memory ? LT_ERROR_MEMORY : LT_ERROR_FORMAT,
-                       "broken JSON: %s", error.text);
+    LT_TRY(lt_json_read((const char *)text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, root));
     if (json_is_object(*root)) return LT_OK;
     json_decref(*root);
     *root = NULL;

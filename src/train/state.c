@@ -4,10 +4,10 @@
 
 #include "formats/arena.h"
 #include "formats/formats.h"
+#include "formats/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -99,7 +99,8 @@ static bool read_number(const json_t *value, double *number_out) {
 
 static lt_status read_run(const char *text, lt_run_state *state) {
     if (!text) return lt_fail(LT_ERROR_FORMAT, "not a training state: its metadata have no %s", run_key);
-    json_t *run = json_loads(text, 0, NULL);
+    json_t *run;
+    if (lt_json_read(text, strlen(text), 0, &run) == LT_ERROR_MEMORY) return LT_ERROR_MEMORY;
     const json_t *step = json_object_get(run, "step");
     state->step = (long)json_integer_value(step);
     const char *broken = NULL;

@@ -2,10 +2,10 @@
 #include "train/state.h"
 
 #include "base/file.h"
+#include "formats/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +22,15 @@ struct lt_log_file {
 
 static const char beginning[] = "{\"step\":"; /* of every row that we write */
 
-/* The row's step, or -1 for a line that is no row. */
-static json_int_t step_of(const char *line, size_t size) {
-    json_t *row = json_loadb(line, size, 0, NULL);
-    const json_t *step = json_object_get(row, "step");
-    const json_int_t value = json_is_integer(step) ? json_integer_value(step) : -1;
+/* *step is the row's, or -1 for a line that is no row. */
+static lt_status step_of(const char *line, size_t size, json_int_t *step) {
+    json_t *row;
+    *step = -1;
+    if (lt_json_read(line, size, 0, &row) == LT_ERROR_MEMORY) return LT_ERROR_MEMORY;
+    const json_t *value = json_object_get(row, "step");
+    if (json_is_integer(value)) *step = json_integer_value(value);
     json_decref(row);
-    return value;
+    return LT_OK;
 }
 
 /* Can the rest of a file, which has no line end, be a row of ours that was torn? Zeros are what a loss of power leaves.
@@ -41,7 +43,8 @@ static bool is_torn_row(const char *rest, size_t size) {
 static lt_status find_end(const char *path, const char *text, size_t size, long step, size_t *keep) {
     for (*keep = 0; *keep < size;) {
         const char *line = text + *keep, *end = memchr(line, '\n', size - *keep);
-        const json_int_t row = end ? step_of(line, (size_t)(end - line)) : -1;
+        json_int_t row = -1;
+        if (end) LT_TRY(step_of(line, (size_t)(end - line), &row));
         if (row > step || (!end && is_torn_row(line, size - *keep))) return LT_OK;
         if (row < 0)
             return lt_fail(LT_ERROR_FORMAT, "%s: byte %zu begins no row of a training log: name another file", path,

@@ -172,7 +172,7 @@ static void deep_and_long_metadata_is_refused(void **state) {
     write_bytes("metadata.jsonl", text, size);
     assert_refused(root, LT_ERROR_FORMAT, "too many");
     write_bytes("metadata.jsonl", text, 1 << 20);
-    assert_refused(root, LT_ERROR_FORMAT, "line 1: broken JSON");
+    assert_refused(root, LT_ERROR_FORMAT, "line 1: JSON of values within values");
     free(text);
 }
 

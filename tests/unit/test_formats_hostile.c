@@ -1,5 +1,6 @@
 /* formats: broken and hostile files fail with one message and touch nothing that is not theirs. */
 #include "formats/checkpoint.h"
+#include "formats/json.h"
 #include "formats/pickle.h"
 #include "formats/zip.h"
 
@@ -124,7 +125,7 @@ static void test_headers(void **state) {
         if (!cases[i].expected)
             assert_int_equal(status, LT_OK);
         else if (strcmp(cases[i].expected, "JSON") == 0)
-            assert_says(status, "header is broken");
+            assert_says(status, "the safetensors header: ");
         else
             assert_says(status, cases[i].expected);
     }
@@ -150,8 +151,75 @@ static void test_deep_json(void **state) {
     memset(header, '[', DEPTH);
     header[DEPTH] = '\0';
     memcpy(header, "{\"a\":", 5);
-    assert_says(open_header(header, 0), "depth");
+    assert_says(open_header(header, 0), "over 64 deep");
     free(header);
+}
+
+/* {"a":[[],[],...]}: each value takes two signs here and over a hundred bytes of memory. What stands in a string is no
+ * value. */
+static void test_many_values(void **state) {
+    (void)state;
+    static const char *const parts[] = {"[],", "{},", "1,"};
+    for (size_t i = 0; i < LT_COUNT(parts); i++) {
+        lt_buffer header = {0};
+        lt_buffer_printf(&header, "{\"a\":[");
+        for (int n = 0; n <= LT_JSON_MAX_SIGNS; n++) lt_buffer_append(&header, parts[i], strlen(parts[i]));
+        lt_buffer_printf(&header, "0]}");
+        assert_says(open_header(header.data, 0), "over 2097152 values");
+        lt_buffer_free(&header);
+    }
+    lt_buffer quoted = {0};
+    lt_buffer_printf(&quoted, "{\"__metadata__\":{\"a\":\"\\\"");
+    for (int n = 0; n <= LT_JSON_MAX_SIGNS; n++) lt_buffer_append(&quoted, "{[,", 3);
+    lt_buffer_printf(&quoted, "\"}}");
+    assert_int_equal(open_header(quoted.data, 0), LT_OK);
+    lt_buffer_free(&quoted);
+}
+
+/* jansson allocates by itself: each of its allocations fails in turn, and it takes no more than it is said to. */
+static size_t json_allocations_left, json_bytes;
+
+static void *failing_malloc(size_t size) {
+    json_bytes += size;
+    return json_allocations_left-- == 0 ? NULL : malloc(size);
+}
+
+static void test_json_out_of_memory(void **state) {
+    (void)state;
+    static const char text[] = "{\"a\": [1, 2.5, \"text\", {\"b\": null}], \"c\": {\"d\": true}}";
+    lt_status status = LT_ERROR_MEMORY;
+    json_t *root;
+    json_set_alloc_funcs(failing_malloc, free);
+    for (size_t n = 0; status; n++) {
+        json_allocations_left = n;
+        status = lt_json_read(text, sizeof text - 1, 0, &root);
+        if (status) assert_null(root);
+        json_decref(root);
+    }
+    json_set_alloc_funcs(malloc, free);
+}
+
+static void test_json_memory(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t signs;
+    } parts[] = {{"[],", 2}, {"{},", 2}, {"1,", 1}, {"\"a\",", 1}, {"[[[[]]]],", 5}, {"{\"a\":{\"b\":2}},", 5}};
+    json_set_alloc_funcs(failing_malloc, free);
+    for (size_t i = 0; i < LT_COUNT(parts); i++) {
+        lt_buffer text = {0};
+        json_t *root;
+        lt_buffer_printf(&text, "[");
+        for (int n = 0; n < 100000; n++) lt_buffer_append(&text, parts[i].text, strlen(parts[i].text));
+        lt_buffer_printf(&text, "0]");
+        json_bytes = 0;
+        json_allocations_left = SIZE_MAX;
+        assert_int_equal(lt_json_read(text.data, text.size, 0, &root), LT_OK);
+        assert_true(json_bytes <= 2 * text.size + 100000 * parts[i].signs * LT_JSON_SIGN_BYTES);
+        json_decref(root);
+        lt_buffer_free(&text);
+    }
+    json_set_alloc_funcs(malloc, free);
 }
 
 /* ---- Every small damage to a small file ---- */
@@ -660,6 +728,9 @@ int main(void) {
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_header_length),
         cmocka_unit_test(test_deep_json),
+        cmocka_unit_test(test_many_values),
+        cmocka_unit_test(test_json_out_of_memory),
+        cmocka_unit_test(test_json_memory),
         cmocka_unit_test(test_damaged_safetensors),
         cmocka_unit_test(test_damaged_torch),
         cmocka_unit_test(test_strangers),
