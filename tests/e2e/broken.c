@@ -60,7 +60,8 @@ static size_t choose_place(lt_mutant *b) {
 static void change_byte(lt_mutant *b) {
     static const uint8_t favourites[] = {0, 1, 0x7F, 0x80, 0xFF, '0', '9', '-', '"', ',', '[', '}', '.'};
     uint8_t *at = &b->data[choose_place(b)];
-    *at = choose(b, 2) ? favourites[choose(b, sizeof favourites)] : (uint8_t)(*at ^ 1u << choose(b, 8));
+    const unsigned flipped = *at ^ 1u << choose(b, 8);
+    *at = choose(b, 2) ? favourites[choose(b, sizeof favourites)] : (uint8_t)flipped;
 }
 
 static void change_digit(lt_mutant *b) {

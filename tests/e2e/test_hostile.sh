@@ -105,4 +105,100 @@ written out.safetensors encode good.png -o out.safetensors
 written out.safetensors convert model.safetensors out.safetensors
 written new-folder convert diffusers new-folder --to diffusers
 
+# ---- Mutants: files of every kind with a few bytes changed, sizes exchanged, or cut short ----
+
+# A model of a few kilobytes, made here: a U-Net of pixels, whose pictures are drawn in no time.
+mkdir pixels
+cp good.png pixels/1.png
+latent train unet -q -d pixels -o tiny.safetensors --space pixel --unconditional --size 8 --steps 1 -b 1 --width 8 --groups 2 \
+    --heads 2 --mult 1,1 --attention 0,1 >/dev/null
+latent train vae -q -d pixels -o vae.safetensors --size 16 --steps 1 -b 1 --width 8 --groups 2 --mult 1,1 >/dev/null
+latent convert vae.safetensors vae-folder --to diffusers >/dev/null 2>&1
+latent noise -i good.png -t 0 -o good.jpg >/dev/null
+latent noise -i good.png -t 0 -o good.webp >/dev/null
+
+# survives KIND COUNT FILE PLACE COMMAND...: COMMAND reads mutants of FILE at PLACE and ends well each time. The seed of one
+# that it does not is printed: `broken mutate SEED FILE PLACE` makes it again.
+survives() {
+    count=$1 from=$2 place=$3 seed=0 refused=0
+    shift 3
+    while [ $seed -lt "$count" ]; do
+        seed=$((seed + 1))
+        "$broken" mutate $seed "$from" "$place" || return 1
+        "$latent" "$@" >out 2>err </dev/null
+        status=$?
+        [ $status -eq 0 ] || [ "$(grep -vc '^latent: note: ' err)" -eq 1 ] || status=99
+        [ $status -le 1 ] || { echo "seed $seed: status $status" && return 1; }
+        refused=$((refused + status))
+    done
+    echo "$refused of $count were refused"
+    [ $refused -gt 0 ]
+}
+draw="--steps 1 --seed 1 -W 8 -H 8 -q"
+check "mutants of a checkpoint, drawn" survives 60 tiny.safetensors m.safetensors txt2img -m m.safetensors $draw -p "" -o out.png
+check "mutants of a checkpoint, inspected" survives 20 tiny.safetensors m.safetensors inspect m.safetensors -W 8 -H 8
+check "mutants of a checkpoint, converted" survives 40 vae.safetensors m.safetensors convert m.safetensors out.safetensors --type f16
+check "mutants of a VAE, run" survives 40 vae.safetensors m.safetensors encode -m m.safetensors good.png -o out.safetensors
+check "mutants of a pickle" survives 60 "$golden/formats/small.ckpt" m.ckpt inspect m.ckpt
+for config in model_index.json vae/config.json scheduler/scheduler_config.json; do
+    [ -f vae-folder/$config ] || continue
+    cp vae-folder/$config config.json
+    check "mutants of $config" survives 30 config.json vae-folder/$config encode -m vae-folder good.png -o out.safetensors
+    cp config.json vae-folder/$config
+done
+for ending in png jpg webp; do
+    check "mutants of a $ending" survives 30 good.$ending m.$ending inspect m.$ending
+    check "mutants of a $ending, encoded" survives 15 good.$ending m.$ending encode -m vae.safetensors m.$ending -o out.safetensors
+done
+check "mutants of a latent" survives 30 latent.safetensors m.safetensors decode m.safetensors -o out.png
+check "mutants of a log" survives 30 tiny.safetensors.jsonl m.jsonl plot m.jsonl -o out.png
+
+# ---- Little memory ----
+
+# ends STATUS: 0, or 1 after one message; never a signal.
+ends() { [ "$1" -eq 0 ] || { [ "$1" -eq 1 ] && [ "$(grep -c '^latent: ' err)" -eq 1 ]; }; }
+limited() (
+    ulimit -v "$kilobytes"
+    exec "$latent" "$@"
+)
+# starved COMMAND...: from hardly any memory to enough; both a message and success were seen.
+starved() {
+    said=0 done=0
+    for more in 0 100 300 600 1000 1500 2000 3000 4000 6000 9000 14000 20000 30000 60000 200000 700000; do
+        kilobytes=$((least + more))
+        limited "$@" >out 2>err </dev/null
+        status=$?
+        ends $status || return 1
+        [ $status -eq 0 ] && done=1
+        [ $status -eq 1 ] && said=1
+    done
+    echo "said $said, done $done"
+    [ $done -eq 1 ] && [ $said -eq 1 ]
+}
+
+# The least that the loader needs; under AddressSanitizer, which needs terabytes, there is none.
+least=
+for kilobytes in $(seq 20000 500 120000); do
+    limited --version >/dev/null 2>&1 && least=$kilobytes && break
+done
+if [ -n "$least" ]; then
+    latent noise -i good.png -t "0$(printf ',0%.0s' $(seq 49))" -o wide.png >/dev/null
+    for ending in png jpg webp; do
+        latent noise -i wide.png -t 0,0,0,0 -o big.$ending >/dev/null
+        check "little memory for reading a $ending" starved inspect big.$ending
+        check "little memory for writing a $ending" starved noise -i wide.png -t 0,500 -o small.$ending
+    done
+    check "little memory for a checkpoint's header" starved inspect model.safetensors
+    check "little memory for a folder" starved inspect clip
+    check "little memory for converting" starved convert model.safetensors out.safetensors --type f32
+    check "little memory for words" starved tokenize "a photo of an astronaut"
+    # A header of as many bytes as the format allows, all of them values: refused before they are read.
+    { printf '\000\341\365\005\000\000\000\000{"a":['; yes '{},' | tr -d '\n' | head -c 99999994; } >values.safetensors
+    kilobytes=$((least + 150000)) file=values.safetensors
+    check "a header of 33 million values" once limited inspect values.safetensors
+    rm values.safetensors
+else
+    ok "no sweep of memory limits: the program needs too much from the start"
+fi
+
 exit $failed
