@@ -340,8 +340,9 @@ static void print_tensors(const lt_source *source) {
 static void print_model(const lt_model *model) {
     const lt_model_info info = lt_model_describe(model);
     if (info.has_unet)
-        printf("\n  U-Net: %d channels in%s, context of %d, predicts %s\n", info.unet_channels,
-               info.unet_channels == 9 ? " (inpainting)" : "", info.context_dim, info.prediction);
+        printf("\n  U-Net: %d channels in%s, context of %d, predicts %s; betas: %s%s\n", info.unet_channels,
+               info.unet_channels == 9 ? " (inpainting)" : "", info.context_dim, info.prediction, info.betas,
+               info.zero_terminal_snr ? ", zero terminal SNR" : "");
     if (info.draws)
         printf("  draws pictures; trained for %dx%d; sides are multiples of %d\n", info.width, info.height,
                info.factor);
@@ -431,9 +432,10 @@ static json_t *model_json(const lt_model *model) {
     const lt_model_info i = lt_model_describe(model);
     json_t *classes = i.has_classifier ? json_array() : NULL;
     for (int k = 0; classes && k < i.class_count; k++) json_array_append_new(classes, json_text(i.class_names[k]));
-    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o*}", "draws", (int)i.draws, "width", i.width,
-                     "height", i.height, "factor", i.factor, "latent_channels", i.latent_channels, "unet_channels",
-                     i.unet_channels, "context_dim", i.context_dim, "prediction", i.prediction, "classes", classes);
+    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:o*}", "draws", (int)i.draws, "width",
+                     i.width, "height", i.height, "factor", i.factor, "latent_channels", i.latent_channels,
+                     "unet_channels", i.unet_channels, "context_dim", i.context_dim, "prediction", i.prediction,
+                     "betas", i.betas, "zero_terminal_snr", (int)i.zero_terminal_snr, "classes", classes);
 }
 
 static json_t *layers_json(const layers *all) {

@@ -115,7 +115,7 @@ typedef void (*lt_notice_fn)(void *user, const char *message);
 typedef struct lt_open_options {
     const char *vae;        /* a file or folder whose VAE replaces the model's own; NULL: none */
     bool ema;               /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
-    const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says, else epsilon */
+    const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
     lt_precision precision;
     int threads;         /* 0: one for each core this process may use */
     lt_isa isa;          /* LT_ISA_BEST */
@@ -131,8 +131,12 @@ LT_API lt_open_options lt_open_options_defaults(void);
 LT_API const char *lt_default_model(void);
 
 /* Opens a checkpoint: a single file (.safetensors, .ckpt) as published for SD 1.x, a diffusers folder, or a CLIP
- * checkpoint. options may be NULL. Weights are mapped now and converted when they are first needed, so this is quick;
- * the files must stay as they are while the model is open. */
+ * checkpoint. What it says of its noise is taken: scheduler_config.json (betas of any kind, zero terminal SNR, the
+ * prediction, spacing and offset of timesteps), the tensors v_pred and ztsnr and the metadata modelspec.* of other
+ * programs, a file's own alphas_cumprod or betas. Settings with which nothing right can be drawn are
+ * LT_ERROR_UNSUPPORTED; others that are not served are named by the notice function. options may be NULL. Weights are
+ * mapped now and converted when they are first needed, so this is quick; the files must stay as they are while the
+ * model is open. */
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 LT_API void lt_model_close(lt_model *model); /* NULL is fine */
 
@@ -145,6 +149,8 @@ typedef struct lt_model_info {
     int unet_channels; /* 9: an inpainting model */
     int context_dim, text_embedding_dim;
     const char *prediction;         /* "epsilon" or "v" */
+    const char *betas;              /* of its noise: "scaled_linear", "linear", "squaredcos_cap_v2", or "its own" */
+    bool zero_terminal_snr;         /* its last step of noise keeps nothing of the picture */
     int class_count;                /* of the classifier */
     const char *const *class_names; /* [class_count], valid while the model is open */
 } lt_model_info;

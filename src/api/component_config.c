@@ -153,14 +153,28 @@ json_t *lt_text_config(const lt_model *model, lt_weights *w) {
 
 /* ---- The scheduler: any of diffusers' can be made from this one's numbers ---- */
 
+/* PNDM, as Stable Diffusion's own folders have it, knows nothing of zero terminal SNR. */
+const char *lt_scheduler_class(const lt_model *model) {
+    return lt_ends_in_noise(&model->parts.schedule) ? "DDIMScheduler" : "PNDMScheduler";
+}
+
+static json_t *trained_betas(const lt_noise_schedule *schedule) {
+    if (!schedule->given) return json_null();
+    json_t *list = json_array();
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) json_array_append_new(list, json_real((double)schedule->betas[t]));
+    return list;
+}
+
 json_t *lt_scheduler_config(const lt_model *model) {
     const lt_noise_schedule *schedule = &model->parts.schedule;
-    json_t *json = merged(diffusers_object("PNDMScheduler"),
+    json_t *json = merged(diffusers_object(lt_scheduler_class(model)),
                           json_pack("{s:i, s:s, s:f, s:f, s:s}", "num_train_timesteps", LT_TRAIN_STEPS, "beta_schedule",
                                     lt_beta_name(schedule->kind), "beta_start", schedule->beta_start, "beta_end",
                                     schedule->beta_end, "prediction_type",
                                     schedule->prediction == LT_PREDICT_V ? "v_prediction" : "epsilon"));
-    return merged(json,
-                  json_pack("{s:n, s:b, s:b, s:b, s:i, s:s}", "trained_betas", "set_alpha_to_one", 0, "skip_prk_steps",
-                            1, "clip_sample", 0, "steps_offset", 1, "timestep_spacing", "leading"));
+    json = merged(json, json_pack("{s:o, s:b, s:b, s:b, s:i, s:s}", "trained_betas", trained_betas(schedule),
+                                  "set_alpha_to_one", (int)schedule->to_one, "skip_prk_steps", 1, "clip_sample", 0,
+                                  "steps_offset", schedule->offset, "timestep_spacing", schedule->spacing));
+    const bool rescaled = schedule->zero_snr && !schedule->given; /* betas that are given are rescaled already */
+    return rescaled ? merged(json, json_pack("{s:b}", "rescale_betas_zero_snr", 1)) : json;
 }

@@ -14,5 +14,7 @@ struct json_t *lt_unet_config(const lt_model *model, lt_weights *weights);
 struct json_t *lt_vae_config(const lt_model *model, lt_weights *weights);
 struct json_t *lt_text_config(const lt_model *model, lt_weights *weights);
 struct json_t *lt_scheduler_config(const lt_model *model);
+/* The scheduler's class in diffusers. */
+const char *lt_scheduler_class(const lt_model *model);
 
 #endif

@@ -1,8 +1,11 @@
 /* What tensors' shapes cannot tell. */
 #include "api/configuration.h"
 
+#include "api/schedule_config.h"
+#include "api/unserved.h"
 #include "models/settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,14 +23,35 @@ static lt_status read_activation(const lt_config *config, const char *key, lt_ac
     return lt_fail(LT_ERROR_UNSUPPORTED, "config.json: %s is \"%s\"; quick_gelu, gelu and silu are known", key, name);
 }
 
-static lt_status read_unet(lt_components *parts, const lt_config *config) {
-    double heads[2];
-    /* diffusers' attention_head_dim counts heads, whatever its name says; a list of them is SD 2.x, with heads of 64 */
-    const size_t count = lt_config_numbers(config, "attention_head_dim", heads, 2);
-    if (count == 1) {
-        parts->unet.heads = number(config, "attention_head_dim", 8);
-        parts->unet.head_size = 0;
+static lt_unet with_heads(lt_unet unet, int heads, int head_size) {
+    unet.heads = heads;
+    unet.head_size = head_size;
+    return unet;
+}
+
+/* diffusers' attention_head_dim counts heads, whatever its name says: one number for all levels, or one for each, of
+ * which the channels of a head are made, the same everywhere (SD 2.x: 64). */
+static lt_status read_heads(lt_unet *unet, const lt_config *config) {
+    double heads[LT_MAX_LEVELS] = {0}, channels[LT_MAX_LEVELS] = {0};
+    const size_t count = lt_config_numbers(config, "attention_head_dim", heads, LT_MAX_LEVELS);
+    const size_t levels = lt_config_numbers(config, "block_out_channels", channels, LT_MAX_LEVELS);
+    bool one = count >= 1 && heads[0] >= 1 && heads[0] <= 65536, size = count == levels;
+    for (size_t i = 1; i < lt_min(count, LT_MAX_LEVELS); i++) {
+        size = size && fabs(channels[i] * heads[0] - channels[0] * heads[i]) < 0.5;
+        one = one && fabs(heads[i] - heads[0]) < 0.5;
     }
+    if (one) *unet = with_heads(*unet, (int)heads[0], 0);
+    if (one || !count || !levels) return LT_OK;
+    if (!size || count > LT_MAX_LEVELS || !(heads[0] >= 1 && channels[0] >= heads[0] && channels[0] <= 65536))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "config.json: attention_head_dim: heads that are not equally wide");
+    *unet = with_heads(*unet, 0, (int)(channels[0] / heads[0]));
+    return LT_OK;
+}
+
+static lt_status read_unet(lt_components *parts, const lt_config *config) {
+    LT_TRY(read_heads(&parts->unet, config));
+    const int head = number(config, "head_channels", 0);
+    if (head) parts->unet = with_heads(parts->unet, 0, head);
     parts->unet.groups = number(config, "norm_num_groups", parts->unet.groups);
     parts->sample_size = number(config, "sample_size", parts->sample_size);
     return LT_OK;
@@ -42,6 +66,9 @@ static lt_status read_vae(lt_components *parts, const lt_config *config) {
 
 static lt_status read_text(lt_components *parts, const lt_config *config) {
     parts->text.heads = number(config, "num_attention_heads", parts->text.heads);
+    /* fewer than there are: a text encoder without its last ones */
+    const int layers = number(config, "num_hidden_layers", parts->text.layers);
+    parts->text.layers = layers < parts->text.layers ? layers : parts->text.layers;
     return read_activation(config, "hidden_act", &parts->text.activation);
 }
 
@@ -120,50 +147,6 @@ static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, 
     return LT_OK;
 }
 
-/* ---- The noise schedule ---- */
-
-typedef struct lt_schedule_settings {
-    const char *prediction, *beta_schedule;
-    double beta_start, beta_end;
-} lt_schedule_settings;
-
-static lt_status parse_prediction(const char *name, lt_prediction *prediction) {
-    *prediction = LT_PREDICT_EPSILON;
-    if (!strcmp(name, "epsilon")) return LT_OK;
-    *prediction = LT_PREDICT_V;
-    if (!strcmp(name, "v") || !strcmp(name, "v_prediction")) return LT_OK;
-    return lt_fail(LT_ERROR_UNSUPPORTED, "prediction \"%s\": epsilon and v are possible", name);
-}
-
-static void read_scheduler(const lt_config *config, lt_schedule_settings *s) {
-    const char *prediction = lt_config_string(config, "prediction_type");
-    const char *betas = lt_config_string(config, "beta_schedule");
-    if (prediction) s->prediction = prediction;
-    if (betas) s->beta_schedule = betas;
-    s->beta_start = lt_config_number(config, "beta_start", s->beta_start);
-    s->beta_end = lt_config_number(config, "beta_end", s->beta_end);
-}
-
-/* From a folder's scheduler or a file's metadata, and the option over both. */
-static lt_status read_schedule(lt_model *model, const lt_open_options *options) {
-    lt_schedule_settings s = {"epsilon", "scaled_linear", 0.00085, 0.012};
-    const lt_component *scheduler = lt_diffusers_find(&model->main.folder, "scheduler");
-    if (scheduler) read_scheduler(&scheduler->config, &s);
-    lt_config settings;
-    LT_TRY(lt_config_from_metadata(&model->main.file, "latent.scheduler.", &settings));
-    read_scheduler(&settings, &s);
-    const char *metadata = lt_checkpoint_metadata(&model->main.file, "modelspec.prediction_type");
-    if (metadata) s.prediction = metadata;
-    if (options->prediction) s.prediction = options->prediction;
-    lt_prediction prediction = LT_PREDICT_EPSILON;
-    lt_beta_kind kind = LT_BETA_SCALED_LINEAR;
-    lt_status status = parse_prediction(s.prediction, &prediction);
-    if (!status) status = lt_beta_find(s.beta_schedule, &kind);
-    lt_config_close(&settings);
-    LT_TRY(status);
-    return lt_noise_schedule_init(&model->parts.schedule, kind, s.beta_start, s.beta_end, prediction);
-}
-
 /* ---- All of it ---- */
 
 /* "512x512", as the model specification of safetensors files has it. */
@@ -178,6 +161,9 @@ static void read_resolution(lt_model *model) {
 lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     lt_components *parts = &model->parts;
     parts->sample_size = 64;
+    parts->notice = options->notice;
+    parts->notice_user = options->notice_user;
+    LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned vae = 1u << LT_ROLE_VAE;
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
     LT_TRY(read_folder(parts, &model->main.folder, main_roles));
@@ -185,9 +171,7 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
     if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));
     read_resolution(model);
-    LT_TRY(read_schedule(model, options));
+    LT_TRY(lt_schedule_configure(model, options->prediction));
     parts->target.isa = lt_isa_choose(options->isa);
-    parts->notice = options->notice;
-    parts->notice_user = options->notice_user;
     return lt_team_create(options->threads, &parts->target.team);
 }

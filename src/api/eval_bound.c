@@ -145,5 +145,7 @@ static lt_status bound_all(const lt_eval_data *data, void *result) {
 
 lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out) {
     *out = (lt_bound){.timesteps = timesteps};
+    if (lt_ends_in_noise(&data->model->parts.schedule)) /* the steps are drawn by ratios of SNRs */
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the bound of a model with zero terminal SNR can't be measured here");
     return lt_eval_watched(data, bound_all, out);
 }

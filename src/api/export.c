@@ -3,6 +3,7 @@
 
 #include "api/component_config.h"
 #include "api/vocabulary.h"
+#include "diffusion/schedule_settings.h"
 #include "nn/nn.h"
 
 #include <jansson.h>
@@ -85,7 +86,8 @@ static bool is_told(const char *key) {
                                        "latent.text_encoder.",
                                        "latent.clip.",
                                        "latent.scheduler.",
-                                       "modelspec.prediction_type"};
+                                       "modelspec.prediction_type",
+                                       "modelspec.predict_key"};
     for (size_t i = 0; i < LT_COUNT(told); i++)
         if (!strncmp(key, told[i], strlen(told[i]))) return true;
     return false;
@@ -126,9 +128,11 @@ static bool is_unusual(const lt_model *model) {
     if (lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, p->schedule.prediction)) return true;
     return unet.heads != p->unet.heads || unet.head_size != p->unet.head_size || unet.groups != p->unet.groups ||
            vae.groups != p->vae.groups || vae.scaling < p->vae.scaling || vae.scaling > p->vae.scaling ||
-           text.heads != p->text.heads || text.activation != p->text.activation || image.heads != p->image.heads ||
-           image.activation != p->image.activation ||
-           memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0;
+           text.heads != p->text.heads || text.layers != p->text.layers || text.activation != p->text.activation ||
+           image.heads != p->image.heads || image.activation != p->image.activation ||
+           memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0 ||
+           schedule.spacing != p->schedule.spacing || schedule.offset != p->schedule.offset ||
+           schedule.to_one != p->schedule.to_one;
 }
 
 lt_status lt_export_settings(const lt_model *model, lt_settings *settings) {
@@ -139,9 +143,7 @@ lt_status lt_export_settings(const lt_model *model, lt_settings *settings) {
               "single file Latent finds them among the metadata, other programs don't");
     if (parts->has[LT_MODULE_UNET]) {
         LT_TRY(lt_settings_add_unet(settings, &parts->unet));
-        const lt_noise_schedule *n = &parts->schedule;
-        LT_TRY(lt_settings_add_schedule(settings, lt_prediction_name(n->prediction), lt_beta_name(n->kind),
-                                        n->beta_start, n->beta_end));
+        LT_TRY(lt_settings_add_schedule(settings, &parts->schedule));
     }
     if (parts->has[LT_MODULE_VAE_DECODER]) LT_TRY(lt_settings_add_vae(settings, &parts->vae));
     if (parts->has[LT_MODULE_TEXT]) LT_TRY(lt_settings_add_text(settings, &parts->text));
@@ -168,8 +170,9 @@ lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype 
 
 /* ---- A diffusers folder ---- */
 
-/* Seven digits: what people write, and as many as a float keeps. */
-#define JSON_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(7))
+/* Seven digits: what people write, and as many as a float keeps; nine give every float back. */
+#define JSON_FLAGS     (JSON_INDENT(2) | JSON_REAL_PRECISION(7))
+#define SCHEDULE_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 
 static const struct component {
     const char *name, *library, *class_name, *weights;
@@ -232,7 +235,7 @@ static json_t *make_index(const lt_model *model) {
     json_t *index = json_pack("{s:s, s:s, s:[n, n], s:[n, n], s:b, s:[s, s], s:[s, s]}", "_class_name",
                               "StableDiffusionPipeline", "_diffusers_version", lt_diffusers_version,
                               "feature_extractor", "safety_checker", "requires_safety_checker", 0, "scheduler",
-                              "diffusers", "PNDMScheduler", "tokenizer", "transformers", "CLIPTokenizer");
+                              "diffusers", lt_scheduler_class(model), "tokenizer", "transformers", "CLIPTokenizer");
     for (size_t i = 0; index && i < LT_COUNT(components); i++) {
         const struct component *c = &components[i];
         const bool here = has_component(model, c);
@@ -247,7 +250,7 @@ static lt_status write_folder(const lt_model *model, const metadata *m, const lt
     for (size_t i = 0; i < LT_COUNT(components); i++)
         if (has_component(model, &components[i])) LT_TRY(write_component(model, &components[i], m, type, folder));
     LT_TRY(lt_folder_add(folder, "scheduler"));
-    LT_TRY(lt_folder_write_json(folder, "scheduler/scheduler_config.json", lt_scheduler_config(model), JSON_FLAGS));
+    LT_TRY(lt_folder_write_json(folder, "scheduler/scheduler_config.json", lt_scheduler_config(model), SCHEDULE_FLAGS));
     LT_TRY(lt_vocabulary_write(folder));
     return lt_folder_write_json(folder, "model_index.json", make_index(model), JSON_FLAGS);
 }

@@ -176,6 +176,8 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .context_dim = p->unet.context_dim,
         .text_embedding_dim = p->text.projection,
         .prediction = lt_prediction_name(p->schedule.prediction),
+        .betas = p->schedule.given ? "its own" : lt_beta_name(p->schedule.kind),
+        .zero_terminal_snr = lt_ends_in_noise(&p->schedule),
         .class_count = p->classifier.classes,
         .class_names = (const char *const *)p->labels,
     };

@@ -1,13 +1,15 @@
-/* DDIM (Song et al. 2021), equations 12 and 16, after diffusers with set_alpha_to_one false. */
+/* DDIM (Song et al. 2021), equations 12 and 16, after diffusers. */
 #include "diffusion/sampler.h"
 
 #include <math.h>
 
 /* diffusers goes down by a fixed stride of t, which on trailing and linspace isn't always where the next step begins;
- * its last step goes to step 0's sigma. A schedule over sigma says itself where to go, and ends at 0. */
+ * its last step goes to step 0's sigma, or with set_alpha_to_one to 0. A schedule over sigma says itself where to go,
+ * and ends at 0. */
 double lt_stride_sigma(const lt_run *run, int from_t) {
+    const lt_noise_schedule *schedule = run->asked->schedule;
     const int t = from_t - run->asked->steps->stride;
-    return run->asked->schedule->sigmas[t < 0 ? 0 : t];
+    return t < 0 && schedule->to_one ? 0 : (double)schedule->sigmas[t < 0 ? 0 : t];
 }
 
 static lt_status ddim_step(lt_run *run, int i) {
@@ -23,4 +25,4 @@ static lt_status ddim_step(lt_run *run, int i) {
     return run->asked->eta > 0 ? lt_add_noise(run, run->x, noise) : LT_OK;
 }
 
-const lt_sampler lt_sampler_ddim = {.scale = LT_SCALE_UNIT, .step = ddim_step};
+const lt_sampler lt_sampler_ddim = {.scale = LT_SCALE_UNIT, .from_noise = true, .step = ddim_step};

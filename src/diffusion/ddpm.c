@@ -15,4 +15,4 @@ static lt_status ddpm_step(lt_run *run, int i) {
     return lt_add_noise(run, run->x, sqrt(fmax(variance, 1e-20))); /* the floor is the reference's */
 }
 
-const lt_sampler lt_sampler_ddpm = {.scale = LT_SCALE_UNIT, .step = ddpm_step};
+const lt_sampler lt_sampler_ddpm = {.scale = LT_SCALE_UNIT, .from_noise = true, .step = ddpm_step};

@@ -15,10 +15,15 @@ enum { LT_TRAIN_STEPS = 1000 };
 
 typedef struct lt_noise_schedule {
     lt_prediction prediction;
-    lt_beta_kind kind; /* with the betas' ends: what the rest follows from */
+    lt_beta_kind kind; /* with the betas' ends: what the betas follow from, unless they were given */
     double beta_start, beta_end;
-    float alphas_cumprod[LT_TRAIN_STEPS];
-    float sigmas[LT_TRAIN_STEPS]; /* sqrt((1 - abar) / abar) */
+    bool given;          /* the betas or alphas_cumprod themselves were given */
+    bool zero_snr;       /* rescaled so that the last step keeps nothing of the picture */
+    const char *spacing; /* the schedule over t that diffusers' samplers take by default: one of lt_spacing_find */
+    int offset;          /* added to every timestep of the schedule "leading": 1 */
+    bool to_one;         /* ddim's and plms's last step goes to the picture itself, not to step 0's level */
+    float betas[LT_TRAIN_STEPS], alphas_cumprod[LT_TRAIN_STEPS];
+    float sigmas[LT_TRAIN_STEPS]; /* sqrt((1 - abar) / abar); for an abar of 0 that of 2^-24, as in diffusers */
     float log_sigmas[LT_TRAIN_STEPS];
 } lt_noise_schedule;
 
@@ -32,6 +37,14 @@ lt_status lt_beta_find(const char *name, lt_beta_kind *kind);
  * LT_ERROR_ARGUMENT unless 0 < beta_start <= beta_end < 1 and some signal is left after the last step. */
 lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double beta_start, double beta_end,
                                  lt_prediction prediction);
+/* Other betas in their place, each in (0, 1), or other alphas_cumprod, which fall from below 1; both [LT_TRAIN_STEPS].
+ * LT_ERROR_ARGUMENT if they are none; the last step alone may leave nothing of the picture. */
+lt_status lt_noise_schedule_set_betas(lt_noise_schedule *s, const float *betas);
+lt_status lt_noise_schedule_set_alphas(lt_noise_schedule *s, const float *alphas_cumprod);
+/* Lin et al. 2023, algorithm 1: shifts and scales sqrt(abar) so that the last is 0 and the first stays. */
+lt_status lt_noise_schedule_rescale(lt_noise_schedule *s);
+/* True if the last step keeps nothing of the picture: what predicts epsilon can't begin there. */
+static inline bool lt_ends_in_noise(const lt_noise_schedule *s) { return !(s->alphas_cumprod[LT_TRAIN_STEPS - 1] > 0); }
 
 /* Log-linear interpolation, as k-diffusion with quantize=False; what lies outside is taken to the nearer end. */
 float lt_sigma_to_t(const lt_noise_schedule *s, float sigma);
@@ -45,10 +58,10 @@ void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, cons
  * Schedules over sigma: normal, karras, exponential (k-diffusion), simple, sgm_uniform, ddim_uniform (ComfyUI).
  * Schedules over t (diffusers): leading (offset 1), trailing, linspace.
  * k-diffusion's samplers take all of them, karras by default. diffusers' (ddpm, ddim, plms, unipc, lcm) take leading by
- * default; plms and lcm take only schedules over t, the others all. Each follows its reference to the letter, also
- * where that gives few steps a poor start (one step of leading is at t = 1); so unipc spaces steps + 1 timesteps and
- * leaves the lowest out, plms makes its second step twice, lcm's leading picks from its own 50, and ddim_uniform may
- * give more steps than were asked for. */
+ * default, or what the model's schedule says; plms and lcm take only schedules over t, the others all. Each follows its
+ * reference to the letter, also where that gives few steps a poor start (one step of leading is at t = 1); so unipc
+ * spaces steps + 1 timesteps and leaves the lowest out, plms makes its second step twice, lcm's leading picks from its
+ * own 50, and ddim_uniform may give more steps than were asked for. */
 
 typedef struct lt_steps {
     const char *schedule; /* the chosen schedule's name, static */
@@ -61,13 +74,16 @@ typedef struct lt_steps {
 /* schedule: NULL for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000. strength in (0, 1]:
  * only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that 0.7 of 10 are 7, as in
  * the reference. An unknown sampler or schedule, a number out of range, or a pair that can't be combined is
- * LT_ERROR_ARGUMENT with a message that says what can. On failure out is empty. */
+ * LT_ERROR_ARGUMENT with a message that says what can; so is a start where an epsilon says nothing (lt_ends_in_noise).
+ * On failure out is empty. */
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const char *schedule, int steps,
                         double strength, lt_steps *out);
 void lt_steps_free(lt_steps *steps);
 
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);
+/* The schedule over t of that name, diffusers' timestep_spacing, as a static text; NULL: there is none. */
+const char *lt_spacing_find(const char *name);
 const char *const *lt_sampler_names(void);
 
 /* ---- Samplers ---- */

@@ -18,9 +18,9 @@ static lt_status lcm_step(lt_run *run, int i) {
 }
 
 /* On leading, steps are picked evenly from the 50 that the model was distilled with: 999, 979, .. 19. */
-static lt_status lcm_timesteps(lt_spacing spacing, int steps, float *t) {
+static lt_status lcm_timesteps(lt_spacing spacing, int steps, int offset, float *t) {
     if (spacing != LT_LEADING) {
-        lt_space_timesteps(spacing, steps, steps, t);
+        lt_space_timesteps(spacing, steps, steps, offset, t);
         return LT_OK;
     }
     if (steps > TEACHER_STEPS)
@@ -34,4 +34,4 @@ static lt_status lcm_timesteps(lt_spacing spacing, int steps, float *t) {
 }
 
 const lt_sampler lt_sampler_lcm = {
-    .scale = LT_SCALE_UNIT, .timesteps_only = true, .timesteps = lcm_timesteps, .step = lcm_step};
+    .scale = LT_SCALE_UNIT, .timesteps_only = true, .from_noise = true, .timesteps = lcm_timesteps, .step = lcm_step};

@@ -1,5 +1,5 @@
 /* PLMS: pseudo linear multistep of order 4 (Liu et al. 2022, PNDM without its Runge-Kutta start), after diffusers with
- * skip_prk_steps and set_alpha_to_one false. eps is carried on as if it were linear multistep, and takes a step of
+ * skip_prk_steps. eps is carried on as if it were linear multistep, and takes a step of
  * DDIM. */
 #include "diffusion/sampler.h"
 

@@ -59,8 +59,9 @@ typedef struct lt_sampler {
     int history;         /* how many history vectors step uses */
     bool timesteps_only; /* takes no schedule over sigma */
     bool second_twice;   /* makes its second step twice */
+    bool from_noise; /* its reference takes an abar of 0 as it is; the others', as 2^-24 (lt_noise_schedule.sigmas) */
     /* diffusers' timesteps for it, falling, t [steps]; NULL: lt_space_timesteps with as many points as steps. */
-    lt_status (*timesteps)(lt_spacing spacing, int steps, float *t);
+    lt_status (*timesteps)(lt_spacing spacing, int steps, int offset, float *t);
     /* Takes x from sigmas[i] to sigmas[i + 1]. */
     lt_status (*step)(lt_run *run, int i);
 } lt_sampler;
@@ -78,8 +79,8 @@ void lt_join_names(const char *const *names, char *text, size_t size);
 /* torch.linspace(start, end, count)[i] in float32. */
 float lt_linspace(float start, float end, int count, int i);
 
-/* The `steps` highest of `points` timesteps spaced over 0 .. 999, falling, into t [steps]. */
-void lt_space_timesteps(lt_spacing spacing, int points, int steps, float *t);
+/* The `steps` highest of `points` timesteps spaced over 0 .. 999, falling, into t [steps]; offset: leading's. */
+void lt_space_timesteps(lt_spacing spacing, int points, int steps, int offset, float *t);
 
 /* A state at sigma is alpha (x_0 + sigma noise) in the unit scale. */
 static inline double lt_alpha(double sigma) { return 1 / sqrt(1 + sigma * sigma); }

@@ -45,28 +45,79 @@ static float beta_at(lt_beta_kind kind, double start, double end, int t) {
     return (float)fmin(1 - ratio, 0.999);
 }
 
+/* What follows from alphas_cumprod, which must fall from below 1; the last may be 0. */
+static lt_status make_tables(lt_noise_schedule *s) {
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) {
+        const float abar = s->alphas_cumprod[t], before = t ? s->alphas_cumprod[t - 1] : 1;
+        const bool nothing = !(abar > 0) && !(abar < 0) && t == LT_TRAIN_STEPS - 1;
+        if (!(abar < before) || !(abar >= FLT_MIN || nothing))
+            return lt_fail(LT_ERROR_ARGUMENT,
+                           "noise schedule: alphas_cumprod is %g at step %d: it must fall from below 1 and stay over 0 "
+                           "up to the last step",
+                           (double)abar, t);
+        const float some = nothing ? 0x1p-24f : abar;
+        s->sigmas[t] = sqrtf((1.0f - some) / some);
+        s->log_sigmas[t] = logf(s->sigmas[t]);
+        if (t && !(s->sigmas[t] > s->sigmas[t - 1]))
+            return lt_fail(LT_ERROR_ARGUMENT, "noise schedule: the noise does not grow at step %d", t);
+    }
+    return LT_OK;
+}
+
+static lt_status accumulate(lt_noise_schedule *s) {
+    double product = 1; /* a float product would drift from torch's, whose cumprod accumulates in double */
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) {
+        product *= 1.0f - s->betas[t];
+        s->alphas_cumprod[t] = (float)product;
+    }
+    return make_tables(s);
+}
+
 lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double beta_start, double beta_end,
                                  lt_prediction prediction) {
     if (kind != LT_BETA_COSINE && !(beta_start > 0 && beta_start <= beta_end && beta_end < 1))
         return lt_fail(LT_ERROR_ARGUMENT, "noise schedule: betas from %g to %g: expected 0 < start <= end < 1",
                        beta_start, beta_end);
-    s->prediction = prediction;
-    s->kind = kind;
-    s->beta_start = beta_start;
-    s->beta_end = beta_end;
-    double product = 1; /* a float product would drift from torch's, whose cumprod accumulates in double */
+    *s = (lt_noise_schedule){.prediction = prediction,
+                             .kind = kind,
+                             .beta_start = beta_start,
+                             .beta_end = beta_end,
+                             .spacing = lt_spacing_find("leading"),
+                             .offset = 1};
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) s->betas[t] = beta_at(kind, beta_start, beta_end, t);
+    return accumulate(s);
+}
+
+lt_status lt_noise_schedule_set_betas(lt_noise_schedule *s, const float *betas) {
+    s->given = true;
+    memcpy(s->betas, betas, sizeof s->betas);
+    return accumulate(s);
+}
+
+/* The betas that come nearest to them: each makes up for what the ones before were rounded. */
+lt_status lt_noise_schedule_set_alphas(lt_noise_schedule *s, const float *alphas_cumprod) {
+    s->given = true;
+    memcpy(s->alphas_cumprod, alphas_cumprod, sizeof s->alphas_cumprod);
+    double product = 1;
     for (int t = 0; t < LT_TRAIN_STEPS; t++) {
-        product *= 1.0f - beta_at(kind, beta_start, beta_end, t);
-        const float abar = (float)product;
-        s->alphas_cumprod[t] = abar;
-        s->sigmas[t] = sqrtf((1.0f - abar) / abar);
-        s->log_sigmas[t] = logf(s->sigmas[t]);
+        s->betas[t] = (float)(1 - alphas_cumprod[t] / product);
+        product *= 1.0f - s->betas[t];
     }
-    if (!(product >= FLT_MIN))
-        return lt_fail(LT_ERROR_ARGUMENT,
-                       "noise schedule: betas from %g to %g leave nothing of the picture after %d steps", beta_start,
-                       beta_end, LT_TRAIN_STEPS);
-    return LT_OK;
+    return make_tables(s);
+}
+
+/* In float, as diffusers does it; the betas, from which alphas_cumprod follow again, are those of the result. */
+lt_status lt_noise_schedule_rescale(lt_noise_schedule *s) {
+    const float first = sqrtf(s->alphas_cumprod[0]), last = sqrtf(s->alphas_cumprod[LT_TRAIN_STEPS - 1]);
+    const float scale = first / (first - last);
+    float before = 1;
+    s->zero_snr = true;
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) {
+        const float root = (sqrtf(s->alphas_cumprod[t]) - last) * scale, abar = root * root;
+        s->betas[t] = 1 - abar / before;
+        before = abar;
+    }
+    return accumulate(s);
 }
 
 float lt_sigma_to_t(const lt_noise_schedule *s, float sigma) {

@@ -66,11 +66,11 @@ static int ddim_uniform_sigmas(const lt_noise_schedule *s, int steps, float *sig
 
 /* diffusers' set_timesteps; table 2 of Lin et al. 2023. It goes its own way only where the reference leaves 0 .. 999:
  * leading with about 1000 points, and trailing where numpy.arange, by rounding, adds a last timestep of -1. */
-void lt_space_timesteps(lt_spacing spacing, int points, int steps, float *t) {
-    if (spacing == LT_LEADING) { /* multiples of a whole stride, plus 1 where there is room for it */
+void lt_space_timesteps(lt_spacing spacing, int points, int steps, int offset, float *t) {
+    if (spacing == LT_LEADING) { /* multiples of a whole stride, plus the offset where there is room for it */
         const int stride = LT_TRAIN_STEPS > points ? LT_TRAIN_STEPS / points : 1;
-        const int room = LT_TRAIN_STEPS - 1 - (points - 1) * stride, offset = room < 1 ? room : 1;
-        for (int i = 0; i < steps; i++) t[i] = (float)((points - 1 - i) * stride + offset);
+        const int room = LT_TRAIN_STEPS - 1 - (points - 1) * stride, more = room < offset ? room : offset;
+        for (int i = 0; i < steps; i++) t[i] = (float)((points - 1 - i) * stride + more);
     } else if (spacing ==
                LT_TRAILING) { /* down from 1000 by a fractional stride, which numpy.arange rounds like this */
         const double top = LT_TRAIN_STEPS, stride = top - (top - top / points);
@@ -109,6 +109,12 @@ const char *const *lt_schedule_names(void) {
     return names;
 }
 
+const char *lt_spacing_find(const char *name) {
+    for (size_t i = 0; i < LT_COUNT(schedules); i++)
+        if (!schedules[i].sigmas && !strcmp(schedules[i].name, name)) return schedules[i].name;
+    return NULL;
+}
+
 static bool can_run(const lt_sampler *sampler, const schedule *on) { return !(on->sigmas && sampler->timesteps_only); }
 
 static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler, const char *name) {
@@ -121,9 +127,9 @@ static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler
     return lt_fail(LT_ERROR_ARGUMENT, "sampler %s can't run on schedule %s: it takes %s", sampler_name, name, list);
 }
 
-static lt_status find_schedule(const char *name, const char *sampler_name, const lt_sampler *sampler,
-                               const schedule **found) {
-    if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : "leading";
+static lt_status find_schedule(const lt_noise_schedule *s, const char *name, const char *sampler_name,
+                               const lt_sampler *sampler, const schedule **found) {
+    if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : s->spacing;
     for (size_t i = 0; i < LT_COUNT(schedules); i++) {
         if (strcmp(schedules[i].name, name) != 0) continue;
         if (!can_run(sampler, &schedules[i])) return refuse_pair(sampler_name, sampler, name);
@@ -143,6 +149,24 @@ static int steps_to_run(double strength, int count) {
     return run < 1 ? 1 : run;
 }
 
+/* As good as infinite: nothing that a float holds is left of the picture. */
+static const float ALL_NOISE = 0x1p24f;
+
+static float sigma_at(const lt_noise_schedule *s, const lt_sampler *sampler, int t) {
+    return sampler->from_noise && !(s->alphas_cumprod[t] > 0) ? ALL_NOISE : s->sigmas[t];
+}
+
+/* x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar), and abar is 0. */
+static lt_status check_start(const lt_noise_schedule *s, float t) {
+    if (s->prediction == LT_PREDICT_V || !lt_ends_in_noise(s) || t < LT_TRAIN_STEPS - 1) return LT_OK;
+    return lt_fail(
+        LT_ERROR_ARGUMENT,
+        "this model's noise schedule has zero terminal SNR: step %d keeps nothing of the picture, so a model "
+        "that predicts epsilon can't begin there; choose a schedule that doesn't (ddim on leading), or "
+        "prediction v if the model has it",
+        LT_TRAIN_STEPS - 1);
+}
+
 static lt_status allocate(lt_steps *steps, int count) {
     steps->count = count;
     steps->timesteps = lt_calloc((size_t)count, sizeof(float));
@@ -159,7 +183,7 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
     const schedule *chosen = NULL;
     *out = (lt_steps){0};
     LT_TRY(lt_sampler_find(sampler_name, &sampler));
-    LT_TRY(find_schedule(schedule_name, sampler_name, sampler, &chosen));
+    LT_TRY(find_schedule(s, schedule_name, sampler_name, sampler, &chosen));
     if (steps < 1 || steps > LT_TRAIN_STEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d steps can't be made: choose 1 to %d", steps, LT_TRAIN_STEPS);
     if (!(strength > 0 && strength <= 1))
@@ -171,14 +195,15 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
         for (int i = 0; i < count; i++) t[i] = lt_sigma_to_t(s, sigma[i]);
     } else {
         if (sampler->timesteps)
-            LT_TRY(sampler->timesteps(chosen->spacing, steps, t));
+            LT_TRY(sampler->timesteps(chosen->spacing, steps, s->offset, t));
         else
-            lt_space_timesteps(chosen->spacing, steps, steps, t);
-        for (int i = 0; i < count; i++) sigma[i] = s->sigmas[(int)t[i]];
+            lt_space_timesteps(chosen->spacing, steps, steps, s->offset, t);
+        for (int i = 0; i < count; i++) sigma[i] = sigma_at(s, sampler, (int)t[i]);
     }
 
     const int run = steps_to_run(strength, count), first = count - run;
     const int repeated = sampler->second_twice && run > 1 ? 1 : 0;
+    LT_TRY(check_start(s, t[first]));
     LT_TRY(allocate(out, run + repeated));
     out->schedule = chosen->name;
     out->stride = chosen->sigmas ? 0 : LT_TRAIN_STEPS / steps;

@@ -64,8 +64,8 @@ static lt_status unipc_step(lt_run *run, int i) {
 }
 
 /* diffusers spaces one timestep more than there are steps, except for trailing, and leaves the lowest out. */
-static lt_status unipc_timesteps(lt_spacing spacing, int steps, float *t) {
-    lt_space_timesteps(spacing, spacing == LT_TRAILING ? steps : steps + 1, steps, t);
+static lt_status unipc_timesteps(lt_spacing spacing, int steps, int offset, float *t) {
+    lt_space_timesteps(spacing, spacing == LT_TRAILING ? steps : steps + 1, steps, offset, t);
     return LT_OK;
 }
 

@@ -7,13 +7,36 @@
 
 /* ---- JSON configuration files ---- */
 
-lt_status lt_config_open(const char *path, lt_config *config) {
-    *config = (lt_config){0};
-    lt_map map;
-    LT_TRY(lt_map_open(path, &map));
+/* The size of the word at text for a number that JSON lacks, or 0. */
+static size_t word_at(const char *text, size_t size) {
+    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
+    for (size_t i = 0; i < LT_COUNT(words); i++) {
+        const size_t n = strlen(words[i]);
+        if (size >= n && !memcmp(text, words[i], n)) return n;
+    }
+    return 0;
+}
+
+/* text with null in place of such words, outside of strings. */
+static lt_status replace_words(const char *text, size_t size, lt_buffer *out) {
+    bool quoted = false;
+    size_t begin = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '"') quoted = !quoted;
+        if (text[i] == '\\') i++; /* only strings have it */
+        const size_t n = quoted || i >= size ? 0 : word_at(text + i, size - i);
+        if (!n) continue;
+        LT_TRY(lt_buffer_append(out, text + begin, i - begin));
+        LT_TRY(lt_buffer_append(out, "null", 4));
+        begin = i + n;
+        i = begin - 1;
+    }
+    return lt_buffer_append(out, text + begin, size - begin);
+}
+
+static lt_status parse(const char *path, const lt_buffer *text, lt_config *config) {
     json_t *root;
-    const lt_status status = lt_json_read((const char *)map.data, map.size, 0, &root);
-    lt_map_close(&map);
+    const lt_status status = lt_json_read(text->data, text->size, 0, &root);
     if (status) return lt_fail_in(status, "%s", path);
     if (!json_is_object(root)) {
         json_decref(root);
@@ -21,6 +44,18 @@ lt_status lt_config_open(const char *path, lt_config *config) {
     }
     config->root = root;
     return LT_OK;
+}
+
+lt_status lt_config_open(const char *path, lt_config *config) {
+    *config = (lt_config){0};
+    lt_map map;
+    lt_buffer text = {0};
+    LT_TRY(lt_map_open(path, &map));
+    lt_status status = replace_words(map.data ? (const char *)map.data : "", map.size, &text);
+    lt_map_close(&map);
+    if (!status) status = parse(path, &text, config);
+    lt_buffer_free(&text);
+    return status;
 }
 
 lt_status lt_config_from_metadata(const lt_checkpoint *checkpoint, const char *prefix, lt_config *config) {
@@ -69,6 +104,11 @@ size_t lt_config_numbers(const lt_config *config, const char *key, double *value
         if (i < limit) values[i] = number;
     }
     return count;
+}
+
+bool lt_config_has(const lt_config *config, const char *key) {
+    const json_t *value = look_up(config, key);
+    return value && !json_is_null(value);
 }
 
 double lt_config_number(const lt_config *config, const char *key, double fallback) {
@@ -161,10 +201,10 @@ static lt_status add_component(lt_diffusers *all, const char *folder, const char
     return status;
 }
 
-/* The components that index lists as ["library", "class"]; [null, null] is a component that was left out. */
-static lt_status add_components(lt_diffusers *all, const char *path, const lt_config *index) {
+/* The components that the index lists as ["library", "class"]; [null, null] is a component that was left out. */
+static lt_status add_components(lt_diffusers *all, const char *path) {
     for (size_t i = 0; i < LT_COUNT(known); i++) {
-        if (!json_is_string(json_array_get(json_object_get(index->root, known[i].name), 1))) continue;
+        if (!lt_config_item(&all->index, known[i].name, 1)) continue;
         char *folder = lt_format("%s/%s", path, known[i].name);
         if (!folder) return LT_ERROR_MEMORY;
         const lt_status status = add_component(all, folder, known[i].name, known[i].config, known[i].weights);
@@ -178,12 +218,11 @@ static lt_status add_components(lt_diffusers *all, const char *path, const lt_co
 lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
     *folder = (lt_diffusers){0};
     lt_status status = LT_ERROR_MEMORY;
-    lt_config index = {0};
     char *index_path = lt_format("%s/model_index.json", path), *config_path = lt_format("%s/config.json", path);
     if (index_path && config_path) {
         if (is_file(index_path)) {
-            status = lt_config_open(index_path, &index);
-            if (status == LT_OK) status = add_components(folder, path, &index);
+            status = lt_config_open(index_path, &folder->index);
+            if (status == LT_OK) status = add_components(folder, path);
         } else if (is_file(config_path)) {
             status = add_component(folder, path, "", "config.json", true);
         } else {
@@ -192,7 +231,6 @@ lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
                              path);
         }
     }
-    lt_config_close(&index);
     lt_free(index_path);
     lt_free(config_path);
     if (status != LT_OK) lt_diffusers_close(folder);
@@ -200,6 +238,7 @@ lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
 }
 
 void lt_diffusers_close(lt_diffusers *folder) {
+    lt_config_close(&folder->index);
     for (size_t i = 0; i < folder->count; i++) {
         lt_config_close(&folder->components[i].config);
         lt_checkpoint_close(&folder->components[i].checkpoint);

@@ -7,7 +7,8 @@
 
 /* ---- JSON configuration files ---- */
 
-/* A JSON object. A zeroed one is empty: every key is absent. */
+/* A JSON object. A zeroed one is empty: every key is absent. Python's NaN, Infinity and -Infinity, which diffusers
+ * writes for limits that there are none, are read as null. */
 typedef struct lt_config {
     struct json_t *root;
 } lt_config;
@@ -21,6 +22,8 @@ void lt_config_close(lt_config *config);
 /* A key may lead into objects: "vision_config.patch_size". What is absent, null or of another kind gives the fallback,
  * 0 values or NULL. */
 
+/* True if the key is there and not null. */
+bool lt_config_has(const lt_config *config, const char *key);
 /* A number, true as 1 and false as 0. Of a list, its first. */
 double lt_config_number(const lt_config *config, const char *key, double fallback);
 /* The first limit numbers of a list (attention_head_dim is one number or a list) into values; returns how many the list
@@ -43,6 +46,7 @@ typedef struct lt_component {
 enum { LT_MAX_COMPONENTS = 4 };
 
 typedef struct lt_diffusers {
+    lt_config index; /* model_index.json; of a folder that is one component, empty */
     lt_component components[LT_MAX_COMPONENTS];
     size_t count;
 } lt_diffusers;

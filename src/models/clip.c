@@ -23,6 +23,10 @@ static int heads_of(int width) { return width >= 64 ? width / 64 : 1; } /* heads
 
 static lt_name text_name(const lt_clip_text *text, const char *rest) { return lt_name_of("%s%s", text->prefix, rest); }
 
+int lt_clip_text_layers(const lt_clip_text *text) {
+    return lt_weights_count_indexed(text->weights, text_name(text, "encoder.layers.").text);
+}
+
 lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
     static const char *const prefixes[] = {"cond_stage_model.transformer.text_model.", "text_model."};
     *text = (lt_clip_text){.weights = weights, .activation = LT_ACT_QUICK_GELU, .pad = 49407};
@@ -33,7 +37,7 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
                          &text->positions));
     LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 1,
                          &text->width));
-    text->layers = lt_weights_count_indexed(weights, text_name(text, "encoder.layers.").text);
+    text->layers = lt_clip_text_layers(text);
     text->heads = heads_of(text->width);
     if (lt_weights_find(weights, "text_projection.weight"))
         return lt_weight_dim("clip", weights, "text_projection.weight", 2, 0, &text->projection);

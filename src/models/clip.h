@@ -7,8 +7,9 @@
 typedef struct lt_clip_text {
     lt_weights *weights;
     const char *prefix; /* of its tensors' names: "cond_stage_model.transformer.text_model." or "text_model." */
-    int width, layers, heads;
-    int positions;            /* tokens at most: 77 */
+    int width, layers,
+        heads;     /* layers: that are run, from the first on; all of them unless a configuration says less */
+    int positions; /* tokens at most: 77 */
     lt_activation activation; /* QuickGELU */
     int32_t pad;              /* the token that fills a context: 49407 */
     int projection;           /* channels of the text embedding; 0 without "text_projection.weight" */
@@ -16,6 +17,8 @@ typedef struct lt_clip_text {
 
 /* LT_ERROR_MODEL if weights hold no text tower under either prefix. */
 lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
+/* The layers that the checkpoint has. */
+int lt_clip_text_layers(const lt_clip_text *text);
 
 /* Input: "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
  * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer (only

@@ -18,7 +18,7 @@ const char *lt_settings_find(const lt_settings *s, const char *key) {
     return i < s->count ? s->values[i] : NULL;
 }
 
-static lt_status set(lt_settings *s, const char *key, const char *text) {
+lt_status lt_settings_set_text(lt_settings *s, const char *key, const char *text) {
     const size_t i = place_of(s, key);
     if (i == LT_MAX_SETTINGS) return lt_fail(LT_ERROR_ARGUMENT, "%s: more settings than a model has", key);
     char *name = i < s->count ? s->keys[i] : lt_strdup(key), *value = lt_strdup(text);
@@ -40,13 +40,14 @@ lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return set(s, key, text);
+    return lt_settings_set_text(s, key, text);
 }
 
 lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet) {
     LT_TRY(lt_settings_set(s, "latent.unet.norm_num_groups", "%d", unet->groups));
-    if (!unet->heads) return LT_OK; /* heads of 64, as the family has them */
-    return lt_settings_set(s, "latent.unet.attention_head_dim", "%d", unet->heads);
+    if (unet->heads) return lt_settings_set(s, "latent.unet.attention_head_dim", "%d", unet->heads);
+    if (unet->head_size == 64) return LT_OK; /* as the family has them */
+    return lt_settings_set(s, "latent.unet.head_channels", "%d", unet->head_size);
 }
 
 lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae) {
@@ -56,20 +57,14 @@ lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae) {
 
 lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text) {
     LT_TRY(lt_settings_set(s, "latent.text_encoder.num_attention_heads", "%d", text->heads));
+    if (text->layers < lt_clip_text_layers(text))
+        LT_TRY(lt_settings_set(s, "latent.text_encoder.num_hidden_layers", "%d", text->layers));
     return lt_settings_set(s, "latent.text_encoder.hidden_act", "\"%s\"", lt_activation_name(text->activation));
 }
 
 lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image) {
     LT_TRY(lt_settings_set(s, "latent.clip.vision_config.num_attention_heads", "%d", image->heads));
     return lt_settings_set(s, "latent.clip.vision_config.hidden_act", "\"%s\"", lt_activation_name(image->activation));
-}
-
-lt_status lt_settings_add_schedule(lt_settings *s, const char *prediction, const char *betas, double start,
-                                   double end) {
-    LT_TRY(lt_settings_set(s, "modelspec.prediction_type", "%s", prediction));
-    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_schedule", "\"%s\"", betas));
-    LT_TRY(lt_settings_set(s, "latent.scheduler.beta_start", "%.17g", start));
-    return lt_settings_set(s, "latent.scheduler.beta_end", "%.17g", end);
 }
 
 /* labels as a JSON list of strings. */
@@ -80,7 +75,7 @@ static lt_status set_labels(lt_settings *s, const char *const *labels, int count
     char *text = ok ? json_dumps(list, JSON_COMPACT) : NULL;
     json_decref(list);
     const lt_status status =
-        text ? set(s, "latent.classifier.labels", text)
+        text ? lt_settings_set_text(s, "latent.classifier.labels", text)
              : lt_fail(LT_ERROR_ARGUMENT, "the classes' names can't be written: memory is short, or one is not UTF-8");
     free(text);
     return status;

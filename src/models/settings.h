@@ -1,5 +1,6 @@
 /* What tensors' shapes cannot tell of a model, as metadata of its safetensors file: "latent.vae.scaling_factor". The
- * keys behind "latent.COMPONENT." are those of diffusers' config.json, values are JSON. */
+ * keys behind "latent.COMPONENT." are those of diffusers' config.json, but for the U-Net's head_channels (channels of a
+ * head); values are JSON. */
 #ifndef LT_SETTINGS_H
 #define LT_SETTINGS_H
 
@@ -8,7 +9,7 @@
 #include "models/unet.h"
 #include "models/vae.h"
 
-enum { LT_MAX_SETTINGS = 24 };
+enum { LT_MAX_SETTINGS = 32 };
 
 typedef struct lt_settings {
     char *keys[LT_MAX_SETTINGS], *values[LT_MAX_SETTINGS];
@@ -19,6 +20,9 @@ typedef struct lt_settings {
 lt_status lt_settings_set(lt_settings *s, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with a text of any length, as it stands. */
+lt_status lt_settings_set_text(lt_settings *s, const char *key, const char *text);
+
 /* The value of key, or NULL. */
 const char *lt_settings_find(const lt_settings *s, const char *key);
 
@@ -27,8 +31,6 @@ lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet);
 lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae);
 lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text);
 lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image);
-/* prediction: "epsilon" or "v"; betas: diffusers' name of their kind, and their ends. */
-lt_status lt_settings_add_schedule(lt_settings *s, const char *prediction, const char *betas, double start, double end);
 /* labels [classifier->classes]: the classes' names. */
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);
 

@@ -1,6 +1,7 @@
 /* Training the U-Net on the noise that it predicts (Ho et al. 2020, algorithm 1), with dropped prompts so that guidance
  * can work (Ho & Salimans 2022). */
 #include "base/threads.h"
+#include "diffusion/schedule_settings.h"
 #include "nn/nn.h"
 #include "train/contexts.h"
 #include "train/latents.h"
@@ -81,7 +82,7 @@ static float weight_of(const lt_training *t, float abar) {
     const double snr = (double)abar / (1 - (double)abar);
     if (gamma <= 0) return 1;
     const bool v = ((const unet_state *)t->state)->schedule.prediction == LT_PREDICT_V;
-    return (float)(fmin(snr, gamma) / (v ? snr + 1 : snr));
+    return (float)(v ? fmin(snr, gamma) / (snr + 1) : fmin(1, gamma / snr)); /* 1 where the snr is 0 */
 }
 
 /* x_t = sqrt(abar) z + sqrt(1 - abar) eps, and what is to be predicted: eps, or v = sqrt(abar) eps - sqrt(1 - abar) z
@@ -151,9 +152,7 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     const lt_train_models *m = t->models;
     const int size = t->options->size;
     LT_TRY(lt_settings_add_unet(settings, &s->unet));
-    const lt_noise_schedule *n = &s->schedule;
-    LT_TRY(lt_settings_add_schedule(settings, lt_prediction_name(n->prediction), lt_beta_name(n->kind), n->beta_start,
-                                    n->beta_end));
+    LT_TRY(lt_settings_add_schedule(settings, &s->schedule));
     LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
     if (!t->options->pixels) {
         LT_TRY(lt_settings_add_vae(settings, m->vae));

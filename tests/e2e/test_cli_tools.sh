@@ -90,6 +90,17 @@ runs "a part to LDM" "$latent" convert folder/vae vae.safetensors --to ldm
 runs "inspect the part" "$latent" inspect vae.safetensors
 says "its layout" 'LDM checkpoint: VAE$'
 
+# What a folder's scheduler says goes with the model, there and back.
+cp -r folder noise
+sed -i 's/"prediction_type": "epsilon"/"prediction_type": "v_prediction", "rescale_betas_zero_snr": true/' \
+    noise/scheduler/scheduler_config.json
+runs "a folder of another noise schedule to a file" "$latent" convert noise noise.safetensors
+runs "and back" "$latent" convert noise.safetensors noise2 --to diffusers
+for model in noise noise.safetensors noise2; do
+    runs "inspect $model" "$latent" inspect $model
+    says "its schedule" 'predicts v; betas: scaled_linear, zero terminal SNR$'
+done
+
 runs "to f32" "$latent" convert tiny.safetensors f32.safetensors --type f32
 runs "to f16" "$latent" convert f32.safetensors f16.safetensors --type f16
 same "f16 to f32 to f16 loses nothing" plain.safetensors f16.safetensors

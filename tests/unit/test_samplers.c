@@ -571,6 +571,48 @@ static void test_no_memory(void **state) {
     }
 }
 
+/* ---- Zero terminal SNR ---- */
+
+/* A network that says v = 0.3 x - 0.2. */
+static lt_status predict_line(void *user, const float *x, float t, float *out) {
+    (void)user, (void)t;
+    for (int i = 0; i < 4; i++) out[i] = 0.3f * x[i] - 0.2f;
+    return LT_OK;
+}
+
+/* Four steps on trailing from where nothing of the picture is left, as diffusers' DDIMScheduler, the same with
+ * set_alpha_to_one, and EulerDiscreteScheduler take them. */
+static void test_zero_terminal_snr(void **state) {
+    (void)state;
+    static const struct {
+        const char *sampler;
+        bool to_one;
+        float limit, end[4]; /* euler's state begins at 4096 times the others' */
+    } cases[] = {
+        {"ddim", false, 2e-5f, {0.6227932572364807f, -0.5953042507171631f, 0.41977694630622864f, 1.4348582029342651f}},
+        {"ddim", true, 2e-5f, {0.6089513897895813f, -0.5646975040435791f, 0.4133431911468506f, 1.3913840055465698f}},
+        {"euler",
+         false,
+         2e-4f,
+         {0.6089955568313599f, -0.5647786855697632f, 0.41334468126296997f, 1.3915244340896606f}}};
+    for (size_t k = 0; k < LT_COUNT(cases); k++) {
+        lt_noise_schedule s = v_schedule;
+        lt_steps steps;
+        float scale, x[4] = {1, -2, 0.5f, 3};
+        assert_int_equal(lt_noise_schedule_rescale(&s), LT_OK);
+        s.to_one = cases[k].to_one;
+        assert_int_equal(lt_steps_make(&s, cases[k].sampler, "trailing", 4, 1, &steps), LT_OK);
+        const lt_sampling sampling = {.schedule = &s, .steps = &steps, .n = 4, .predict = predict_line};
+        assert_int_equal(lt_sampler_noise_scale(&sampling, cases[k].sampler, &scale), LT_OK);
+        for (int i = 0; i < 4; i++) x[i] *= scale;
+        assert_int_equal(lt_sample(&sampling, cases[k].sampler, x), LT_OK);
+        for (int i = 0; i < 4; i++)
+            if (!(fabsf(x[i] - cases[k].end[i]) < cases[k].limit))
+                fail_msg("%s: %g, expected %g", cases[k].sampler, (double)x[i], (double)cases[k].end[i]);
+        lt_steps_free(&steps);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recorded),
@@ -587,6 +629,7 @@ int main(void) {
         cmocka_unit_test(test_after_step_may_change),
         cmocka_unit_test(test_callbacks_can_stop),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_zero_terminal_snr),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, make_schedules, NULL);

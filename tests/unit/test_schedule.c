@@ -113,7 +113,107 @@ static void test_bad_betas(void **state) {
     }
 }
 
+/* Rescaled to zero terminal SNR and betas of one's own: values of diffusers' DDIMScheduler. */
+static void test_zero_terminal_snr(void **state) {
+    (void)state;
+    static const float rescaled[] = {0.9991499781608582f, 0.9982334971427917f, 0.2410186380147934f,
+                                     1.9679633567193378e-07f};
+    static const float own[] = {0.9998000860214233f, 0.2196427434682846f, 1.673776921506942e-07f};
+    static const int at[] = {0, 1, 500, 998}, at_own[] = {0, 500, 998};
+    lt_noise_schedule s = sd15;
+    assert_false(lt_ends_in_noise(&s));
+    assert_int_equal(lt_noise_schedule_rescale(&s), LT_OK);
+    for (int i = 0; i < 4; i++) assert_close("rescaled", s.alphas_cumprod + at[i], rescaled + i, 1, 1e-5);
+    assert_true(lt_ends_in_noise(&s) && s.zero_snr && !s.given);
+    assert_true(fabsf(s.sigmas[LT_TRAIN_STEPS - 1] - 4096) < 1e-3f);
+    float betas[LT_TRAIN_STEPS];
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) betas[t] = (float)(0.0002 + t * 1e-5);
+    s = sd15;
+    assert_int_equal(lt_noise_schedule_set_betas(&s, betas), LT_OK);
+    assert_true(s.given && fabsf(s.alphas_cumprod[999] - 0.00544666638597846f) < 1e-7f);
+    assert_int_equal(lt_noise_schedule_rescale(&s), LT_OK);
+    for (int i = 0; i < 3; i++) assert_close("own", s.alphas_cumprod + at_own[i], own + i, 1, 1e-5);
+}
+
+/* alphas_cumprod are taken to the bit, and the betas made of them give them back. */
+static void test_own_alphas(void **state) {
+    (void)state;
+    lt_noise_schedule s = sd15, again = sd15;
+    float table[LT_TRAIN_STEPS];
+    for (int t = 0; t < LT_TRAIN_STEPS; t++) table[t] = powf(sd15.alphas_cumprod[t], 1.3f);
+    assert_int_equal(lt_noise_schedule_set_alphas(&s, table), LT_OK);
+    assert_memory_equal(s.alphas_cumprod, table, sizeof table);
+    assert_int_equal(lt_noise_schedule_set_betas(&again, s.betas), LT_OK);
+    for (int t = 0; t < LT_TRAIN_STEPS; t++)
+        assert_true(fabsf(again.alphas_cumprod[t] - table[t]) <= 1.2e-7f * table[t] + 1e-10f);
+}
+
+static void test_bad_tables(void **state) {
+    (void)state;
+    static const struct {
+        int t;
+        float value;
+    } bad[] = {{0, 1},     {0, 1.5f},  {500, 0},     {500, -1},      {500, 0.9f},
+               {500, NAN}, {999, NAN}, {999, -0.5f}, {999, INFINITY}};
+    for (size_t i = 0; i < LT_COUNT(bad); i++) {
+        lt_noise_schedule s = sd15;
+        float table[LT_TRAIN_STEPS];
+        memcpy(table, sd15.alphas_cumprod, sizeof table);
+        table[bad[i].t] = bad[i].value;
+        assert_int_equal(lt_noise_schedule_set_alphas(&s, table), LT_ERROR_ARGUMENT);
+        assert_non_null(strstr(lt_error_message(), "alphas_cumprod"));
+    }
+    static const float betas[LT_TRAIN_STEPS] = {0};
+    lt_noise_schedule s = sd15;
+    assert_int_equal(lt_noise_schedule_set_betas(&s, betas), LT_ERROR_ARGUMENT);
+}
+
 /* ---- Steps ---- */
+
+/* Where nothing of the picture is left an epsilon says nothing: refused, unless the steps begin below. */
+static void test_start_from_noise(void **state) {
+    (void)state;
+    static const struct {
+        const char *sampler, *schedule;
+        double strength;
+        bool refused;
+    } cases[] = {{"ddim", "trailing", 1, true},   {"ddim", "leading", 1, false}, {"euler", NULL, 1, true},
+                 {"euler", "normal", 0.5, false}, {"plms", "linspace", 1, true}, {"lcm", NULL, 1, true}};
+    lt_noise_schedule eps = sd15;
+    assert_int_equal(lt_noise_schedule_rescale(&eps), LT_OK);
+    lt_noise_schedule v = eps;
+    v.prediction = LT_PREDICT_V;
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_steps steps;
+        const lt_status status =
+            lt_steps_make(&eps, cases[i].sampler, cases[i].schedule, 10, cases[i].strength, &steps);
+        assert_int_equal(status, cases[i].refused ? LT_ERROR_ARGUMENT : LT_OK);
+        if (status) assert_non_null(strstr(lt_error_message(), "zero terminal SNR"));
+        lt_steps_free(&steps);
+        assert_int_equal(lt_steps_make(&v, cases[i].sampler, cases[i].schedule, 10, cases[i].strength, &steps), LT_OK);
+        lt_steps_free(&steps);
+    }
+}
+
+/* What a model's scheduler says of spacing and offset holds where nobody asks for something else. */
+static void test_own_spacing(void **state) {
+    (void)state;
+    static const float trailing[] = {999, 749, 499, 249}, leading[] = {753, 503, 253, 3};
+    lt_noise_schedule s = sd15;
+    s.spacing = lt_spacing_find("trailing");
+    s.offset = 3;
+    lt_steps steps;
+    assert_int_equal(lt_steps_make(&s, "ddim", NULL, 4, 1, &steps), LT_OK);
+    assert_memory_equal(steps.timesteps, trailing, sizeof trailing);
+    lt_steps_free(&steps);
+    assert_int_equal(lt_steps_make(&s, "ddim", "leading", 4, 1, &steps), LT_OK);
+    assert_memory_equal(steps.timesteps, leading, sizeof leading);
+    lt_steps_free(&steps);
+    assert_int_equal(lt_steps_make(&s, "euler", NULL, 4, 1, &steps), LT_OK);
+    assert_string_equal(steps.schedule, "karras");
+    lt_steps_free(&steps);
+    assert_null(lt_spacing_find("karras"));
+}
 
 static void make(const char *sampler, const char *schedule, int steps, double strength, lt_steps *out) {
     if (lt_steps_make(&sd15, sampler, schedule, steps, strength, out) != LT_OK) fail_msg("%s", lt_error_message());
@@ -320,6 +420,11 @@ int main(void) {
         cmocka_unit_test(test_forward_process),
         cmocka_unit_test(test_other_betas),
         cmocka_unit_test(test_bad_betas),
+        cmocka_unit_test(test_zero_terminal_snr),
+        cmocka_unit_test(test_own_alphas),
+        cmocka_unit_test(test_bad_tables),
+        cmocka_unit_test(test_start_from_noise),
+        cmocka_unit_test(test_own_spacing),
         cmocka_unit_test(test_recorded_sigmas),
         cmocka_unit_test(test_comfy_sigmas),
         cmocka_unit_test(test_diffusers_timesteps),
