@@ -52,8 +52,9 @@ static module vae_residual[] = {
     {"norm1", "norm1"}, {"conv1", "conv1"}, {"norm2", "norm2"}, {"conv2", "conv2"}, {"nin_shortcut", "conv_shortcut"},
 };
 
-/* Where LDM has 1x1 convolutions [c, c, 1, 1], diffusers has linear layers [c, c]. The second four are what it called
- * them before 0.15; the first row that fits is taken, so these are read, not written. */
+/* Where LDM has 1x1 convolutions [c, c, 1, 1], diffusers has linear layers [c, c], also where its scripts leave its
+ * names in files of LDM's layout. The second four are what it called them before 0.15; the first row that fits is
+ * taken, so these are read, not written. */
 static module vae_attention[] = {
     {"norm", "group_norm"},    {"q", "to_q"},  {"k", "to_k"}, {"v", "to_v"},
     {"proj_out", "to_out.0"},  {"q", "query"}, {"k", "key"},  {"v", "value"},
@@ -114,18 +115,25 @@ static const struct landmark {
     {"diffusion_model.", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
     {"", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
     {"", "down_blocks.0.resnets.0.norm1.weight", LT_ROLE_UNET, LT_NAMING_DIFFUSERS},
+    {"unet.", "down_blocks.0.resnets.0.norm1.weight", LT_ROLE_UNET, LT_NAMING_DIFFUSERS},
     {"first_stage_model.", "encoder.down.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
     {"first_stage_model.", "decoder.up.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
     {"", "encoder.down.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
     {"", "decoder.up.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
     {"", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
     {"", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"vae.", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"vae.", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"first_stage_model.", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"first_stage_model.", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
     {"", "vision_model.embeddings.class_embedding", LT_ROLE_CLIP, LT_NAMING_DIFFUSERS},
     {"cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
     {"cond_stage_model.transformer.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
     {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
     {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"text_encoder.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"text_encoder.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
 };
 
 /* ---- Lists ---- */
@@ -180,14 +188,26 @@ bool lt_is_vae(const char *name) { return is_of(name, LT_ROLE_VAE); }
 bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER); }
 bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
 
+/* Is it the first with its name, whatever stands before it? */
+static bool is_first(size_t i) {
+    size_t k = 0;
+    while (strcmp(landmarks[k].name, landmarks[i].name)) k++;
+    return k == i;
+}
+
 static lt_status unknown_layout(void) {
     char list[900];
     size_t at = 0;
     list[0] = '\0';
     for (size_t i = 0; i < LT_COUNT(landmarks) && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s%s", i ? ", " : "", landmarks[i].prefix,
-                               landmarks[i].name);
-    return lt_fail(LT_ERROR_MODEL, "no model that is known here: none of these tensors was found: %s", list);
+        if (is_first(i))
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s%s", i ? ", " : "", landmarks[i].prefix,
+                                   landmarks[i].name);
+    return lt_fail(
+        LT_ERROR_MODEL,
+        "no model that is known here: none of these tensors was found, nor one with another program's prefix: "
+        "%s",
+        list);
 }
 
 lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout) {
@@ -455,22 +475,27 @@ static const char *after_path(const char *name, const char *path) {
     return *rest ? rest + 1 : rest;
 }
 
-/* name (without prefix) from one naming to the other, into text [NAME_SIZE], begun with prefix. Returns its place, or
- * NULL if no place has it. */
+/* prefix and the names of a place, a module and what is in it, into text [NAME_SIZE]; false: too long. */
+static bool join(const char *prefix, const char *a, const char *b, const char *tail, char *text) {
+    const int n = snprintf(text, NAME_SIZE, "%s%s%s%s%s%s", prefix, a, *a && *b ? "." : "", b,
+                           (*a || *b) && *tail ? "." : "", tail);
+    return n > 0 && n < NAME_SIZE;
+}
+
+/* name (without prefix) from one naming to the other, into text [NAME_SIZE], begun with prefix. A module may be called
+ * as in the other naming. Returns its place, or NULL if no place has it. */
 static const place *translate(const places *p, lt_naming from, lt_naming to, const char *name, const char *prefix,
                               char *text) {
-    for (size_t i = 0; i < p->count; i++) {
-        const place *at = &p->at[i];
-        const char *inner = after_path(name, at->name[from]);
-        for (size_t j = 0; inner && j < at->count; j++) {
-            const char *tail = after_path(inner, at->modules[j][from]);
-            if (!tail) continue;
-            const char *a = at->name[to], *b = at->modules[j][to];
-            const int n = snprintf(text, NAME_SIZE, "%s%s%s%s%s%s", prefix, a, *a && *b ? "." : "", b,
-                                   (*a || *b) && *tail ? "." : "", tail);
-            return n > 0 && n < NAME_SIZE ? at : NULL;
+    const lt_naming calls[NAMINGS] = {from, from == LT_NAMING_LDM ? LT_NAMING_DIFFUSERS : LT_NAMING_LDM};
+    for (size_t k = 0; k < NAMINGS; k++)
+        for (size_t i = 0; i < p->count; i++) {
+            const place *at = &p->at[i];
+            const char *inner = after_path(name, at->name[from]);
+            for (size_t j = 0; inner && j < at->count; j++) {
+                const char *tail = after_path(inner, at->modules[j][calls[k]]);
+                if (tail) return join(prefix, at->name[to], at->modules[j][to], tail, text) ? at : NULL;
+            }
         }
-    }
     return NULL;
 }
 
@@ -497,6 +522,79 @@ bool lt_ema_name(const char *name, char *text, size_t size) {
     if (at >= size) return false;
     text[at] = '\0';
     return true;
+}
+
+/* What the parts of an averaged U-Net tensor's name can be, a longer one before those that it begins with. */
+static const char *const ema_words[] = {
+    "time_embed",
+    "label_emb",
+    "input_blocks",
+    "middle_block",
+    "output_blocks",
+    "in_layers",
+    "emb_layers",
+    "out_layers",
+    "out",
+    "transformer_blocks",
+    "attn1",
+    "attn2",
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out",
+    "ff",
+    "net",
+    "norm1",
+    "norm2",
+    "norm3",
+    "skip_connection",
+    "norm",
+    "proj_in",
+    "proj_out",
+    "proj",
+    "conv",
+    "op",
+    "weight",
+    "bias",
+};
+
+/* The length of the part that rest begins with, or 0. In a list of blocks the last digit is a number of its own. */
+static size_t ema_part(const char *rest, bool in_blocks) {
+    const size_t digits = strspn(rest, "0123456789");
+    if (digits) return in_blocks && digits > 1 ? digits - 1 : digits;
+    for (size_t i = 0; i < LT_COUNT(ema_words); i++)
+        if (after(rest, ema_words[i])) return strlen(ema_words[i]);
+    return 0;
+}
+
+/* The way back: the canonical name, into text [NAME_SIZE], of what LDM calls so in its average. */
+static bool from_ema_name(const char *name, char *text) {
+    const char *rest = after(name, "model_ema.diffusion_model");
+    size_t at = (size_t)snprintf(text, NAME_SIZE, "model.diffusion_model");
+    for (bool in_blocks = false; rest && *rest;) {
+        const size_t n = ema_part(rest, in_blocks);
+        if (!n || n + 2 > NAME_SIZE - at) return false;
+        at += (size_t)snprintf(text + at, NAME_SIZE - at, ".%.*s", (int)n, rest);
+        in_blocks = after(rest, "input_blocks") || after(rest, "output_blocks");
+        rest += n;
+    }
+    return rest != NULL;
+}
+
+/* A file that has its U-Net as an average alone: out is the same tensors with these under their canonical names. */
+static lt_status expand_average(const lt_tensor *tensors, size_t count, lt_tensor_list *out) {
+    lt_status status = LT_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        char name[NAME_SIZE];
+        status = lt_tensor_list_add(out, from_ema_name(tensors[i].name, name) ? name : tensors[i].name, &tensors[i]);
+    }
+    if (!status) lt_tensor_list_sort(out);
+    return status;
+}
+
+static bool has_average_alone(const lt_tensor *tensors, size_t count) {
+    return lt_tensor_find(tensors, count, "model_ema.diffusion_modelinput_blocks00weight") &&
+           !lt_tensor_find(tensors, count, "model.diffusion_model.input_blocks.0.0.weight");
 }
 
 /* Puts the averaged tensor's data in the place of view's. name is canonical. */
@@ -559,7 +657,13 @@ static lt_status add_parts(lt_tensor_list *list, const lt_tensor *tensors, size_
 lt_status lt_names_add(lt_tensor_list *list, const lt_tensor *tensors, size_t count, unsigned roles, bool ema,
                        size_t *ignored) {
     const size_t before = list->count;
-    const lt_status status = add_parts(list, tensors, count, roles, ema);
+    lt_tensor_list average = {0};
+    const bool alone = has_average_alone(tensors, count);
+    lt_status status = alone ? expand_average(tensors, count, &average) : LT_OK;
+    if (!status)
+        status = alone ? add_parts(list, average.tensors, average.count, roles, false)
+                       : add_parts(list, tensors, count, roles, ema);
+    lt_tensor_list_free(&average);
     if (status != LT_OK)
         lt_tensor_list_free(list);
     else if (ignored)

@@ -80,7 +80,8 @@ void lt_layout_text(const lt_layout *layout, char *text, size_t size);
 /* Adds to list, under canonical names and with canonical shapes (diffusers keeps a VAE's 1x1 convolutions as [c, c],
  * LDM as [c, c, 1, 1]), a view of every tensor that the roles (a set) need. The list ends up sorted, so that several
  * files, such as the components of a diffusers folder, add up to one model. tensors are sorted by name and must outlive
- * the list. ema: the U-Net's weights are the averaged ones (model_ema.*); LT_ERROR_MODEL if the file has none. ignored,
+ * the list. ema: the U-Net's weights are the averaged ones (model_ema.*); LT_ERROR_MODEL if the file has none; a file
+ * that has only those is taken as it is. A module may be called as in the other layout. ignored,
  * if not NULL, grows by the number of tensors that were not needed. Fails with LT_ERROR_MODEL if no asked role is in
  * the file or two tensors stand for the same one. On failure the list is emptied. */
 lt_status lt_names_add(lt_tensor_list *list, const lt_tensor *tensors, size_t count, unsigned roles, bool ema,

@@ -16,6 +16,9 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
             LT_TRY(lt_weight_dim("unet", weights, w->tensor.name, 2, 1, &unet->context_dim));
     }
     lt_unet_guess_heads(weights, UNET, &unet->heads, &unet->head_size);
+    /* whoever writes a file may take a linear layer for a 1x1 convolution or the other way round; contexts tell */
+    if (unet->context_dim == 768) unet->heads = 8, unet->head_size = 0;
+    if (unet->context_dim == 1024) unet->heads = 0, unet->head_size = 64;
     return LT_OK;
 }
 

@@ -302,6 +302,67 @@ static void old_attention_names_are_read(void **state) {
 }
 
 /* A CLIP of two towers keeps its names, and its text tower is not taken for a text encoder. */
+/* diffusers' scripts leave its names of the VAE's attention in files of LDM's layout, as matrices. */
+static void modules_may_have_the_other_name(void **state) {
+    (void)state;
+    static const char *const renamed[][3] = {{".q.", ".to_q.", ".query."},
+                                             {".k.", ".to_k.", ".key."},
+                                             {".v.", ".to_v.", ".value."},
+                                             {".proj_out.", ".to_out.0.", ".proj_attn."},
+                                             {"attn_1.norm.", "attn_1.group_norm.", "attn_1.group_norm."},
+                                             {".nin_shortcut.", ".conv_shortcut.", ".conv_shortcut."}};
+    for (int old = 0; old < 2; old++) {
+        lt_tensor_list ldm, diffusers, file = {0}, got = {0};
+        recorded_pairs("sd15", "vae", "first_stage_model.", &ldm, &diffusers);
+        size_t changed = 0;
+        for (size_t i = 0; i < ldm.count; i++) {
+            lt_tensor t = ldm.tensors[i];
+            char name[256];
+            snprintf(name, sizeof name, "%s", t.name);
+            for (size_t k = 0; k < LT_COUNT(renamed); k++) {
+                char *at = strstr(name, renamed[k][0]), tail[128];
+                if (!at) continue;
+                snprintf(tail, sizeof tail, "%s", at + strlen(renamed[k][0]));
+                snprintf(at, sizeof name - (size_t)(at - name), "%s%s", renamed[k][1 + old], tail);
+                changed++;
+            }
+            if (strstr(name, ".attn_1.") && t.rank == 4 && t.shape[2] == 1) t.rank = 2;
+            assert_ok(lt_tensor_list_add(&file, name, &t));
+        }
+        assert_int_equal(changed, 28); /* 20 in the attention blocks, 8 shortcuts */
+        lt_tensor_list_sort(&file);
+        assert_ok(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, NULL));
+        assert_same(&got, &ldm);
+        lt_tensor_list_free(&ldm);
+        lt_tensor_list_free(&diffusers);
+        lt_tensor_list_free(&file);
+        lt_tensor_list_free(&got);
+    }
+}
+
+/* A U-Net that is there as an average alone is the model, whether it is asked for or not. */
+static void an_average_alone_is_the_model(void **state) {
+    (void)state;
+    static const char *const configs[] = {"sd15", "odd"};
+    for (size_t k = 0; k < 2 * LT_COUNT(configs); k++) {
+        lt_tensor_list ldm, diffusers, file = {0}, got = {0};
+        recorded_pairs(configs[k / 2], "unet", "model.diffusion_model.", &ldm, &diffusers);
+        for (size_t i = 0; i < ldm.count; i++) {
+            char ema[256];
+            assert_true(lt_ema_name(ldm.tensors[i].name, ema, sizeof ema));
+            assert_ok(lt_tensor_list_add(&file, ema, &ldm.tensors[i]));
+        }
+        add(&file, "model_ema.decay", 'b', false, 1);
+        lt_tensor_list_sort(&file);
+        assert_ok(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, k % 2, NULL));
+        assert_same(&got, &ldm);
+        lt_tensor_list_free(&ldm);
+        lt_tensor_list_free(&diffusers);
+        lt_tensor_list_free(&file);
+        lt_tensor_list_free(&got);
+    }
+}
+
 static void clip_keeps_its_names(void **state) {
     (void)state;
     lt_tensor_list file, got = {0}, back;
@@ -412,8 +473,8 @@ static void unknown_files_are_refused_by_name(void **state) {
     add(&file, "transformer.wte.weight", 'w', false, 1);
     assert_int_equal(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, NULL), LT_ERROR_MODEL);
     assert_non_null(strstr(lt_error_message(), "model.diffusion_model.input_blocks.0.0.weight"));
-    assert_non_null(
-        strstr(lt_error_message(), ", embeddings.token_embedding.weight")); /* the last one: nothing is cut off */
+    assert_non_null(strstr(lt_error_message(),
+                           "text_model.embeddings.token_embedding.weight")); /* the last one: nothing is cut off */
     add(&file, "encoder.down.0.block.0.norm1.weight", 'b', false, 1);
     lt_tensor_list_sort(&file);
     assert_int_equal(lt_names_add(&got, file.tensors, file.count, 1u << LT_ROLE_UNET, false, NULL), LT_ERROR_MODEL);
@@ -509,6 +570,8 @@ int main(void) {
         cmocka_unit_test(prefixes_are_told),
         cmocka_unit_test(a_decoder_is_enough),
         cmocka_unit_test(old_attention_names_are_read),
+        cmocka_unit_test(modules_may_have_the_other_name),
+        cmocka_unit_test(an_average_alone_is_the_model),
         cmocka_unit_test(clip_keeps_its_names),
         cmocka_unit_test(what_is_not_needed_is_counted),
         cmocka_unit_test(averages_take_the_place_of_weights),
