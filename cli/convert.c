@@ -145,7 +145,8 @@ const lt_command lt_command_convert = {
     "diffusers\n"
     "a new folder. A file keeps its tensors' names unless --to, --ema or --prediction is given; a diffusers folder "
     "becomes\n"
-    "one file in LDM's layout. Metadata are kept.\n"
+    "one file in LDM's layout. Metadata are kept. A model that lacks a tensor, or has one of another shape, is "
+    "refused.\n"
     "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders: real "
     "names and\n"
     "shapes with made-up weights, for tests and measurements.",

@@ -260,14 +260,8 @@ static lt_status make_layers(const lt_components *parts, layers *all) {
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size;
     const int w = o.size[0] ? (int)lt_max((size_t)(o.size[0] / factor), 1) : own;
     const int h = o.size[1] ? (int)lt_max((size_t)(o.size[1] / factor), 1) : own;
-    const lt_module_size sizes[LT_MODULE_COUNT] = {
-        [LT_MODULE_TEXT] = {.n = 1, .embed = parts->text.projection > 0},
-        [LT_MODULE_IMAGE] = {.n = 1},
-        [LT_MODULE_VAE_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
-        [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
-        [LT_MODULE_VAE_DECODER] = {.n = 1, .h = h, .w = w},
-        [LT_MODULE_CLASSIFIER] = {.n = 1},
-    };
+    lt_module_size sizes[LT_MODULE_COUNT];
+    lt_module_sizes(parts, h, w, sizes);
     *all = (layers){.width = w * factor, .height = h * factor};
     if ((o.size[0] && o.size[0] != all->width) || (o.size[1] && o.size[1] != all->height))
         fprintf(stderr, "latent: note: sides are multiples of %d: %dx%d\n", factor, all->width, all->height);

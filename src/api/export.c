@@ -155,6 +155,7 @@ lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype 
     const lt_model_info info = lt_model_describe(model);
     char resolution[32];
     metadata m;
+    LT_TRY(lt_parts_check(parts));
     LT_TRY(read_metadata(&model->main, &m));
     snprintf(resolution, sizeof resolution, "%dx%d", info.width, info.height);
     if (info.has_unet && parts->schedule.prediction == LT_PREDICT_V) set(&m, "modelspec.prediction_type", "v");
@@ -262,6 +263,7 @@ lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_
     if (!any)
         return lt_fail(LT_ERROR_MODEL, "there is no text encoder, VAE or U-Net of Stable Diffusion in this model: it "
                                        "has no diffusers layout");
+    LT_TRY(lt_parts_check(&model->parts));
     if (model->parts.has[LT_MODULE_IMAGE])
         lt_notify(&model->parts, "a diffusers folder has no place for CLIP's image encoder: it is left out");
     metadata m;

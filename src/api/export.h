@@ -19,6 +19,9 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
  * notice function. settings, zeroed, is the caller's to free. */
 lt_status lt_export_settings(const lt_model *model, lt_settings *settings);
 
+/* Both of the following refuse a model that can't draw for want of a tensor or its shape (lt_parts_check), before
+ * anything is written. */
+
 /* One safetensors file with canonical names: a single-file SD 1.x checkpoint, a transformers CLIP, or a part of one.
  * The source's metadata go with it; prediction, size and lt_export_settings are added where they aren't SD 1.x's. */
 lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type);

@@ -81,6 +81,48 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
     return lt_module_fail(parts, module, modules[module].build(parts, size, graph));
 }
 
+void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]) {
+    const int factor = parts->vae.factor ? parts->vae.factor : 8;
+    const lt_module_size all[LT_MODULE_COUNT] = {
+        [LT_MODULE_TEXT] = {.n = 1, .embed = parts->text.projection > 0},
+        [LT_MODULE_IMAGE] = {.n = 1},
+        [LT_MODULE_VAE_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
+        [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
+        [LT_MODULE_VAE_DECODER] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_CLASSIFIER] = {.n = 1},
+    };
+    memcpy(sizes, all, sizeof all);
+}
+
+lt_status lt_parts_agree(const lt_components *parts) {
+    const lt_unet *unet = &parts->unet;
+    if (!parts->has[LT_MODULE_UNET]) return LT_OK;
+    const bool plain = unet->in_channels == unet->out_channels,
+               paints = unet->in_channels == 2 * unet->out_channels + 1;
+    const bool latents = parts->pixels || parts->has[LT_MODULE_VAE_DECODER];
+    if (latents && (unet->out_channels != parts->vae.latent_channels || !(plain || paints)))
+        return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
+                       unet->in_channels, unet->out_channels, parts->vae.latent_channels);
+    if (parts->has[LT_MODULE_TEXT] && unet->context_dim && unet->context_dim != parts->text.width)
+        return lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", parts->text.width,
+                       unet->context_dim);
+    return LT_OK;
+}
+
+lt_status lt_parts_check(const lt_components *parts) {
+    enum { SIDE = 8 }; /* latents: names and weights' shapes are the same at any size */
+    lt_module_size sizes[LT_MODULE_COUNT];
+    LT_TRY(lt_parts_agree(parts));
+    lt_module_sizes(parts, SIDE, SIDE, sizes);
+    for (int m = 0; m < LT_MODULE_COUNT; m++) {
+        lt_graph graph = {0};
+        const lt_status status = parts->has[m] ? lt_module_build(parts, (lt_module)m, &sizes[m], &graph) : LT_OK;
+        lt_graph_free(&graph);
+        LT_TRY(status);
+    }
+    return LT_OK;
+}
+
 lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_plan **slot = &parts->plans[module].plan;
     if (!*slot || memcmp(size, &parts->plans[module].size, sizeof *size)) {

@@ -60,6 +60,13 @@ void lt_components_free(lt_components *parts);
 /* Appends a module's forward pass to graph, which starts zeroed and is the caller's to free. LT_ERROR_MODEL if the
  * checkpoint lacks it. */
 lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph);
+/* Sizes of every module for one picture of h times w latents. */
+void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]);
+/* Do the parts fit together: channels and contexts, where both sides are there? LT_ERROR_MODEL says which don't. */
+lt_status lt_parts_agree(const lt_components *parts);
+/* The same, and whether each part has every tensor that its forward pass asks for, in its shape: all that drawing,
+ * encoding and decoding would find out. */
+lt_status lt_parts_check(const lt_components *parts);
 /* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
  * lacks it. */
 lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan);

@@ -55,14 +55,8 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
     if (r->mask && !r->image) return lt_fail(LT_ERROR_ARGUMENT, "a mask needs a picture to repaint");
     if (parts->unet.in_channels != parts->unet.out_channels && !r->image)
         return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
-    if (parts->unet.out_channels != parts->vae.latent_channels ||
-        (parts->unet.in_channels != parts->unet.out_channels &&
-         parts->unet.in_channels != 2 * parts->unet.out_channels + 1))
-        return lt_module_fail(parts, LT_MODULE_UNET,
-                              lt_fail(LT_ERROR_MODEL,
-                                      "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
-                                      parts->unet.in_channels, parts->unet.out_channels, parts->vae.latent_channels));
-    return LT_OK;
+    const lt_status agree = lt_parts_agree(parts);
+    return agree ? lt_module_fail(parts, LT_MODULE_UNET, agree) : LT_OK;
 }
 
 static lt_status read_prompts(lt_painting *p) {

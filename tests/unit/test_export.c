@@ -1,6 +1,6 @@
 /* Writing models: what the end-to-end tests can't see, above all every allocation failing in turn. */
 #include "api/export.h"
-#include "golden.h"
+#include "micro.h"
 
 #include <sys/stat.h>
 
@@ -87,6 +87,43 @@ static void what_f16_cannot_hold_is_refused(void **state) {
     assert_false(exists(scratch_path("over.safetensors")));
 }
 
+/* The micro checkpoint without its tensor i, or with that one in a shape of its own. */
+static const char *damaged(size_t i, bool misshapen) {
+    static char path[300];
+    lt_checkpoint file;
+    assert_ok(lt_checkpoint_open(micro_checkpoint(), &file));
+    snprintf(path, sizeof path, "%s", scratch_path("damaged.safetensors"));
+    lt_tensor *t = &file.tensors[i];
+    if (!misshapen) memmove(t, t + 1, (--file.count - i) * sizeof *t);
+    if (misshapen) t->shape[0]++;
+    void *zeros = calloc(lt_tensor_count(t), 8);
+    assert_non_null(zeros);
+    if (misshapen) t->data = zeros;
+    assert_ok(lt_safetensors_write(path, file.tensors, file.count, NULL, 0, NULL, NULL, NULL));
+    free(zeros);
+    lt_checkpoint_close(&file);
+    return path;
+}
+
+/* What drawing would find out is found before anything is written: any tensor that is missing or misshapen. */
+static void what_cannot_draw_is_not_converted(void **state) {
+    (void)state;
+    enum { EVERY_TENSOR = 6 };
+    lt_checkpoint file;
+    assert_ok(lt_checkpoint_open(micro_checkpoint(), &file));
+    const size_t count = file.count;
+    lt_checkpoint_close(&file);
+    for (size_t i = 2; i < count; i += EVERY_TENSOR) /* the first two, embeddings, may be of any length */
+        for (int misshapen = 0; misshapen < 2; misshapen++) {
+            lt_model *model;
+            if (lt_model_open(damaged(i, misshapen), NULL, &model)) continue;
+            assert_int_equal(lt_export_ldm(model, scratch_path("no.safetensors"), NULL), LT_ERROR_MODEL);
+            assert_int_equal(lt_export_diffusers(model, scratch_path("no"), NULL), LT_ERROR_MODEL);
+            assert_false(exists(scratch_path("no.safetensors")) || exists(scratch_path("no")));
+            lt_model_close(model);
+        }
+}
+
 static int clean(void **state) {
     (void)state;
     remove_scratch();
@@ -99,6 +136,7 @@ int main(void) {
         cmocka_unit_test(a_folder_survives_failing_allocations),
         cmocka_unit_test(tensors_lie_on_multiples_of_their_size),
         cmocka_unit_test(what_f16_cannot_hold_is_refused),
+        cmocka_unit_test(what_cannot_draw_is_not_converted),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }
