@@ -43,7 +43,8 @@ typedef enum lt_status {
     LT_ERROR_MEMORY,      /* an allocation failed */
     LT_ERROR_FILE,        /* a file can't be opened, read or written */
     LT_ERROR_FORMAT,      /* a file's content is broken, hostile, or of an unknown kind */
-    LT_ERROR_MODEL,       /* a checkpoint lacks a tensor, or one has the wrong shape */
+    LT_ERROR_MODEL,       /* a checkpoint lacks a tensor, or one has the wrong shape, or a part of it makes a NaN or an
+                             infinity: the message names it, and nothing is drawn or written */
     LT_ERROR_ARGUMENT,    /* a request that makes no sense: the message says which value and what is allowed */
     LT_ERROR_UNSUPPORTED, /* understood, but not possible here: a precision that this processor lacks, for example */
     LT_ERROR_CANCELLED    /* the progress callback asked to stop */

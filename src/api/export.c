@@ -20,19 +20,39 @@ static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
     return type && is_floating(tensor->dtype) && tensor->rank > 0 ? *type : tensor->dtype;
 }
 
-/* Every finite value of tensor is finite in f16 too: what is under 65520 rounds to 65504 at most. */
-static lt_status check_f16(const lt_tensor *tensor) {
+/* Types that hold less than float32: what rounds to infinity, and what to say of it. */
+static const struct {
+    float limit;
+    double most;
+    const char *name, *instead;
+} narrow_types[LT_DTYPE_COUNT] = {
+    [LT_F16] = {65520, 65504, "f16", "bf16 or f32"}, [LT_BF16] = {0x1.FFp127f, 0x1.FEp127, "bf16", "f32"}};
+
+/* values [count] of a tensor are numbers, and stay so in type. */
+static lt_status check_values(const char *name, const float *values, size_t count, lt_dtype type) {
+    const float limit = narrow_types[type].limit;
+    float largest = 0;
+    if (!lt_all_finite(values, count))
+        return lt_fail(LT_ERROR_MODEL,
+                       "tensor %s holds a NaN, an infinity or what float32 can't hold: nothing can be "
+                       "drawn with it; fetch the file again, or ask who trained it",
+                       name);
+    for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(values[i]));
+    if (!(limit > 0) || largest < limit) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but %s goes up to %g: use %s", name, (double)largest,
+                   narrow_types[type].name, narrow_types[type].most, narrow_types[type].instead);
+}
+
+/* A tensor of floating-point numbers, before it is written as type. */
+static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type) {
     const size_t count = lt_tensor_count(tensor);
+    if (!is_floating(tensor->dtype)) return LT_OK;
     float *values = lt_calloc(count, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(tensor, values);
-    float largest = 0;
-    for (size_t i = 0; i < count; i++)
-        if (isfinite(values[i])) largest = fmaxf(largest, fabsf(values[i]));
+    const lt_status status = check_values(tensor->name, values, count, type);
     lt_free(values);
-    if (largest < 65520) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but f16 goes up to 65504: use bf16 or f32", tensor->name,
-                   (double)largest);
+    return status;
 }
 
 /* Puts tensors [count], which are sorted by name, in the order of the file: wider types first. */
@@ -52,8 +72,7 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
     lt_dtype *types = lt_calloc(count, sizeof *types);
     lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
     if (status == LT_OK) arrange(tensors, count, type, arranged, types);
-    for (size_t i = 0; i < count && status == LT_OK; i++)
-        if (types[i] == LT_F16 && arranged[i].dtype != LT_F16) status = check_f16(&arranged[i]);
+    for (size_t i = 0; i < count && status == LT_OK; i++) status = check_tensor(&arranged[i], types[i]);
     if (status == LT_OK)
         status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);
     lt_free(types);

@@ -6,8 +6,9 @@
 #include "models/settings.h"
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
- * single values (CLIP's logit_scale) stay as they are. A finite value that type can't hold is LT_ERROR_ARGUMENT. The
- * file or folder takes its place only when it is complete. */
+ * single values (CLIP's logit_scale) stay as they are. A NaN or an infinity is LT_ERROR_MODEL, a finite value that type
+ * can't hold LT_ERROR_ARGUMENT; the message names the tensor. The file or folder takes its place only when it is
+ * complete. */
 
 /* One safetensors file of tensors as they are called. Wider types come first, so that every tensor lies on a multiple
  * of its elements' size, and names are in order. */

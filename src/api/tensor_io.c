@@ -33,10 +33,11 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     float *values = lt_alloc(lt_shape_count(shape) * sizeof(float));
     if (!values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, values);
+    const bool finite = lt_all_finite(values, lt_shape_count(shape));
     if (t->rank == 4)
         lt_nchw_to_nhwc(values, lt_plan_tensor(plan, t->name), shape);
     else
         memcpy(lt_plan_tensor(plan, t->name), values, lt_shape_count(shape) * sizeof(float));
     lt_free(values);
-    return LT_OK;
+    return finite ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
 }

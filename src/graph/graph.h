@@ -32,6 +32,9 @@ typedef struct lt_graph {
     lt_status status;  /* the first failure; from then on every builder returns NULL, so layers need not check */
     bool training;     /* to be asked for gradients: layers keep activations as operations of their own */
     int block, blocks; /* the block that is being built (0: none), and how many there were */
+    /* Whose outputs these are, "U-Net": a run that makes a NaN or an infinity of them fails and names it. NULL: nobody
+     * asks. A literal. */
+    const char *maker;
 } lt_graph;
 
 void lt_graph_free(lt_graph *graph); /* graphs start zeroed: lt_graph g = {0} */
@@ -81,13 +84,13 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **pla
 lt_status lt_plan_built(lt_graph *graph, lt_status built, const lt_target *target, lt_plan **plan);
 void lt_plan_free(lt_plan *plan);
 
-/* Memory of an input (to write before a run) or an output (to read until the next run); NULL if there is none of that
- * name. */
+/* Memory of an input (to write before a run, zeros at first) or an output (to read until the next run); NULL if there
+ * is none of that name. */
 float *lt_plan_tensor(lt_plan *plan, const char *name);
 lt_shape lt_plan_shape(const lt_plan *plan, const char *name);
 
 /* Runs every operation whose rate is at least changed: LT_RATE_PROMPT is the whole graph, LT_RATE_STEP what changes
- * with each step. */
+ * with each step. LT_ERROR_MODEL where outputs that have a maker are no finite numbers. */
 lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user);
 
 size_t lt_plan_arena_size(const lt_plan *plan);

@@ -127,6 +127,10 @@ static lt_status lay_out(lt_plan *plan) {
     return status ? status : plan->arena ? LT_OK : LT_ERROR_MEMORY;
 }
 
+static float *memory_of(const lt_plan *plan, const lt_node *node) {
+    return (float *)(plan->arena + plan->blocks[plan->block_of[node->id]].offset);
+}
+
 /* ---- Making ready ---- */
 
 static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
@@ -140,6 +144,14 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
         if (node->operation.op->prepare) LT_TRY(node->operation.op->prepare(p, target));
     }
     return LT_OK;
+}
+
+/* Rows of a batch that nobody fills are zeros: what is made of them is finite. */
+static void clear_inputs(lt_plan *plan) {
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        const lt_node *node = plan->graph.nodes[i];
+        if (node->operation.op == &lt_op_input) memset(memory_of(plan, node), 0, tensor_size(node));
+    }
 }
 
 lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **result) {
@@ -168,6 +180,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         find_lifetimes(plan);
         status = lay_out(plan);
     }
+    if (!status) clear_inputs(plan);
     if (status)
         lt_plan_free(plan);
     else
@@ -200,10 +213,6 @@ void lt_plan_free(lt_plan *plan) {
 
 /* ---- Running ---- */
 
-static float *memory_of(const lt_plan *plan, const lt_node *node) {
-    return (float *)(plan->arena + plan->blocks[plan->block_of[node->id]].offset);
-}
-
 static lt_status run_node(lt_plan *plan, const lt_node *node) {
     const float *in[LT_MAX_INPUTS] = {0};
     float *out[LT_MAX_RESULTS] = {memory_of(plan, node)};
@@ -220,6 +229,17 @@ static lt_status refresh_all(lt_plan *plan) {
     for (size_t i = 0; i < plan->graph.count; i++) {
         const lt_prepared *p = &plan->prepared[i];
         if (p->operation->op->refresh) LT_TRY(p->operation->op->refresh(p));
+    }
+    return LT_OK;
+}
+
+/* Here alone it is seen that a module made no numbers: whatever is drawn, encoded, decoded or trained comes by. */
+static lt_status check_outputs(const lt_plan *plan, lt_rate changed) {
+    for (size_t i = 0; i < plan->graph.count && plan->graph.maker; i++) {
+        const lt_node *node = plan->graph.nodes[i];
+        if (!node->is_output || node->rate < changed) continue;
+        if (!lt_all_finite(memory_of(plan, node), lt_shape_count(node->operation.out)))
+            return lt_fail(LT_ERROR_MODEL, "the %s makes no finite numbers: are its weights whole?", plan->graph.maker);
     }
     return LT_OK;
 }
@@ -257,7 +277,7 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
     if (!status) status = run_all(plan, changed, &p);
     lt_team_watch(plan->team, NULL, NULL);
     lt_team_enter(before);
-    return status;
+    return status ? status : check_outputs(plan, changed);
 }
 
 /* ---- Looking in ---- */

@@ -37,6 +37,7 @@ static lt_node *pool(lt_nn *nn, lt_node *x, int heads) {
 
 lt_status lt_classifier_build(const lt_classifier *c, int n, lt_graph *graph) {
     lt_unet_pass p = {.nn = {graph, c->weights, "classifier", c->groups}, .prefix = CLASSIFIER};
+    graph->maker = "classifier";
     p.inputs.heads = c->heads;
     lt_node *x = lt_graph_input(graph, "x", (lt_shape){n, c->size, c->size, c->in_channels}, LT_RATE_STEP);
     lt_node *t = lt_graph_input(graph, "t", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);

@@ -69,6 +69,7 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
         return lt_fail(LT_ERROR_ARGUMENT, "clip-skip %d: this text encoder has %d layers; 1 to %d is possible",
                        skip + 1, text->layers, text->layers);
     lt_nn nn = {graph, text->weights, "clip", 0};
+    graph->maker = "text encoder";
     lt_node *ids = lt_graph_input(graph, "ids", (lt_shape){n, 1, text->positions, 1}, LT_RATE_PROMPT);
     lt_node *h = lt_token_embedding(&nn, text_name(text, "embeddings.token_embedding.weight").text,
                                     text_name(text, "embeddings.position_embedding.weight").text, ids);
@@ -107,6 +108,7 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
 
 lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
     const lt_shape shape = {n, image->size, image->size, 3};
+    graph->maker = "image encoder";
     return lt_clip_image_append(image, lt_graph_input(graph, "pixels", shape, LT_RATE_PROMPT), graph);
 }
 

@@ -52,6 +52,7 @@ static lt_node *go_up(lt_unet_pass *p, lt_node *h) {
 
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_graph *graph) {
     lt_unet_pass p = {.nn = {graph, unet->weights, "unet", unet->groups}, .prefix = UNET};
+    graph->maker = "U-Net";
     p.inputs.heads = unet->heads;
     p.inputs.head_size = unet->head_size;
     lt_node *x = lt_graph_input(graph, "x", (lt_shape){n, h, w, unet->in_channels}, LT_RATE_STEP);

@@ -63,6 +63,7 @@ static lt_node *ending(lt_nn *nn, const char *half, lt_node *h) {
 
 lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
     lt_nn nn = {graph, vae->weights, "vae", vae->groups};
+    graph->maker = "VAE encoder";
     lt_node *x = lt_graph_input(graph, "x", (lt_shape){n, h, w, 3}, LT_RATE_STEP);
     x = lt_conv3x3(&nn, VAE "encoder.conv_in", x);
     const int levels = lt_weights_count_indexed(nn.weights, VAE "encoder.down.");
@@ -81,6 +82,7 @@ lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph 
 
 lt_status lt_vae_build_decoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
     const lt_shape shape = {n, h, w, vae->latent_channels};
+    graph->maker = "VAE decoder";
     return lt_vae_append_decoder(vae, lt_graph_input(graph, "z", shape, LT_RATE_STEP), graph);
 }
 

@@ -21,13 +21,13 @@ typedef struct lt_painting {
     lt_sampling sampling;
     lt_denoiser denoiser;
     lt_guidance guidance;
-    size_t count; /* elements of a latent */
-    float *noise; /* the starting noise of the picture at hand, [count] */
-    float *x0;    /* the input picture's latent, [count] */
-    float *extra; /* what an inpainting model reads beside the latent: mask, masked picture's latent */
-    lt_rng rng;   /* of the picture at hand */
-    int picture;
-    double started; /* seconds: when the sampling of the picture at hand began */
+    size_t count;      /* elements of a latent */
+    float *noise;      /* the starting noise of the picture at hand, [count] */
+    float *x0;         /* the input picture's latent, [count] */
+    float *extra;      /* what an inpainting model reads beside the latent: mask, masked picture's latent */
+    lt_rng rng;        /* of the picture at hand */
+    int picture, step; /* which one is made; how many of its steps are done */
+    double started;    /* seconds: when the sampling of the picture at hand began */
 } lt_painting;
 
 /* ---- Asking ---- */
@@ -81,8 +81,9 @@ static lt_status allocate(lt_painting *p) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
-    LT_TRY(lt_denoiser_predict(&p->denoiser, x, t, out));
-    return lt_guidance_shift(&p->guidance, x, t, out);
+    lt_status status = lt_denoiser_predict(&p->denoiser, x, t, out);
+    if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
+    return status == LT_ERROR_MODEL ? lt_fail_in(status, "step %d of %d", p->step + 1, p->steps.count) : status;
 }
 
 static lt_status draw_noise(void *user, float *out) {
@@ -126,10 +127,15 @@ static void keep(lt_painting *p, int state, const float *x) {
 
 static lt_status after_step(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
     lt_painting *p = user;
-    (void)count;
+    p->step = index + 1;
+    if (!lt_all_finite(x, p->count))
+        return lt_fail(LT_ERROR_MODEL,
+                       "step %d of %d: what is drawn is no finite number: are guidance and scales "
+                       "reasonable?",
+                       p->step, count);
     if (p->canvas.latent_mask && !p->canvas.masked_pixels) put_back(p, level, x);
-    keep(p, index + 1, x);
-    return report(p, index + 1, denoised);
+    keep(p, p->step, x);
+    return report(p, p->step, denoised);
 }
 
 /* ---- One picture ---- */
@@ -147,25 +153,23 @@ static lt_status make_extra(lt_painting *p, const float *posterior) {
     return encode(p, p->canvas.masked_pixels, posterior, p->extra + pixels);
 }
 
+/* The caller's random numbers, or else the seed's next ones, into p->noise. */
+static lt_status take_noise(lt_painting *p, const float *given, const char *name) {
+    if (!given) return draw_noise(p, p->noise);
+    memcpy(p->noise, given, p->count * sizeof(float));
+    return lt_all_finite(given, p->count) ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s: not all are finite numbers", name);
+}
+
 /* Draws the random numbers in their order (posterior, start, and later each step's) and makes of them what sampling
  * starts from. */
 static lt_status start(lt_painting *p, float *x) {
     const lt_request *r = p->request;
-    lt_status status = LT_OK;
-    if (p->canvas.pixels) {
-        float *posterior = p->noise; /* the starting noise is drawn after its use */
-        if (r->posterior_noise)
-            memcpy(posterior, r->posterior_noise, p->count * sizeof(float));
-        else
-            lt_rng_normal(&p->rng, posterior, p->count);
-        status = encode(p, p->canvas.pixels, posterior, p->x0);
-        if (!status && p->canvas.masked_pixels) status = make_extra(p, posterior);
+    if (p->canvas.pixels) { /* the starting noise is drawn after the posterior's was used */
+        LT_TRY(take_noise(p, r->posterior_noise, "the posterior's noise"));
+        LT_TRY(encode(p, p->canvas.pixels, p->noise, p->x0));
+        if (p->canvas.masked_pixels) LT_TRY(make_extra(p, p->noise));
     }
-    if (status) return status;
-    if (r->noise)
-        memcpy(p->noise, r->noise, p->count * sizeof(float));
-    else
-        lt_rng_normal(&p->rng, p->noise, p->count);
+    LT_TRY(take_noise(p, r->noise, "the starting noise"));
     const bool from_noise = !p->canvas.pixels || (p->canvas.latent_mask && r->strength == 1);
     lt_level level = {0, 0};
     LT_TRY(from_noise ? lt_sampler_noise_scale(&p->sampling, r->sampler, &level.sigma)
@@ -180,11 +184,9 @@ static lt_status denoise(lt_painting *p, float *x) {
                             c->latent_w, c->masked_pixels ? p->extra : NULL));
     keep(p, 0, x);
     p->started = lt_now();
+    p->step = 0;
     LT_TRY(report(p, 0, NULL));
-    LT_TRY(lt_sample(&p->sampling, p->request->sampler, x));
-    if (lt_all_finite(x, p->count)) return LT_OK;
-    return lt_fail(LT_ERROR_MODEL, "what was drawn is no finite number: are the model's weights whole, and "
-                                   "guidance and scales reasonable?");
+    return lt_sample(&p->sampling, p->request->sampler, x);
 }
 
 static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {

@@ -105,6 +105,7 @@ lt_status lt_guidance_build_clip(const lt_vae *vae, const lt_clip_image *image, 
     const lt_loss losses[] = {{similarity, 1}};
     LT_TRY(lt_graph_backward(graph, losses, 1, true));
     lt_graph_output(graph, z->gradient, "gradient");
+    graph->maker = "gradient of CLIP";
     return LT_OK;
 }
 

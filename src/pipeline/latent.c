@@ -114,12 +114,17 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
             latent[at] = (posterior_noise ? mean + expf(0.5f * logvar) * posterior_noise[at] : mean) * vae->scaling;
         }
     lt_free(moments);
+    if (!status && !lt_all_finite(latent, count * (size_t)c))
+        return lt_fail(LT_ERROR_MODEL, "the latent is no finite number: is the VAE's scaling, %g, right?",
+                       (double)vae->scaling);
     return status;
 }
 
 lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels) {
     const lt_vae *vae = &parts->vae;
     const lt_shape shape = {1, h, w, vae->latent_channels};
+    if (!lt_all_finite(latent, lt_shape_count(shape)))
+        return lt_fail(LT_ERROR_ARGUMENT, "a latent that holds a NaN or an infinity is no picture's");
     if (parts->pixels) {
         lt_nchw_to_nhwc(latent, pixels, shape);
         return LT_OK;
@@ -142,7 +147,7 @@ void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count) {
 void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const float v = (pixels[i] * 0.5f + 0.5f) * 255;
-        bytes[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)lrintf(v) : 0; /* NaN becomes 0 */
+        bytes[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)lrintf(v) : 0; /* NaN becomes 0, though none should come */
     }
 }
 

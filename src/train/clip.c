@@ -145,6 +145,7 @@ static lt_status build_towers(lt_training *t) {
     lt_graph graph = {0};
     lt_status status = lt_clip_text_build(&s->text, t->options->batch, 0, true, &graph);
     if (!status) status = lt_clip_image_build(&s->image, t->options->batch, &graph);
+    graph.maker = "CLIP";
     return lt_plan_built(&graph, status, &t->target, &s->towers);
 }
 

@@ -30,38 +30,32 @@ typedef struct filling {
     bool waiting; /* that has been said */
 } filling;
 
-/* Only a picture that can't be read, whose pixels are NaN, may become latents that are no numbers. */
-static lt_status check_finite(const filling *f, size_t first, size_t n) {
-    const lt_shape x = lt_plan_shape(f->l->encoder, "x"), s = lt_plan_shape(f->l->encoder, "moments");
-    const size_t pixels = lt_shape_count(x) / (size_t)x.n, each = lt_shape_count(s) / (size_t)s.n;
-    for (size_t i = 0; i < n; i++) {
-        const float *moments = lt_plan_tensor(f->l->encoder, "moments") + i * each;
-        if (isnan(lt_plan_tensor(f->l->encoder, "x")[i * pixels]) || lt_all_finite(moments, each)) continue;
-        return lt_fail(LT_ERROR_MODEL, "the VAE makes no finite numbers of %s: are its weights whole?",
-                       lt_dataset_name(f->t->data, first + i));
-    }
+/* Picture `index` of the data set. One that can't be read is black, and its row of the cache NaNs. */
+static lt_status load(const filling *f, size_t index, float *pixels, float *row, size_t row_size) {
+    const lt_picture_options picture = {.size = f->t->options->size};
+    const size_t count = (size_t)picture.size * (size_t)picture.size * 3;
+    const lt_status status = lt_dataset_load(f->t->data, index, &picture, 0, pixels);
+    for (size_t k = 0; k < row_size; k++) row[k] = status ? NAN : 0;
+    if (!status || status == LT_ERROR_MEMORY) return status;
+    memset(pixels, 0, count * sizeof *pixels);
+    lt_training_notify(f->t, "left out: %s", lt_error_message());
     return LT_OK;
 }
 
-/* For the cache: pictures [first, first + n). One that can't be read becomes NaNs. */
+/* For the cache: pictures [first, first + n). */
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const filling *f = user;
     const lt_train_options *o = f->t->options;
-    const lt_picture_options picture = {.size = o->size};
-    const lt_shape s = lt_plan_shape(f->l->encoder, "moments");
-    const size_t each = (size_t)o->size * (size_t)o->size * 3;
+    lt_plan *encoder = f->l->encoder;
+    const size_t each = lt_shape_count(lt_plan_shape(encoder, "x")) / (size_t)o->batch;
+    const size_t row = lt_shape_count(lt_plan_shape(encoder, "moments")) / (size_t)o->batch;
     LT_TRY(lt_training_poll(f->t, "encoding pictures"));
-    for (size_t i = 0; i < n; i++) {
-        float *pixels = lt_plan_tensor(f->l->encoder, "x") + i * each;
-        const lt_status status = lt_dataset_load(f->t->data, first + i, &picture, 0, pixels);
-        if (status == LT_ERROR_MEMORY) return status;
-        if (!status) continue;
-        lt_training_notify(f->t, "left out: %s", lt_error_message());
-        for (size_t k = 0; k < each; k++) pixels[k] = NAN;
-    }
+    for (size_t i = 0; i < n; i++)
+        LT_TRY(load(f, first + i, lt_plan_tensor(encoder, "x") + i * each, rows + i * row, row));
     LT_TRY(encode(f->l));
-    LT_TRY(check_finite(f, first, n));
-    memcpy(rows, lt_plan_tensor(f->l->encoder, "moments"), n * (size_t)lt_shape_pixels(s) * (size_t)s.c * sizeof *rows);
+    const float *moments = lt_plan_tensor(encoder, "moments");
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(rows[i * row])) memcpy(rows + i * row, moments + i * row, row * sizeof *rows);
     return LT_OK;
 }
 

@@ -41,6 +41,7 @@ lt_status lt_vae_objective(const lt_vae *vae, int n, int h, int w, const lt_vae_
     lt_node *noise = lt_graph_input(graph, "posterior_noise", latent, LT_RATE_STEP);
     lt_node *z = append(graph, &lt_op_posterior, moments, noise, NULL, NULL, NULL, 0);
     LT_TRY(lt_vae_append_decoder(vae, z, graph));
+    graph->maker = "VAE";
     lt_node *error = error_of(graph, lt_graph_find(graph, "out"), x, NULL, options->absolute);
     lt_node *kl = append(graph, &lt_op_kl, moments, NULL, NULL, NULL, NULL, 0);
     lt_graph_output(graph, error, "reconstruction");
@@ -54,6 +55,7 @@ lt_status lt_clip_objective(const lt_clip_text *text, const lt_clip_image *image
     graph->training = true;
     LT_TRY(lt_clip_text_build(text, n, 0, true, graph));
     LT_TRY(lt_clip_image_build(image, n, graph));
+    graph->maker = "CLIP";
     lt_weight *scale = lt_weights_find(text->weights, "logit_scale");
     if (!scale || lt_tensor_count(&scale->tensor) != 1)
         return lt_fail(LT_ERROR_MODEL, "clip: the checkpoint has no single value logit_scale");

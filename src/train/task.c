@@ -65,6 +65,7 @@ lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_t
 }
 
 lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built) {
+    graph->maker = NULL; /* a loss that is no number ends the training with other words (train.c) */
     LT_TRY(lt_plan_built(graph, built, &t->target, &t->plan));
     size_t count = 0;
     for (size_t i = 0; i < t->parameters.count; i++) count += t->parameters.items[i].count;

@@ -328,12 +328,20 @@ spoil() {
 }
 check "two models with a NaN" eval '
     spoil vae.safetensors nan-vae.safetensors 256 && spoil pixel.safetensors nan.safetensors 4'
-refuse "latents that are no numbers" 1 'the VAE makes no finite numbers of p-1.png' small_unet none --vae nan-vae.safetensors \
+refuse "latents that are no numbers" 1 'the VAE encoder makes no finite numbers' small_unet none --vae nan-vae.safetensors \
     --text clip.safetensors
-refuse "a reconstruction that is no picture" 1 'the VAE makes no finite numbers of p-1.png' \
+refuse "a reconstruction that is no picture" 1 'the VAE encoder makes no finite numbers' \
     latent eval -m nan-vae.safetensors --reconstruct data -q
 refuse "a bound of no U-Net" 1 'the U-Net makes no finite numbers' latent eval -m nan.safetensors --bound data --timesteps 2 -q
-refuse "a picture that is none" 1 'what was drawn is no finite number' draw -m nan.safetensors -p "" -o no.png
+refuse "a picture that is none" 1 'step 1 of .*: the U-Net makes no finite numbers' draw -m nan.safetensors -p "" -o no.png
+check "it is not written" test ! -e no.png
+refuse "a model whose weights are no numbers is not converted" 1 'tensor first_stage_model.quant_conv.weight holds a NaN' \
+    "$latent" convert nan-vae.safetensors no.safetensors --type f16
+check "it is not written" test ! -e no.safetensors
+refuse "latents of such a VAE" 1 'the VAE encoder makes no finite numbers' \
+    "$latent" encode -m nan-vae.safetensors data/p-1.png -o no.safetensors
+check "they are not written" test ! -e no.safetensors
+check "no half cache is left" eval '[ -z "$(find . -name "*.part")" ]'
 check "a VAE and a model of pixels that are whole are measured" eval '
     "$latent" eval -m vae.safetensors --reconstruct data -q && "$latent" eval -m pixel.safetensors --bound data --timesteps 2 -q'
 data=nowhere

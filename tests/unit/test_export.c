@@ -77,13 +77,13 @@ static void tensors_lie_on_multiples_of_their_size(void **state) {
 
 static void what_f16_cannot_hold_is_refused(void **state) {
     (void)state;
-    float values[2] = {65519, INFINITY}; /* rounds to 65504; infinity was there before */
+    float values[2] = {65519, -65519}; /* rounds to 65504 */
     lt_tensor t = {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = values};
     const lt_dtype type = LT_F16;
     assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type));
     values[0] = -65520;
     assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type), LT_ERROR_ARGUMENT);
-    assert_non_null(strstr(lt_error_message(), "tensor w holds 65520"));
+    assert_non_null(strstr(lt_error_message(), "tensor w holds 65520, but f16"));
     assert_false(exists(scratch_path("over.safetensors")));
 }
 
@@ -124,6 +124,44 @@ static void what_cannot_draw_is_not_converted(void **state) {
         }
 }
 
+static void what_bf16_cannot_hold_is_refused(void **state) {
+    (void)state;
+    float values[2] = {0x1.FEFFFEp127f, 1}; /* rounds down */
+    lt_tensor t = {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = values};
+    const lt_dtype type = LT_BF16;
+    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type));
+    values[0] = 0x1.FFp127f;
+    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "tensor w holds 3.39618e+38, but bf16"));
+    assert_false(exists(scratch_path("over.safetensors")));
+}
+
+/* Whatever it is written as, as it is too, and also where it is a single value; whole numbers are not asked. */
+static void what_is_no_number_is_refused(void **state) {
+    (void)state;
+    const double wide[2] = {1e300, 0};
+    const float infinite[2] = {1, -INFINITY}, nan = NAN;
+    const uint16_t half[2] = {0x7E00, 0}, brain[2] = {0, 0x7F80};
+    const uint16_t whole[2] = {0x7E00, 0};
+    const lt_tensor bad[] = {
+        {.name = "w", .dtype = LT_F64, .rank = 1, .shape = {2}, .stride = {1}, .data = wide},
+        {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = infinite},
+        {.name = "w", .dtype = LT_F32, .rank = 0, .data = &nan},
+        {.name = "w", .dtype = LT_F16, .rank = 1, .shape = {2}, .stride = {1}, .data = half},
+        {.name = "w", .dtype = LT_BF16, .rank = 1, .shape = {2}, .stride = {1}, .data = brain},
+    };
+    const lt_tensor good = {.name = "w", .dtype = LT_I16, .rank = 1, .shape = {2}, .stride = {1}, .data = whole};
+    const lt_dtype f16 = LT_F16, f32 = LT_F32, *const types[] = {&f16, &f32, NULL};
+    const char *path = scratch_path("none.safetensors");
+    for (size_t i = 0; i < LT_COUNT(bad); i++)
+        for (size_t k = 0; k < LT_COUNT(types); k++) {
+            assert_int_equal(lt_export_tensors(path, &bad[i], 1, NULL, 0, types[k]), LT_ERROR_MODEL);
+            assert_non_null(strstr(lt_error_message(), "tensor w holds a NaN"));
+            assert_false(exists(path));
+        }
+    assert_ok(lt_export_tensors(path, &good, 1, NULL, 0, &f16));
+}
+
 static int clean(void **state) {
     (void)state;
     remove_scratch();
@@ -137,6 +175,8 @@ int main(void) {
         cmocka_unit_test(tensors_lie_on_multiples_of_their_size),
         cmocka_unit_test(what_f16_cannot_hold_is_refused),
         cmocka_unit_test(what_cannot_draw_is_not_converted),
+        cmocka_unit_test(what_bf16_cannot_hold_is_refused),
+        cmocka_unit_test(what_is_no_number_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, clean);
 }
