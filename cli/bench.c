@@ -11,14 +11,15 @@
 
 static struct {
     lt_model_options model;
-    int width, height, runs;
+    int size[2], runs; /* size: width and height, 0 where none is given */
     bool ops, json;
 } o = {.runs = 3};
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
-    {"width", 'W', LT_OPTION_INT, "PX", "default: the model's own", &o.width, 8, 16384},
-    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.height, 8, 16384},
+    {"width", 'W', LT_OPTION_INT, "PX", "default: the model's own", &o.size[0], 8, 16384},
+    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.size[1], 8, 16384},
+    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 8, 16384},
     {"runs", 0, LT_OPTION_INT, "N", "timed runs of each module, after one that is not; default 3", &o.runs, 1, 1000},
     {"ops", 0, LT_OPTION_FLAG, NULL, "list each module's operations, slowest first", &o.ops},
     {"json", 0, LT_OPTION_FLAG, NULL, "print as JSON", &o.json},
@@ -148,7 +149,7 @@ static void print_json(const lt_components *parts, int width, int height, const 
 
 static lt_status bench(lt_components *parts) {
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size * factor;
-    const int w = (o.width ? o.width : own) / factor, h = (o.height ? o.height : own) / factor;
+    const int w = (o.size[0] ? o.size[0] : own) / factor, h = (o.size[1] ? o.size[1] : own) / factor;
     const struct {
         lt_module module;
         lt_module_size size;

@@ -15,7 +15,8 @@ typedef enum lt_option_kind {
     LT_OPTION_SEED,   /* uint64_t */
     LT_OPTION_TEXT,   /* const char *, as it is */
     LT_OPTION_FILE,   /* const char *, completed as a file name */
-    LT_OPTION_CHOICE  /* const char *, one of lt_option_choices */
+    LT_OPTION_CHOICE, /* const char *, one of lt_option_choices */
+    LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
 
 typedef struct lt_option {
@@ -30,7 +31,16 @@ typedef struct lt_option {
     const char *const *(*list_choices)(void); /* or who knows them */
     bool *given;                              /* set to true when the option is there; may be NULL */
     bool rare;                                /* help puts it behind those that everybody needs */
+    const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
+                         Names with hyphens may be written with underscores, these and our own */
 } lt_option;
+
+/* The same thing under the names of stable-diffusion.cpp, diffusers and the web UIs, wherever there is such an option.
+ */
+#define LT_ALSO_STEPS    "num-inference-steps ddim-steps"
+#define LT_ALSO_CFG      "cfg-scale guidance-scale"
+#define LT_ALSO_SAMPLER  "sampling-method"
+#define LT_ALSO_SCHEDULE "scheduler schedule-type"
 
 typedef struct lt_command {
     const char *name;
@@ -41,15 +51,21 @@ typedef struct lt_command {
     const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
     int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
     void (*begin)(void);                 /* before options are read: sets what they are without one; may be NULL */
+    const char *const *words;            /* what the first word may be, for completion, NULL-terminated; or NULL */
 } lt_command;
 
-extern const lt_command *const lt_commands[]; /* NULL-terminated, in the order of help */
+extern const lt_command *const lt_commands[];        /* NULL-terminated, in the order of help */
+const lt_command *lt_command_find(const char *name); /* NULL if there is none */
+int lt_command_unknown(const char *name);            /* says so, and what may have been meant; returns LT_EXIT_USAGE */
 
+/* What the words ask for in place of the command's work, as an option of their own: "--help" behind --prompt is a
+ * prompt. */
+typedef enum lt_asked { LT_ASKED_NOTHING, LT_ASKED_HELP, LT_ASKED_VERSION } lt_asked;
+lt_asked lt_options_asked(const lt_command *command, int count, char **words);
 /* Fills the values of a command's options from the words of the command line, in any order with the others, up to "--";
- * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. --help is handled by
- * the caller. */
+ * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. */
 int lt_options_parse(const lt_command *command, int *count, char **words);
-void lt_command_help(const lt_command *command);
+void lt_command_explain(const lt_command *command); /* its help */
 /* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
 const char *const *lt_option_choices(const lt_option *option);
 
@@ -69,7 +85,8 @@ typedef struct lt_model_options {
 } lt_model_options;
 /* clang-format off */
 #define LT_MODEL_OPTIONS(o)                                                                                            \
-    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model},        \
+    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model,         \
+     .also = "ckpt checkpoint"},                                                                                       \
     {"threads", 't', LT_OPTION_INT, "N", "threads; default: one for each core", &(o).threads, 1, 1024},                \
     {"vae", 0, LT_OPTION_FILE, "FILE", "take the VAE from this file or folder", &(o).vae, .rare = true},               \
     {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &(o).ema, .rare = true},                \

@@ -10,7 +10,7 @@ static struct {
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
-    {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling},
+    {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
     {"output", 'o', LT_OPTION_FILE, "IMG", "the picture", &o.output},
     {0},
 };

@@ -12,13 +12,14 @@
 #include <string.h>
 
 static struct {
-    int width, height;
+    int size[2]; /* width and height, 0 where none is given */
     bool layers, tensors, json;
 } o;
 
 static const lt_option options[] = {
-    {"width", 'W', LT_OPTION_INT, "PX", "list every layer, for pictures of this size", &o.width, 8, 16384},
-    {"height", 'H', LT_OPTION_INT, "PX", "the same", &o.height, 8, 16384},
+    {"width", 'W', LT_OPTION_INT, "PX", "list every layer, for pictures of this size", &o.size[0], 8, 16384},
+    {"height", 'H', LT_OPTION_INT, "PX", "the same", &o.size[1], 8, 16384},
+    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 8, 16384},
     {"layers", 0, LT_OPTION_FLAG, NULL, "list every layer, for the model's own size", &o.layers},
     {"tensors", 0, LT_OPTION_FLAG, NULL, "list every tensor of the file", &o.tensors},
     {"json", 0, LT_OPTION_FLAG, NULL, "print as JSON", &o.json},
@@ -257,8 +258,8 @@ static lt_status add_layers(const lt_components *parts, lt_module module, const 
 /* Every module for one picture: guided steps run the U-Net twice. */
 static lt_status make_layers(const lt_components *parts, layers *all) {
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size;
-    const int w = o.width ? (int)lt_max((size_t)(o.width / factor), 1) : own;
-    const int h = o.height ? (int)lt_max((size_t)(o.height / factor), 1) : own;
+    const int w = o.size[0] ? (int)lt_max((size_t)(o.size[0] / factor), 1) : own;
+    const int h = o.size[1] ? (int)lt_max((size_t)(o.size[1] / factor), 1) : own;
     const lt_module_size sizes[LT_MODULE_COUNT] = {
         [LT_MODULE_TEXT] = {.n = 1, .embed = parts->text.projection > 0},
         [LT_MODULE_IMAGE] = {.n = 1},
@@ -268,7 +269,7 @@ static lt_status make_layers(const lt_components *parts, layers *all) {
         [LT_MODULE_CLASSIFIER] = {.n = 1},
     };
     *all = (layers){.width = w * factor, .height = h * factor};
-    if ((o.width && o.width != all->width) || (o.height && o.height != all->height))
+    if ((o.size[0] && o.size[0] != all->width) || (o.size[1] && o.size[1] != all->height))
         fprintf(stderr, "latent: note: sides are multiples of %d: %dx%d\n", factor, all->width, all->height);
     for (int m = 0; m < LT_MODULE_COUNT; m++)
         if (parts->has[m]) LT_TRY(add_layers(parts, (lt_module)m, &sizes[m], all));
@@ -480,7 +481,7 @@ static int inspect_checkpoint(const char *path) {
     layers all = {0};
     lt_model *model = NULL;
     if (lt_source_open(path, &source)) return lt_complain_error();
-    const bool wants_layers = o.width || o.height || o.layers;
+    const bool wants_layers = o.size[0] || o.size[1] || o.layers;
     lt_status status = make_survey(&source, &s);
     const bool surveyed = !status;
     if (!status && (s.known || wants_layers)) status = lt_model_open(path, NULL, &model);

@@ -10,71 +10,47 @@
 extern const lt_command lt_command_txt2img, lt_command_img2img, lt_command_inpaint, lt_command_encode,
     lt_command_decode, lt_command_run, lt_command_tokenize, lt_command_schedule, lt_command_noise,
     lt_command_similarity, lt_command_inspect, lt_command_convert, lt_command_train, lt_command_plot, lt_command_eval,
-    lt_command_bench, lt_command_completion, lt_command_man;
+    lt_command_bench, lt_command_help, lt_command_completion, lt_command_man;
 
 const lt_command *const lt_commands[] = {
-    &lt_command_txt2img,
-    &lt_command_img2img,
-    &lt_command_inpaint,
-    &lt_command_encode,
-    &lt_command_decode,
-    &lt_command_run,
-    &lt_command_tokenize,
-    &lt_command_schedule,
-    &lt_command_noise,
-    &lt_command_similarity,
-    &lt_command_inspect,
-    &lt_command_convert,
-    &lt_command_train,
-    &lt_command_plot,
-    &lt_command_eval,
-    &lt_command_bench,
-    &lt_command_completion,
-    &lt_command_man,
-    NULL,
+    &lt_command_txt2img, &lt_command_img2img,  &lt_command_inpaint,    &lt_command_encode, &lt_command_decode,
+    &lt_command_run,     &lt_command_tokenize, &lt_command_schedule,   &lt_command_noise,  &lt_command_similarity,
+    &lt_command_inspect, &lt_command_convert,  &lt_command_train,      &lt_command_plot,   &lt_command_eval,
+    &lt_command_bench,   &lt_command_help,     &lt_command_completion, &lt_command_man,    NULL,
 };
 
-static void help(void) {
-    printf("latent %s: Stable Diffusion on ordinary processors\n\nusage: latent COMMAND [options]\n\n", lt_version());
-    for (size_t i = 0; lt_commands[i]; i++) printf("  %-12s %s\n", lt_commands[i]->name, lt_commands[i]->summary);
-    printf("\n`latent COMMAND --help` says more, with examples.\n");
-}
-
-static const lt_command *find(const char *name) {
-    for (size_t i = 0; lt_commands[i]; i++)
-        if (!strcmp(lt_commands[i]->name, name)) return lt_commands[i];
-    return NULL;
-}
-
-/* The command that shares the longest beginning with name, or NULL if none shares any. */
-static const lt_command *nearest(const char *name) {
-    const lt_command *best = NULL;
-    size_t longest = 0;
-    for (size_t i = 0; lt_commands[i]; i++) {
-        size_t n = 0;
-        while (name[n] && name[n] == lt_commands[i]->name[n]) n++;
-        if (n > longest) {
-            longest = n;
-            best = lt_commands[i];
-        }
-    }
-    return best;
-}
-
-static bool asks_for_help(int count, char **words) {
-    for (int i = 0; i < count && strcmp(words[i], "--"); i++)
-        if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h")) return true;
-    return false;
+static int print_version(void) {
+    printf("latent %s\n", lt_version());
+    return LT_EXIT_OK;
 }
 
 static int run(const lt_command *command, int count, char **words) {
-    if (asks_for_help(count, words)) {
-        lt_command_help(command);
-        return LT_EXIT_OK;
+    switch (lt_options_asked(command, count, words)) {
+    case LT_ASKED_HELP: lt_command_explain(command); return LT_EXIT_OK;
+    case LT_ASKED_VERSION: return print_version();
+    case LT_ASKED_NOTHING: break;
     }
     if (command->begin) command->begin();
     const int status = lt_options_parse(command, &count, words);
     return status ? status : command->run(count, words);
+}
+
+/* Without a command: options, or more words than a name has, are a picture to be drawn. */
+static bool is_prompt(const char *word) { return word[0] == '-' || strpbrk(word, " \t\n"); }
+
+static bool is_any(const char *word, const char *const *all) {
+    while (*all && strcmp(word, *all)) all++;
+    return *all;
+}
+
+static int run_words(int count, char **words) {
+    static const char *const help[] = {"--help", "-h", NULL}, *const version[] = {"--version", "-v", "-V", "version",
+                                                                                  NULL};
+    if (is_any(words[0], version)) return print_version();
+    if (is_any(words[0], help)) return lt_command_help.run(0, NULL);
+    const lt_command *command = lt_command_find(words[0]);
+    if (command) return run(command, count - 1, words + 1);
+    return is_prompt(words[0]) ? run(&lt_command_txt2img, count, words) : lt_command_unknown(words[0]);
 }
 
 /* What was printed must have arrived: a full disk behind standard output is a failure. */
@@ -94,19 +70,9 @@ static void hold_standard_streams(void) {
 int main(int argc, char **argv) {
     hold_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a message, like a full disk */
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        help();
-        return finish(argc < 2 ? LT_EXIT_USAGE : LT_EXIT_OK);
+    if (argc < 2) {
+        lt_command_help.run(0, NULL);
+        return finish(LT_EXIT_USAGE);
     }
-    if (!strcmp(argv[1], "--version")) {
-        printf("latent %s\n", lt_version());
-        return finish(LT_EXIT_OK);
-    }
-    const lt_command *command = find(argv[1]);
-    if (!command && !nearest(argv[1]))
-        return lt_complain(LT_EXIT_USAGE, "no command %s; `latent --help` lists all", argv[1]);
-    if (!command)
-        return lt_complain(LT_EXIT_USAGE, "no command %s; did you mean %s? `latent --help` lists all", argv[1],
-                           nearest(argv[1])->name);
-    return finish(run(command, argc - 2, argv + 2));
+    return finish(run_words(argc - 1, argv + 1));
 }

@@ -94,6 +94,9 @@ static int run(int count, char **words) {
            "Options and other words may come in any order. Of a number, flag or choice given twice the last\n"
            "counts; a text or file given twice is an error. All behind \\fB\\-\\-\\fR is no option.\n"
            "\\fB\\-\\-help\\fR behind a command shows its options, \\fBlatent \\-\\-version\\fR the version.\n"
+           "Without a command, a prompt in quotation marks is drawn, as by \\fBtxt2img\\fR.\n"
+           "The options of stable\\-diffusion.cpp and diffusers are understood where there is such a thing\n"
+           "(\\-\\-cfg\\-scale, \\-\\-negative\\-prompt, \\-\\-num_inference_steps), and underscores for hyphens.\n"
            ".SH COMMANDS\n");
     for (const lt_command *const *c = lt_commands; *c; c++) print_command(c);
     printf(".SH EXIT STATUS\n"

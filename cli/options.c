@@ -1,5 +1,6 @@
 /* Options from tables: parsing, and help. The words are split by getopt_long. */
 #include "cli.h"
+#include "nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +12,11 @@
 
 enum {
     MAX_OPTIONS = 64,
-    FIRST_LONG = 256 /* getopt's values of long options begin above all letters */
+    MAX_NAMES = 256,  /* theirs, with other names and other spellings */
+    MAX_NAME = 64,    /* bytes */
+    FIRST_LONG = 256, /* getopt's values of long options begin above all letters */
+    HELP = FIRST_LONG + MAX_OPTIONS,
+    VERSION
 };
 
 int lt_complain(int status, const char *format, ...) {
@@ -79,6 +84,30 @@ static int parse_choice(const lt_option *o, const char *text) {
     return lt_complain(LT_EXIT_USAGE, "--%s %s: possible are %s", o->name, text, all);
 }
 
+/* The multiplication sign, or what stands for it. */
+static const char *behind_times(const char *text) {
+    static const char *const signs[] = {"x", "X", "\303\227"};
+    for (size_t i = 0; i < LT_COUNT(signs); i++)
+        if (!strncmp(text, signs[i], strlen(signs[i]))) return text + strlen(signs[i]);
+    return NULL;
+}
+
+static int parse_size(const lt_option *o, const char *text) {
+    int *size = o->value;
+    const char *at = text;
+    for (int i = 0; i < 2 && at; i++) {
+        char *end;
+        const long v = strtol(at, &end, 10);
+        if (end == at || (double)v < o->low || (double)v > o->high) break;
+        size[i] = (int)v;
+        if (!i) size[1] = (int)v;
+        if (!*end) return LT_EXIT_OK;
+        at = i ? NULL : behind_times(end);
+    }
+    return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, from %g to %g",
+                       o->name, text, o->low, o->high);
+}
+
 static int parse_value(const lt_option *o, const char *text) {
     if (o->given) *o->given = true;
     switch (o->kind) {
@@ -87,57 +116,162 @@ static int parse_value(const lt_option *o, const char *text) {
     case LT_OPTION_NUMBER: return parse_number(o, text);
     case LT_OPTION_SEED: return parse_seed(o, text);
     case LT_OPTION_CHOICE: return parse_choice(o, text);
+    case LT_OPTION_SIZE: return parse_size(o, text);
     case LT_OPTION_TEXT:
     case LT_OPTION_FILE: *(const char **)o->value = text; return LT_EXIT_OK;
     }
     return LT_EXIT_USAGE;
 }
 
-/* ---- The command line ---- */
+/* ---- Names ---- */
 
-static const lt_option *by_letter(const lt_command *command, int letter) {
+/* The next of an option's other names; *at moves on. False behind the last. */
+static bool next_also(const char **at, char name[MAX_NAME]) {
+    if (!*at) return false;
+    *at += strspn(*at, " ");
+    const size_t length = strcspn(*at, " ");
+    snprintf(name, MAX_NAME, "%.*s", (int)length, *at);
+    *at += length;
+    return length > 0;
+}
+
+/* name: a letter, or more. */
+static bool is_called(const lt_option *o, const char *name) {
+    char also[MAX_NAME];
+    if (!strcmp(o->name, name) || (o->letter == name[0] && !name[1])) return true;
+    for (const char *at = o->also; next_also(&at, also);)
+        if (!strcmp(also, name)) return true;
+    return false;
+}
+
+static const lt_option *find(const lt_command *command, const char *name) {
     for (const lt_option *o = command->options; o->name; o++)
-        if (o->letter == letter) return o;
+        if (is_called(o, name)) return o;
     return NULL;
 }
 
-/* getopt's tables; long option i of them is the command's option i. */
-static void make_tables(const lt_command *command, struct option *longs, char *shorts) {
-    *shorts++ = ':'; /* say what is missing ourselves */
-    size_t i = 0;
-    for (const lt_option *o = command->options; o->name && i < MAX_OPTIONS; o++, i++) {
-        const int has = o->kind == LT_OPTION_FLAG ? no_argument : required_argument;
-        longs[i] = (struct option){o->name, has, NULL, FIRST_LONG + (int)i};
-        if (!o->letter) continue;
-        *shorts++ = o->letter;
-        if (has == required_argument) *shorts++ = ':';
-    }
-    longs[i] = (struct option){0};
-    *shorts = '\0';
+/* ---- getopt's tables: a long name's value tells which of the command's options it is ---- */
+
+typedef struct tables {
+    struct option longs[MAX_NAMES + 1];
+    char shorts[2 * MAX_NAMES], names[MAX_NAMES * MAX_NAME];
+    size_t count, used; /* of longs; of names */
+} tables;
+
+static void add_long(tables *t, const char *name, int has_value, int value) {
+    const size_t size = strlen(name) + 1;
+    if (t->count == MAX_NAMES || size > MAX_NAME) return;
+    char *copy = memcpy(t->names + t->used, name, size);
+    t->used += size;
+    t->longs[t->count++] = (struct option){copy, has_value, NULL, value};
 }
 
-/* getopt stumbled: ':' a value is missing; '?' there is no such option, or it takes no value. A single letter is left
- * in optopt. */
-static int explain(const lt_command *command, int result, char *word) {
-    char letter[] = {'-', (char)optopt, '\0'};
-    const char *what = result == ':' ? "needs a value" : optopt >= FIRST_LONG ? "takes no value" : "unknown option";
-    return lt_complain(LT_EXIT_USAGE, "%s: %s; see `latent %s --help`", optopt && optopt < FIRST_LONG ? letter : word,
-                       what, command->name);
+/* name as it is, and as Python's programs write it; or one letter. */
+static void add_name(tables *t, const char *name, int has_value, int value) {
+    char underscored[MAX_NAME];
+    if (!name[1]) {
+        snprintf(t->shorts + strlen(t->shorts), 3, "%c%s", name[0], has_value ? ":" : "");
+        return;
+    }
+    add_long(t, name, has_value, value);
+    snprintf(underscored, sizeof underscored, "%s", name);
+    for (char *c = underscored; *c; c++)
+        if (*c == '-') *c = '_';
+    if (strcmp(name, underscored)) add_long(t, underscored, has_value, value);
+}
+
+static void make_tables(const lt_command *command, tables *t) {
+    memset(t, 0, sizeof *t);
+    t->shorts[0] = ':'; /* say what is missing ourselves */
+    for (const lt_option *o = command->options; o->name; o++) {
+        const int has_value = o->kind == LT_OPTION_FLAG ? no_argument : required_argument;
+        const int value = FIRST_LONG + (int)(o - command->options);
+        const char letter[] = {o->letter, '\0'};
+        char also[MAX_NAME];
+        add_name(t, o->name, has_value, value);
+        if (o->letter) add_name(t, letter, has_value, value);
+        for (const char *at = o->also; next_also(&at, also);) add_name(t, also, has_value, value);
+    }
+    add_name(t, "help", no_argument, HELP);
+    add_name(t, "h", no_argument, HELP);
+    add_name(t, "version", no_argument, VERSION);
+}
+
+/* ---- The command line ---- */
+
+static void restart(void) {
+    optind = 0;
+    opterr = 0;
+}
+
+lt_asked lt_options_asked(const lt_command *command, int count, char **words) {
+    tables t;
+    make_tables(command, &t);
+    restart();
+    for (int found; (found = getopt_long(count + 1, words - 1, t.shorts, t.longs, NULL)) != -1;) {
+        if (found == HELP || found == 'h') return LT_ASKED_HELP;
+        if (found == VERSION) return LT_ASKED_VERSION;
+    }
+    return LT_ASKED_NOTHING;
+}
+
+static const char *nearest_option(const lt_command *command, const char *name) {
+    lt_nearest nearest = {.word = name};
+    char also[MAX_NAME];
+    for (const lt_option *o = command->options; o->name; o++) {
+        lt_nearest_try(&nearest, o->name, o->name);
+        for (const char *at = o->also; next_also(&at, also);) lt_nearest_try(&nearest, also, o->name);
+    }
+    lt_nearest_try(&nearest, "help", "help");
+    return nearest.name;
+}
+
+/* The command of the same kind, filling the same variables, that has an option called name; or NULL. */
+static const lt_command *find_kin(const lt_command *command, const char *name) {
+    const lt_option *own = command->options;
+    for (size_t i = 0; own->name && lt_commands[i]; i++) {
+        const lt_option *same = find(lt_commands[i], own->name);
+        if (same && same->value == own->value && find(lt_commands[i], name)) return lt_commands[i];
+    }
+    return NULL;
+}
+
+/* option: "--strenght" or "-z". */
+static int explain_unknown(const lt_command *command, const char *option) {
+    const char *name = option + strspn(option, "-"), *near = name[1] ? nearest_option(command, name) : NULL;
+    if (near)
+        return lt_complain(LT_EXIT_USAGE, "%s: unknown option; did you mean --%s? see `latent %s --help`", option, near,
+                           command->name);
+    const lt_command *kin = find_kin(command, name);
+    return lt_complain(LT_EXIT_USAGE, "%s: unknown option; see `latent %s --help`%s%s%s", option, command->name,
+                       kin ? "; `latent " : "", kin ? kin->name : "", kin ? "` has it" : "");
+}
+
+/* getopt stumbled over word: ':' a value is missing; '?' there is no such option, or it takes no value. A single letter
+ * is left in optopt. */
+static int explain(const lt_command *command, int result, const char *word) {
+    char option[MAX_NAME];
+    snprintf(option, sizeof option, "-%c", optopt);
+    if (!optopt || optopt >= FIRST_LONG) snprintf(option, sizeof option, "%s", word);
+    if (result == ':' || optopt >= FIRST_LONG)
+        return lt_complain(LT_EXIT_USAGE, "%s: %s; see `latent %s --help`", option,
+                           result == ':' ? "needs a value" : "takes no value", command->name);
+    option[strcspn(option, "=")] = '\0';
+    return explain_unknown(command, option);
 }
 
 int lt_options_parse(const lt_command *command, int *count, char **words) {
     bool seen[MAX_OPTIONS] = {false};
-    struct option longs[MAX_OPTIONS + 1];
-    char shorts[2 * MAX_OPTIONS + 2];
-    make_tables(command, longs, shorts);
+    tables t;
+    make_tables(command, &t);
     /* words[-1] is the command's name: getopt takes it for the program's */
     const int argc = *count + 1;
     char **argv = words - 1;
-    optind = 0;
-    opterr = 0;
-    for (int letter; (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
-        const lt_option *o = letter >= FIRST_LONG ? &command->options[letter - FIRST_LONG] : by_letter(command, letter);
-        if (!o) return explain(command, letter, argv[optind - 1]);
+    restart();
+    for (int found; (found = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1;) {
+        if (found == '?' || found == ':') return explain(command, found, argv[optind - 1]);
+        const char letter[] = {(char)found, '\0'};
+        const lt_option *o = found >= FIRST_LONG ? &command->options[found - FIRST_LONG] : find(command, letter);
         const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;
         if (once && seen[o - command->options])
             return lt_complain(LT_EXIT_USAGE, "--%s is there twice: which one is meant?", o->name);
@@ -164,7 +298,7 @@ static void print_options(const lt_command *command, bool rare, const char *titl
     }
 }
 
-void lt_command_help(const lt_command *command) {
+void lt_command_explain(const lt_command *command) {
     printf("latent %s: %s\n\nusage: latent %s %s\n", command->name, command->summary, command->name, command->usage);
     if (command->details) printf("\n%s\n", command->details);
     print_options(command, false, "options:");

@@ -1,6 +1,8 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
 #include "formats/formats.h"
+#include "picture_names.h"
 #include "progress.h"
+#include "prompt.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -11,13 +13,13 @@
 static struct {
     lt_model_options model, classifier, clip; /* the guides' are the model's, but for the file */
     const char *class;
-    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *input, *mask, *noise, *save_latents, *preview;
-    int width, height, steps, count, clip_skip;
+    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *noise, *save_latents,
+        *preview;
+    int size[2], steps, count, clip_skip; /* size: width and height, 0 where none is given */
     double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
     uint64_t seed;
     bool seed_given, plain, tiling, quiet, json;
-} o = {.prompt = "",
-       .negative = "",
+} o = {.negative = "",
        .sampler = "dpmpp_2m",
        .steps = 20,
        .count = 1,
@@ -33,26 +35,36 @@ static const char *const rng_choices[] = {"cpu", "philox", NULL};
  */
 /* clang-format off */
 static const lt_option options[] = {
-    {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black is kept", &o.mask},
+    {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black is kept", &o.mask,
+     .also = "mask-image"},
     {"mask-blur", 0, LT_OPTION_NUMBER, "PX", "soften the mask's edge", &o.mask_blur, 0, 1000},
-    {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input},
-    {"strength", 0, LT_OPTION_NUMBER, "S", "how far to go from it, up to 1; default 0.75", &o.strength, 1e-3, 1},
-    {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words, BREAK begins anew",
+    {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input,
+     .also = "init-img init-image image"},
+    {"strength", 0, LT_OPTION_NUMBER, "S", "how far to go from it, up to 1; default 0.75", &o.strength, 1e-3, 1,
+     .also = "denoising-strength"},
+    {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words; - reads it, @FILE too",
      &o.prompt},
-    {"negative", 'n', LT_OPTION_TEXT, "TEXT", "what to keep away from", &o.negative},
-    {"output", 'o', LT_OPTION_FILE, "OUT", "the picture: .png, .jpg or .webp; its settings are kept in it", &o.output},
-    {"width", 'W', LT_OPTION_INT, "PX", "default: the input picture's, or the model's own", &o.width, 1, 16384},
-    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.height, 1, 16384},
-    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000},
-    {"cfg", 0, LT_OPTION_NUMBER, "S", "guidance: 1 the prompt alone, 0 none; default 7.5", &o.cfg, -1000, 1000},
+    {"negative", 'n', LT_OPTION_TEXT, "TEXT", "what to keep away from", &o.negative,
+     .also = "negative-prompt"},
+    {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
+    {"format", 0, LT_OPTION_CHOICE, "F", "of pictures that are not named: png (default), jpg or webp", &o.format,
+     .choices = lt_picture_formats},
+    {"width", 'W', LT_OPTION_INT, "PX", "default: the input picture's, or the model's own", &o.size[0], 1, 16384},
+    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.size[1], 1, 16384},
+    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, 16384},
+    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000, .also = LT_ALSO_STEPS},
+    {"cfg", 0, LT_OPTION_NUMBER, "S", "guidance: 1 the prompt alone, 0 none; default 7.5", &o.cfg, -1000, 1000,
+     .also = LT_ALSO_CFG},
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "default dpmpp_2m; `latent schedule` lists all", &o.sampler,
-     .list_choices = lt_samplers},
+     .list_choices = lt_samplers, .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: karras, or what the sampler was made for", &o.schedule,
-     .list_choices = lt_schedules},
-    {"seed", 0, LT_OPTION_SEED, "N", "default: a random one, which is printed", &o.seed, .given = &o.seed_given},
+     .list_choices = lt_schedules, .also = LT_ALSO_SCHEDULE},
+    {"seed", 0, LT_OPTION_SEED, "N", "default: a random one, which is printed", &o.seed, .given = &o.seed_given,
+     .also = "s"},
     {"count", 'b', LT_OPTION_INT, "N", "make OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count,
-     1, 10000},
-    {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview},
+     1, 10000, .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
+    {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview,
+     .also = "preview-path"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
@@ -60,7 +72,8 @@ static const lt_option options[] = {
      .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", "leave out the text encoder's last N-1 layers; default 1", &o.clip_skip,
      1, 100, .rare = true},
-    {"eta", 0, LT_OPTION_NUMBER, "X", "ddim's noise: 0 none, 1 as ddpm", &o.eta, 0, 1, .rare = true},
+    {"eta", 0, LT_OPTION_NUMBER, "X", "ddim's noise: 0 none, 1 as ddpm", &o.eta, 0, 1, .rare = true,
+     .also = "ddim-eta"},
     {"rng", 0, LT_OPTION_CHOICE, "KIND", "PyTorch's random numbers: cpu (default), or philox as on a GPU", &o.rng,
      .choices = rng_choices, .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
@@ -73,7 +86,7 @@ static const lt_option options[] = {
     {"clip-guidance", 0, LT_OPTION_NUMBER, "S", "how strongly; default 100", &o.clip_guidance, -1e6, 1e6,
      .rare = true},
     {"tiling", 0, LT_OPTION_FLAG, NULL, "encode and decode in tiles: less memory for large pictures", &o.tiling,
-     .rare = true},
+     .rare = true, .also = "vae-tiling"},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
      .rare = true},
     {"save-latents", 0, LT_OPTION_FILE, "FILE", "write latents (start, each step) and latent (last)", &o.save_latents,
@@ -85,22 +98,11 @@ enum { INPUT_OPTIONS = 2, TEXT_OPTIONS = 4 }; /* where those of img2img and of t
 
 /* ---- Files ---- */
 
-/* "out.png" for one picture, "out-3.png" for the third of several. */
-static char *output_name(const char *path, int i, int count) {
-    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-    if (count == 1 || !dot || (slash && dot < slash)) return lt_strdup(path);
-    return lt_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
-}
+static lt_picture_names names(void) { return (lt_picture_names){o.output, o.format, o.prompt, o.count}; }
 
-/* Nobody should wait for an hour to learn that the picture has no place to go. */
 static int check_outputs(void) {
-    if (!o.output) return lt_complain(LT_EXIT_USAGE, "where to? name a picture with -o OUT.png");
-    int status = LT_EXIT_OK;
-    for (int i = 0; i < o.count && !status; i++) {
-        char *path = output_name(o.output, i, o.count);
-        status = path ? lt_check_picture("-o", path) : lt_complain_error();
-        lt_free(path);
-    }
+    const lt_picture_names n = names();
+    int status = lt_picture_names_check(&n);
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
     if (!status && o.save_latents) status = lt_check_output("--save-latents", o.save_latents);
     const char *const others[] = {o.model.model,      o.model.vae,  o.noise,  o.output,
@@ -132,7 +134,7 @@ static lt_status save_latents(const lt_result *r, int i) {
         {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[0]},
     };
     for (size_t t = 0; t < 2; t++) lt_tensor_set_contiguous(&tensors[t]);
-    char *path = output_name(o.save_latents, i, o.count);
+    char *path = lt_numbered_name(o.save_latents, i, o.count);
     const lt_status status = path ? lt_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, NULL) : LT_ERROR_MEMORY;
     lt_free(path);
     return status;
@@ -146,6 +148,7 @@ typedef struct lt_inputs {
     lt_image image, mask;
     lt_checkpoint noise_file;
     float *noise, *posterior_noise;
+    char *prompt, *negative;
 } lt_inputs;
 
 static void free_inputs(lt_inputs *in) {
@@ -156,6 +159,8 @@ static void free_inputs(lt_inputs *in) {
     lt_checkpoint_close(&in->noise_file);
     lt_free(in->noise);
     lt_free(in->posterior_noise);
+    lt_free(in->prompt);
+    lt_free(in->negative);
 }
 
 /* Opens a model that guides, for the same processor as the one that draws; guide names its file. */
@@ -185,12 +190,12 @@ static lt_status read_noise(const lt_model *model, const lt_request *r, lt_input
 
 static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *in) {
     *r = lt_request_defaults();
-    r->prompt = o.prompt;
+    r->prompt = o.prompt ? o.prompt : "";
     r->negative_prompt = o.negative;
     r->plain_prompt = o.plain;
     r->clip_skip = o.clip_skip;
-    r->width = o.width;
-    r->height = o.height;
+    r->width = o.size[0];
+    r->height = o.size[1];
     r->steps = o.steps;
     r->guidance = (float)o.cfg;
     r->sampler = o.sampler;
@@ -217,9 +222,10 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
 
 /* ---- Drawing ---- */
 
-static void print_done(const char *path, uint64_t seed, double seconds) {
+static void print_done(FILE *out, const char *path, uint64_t seed, double seconds) {
     if (!o.json) {
-        printf("%s: seed %llu, %.1f s\n", path, (unsigned long long)seed, seconds);
+        fprintf(out, "%s: seed %llu, %.1f s\n", strcmp(path, "-") ? path : "standard output", (unsigned long long)seed,
+                seconds);
         return;
     }
     char seed_text[32]; /* a seed may be larger than JSON's integers */
@@ -227,7 +233,7 @@ static void print_done(const char *path, uint64_t seed, double seconds) {
     /* JSON can't hold a name that is not UTF-8: null */
     json_t *row = json_pack("{s:o?, s:s, s:f}", "file", json_string(path), "seed", seed_text, "seconds", seconds);
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
-    if (text) puts(text);
+    if (text) fprintf(out, "%s\n", text);
     free(text);
     json_decref(row);
 }
@@ -244,10 +250,12 @@ static lt_status draw(lt_model *model, lt_request *request, int i) {
     lt_progress_end(&line);
     if (drawn) return drawn;
     o.model.hush = o.clip.hush = true;
-    char *path = output_name(o.output, i, o.count);
-    lt_status status = path ? lt_image_save(path, &result.images[0], result.parameters[0]) : LT_ERROR_MEMORY;
+    char *path;
+    const lt_picture_names n = names();
+    lt_status status = lt_picture_names_save(&n, i, &result, &path);
     if (!status && o.save_latents) status = save_latents(&result, i);
-    if (!status) print_done(path, result.seeds[0], lt_now() - started);
+    FILE *out = lt_picture_names_standard(&n) ? stderr : stdout;
+    if (!status) print_done(out, path, result.seeds[0], lt_now() - started);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
     request->random_seed = false;
     request->seed = result.seeds[0] + 1;
@@ -276,24 +284,59 @@ static int check_guides(void) {
     return LT_EXIT_OK;
 }
 
-static int run(int count, char **words) {
-    if (count > 0)
+/* ---- The command ---- */
+
+/* A prompt may stand alone. */
+static int take_words(int count, char **words) {
+    if (count == 1 && !o.prompt) {
+        o.prompt = words[0];
+        return LT_EXIT_OK;
+    }
+    if (count)
         return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? a prompt goes behind -p, in quotation marks", words[0]);
-    int status = check_outputs();
+    const bool twice = o.prompt && !strcmp(o.prompt, "-") && !strcmp(o.negative, "-");
+    return twice ? lt_complain(LT_EXIT_USAGE, "-p -, -n -: standard input can be read for one of them") : LT_EXIT_OK;
+}
+
+/* What the prompts stand for, in place of their words; freed with in. */
+static lt_status read_prompts(lt_inputs *in) {
+    if (o.prompt) LT_TRY(lt_prompt_read("-p", o.prompt, &in->prompt));
+    o.prompt = in->prompt;
+    LT_TRY(lt_prompt_read("-n", o.negative, &in->negative));
+    o.negative = in->negative;
+    return LT_OK;
+}
+
+static lt_status open_inputs(lt_inputs *in, lt_model **model) {
+    LT_TRY(read_prompts(in));
+    if (o.input) LT_TRY(lt_image_load(o.input, &in->image));
+    if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
+    LT_TRY(lt_open(&o.model, model));
+    LT_TRY(open_guide(&o.classifier, &in->classifier));
+    return open_guide(&o.clip, &in->clip);
+}
+
+/* Only a model that reads no text, or one that is told a class, can do without a prompt; "" is one. */
+static int check_prompt(const lt_model *model) {
+    const lt_model_info info = lt_model_describe(model);
+    if (o.prompt || o.class || !info.draws || !info.context_dim) return LT_EXIT_OK;
+    return lt_complain(LT_EXIT_USAGE, "what is to be drawn? say it with -p PROMPT; -p \"\" is the empty prompt");
+}
+
+static int run(int count, char **words) {
+    int status = take_words(count, words);
+    if (!status) status = check_outputs();
     if (!status) status = check_guides();
     if (status) return status;
     lt_stop_on_signals();
     lt_inputs in = {0};
     lt_model *model = NULL;
-    lt_status done = o.input ? lt_image_load(o.input, &in.image) : LT_OK;
-    if (!done && o.mask) done = lt_image_load(o.mask, &in.mask);
-    if (!done) done = lt_open(&o.model, &model);
-    if (!done) done = open_guide(&o.classifier, &in.classifier);
-    if (!done) done = open_guide(&o.clip, &in.clip);
-    if (!done) done = draw_all(model, &in);
+    lt_status done = open_inputs(&in, &model);
+    if (!done) status = check_prompt(model);
+    if (!done && !status) done = draw_all(model, &in);
     lt_model_close(model);
     free_inputs(&in);
-    return done ? lt_complain_error() : LT_EXIT_OK;
+    return done ? lt_complain_error() : status;
 }
 
 static int run_img2img(int count, char **words) {
@@ -307,12 +350,12 @@ static int run_inpaint(int count, char **words) {
 const lt_command lt_command_txt2img = {
     "txt2img",
     "make a picture from words",
-    "[-m MODEL] -p PROMPT [options] -o OUT.png",
-    NULL,
-    "  latent txt2img -m sd15.safetensors -p \"a red apple, oil painting\" -o apple.png\n"
-    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --seed 7 -b 4 -o forest.png\n"
-    "  latent txt2img -m sd15.safetensors -p \"a cat\" --sampler ddim --steps 50 --cfg 9 -o cat.png\n"
-    "  latent txt2img -m emoji.safetensors --classifier kinds.safetensors --class heart -o heart.png\n",
+    "[-m MODEL] -p PROMPT [options] [-o OUT.png]",
+    "`latent PROMPT` is the same. Without -m the small model draws that comes with Latent. Without\n"
+    "-o, and in a folder, a picture gets a name of its own, of prompt and seed.",
+    "  latent txt2img -p \"a red apple, 3d style\" --seed 7 -b 4 -o apple.png\n"
+    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -o forests/\n"
+    "  latent txt2img -m sd15.safetensors -p @cat.txt --sampler ddim --steps 50 --cfg 9 -o - | display\n",
     options + TEXT_OPTIONS,
     run,
 };
@@ -320,9 +363,9 @@ const lt_command lt_command_txt2img = {
 const lt_command lt_command_img2img = {
     "img2img",
     "change a picture by words",
-    "[-m MODEL] -i IN -p PROMPT [--strength S] [options] -o OUT.png",
+    "[-m MODEL] -i IN -p PROMPT [--strength S] [options] [-o OUT.png]",
     "The picture is encoded, noised as far as --strength says, and drawn anew from there.",
-    "  latent img2img -m sd15.safetensors -i sketch.jpg -p \"a castle\" --strength 0.6 -o castle.png\n",
+    "  latent img2img -i apple.png -p \"a green apple\" --strength 0.6 -o green.png\n",
     options + INPUT_OPTIONS,
     run_img2img,
 };
@@ -330,9 +373,9 @@ const lt_command lt_command_img2img = {
 const lt_command lt_command_inpaint = {
     "inpaint",
     "repaint the part of a picture that a mask shows",
-    "[-m MODEL] -i IN --mask MASK -p PROMPT [options] -o OUT.png",
-    "For ordinary checkpoints and for inpainting ones, whose U-Net reads the masked picture.",
-    "  latent inpaint -m sd15.safetensors -i room.png --mask window.png -p \"a round window\" -o new.png\n",
+    "[-m MODEL] -i IN --mask MASK -p PROMPT [options] [-o OUT.png]",
+    NULL,
+    "  latent inpaint -i room.png --mask window.png -p \"a round window\" -m sd15.safetensors -o new.png\n",
     options,
     run_inpaint,
 };

@@ -20,14 +20,16 @@ static const char *space;
 
 /* clang-format off */
 static const lt_option options[] = {
-    {"data", 'd', LT_OPTION_FILE, "DATA", "pictures: a folder with metadata.jsonl, or tar shards", &o.data},
+    {"data", 'd', LT_OPTION_FILE, "DATA", "pictures: a folder with metadata.jsonl, or tar shards", &o.data, .also = "train-data-dir data-dir"},
     {"output", 'o', LT_OPTION_FILE, "MODEL", "the model; MODEL.state and MODEL.jsonl go beside it", &o.output},
     {"resume", 0, LT_OPTION_FLAG, NULL, "go on from MODEL.state; without one, begin", &o.resume},
-    {"init", 0, LT_OPTION_FILE, "FILE", "go on from the weights of this checkpoint (fine-tuning)", &o.init},
-    {"steps", 0, LT_OPTION_INT, "N", "steps in all; default 10000", &steps, 1, 1e9},
-    {"batch", 'b', LT_OPTION_INT, "N", "pictures of a batch; default 32", &o.batch, 1, 65536},
-    {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default 64", &o.size, 8, 4096},
-    {"rate", 0, LT_OPTION_NUMBER, "X", "learning rate; default 1e-4", &o.rate, 1e-9, 10},
+    {"init", 0, LT_OPTION_FILE, "FILE", "go on from the weights of this checkpoint (fine-tuning)", &o.init,
+     .also = "pretrained-model-name-or-path"},
+    {"steps", 0, LT_OPTION_INT, "N", "steps in all; default 10000", &steps, 1, 1e9, .also = "max-train-steps"},
+    {"batch", 'b', LT_OPTION_INT, "N", "pictures of a batch; default 32", &o.batch, 1, 65536,
+     .also = "batch-size train-batch-size"},
+    {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default 64", &o.size, 8, 4096, .also = "resolution"},
+    {"rate", 0, LT_OPTION_NUMBER, "X", "learning rate; default 1e-4", &o.rate, 1e-9, 10, .also = "learning-rate lr"},
     {"seed", 0, LT_OPTION_SEED, "N", "of weights, order and noise; default 0", &o.seed},
     {"precision", 0, LT_OPTION_CHOICE, "P", "f32, bf16, or auto: bf16 with AMX, else f32", &precision,
      .choices = precisions},
@@ -37,9 +39,9 @@ static const lt_option options[] = {
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", "unet: predict epsilon (default) or v", &o.prediction,
      .choices = lt_prediction_choices},
     {"crop", 0, LT_OPTION_FLAG, NULL, "random squares in place of whole pictures", &o.crop},
-    {"flip", 0, LT_OPTION_FLAG, NULL, "exchange left and right at random", &o.flip},
+    {"flip", 0, LT_OPTION_FLAG, NULL, "exchange left and right at random", &o.flip, .also = "random-flip"},
     {"validation", 0, LT_OPTION_FILE, "DATA", "clip, classifier: pictures to measure on", &o.validation},
-    {"save-steps", 0, LT_OPTION_INT, "N", "save every N steps", &save_steps, 1, 1e9},
+    {"save-steps", 0, LT_OPTION_INT, "N", "save every N steps", &save_steps, 1, 1e9, .also = "checkpointing-steps"},
     {"save-minutes", 0, LT_OPTION_NUMBER, "M", "save every M minutes; default 10", &o.save_minutes, 0, 1e6},
     {"sample-steps", 0, LT_OPTION_INT, "N", "unet: draw a picture every N steps", &sample_steps, 1, 1e9},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
@@ -59,18 +61,23 @@ static const lt_option options[] = {
     {"l1", 0, LT_OPTION_FLAG, NULL, "vae: absolute error in place of its square", &o.absolute, .rare = true},
     {"kl", 0, LT_OPTION_NUMBER, "X", "vae: weight of the KL term; 1e-6", &o.kl, 0, 1, .rare = true},
     {"drop-prompt", 0, LT_OPTION_NUMBER, "X", "unet: share of empty prompts; 0.1", &o.drop_prompt, 0, 1, .rare = true},
-    {"min-snr", 0, LT_OPTION_NUMBER, "X", "unet: gamma of the min-SNR weights, such as 5", &o.min_snr, 0, 1e6, .rare = true},
+    {"min-snr", 0, LT_OPTION_NUMBER, "X", "unet: gamma of the min-SNR weights, such as 5", &o.min_snr, 0, 1e6, .rare = true,
+     .also = "snr-gamma"},
     {"only", 0, LT_OPTION_CHOICE, "PART", "unet: train cross-attention and nothing else", &o.only,
      .choices = only_choices, .rare = true},
     {"unconditional", 0, LT_OPTION_FLAG, NULL, "unet: without text", &o.unconditional, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
-    {"accumulate", 0, LT_OPTION_INT, "N", "batches of a step; 1", &o.accumulate, 1, 65536, .rare = true},
-    {"warmup", 0, LT_OPTION_INT, "N", "steps in which the rate rises; 100", &warmup, 0, 1e9, .rare = true},
+    {"accumulate", 0, LT_OPTION_INT, "N", "batches of a step; 1", &o.accumulate, 1, 65536, .rare = true,
+     .also = "gradient-accumulation-steps"},
+    {"warmup", 0, LT_OPTION_INT, "N", "steps in which the rate rises; 100", &warmup, 0, 1e9, .rare = true,
+     .also = "lr-warmup-steps"},
     {"cosine", 0, LT_OPTION_FLAG, NULL, "let the rate fall to 0 at the last step", &o.cosine, .rare = true},
-    {"decay", 0, LT_OPTION_NUMBER, "X", "weight decay; 1e-2", &o.decay, 0, 10, .rare = true},
-    {"clip", 0, LT_OPTION_NUMBER, "X", "the gradient's norm at most, 0: any; 1", &o.clip, 0, 1e9, .rare = true},
+    {"decay", 0, LT_OPTION_NUMBER, "X", "weight decay; 1e-2", &o.decay, 0, 10, .rare = true, .also = "weight-decay"},
+    {"clip", 0, LT_OPTION_NUMBER, "X", "the gradient's norm at most, 0: any; 1", &o.clip, 0, 1e9, .rare = true,
+     .also = "max-grad-norm"},
     {"ema", 0, LT_OPTION_NUMBER, "X", "decay of the averaged weights, 0: none; 0.999", &o.ema, 0, 0.999999, .rare = true},
-    {"recompute", 0, LT_OPTION_FLAG, NULL, "compute activations twice: less memory", &o.recompute, .rare = true},
+    {"recompute", 0, LT_OPTION_FLAG, NULL, "compute activations twice: less memory", &o.recompute, .rare = true,
+     .also = "gradient-checkpointing"},
     {"memory", 0, LT_OPTION_NUMBER, "GB", "do not start if more is needed; the machine's", &o.memory, 0, 1e6, .rare = true},
     {"cache", 0, LT_OPTION_FILE, "FOLDER", "latents and contexts, computed once; MODEL.cache", &o.cache, .rare = true},
     {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &isa, .choices = lt_isa_choices, .rare = true},
@@ -78,8 +85,11 @@ static const lt_option options[] = {
 };
 /* clang-format on */
 
-static const char *const kinds[] = {
-    [LT_TRAIN_VAE] = "vae", [LT_TRAIN_CLIP] = "clip", [LT_TRAIN_UNET] = "unet", [LT_TRAIN_CLASSIFIER] = "classifier"};
+static const char *const kinds[] = {[LT_TRAIN_VAE] = "vae",
+                                    [LT_TRAIN_CLIP] = "clip",
+                                    [LT_TRAIN_UNET] = "unet",
+                                    [LT_TRAIN_CLASSIFIER] = "classifier",
+                                    NULL};
 
 /* ---- Progress ---- */
 
@@ -192,9 +202,8 @@ static int run(int count, char **words) {
     if (count != 1)
         return lt_complain(LT_EXIT_USAGE, "one of vae, clip, unet and classifier; see `latent train --help`");
     lt_train_kind kind = LT_TRAIN_VAE;
-    while ((size_t)kind < LT_COUNT(kinds) && strcmp(kinds[kind], words[0])) kind++;
-    if ((size_t)kind == LT_COUNT(kinds))
-        return lt_complain(LT_EXIT_USAGE, "%s: vae, clip, unet and classifier can be trained", words[0]);
+    while (kinds[kind] && strcmp(kinds[kind], words[0])) kind++;
+    if (!kinds[kind]) return lt_complain(LT_EXIT_USAGE, "%s: vae, clip, unet and classifier can be trained", words[0]);
     const int status = prepare();
     if (status) return status;
     lt_stop_on_signals();
@@ -218,4 +227,5 @@ const lt_command lt_command_train = {
     options,
     run,
     begin,
+    kinds,
 };

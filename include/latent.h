@@ -90,12 +90,17 @@ LT_API lt_status lt_image_load(const char *path, lt_image *image);
  * UserComment. No half file is ever left behind. */
 LT_API lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters);
 
+/* The bytes of such a file, allocated; format is "png", "jpg" or "webp". Free them with lt_bytes_free. */
+LT_API lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
+                                 size_t *size);
+
 /* The `parameters` text that a picture file carries, allocated; *parameters is NULL if it has none. Free it with
  * lt_string_free. */
 LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 
 LT_API void lt_image_free(lt_image *image);
 LT_API void lt_string_free(char *string);
+LT_API void lt_bytes_free(uint8_t *bytes);
 
 /* ---- Models ---- */
 

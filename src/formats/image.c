@@ -1,6 +1,8 @@
 /* Pictures of any format: told by content when read and by name when written, turned upright, laid over white. */
 #include "formats/image_codec.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,6 +21,7 @@ lt_status lt_pixels_alloc(size_t width, size_t height, int channels, lt_pixels *
 }
 
 void lt_string_free(char *string) { lt_free(string); }
+void lt_bytes_free(uint8_t *bytes) { lt_free(bytes); }
 
 /* ---- Reading ---- */
 
@@ -116,6 +119,17 @@ static bool has_ending(const char *path, const char *ending) {
     return size > ending_size && strcasecmp(path + size - ending_size, ending) == 0;
 }
 
+/* By an ending's letters, without the dot. */
+static const lt_image_codec *codec_of(const char *format) {
+    for (size_t i = 0; i < LT_COUNT(codecs); i++) {
+        for (size_t k = 0; k < LT_COUNT(codecs[i]->endings); k++) {
+            const char *ending = codecs[i]->endings[k];
+            if (ending && !strcasecmp(ending + 1, format)) return codecs[i];
+        }
+    }
+    return NULL;
+}
+
 static const lt_image_codec *codec_for(const char *path) {
     for (size_t i = 0; i < LT_COUNT(codecs); i++) {
         for (size_t k = 0; k < LT_COUNT(codecs[i]->endings); k++) {
@@ -138,4 +152,31 @@ lt_status lt_image_save(const char *path, const lt_image *image, const char *par
         return lt_fail_in(status, "%s", path);
     }
     return lt_writer_commit(&w);
+}
+
+static lt_status encode_into(const lt_image_codec *codec, const lt_image *image, const char *parameters, FILE *file) {
+    char name[] = "a picture in memory"; /* for messages */
+    lt_writer w = {.file = file, .path = name};
+    LT_TRY(codec->encode(&w, image, parameters));
+    return fflush(file) ? lt_fail(LT_ERROR_MEMORY, "%s can't be written: %s", name, strerror(errno)) : LT_OK;
+}
+
+lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
+                          size_t *size) {
+    *bytes = NULL;
+    *size = 0;
+    const lt_image_codec *codec = codec_of(format);
+    if (!codec) return lt_fail(LT_ERROR_ARGUMENT, "a picture's format is png, jpg or webp, and not \"%s\"", format);
+    LT_TRY(lt_image_check(image));
+    char *data = NULL;
+    size_t written = 0;
+    FILE *file = open_memstream(&data, &written);
+    if (!file) return lt_fail(LT_ERROR_MEMORY, "no memory for a picture: %s", strerror(errno));
+    lt_status status = encode_into(codec, image, parameters, file);
+    fclose(file);
+    if (status == LT_OK) *bytes = lt_alloc(written);
+    if (*bytes) *size = written;
+    if (*bytes) memcpy(*bytes, data, written);
+    free(data);
+    return status != LT_OK ? status : *bytes ? LT_OK : LT_ERROR_MEMORY;
 }

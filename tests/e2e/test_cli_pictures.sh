@@ -8,10 +8,12 @@ enter
 
 # ---- Helpers ----
 
-# Runs latent; its words go to the files out and err. Small pictures, unless the options say otherwise.
+# Runs latent; its words go to the files out and err. Of the empty prompt, if the options name none, and small pictures,
+# unless they say otherwise.
 draw() {
     command=$1
     shift
+    case " $* " in *" -p "*) ;; *) set -- -p "" "$@" ;; esac
     "$latent" "$command" -m tiny.safetensors -q "$@" >out 2>err
 }
 small() {
@@ -119,9 +121,9 @@ check "img2img takes the input's size" eval '
 check "--tiling" eval 'small txt2img -W 320 -H 264 --tiling --steps 1 -o tiled.png && is_png_of tiled.png 320 264'
 check "a soft mask" small inpaint -i "$input" --mask "$mask" --mask-blur 4 -o soft.png
 check "an inpainting model without a mask repaints everything" \
-    "$latent" img2img -m tiny9.safetensors -q --steps 2 -i "$input" -o all.png
+    "$latent" img2img -m tiny9.safetensors -q --steps 2 -i "$input" -p "" -o all.png
 check "progress lines in a log" eval '
-    "$latent" txt2img -m tiny.safetensors --steps 20 -W 8 -H 8 -o log.png 2>err && [ "$(wc -l <err)" -lt 15 ] &&
+    "$latent" txt2img -m tiny.safetensors -p "" --steps 20 -W 8 -H 8 -o log.png 2>err && [ "$(wc -l <err)" -lt 15 ] &&
     grep -q "^step 20/20, [0-9.]* s a step, 0:00 left$" err'
 
 check "encode and decode" eval '
@@ -192,10 +194,9 @@ refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m t
 refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
 refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " latent txt2img $tiny --schedule foo
 refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
-    latent txt2img $tiny --sampler plms --schedule karras
+    latent txt2img $tiny -p "" --sampler plms --schedule karras
 refuse "a precision to come" 1 "precision" latent txt2img $tiny --precision bf16
-refuse "no output" 2 "-o OUT.png" latent txt2img -m tiny.safetensors
-refuse "a prompt without -p" 2 "a prompt goes behind -p" latent txt2img $tiny "a cat"
+refuse "two prompts without -p" 2 "a prompt goes behind -p" latent txt2img $tiny "a cat" "a dog"
 refuse "a prompt without quotation marks" 2 'what is "cat"' latent txt2img $tiny -p a cat
 refuse "two prompts" 2 "prompt is there twice" latent txt2img $tiny -p "a cat" -p "a dog"
 refuse "an unknown option" 2 "strength: unknown option; see .latent txt2img --help" latent txt2img $tiny --strength 1
@@ -210,8 +211,8 @@ refuse "a mask without a picture" 2 "-i IN" latent inpaint $tiny --mask "$mask"
 refuse "inpaint without a mask" 2 "--mask MASK" latent inpaint $tiny -i "$input"
 refuse "an output folder that is not there" 1 "nowhere/a.png: .*No such file" \
     latent txt2img -m tiny.safetensors -o nowhere/a.png
-mkdir folder.png
-refuse "a folder named as a picture" 1 "folder.png: not a file" latent txt2img -m tiny.safetensors -o folder.png
+mkfifo pipe.png
+refuse "a pipe named as a picture" 1 "pipe.png: not a file" latent txt2img -m tiny.safetensors -o pipe.png
 refuse "latents with no place to go" 1 "nowhere/z" latent txt2img $tiny --save-latents nowhere/z
 refuse "a preview with no place to go" 1 "nowhere/p.png" latent txt2img $tiny --preview nowhere/p.png
 refuse "encode to nowhere" 1 "nowhere/z" latent encode -m tiny.safetensors "$input" -o nowhere/z
@@ -256,11 +257,11 @@ patch() {
 }
 unet=model.diffusion_model
 patch "$unet.out.2.weight" "$unet.out.2.weighs"
-refuse "a missing tensor" 1 "has no tensor $unet.out.2.weight$" latent txt2img -m bad.safetensors -o none/a.png
+refuse "a missing tensor" 1 "has no tensor $unet.out.2.weight$" latent txt2img -m bad.safetensors -p "" -o none/a.png
 patch "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,3,3]" \
     "$unet.out.2.weight\":{\"dtype\":\"F16\",\"shape\":[4,64,9,1]"
 refuse "a tensor of the wrong shape" 1 "$unet.out.2.weight has shape \[4,64,9,1\], expected \[4,64,3,3\]" \
-    latent txt2img -m bad.safetensors -o none/a.png
+    latent txt2img -m bad.safetensors -p "" -o none/a.png
 patch "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[0," \
     "$unet.time_embed.0.weight\":{\"dtype\":\"F16\",\"shape\":[256,64],\"data_offsets\":[9,"
 broken "offsets that don't fit" "" bad.safetensors
@@ -270,7 +271,7 @@ refuse "control characters in a tensor's name don't reach the terminal" 1 "" \
 check "no control character in the message" eval '! grep -q "[[:cntrl:]]" err'
 rm bad.safetensors short.safetensors
 
-picture() { refuse "$1" 1 "$3: .*$2" latent img2img $tiny -i "$3"; } # NAME PATTERN FILE
+picture() { refuse "$1" 1 "$3: .*$2" latent img2img $tiny -p "" -i "$3"; } # NAME PATTERN FILE
 header='\211PNG\r\n\032\n\000\000\000\015IHDR'
 printf "$header"'\000\001\206\240\000\001\206\240\010\002\000\000\000\047\060\234\237' >large.png
 printf "$header"'\000\001\206\240\000\000\000\001\010\002\000\000\000\322\034\201\202' >wide.png
@@ -284,10 +285,10 @@ picture "a picture that is none" "neither a PNG" page.safetensors
 picture "a picture that is not there" "No such file" nothing.png
 picture "a folder as a picture" "" folder
 refuse "a mask that is none" 1 "page.safetensors: " latent inpaint $tiny -i "$input" --mask page.safetensors
-refuse "an inpainting model without a picture" 1 "needs a picture and a mask" latent txt2img -m tiny9.safetensors -o none/a.png
-refuse "noise of another size" 1 "noise has 1024 values.* has 256" latent txt2img $tiny \
+refuse "an inpainting model without a picture" 1 "needs a picture and a mask" latent txt2img -m tiny9.safetensors -p "" -o none/a.png
+refuse "noise of another size" 1 "noise has 1024 values.* has 256" latent txt2img $tiny -p "" \
     --noise "$golden/tiny/txt2img_ddim.safetensors"
-refuse "a noise file without noise" 1 "neither a tensor noise" latent txt2img $tiny --noise tiny.safetensors
+refuse "a noise file without noise" 1 "neither a tensor noise" latent txt2img $tiny -p "" --noise tiny.safetensors
 refuse "noise for a model that can't draw" 1 "" latent txt2img -m "$golden/formats/small.safetensors" -o none/a.png \
     --noise "$golden/tiny/txt2img_ddim.safetensors"
 refuse "decode what is no latent" 1 "no tensor called latent" latent decode -m tiny.safetensors tiny.safetensors -o none/a.png
@@ -298,7 +299,7 @@ refuse "decode garbage" 1 "garbage" latent decode -m tiny.safetensors garbage.sa
 # Many steps; the preview says when the first is done.
 stopped() {
     rm -f preview.png
-    "$latent" txt2img -m tiny.safetensors -q -W 128 -H 128 --sampler heun --steps 1000 \
+    "$latent" txt2img -m tiny.safetensors -q -p "" -W 128 -H 128 --sampler heun --steps 1000 \
         --preview preview.png -o none/a.png >out 2>err &
     child=$!
     while [ ! -e preview.png ] && kill -0 $child; do sleep 1; done
@@ -315,9 +316,9 @@ fails_to_print() {
     [ "$1" -eq 1 ] && grep -q "standard output can't be written" err && is_png_of full.png 8 8
 }
 rm -f full.png
-"$latent" txt2img -m tiny.safetensors -q -W 8 -H 8 --steps 1 -o full.png 2>err >&-
+"$latent" txt2img -m tiny.safetensors -q -p "" -W 8 -H 8 --steps 1 -o full.png 2>err >&-
 check "a closed standard output is a failure" fails_to_print $?
-"$latent" txt2img -m tiny.safetensors -q -W 8 -H 8 --steps 1 -o full.png 2>err >/dev/full
+"$latent" txt2img -m tiny.safetensors -q -p "" -W 8 -H 8 --steps 1 -o full.png 2>err >/dev/full
 check "a full disk behind standard output is a failure" fails_to_print $?
 
 check "nothing that was refused left a file" test -z "$(ls -A none)"

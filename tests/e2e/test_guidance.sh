@@ -81,7 +81,7 @@ check "a model of pixels by CLIP's guidance" eval '
     "$latent" txt2img -m pixels.safetensors -q -p "a cat" --steps 2 --seed 1 --clip clip --clip-guidance 300 -o led.png &&
     ! cmp -s free.png led.png'
 check "both together" draw --clip clip --classifier kinds.safetensors --class first -o both.png
-refuse "a checkpoint as CLIP" 1 "needs a CLIP model of both towers" latent txt2img -m tiny.safetensors -q --steps 1 \
+refuse "a checkpoint as CLIP" 1 "needs a CLIP model of both towers" latent txt2img -m tiny.safetensors -q -p "" --steps 1 \
     -W 64 -H 64 --clip tiny.safetensors -o third.png
 
 exit $failed

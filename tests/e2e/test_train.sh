@@ -58,7 +58,7 @@ check "train vae" vae vae --steps 6 $fast
 check "it is a VAE" inspects vae '^  VAE .* F32$'
 check "its state is no model, and shown for what it is" eval '
     "$latent" inspect vae.safetensors.state | grep -q "^  state of a training"'
-refuse "drawing with a state" 1 'the state of a training, not a model' draw -m vae.safetensors.state -o no.png
+refuse "drawing with a state" 1 'the state of a training, not a model' draw -p "" -m vae.safetensors.state -o no.png
 check "train clip" clip clip --steps 6 $fast
 check "it is a CLIP" inspects clip '^  CLIP .* F32$'
 check "train unet" unet unet --steps 6 --sample-steps 3 $fast
@@ -104,9 +104,9 @@ check "both are the same again as a folder" eval '
     cmp linear.folder/text_encoder/config.json unet.folder/text_encoder/config.json &&
     cmp linear.folder/scheduler/scheduler_config.json unet.folder/scheduler/scheduler_config.json'
 check "a single file keeps them too" eval '
-    "$latent" convert linear.folder again.safetensors && draw -m again.safetensors --seed 1 --steps 2 -o again.png &&
-    draw -m linear.safetensors --seed 1 --steps 2 --save-latents a -o a.png &&
-    draw -m again.safetensors --seed 1 --steps 2 --save-latents b -o b.png && cmp a b'
+    "$latent" convert linear.folder again.safetensors && draw -m again.safetensors -p "" --seed 1 --steps 2 -o again.png &&
+    draw -m linear.safetensors -p "" --seed 1 --steps 2 --save-latents a -o a.png &&
+    draw -m again.safetensors -p "" --seed 1 --steps 2 --save-latents b -o b.png && cmp a b'
 check "a CLIP of a whole model, alone" eval '
     train clip alone-clip --init unet.safetensors --steps 1 && says_of alone-clip "transformers: CLIP" &&
     ! says_of alone-clip U-Net'
@@ -307,7 +307,7 @@ refuse "latents that are no numbers" 1 'the VAE makes no finite numbers of p-1.p
 refuse "a reconstruction that is no picture" 1 'the VAE makes no finite numbers of p-1.png' \
     latent eval -m nan-vae.safetensors --reconstruct data -q
 refuse "a bound of no U-Net" 1 'the U-Net makes no finite numbers' latent eval -m nan.safetensors --bound data --timesteps 2 -q
-refuse "a picture that is none" 1 'what was drawn is no finite number' draw -m nan.safetensors -o no.png
+refuse "a picture that is none" 1 'what was drawn is no finite number' draw -m nan.safetensors -p "" -o no.png
 check "a VAE and a model of pixels that are whole are measured" eval '
     "$latent" eval -m vae.safetensors --reconstruct data -q && "$latent" eval -m pixel.safetensors --bound data --timesteps 2 -q'
 data=nowhere

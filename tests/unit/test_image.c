@@ -510,6 +510,39 @@ static void test_same_bytes(void **state) {
     lt_image_free(&image);
 }
 
+/* In memory a picture is what its file would be. */
+static void test_encode(void **state) {
+    (void)state;
+    static const char *const names[] = {"memory.png", "memory.jpg", "memory.jpeg", "memory.webp"};
+    lt_image image = read_ppm("scale_from"), empty = {0};
+    uint8_t *bytes;
+    size_t size;
+    for (size_t i = 0; i < LT_COUNT(names); i++) {
+        assert_int_equal(lt_image_save(scratch(names[i]), &image, world), LT_OK);
+        const lt_bytes file = read_file(scratch(names[i]));
+        assert_int_equal(lt_image_encode(names[i] + 7, &image, world, &bytes, &size), LT_OK);
+        assert_int_equal(size, file.size);
+        assert_memory_equal(bytes, file.data, size);
+        lt_bytes_free(bytes);
+        drop(file);
+        assert_int_equal(unlink(scratch(names[i])), 0);
+    }
+    assert_int_equal(lt_image_encode("gif", &image, NULL, &bytes, &size), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_image_encode("png", &empty, NULL, &bytes, &size), LT_ERROR_ARGUMENT);
+    assert_true(bytes == NULL && size == 0);
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        lt_alloc_fail_at(n);
+        const lt_status status = lt_image_encode("png", &image, world, &bytes, &size);
+        failed = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
+        assert_true(failed == (bytes == NULL));
+        lt_bytes_free(bytes);
+    }
+    lt_image_free(&image);
+}
+
 static void test_save_refuses(void **state) {
     (void)state;
     lt_image image = read_ppm("rgb"), empty = {0}, wide = {16384, 1, NULL};
@@ -712,6 +745,7 @@ int main(void) {
         cmocka_unit_test(test_text_as_pillow),
         cmocka_unit_test(test_broken_text),
         cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_encode),
         cmocka_unit_test(test_save_refuses),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_failing_allocations),

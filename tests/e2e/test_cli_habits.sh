@@ -1,0 +1,138 @@
+#!/bin/sh
+# What people type who come from other programs, or who have read nothing yet; with the model that comes with Latent.
+# usage: test_cli_habits.sh LATENT MODEL
+set -u
+. "$(dirname "$0")/checks.sh"
+latent=$(realpath "$1") model=$(realpath "$2")
+enter
+
+is() { [ "$(cat "$1")" = "$2" ]; }                          # FILE TEXT
+are() { [ "$(find . -name "$1" | sort | tr '\n' ' ')" = "$2" ]; } # PATTERN NAMES
+draws() { "$latent" "$@" -q --steps 1 >out 2>err; }
+prints() { "$latent" "$@" >out 2>err; }
+starts() { [ "$(od -An -tx1 -N"$2" "$1" | tr -d ' \n')" = "$3" ]; } # FILE BYTES HEX
+
+# ---- A picture without a command, without a name ----
+
+check "a prompt alone draws" eval 'draws "a red apple" --seed 7 && is out "a-red-apple-7.png: seed 7, $(sed "s/.*, //" out)"'
+check "it is what txt2img draws" eval 'draws txt2img -p "a red apple" --seed 7 -o same.png && cmp same.png a-red-apple-7.png'
+check "again, beside the first" eval 'cp a-red-apple-7.png kept && draws "a red apple" --seed 7 && cmp kept a-red-apple-7.png &&
+    cmp kept a-red-apple-7-2.png'
+check "options before the prompt" eval 'draws --seed 8 "a red apple" && [ -s a-red-apple-8.png ]'
+check "options alone" eval 'draws -p "a pear" --seed 9 && [ -s a-pear-9.png ]'
+check "a random seed is in the name" eval 'draws "a pear" -o random/ && [ -s "$(sed "s/: seed .*//" out)" ] &&
+    grep -q "^random/a-pear-\([0-9]*\).png: seed \1, " out'
+check "each of several pictures has its seed" eval 'draws "two" -p "two pears" --seed 3 -b 2; [ $? -eq 2 ] &&
+    draws -p "two pears" --seed 3 -b 2 && are "two*" "./two-pears-3.png ./two-pears-4.png "'
+check "a name is letters and digits of any script" eval '
+    draws -p "../$(printf "\303\226l, \351\233\252"): (mist:1.3) -- $(printf "\377\007")*" --seed 1 &&
+    [ -s "$(printf "\303\266l-\351\233\252-mist-1-3-1.png")" ]'
+check "a long prompt has a short name" eval '
+    draws -p "$(printf "word %.0s" 1 2 3 4 5 6 7 8 9 10 11 12 13 14)" --seed 1 && are "word*" "./word-word-word-word-word-word-word-word-word-1.png "'
+check "an empty prompt is a prompt" eval 'draws -p "" --seed 1 && [ -s picture-1.png ]'
+check "a link that leads nowhere is no free name" eval '
+    ln -s elsewhere a-plum-1.png && draws -p "a plum" --seed 1 && [ -s a-plum-1-2.png ] && [ ! -e elsewhere ]'
+at_once() {
+    pids=""
+    for i in 1 2 3 4; do
+        "$latent" "at once" --seed 1 -q --steps 1 -t 1 >/dev/null &
+        pids="$pids $!"
+    done
+    for pid in $pids; do wait "$pid" || return 1; done
+    are "at-once*" "./at-once-1-2.png ./at-once-1-3.png ./at-once-1-4.png ./at-once-1.png "
+}
+check "four at once take four names" at_once
+
+refuse "no prompt" 2 'what is to be drawn.* -p PROMPT' latent txt2img
+refuse "no prompt for a picture that is changed" 2 'what is to be drawn' latent img2img -i same.png
+refuse "a prompt without quotation marks" 2 'what is "a"? a prompt goes behind -p, in quotation marks' latent txt2img a red apple
+refuse "two prompts" 2 'what is "a red apple"' latent "a red apple" -p "a pear"
+refuse "a word that is no command" 2 'no command apple; .*latent -p PROMPT. draws' latent apple
+refuse "a command that is not one" 2 'no command inspekt; did you mean inspect' latent inspekt same.png
+refuse "nothing at all" 2 'no command ; ' latent ""
+
+# ---- Where it goes ----
+
+mkdir there
+check "a folder that is there" eval 'draws -p "a fig" --seed 1 -o there && [ -s there/a-fig-1.png ]'
+check "a folder that is not there yet" eval 'draws -p "a fig" --seed 1 -o new/ && [ -s new/a-fig-1.png ]'
+check "--format" eval 'draws -p "a fig" --seed 1 -o new/ --format webp && starts new/a-fig-1.webp 4 52494646 &&
+    draws -p "a fig" --seed 1 -o new --format jpg && starts new/a-fig-1.jpg 3 ffd8ff'
+check "a pattern counts from 1" eval 'draws -p "a fig" --seed 1 -b 2 -o there/img-%03d.png && cmp there/img-001.png there/a-fig-1.png &&
+    are "img*" "./there/img-001.png ./there/img-002.png " && draws -p "a fig" -o %d.png --save-latents z%02d.safetensors &&
+    [ -s 1.png ] && [ -s z01.safetensors ]'
+check "a name is never a format of printf" eval 'draws -p "a fig" -o "100%s%n.png" && [ -s "100%s%n.png" ]'
+check "standard output" eval 'draws -p "a fig" --seed 1 -o - && cmp out there/a-fig-1.png && grep -q "^standard output: seed 1, " err'
+check "standard output of another format" eval 'draws -p "a fig" --seed 1 -o - --format jpg && cmp out new/a-fig-1.jpg'
+check "JSON beside it" eval 'draws -p "a fig" --seed 1 -o - --json && cmp out there/a-fig-1.png && grep -q "^{\"file\":\"-\"," err'
+refuse "several pictures to standard output" 2 'is for one picture' latent -p "a fig" -b 2 -o -
+check "a full standard output" eval '"$latent" -p "a fig" -q --steps 1 -o - >/dev/full 2>err; [ $? -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] &&
+    grep -q "^latent: standard output can.t be written: No space" err'
+refuse "another format than the name's" 2 'a.png is no name of --format webp' latent -p "a fig" -o a.png --format webp
+check "jpg is jpeg" draws -p "a fig" -o a.jpeg --format jpg
+refuse "a file as a folder" 1 'that is a file' latent -p "a fig" -o kept/
+refuse "a folder in one that is not there" 1 'nowhere/new.*No such file' latent -p "a fig" -o nowhere/new/
+refuse "a name without an ending" 2 'must end in .png' latent -p "a fig" -o fig
+
+# ---- Prompts from elsewhere ----
+
+printf '\357\273\277a fig\r\n' >fig.txt
+check "a prompt from a file" eval 'draws -p @fig.txt --seed 1 -o file.png && cmp file.png there/a-fig-1.png'
+check "a prompt from standard input" eval 'echo "a fig" | draws -p - --seed 1 -o input.png && cmp input.png there/a-fig-1.png'
+check "its words are the name" eval 'echo "a date" | draws -p - --seed 1 && [ -s a-date-1.png ]'
+check "a negative prompt from a file" eval 'draws -p "a fig" -n @fig.txt --seed 1 -o n1.png && draws -p "a fig" -n "a fig" --seed 1 -o n2.png &&
+    cmp n1.png n2.png'
+check "an @ of its own" eval 'draws -p "@@fig.txt" --seed 1 -o - && has_text out "parameters @fig.txt"'
+refuse "a file that is not there" 1 '-p @none.txt: .*No such file.* @@' latent -p @none.txt
+refuse "both from standard input" 2 'for one of them' latent -p - -n -
+printf 'a\000b' >nul.txt
+refuse "a prompt with a NUL" 1 'nul.txt: .*NUL' latent -p @nul.txt
+head -c 1100000 /dev/zero | tr '\000' a >long.txt
+refuse "a prompt without an end" 1 'long.txt: .*over 1 MB' latent -p @long.txt
+
+# ---- Other programs' options ----
+
+draws_other() { prints "$@" -q && cmp got.png other.png; }
+"$latent" txt2img -p "a pear" -n "green" --steps 2 --cfg 3 --sampler euler --schedule karras --seed 5 -W 32 -H 48 -q -o other.png >out
+check "options of stable-diffusion.cpp" draws_other --model "$model" --prompt "a pear" --negative-prompt green --steps 2 \
+    --cfg-scale 3 --sampling-method euler --scheduler karras -s 5 --width 32 --height 48 --output got.png
+check "options of diffusers" draws_other -p "a pear" --negative_prompt green --num_inference_steps 2 \
+    --guidance_scale=3 --sampler euler --schedule karras --seed 5 --size 32x48 -o got.png
+check "--batch-count, --num-images-per-prompt" eval 'draws -p "a nut" --seed 1 --batch-count 2 -o b.png && [ -s b-2.png ] &&
+    draws -p "a nut" --seed 1 --num-images-per-prompt 2 -o c.png && [ -s c-2.png ]'
+check "--init-img, --denoising-strength" eval 'draws img2img -p "a nut" --init-img same.png --denoising-strength 0.5 -o got.png'
+check "own names with underscores" draws -p "a nut" --clip_skip 2 -o got.png
+check "they are not in the help" eval '
+    ! { for command in txt2img inpaint train eval; do "$latent" help $command; done | grep -e cfg-scale -e negative-prompt -e learning-rate; }'
+for size in 48 48x48 48X48 "$(printf '48\303\22748')"; do
+    check "--size $size" eval 'draws -p "a nut" --size "$size" -o got.png && prints inspect got.png && grep -q "48x48" out'
+done
+for size in 0 x 48x 48x0 48y48 48x48x48 -1 99999 ""; do
+    refuse "--size $size" 2 "size $size: WIDTHxHEIGHT, as in 512x768" latent -p "a nut" --size "$size"
+done
+
+refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1
+refuse "letters exchanged" 2 'did you mean --steps' latent txt2img --setps=3
+refuse "another program's, mistyped" 2 'did you mean --cfg' latent txt2img --cfg-skale 3
+refuse "a mistyped --help" 2 'did you mean --help' latent tokenize --hlep
+refuse "an option of img2img" 2 'i: unknown option; see .latent txt2img --help.; .latent img2img. has it' latent -i same.png
+refuse "an option that nobody knows" 2 'lora-model-dir: unknown option; see .latent txt2img --help.$' latent --lora-model-dir x
+for command in convert eval inspect train bench; do
+    refuse "a mistyped option of $command" 2 "did you mean --$(prints $command -h && sed -n 's/^  *--\([a-z]*\)[ a-zA-Z]*  .*/\1/p' out | head -n 1)? " \
+        latent $command "--$(sed -n 's/^  *--\([a-z]*\)[ a-zA-Z]*  .*/\1/p' out | head -n 1)q"
+done
+
+# ---- Help and version ----
+
+for word in -v -V --version version; do check "latent $word" eval 'prints $word && grep -q "^latent [0-9.]*$" out'; done
+check "a command's --version" eval 'prints txt2img --version && grep -q "^latent [0-9.]*$" out'
+for word in -h --help help; do check "latent $word" eval 'prints $word && grep -q "^  txt2img " out'; done
+for command in $(sed -n 's/^  \([a-z0-9]*\) .*/\1/p' out); do
+    check "help $command, -h and --help say the same" eval 'prints help $command && mv out help && prints $command -h && cmp out help &&
+        prints $command x --help y && cmp out help && grep -q "^examples:" help'
+done
+refuse "help of nothing" 2 'no command txtimg; did you mean txt2img' latent help txtimg
+check "--help is a prompt behind -p" eval 'draws -p --help --seed 1 -o - && has_text out "parameters --help"'
+check "--help behind -- is a word" eval 'prints tokenize -- --help && grep -q "^\[49406, " out'
+
+exit $failed
