@@ -111,4 +111,7 @@ int lt_check_output(const char *option, const char *path);
 int lt_check_apart(const char *option, const char *output, const char *input);
 int lt_check_picture(const char *option, const char *path);
 
+/* lt_image_save as the last thing that a command does: a stop leaves nothing behind. */
+lt_status lt_write_picture(const char *path, const lt_image *image);
+
 #endif

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "formats/folder.h"
 #include "models/synthetic.h"
+#include "signals.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +132,7 @@ static int run(int count, char **words) {
     const char *out = words[count - 1];
     if (is_misnamed(out))
         return lt_complain(LT_EXIT_USAGE, "%s: safetensors is what is written; name it .safetensors", out);
+    lt_stop_writing_on_signals();
     const lt_status status = o.synthetic ? write_synthetic(o.synthetic, out) : convert(words[0], out);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

@@ -47,7 +47,7 @@ static int run(int count, char **words) {
     if (!status) status = read_latent(words[0], &file, &latent, shape);
     if (!status) status = lt_open(&o.model, &model);
     if (!status) status = lt_decode(model, latent, shape, o.tiling, &image);
-    if (!status) status = lt_image_save(o.output, &image, NULL);
+    if (!status) status = lt_write_picture(o.output, &image);
     lt_image_free(&image);
     lt_model_close(model);
     lt_free(latent);

@@ -1,6 +1,7 @@
 /* encode: a picture as the latent that a U-Net works on. */
 #include "cli.h"
 #include "formats/formats.h"
+#include "signals.h"
 
 static struct {
     lt_model_options model;
@@ -23,6 +24,7 @@ static lt_status encode(lt_model *model, const lt_image *image) {
     LT_TRY(lt_encode(model, image, o.seed_given ? &o.seed : NULL, o.tiling, &latent, shape));
     lt_tensor tensor = {"latent", LT_F32, 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, {0}, latent};
     lt_tensor_set_contiguous(&tensor);
+    lt_stop_writing_on_signals();
     const lt_status status = lt_safetensors_write(o.output, &tensor, 1, NULL, 0, NULL, NULL, NULL);
     lt_floats_free(latent);
     return status;

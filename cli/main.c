@@ -1,7 +1,8 @@
 /* latent: Stable Diffusion from the command line. */
-#include "cli.h"
+#include "signals.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,10 +54,17 @@ static int run_words(int count, char **words) {
     return is_prompt(words[0]) ? run(&lt_command_txt2img, count, words) : lt_command_unknown(words[0]);
 }
 
-/* What was printed must have arrived: a full disk behind standard output is a failure. */
+/* Standard output is a pipe that nobody reads any more. */
+static bool is_left_unread(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* What was printed must have arrived: a full disk behind standard output is a failure. So is a reader that left, but
+ * that one needs not be told. */
 static int finish(int status) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-    return status ? status : lt_complain(LT_EXIT_FAILED, "standard output can't be written");
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status) return lt_stop_status(status);
+    return is_left_unread() ? LT_EXIT_FAILED : lt_complain(LT_EXIT_FAILED, "standard output can't be written");
 }
 
 /* A closed standard stream must not become the first file that is opened, or what is printed would land in it. */
@@ -70,6 +78,7 @@ static void hold_standard_streams(void) {
 int main(int argc, char **argv) {
     hold_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a message, like a full disk */
+    signal(SIGPIPE, SIG_IGN); /* a reader of progress or results that left is no reason to throw the work away */
     if (argc < 2) {
         lt_command_help.run(0, NULL);
         return finish(LT_EXIT_USAGE);

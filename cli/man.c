@@ -100,7 +100,9 @@ static int run(int count, char **words) {
            ".SH COMMANDS\n");
     for (const lt_command *const *c = lt_commands; *c; c++) print_command(c);
     printf(".SH EXIT STATUS\n"
-           "0: done. 1: failed or stopped, with a message on standard error. 2: wrong usage.\n"
+           "0: done. 1: failed, with a message on standard error. 2: wrong usage. 130, 143: stopped by Ctrl\\-C or\n"
+           "SIGTERM, after saving what a training had done; a second one ends at once. A reader of the output that\n"
+           "leaves ends nothing, and makes the status 1 in the end.\n"
            "A failure leaves no half\\-written file.\n");
     return LT_EXIT_OK;
 }

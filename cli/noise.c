@@ -146,7 +146,7 @@ static int run(int count, char **words) {
     lt_status status = lt_image_load(o.input, &image);
     if (!status && o.latent) status = lt_open(&o.model, &model);
     if (!status) status = draw(model, &image, times, time_count, &grid);
-    if (!status) status = lt_image_save(o.output, &grid, NULL);
+    if (!status) status = lt_write_picture(o.output, &grid);
     lt_image_free(&image);
     lt_image_free(&grid);
     lt_model_close(model);

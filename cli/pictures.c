@@ -241,7 +241,7 @@ static void print_done(FILE *out, const char *path, uint64_t seed, double second
 /* Picture i is drawn, saved and told of before the next begins. */
 static lt_status draw(lt_model *model, lt_request *request, int i) {
     const double started = lt_now();
-    lt_progress_line line = {o.quiet, o.preview, i, o.count, false};
+    lt_progress_line line = {o.quiet, o.preview, i, o.count, {false}};
     request->progress = lt_progress_show;
     request->cancelled = lt_stop_asked;
     request->user = &line;

@@ -326,7 +326,7 @@ static int run(int count, char **words) {
     frame f = {0};
     lt_status status = read_curves(count, words, &p);
     if (status == LT_OK) status = draw(&p, &f);
-    if (status == LT_OK) status = lt_image_save(o.output, &f.canvas.image, NULL);
+    if (status == LT_OK) status = lt_write_picture(o.output, &f.canvas.image);
     plot_canvas_close(&f.canvas);
     plot_free(&p);
     return status ? lt_complain_error() : LT_EXIT_OK;

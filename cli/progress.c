@@ -1,67 +1,57 @@
-/* The progress line, and the signals that end a run cleanly. */
+/* How far a picture is, and how far work is that is counted. */
 #include "progress.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
-static volatile sig_atomic_t stop;
+enum { LONGEST = 256, LEFT_SIZE = 32 }; /* of a line, with its NUL; of what is left */
 
-static void on_signal(int number) {
-    stop = 1;
-    signal(number, SIG_DFL);
-}
-
-void lt_stop_on_signals(void) {
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    if (signal(SIGHUP, on_signal) == SIG_IGN) signal(SIGHUP, SIG_IGN); /* under nohup */
-}
-
-bool lt_stop_asked(void *user) {
-    (void)user;
-    return stop;
-}
-
-/* "0:30 left" */
-static void print_left(double seconds) {
+/* "0:30 left", "1:00:00 left" */
+static const char *time_left(double seconds, char text[LEFT_SIZE]) {
     const long left = (long)(seconds + 0.5);
-    if (left >= 3600) fprintf(stderr, "%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
-    if (left < 3600) fprintf(stderr, "%ld:%02ld left", left / 60, left % 60);
+    if (left >= 3600) snprintf(text, LEFT_SIZE, "%ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
+    if (left < 3600) snprintf(text, LEFT_SIZE, "%ld:%02ld left", left / 60, left % 60);
+    return text;
 }
 
-/* "step 7/20, 2.31 s a step, 0:30 left": of this picture and of those after it. */
-static void print_step(const lt_progress_line *line, const lt_progress *p) {
-    if (line->pictures > 1) fprintf(stderr, "picture %d/%d, ", line->picture + 1, line->pictures);
-    fprintf(stderr, "step %d/%d", p->step, p->steps);
-    if (!p->step) return;
+/* "step 7/20, 2.31 s a step, 0:30 left": of this picture and of those after it. Briefly: "7/20, 0:30 left". */
+static void describe_step(const lt_progress_line *line, const lt_progress *p, bool briefly, char text[LONGEST]) {
+    char picture[48] = "", speed[48] = "", left[LEFT_SIZE];
+    if (line->pictures > 1)
+        snprintf(picture, sizeof picture, briefly ? "%d/%d: " : "picture %d/%d, ", line->picture + 1, line->pictures);
+    if (!briefly) snprintf(speed, sizeof speed, ", %.2f s a step", p->step_seconds);
     const double later = p->step_seconds * p->steps * (line->pictures - 1 - line->picture);
-    fprintf(stderr, ", %.2f s a step, ", p->step_seconds);
-    print_left(p->seconds_left + later);
+    snprintf(text, LONGEST, "%s%s%d/%d", picture, briefly ? "" : "step ", p->step, p->steps);
+    if (p->step)
+        snprintf(text + strlen(text), LONGEST - strlen(text), "%s, %s", speed,
+                 time_left(p->seconds_left + later, left));
 }
 
-/* Short enough for a terminal of 80 columns. */
+/* A bar as long as there is room for, and the step in words. */
 static void show_bar(lt_progress_line *line, const lt_progress *p) {
-    enum { WIDTH = 20 };
-    char bar[WIDTH + 1] = "";
-    for (int i = 0; i < WIDTH; i++) bar[i] = i * p->steps < WIDTH * p->step ? '#' : '.';
-    fprintf(stderr, "\r[%s] ", bar);
-    print_step(line, p);
-    fprintf(stderr, "\033[K"); /* what is left of a longer line */
-    line->open = true;
+    enum { LEAST = 5, MOST = 20 };
+    const size_t room = lt_line_room();
+    char text[LONGEST], whole[LONGEST + MOST + 3] = "";
+    describe_step(line, p, false, text);
+    if (strlen(text) > room) describe_step(line, p, true, text);
+    const size_t used = strlen(text) + strlen("[] "), width = used < room ? lt_min(room - used, MOST) : 0;
+    if (width >= LEAST) {
+        whole[0] = '[';
+        for (size_t i = 0; i < width; i++) whole[1 + i] = i * (size_t)p->steps < width * (size_t)p->step ? '#' : '.';
+        strcat(whole, "] ");
+    }
+    lt_line_show(&line->line, strcat(whole, text));
     if (p->step == p->steps) lt_progress_end(line);
 }
 
-void lt_progress_end(lt_progress_line *line) {
-    if (line->open) fputc('\n', stderr);
-    line->open = false;
-}
+void lt_progress_end(lt_progress_line *line) { lt_line_end(&line->line); }
 
 /* Where nobody watches: the first step, each tenth part of the way, and the last. */
-static void show_line(const lt_progress_line *line, const lt_progress *p) {
+static void show_line(lt_progress_line *line, const lt_progress *p) {
+    char text[LONGEST];
     if (p->step == 0 || (p->step > 1 && p->step * 10 / p->steps == (p->step - 1) * 10 / p->steps)) return;
-    print_step(line, p);
-    fputc('\n', stderr);
+    describe_step(line, p, false, text);
+    lt_line_show(&line->line, text);
 }
 
 /* A preview that can't be written is no reason to throw the picture away. */
@@ -75,9 +65,8 @@ static void save_preview(lt_progress_line *line, const lt_image *preview) {
 bool lt_progress_show(void *user, const lt_progress *progress) {
     lt_progress_line *line = user;
     if (line->preview && progress->preview) save_preview(line, progress->preview);
-    if (!line->quiet && isatty(STDERR_FILENO)) show_bar(line, progress);
-    if (!line->quiet && !isatty(STDERR_FILENO)) show_line(line, progress);
-    return !stop;
+    if (!line->quiet) (lt_line_watched() ? show_bar : show_line)(line, progress);
+    return !lt_stop_asked(NULL);
 }
 
 /* ---- Counting ---- */
@@ -88,25 +77,20 @@ void lt_count_begin(lt_count_line *line, const char *what) {
 }
 
 bool lt_count_show(lt_count_line *line, double done, size_t count) {
-    const bool terminal = isatty(STDERR_FILENO);
+    char text[LONGEST], left[LEFT_SIZE];
     const double now = lt_now();
     if (done <= line->done) line->started = now; /* the next thing is counted under the same name */
     line->done = done;
-    if (line->quiet || now - line->shown < (terminal ? 0.2 : 30)) return !stop;
+    if (line->quiet || now - line->shown < (lt_line_watched() ? 0.2 : 30)) return !lt_stop_asked(NULL);
     line->shown = now;
-    fprintf(stderr, "%s%s %zu/%zu", terminal ? "\r" : "", line->what, (size_t)done, count);
-    if (done > 0 && now > line->started) {
-        fprintf(stderr, ", ");
-        print_left((now - line->started) / done * ((double)count - done));
-    }
-    fprintf(stderr, "%s", terminal ? "\033[K" : "\n");
-    line->open = terminal;
-    return !stop;
+    const bool known = done > 0 && now > line->started;
+    time_left(known ? (now - line->started) / done * ((double)count - done) : 0, left);
+    snprintf(text, sizeof text, "%s %zu/%zu%s%s", line->what, (size_t)done, count, known ? ", " : "",
+             known ? left : "");
+    lt_line_show(&line->line, text);
+    return !lt_stop_asked(NULL);
 }
 
 bool lt_count_show_whole(void *user, size_t done, size_t count) { return lt_count_show(user, (double)done, count); }
 
-void lt_count_end(lt_count_line *line) {
-    if (line->open) fprintf(stderr, "\r\033[K"); /* what was counted is told elsewhere */
-    line->open = false;
-}
+void lt_count_end(lt_count_line *line) { lt_line_clear(&line->line); } /* what was counted is told elsewhere */

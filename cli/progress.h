@@ -1,14 +1,15 @@
-/* The progress line, and the signals that end a run cleanly. */
+/* How far a picture is, and how far work is that is counted. */
 #ifndef LT_CLI_PROGRESS_H
 #define LT_CLI_PROGRESS_H
 
-#include "cli.h"
+#include "line.h"
+#include "signals.h"
 
 typedef struct lt_progress_line {
     bool quiet;
     const char *preview;   /* file that each step's small picture is written to, or NULL */
     int picture, pictures; /* of those that the command makes, counted from 0 */
-    bool open;             /* the cursor is behind a line that is not ended */
+    lt_line line;
 } lt_progress_line;
 
 /* For lt_request.progress, with an lt_progress_line as user: one line that overwrites itself on a terminal, a few lines
@@ -22,7 +23,7 @@ typedef struct lt_count_line {
     bool quiet;
     const char *what;
     double started, shown, done; /* when, when, and how much was done then */
-    bool open;                   /* the cursor is behind a line that is not ended */
+    lt_line line;
 } lt_count_line;
 
 /* Ends the line if it is open, and begins to count something else. */
@@ -33,10 +34,5 @@ bool lt_count_show(lt_count_line *line, double done, size_t count);
 /* The same for whole things, as lt_watch has it; user: the line. */
 bool lt_count_show_whole(void *user, size_t done, size_t count);
 void lt_count_end(lt_count_line *line);
-
-/* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one ends the program at once. */
-void lt_stop_on_signals(void);
-/* For lt_request.cancelled. */
-bool lt_stop_asked(void *user);
 
 #endif

@@ -2,6 +2,7 @@
 #include "api/run.h"
 #include "api/run_loss.h"
 #include "cli.h"
+#include "signals.h"
 
 #include <string.h>
 
@@ -23,6 +24,7 @@ static lt_status run_module(lt_model *model, const char *module, const lt_checkp
     size_t count;
     LT_TRY(lt_run_module(model, module, in->tensors, in->count, out, &count));
     for (size_t i = 0; i < count; i++) tensors[i] = out[i].tensor;
+    lt_stop_writing_on_signals();
     const lt_status status = lt_safetensors_write(o.out, tensors, count, NULL, 0, NULL, NULL, NULL);
     lt_run_free(out, count);
     return status;
@@ -38,6 +40,7 @@ static lt_status write_gradients(const lt_parameters *p, const float *loss) {
     }
     tensors[p->count] = (lt_tensor){.name = "loss", .dtype = LT_F32, .rank = 1, .shape = {1}, .data = loss};
     lt_tensor_set_contiguous(&tensors[p->count]);
+    lt_stop_writing_on_signals();
     const lt_status status = lt_safetensors_write(o.out, tensors, p->count + 1, NULL, 0, NULL, NULL, NULL);
     lt_free(tensors);
     return status;

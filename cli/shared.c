@@ -1,5 +1,5 @@
 /* What several commands share. */
-#include "cli.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,4 +69,9 @@ int lt_check_picture(const char *option, const char *path) {
     for (size_t i = 0; i < LT_COUNT(endings); i++)
         if (dot && dot != path && !strcasecmp(dot, endings[i])) return lt_check_output(option, path);
     return lt_complain(LT_EXIT_USAGE, "%s %s: the name must end in .png, .jpg, .jpeg or .webp", option, path);
+}
+
+lt_status lt_write_picture(const char *path, const lt_image *image) {
+    lt_stop_writing_on_signals();
+    return lt_image_save(path, image, NULL);
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What the table fills in; the rest of o is set by hand. */
 static lt_train_options o;
@@ -94,26 +93,39 @@ static const char *const kinds[] = {[LT_TRAIN_VAE] = "vae",
 /* ---- Progress ---- */
 
 static double last_shown;
-static bool line_open;
+static lt_line line;
+
+/* "step 12/300, loss 0.12345, psnr 21.3, 120.5 samples/s, 0:02:41 left", as much of it as there is room for. */
+static void describe(const lt_train_progress *p, size_t room, char text[256]) {
+    char measures[128] = "", loss[32], speed[48], left[32];
+    for (size_t i = 0; i < LT_COUNT(p->name) && p->name[i]; i++)
+        snprintf(measures + strlen(measures), sizeof measures - strlen(measures), ", %s %.4g", p->name[i], p->value[i]);
+    snprintf(loss, sizeof loss, ", loss %.5f", p->loss);
+    snprintf(speed, sizeof speed, ", %.1f samples/s", p->samples_per_second);
+    const long seconds = (long)p->seconds_left;
+    snprintf(left, sizeof left, "%ld:%02ld:%02ld left", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    char *const dear[] = {measures, speed, loss};
+    for (size_t i = 0; i <= LT_COUNT(dear); i++) {
+        snprintf(text, 256, "step %ld/%ld%s%s%s, %s", p->step, p->steps, loss, measures, speed, left);
+        if (strlen(text) <= room) return;
+        if (i < LT_COUNT(dear)) dear[i][0] = '\0';
+    }
+}
 
 static bool show_progress(void *user, const lt_train_progress *p) {
     (void)user;
-    const bool terminal = isatty(STDERR_FILENO);
-    if (quiet || (p->step < p->steps && lt_now() - last_shown < (terminal ? 0.2 : 30))) return true;
+    const bool watched = lt_line_watched();
+    char text[256];
+    if (quiet || (p->step < p->steps && lt_now() - last_shown < (watched ? 0.2 : 30))) return true;
     last_shown = lt_now();
-    const long left = (long)p->seconds_left;
-    fprintf(stderr, "%sstep %ld/%ld, loss %.5f", terminal ? "\r" : "", p->step, p->steps, p->loss);
-    for (size_t i = 0; i < LT_COUNT(p->name) && p->name[i]; i++) fprintf(stderr, ", %s %.4g", p->name[i], p->value[i]);
-    fprintf(stderr, ", %.1f samples/s, %ld:%02ld:%02ld left%s", p->samples_per_second, left / 3600, left / 60 % 60,
-            left % 60, terminal ? "\033[K" : "\n");
-    line_open = terminal;
+    describe(p, watched ? lt_line_room() : sizeof text, text);
+    lt_line_show(&line, text);
     return true;
 }
 
 static void print_notice(void *user, const char *message) {
     (void)user;
-    if (line_open) fputc('\n', stderr);
-    line_open = false;
+    lt_line_end(&line);
     lt_complain(LT_EXIT_OK, "note: %s", message);
 }
 
@@ -125,6 +137,7 @@ static lt_status draw_sample(void *user, long step, const char *path) {
     LT_TRY(lt_model_open(path, NULL, &model));
     lt_request request = lt_request_defaults();
     request.random_seed = false;
+    request.cancelled = lt_stop_asked;
     char *name = lt_format("%s-%ld.png", o.output, step);
     lt_status status = name ? lt_generate(model, &request, &result) : LT_ERROR_MEMORY;
     if (!status) {
@@ -208,7 +221,7 @@ static int run(int count, char **words) {
     if (status) return status;
     lt_stop_on_signals();
     const lt_status done = lt_train(kind, &o);
-    if (line_open) fputc('\n', stderr);
+    lt_line_end(&line);
     return done ? lt_complain_error() : LT_EXIT_OK;
 }
 

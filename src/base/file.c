@@ -100,13 +100,26 @@ lt_status lt_writer_open(const char *path, lt_writer *w) {
     return status;
 }
 
+static _Thread_local bool (*is_stopped)(void *user);
+
+void lt_writer_watch(bool (*stopped)(void *user)) { is_stopped = stopped; }
+
+static lt_status check_stop(void) {
+    return is_stopped && is_stopped(NULL) ? lt_fail(LT_ERROR_CANCELLED, "stopped; nothing was written") : LT_OK;
+}
+
 lt_status lt_writer_write(lt_writer *w, const void *data, size_t size) {
+    LT_TRY(check_stop());
     if (size && fwrite(data, 1, size, w->file) != size)
         return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
     return LT_OK;
 }
 
 lt_status lt_writer_commit(lt_writer *w) {
+    if (check_stop()) {
+        lt_writer_abort(w);
+        return LT_ERROR_CANCELLED;
+    }
     bool ok = fflush(w->file) == 0 && fsync(fileno(w->file)) == 0;
     ok = fclose(w->file) == 0 && ok;
     w->file = NULL;

@@ -135,4 +135,74 @@ refuse "help of nothing" 2 'no command txtimg; did you mean txt2img' latent help
 check "--help is a prompt behind -p" eval 'draws -p --help --seed 1 -o - && has_text out "parameters --help"'
 check "--help behind -- is a word" eval 'prints tokenize -- --help && grep -q "^\[49406, " out'
 
+# ---- The line that tells how far it is ----
+
+# on_terminal COLUMNS COMMAND...: what a terminal of that width shows goes to the file shown, a row for each redrawing
+on_terminal() {
+    columns=$1
+    shift
+    script -qec "stty cols $columns; $*" /dev/null </dev/null 2>&1 | tr '\r' '\n' | sed "s/$(printf '\033')\[K//g" >shown
+}
+narrower() { [ -z "$(awk -v most="$1" 'length > most' shown)" ]; } # COLUMNS
+if command -v script >/dev/null; then
+    for columns in 200 80 60 40 24 12; do
+        check "a picture's line fits $columns columns" eval '
+            on_terminal $columns "$latent" -p fig --seed 1 -b 2 --steps 3 -o fit-%d.png && narrower $((columns > 34 ? columns - 1 : 34)) &&
+            grep -q "3/3" shown && [ -s fit-2.png ]'
+    done
+    check "it has a bar where there is room" eval 'on_terminal 80 "$latent" -p fig --steps 2 -o fit.png && grep -q "^\[####################\] step 2/2, " shown'
+    check "a shorter one where there is less" eval 'on_terminal 48 "$latent" -p fig --steps 2 -o fit.png && grep -q "^\[#\{5,12\}\] step 2/2, " shown'
+    check "and few words where there is none" eval 'on_terminal 30 "$latent" -p fig --steps 2 -o fit.png && grep -q "2/2, 0:00 left" shown &&
+        ! grep -q "step 2/2" shown'
+    check "a terminal that can only print gets lines" eval 'TERM=dumb on_terminal 80 "$latent" -p fig --steps 2 -o fit.png && grep -q "^step 2/2" shown'
+fi
+
+# ---- Stops, and readers that leave ----
+
+is_there() { [ -e "$1" ]; }
+part_of() { for part in $1.*.part; do is_there "$part" && return 0; done; return 1; }
+alive() { { read -r _ _ process_state _ <"/proc/$child/stat" && [ "$process_state" != Z ]; } 2>/dev/null; }
+# stopped SIGNAL STATUS OUT COMMAND...: a signal while OUT is being written ends the command so, with one line and no file
+stopped() {
+    signal=$1 wanted=$2 output=$3
+    shift 3
+    "$latent" "$@" >out 2>err &
+    child=$!
+    while ! part_of "$output" && alive; do :; done
+    kill -"$signal" $child
+    wait $child
+    got=$?
+    cat err
+    echo "status $got"
+    [ $got -eq "$wanted" ] && grep -q "^latent: stopped" err && [ "$(wc -l <err)" -eq 1 ] && ! part_of "$output" && ! is_there "$output"
+}
+check "Ctrl-C while a file is converted" stopped INT 130 sd15.safetensors convert --synthetic sd15 sd15.safetensors
+check "SIGTERM while a file is converted" stopped TERM 143 sd15.safetensors convert --synthetic sd15 sd15.safetensors
+check "Ctrl-C while a folder is converted" stopped INT 130 vit convert --synthetic vit-b-32 vit --type f32
+twice() { # the second of two Ctrl-C ends what the first one would still save
+    "$latent" txt2img -p "a fig" --steps 1000 --sampler heun -W 256 -H 256 -q --preview seen.png -o never.png 2>err &
+    child=$!
+    while ! is_there seen.png && alive; do :; done
+    kill -STOP $child
+    kill -INT $child
+    kill -TERM $child
+    kill -CONT $child
+    wait $child
+    got=$?
+    { [ $got -eq 143 ] || [ $got -eq 130 ]; } && ! is_there never.png
+}
+check "two signals end it" twice
+
+into_head() { # WHAT STATUS COMMAND...: its output goes to a reader that leaves at once
+    wanted=$1
+    shift
+    { "$@" 2>err && echo 0 >status || echo $? >status; } | : 
+    is status "$wanted"
+}
+check "pictures are drawn though nobody reads their names" eval '
+    into_head 1 "$latent" -p "a fig" --seed 1 -b 5 -q --steps 2 -o piped.png && [ "$(ls piped-*.png | wc -l)" -eq 5 ] && is err ""'
+check "help that nobody reads ends without a word" eval 'into_head 1 "$latent" man && is err ""'
+mute() { { "$latent" -p "a fig" --seed 1 -b 2 --steps 5 -o mute.png 2>&1 >out && echo 0 >status || echo $? >status; } | : && is status 0; }
+check "pictures are drawn though nobody reads their progress" eval 'mute && [ -s mute-2.png ] && [ "$(wc -l <out)" -eq 2 ]'
+
 exit $failed

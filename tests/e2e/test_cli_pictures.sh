@@ -307,9 +307,9 @@ stopped() {
     wait $child
     got=$?
     cat out err
-    [ $got -eq 1 ] && [ ! -s out ] && grep -q "^latent: stopped" err && [ "$(wc -l <err)" -eq 1 ] && [ -z "$(ls -A none)" ]
+    [ $got -eq 130 ] && [ ! -s out ] && grep -q "^latent: stopped" err && [ "$(wc -l <err)" -eq 1 ] && [ -z "$(ls -A none)" ]
 }
-check "Ctrl-C stops at once, with exit status 1 and nothing left behind" stopped
+check "Ctrl-C stops at once, with exit status 130 and nothing left behind" stopped
 check "no temporary file is left anywhere" eval '[ -z "$(find . -name "*.part")" ]'
 
 fails_to_print() {

@@ -114,7 +114,7 @@ stopped() {
     kill -INT $child
     wait $child
     got=$?
-    [ $got -eq 1 ] && [ ! -s out ] && grep -q '^latent: stopped' err && [ -z "$(ls -A begun)" ]
+    [ $got -eq 130 ] && [ ! -s out ] && grep -q '^latent: stopped' err && [ -z "$(ls -A begun)" ]
 }
 check "Ctrl-C stops at once" stopped
 check "no half file is left anywhere" eval '[ -z "$(find . -name "*.part")" ]'

@@ -1,0 +1,34 @@
+/* Stops. */
+#include "signals.h"
+
+#include "base/file.h"
+
+#include <signal.h>
+
+static volatile sig_atomic_t stop; /* the signal's number */
+
+static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+static void on_signal(int number) {
+    stop = number;
+    for (size_t i = 0; i < LT_COUNT(numbers); i++)
+        if (signal(numbers[i], SIG_DFL) == SIG_IGN) signal(numbers[i], SIG_IGN);
+}
+
+void lt_stop_on_signals(void) {
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (signal(SIGHUP, on_signal) == SIG_IGN) signal(SIGHUP, SIG_IGN); /* under nohup */
+}
+
+void lt_stop_writing_on_signals(void) {
+    lt_writer_watch(lt_stop_asked);
+    lt_stop_on_signals();
+}
+
+bool lt_stop_asked(void *user) {
+    (void)user;
+    return stop;
+}
+
+int lt_stop_status(int status) { return status == LT_EXIT_FAILED && stop ? 128 + stop : status; }

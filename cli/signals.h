@@ -1,0 +1,16 @@
+/* Stops: the signals that end a run cleanly. The library changes none. */
+#ifndef LT_CLI_SIGNALS_H
+#define LT_CLI_SIGNALS_H
+
+#include "cli.h"
+
+/* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one of any kind ends the program at once. */
+void lt_stop_on_signals(void);
+/* The same where nothing is left to do but to write a file: it is given up, and leaves nothing behind. */
+void lt_stop_writing_on_signals(void);
+/* For lt_request.cancelled. */
+bool lt_stop_asked(void *user);
+/* What a shell calls it: 130 of a run that failed because of Ctrl-C, 143 of SIGTERM; any other status is itself. */
+int lt_stop_status(int status);
+
+#endif
