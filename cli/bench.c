@@ -180,9 +180,9 @@ static int run(int count, char **words) {
 const lt_command lt_command_bench = {
     "bench",
     "time the modules of a model on this machine",
-    "-m MODEL [-W w -H h] [--ops]",
+    "[-m MODEL] [-W w -H h] [--ops]",
     "The U-Net is timed as a guided step: two samples in one batch. Nothing else should run meanwhile.",
-    "  latent bench -m sd15.safetensors\n"
+    "  latent bench\n"
     "  latent bench -m sd15.safetensors --ops | less\n",
     options,
     run,

@@ -51,7 +51,7 @@ typedef struct lt_command {
     const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
     int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
     void (*begin)(void);                 /* before options are read: sets what they are without one; may be NULL */
-    const char *const *words;            /* what the first word may be, for completion, NULL-terminated; or NULL */
+    const char *const *(*words)(void);   /* what the first word may be, for completion, NULL-terminated; or NULL */
 } lt_command;
 
 extern const lt_command *const lt_commands[];        /* NULL-terminated, in the order of help */

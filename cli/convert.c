@@ -149,10 +149,10 @@ const lt_command lt_command_convert = {
     "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders: real "
     "names and\n"
     "shapes with made-up weights, for tests and measurements.",
+    "  latent convert --synthetic tiny tiny.safetensors\n"
     "  latent convert sd15.ckpt sd15.safetensors --type f16\n"
     "  latent convert sd15.safetensors sd15-diffusers --to diffusers\n"
-    "  latent convert stable-diffusion-v1-5 sd15.safetensors\n"
-    "  latent convert --synthetic tiny tiny.safetensors\n",
+    "  latent convert stable-diffusion-v1-5 sd15.safetensors\n",
     options,
     run,
 };

@@ -58,8 +58,9 @@ static int run(int count, char **words) {
 const lt_command lt_command_decode = {
     "decode",
     "turn a latent into a picture",
-    "-m MODEL Z.safetensors -o IMG",
+    "[-m MODEL] Z.safetensors -o IMG",
     NULL,
+    "  latent decode apple.safetensors -o again.png\n"
     "  latent decode -m sd15.safetensors cat.safetensors -o cat.png\n",
     options,
     run,

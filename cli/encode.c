@@ -49,8 +49,9 @@ static int run(int count, char **words) {
 const lt_command lt_command_encode = {
     "encode",
     "turn a picture into a latent",
-    "-m MODEL IMG -o Z.safetensors",
+    "[-m MODEL] IMG -o Z.safetensors",
     "The latent is scaled as the U-Net sees it. Sides are cut to multiples of the model's factor.",
+    "  latent encode apple.png -o apple.safetensors\n"
     "  latent encode -m sd15.safetensors cat.png -o cat.safetensors\n",
     options,
     run,

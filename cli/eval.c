@@ -11,7 +11,7 @@ enum { BOUND_PICTURES = 64 }; /* without --count: each is as dear as one that is
 
 /* clang-format off */
 static const lt_option options[] = {
-    {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl of {\"prompt\": ...}", &o.prompts},
+    {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl with \"prompt\" or \"text\"", &o.prompts},
     {"seeds", 0, LT_OPTION_INT, "N", "pictures of each prompt; default 4", &o.seeds, 1, 10000},
     {"seed", 0, LT_OPTION_SEED, "N", "the first; also what --bound draws with; default 0", &o.seed},
     {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000, .also = LT_ALSO_STEPS},
@@ -163,6 +163,7 @@ const lt_command lt_command_eval = {
     "What is named is measured. Prompts are taken letter by letter, each with the same seeds; of a data\n"
     "set all pictures are taken, or --count of them, drawn by --seed. docs/evaluation.md says what the\n"
     "numbers mean.",
+    "  latent eval --prompts pictures/metadata.jsonl --count 16 --sheet sheet.png\n"
     "  latent eval -m mine.safetensors --prompts prompts.jsonl --clip clip.safetensors --sheet sheet.png\n"
     "  latent eval -m mine.safetensors --prompts prompts.jsonl --data pictures --steps 20 --json\n"
     "  latent eval -m mine.safetensors --reconstruct held-out --bound held-out --count 100\n"

@@ -29,6 +29,12 @@ static void list_commands(void) {
     printf("\n`latent help COMMAND` says more, with examples. To begin with: latent \"a red apple\"\n");
 }
 
+static const char *const *list_names(void) {
+    static const char *names[64];
+    for (size_t i = 0; lt_commands[i] && i + 1 < LT_COUNT(names); i++) names[i] = lt_commands[i]->name;
+    return names;
+}
+
 static int run(int count, char **words) {
     const lt_command *command = count ? lt_command_find(words[0]) : NULL;
     if (count && !command) return lt_command_unknown(words[0]);
@@ -38,5 +44,6 @@ static int run(int count, char **words) {
 }
 
 const lt_command lt_command_help = {
-    "help", "list the commands, or explain one", "[COMMAND]", NULL, "  latent help txt2img\n", options, run,
+    "help",     "list the commands, or explain one", "[COMMAND]", NULL, "  latent help txt2img\n", options, run, NULL,
+    list_names,
 };

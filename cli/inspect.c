@@ -512,9 +512,9 @@ const lt_command lt_command_inspect = {
     "with -W, -H or --layers every layer with its output at that size, parameters and cost. One multiplication and "
     "one\n"
     "addition are two FLOP. Of a picture: its size and the parameters that it was made with.",
+    "  latent inspect apple.png\n"
     "  latent inspect sd15.safetensors\n"
-    "  latent inspect sd15.safetensors -W 512 -H 768 | less\n"
-    "  latent inspect picture.png\n",
+    "  latent inspect sd15.safetensors -W 512 -H 768 | less\n",
     options,
     run,
 };

@@ -22,7 +22,7 @@ static struct {
 static const lt_option options[] = {
     {"input", 'i', LT_OPTION_FILE, "IMG", "the picture", &o.input},
     {"timesteps", 't', LT_OPTION_TEXT, "T,T,...", "from 0 to 999; default 0,100,250,500,750,999", &o.times},
-    {"latent", 0, LT_OPTION_FLAG, NULL, "noise the latent and decode it; needs -m", &o.latent},
+    {"latent", 0, LT_OPTION_FLAG, NULL, "noise the latent and decode it", &o.latent},
     {"chain", 0, LT_OPTION_FLAG, NULL, "go by single steps q(x_t | x_t-1)", &o.chain},
     {"seed", 0, LT_OPTION_SEED, "N", "default 0", &o.seed},
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side", &o.output},
@@ -156,9 +156,10 @@ static int run(int count, char **words) {
 const lt_command lt_command_noise = {
     "noise",
     "show how the forward process turns a picture into noise",
-    "-i IMG [-t T,T,...] [--latent -m MODEL] [--chain] -o GRID.png",
+    "-i IMG [-t T,T,...] [--latent [-m MODEL]] [--chain] -o GRID.png",
     "x_t = sqrt(alphas_cumprod_t) x_0 + sqrt(1 - alphas_cumprod_t) noise, for each timestep of the list.",
-    "  latent noise -i cat.png -t 0,250,500,999 -o grid.png\n"
+    "  latent noise -i apple.png -t 0,250,500,999 -o grid.png\n"
+    "  latent noise -i apple.png --latent -o latents.png\n"
     "  latent noise -i cat.png --latent -m sd15.safetensors -o grid.png\n",
     options,
     run,

@@ -353,9 +353,8 @@ const lt_command lt_command_txt2img = {
     "[-m MODEL] -p PROMPT [options] [-o OUT.png]",
     "`latent PROMPT` is the same. Without -m the small model draws that comes with Latent. Without\n"
     "-o, and in a folder, a picture gets a name of its own, of prompt and seed.",
-    "  latent txt2img -p \"a red apple, 3d style\" --seed 7 -b 4 -o apple.png\n"
-    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -o forests/\n"
-    "  latent txt2img -m sd15.safetensors -p @cat.txt --sampler ddim --steps 50 --cfg 9 -o - | display\n",
+    "  latent txt2img -p \"a red apple, 3d style\" --seed 7 -o apple.png\n"
+    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -b 4 -o forests/\n",
     options + TEXT_OPTIONS,
     run,
 };

@@ -339,9 +339,9 @@ const lt_command lt_command_plot = {
     "A log has one JSON object a line, with a number \"step\". Faint points are the rows, the line is their moving "
     "mean;\n"
     "each log and number gets a colour. Of many points the outermost percent may lie outside.",
-    "  latent plot run/log.jsonl -o loss.png\n"
-    "  latent plot a/log.jsonl b/log.jsonl --log -o both.png\n"
-    "  latent plot run/log.jsonl --field gradient_norm -o norm.png\n",
+    "  latent plot vae.safetensors.jsonl -o loss.png\n"
+    "  latent plot vae.safetensors.jsonl unet.safetensors.jsonl --log -o both.png\n"
+    "  latent plot unet.safetensors.jsonl --field gradient_norm -o norm.png\n",
     options,
     run,
 };

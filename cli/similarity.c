@@ -13,7 +13,8 @@ static struct {
 } o;
 
 static const lt_option options[] = {
-    {"clip", 0, LT_OPTION_FILE, "MODEL", "a CLIP checkpoint of both towers, as transformers has it", &o.model.model},
+    {"clip", 0, LT_OPTION_FILE, "MODEL", "a CLIP checkpoint of both towers; default: the small model's",
+     &o.model.model},
     {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &o.model.isa,
      .choices = lt_isa_choices},
     {"threads", 't', LT_OPTION_INT, "N", "threads; default: one for each core", &o.model.threads, 1, 1024},
@@ -72,9 +73,7 @@ static lt_status compare(lt_model *model, int count, char **words, float **rows)
 }
 
 static int run(int count, char **words) {
-    if (count < 2 || !o.model.model)
-        return lt_complain(LT_EXIT_USAGE,
-                           "two or more pictures or texts, and --clip MODEL; see `latent similarity --help`");
+    if (count < 2) return lt_complain(LT_EXIT_USAGE, "two or more pictures or texts; see `latent similarity --help`");
     lt_model *model = NULL;
     float **rows = lt_calloc((size_t)count, sizeof *rows);
     lt_status status = rows ? lt_open(&o.model, &model) : LT_ERROR_MEMORY;
@@ -88,9 +87,10 @@ static int run(int count, char **words) {
 const lt_command lt_command_similarity = {
     "similarity",
     "compare pictures and texts with CLIP",
-    "A B... --clip MODEL",
+    "A B... [--clip MODEL]",
     "Each of A, B, ... is a picture if there is such a file, else a text (text:WORDS always is). The matrix holds the "
     "cosine of each pair.",
+    "  latent similarity apple.png \"a red apple\" \"a green apple\"\n"
     "  latent similarity cat.png \"a cat\" \"a dog\" --clip clip-vit-large-patch14\n",
     options,
     run,

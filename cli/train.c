@@ -90,6 +90,8 @@ static const char *const kinds[] = {[LT_TRAIN_VAE] = "vae",
                                     [LT_TRAIN_CLASSIFIER] = "classifier",
                                     NULL};
 
+static const char *const *list_kinds(void) { return kinds; }
+
 /* ---- Progress ---- */
 
 static double last_shown;
@@ -240,5 +242,5 @@ const lt_command lt_command_train = {
     options,
     run,
     begin,
-    kinds,
+    list_kinds,
 };

@@ -19,9 +19,16 @@ static lt_status add_row(lt_prompt_list *list, size_t *capacity, const lt_prompt
     return LT_OK;
 }
 
+/* "prompt", or "text" as data sets have it: the first, if it is a list. */
+static const json_t *find_prompt(const json_t *object) {
+    const json_t *prompt = json_object_get(object, "prompt"), *text = json_object_get(object, "text");
+    return prompt ? prompt : json_is_array(text) ? json_array_get(text, 0) : text;
+}
+
 static lt_status read_object(lt_arena *arena, const json_t *object, const char *key, lt_prompt_row *row) {
-    const json_t *prompt = json_object_get(object, "prompt");
-    if (!json_is_string(prompt)) return lt_fail(LT_ERROR_FORMAT, "\"prompt\" is missing, or not a string");
+    const json_t *prompt = find_prompt(object);
+    if (!json_is_string(prompt))
+        return lt_fail(LT_ERROR_FORMAT, "\"prompt\" is missing, or not a string; \"text\" would do as well");
     row->prompt = lt_arena_strndup(arena, json_string_value(prompt), json_string_length(prompt));
     if (!row->prompt) return LT_ERROR_MEMORY;
     if (!key) return LT_OK;

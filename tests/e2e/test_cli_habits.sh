@@ -10,6 +10,7 @@ is() { [ "$(cat "$1")" = "$2" ]; }                          # FILE TEXT
 are() { [ "$(find . -name "$1" | sort | tr '\n' ' ')" = "$2" ]; } # PATTERN NAMES
 draws() { "$latent" "$@" -q --steps 1 >out 2>err; }
 prints() { "$latent" "$@" >out 2>err; }
+has_terminals() { script -qec true /dev/null </dev/null; } >/dev/null 2>&1
 starts() { [ "$(od -An -tx1 -N"$2" "$1" | tr -d ' \n')" = "$3" ]; } # FILE BYTES HEX
 
 # ---- A picture without a command, without a name ----
@@ -135,6 +136,82 @@ refuse "help of nothing" 2 'no command txtimg; did you mean txt2img' latent help
 check "--help is a prompt behind -p" eval 'draws -p --help --seed 1 -o - && has_text out "parameters --help"'
 check "--help behind -- is a word" eval 'prints tokenize -- --help && grep -q "^\[49406, " out'
 
+# The first example of each, in an order in which they make what the next ones read.
+examples() {
+    mkdir examples && cd examples || return 1
+    for command in txt2img img2img encode decode noise similarity inspect tokenize schedule convert bench help completion man; do
+        example=$("$latent" help $command | sed -n '/^examples:/{n;p;}')
+        HOME=$PWD && mkdir -p .local/share/bash-completion/completions && eval "$example" >said || { echo "$example"; cd ..; return 1; }
+    done
+    cd ..
+}
+check "examples of the help work as they stand" examples
+
+# ---- Completion ----
+
+# What each shell offers behind these words: WORDS, and some of what is offered. In a folder with one file.
+cat >offers <<'END'
+latent tx|txt2img
+latent help ins|inspect
+latent train un|unet
+latent train vae --pre|--precision --prediction
+latent txt2img --sampler dpmpp_2|dpmpp_2m dpmpp_2m_sde dpmpp_2s_a
+latent inspect cho|chosen.safetensors
+latent txt2img -m cho|chosen.safetensors
+latent completion |bash fish zsh
+END
+mkdir folder && : >folder/chosen.safetensors
+for shell in bash zsh fish; do "$latent" completion $shell >folder/completion.$shell; done
+cp folder/completion.zsh folder/_latent
+
+cat >offer.bash <<'END'
+cd folder && . ./completion.bash && read -ra COMP_WORDS <<<"$1" && [ "${1% }" = "$1" ] || COMP_WORDS+=("")
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+compopt() { COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")); } # bash's own way, which works at a prompt only
+_latent && printf '%s\n' "${COMPREPLY[@]}"
+END
+cat >offer.fish <<'END'
+cd folder; source completion.fish; complete -C "$argv[1]"
+END
+cat >offer.zsh <<'END'
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z "cd folder; fpath=(\$PWD \$fpath); autoload -Uz compinit; compinit -u -D; stty cols 200 rows 100; bindkey '^T' list-choices; PS1='G''O'"
+zpty -r z out '*GO*'
+zpty -w -n z "$1"$'\C-T'
+zpty -w -n z $'\C-A\C-K'"echo E''ND"$'\n'
+zpty -r z out $'*END\r*'
+print -r -- $out
+zpty -d z
+END
+offers() { # SHELL: every line of offers
+    while IFS='|' read -r words wanted; do
+        case $1 in
+        bash) bash --norc offer.bash "$words" ;;
+        zsh) timeout --foreground 60 zsh -f offer.zsh "$words" ;;
+        fish) fish --no-config offer.fish "$words" ;;
+        esac >offered 2>&1 </dev/null
+        for word in $wanted; do grep -q -e "$word" offered || { echo "$words: no $word"; cat offered; return 1; }; done
+    done <offers
+}
+has_all() { # SCRIPT: every command and every option of the help is in it
+    for command in $("$latent" help | sed -n 's/^  \([a-z0-9]*\) .*/\1/p'); do
+        grep -q -w -e "$command" "$1" || return 1
+        for option in $("$latent" help "$command" | sed -n 's/^  ...  *--\([a-z0-9-]*\).*/\1/p'); do
+            grep -q -w -e "$option" "$1" || return 1
+        done
+    done
+}
+for shell in bash zsh fish; do
+    check "$shell: every command and option" has_all folder/completion.$shell
+    check "$shell: its quotation marks are closed" eval '[ $(($(tr -dc "\042" <folder/completion.$shell | wc -c) % 2)) -eq 0 ]'
+    if command -v $shell >/dev/null; then
+        check "$shell reads it" $shell -n folder/completion.$shell
+        [ $shell = zsh ] && ! has_terminals || check "$shell completes" offers $shell
+    fi
+done
+refuse "completion of another shell" 2 'bash, zsh or fish' latent completion tcl
+
 # ---- The line that tells how far it is ----
 
 # on_terminal COLUMNS COMMAND...: what a terminal of that width shows goes to the file shown, a row for each redrawing
@@ -144,7 +221,7 @@ on_terminal() {
     script -qec "stty cols $columns; $*" /dev/null </dev/null 2>&1 | tr '\r' '\n' | sed "s/$(printf '\033')\[K//g" >shown
 }
 narrower() { [ -z "$(awk -v most="$1" 'length > most' shown)" ]; } # COLUMNS
-if command -v script >/dev/null; then
+if has_terminals; then
     for columns in 200 80 60 40 24 12; do
         check "a picture's line fits $columns columns" eval '
             on_terminal $columns "$latent" -p fig --seed 1 -b 2 --steps 3 -o fit-%d.png && narrower $((columns > 34 ? columns - 1 : 34)) &&

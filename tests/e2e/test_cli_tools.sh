@@ -294,7 +294,7 @@ same "as recorded" numbers expected
 runs "a picture and texts" "$latent" similarity "$golden/tiny/input.png" text:"$golden/tiny/input.png" --clip clip --json
 says "JSON" '"similarity":\[\[.*\],\[.*\]\]}$'
 refused 2 "similarity of one" "$latent" similarity "a cat" --clip clip
-refused 2 "similarity without a CLIP" "$latent" similarity a b
+runs "similarity by the CLIP of the default model" "$latent" similarity "text:a cat" "text:a dog"
 refused 1 "similarity with no CLIP" "$latent" similarity a b --clip tiny.safetensors
 refused 1 "similarity with a broken picture" "$latent" similarity a cut.png --clip clip
 

@@ -114,6 +114,17 @@ static void test_prompts(void **state) {
     assert_string_equal(list.rows[1].key, "7");
     assert_int_equal(list.rows[1].line, 3);
     lt_prompts_free(&list);
+    write_text("set.jsonl",
+               "{\"file_name\": \"1.png\", \"text\": \"a circle\"}\n{\"text\": [\"a square\", \"square\"]}\n"
+               "{\"text\": \"no\", \"prompt\": \"yes\"}\n");
+    assert_ok(lt_prompts_read(in_root("set.jsonl"), NULL, 0, &list));
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.rows[0].prompt, "a circle");
+    assert_string_equal(list.rows[1].prompt, "a square");
+    assert_string_equal(list.rows[2].prompt, "yes");
+    lt_prompts_free(&list);
+    write_text("text.jsonl", "{\"text\": []}\n");
+    refuse_prompts("text.jsonl", NULL, LT_ERROR_FORMAT, "\"text\" would do as well");
     write_text("b.txt", "an apple\n\n  a pear \n{");
     assert_ok(lt_prompts_read(in_root("b.txt"), NULL, 0, &list));
     assert_int_equal(list.count, 3);
