@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-/* Exit statuses. */
+/* Exit statuses; a stop by a signal is 128 and its number (signals.h). */
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
 
 typedef enum lt_option_kind {

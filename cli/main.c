@@ -48,7 +48,7 @@ static int run_words(int count, char **words) {
     static const char *const help[] = {"--help", "-h", NULL}, *const version[] = {"--version", "-v", "-V", "version",
                                                                                   NULL};
     if (is_any(words[0], version)) return print_version();
-    if (is_any(words[0], help)) return lt_command_help.run(0, NULL);
+    if (is_any(words[0], help)) return lt_command_help.run(count - 1, words + 1);
     const lt_command *command = lt_command_find(words[0]);
     if (command) return run(command, count - 1, words + 1);
     return is_prompt(words[0]) ? run(&lt_command_txt2img, count, words) : lt_command_unknown(words[0]);

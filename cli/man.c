@@ -89,6 +89,7 @@ static int run(int count, char **words) {
     printf(".\\\" made by `latent man`\n.TH LATENT 1 \"\" \"latent %s\" \"User Commands\"\n", lt_version());
     printf(".SH NAME\nlatent \\- Stable Diffusion on ordinary processors\n"
            ".SH SYNOPSIS\n\\fBlatent\\fR \\fICOMMAND\\fR [\\fIoptions\\fR]\n"
+           ".br\n\\fBlatent\\fR \\fIPROMPT\\fR [\\fIoptions\\fR]\n"
            ".SH DESCRIPTION\n"
            "Makes pictures from words and changes pictures, with the checkpoints of Stable Diffusion 1.x.\n"
            "Options and other words may come in any order. Of a number, flag or choice given twice the last\n"

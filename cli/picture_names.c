@@ -14,7 +14,9 @@ const char *const lt_picture_formats[] = {"png", "jpg", "webp", NULL};
 
 static const char *format_of(const lt_picture_names *n) { return n->format ? n->format : lt_picture_formats[0]; }
 
-bool lt_picture_names_standard(const lt_picture_names *n) { return n->output && !strcmp(n->output, "-"); }
+bool lt_picture_names_standard(const lt_picture_names *n) {
+    return n->output && (!strcmp(n->output, "-") || !strcmp(n->output, "/dev/stdout"));
+}
 
 /* ---- Names that were asked for ---- */
 

@@ -42,7 +42,7 @@ static const lt_option options[] = {
      .also = "init-img init-image image"},
     {"strength", 0, LT_OPTION_NUMBER, "S", "how far to go from it, up to 1; default 0.75", &o.strength, 1e-3, 1,
      .also = "denoising-strength"},
-    {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words; - reads it, @FILE too",
+    {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words; - or @FILE reads it",
      &o.prompt},
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", "what to keep away from", &o.negative,
      .also = "negative-prompt"},
@@ -292,8 +292,11 @@ static int take_words(int count, char **words) {
         o.prompt = words[0];
         return LT_EXIT_OK;
     }
-    if (count)
-        return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? a prompt goes behind -p, in quotation marks", words[0]);
+    if (count) {
+        const char *word = words[!o.prompt && strchr(words[0], ' ')]; /* "a red apple" apple.png */
+        return lt_complain(LT_EXIT_USAGE,
+                           "what is \"%s\"? a prompt goes behind -p, in quotation marks; OUT.png behind -o", word);
+    }
     const bool twice = o.prompt && !strcmp(o.prompt, "-") && !strcmp(o.negative, "-");
     return twice ? lt_complain(LT_EXIT_USAGE, "-p -, -n -: standard input can be read for one of them") : LT_EXIT_OK;
 }
@@ -354,7 +357,7 @@ const lt_command lt_command_txt2img = {
     "`latent PROMPT` is the same. Without -m the small model draws that comes with Latent. Without\n"
     "-o, and in a folder, a picture gets a name of its own, of prompt and seed.",
     "  latent txt2img -p \"a red apple, 3d style\" --seed 7 -o apple.png\n"
-    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -b 4 -o forests/\n",
+    "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -b 4 -o out/\n",
     options + TEXT_OPTIONS,
     run,
 };

@@ -47,6 +47,7 @@ check "four at once take four names" at_once
 refuse "no prompt" 2 'what is to be drawn.* -p PROMPT' latent txt2img
 refuse "no prompt for a picture that is changed" 2 'what is to be drawn' latent img2img -i same.png
 refuse "a prompt without quotation marks" 2 'what is "a"? a prompt goes behind -p, in quotation marks' latent txt2img a red apple
+refuse "a picture's name behind the prompt" 2 'what is "apple.png"? .* OUT.png behind -o' latent "a red apple" apple.png
 refuse "two prompts" 2 'what is "a red apple"' latent "a red apple" -p "a pear"
 refuse "a word that is no command" 2 'no command apple; .*latent -p PROMPT. draws' latent apple
 refuse "a command that is not one" 2 'no command inspekt; did you mean inspect' latent inspekt same.png
@@ -64,6 +65,7 @@ check "a pattern counts from 1" eval 'draws -p "a fig" --seed 1 -b 2 -o there/im
     [ -s 1.png ] && [ -s z01.safetensors ]'
 check "a name is never a format of printf" eval 'draws -p "a fig" -o "100%s%n.png" && [ -s "100%s%n.png" ]'
 check "standard output" eval 'draws -p "a fig" --seed 1 -o - && cmp out there/a-fig-1.png && grep -q "^standard output: seed 1, " err'
+check "standard output by its name" eval 'draws -p "a fig" --seed 1 -o /dev/stdout && cmp out there/a-fig-1.png'
 check "standard output of another format" eval 'draws -p "a fig" --seed 1 -o - --format jpg && cmp out new/a-fig-1.jpg'
 check "JSON beside it" eval 'draws -p "a fig" --seed 1 -o - --json && cmp out there/a-fig-1.png && grep -q "^{\"file\":\"-\"," err'
 refuse "several pictures to standard output" 2 'is for one picture' latent -p "a fig" -b 2 -o -
@@ -132,6 +134,7 @@ for command in $(sed -n 's/^  \([a-z0-9]*\) .*/\1/p' out); do
     check "help $command, -h and --help say the same" eval 'prints help $command && mv out help && prints $command -h && cmp out help &&
         prints $command x --help y && cmp out help && grep -q "^examples:" help'
 done
+check "--help COMMAND" eval 'prints --help plot && mv out help && prints plot -h && cmp out help'
 refuse "help of nothing" 2 'no command txtimg; did you mean txt2img' latent help txtimg
 check "--help is a prompt behind -p" eval 'draws -p --help --seed 1 -o - && has_text out "parameters --help"'
 check "--help behind -- is a word" eval 'prints tokenize -- --help && grep -q "^\[49406, " out'
@@ -231,6 +234,8 @@ if has_terminals; then
     check "a shorter one where there is less" eval 'on_terminal 48 "$latent" -p fig --steps 2 -o fit.png && grep -q "^\[#\{5,12\}\] step 2/2, " shown'
     check "and few words where there is none" eval 'on_terminal 30 "$latent" -p fig --steps 2 -o fit.png && grep -q "2/2, 0:00 left" shown &&
         ! grep -q "step 2/2" shown'
+    check "a width that only COLUMNS tells" eval 'COLUMNS=30 on_terminal 0 "$latent" -p fig --steps 2 -o fit.png &&
+        grep -q "2/2, 0:00 left" shown && ! grep -q "step 2/2" shown'
     check "a terminal that can only print gets lines" eval 'TERM=dumb on_terminal 80 "$latent" -p fig --steps 2 -o fit.png && grep -q "^step 2/2" shown'
 fi
 
