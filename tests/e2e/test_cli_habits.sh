@@ -275,16 +275,21 @@ twice() { # the second of two Ctrl-C ends what the first one would still save
 }
 check "two signals end it" twice
 
-into_head() { # WHAT STATUS COMMAND...: its output goes to a reader that leaves at once
+# unread STATUS COMMAND...: ends so if the reader of its output has left before it begins
+unread() {
     wanted=$1
     shift
-    { "$@" 2>err && echo 0 >status || echo $? >status; } | : 
+    { read -r _ <gone && "$@" && echo 0 >status || echo $? >status; } | { exec <&- && echo >gone; }
     is status "$wanted"
 }
+mkfifo gone
+quiet_errors() { "$@" 2>err; }
+errors_first() { "$@" 2>&1 >out; }
 check "pictures are drawn though nobody reads their names" eval '
-    into_head 1 "$latent" -p "a fig" --seed 1 -b 5 -q --steps 2 -o piped.png && [ "$(ls piped-*.png | wc -l)" -eq 5 ] && is err ""'
-check "help that nobody reads ends without a word" eval 'into_head 1 "$latent" man && is err ""'
-mute() { { "$latent" -p "a fig" --seed 1 -b 2 --steps 5 -o mute.png 2>&1 >out && echo 0 >status || echo $? >status; } | : && is status 0; }
-check "pictures are drawn though nobody reads their progress" eval 'mute && [ -s mute-2.png ] && [ "$(wc -l <out)" -eq 2 ]'
+    unread 1 quiet_errors "$latent" -p "a fig" --seed 1 -b 5 -q --steps 2 -o piped.png && [ "$(ls piped-*.png | wc -l)" -eq 5 ] && is err ""'
+check "help that nobody reads ends without a word" eval 'unread 1 quiet_errors "$latent" man && is err ""'
+check "a picture that nobody reads is a failure" eval 'unread 1 quiet_errors "$latent" -p "a fig" -q --steps 1 -o - && grep -q "Broken pipe" err'
+check "pictures are drawn though nobody reads their progress" eval '
+    unread 0 errors_first "$latent" -p "a fig" --seed 1 -b 2 --steps 5 -o mute.png && [ -s mute-2.png ] && [ "$(wc -l <out)" -eq 2 ]'
 
 exit $failed
