@@ -36,8 +36,11 @@ static int run(const lt_command *command, int count, char **words) {
     return status ? status : command->run(count, words);
 }
 
-/* Without a command: options, or more words than a name has, are a picture to be drawn. */
-static bool is_prompt(const char *word) { return word[0] == '-' || strpbrk(word, " \t\n"); }
+/* Without a command: options, and what no name of a command or file looks like, are a picture to be drawn. */
+static bool is_prompt(const char *word) {
+    static const char of_names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+    return word[0] == '-' || word[strspn(word, of_names)];
+}
 
 static bool is_any(const char *word, const char *const *all) {
     while (*all && strcmp(word, *all)) all++;

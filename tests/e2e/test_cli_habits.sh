@@ -30,6 +30,7 @@ check "a name is letters and digits of any script" eval '
     [ -s "$(printf "\303\266l-\351\233\252-mist-1-3-1.png")" ]'
 check "a long prompt has a short name" eval '
     draws -p "$(printf "word %.0s" 1 2 3 4 5 6 7 8 9 10 11 12 13 14)" --seed 1 && are "word*" "./word-word-word-word-word-word-word-word-word-1.png "'
+check "a prompt of a script without spaces" eval 'draws "$(printf "\346\236\227\346\252\216")" --seed 1 && grep -q "^$(printf "\346\236\227\346\252\216")-1.png: " out'
 check "an empty prompt is a prompt" eval 'draws -p "" --seed 1 && [ -s picture-1.png ]'
 check "a link that leads nowhere is no free name" eval '
     ln -s elsewhere a-plum-1.png && draws -p "a plum" --seed 1 && [ -s a-plum-1-2.png ] && [ ! -e elsewhere ]'
@@ -44,6 +45,7 @@ at_once() {
 }
 check "four at once take four names" at_once
 
+refuse "a file as a command" 2 'no command same.png' latent same.png
 refuse "no prompt" 2 'what is to be drawn.* -p PROMPT' latent txt2img
 refuse "no prompt for a picture that is changed" 2 'what is to be drawn' latent img2img -i same.png
 refuse "a prompt without quotation marks" 2 'what is "a"? a prompt goes behind -p, in quotation marks' latent txt2img a red apple
@@ -82,6 +84,7 @@ refuse "a name without an ending" 2 'must end in .png' latent -p "a fig" -o fig
 printf '\357\273\277a fig\r\n' >fig.txt
 check "a prompt from a file" eval 'draws -p @fig.txt --seed 1 -o file.png && cmp file.png there/a-fig-1.png'
 check "a prompt from standard input" eval 'echo "a fig" | draws -p - --seed 1 -o input.png && cmp input.png there/a-fig-1.png'
+check "a prompt of a file alone" eval 'draws @fig.txt --seed 1 -o file.png && cmp file.png there/a-fig-1.png'
 check "its words are the name" eval 'echo "a date" | draws -p - --seed 1 && [ -s a-date-1.png ]'
 check "a negative prompt from a file" eval 'draws -p "a fig" -n @fig.txt --seed 1 -o n1.png && draws -p "a fig" -n "a fig" --seed 1 -o n2.png &&
     cmp n1.png n2.png'
