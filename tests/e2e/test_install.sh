@@ -14,7 +14,7 @@ prefix=$(dirname "$lib")
 check "latent.pc lies below the library's own folder" test -e "$lib/liblatent.so" -a -e "$lib/liblatent.a"
 check "the library's folder is one where Debian looks, with dpkg-dev and without" test "$(basename "$lib")" = lib
 for file in include/latent.h bin/latent share/latent/emoji.safetensors share/man/man1/latent.1 \
-    share/bash-completion/completions/latent.bash; do
+    share/bash-completion/completions/latent.bash share/zsh/site-functions/_latent share/fish/vendor_completions.d/latent.fish; do
     check "installed: $file" test -s "$prefix/$file"
 done
 
