@@ -18,9 +18,9 @@ typedef struct lt_run_state {
  * Metadata: `latent.run` (a JSON object: step, place as a decimal string, seconds, loss with all 17 digits, null for
  * what is not finite) and the strings pairs [2 * pair_count] (key, value), keys unique. `settings` is one of them,
  * whatever the trainer keeps to refuse going on with other options.
- * The bytes go to a part beside path (base/part.h), are synchronised, and take path's place; so does the folder's entry.
- * After a failure (a full disk) that file is gone and the last state is untouched. A limit on file sizes is an error
- * only where the program ignores SIGXFSZ, as ours does. */
+ * The bytes go to a part beside path (base/part.h), are synchronised, and take path's place; so does the folder's
+ * entry. After a failure (a full disk) that file is gone and the last state is untouched. A limit on file sizes is an
+ * error only where the program ignores SIGXFSZ, as ours does. */
 lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const lt_run_state *state,
                         const char *const *pairs, size_t pair_count);
 
