@@ -23,7 +23,7 @@ typedef struct worker {
 
 struct lt_team {
     int threads;
-    double spin; /* seconds */
+    int helpers; /* workers that are woken: no more than there are cores for */
     worker *workers;
 
     /* The loop; it changes only while no piece is left. */
@@ -101,8 +101,7 @@ static bool is_done(lt_team *t, int thread) {
 
 /* Looks for a while whether what is waited for has come. */
 static bool spin_until(lt_team *t, bool (*come)(lt_team *, int), int thread) {
-    if (t->spin <= 0) return come(t, thread);
-    const double end = lt_now() + t->spin;
+    const double end = lt_now() + spin_seconds;
     do {
         for (int i = 0; i < SPIN_ROUNDS; i++) {
             if (come(t, thread)) return true;
@@ -132,10 +131,13 @@ static void wait_for_end(lt_team *t) {
 
 /* ---- Loops ---- */
 
-static void wake(lt_team *t) {
-    if (!atomic_load(&t->sleepers)) return;
+/* As many as there are pieces beside the caller's own, those included that are awake. */
+static void wake(lt_team *t, size_t pieces) {
+    const int asleep = atomic_load(&t->sleepers), awake = t->threads - 1 - asleep;
+    const int wanted = pieces <= (size_t)t->helpers ? (int)pieces - 1 : t->helpers;
+    if (wanted <= awake) return;
     pthread_mutex_lock(&t->lock);
-    pthread_cond_broadcast(&t->published);
+    for (int i = awake; i < wanted; i++) pthread_cond_signal(&t->published);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -150,7 +152,7 @@ static void publish(lt_team *t, size_t count, size_t piece, size_t pieces, int t
     atomic_store_explicit(&t->limit, threads, memory_order_relaxed);
     atomic_store_explicit(&t->undone, pieces, memory_order_relaxed);
     atomic_store(&t->ticket, number << LEFT_BITS | pieces);
-    wake(t);
+    wake(t, pieces);
 }
 
 static void ask_watch(lt_team *t) {
@@ -246,7 +248,7 @@ lt_status lt_team_create(int threads, lt_team **team) {
     lt_team *t = lt_calloc(1, sizeof *t);
     if (!t) return LT_ERROR_MEMORY;
     t->threads = threads ? threads : lt_core_count();
-    t->spin = t->threads > lt_core_count() ? 0 : spin_seconds; /* somebody else needs the core that is waited on */
+    t->helpers = (t->threads < lt_core_count() ? t->threads : lt_core_count()) - 1;
     t->workers = lt_calloc((size_t)t->threads, sizeof *t->workers);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->published, NULL);

@@ -2,8 +2,9 @@
  *
  * A thread enters a team; from then on its loops (lt_parallel) are shared with the team's workers. Who waits sleeps: a
  * worker after some tens of microseconds without work, and so does the caller whose loop's last pieces are still
- * running. A worker that the system doesn't let run is not waited for: pieces go to whoever asks for one, and the
- * caller does them all if nobody else does. The pieces never depend on who is there, so neither do the results.
+ * running. No more workers are woken than there are cores, and one that the system doesn't let run is not waited for:
+ * pieces go to whoever asks for one, and the caller does them all if nobody else does. The pieces never depend on who
+ * is there, so neither do the results.
  *
  * A team serves one caller at a time. Without one, or within a loop's body, loops run in the calling thread alone. */
 #ifndef LT_THREADS_H
