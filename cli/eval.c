@@ -11,7 +11,7 @@ enum { BOUND_PICTURES = 64 }; /* without --count: each is as dear as one that is
 
 /* clang-format off */
 static const lt_option options[] = {
-    {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl with \"prompt\" or \"text\"", &o.prompts},
+    {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl with \"prompt\" or a data set's \"text\"", &o.prompts},
     {"seeds", 0, LT_OPTION_INT, "N", "pictures of each prompt; default 4", &o.seeds, 1, 10000},
     {"seed", 0, LT_OPTION_SEED, "N", "the first; also what --bound draws with; default 0", &o.seed},
     {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000, .also = LT_ALSO_STEPS},

@@ -232,10 +232,9 @@ const lt_command lt_command_train = {
     "train",
     "train the autoencoder, CLIP, the U-Net or a classifier",
     "vae|clip|unet|classifier --data DATA -o MODEL [options]",
-    "DATA is a folder of pictures with metadata.jsonl (file_name, text, label), a folder of pictures with NAME.txt "
-    "beside\n"
-    "NAME.png, or WebDataset tar shards. A stop (Ctrl-C) saves everything; --resume goes on bit for bit. What each\n"
-    "training computes is in docs/training.md.",
+    "DATA is a folder of pictures with metadata.jsonl (file_name, text, label), a folder of pictures with NAME.txt or\n"
+    "NAME.caption beside NAME.png, or WebDataset tar shards. A stop (Ctrl-C) saves everything; --resume goes on\n"
+    "bit for bit. What each training computes is in docs/training.md.",
     "  latent train vae -d pictures -o vae.safetensors --size 128 --steps 20000\n"
     "  latent train clip -d pictures -o clip.safetensors --batch 128 --steps 5000\n"
     "  latent train unet -d pictures --vae vae.safetensors --text clip.safetensors -o model.safetensors --resume\n"

@@ -19,18 +19,14 @@ static lt_status add_row(lt_prompt_list *list, size_t *capacity, const lt_prompt
     return LT_OK;
 }
 
-/* "prompt", or "text" as data sets have it: the first, if it is a list. */
-static const json_t *find_prompt(const json_t *object) {
-    const json_t *prompt = json_object_get(object, "prompt"), *text = json_object_get(object, "text");
-    return prompt ? prompt : json_is_array(text) ? json_array_get(text, 0) : text;
-}
-
+/* "prompt", or what data sets have: the first, if it is a list. */
 static lt_status read_object(lt_arena *arena, const json_t *object, const char *key, lt_prompt_row *row) {
-    const json_t *prompt = find_prompt(object);
-    if (!json_is_string(prompt))
-        return lt_fail(LT_ERROR_FORMAT, "\"prompt\" is missing, or not a string; \"text\" would do as well");
-    row->prompt = lt_arena_strndup(arena, json_string_value(prompt), json_string_length(prompt));
-    if (!row->prompt) return LT_ERROR_MEMORY;
+    static const char *const prompts[] = {"prompt", "text", "caption", NULL};
+    lt_record record = {0};
+    LT_TRY(lt_record_texts_of(arena, object, prompts, &record));
+    if (!record.text_count)
+        return lt_fail(LT_ERROR_FORMAT, "\"prompt\" is missing; \"text\" or \"caption\" would do as well");
+    row->prompt = record.texts[0];
     if (!key) return LT_OK;
     LT_TRY(lt_record_name(arena, object, key, &row->key));
     return row->key ? LT_OK : lt_fail(LT_ERROR_FORMAT, "\"%s\" is missing: it says which pictures are right", key);

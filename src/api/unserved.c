@@ -143,11 +143,13 @@ static bool is_number(const json_t *value, double wanted) {
     return fabs(number - wanted) <= 1e-6 * fabs(wanted);
 }
 
-/* Null, false, [null, null] and lists of what is served are as good as what is served. */
+/* Null, false, [null, null], {} (as -Infinity is read, a bound that is none) and lists of what is served are as good as
+ * what is served. */
 static bool is_nothing(const json_t *value) {
     size_t i = 0;
     while (json_is_array(value) && i < json_array_size(value) && json_is_null(json_array_get(value, i))) i++;
-    return json_is_null(value) || json_is_false(value) || (json_is_array(value) && i == json_array_size(value));
+    return json_is_null(value) || json_is_false(value) || (json_is_array(value) && i == json_array_size(value)) ||
+           (json_is_object(value) && !json_object_size(value));
 }
 
 static bool is_served(const served *key, const json_t *value) {

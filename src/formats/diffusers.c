@@ -7,36 +7,9 @@
 
 /* ---- JSON configuration files ---- */
 
-/* The size of the word at text for a number that JSON lacks, or 0. */
-static size_t word_at(const char *text, size_t size) {
-    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
-    for (size_t i = 0; i < LT_COUNT(words); i++) {
-        const size_t n = strlen(words[i]);
-        if (size >= n && !memcmp(text, words[i], n)) return n;
-    }
-    return 0;
-}
-
-/* text with null in place of such words, outside of strings. */
-static lt_status replace_words(const char *text, size_t size, lt_buffer *out) {
-    bool quoted = false;
-    size_t begin = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '"') quoted = !quoted;
-        if (text[i] == '\\') i++; /* only strings have it */
-        const size_t n = quoted || i >= size ? 0 : word_at(text + i, size - i);
-        if (!n) continue;
-        LT_TRY(lt_buffer_append(out, text + begin, i - begin));
-        LT_TRY(lt_buffer_append(out, "null", 4));
-        begin = i + n;
-        i = begin - 1;
-    }
-    return lt_buffer_append(out, text + begin, size - begin);
-}
-
-static lt_status parse(const char *path, const lt_buffer *text, lt_config *config) {
+static lt_status parse(const char *path, const lt_map *map, lt_config *config) {
     json_t *root;
-    const lt_status status = lt_json_read(text->data, text->size, 0, &root);
+    const lt_status status = lt_json_read_lenient((const char *)map->data, map->size, 0, &root);
     if (status) return lt_fail_in(status, "%s", path);
     if (!json_is_object(root)) {
         json_decref(root);
@@ -49,12 +22,9 @@ static lt_status parse(const char *path, const lt_buffer *text, lt_config *confi
 lt_status lt_config_open(const char *path, lt_config *config) {
     *config = (lt_config){0};
     lt_map map;
-    lt_buffer text = {0};
     LT_TRY(lt_map_open(path, &map));
-    lt_status status = replace_words(map.data ? (const char *)map.data : "", map.size, &text);
+    const lt_status status = parse(path, &map, config);
     lt_map_close(&map);
-    if (!status) status = parse(path, &text, config);
-    lt_buffer_free(&text);
     return status;
 }
 

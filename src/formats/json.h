@@ -15,5 +15,9 @@ enum {
 /* Parses text [size] with jansson's flags; free *root with json_decref. LT_ERROR_FORMAT says where it is broken, or
  * that it holds more than any checkpoint does; *root is NULL then. */
 lt_status lt_json_read(const char *text, size_t size, size_t flags, json_t **root);
+/* The same of what Python's json module writes: where JSON has no such value (NaN, Infinity, numbers that no double or
+ * 64 bits hold) an empty object is read, and U+FFFD for half a surrogate pair. Keys that are read must be checked for
+ * what they hold; all others may hold anything. */
+lt_status lt_json_read_lenient(const char *text, size_t size, size_t flags, json_t **root);
 
 #endif

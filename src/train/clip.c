@@ -67,6 +67,8 @@ static lt_status open(lt_training *t) {
                        LT_CONTEXT_TOKENS);
     if (s->image.size != o->size)
         return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this CLIP sees %d", o->size, s->image.size);
+    LT_TRY(lt_training_check_captions(t, t->data, o->data));
+    if (t->validation) LT_TRY(lt_training_check_captions(t, t->validation, o->validation));
     lt_graph graph = {0};
     return lt_training_make_plan(t, &graph, lt_clip_objective(&s->text, &s->image, o->batch, o->recompute, &graph));
 }

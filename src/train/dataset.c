@@ -193,6 +193,20 @@ size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i) { return datas
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k) {
     return dataset->samples[i].record.texts[k];
 }
+
+static bool has_caption(const lt_record *record) {
+    for (size_t k = 0; k < record->text_count; k++)
+        if (record->texts[k][strspn(record->texts[k], " \t\r\n")]) return true;
+    return false;
+}
+
+size_t lt_dataset_captioned(const lt_dataset *dataset) {
+    size_t count = 0;
+    for (size_t i = 0; i < dataset->count; i++) count += has_caption(&dataset->samples[i].record);
+    return count;
+}
+
+const char *lt_dataset_unread_list(const lt_dataset *dataset) { return dataset->unread_list; }
 int lt_dataset_label(const lt_dataset *dataset, size_t i) { return dataset->samples[i].label; }
 size_t lt_dataset_label_count(const lt_dataset *dataset) { return dataset->label_count; }
 const char *lt_dataset_label_name(const lt_dataset *dataset, size_t label) { return dataset->labels[label]; }

@@ -2,12 +2,13 @@
  * them.
  *
  *   - A folder (Hugging Face's "imagefolder"): pictures, and metadata.jsonl, one JSON object a line: `file_name`
- *     (relative to the folder), `text` (a string, or a list of them to draw from; may be missing), `label` (a string or
- *     a whole number; may be missing). Without metadata.jsonl every picture below the folder counts, with a NAME.txt
- *     (a line for each text) beside it.
- *   - WebDataset: one .tar, or a folder of them: members KEY.png|jpg|jpeg|webp, KEY.txt (a line for each text), KEY.cls
- *     (label) or KEY.json (text and label as above), members of one key together. Shards are mapped and indexed once,
- *     not unpacked.
+ *     (relative to the folder), `text`, or else `caption` or `prompt` (a string, or a list of them to draw from; may be
+ *     missing), `label` (a string or a whole number; may be missing); what else is there is not read, and may be
+ *     anything that Python's json module writes. Without metadata.jsonl every picture below the folder counts, with a
+ *     NAME.txt or NAME.caption (a line for each text) beside it.
+ *   - WebDataset: one .tar, or a folder of them: members KEY.png|jpg|jpeg|webp, KEY.txt or KEY.caption (a line for each
+ *     text), KEY.cls (label) or KEY.json (text and label as above), members of one key together. Shards are mapped and
+ *     indexed once, not unpacked.
  *
  * Which picture, text, crop and flip come at place p of the stream is a pure function of (seed, p): the data's whole
  * state is one number, and a training goes on from it as if it had never stopped. */
@@ -26,6 +27,10 @@ size_t lt_dataset_count(const lt_dataset *dataset);               /* pictures, a
 const char *lt_dataset_name(const lt_dataset *dataset, size_t i); /* file or key, for messages */
 size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i);
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k);
+/* Pictures that have a text which is not blank. */
+size_t lt_dataset_captioned(const lt_dataset *dataset);
+/* A list of captions in the folder, or below it, of a kind or in a place that is not read; NULL: there is none. */
+const char *lt_dataset_unread_list(const lt_dataset *dataset);
 /* Labels are numbered in order of their names (whole numbers by value); -1 where a picture has none. */
 int lt_dataset_label(const lt_dataset *dataset, size_t i);
 size_t lt_dataset_label_count(const lt_dataset *dataset);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- metadata.jsonl ---- */
 
@@ -44,9 +43,7 @@ static lt_status read_lines(lt_dataset *dataset, lt_bytes text) {
 static lt_status read_metadata(lt_dataset *dataset, const char *path) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    lt_bytes text = {map.data, map.size};
-    if (text.size >= 3 && !memcmp(text.data, "\xEF\xBB\xBF", 3)) text = (lt_bytes){text.data + 3, text.size - 3};
-    lt_status status = read_lines(dataset, text);
+    lt_status status = read_lines(dataset, (lt_bytes){map.data, map.size});
     if (!status && !dataset->count) status = lt_fail(LT_ERROR_FORMAT, "%s lists no picture", path);
     lt_map_close(&map);
     return status;
@@ -54,22 +51,31 @@ static lt_status read_metadata(lt_dataset *dataset, const char *path) {
 
 /* ---- Pictures without metadata.jsonl ---- */
 
-/* The lines of picture.txt instead of picture.png, if there is such a file. */
-static lt_status read_text_beside(lt_dataset *dataset, const char *picture, lt_record *record) {
-    const char *dot = strrchr(picture, '.');
-    char *path = lt_format("%.*s.txt", (int)(dot - picture), picture);
-    if (!path) return LT_ERROR_MEMORY;
-    lt_map map = {0};
-    lt_status status = LT_OK;
-    if (access(path, F_OK) == 0) {
-        status = lt_map_open(path, &map);
-        if (status == LT_OK) {
-            status = lt_record_texts(&dataset->arena, (lt_bytes){map.data, map.size}, record);
-            if (status != LT_OK) lt_fail_in(status, "%s", path);
-        }
-    }
+static lt_status read_text_file(lt_dataset *dataset, const char *path, lt_record *record) {
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_status status = lt_record_texts(&dataset->arena, (lt_bytes){map.data, map.size}, record);
     lt_map_close(&map);
-    lt_free(path);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
+/* Also of a link that leads nowhere: what is meant to be there and can't be read is told, not passed over. */
+static bool has_entry(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+/* The lines of picture.txt instead of picture.png, if there is such a file, or of picture.caption. */
+static lt_status read_text_beside(lt_dataset *dataset, const char *picture, lt_record *record) {
+    static const char *const endings[] = {"txt", "caption"};
+    const char *dot = strrchr(picture, '.');
+    lt_status status = LT_OK;
+    for (size_t i = 0; i < LT_COUNT(endings) && !record->text_count && !status; i++) {
+        char *path = lt_format("%.*s.%s", (int)(dot - picture), picture, endings[i]);
+        if (!path) return LT_ERROR_MEMORY;
+        if (has_entry(path)) status = read_text_file(dataset, path, record);
+        lt_free(path);
+    }
     return status;
 }
 
@@ -80,17 +86,32 @@ static lt_status add_file(lt_dataset *dataset, const char *path) {
     sample.key_size = strlen(name);
     sample.name = lt_arena_strndup(&dataset->arena, name, sample.key_size);
     if (!sample.name) return LT_ERROR_MEMORY;
-    LT_TRY(measure(dataset, sample.name, &sample.size));
+    const lt_status status = measure(dataset, sample.name, &sample.size);
+    if (status) return lt_fail_in(status, "%s", dataset->root);
     LT_TRY(read_text_beside(dataset, path, &sample.record));
     return lt_dataset_add(dataset, &sample);
 }
 
-/* Links to files count, as caches of downloads are made of them; links to folders don't, as they may go in circles. */
+/* Remembers the first list of captions that is there and not read. */
+static lt_status note_list(lt_dataset *dataset, const char *path) {
+    static const char *const lists[] = {"metadata.jsonl", "metadata.csv", "metadata.parquet"};
+    const char *name = strrchr(path, '/');
+    for (size_t i = 0; i < LT_COUNT(lists) && name && !dataset->unread_list; i++)
+        if (!strcmp(name + 1, lists[i]) &&
+            !(dataset->unread_list = lt_arena_strndup(&dataset->arena, path, strlen(path))))
+            return LT_ERROR_MEMORY;
+    return LT_OK;
+}
+
+/* Links to files count, as caches of downloads are made of them; links to folders don't, as they may go in circles. A
+ * pipe, a socket or a device that is called like a picture is refused with the rest that is no file. */
 static lt_status add_entry(lt_dataset *dataset, const FTSENT *entry) {
     switch (entry->fts_info) {
     case FTS_F:
     case FTS_SL:
-        if (entry->fts_name[0] == '.' || !lt_is_picture_name(entry->fts_name)) return LT_OK;
+    case FTS_DEFAULT:
+        if (entry->fts_name[0] == '.') return LT_OK;
+        if (!lt_is_picture_name(entry->fts_name)) return note_list(dataset, entry->fts_path);
         return add_file(dataset, entry->fts_path);
     case FTS_DNR:
     case FTS_ERR:
@@ -123,7 +144,7 @@ static lt_status walk(lt_dataset *dataset) {
 lt_status lt_dataset_read_folder(lt_dataset *dataset) {
     char *metadata = lt_format("%s/metadata.jsonl", dataset->root);
     if (!metadata) return LT_ERROR_MEMORY;
-    const bool listed = access(metadata, F_OK) == 0;
+    const bool listed = has_entry(metadata);
     bool shards = false;
     lt_status status = listed ? read_metadata(dataset, metadata) : lt_dataset_read_shards(dataset, &shards);
     if (status == LT_OK && !listed && !shards) status = walk(dataset);

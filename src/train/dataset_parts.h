@@ -27,6 +27,7 @@ struct lt_dataset {
     size_t label_count;
     lt_map *shards; /* NULL: pictures are files below root */
     size_t shard_count;
+    const char *unread_list; /* a list of captions that was met and is not read, or NULL */
     uint64_t fingerprint;
 };
 

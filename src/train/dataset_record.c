@@ -18,7 +18,14 @@ static bool is_blank(lt_bytes text) {
     return true;
 }
 
+/* text behind the byte order mark that it may begin with. */
+static lt_bytes skip_mark(lt_bytes text) {
+    const bool marked = text.size >= 3 && !memcmp(text.data, "\xEF\xBB\xBF", 3);
+    return marked ? (lt_bytes){text.data + 3, text.size - 3} : text;
+}
+
 bool lt_next_line(lt_bytes *text, lt_bytes *line, size_t *number) {
+    if (!*number) *text = skip_mark(*text);
     while (text->size) {
         const uint8_t *end = memchr(text->data, '\n', text->size);
         *line = (lt_bytes){text->data, end ? (size_t)(end - text->data) : text->size};
@@ -31,29 +38,45 @@ bool lt_next_line(lt_bytes *text, lt_bytes *line, size_t *number) {
 }
 
 lt_status lt_record_parse(lt_bytes text, json_t **root) {
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    *root = NULL;
     LT_TRY(check_size(text));
-    LT_TRY(lt_json_read((const char *)text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, root));
+    text = skip_mark(text);
+    LT_TRY(lt_json_read_lenient((const char *)text.data, text.size, flags, root));
     if (json_is_object(*root)) return LT_OK;
     json_decref(*root);
     *root = NULL;
     return lt_fail(LT_ERROR_FORMAT, "not a JSON object");
 }
 
-static lt_status copy_string(lt_arena *arena, const json_t *value, const char **copy) {
+static lt_status copy_string(lt_arena *arena, const char *key, const json_t *value, const char **copy) {
+    if (strlen(json_string_value(value)) != json_string_length(value))
+        return lt_fail(LT_ERROR_FORMAT, "%s holds a zero character", key);
     *copy = lt_arena_strndup(arena, json_string_value(value), json_string_length(value));
     return *copy ? LT_OK : LT_ERROR_MEMORY;
 }
 
-static lt_status read_texts(lt_arena *arena, const json_t *value, lt_record *record) {
-    if (!value || json_is_null(value)) return LT_OK;
+/* The first of keys, which NULL ends, that says something. */
+static const char *find_key(const json_t *object, const char *const *keys) {
+    for (; *keys; keys++) {
+        const json_t *value = json_object_get(object, *keys);
+        if (value && !json_is_null(value)) return *keys;
+    }
+    return NULL;
+}
+
+lt_status lt_record_texts_of(lt_arena *arena, const json_t *object, const char *const *keys, lt_record *record) {
+    const char *key = find_key(object, keys);
+    if (!key) return LT_OK;
+    const json_t *value = json_object_get(object, key);
     const bool is_list = json_is_array(value);
     const size_t count = is_list ? json_array_size(value) : 1;
     const char **texts = lt_arena_alloc(arena, count * sizeof *texts); /* a list lies in memory: no overflow */
     if (!texts) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) {
         const json_t *text = is_list ? json_array_get(value, i) : value;
-        if (!json_is_string(text)) return lt_fail(LT_ERROR_FORMAT, "text is neither a string nor a list of strings");
-        LT_TRY(copy_string(arena, text, &texts[i]));
+        if (!json_is_string(text)) return lt_fail(LT_ERROR_FORMAT, "%s is neither a string nor a list of strings", key);
+        LT_TRY(copy_string(arena, key, text, &texts[i]));
     }
     record->texts = texts;
     record->text_count = count;
@@ -64,8 +87,9 @@ lt_status lt_record_name(lt_arena *arena, const json_t *object, const char *key,
     const json_t *value = json_object_get(object, key);
     *name = NULL;
     if (!value || json_is_null(value)) return LT_OK;
-    if (json_is_string(value)) return copy_string(arena, value, name);
-    if (!json_is_integer(value)) return lt_fail(LT_ERROR_FORMAT, "%s is neither a string nor a whole number", key);
+    if (json_is_string(value)) return copy_string(arena, key, value, name);
+    if (!json_is_integer(value))
+        return lt_fail(LT_ERROR_FORMAT, "%s is neither a string nor a whole number of 64 bits", key);
     char digits[32];
     const int n = snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     *name = lt_arena_strndup(arena, digits, (size_t)n);
@@ -73,6 +97,8 @@ lt_status lt_record_name(lt_arena *arena, const json_t *object, const char *key,
 }
 
 lt_status lt_record_from_json(lt_arena *arena, lt_bytes json, const char **file_name, lt_record *record) {
+    /* Hugging Face's name, img2dataset's, DiffusionDB's */
+    static const char *const captions[] = {"text", "caption", "prompt", NULL};
     *record = (lt_record){0};
     if (file_name) *file_name = NULL;
     json_t *root;
@@ -80,9 +106,9 @@ lt_status lt_record_from_json(lt_arena *arena, lt_bytes json, const char **file_
     const json_t *name = json_object_get(root, "file_name");
     lt_status status = LT_OK;
     if (file_name)
-        status = json_is_string(name) ? copy_string(arena, name, file_name)
+        status = json_is_string(name) ? copy_string(arena, "file_name", name, file_name)
                                       : lt_fail(LT_ERROR_FORMAT, "file_name is missing, or not a string");
-    if (status == LT_OK) status = read_texts(arena, json_object_get(root, "text"), record);
+    if (status == LT_OK) status = lt_record_texts_of(arena, root, captions, record);
     if (status == LT_OK) status = lt_record_name(arena, root, "label", &record->label);
     json_decref(root);
     return status;
@@ -106,6 +132,7 @@ static lt_status split_lines(lt_arena *arena, const char *text, lt_record *recor
     const char *rest = text, *line;
     size_t count = 0, size;
     while (next_line(&rest, &line, &size)) count++;
+    if (!count) return LT_OK; /* what is said elsewhere stays */
     const char **texts = lt_arena_alloc(arena, count * sizeof *texts);
     if (!texts) return LT_ERROR_MEMORY;
     rest = text;

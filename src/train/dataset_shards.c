@@ -10,14 +10,14 @@
 
 /* ---- Keys ---- */
 
-typedef enum kind { PICTURE, TEXT, LABEL, JSON, KIND_COUNT, OTHER = KIND_COUNT } kind;
+typedef enum kind { PICTURE, TEXT, CAPTION, LABEL, JSON, KIND_COUNT, OTHER = KIND_COUNT } kind;
 
 static kind kind_of(const char *ending) {
     static const struct {
         const char *ending;
         kind kind;
-    } kinds[] = {{"png", PICTURE}, {"jpg", PICTURE}, {"jpeg", PICTURE}, {"webp", PICTURE},
-                 {"txt", TEXT},    {"cls", LABEL},   {"json", JSON}};
+    } kinds[] = {{"png", PICTURE}, {"jpg", PICTURE},     {"jpeg", PICTURE}, {"webp", PICTURE},
+                 {"txt", TEXT},    {"caption", CAPTION}, {"cls", LABEL},    {"json", JSON}};
     for (size_t i = 0; i < LT_COUNT(kinds); i++)
         if (strcasecmp(ending, kinds[i].ending) == 0) return kinds[i].kind;
     return OTHER;
@@ -37,19 +37,27 @@ typedef struct group {
     char ending[8]; /* the picture's, with the dot */
 } group;
 
+static lt_status read_json(lt_arena *arena, lt_bytes file, lt_record *record) {
+    return lt_record_from_json(arena, file, NULL, record);
+}
+
+/* What members say of a picture: the later ones have the last word, if they have one. */
+static const struct {
+    kind kind;
+    const char *ending;
+    lt_status (*read)(lt_arena *arena, lt_bytes file, lt_record *record);
+} readers[] = {{JSON, "json", read_json},
+               {CAPTION, "caption", lt_record_texts},
+               {TEXT, "txt", lt_record_texts},
+               {LABEL, "cls", lt_record_label}};
+
 static lt_status read_record(lt_arena *arena, const group *g, lt_record *record) {
-    lt_status status = LT_OK;
-    const char *ending = "json";
-    if (g->has[JSON]) status = lt_record_from_json(arena, g->data[JSON], NULL, record);
-    if (status == LT_OK && g->has[TEXT]) {
-        ending = "txt";
-        status = lt_record_texts(arena, g->data[TEXT], record);
+    for (size_t i = 0; i < LT_COUNT(readers); i++) {
+        if (!g->has[readers[i].kind]) continue;
+        const lt_status status = readers[i].read(arena, g->data[readers[i].kind], record);
+        if (status) return lt_fail_in(status, "%s.%s", g->key.data, readers[i].ending);
     }
-    if (status == LT_OK && g->has[LABEL]) {
-        ending = "cls";
-        status = lt_record_label(arena, g->data[LABEL], record);
-    }
-    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s.%s", g->key.data, ending);
+    return LT_OK;
 }
 
 /* Adds the group, which may be empty, as a sample, and empties it. */

@@ -92,6 +92,19 @@ lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int chann
     return a;
 }
 
+lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *data, const char *path) {
+    const size_t count = lt_dataset_count(data), without = count - lt_dataset_captioned(data);
+    const char *list = lt_dataset_unread_list(data);
+    char unread[512] = "";
+    if (list) snprintf(unread, sizeof unread, "; %s is not read: only a metadata.jsonl in %s itself is", list, path);
+    if (without == count)
+        return lt_fail(LT_ERROR_FORMAT,
+                       "%s: no picture has a caption: \"text\" in metadata.jsonl, NAME.txt or NAME.caption%s", path,
+                       unread);
+    if (without) lt_training_notify(t, "%s: %zu of %zu pictures have no caption%s", path, without, count, unread);
+    return LT_OK;
+}
+
 lt_status lt_training_poll(const lt_training *t, const char *doing) {
     const lt_train_options *o = t->options;
     if (!o->cancelled || !o->cancelled(o->user)) return LT_OK;

@@ -99,6 +99,10 @@ lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader);
 /* The shape of a U-Net, or half of one, as the options have it, for inputs of so many channels. */
 lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels);
 
+/* For a training that reads captions: says how many pictures have none, and refuses data, which is at path, where none
+ * has one. */
+lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *data, const char *path);
+
 /* LT_ERROR_CANCELLED where the caller asks to stop what is done before the first step: "encoding pictures". */
 lt_status lt_training_poll(const lt_training *t, const char *doing);
 

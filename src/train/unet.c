@@ -57,6 +57,7 @@ static lt_status open(lt_training *t) {
     s->schedule = *t->models->schedule;
     LT_TRY(lt_latents_open(t, &s->latents));
     if (text) LT_TRY(lt_contexts_open(t, &s->contexts));
+    if (text) LT_TRY(lt_training_check_captions(t, t->data, o->data));
     LT_TRY(make_unet(t));
     const lt_shape z = s->latents.shape;
     s->noise = lt_alloc(lt_shape_count(z) * sizeof *s->noise);

@@ -62,6 +62,114 @@ static void metadata_is_read(void **state) {
     lt_dataset_close(d);
 }
 
+/* Fields that nobody reads hold what Python's json module writes; a BOM, empty lines and line ends of all kinds. */
+static void what_nobody_reads_is_not_judged(void **state) {
+    (void)state;
+    static const char *const fields[] = {
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        "18446744073709551616",
+        "-18446744073709551616e0",
+        "[NaN, {\"text\": NaN, \"a\": [-Infinity,1E+999,-9223372036854775809 ]}]",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud83d\\ude00\"",
+        "\"\\u0000\"",
+        "[]",
+        "\"NaN \\\" 1e999, \\\\\\\"text\\\": {\"",
+    };
+    lt_buffer text = {0};
+    assert_ok(lt_buffer_printf(&text, "\xEF\xBB\xBF"));
+    write_pictures(LT_COUNT(fields) + 1, 0);
+    for (size_t i = 0; i < LT_COUNT(fields); i++)
+        assert_ok(lt_buffer_printf(&text, "%s{\"file_name\": \"%02zu.png\", \"more\": %s, \"text\": \"t%zu\"}\r\n",
+                                   i % 3 ? "" : "\n \r\n", i, fields[i], i));
+    assert_ok(lt_buffer_printf(&text,
+                               "{\"more\": -1%0400d, \"file_name\": \"%02zu.png\", \"text\": null, \"label\": null}", 0,
+                               LT_COUNT(fields)));
+    write_text("metadata.jsonl", text.data);
+    lt_dataset *d = open_dataset(root);
+    assert_int_equal(lt_dataset_count(d), LT_COUNT(fields) + 1);
+    assert_int_equal(lt_dataset_captioned(d), LT_COUNT(fields));
+    for (size_t i = 0; i < LT_COUNT(fields); i++) {
+        char expected[8];
+        snprintf(expected, sizeof expected, "t%zu", i);
+        assert_string_equal(lt_dataset_text(d, i, 0), expected);
+    }
+    assert_int_equal(lt_dataset_label(d, LT_COUNT(fields)), -1);
+    lt_dataset_close(d);
+    lt_buffer_free(&text);
+}
+
+/* Captions under the names that others give them, and how many there are. */
+static void captions_are_found(void **state) {
+    (void)state;
+    write_pictures(7, 0);
+    write_text("metadata.jsonl", "{\"file_name\": \"00.png\", \"caption\": \"c\", \"prompt\": \"no\"}\n"
+                                 "{\"file_name\": \"01.png\", \"prompt\": [\"p\", \"q\"], \"caption\": null}\n"
+                                 "{\"file_name\": \"02.png\", \"text\": \"half \\ud800\", \"caption\": 5}\n"
+                                 "{\"file_name\": \"03.png\", \"text\": \" \", \"title\": \"no\"}\n");
+    lt_dataset *d = open_dataset(root);
+    assert_string_equal(lt_dataset_text(d, 0, 0), "c");
+    assert_string_equal(lt_dataset_text(d, 1, 1), "q");
+    assert_string_equal(lt_dataset_text(d, 2, 0), "half \xef\xbf\xbd");
+    assert_int_equal(lt_dataset_captioned(d), 3);
+    assert_null(lt_dataset_unread_list(d));
+    lt_dataset_close(d);
+
+    assert_int_equal(unlink(in_root("metadata.jsonl")), 0);
+    write_text("00.caption", "kohya\n");
+    write_text("01.txt", "\n");
+    write_text("01.caption", "after an empty one");
+    write_text("02.txt", "text");
+    write_text("02.caption", "not this");
+    write_text("metadata.csv", "file_name,text\n03.png,three\n");
+    d = open_dataset(root);
+    assert_string_equal(lt_dataset_text(d, 0, 0), "kohya");
+    assert_string_equal(lt_dataset_text(d, 1, 0), "after an empty one");
+    assert_string_equal(lt_dataset_text(d, 2, 0), "text");
+    assert_int_equal(lt_dataset_captioned(d), 3);
+    assert_non_null(strstr(lt_dataset_unread_list(d), "/metadata.csv"));
+    lt_dataset_close(d);
+}
+
+/* What is called like a part of a data set and can't be one is told, not passed over, and nobody waits for a writer. */
+static void what_is_no_file_is_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *link; /* NULL: a pipe */
+        const char *message;
+    } cases[] = {
+        {"metadata.jsonl", "nowhere", "metadata.jsonl: can't be opened"},
+        {"metadata.jsonl", "/dev/zero", "metadata.jsonl: not a regular file"},
+        {"metadata.jsonl", ".", "metadata.jsonl: not a regular file"},
+        {"metadata.jsonl", NULL, "metadata.jsonl: not a regular file"},
+        {"00.txt", "nowhere", "00.txt: can't be opened"},
+        {"00.caption", "00.caption", "00.caption: can't be opened"},
+        {"00.caption", NULL, "00.caption: not a regular file"},
+        {"01.png", "nowhere", ": 01.png can't be found in the folder"},
+        {"01.png", "01.png", ": 01.png can't be found in the folder"},
+        {"01.png", "/dev/zero", ": 01.png is not a regular file"},
+        {"01.png", ".", ": 01.png is not a regular file"},
+        {"01.png", NULL, ": 01.png is not a regular file"},
+        {"a.tar", "nowhere", "a.tar: can't be opened"},
+        {"a.tar", NULL, "a.tar: not a regular file"},
+    };
+    write_pictures(1, 0);
+    assert_int_equal(mkdir(in_root("folder.png"), 0777), 0); /* a folder is one, however it is called */
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        const char *path = in_root(cases[i].name);
+        assert_int_equal(cases[i].link ? symlink(cases[i].link, path) : mkfifo(path, 0666), 0);
+        assert_refused(root, LT_ERROR_FILE, cases[i].message);
+        assert_int_equal(unlink(in_root(cases[i].name)), 0);
+    }
+    lt_dataset *d = open_dataset(root);
+    assert_int_equal(lt_dataset_count(d), 1);
+    lt_dataset_close(d);
+}
+
 static void labels_are_numbered(void **state) {
     (void)state;
     static const struct {
@@ -136,7 +244,7 @@ static void hostile_metadata_is_refused(void **state) {
         {"{\"file_name\": \"..\"}", LT_ERROR_FORMAT, "leads out"},
         {"{\"file_name\": \"a/../../b.png\"}", LT_ERROR_FORMAT, "leads out"},
         {"{\"file_name\": \"a//..\"}", LT_ERROR_FORMAT, "leads out"},
-        {"{\"file_name\": \"00.png\\u0000\"}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"00.png\\u0000\"}", LT_ERROR_FORMAT, "file_name holds a zero character"},
         {"{\"file_name\": \"\xff.png\"}", LT_ERROR_FORMAT, "broken JSON"},
         {"{\"file_name\": \"none.png\"}", LT_ERROR_FILE, "none.png can't be found"},
         {"{\"file_name\": \"folder\"}", LT_ERROR_FILE, "not a regular file"},
@@ -144,7 +252,21 @@ static void hostile_metadata_is_refused(void **state) {
         {"{\"file_name\": \"01.png\", \"text\": [\"a\", [\"b\"]]}", LT_ERROR_FORMAT, "text is neither"},
         {"{\"file_name\": \"01.png\", \"label\": 1.5}", LT_ERROR_FORMAT, "label is neither"},
         {"{\"file_name\": \"01.png\", \"label\": true}", LT_ERROR_FORMAT, "label is neither"},
-        {"{\"file_name\": \"01.png\", \"label\": 99999999999999999999}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"label\": 99999999999999999999}", LT_ERROR_FORMAT, "label is neither"},
+        {"{\"file_name\": \"01.png\", \"label\": 1e999}", LT_ERROR_FORMAT, "label is neither"},
+        {"{\"file_name\": \"01.png\", \"label\": -Infinity}", LT_ERROR_FORMAT, "label is neither"},
+        {"{\"file_name\": \"01.png\", \"text\": Infinity}", LT_ERROR_FORMAT, "text is neither"},
+        {"{\"file_name\": \"01.png\", \"text\": [\"a\", NaN]}", LT_ERROR_FORMAT, "text is neither"},
+        {"{\"file_name\": \"01.png\", \"label\": NaN}", LT_ERROR_FORMAT, "label is neither"},
+        {"{\"file_name\": \"01.png\", \"a\": 1NaN}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"a\": 01e999}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"a\": 1.e999}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"caption\": 7}", LT_ERROR_FORMAT, "caption is neither"},
+        {"{\"file_name\": \"01.png\", \"text\": \"\\u0000\"}", LT_ERROR_FORMAT, "text holds a zero character"},
+        {"{\"file_name\": NaN}", LT_ERROR_FORMAT, "file_name is missing"},
+        {"{\"file_name\": \"01.png\", \"a\": nan}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"a\": 0x1p9999}", LT_ERROR_FORMAT, "broken JSON"},
+        {"{\"file_name\": \"01.png\", \"a\": \"\\ud8", LT_ERROR_FORMAT, "broken JSON"},
         {"{\"file_name\": \"01.png\", \"text\": \"a\", \"text\": \"b\"}", LT_ERROR_FORMAT, "broken JSON"},
         {"{\"file_name\": \"00.png\"}", LT_ERROR_FORMAT, "00.png is in line 1 already"},
     };
@@ -280,9 +402,11 @@ static void shards_are_read(void **state) {
     append_picture(&a, "./x/one.PNG", 5);
     append_text(&a, "orphan.txt", "no picture");
     append_picture(&a, "two.png", 6);
-    append_text(&a, "two.json", "{\"text\": [\"a\", \"b\", \"c\"], \"label\": 9}");
+    append_text(&a, "two.json", "\xEF\xBB\xBF{\"similarity\": NaN, \"text\": [\"a\", \"b\", \"c\"], \"label\": 9}");
     append_member(&a, '2', "link.png", "", 0, NULL);
     append_picture(&b, "two.png", 7); /* the same key in another shard */
+    append_text(&b, "two.caption", "of it");
+    append_text(&b, "two.txt", "\n");
     write_tar("00.tar", &a);
     write_tar("01.TAR", &b);
     write_text("ignored.png", "");
@@ -296,7 +420,8 @@ static void shards_are_read(void **state) {
     assert_string_equal(lt_dataset_text(d, 0, 1), "second");
     assert_int_equal(lt_dataset_text_count(d, 1), 3);
     assert_string_equal(lt_dataset_text(d, 1, 2), "c");
-    assert_int_equal(lt_dataset_text_count(d, 2), 0);
+    assert_int_equal(lt_dataset_text_count(d, 2), 1);
+    assert_string_equal(lt_dataset_text(d, 2, 0), "of it");
     assert_int_equal(lt_dataset_label(d, 0), 1);
     assert_int_equal(lt_dataset_label(d, 1), 0);
     assert_int_equal(lt_dataset_label(d, 2), -1);
@@ -804,6 +929,9 @@ int main(void) {
     { #function " " #value, function, make_root, NULL, (void *)(uintptr_t) & (value) }
     const struct CMUnitTest tests[] = {
         TEST(metadata_is_read),
+        TEST(what_nobody_reads_is_not_judged),
+        TEST(captions_are_found),
+        TEST(what_is_no_file_is_told),
         TEST(labels_are_numbered),
         TEST(folders_without_metadata_are_walked),
         TEST(hostile_metadata_is_refused),

@@ -124,7 +124,7 @@ static void test_prompts(void **state) {
     assert_string_equal(list.rows[2].prompt, "yes");
     lt_prompts_free(&list);
     write_text("text.jsonl", "{\"text\": []}\n");
-    refuse_prompts("text.jsonl", NULL, LT_ERROR_FORMAT, "\"text\" would do as well");
+    refuse_prompts("text.jsonl", NULL, LT_ERROR_FORMAT, "\"text\" or \"caption\" would do as well");
     write_text("b.txt", "an apple\n\n  a pear \n{");
     assert_ok(lt_prompts_read(in_root("b.txt"), NULL, 0, &list));
     assert_int_equal(list.count, 3);
@@ -149,7 +149,7 @@ static void test_bad_prompts(void **state) {
     lt_prompts_free(&list);
     refuse_prompts("broken.jsonl", NULL, LT_ERROR_FORMAT, "broken.jsonl: line 3: broken JSON");
     refuse_prompts("broken.jsonl", "emoji", LT_ERROR_FORMAT, "line 1: \"emoji\" is missing");
-    refuse_prompts("number.jsonl", NULL, LT_ERROR_FORMAT, "line 1: \"prompt\" is missing, or not a string");
+    refuse_prompts("number.jsonl", NULL, LT_ERROR_FORMAT, "line 1: prompt is neither a string nor a list");
     refuse_prompts("list.jsonl", NULL, LT_ERROR_FORMAT, "line 1: not a JSON object");
     refuse_prompts("key.jsonl", "emoji", LT_ERROR_FORMAT, "line 1: emoji is neither a string nor a whole number");
     refuse_prompts("empty.jsonl", NULL, LT_ERROR_FORMAT, "no prompt");
