@@ -75,11 +75,15 @@ static uint64_t cache_key(const lt_training *t) {
     return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
 }
 
-static void count_broken(const lt_training *t, const lt_latents *l) {
+/* Says how many pictures have no latents; at least one has some where this succeeds. */
+static lt_status count_broken(const lt_training *t, const lt_latents *l) {
     const size_t count = lt_dataset_count(t->data);
     size_t broken = 0;
     for (size_t i = 0; i < count; i++) broken += isnan(l->cache.values[i * l->cache.row]) != 0;
+    if (broken == count)
+        return lt_fail(LT_ERROR_FORMAT, "%s: none of its %zu pictures can be read", t->options->data, count);
     if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read and are left out", broken, count);
+    return LT_OK;
 }
 
 static lt_status open_cache(lt_training *t, lt_latents *l) {
@@ -89,8 +93,7 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
     filling f = {t, l, false};
     const lt_cache_maker maker = {fill, wait_for_other, &f, (size_t)s.n};
     LT_TRY(lt_cache_open(t->cache, "moments", cache_key(t), &shape, &maker, &l->cache));
-    count_broken(t, l);
-    return LT_OK;
+    return count_broken(t, l);
 }
 
 /* ---- Opening ---- */
@@ -172,17 +175,12 @@ static void draw_all(lt_latents *l, const float *const *moments) {
     lt_parallel(LT_ALL_THREADS, (size_t)l->shape.n, LT_EVENLY, draw_body, &d);
 }
 
-/* The pictures at the next places, those that can't be read left out. */
+/* The pictures at the next places, those that can't be read left out, as the loader does. */
 static lt_status next_cached(lt_training *t, lt_latents *l, const float **moments) {
-    const size_t most = lt_dataset_count(t->data); /* an epoch: then none can be read */
-    size_t skipped = 0;
     for (int i = 0; i < l->shape.n; t->run.place++) {
         l->draws[i] = lt_dataset_draw(t->data, t->options->seed, t->run.place);
         moments[i] = l->cache.values + l->draws[i].index * l->cache.row;
-        if (!isnan(*moments[i]))
-            i++;
-        else if (++skipped > most)
-            return lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
+        i += !isnan(*moments[i]);
     }
     draw_all(l, moments);
     return LT_OK;

@@ -313,11 +313,30 @@ check "it is counted again when latents are there already" eval '
 check "recall is measured over the others" eval '
     clip broken-clip --steps 1 --validation broken && grep -q "note: left out of the held-out pairs: .*p-3.png" err &&
     grep -q "note: held-out pairs (11): recall" err'
-for i in $(seq 12); do echo no >broken/p-$i.png; done
+for i in 4 5 6 7 8 9 10 11 12; do echo no >broken/p-$i.png; done
+place() { grep -ao 'place[^0-9]*[0-9]*' "$1.safetensors.state" | tr -cd 0-9; } # in the stream of data
+check "a batch larger than what is left, with latents and without" eval '
+    unet few --steps 2 --batch 13 && grep -q "note: 10 of 12 pictures" err && pixel few-pixel --steps 2 --batch 13'
+check "the order is the same" eval '[ "$(place few)" -gt 100 ] && [ "$(place few)" = "$(place few-pixel)" ]'
+for i in 1 2; do echo no >broken/p-$i.png; done
 check "a data set of which nothing can be read" eval '
     vae none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: none of the data set.s 12 pictures can be read"'
 check "likewise for latents" eval '
-    unet none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: no picture of broken can be read"'
+    unet none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: broken: none of its 12 pictures can be read"'
+data=data
+
+# ---- Captions ----
+
+mkdir bare && cp data/p-*.png bare && data=bare
+for kind in clip unet; do
+    refuse "$kind without a caption" 1 'bare: no picture has a caption' $kind none --steps 1
+done
+echo "a thing" >bare/p-1.caption && echo "another" >bare/p-2.txt && echo "file_name,text" >bare/metadata.csv
+for kind in clip unet; do
+    check "$kind says how many have none" eval "
+        $kind captions-$kind --steps 1 && grep -q '^latent: note: bare: 10 of 12 pictures have no caption; bare/metadata.csv is not read' err"
+done
+check "a vae needs none" eval 'vae captions-vae --steps 1 && [ ! -s err ]'
 data=data
 
 # ---- Weights that are no numbers ----
