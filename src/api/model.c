@@ -148,9 +148,8 @@ lt_status lt_model_open(const char *path, const lt_open_options *options, lt_mod
 
 void lt_model_close(lt_model *model) {
     if (!model) return;
-    lt_team *team = model->parts.target.team; /* which the parts, once freed, no longer name */
+    lt_team_free(model->parts.target.team);
     lt_components_free(&model->parts);
-    lt_team_free(team);
     lt_tensor_list_free(&model->tensors);
     lt_source_close(&model->main);
     lt_source_close(&model->vae);

@@ -143,12 +143,22 @@ static void counts_that_make_no_sense(void **state) {
     lt_team_free(team);
 }
 
+/* Bytes of addresses that this process has. */
+static size_t address_space(void) {
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void threads_that_the_system_refuses(void **state) {
     (void)state;
     struct rlimit before, limit;
     getrlimit(RLIMIT_AS, &before);
     limit = before;
-    limit.rlim_cur = (rlim_t)1 << 30; /* the stacks of a thousand threads are more */
+    limit.rlim_cur = (rlim_t)(address_space() + ((size_t)1 << 30)); /* the stacks of a thousand threads are more */
     if (setrlimit(RLIMIT_AS, &limit)) skip();
     lt_team *team;
     const lt_status status = lt_team_create(LT_MAX_THREADS, &team);

@@ -25,6 +25,7 @@ enum { LT_VEC = 8 };
 
 typedef float vf __attribute__((vector_size(LT_VEC * 4)));
 typedef int32_t vi __attribute__((vector_size(LT_VEC * 4)));
+typedef uint32_t vu __attribute__((vector_size(LT_VEC * 4)));
 typedef float v8 __attribute__((vector_size(32))); /* eight floats, for either */
 
 /* ---- Moving ---- */
@@ -139,12 +140,12 @@ LT_INLINE float vf_sum(vf v) {
     return a[0] + a[1];
 }
 
-/* 2^n for the integer n that `shifted` = n + 1.5 * 2^23 holds in its low bits, multiplied into p in [0.7, 1.5). */
-LT_INLINE vf vf_scale_by_power(vf p, vf shifted) { return (vf)((vi)p + ((vi)shifted << 23)); }
+/* 2^n for the integer n that `shifted` = n + 1.5 * 2^23 holds in its low bits, multiplied into p in [0.7, 1.5).
+ * An n that no float's exponent holds wraps round: the bits mean nothing. */
+LT_INLINE vf vf_scale_by_power(vf p, vf shifted) { return (vf)((vu)p + ((vu)shifted << 23)); }
 
-#define LT_ROUNDING_SHIFT                                                                                              \
-    12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, which then lies in the low bits                         \
-                 */
+/* 1.5 * 2^23: adding it rounds to an integer, which then lies in the low bits. */
+#define LT_ROUNDING_SHIFT 12582912.0f
 
 /* 2^x. Relative error under 1e-7 (polynomial: Remez, 1.9e-9) for x in [-126, 128); below, 2^-126, so never a subnormal.
  * Takes no x from 128 on. Not a number stays so. */
