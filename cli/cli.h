@@ -3,7 +3,7 @@
 #ifndef LT_CLI_H
 #define LT_CLI_H
 
-#include "base/fields.h"
+#include "api/options.h"
 
 /* Exit statuses; a stop by a signal is 128 and its number (signals.h). */
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
@@ -24,7 +24,7 @@ typedef struct lt_option {
     char letter;      /* 'n' for -n, or 0 */
     lt_option_kind kind;
     const char *argument; /* for help: "N"; NULL for a flag */
-    const char *help;     /* one line */
+    const char *help;     /* one line; NULL: what fields says */
     void *value;          /* where it goes */
     double low, high;
     const char *const *choices;               /* NULL-terminated */
@@ -33,7 +33,14 @@ typedef struct lt_option {
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
                          Names with hyphens may be written with underscores, these and our own */
+    /* The library's table of the struct that value ends in: its field of that name (member, or else name) has range
+     * (low over 0 narrows it) and choices, and the help too, where none stands here; the default, which value holds
+     * from the beginning, is added. */
+    const lt_field *fields;
+    const char *member;
 } lt_option;
+
+enum { LT_HELP_SIZE = 160 };
 
 /* The same thing under the names of stable-diffusion.cpp, diffusers and the web UIs, wherever there is such an option.
  */
@@ -50,7 +57,7 @@ typedef struct lt_command {
     const char *examples;     /* whole lines */
     const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
     int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
-    void (*begin)(void);                 /* before options are read: sets what they are without one; may be NULL */
+    void (*begin)(void);                 /* first of all: sets what the options are without a word; may be NULL */
     const char *const *(*words)(void);   /* what the first word may be, for completion, NULL-terminated; or NULL */
 } lt_command;
 
@@ -68,6 +75,7 @@ int lt_options_parse(const lt_command *command, int *count, char **words);
 void lt_command_explain(const lt_command *command); /* its help */
 /* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
 const char *const *lt_option_choices(const lt_option *option);
+void lt_option_help(const lt_option *option, char text[LT_HELP_SIZE]);
 
 /* "latent: message" on standard error, control characters as '?': messages quote strangers' files. Returns status. */
 int lt_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -87,16 +95,16 @@ typedef struct lt_model_options {
 #define LT_MODEL_OPTIONS(o)                                                                                            \
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model,         \
      .also = "ckpt checkpoint"},                                                                                       \
-    {"threads", 't', LT_OPTION_INT, "N", "threads; default: one for each core", &(o).threads, 1, 1024},                \
-    {"vae", 0, LT_OPTION_FILE, "FILE", "take the VAE from this file or folder", &(o).vae, .rare = true},               \
-    {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &(o).ema, .rare = true},                \
-    {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts: epsilon or v", &(o).prediction,              \
-     .choices = lt_prediction_choices, .rare = true},                                                                  \
-    {"precision", 0, LT_OPTION_CHOICE, "P", "auto or f32 (bf16 and int8 are to come)", &(o).precision,                 \
-     .choices = lt_precision_choices, .rare = true},                                                                   \
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &(o).isa,                          \
-     .choices = lt_isa_choices, .rare = true}
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_open_fields},                                \
+    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
+    {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields, .rare = true},        \
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_open_fields, .rare = true},             \
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_open_fields, .rare = true}
 /* clang-format on */
+
+/* The place of chosen among choices, or fallback if nothing was chosen. */
+int lt_choice_of(const char *const *choices, const char *chosen, int fallback);
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
 lt_status lt_open(lt_model_options *options, lt_model **model);
@@ -104,10 +112,10 @@ lt_status lt_open(lt_model_options *options, lt_model **model);
 /* Whether a file can be written at path, found out before the long work: its folder is there and nothing but a file is
  * in the way. option is the one that named it. Returns LT_EXIT_OK, or another status after a message. */
 int lt_check_output(const char *option, const char *path);
-/* The same for a picture, whose ending must be known. */
 /* LT_EXIT_USAGE after a message if output is the file input: a checkpoint must not be written over by what it makes.
  * NULLs are fine. */
 int lt_check_apart(const char *option, const char *output, const char *input);
+/* lt_check_output for a picture, whose ending must be known. */
 int lt_check_picture(const char *option, const char *path);
 
 /* lt_image_save as the last thing that a command does: a stop leaves nothing behind. */

@@ -11,6 +11,7 @@ static void quote(const char *text) {
 
 /* -x: takes a value, and no file; -rF: a file. */
 static void print_option(const lt_command *command, const lt_option *o) {
+    char help[LT_HELP_SIZE];
     printf("complete -c latent -n '__latent_is %s' -l %s", command->name, o->name);
     if (o->letter) printf(" -s %c", o->letter);
     if (o->argument) printf(o->kind == LT_OPTION_FILE ? " -r -F" : " -x");
@@ -20,7 +21,8 @@ static void print_option(const lt_command *command, const lt_option *o) {
         printf("'");
     }
     printf(" -d ");
-    quote(o->help);
+    lt_option_help(o, help);
+    quote(help);
     printf("\n");
 }
 

@@ -22,10 +22,12 @@ static void print_value(const lt_option *o) {
 
 /* One spelling of an option; the other one is not offered beside it. mark says where its value may stand. */
 static void print_spelling(const lt_option *o, const char *dashes, const char *name, const char *mark) {
+    char help[LT_HELP_SIZE];
     printf(" \\\n            '");
     if (o->letter) printf("(-%c --%s)", o->letter, o->name);
     printf("%s%s%s[", dashes, name, o->argument ? mark : "");
-    quote(o->help);
+    lt_option_help(o, help);
+    quote(help);
     printf("]");
     print_value(o);
     printf("'");

@@ -31,7 +31,6 @@ static int run(const lt_command *command, int count, char **words) {
     case LT_ASKED_VERSION: return print_version();
     case LT_ASKED_NOTHING: break;
     }
-    if (command->begin) command->begin();
     const int status = lt_options_parse(command, &count, words);
     return status ? status : command->run(count, words);
 }
@@ -78,8 +77,14 @@ static void hold_standard_streams(void) {
     if (fd >= 0) close(fd);
 }
 
+static void begin_all(void) {
+    for (size_t i = 0; lt_commands[i]; i++)
+        if (lt_commands[i]->begin) lt_commands[i]->begin();
+}
+
 int main(int argc, char **argv) {
     hold_standard_streams();
+    begin_all();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a message, like a full disk */
     signal(SIGPIPE, SIG_IGN); /* a reader of progress or results that left is no reason to throw the work away */
     if (argc < 2) {

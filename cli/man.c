@@ -30,6 +30,7 @@ static void print_choices(const char *const *choices) {
 }
 
 static void print_option(const lt_option *o) {
+    char help[LT_HELP_SIZE];
     printf(".TP\n\\fB");
     if (o->letter) printf("\\-%c\\fR, \\fB", o->letter);
     printf("\\-\\-");
@@ -37,15 +38,20 @@ static void print_option(const lt_option *o) {
     printf("\\fR");
     if (o->argument) printf(" \\fI%s\\fR", o->argument);
     printf("\n");
-    print_text(o->help);
+    lt_option_help(o, help);
+    print_text(help);
     print_choices(lt_option_choices(o));
 }
 
 /* Whether a command before this one has the same option with the same words. */
 static bool told_before(const lt_command *const *command, const lt_option *option) {
+    char help[LT_HELP_SIZE], other[LT_HELP_SIZE];
+    lt_option_help(option, help);
     for (const lt_command *const *c = lt_commands; c < command; c++)
-        for (const lt_option *o = (*c)->options; o->name; o++)
-            if (!strcmp(o->name, option->name) && !strcmp(o->help, option->help)) return true;
+        for (const lt_option *o = (*c)->options; o->name; o++) {
+            lt_option_help(o, other);
+            if (!strcmp(o->name, option->name) && !strcmp(other, help)) return true;
+        }
     return false;
 }
 

@@ -27,7 +27,7 @@ static const lt_option options[] = {
     {"seed", 0, LT_OPTION_SEED, "N", "default 0", &o.seed},
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
-    {"threads", 0, LT_OPTION_INT, "N", "threads; default: one for each core", &o.model.threads, 1, 1024},
+    {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},
     {0},
 };
 

@@ -33,25 +33,60 @@ int lt_complain(int status, const char *format, ...) {
 
 int lt_complain_error(void) { return lt_complain(LT_EXIT_FAILED, "%s", lt_error_message()); }
 
+/* ---- What may be given ---- */
+
+static const lt_field *field_of(const lt_option *o) {
+    return o->fields ? lt_fields_find(o->fields, o->member ? o->member : o->name) : NULL;
+}
+
+/* Whether v is possible; range says what is, for a person. */
+static bool allows(const lt_option *o, double v, char range[80]) {
+    const lt_field *f = field_of(o);
+    const double low = f && o->low <= 0 ? f->low : o->low, high = f ? f->high : o->high;
+    const bool above = f && f->above;
+    snprintf(range, 80, above ? "above %g, up to %g" : "from %g to %g", low, high);
+    return v >= low && v <= high && !(above && v <= low);
+}
+
+const char *const *lt_option_choices(const lt_option *o) {
+    const lt_field *f = field_of(o);
+    if (o->kind != LT_OPTION_CHOICE) return NULL;
+    return f ? lt_field_choices(f) : o->list_choices ? o->list_choices() : o->choices;
+}
+
+void lt_option_help(const lt_option *o, char text[LT_HELP_SIZE]) {
+    const lt_field *f = field_of(o);
+    const char *help = o->help || !f ? o->help : f->help;
+    const int end = snprintf(text, LT_HELP_SIZE, "%s", help);
+    const size_t room = LT_HELP_SIZE - (size_t)end;
+    if (!f) return;
+    if (o->kind == LT_OPTION_INT && *(int *)o->value)
+        snprintf(text + end, room, "; default %d", *(int *)o->value);
+    else if (o->kind == LT_OPTION_NUMBER && *(double *)o->value != 0)
+        snprintf(text + end, room, "; default %g", *(double *)o->value);
+    else if (o->kind == LT_OPTION_CHOICE && *(const char **)o->value)
+        snprintf(text + end, room, "; default %s", *(const char **)o->value);
+}
+
 /* ---- Values ---- */
 
 static int parse_int(const lt_option *o, const char *text) {
-    char *end;
+    char *end, range[80];
     errno = 0;
     const long v = strtol(text, &end, 10);
-    if (end == text || *end || errno || (double)v < o->low || (double)v > o->high)
-        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number from %g to %g is possible", o->name, text, o->low,
-                           o->high);
+    const bool possible = allows(o, (double)v, range);
+    if (end == text || *end || errno || !possible)
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number %s is possible", o->name, text, range);
     *(int *)o->value = (int)v;
     return LT_EXIT_OK;
 }
 
 static int parse_number(const lt_option *o, const char *text) {
-    char *end;
+    char *end, range[80];
     const double v = strtod(text, &end);
-    if (end == text || *end || !(v >= o->low && v <= o->high))
-        return lt_complain(LT_EXIT_USAGE, "--%s %s: a number from %g to %g is possible", o->name, text, o->low,
-                           o->high);
+    const bool possible = allows(o, v, range);
+    if (end == text || *end || !possible)
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a number %s is possible", o->name, text, range);
     *(double *)o->value = v;
     return LT_EXIT_OK;
 }
@@ -65,10 +100,6 @@ static int parse_seed(const lt_option *o, const char *text) {
                            text);
     *(uint64_t *)o->value = v;
     return LT_EXIT_OK;
-}
-
-const char *const *lt_option_choices(const lt_option *o) {
-    return o->kind != LT_OPTION_CHOICE ? NULL : o->list_choices ? o->list_choices() : o->choices;
 }
 
 static int parse_choice(const lt_option *o, const char *text) {
@@ -95,17 +126,19 @@ static const char *behind_times(const char *text) {
 static int parse_size(const lt_option *o, const char *text) {
     int *size = o->value;
     const char *at = text;
+    char range[80];
     for (int i = 0; i < 2 && at; i++) {
         char *end;
         const long v = strtol(at, &end, 10);
-        if (end == at || (double)v < o->low || (double)v > o->high) break;
+        if (end == at || !allows(o, (double)v, range)) break;
         size[i] = (int)v;
         if (!i) size[1] = (int)v;
         if (!*end) return LT_EXIT_OK;
         at = i ? NULL : behind_times(end);
     }
-    return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, from %g to %g",
-                       o->name, text, o->low, o->high);
+    allows(o, 1, range);
+    return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, %s", o->name, text,
+                       range);
 }
 
 static int parse_value(const lt_option *o, const char *text) {
@@ -288,13 +321,14 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
 
 static void print_options(const lt_command *command, bool rare, const char *title) {
     for (const lt_option *o = command->options; o->name; o++) {
-        char left[64];
+        char left[64], help[LT_HELP_SIZE];
         if (o->rare != rare) continue;
         if (title) printf("\n%s\n", title);
         title = NULL;
         snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
                  o->letter ? "," : " ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-        printf("  %-26s %s\n", left, o->help);
+        lt_option_help(o, help);
+        printf("  %-26s %s\n", left, help);
     }
 }
 

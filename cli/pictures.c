@@ -19,74 +19,53 @@ static struct {
     double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
     uint64_t seed;
     bool seed_given, plain, tiling, quiet, json;
-} o = {.negative = "",
-       .sampler = "dpmpp_2m",
-       .steps = 20,
-       .count = 1,
-       .clip_skip = 1,
-       .cfg = 7.5,
-       .classifier_scale = 1,
-       .clip_guidance = 100,
-       .strength = 0.75};
-
-static const char *const rng_choices[] = {"cpu", "philox", NULL};
+} o;
 
 /* One table: inpaint takes all of it, img2img what comes behind the mask, txt2img what comes behind the input picture.
  */
 /* clang-format off */
+#define OF_REQUEST .fields = lt_request_fields
 static const lt_option options[] = {
     {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black is kept", &o.mask,
      .also = "mask-image"},
-    {"mask-blur", 0, LT_OPTION_NUMBER, "PX", "soften the mask's edge", &o.mask_blur, 0, 1000},
+    {"mask-blur", 0, LT_OPTION_NUMBER, "PX", NULL, &o.mask_blur, OF_REQUEST},
     {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input,
      .also = "init-img init-image image"},
-    {"strength", 0, LT_OPTION_NUMBER, "S", "how far to go from it, up to 1; default 0.75", &o.strength, 1e-3, 1,
-     .also = "denoising-strength"},
+    {"strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.strength, OF_REQUEST, .also = "denoising-strength"},
     {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words; - or @FILE reads it",
      &o.prompt},
-    {"negative", 'n', LT_OPTION_TEXT, "TEXT", "what to keep away from", &o.negative,
+    {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.negative, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
     {"format", 0, LT_OPTION_CHOICE, "F", "of pictures that are not named: png (default), jpg or webp", &o.format,
      .choices = lt_picture_formats},
-    {"width", 'W', LT_OPTION_INT, "PX", "default: the input picture's, or the model's own", &o.size[0], 1, 16384},
-    {"height", 'H', LT_OPTION_INT, "PX", "likewise", &o.size[1], 1, 16384},
-    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, 16384},
-    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000, .also = LT_ALSO_STEPS},
-    {"cfg", 0, LT_OPTION_NUMBER, "S", "guidance: 1 the prompt alone, 0 none; default 7.5", &o.cfg, -1000, 1000,
-     .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "default dpmpp_2m; `latent schedule` lists all", &o.sampler,
-     .list_choices = lt_samplers, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: karras, or what the sampler was made for", &o.schedule,
-     .list_choices = lt_schedules, .also = LT_ALSO_SCHEDULE},
-    {"seed", 0, LT_OPTION_SEED, "N", "default: a random one, which is printed", &o.seed, .given = &o.seed_given,
-     .also = "s"},
-    {"count", 'b', LT_OPTION_INT, "N", "make OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count,
-     1, 10000, .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
+    {"width", 'W', LT_OPTION_INT, "PX", NULL, &o.size[0], 1, OF_REQUEST},
+    {"height", 'H', LT_OPTION_INT, "PX", NULL, &o.size[1], 1, OF_REQUEST},
+    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, OF_REQUEST, .member = "width"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
+    {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, OF_REQUEST, .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .also = LT_ALSO_SCHEDULE},
+    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .also = "s", OF_REQUEST},
+    {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,
+     .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview,
      .also = "preview-path"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
-    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, "take prompts letter by letter, cut at 75 tokens", &o.plain,
-     .rare = true},
-    {"clip-skip", 0, LT_OPTION_INT, "N", "leave out the text encoder's last N-1 layers; default 1", &o.clip_skip,
-     1, 100, .rare = true},
-    {"eta", 0, LT_OPTION_NUMBER, "X", "ddim's noise: 0 none, 1 as ddpm", &o.eta, 0, 1, .rare = true,
-     .also = "ddim-eta"},
-    {"rng", 0, LT_OPTION_CHOICE, "KIND", "PyTorch's random numbers: cpu (default), or philox as on a GPU", &o.rng,
-     .choices = rng_choices, .rare = true},
+    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.plain, OF_REQUEST, .rare = true},
+    {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.clip_skip, OF_REQUEST, .rare = true},
+    {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
+    {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.rng, OF_REQUEST, .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
      &o.classifier.model, .rare = true},
-    {"class", 0, LT_OPTION_TEXT, "NAME", "the class to draw, by its name or number", &o.class, .rare = true},
-    {"classifier-scale", 0, LT_OPTION_NUMBER, "S", "how strongly; default 1", &o.classifier_scale, -1e6, 1e6,
-     .rare = true},
+    {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.class, OF_REQUEST, .member = "class_name", .rare = true},
+    {"classifier-scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.classifier_scale, OF_REQUEST, .rare = true},
     {"clip", 0, LT_OPTION_FILE, "MODEL", "guide by a CLIP's similarity of prompt and picture", &o.clip.model,
      .rare = true},
-    {"clip-guidance", 0, LT_OPTION_NUMBER, "S", "how strongly; default 100", &o.clip_guidance, -1e6, 1e6,
-     .rare = true},
-    {"tiling", 0, LT_OPTION_FLAG, NULL, "encode and decode in tiles: less memory for large pictures", &o.tiling,
-     .rare = true, .also = "vae-tiling"},
+    {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.clip_guidance, OF_REQUEST, .rare = true},
+    {"tiling", 0, LT_OPTION_FLAG, NULL, NULL, &o.tiling, OF_REQUEST, .rare = true, .also = "vae-tiling"},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
      .rare = true},
     {"save-latents", 0, LT_OPTION_FILE, "FILE", "write latents (start, each step) and latent (last)", &o.save_latents,
@@ -95,6 +74,19 @@ static const lt_option options[] = {
 };
 /* clang-format on */
 enum { INPUT_OPTIONS = 2, TEXT_OPTIONS = 4 }; /* where those of img2img and of txt2img begin */
+
+static void begin(void) {
+    const lt_request r = lt_request_defaults();
+    o.negative = r.negative_prompt;
+    o.sampler = r.sampler;
+    o.steps = r.steps;
+    o.count = r.count;
+    o.clip_skip = r.clip_skip;
+    o.cfg = (double)r.guidance;
+    o.classifier_scale = (double)r.classifier_scale;
+    o.clip_guidance = (double)r.clip_guidance;
+    o.strength = r.strength;
+}
 
 /* ---- Files ---- */
 
@@ -361,6 +353,7 @@ const lt_command lt_command_txt2img = {
     "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -b 4 -o out/\n",
     options + TEXT_OPTIONS,
     run,
+    begin,
 };
 
 const lt_command lt_command_img2img = {
@@ -371,6 +364,7 @@ const lt_command lt_command_img2img = {
     "  latent img2img -i apple.png -p \"a green apple\" --strength 0.6 -o green.png\n",
     options + INPUT_OPTIONS,
     run_img2img,
+    begin,
 };
 
 const lt_command lt_command_inpaint = {
@@ -381,4 +375,5 @@ const lt_command lt_command_inpaint = {
     "  latent inpaint -i room.png --mask window.png -p \"a round window\" -m sd15.safetensors -o new.png\n",
     options,
     run_inpaint,
+    begin,
 };

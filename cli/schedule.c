@@ -13,11 +13,12 @@ static struct {
 
 static const lt_option options[] = {
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.sampler,
-     .list_choices = lt_samplers, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.schedule, .list_choices = lt_schedules,
+     .fields = lt_request_fields, .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.schedule, .fields = lt_request_fields,
      .also = LT_ALSO_SCHEDULE},
-    {"steps", 0, LT_OPTION_INT, "N", "default 20", &o.steps, 1, 1000, .also = LT_ALSO_STEPS},
-    {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.strength, 1e-3, 1},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
+    {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.strength,
+     .fields = lt_request_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json},
     {0},
 };

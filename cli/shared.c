@@ -7,8 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Place of chosen among choices, or fallback if nothing was chosen. */
-static int index_of(const char *const *choices, const char *chosen, int fallback) {
+int lt_choice_of(const char *const *choices, const char *chosen, int fallback) {
     for (int i = 0; chosen && choices[i]; i++)
         if (!strcmp(choices[i], chosen)) return i;
     return fallback;
@@ -29,8 +28,8 @@ lt_status lt_open(lt_model_options *options, lt_model **model) {
     o.vae = options->vae;
     o.ema = options->ema;
     o.prediction = options->prediction;
-    o.precision = (lt_precision)index_of(lt_precision_choices, options->precision, LT_PRECISION_AUTO);
-    o.isa = (lt_isa)index_of(lt_isa_choices, options->isa, LT_ISA_BEST);
+    o.precision = (lt_precision)lt_choice_of(lt_precision_choices, options->precision, LT_PRECISION_AUTO);
+    o.isa = (lt_isa)lt_choice_of(lt_isa_choices, options->isa, LT_ISA_BEST);
     o.threads = options->threads;
     o.notice = print_notice;
     o.notice_user = options;

@@ -15,9 +15,8 @@ static struct {
 static const lt_option options[] = {
     {"clip", 0, LT_OPTION_FILE, "MODEL", "a CLIP checkpoint of both towers; default: the small model's",
      &o.model.model},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &o.model.isa,
-     .choices = lt_isa_choices},
-    {"threads", 't', LT_OPTION_INT, "N", "threads; default: one for each core", &o.model.threads, 1, 1024},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_open_fields},
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print the matrix as JSON", &o.json},
     {0},
 };

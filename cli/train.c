@@ -1,6 +1,7 @@
 /* train: the autoencoder, CLIP, the U-Net, a classifier. */
 #include "cli.h"
 #include "progress.h"
+#include "train/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,75 +13,64 @@ static const char *precision, *isa, *mult, *attention;
 static int steps, save_steps, sample_steps, warmup;
 static bool quiet;
 
-static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
-static const char *const only_choices[] = {"cross-attention", NULL};
 static const char *const spaces[] = {"latent", "pixel", NULL};
 static const char *space;
 
 /* clang-format off */
+#define OF_TRAINING .fields = lt_train_fields
 static const lt_option options[] = {
-    {"data", 'd', LT_OPTION_FILE, "DATA", "pictures: a folder with metadata.jsonl, or tar shards", &o.data, .also = "train-data-dir data-dir"},
-    {"output", 'o', LT_OPTION_FILE, "MODEL", "the model; MODEL.state and MODEL.jsonl go beside it", &o.output},
-    {"resume", 0, LT_OPTION_FLAG, NULL, "go on from MODEL.state; without one, begin", &o.resume},
-    {"overwrite", 0, LT_OPTION_FLAG, NULL, "begin anew where a model, state or log is, and lose it", &o.overwrite},
-    {"init", 0, LT_OPTION_FILE, "FILE", "go on from the weights of this checkpoint (fine-tuning)", &o.init,
-     .also = "pretrained-model-name-or-path"},
-    {"steps", 0, LT_OPTION_INT, "N", "steps in all; default 10000", &steps, 1, 1e9, .also = "max-train-steps"},
-    {"batch", 'b', LT_OPTION_INT, "N", "pictures of a batch; default 32", &o.batch, 1, 65536,
-     .also = "batch-size train-batch-size"},
-    {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default 64", &o.size, 8, 4096, .also = "resolution"},
-    {"rate", 0, LT_OPTION_NUMBER, "X", "learning rate; default 1e-4", &o.rate, 1e-9, 10, .also = "learning-rate lr"},
-    {"seed", 0, LT_OPTION_SEED, "N", "of weights, order and noise; default 0", &o.seed},
-    {"precision", 0, LT_OPTION_CHOICE, "P", "f32, bf16, or auto: bf16 with AMX, else f32", &precision,
-     .choices = precisions},
-    {"threads", 't', LT_OPTION_INT, "N", "default: one for each core", &o.threads, 1, 1024},
-    {"vae", 0, LT_OPTION_FILE, "FILE", "unet, classifier: the autoencoder whose latents are learned", &o.vae},
-    {"text", 0, LT_OPTION_FILE, "FILE", "unet: the text encoder whose contexts are read", &o.text},
-    {"prediction", 0, LT_OPTION_CHOICE, "KIND", "unet: predict epsilon (default) or v", &o.prediction,
-     .choices = lt_prediction_choices},
-    {"crop", 0, LT_OPTION_FLAG, NULL, "random squares in place of whole pictures", &o.crop},
-    {"flip", 0, LT_OPTION_FLAG, NULL, "exchange left and right at random", &o.flip, .also = "random-flip"},
-    {"validation", 0, LT_OPTION_FILE, "DATA", "clip, classifier: pictures to measure on", &o.validation},
-    {"save-steps", 0, LT_OPTION_INT, "N", "save every N steps", &save_steps, 1, 1e9, .also = "checkpointing-steps"},
-    {"save-minutes", 0, LT_OPTION_NUMBER, "M", "save every M minutes; default 10", &o.save_minutes, 0, 1e6},
-    {"sample-steps", 0, LT_OPTION_INT, "N", "unet: draw a picture every N steps", &sample_steps, 1, 1e9},
+    {"data", 'd', LT_OPTION_FILE, "DATA", NULL, &o.data, OF_TRAINING, .also = "train-data-dir data-dir"},
+    {"output", 'o', LT_OPTION_FILE, "MODEL", NULL, &o.output, OF_TRAINING},
+    {"resume", 0, LT_OPTION_FLAG, NULL, NULL, &o.resume, OF_TRAINING},
+    {"overwrite", 0, LT_OPTION_FLAG, NULL, NULL, &o.overwrite, OF_TRAINING},
+    {"init", 0, LT_OPTION_FILE, "FILE", NULL, &o.init, OF_TRAINING, .also = "pretrained-model-name-or-path"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &steps, OF_TRAINING, .also = "max-train-steps"},
+    {"batch", 'b', LT_OPTION_INT, "N", NULL, &o.batch, OF_TRAINING, .also = "batch-size train-batch-size"},
+    {"size", 's', LT_OPTION_INT, "PX", NULL, &o.size, OF_TRAINING, .also = "resolution"},
+    {"rate", 0, LT_OPTION_NUMBER, "X", NULL, &o.rate, OF_TRAINING, .also = "learning-rate lr"},
+    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, OF_TRAINING},
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &precision, OF_TRAINING},
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.threads, OF_TRAINING},
+    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.vae, OF_TRAINING},
+    {"text", 0, LT_OPTION_FILE, "FILE", NULL, &o.text, OF_TRAINING},
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.prediction, OF_TRAINING},
+    {"crop", 0, LT_OPTION_FLAG, NULL, NULL, &o.crop, OF_TRAINING},
+    {"flip", 0, LT_OPTION_FLAG, NULL, NULL, &o.flip, OF_TRAINING, .also = "random-flip"},
+    {"validation", 0, LT_OPTION_FILE, "DATA", NULL, &o.validation, OF_TRAINING},
+    {"save-steps", 0, LT_OPTION_INT, "N", NULL, &save_steps, OF_TRAINING, .also = "checkpointing-steps"},
+    {"save-minutes", 0, LT_OPTION_NUMBER, "M", NULL, &o.save_minutes, OF_TRAINING},
+    {"sample-steps", 0, LT_OPTION_INT, "N", NULL, &sample_steps, OF_TRAINING},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
-    {"width", 0, LT_OPTION_INT, "N", "all but clip: channels of the first level", &o.width, 8, 4096, .rare = true},
+    {"width", 0, LT_OPTION_INT, "N", NULL, &o.width, OF_TRAINING, .rare = true},
     {"mult", 0, LT_OPTION_TEXT, "LIST", "all but clip: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
     {"attention", 0, LT_OPTION_TEXT, "LIST", "unet, classifier: 1 for each level with transformers; 1,1,1,0", &attention, .rare = true},
-    {"blocks", 0, LT_OPTION_INT, "N", "all but clip: residual blocks of a level; 1", &o.blocks, 1, 16, .rare = true},
-    {"groups", 0, LT_OPTION_INT, "N", "all but clip: groups of the norms; 8", &o.groups, 1, 256, .rare = true},
-    {"heads", 0, LT_OPTION_INT, "N", "unet, classifier: heads of the attention; 4", &o.heads, 1, 256, .rare = true},
-    {"latent-channels", 0, LT_OPTION_INT, "N", "vae: 4", &o.latent_channels, 1, 256, .rare = true},
-    {"text-width", 0, LT_OPTION_INT, "N", "clip: a multiple of 64; 128", &o.text_width, 64, 4096, .rare = true},
-    {"text-layers", 0, LT_OPTION_INT, "N", "clip: 4", &o.text_layers, 1, 64, .rare = true},
-    {"image-width", 0, LT_OPTION_INT, "N", "clip: a multiple of 64; 192", &o.image_width, 64, 4096, .rare = true},
-    {"image-layers", 0, LT_OPTION_INT, "N", "clip: 4", &o.image_layers, 1, 64, .rare = true},
-    {"patch", 0, LT_OPTION_INT, "PX", "clip: side of the image tower's patches; 8", &o.patch, 1, 256, .rare = true},
-    {"projection", 0, LT_OPTION_INT, "N", "clip: numbers of an embedding; 128", &o.projection, 1, 4096, .rare = true},
-    {"l1", 0, LT_OPTION_FLAG, NULL, "vae: absolute error in place of its square", &o.absolute, .rare = true},
-    {"kl", 0, LT_OPTION_NUMBER, "X", "vae: weight of the KL term; 1e-6", &o.kl, 0, 1, .rare = true},
-    {"drop-prompt", 0, LT_OPTION_NUMBER, "X", "unet: share of empty prompts; 0.1", &o.drop_prompt, 0, 1, .rare = true},
-    {"min-snr", 0, LT_OPTION_NUMBER, "X", "unet: gamma of the min-SNR weights, such as 5", &o.min_snr, 0, 1e6, .rare = true,
-     .also = "snr-gamma"},
-    {"only", 0, LT_OPTION_CHOICE, "PART", "unet: train cross-attention and nothing else", &o.only,
-     .choices = only_choices, .rare = true},
-    {"unconditional", 0, LT_OPTION_FLAG, NULL, "unet: without text", &o.unconditional, .rare = true},
+    {"blocks", 0, LT_OPTION_INT, "N", NULL, &o.blocks, OF_TRAINING, .rare = true},
+    {"groups", 0, LT_OPTION_INT, "N", NULL, &o.groups, OF_TRAINING, .rare = true},
+    {"heads", 0, LT_OPTION_INT, "N", NULL, &o.heads, OF_TRAINING, .rare = true},
+    {"latent-channels", 0, LT_OPTION_INT, "N", NULL, &o.latent_channels, OF_TRAINING, .rare = true},
+    {"text-width", 0, LT_OPTION_INT, "N", NULL, &o.text_width, OF_TRAINING, .rare = true},
+    {"text-layers", 0, LT_OPTION_INT, "N", NULL, &o.text_layers, OF_TRAINING, .rare = true},
+    {"image-width", 0, LT_OPTION_INT, "N", NULL, &o.image_width, OF_TRAINING, .rare = true},
+    {"image-layers", 0, LT_OPTION_INT, "N", NULL, &o.image_layers, OF_TRAINING, .rare = true},
+    {"patch", 0, LT_OPTION_INT, "PX", NULL, &o.patch, OF_TRAINING, .rare = true},
+    {"projection", 0, LT_OPTION_INT, "N", NULL, &o.projection, OF_TRAINING, .rare = true},
+    {"l1", 0, LT_OPTION_FLAG, NULL, NULL, &o.absolute, OF_TRAINING, .member = "absolute", .rare = true},
+    {"kl", 0, LT_OPTION_NUMBER, "X", NULL, &o.kl, OF_TRAINING, .rare = true},
+    {"drop-prompt", 0, LT_OPTION_NUMBER, "X", NULL, &o.drop_prompt, OF_TRAINING, .rare = true},
+    {"min-snr", 0, LT_OPTION_NUMBER, "X", NULL, &o.min_snr, OF_TRAINING, .rare = true, .also = "snr-gamma"},
+    {"only", 0, LT_OPTION_CHOICE, "PART", NULL, &o.only, OF_TRAINING, .rare = true},
+    {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.unconditional, OF_TRAINING, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
-    {"accumulate", 0, LT_OPTION_INT, "N", "batches of a step; 1", &o.accumulate, 1, 65536, .rare = true,
-     .also = "gradient-accumulation-steps"},
-    {"warmup", 0, LT_OPTION_INT, "N", "steps in which the rate rises; 100", &warmup, 0, 1e9, .rare = true,
-     .also = "lr-warmup-steps"},
-    {"cosine", 0, LT_OPTION_FLAG, NULL, "let the rate fall to 0 at the last step", &o.cosine, .rare = true},
-    {"decay", 0, LT_OPTION_NUMBER, "X", "weight decay; 1e-2", &o.decay, 0, 10, .rare = true, .also = "weight-decay"},
-    {"clip", 0, LT_OPTION_NUMBER, "X", "the gradient's norm at most, 0: any; 1", &o.clip, 0, 1e9, .rare = true,
-     .also = "max-grad-norm"},
-    {"ema", 0, LT_OPTION_NUMBER, "X", "decay of the averaged weights, 0: none; 0.999", &o.ema, 0, 0.999999, .rare = true},
-    {"recompute", 0, LT_OPTION_FLAG, NULL, "compute activations twice: less memory", &o.recompute, .rare = true,
-     .also = "gradient-checkpointing"},
-    {"memory", 0, LT_OPTION_NUMBER, "GB", "do not start if more is needed; the machine's", &o.memory, 0, 1e6, .rare = true},
-    {"cache", 0, LT_OPTION_FILE, "FOLDER", "latents and contexts, computed once; MODEL.cache", &o.cache, .rare = true},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", "use nothing above scalar, avx2 or avx512", &isa, .choices = lt_isa_choices, .rare = true},
+    {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},
+    {"warmup", 0, LT_OPTION_INT, "N", NULL, &warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
+    {"cosine", 0, LT_OPTION_FLAG, NULL, NULL, &o.cosine, OF_TRAINING, .rare = true},
+    {"decay", 0, LT_OPTION_NUMBER, "X", NULL, &o.decay, OF_TRAINING, .rare = true, .also = "weight-decay"},
+    {"clip", 0, LT_OPTION_NUMBER, "X", NULL, &o.clip, OF_TRAINING, .rare = true, .also = "max-grad-norm"},
+    {"ema", 0, LT_OPTION_NUMBER, "X", NULL, &o.ema, OF_TRAINING, .rare = true},
+    {"recompute", 0, LT_OPTION_FLAG, NULL, NULL, &o.recompute, OF_TRAINING, .rare = true, .also = "gradient-checkpointing"},
+    {"memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.memory, OF_TRAINING, .rare = true},
+    {"cache", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.cache, OF_TRAINING, .rare = true},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &isa, OF_TRAINING, .rare = true},
     {0},
 };
 /* clang-format on */
@@ -196,10 +186,8 @@ static int prepare(void) {
     o.save_steps = save_steps;
     o.warmup = warmup;
     o.pixels = space && !strcmp(space, "pixel");
-    if (precision && !strcmp(precision, "f32")) o.precision = LT_PRECISION_F32;
-    if (precision && !strcmp(precision, "bf16")) o.precision = LT_PRECISION_BF16;
-    for (int i = 0; isa && lt_isa_choices[i]; i++)
-        if (!strcmp(isa, lt_isa_choices[i])) o.isa = (lt_isa)i;
+    o.precision = (lt_precision)lt_choice_of(lt_precision_choices, precision, LT_PRECISION_AUTO);
+    o.isa = (lt_isa)lt_choice_of(lt_isa_choices, isa, LT_ISA_BEST);
     o.sample_steps = sample_steps;
     o.sample = draw_sample;
     o.progress = show_progress;

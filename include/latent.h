@@ -118,7 +118,7 @@ typedef struct lt_open_options {
     bool ema;               /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
     const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
     lt_precision precision;
-    int threads;         /* 0: one for each core this process may use */
+    int threads;         /* up to 1024; 0: one for each core this process may use */
     lt_isa isa;          /* LT_ISA_BEST */
     lt_notice_fn notice; /* NULL: nobody is told */
     void *notice_user;
@@ -168,6 +168,7 @@ typedef struct lt_progress {
 } lt_progress;
 
 typedef struct lt_request {
+    /* Begin with lt_request_defaults: each field must make sense, whether this picture needs it or not. */
     const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
     bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 75 tokens (77 with start and
                           end) with a notice */
@@ -175,28 +176,28 @@ typedef struct lt_request {
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice */
     int steps;         /* 1 to 1000 */
-    float guidance;    /* classifier-free guidance's s; 1: the prompt alone; 0: no prompt */
+    float guidance;    /* classifier-free guidance's s, -1000 to 1000; 1: the prompt alone; 0: no prompt */
     const char *sampler;  /* one of lt_samplers() */
     const char *schedule; /* one of lt_schedules(), or NULL: the sampler's own */
     float eta;            /* ddim: 0 to 1 */
     bool random_seed;     /* take a new seed; the result says which */
     uint64_t seed;        /* picture i has seed + i */
     lt_rng_kind rng;
-    int count;             /* pictures, with consecutive seeds */
+    int count;             /* pictures, 1 to 10000, with consecutive seeds */
     const lt_image *image; /* img2img, inpainting: what to start from; NULL: txt2img */
     double strength; /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps, at least one,
                         are run */
     const lt_image *mask; /* inpainting: white is repainted; NULL: everything */
-    float mask_blur;      /* pixels: the deviation of a Gaussian over the mask */
+    float mask_blur;      /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
     bool tiling;          /* decode and encode in overlapping tiles: less memory for large pictures */
     bool preview;         /* make progress carry a small preview */
     bool keep_steps;      /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made and used by nothing else at the time; NULL: without. */
-    lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
-    const char
-        *class_name; /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number */
-    float classifier_scale; /* s of Dhariwal & Nichol 2021; 1 is the classifier's own gradient */
+    lt_model *classifier;   /* of noisy latents, as lt_train makes it, for this model's latents and this size */
+    const char *class_name; /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number;
+                               with a classifier, and only then */
+    float classifier_scale; /* s of Dhariwal & Nichol 2021, -1e6 to 1e6; 1 is the classifier's own gradient */
     lt_model *clip;         /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
     float clip_guidance;    /* the scale of its gradient, some tens to thousands */
     /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */

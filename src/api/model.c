@@ -1,6 +1,7 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "api/configuration.h"
 #include "api/merges.h"
+#include "api/options.h"
 #include "base/door.h"
 #include "train/state.h"
 
@@ -114,6 +115,7 @@ static lt_status name_model(lt_components *parts, const char *path, const char *
 }
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
+    LT_TRY(lt_fields_check(lt_open_fields, options));
     if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
         return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
     const unsigned vae = 1u << LT_ROLE_VAE;

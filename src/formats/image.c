@@ -186,8 +186,6 @@ static lt_status encode_into(const lt_image_codec *codec, const lt_image *image,
 
 static lt_status encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
                         size_t *size) {
-    *bytes = NULL;
-    *size = 0;
     const lt_image_codec *codec = codec_of(format);
     if (!codec) return lt_fail(LT_ERROR_ARGUMENT, "a picture's format is png, jpg or webp, and not \"%s\"", format);
     LT_TRY(lt_image_check(image));
@@ -206,7 +204,10 @@ static lt_status encode(const char *format, const lt_image *image, const char *p
 
 lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
                           size_t *size) {
-    const lt_argument arguments[] = {{"format", format}, {"image", image}, {"bytes", bytes}, {"size", size}};
+    const lt_argument arguments[] = {{"format", format},
+                                     {"image", image},
+                                     {"bytes", .out = bytes, .size = sizeof *bytes},
+                                     {"size", .out = size, .size = sizeof *size}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = encode(format, image, parameters, bytes, size);

@@ -1,12 +1,12 @@
 /* txt2img, img2img and inpainting: the story of a picture, from top to bottom of lt_paint. */
 #include "pipeline/generate.h"
 
+#include "base/picture.h"
 #include "base/rng.h"
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/latent.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Everything that one call of lt_generate works with. */
@@ -35,24 +35,16 @@ typedef struct lt_painting {
 static lt_status check(const lt_components *parts, const lt_request *r) {
     LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ", so it can't draw"));
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ", so it can't draw"));
-    if (!r->prompt || !r->negative_prompt)
-        return lt_fail(LT_ERROR_ARGUMENT, "a prompt is NULL; the empty prompt is \"\"");
-    if (!r->sampler) return lt_fail(LT_ERROR_ARGUMENT, "the sampler is NULL; lt_samplers() lists them");
-    if (r->rng != LT_RNG_CPU && r->rng != LT_RNG_PHILOX)
-        return lt_fail(LT_ERROR_ARGUMENT, "no such random numbers: %d", (int)r->rng);
-    if (parts->has[LT_MODULE_TEXT] && (r->clip_skip < 1 || r->clip_skip > parts->text.layers))
-        return lt_fail(LT_ERROR_ARGUMENT, "clip skip %d: this text encoder has %d layers, so 1 to %d is possible",
+    if (parts->has[LT_MODULE_TEXT] && (r->clip_skip > parts->text.layers))
+        return lt_fail(LT_ERROR_ARGUMENT, "clip_skip: %d; this text encoder has %d layers, so 1 to %d is possible",
                        r->clip_skip, parts->text.layers, parts->text.layers);
     if (r->image && !parts->pixels)
         LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ", so it can't start from a picture"));
-    if (r->count < 1 || r->count > 10000)
-        return lt_fail(LT_ERROR_ARGUMENT, "%d pictures: 1 to 10000 is possible", r->count);
-    if (!isfinite(r->guidance))
-        return lt_fail(LT_ERROR_ARGUMENT, "guidance %g is not a number to scale by", (double)r->guidance);
-    if (!(r->eta >= 0 && r->eta <= 1)) return lt_fail(LT_ERROR_ARGUMENT, "eta %g: 0 to 1 is possible", (double)r->eta);
-    if (!(r->mask_blur >= 0 && r->mask_blur <= 1000))
-        return lt_fail(LT_ERROR_ARGUMENT, "mask blur %g: 0 to 1000 pixels is possible", (double)r->mask_blur);
-    if (r->mask && !r->image) return lt_fail(LT_ERROR_ARGUMENT, "a mask needs a picture to repaint");
+    if (r->image && lt_image_check(r->image)) return lt_fail_in(LT_ERROR_ARGUMENT, "image");
+    if (r->mask && lt_image_check(r->mask)) return lt_fail_in(LT_ERROR_ARGUMENT, "mask");
+    if (r->mask && !r->image) return lt_fail(LT_ERROR_ARGUMENT, "mask: a picture to repaint is needed with it");
+    if (r->class_name && !r->classifier)
+        return lt_fail(LT_ERROR_ARGUMENT, "class_name: %.100s; a classifier is needed with it", r->class_name);
     if (parts->unet.in_channels != parts->unet.out_channels && !r->image)
         return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
     const lt_status agree = lt_parts_agree(parts);

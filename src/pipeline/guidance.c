@@ -63,9 +63,6 @@ static lt_status open_classifier(lt_guidance *g, lt_components *guide, const lt_
     int label = 0;
     LT_TRY(check_classifier(g->parts, guide, g->latent.h, g->latent.w));
     LT_TRY(lt_guidance_class(guide, r->class_name, &label));
-    if (!isfinite(r->classifier_scale))
-        return lt_fail(LT_ERROR_ARGUMENT, "classifier scale %g is not a number to scale by",
-                       (double)r->classifier_scale);
     LT_TRY(lt_module_plan(guide, LT_MODULE_CLASSIFIER, &size, &g->classifier));
     *lt_plan_tensor(g->classifier, "label") = (float)label;
     g->classifier_scale = r->classifier_scale;
@@ -124,8 +121,6 @@ static lt_status open_clip(lt_guidance *g, lt_components *guide, const lt_reques
     lt_graph graph = {0};
     float *text;
     LT_TRY(check_clip(guide));
-    if (!isfinite(r->clip_guidance))
-        return lt_fail(LT_ERROR_ARGUMENT, "CLIP guidance %g is not a number to scale by", (double)r->clip_guidance);
     const lt_status built = lt_guidance_build_clip(&g->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
     LT_TRY(lt_plan_built(&graph, built, &g->parts->target, &g->clip));
     LT_TRY(lt_text_embedding(guide, r->prompt, r->plain_prompt, &text));

@@ -1,4 +1,5 @@
 /* The options of a training: what each may be, and what makes no sense together. */
+#include "base/threads.h"
 #include "train/task.h"
 
 #include <sys/stat.h>
@@ -20,7 +21,7 @@ const lt_field lt_train_fields[] = {
     {AT(rate), LT_FIELD_DOUBLE, 1e-9, 10, .help = "learning rate"},
     {AT(seed), LT_FIELD_SEED, .help = "of weights, order and noise"},
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "f32, bf16, or auto: bf16 with AMX, else f32"},
-    {AT(threads), LT_FIELD_INT, 0, 1024, .help = "0: one for each core"},
+    {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(vae), LT_FIELD_FILE, .optional = true, .help = "unet, classifier: the autoencoder whose latents are learned"},
     {AT(text), LT_FIELD_FILE, .optional = true, .help = "unet: the text encoder whose contexts are read"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "unet: predict epsilon (default) or v"},
@@ -61,8 +62,8 @@ const lt_field lt_train_fields[] = {
     {AT(clip), LT_FIELD_DOUBLE, 0, 1e9, .help = "the gradient's norm at most, 0: any"},
     {AT(ema), LT_FIELD_DOUBLE, 0, 0.999999, .help = "decay of the averaged weights, 0: none"},
     {AT(recompute), LT_FIELD_BOOL, .help = "compute activations twice: less memory"},
-    {AT(memory), LT_FIELD_DOUBLE, 0, 1e6, .help = "GB: do not start if more is needed; 0: the machine's"},
-    {AT(cache), LT_FIELD_FILE, .optional = true, .help = "latents and contexts, computed once"},
+    {AT(memory), LT_FIELD_DOUBLE, 0, 1e6, .help = "do not start if more is needed; default: the machine's"},
+    {AT(cache), LT_FIELD_FILE, .optional = true, .help = "latents and contexts, computed once; default: MODEL.cache"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2 or avx512"},
     {0},
 };

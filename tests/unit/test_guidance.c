@@ -616,6 +616,7 @@ static void test_pictures(void **state) {
     assert_non_null(strstr(guided.parameters[0], ", Classifier: synthetic-classifier, Class: \"one, two\", "
                                                  "Classifier scale: 2.5, RNG"));
     r.classifier = NULL;
+    r.class_name = NULL;
     r.clip = clip;
     r.clip_guidance = 300;
     assert_ok(lt_generate(model, &r, &like));
@@ -657,7 +658,7 @@ static void test_guides_that_do_not_fit(void **state) {
     refuse(model, &r, LT_ERROR_ARGUMENT, "no class 3: there are cat, dog, owl (or 0 to 2)");
     r.class_name = "dog";
     r.classifier_scale = INFINITY;
-    refuse(model, &r, LT_ERROR_ARGUMENT, "classifier scale inf is not a number");
+    refuse(model, &r, LT_ERROR_ARGUMENT, "classifier_scale: inf; ");
     r.classifier_scale = 1;
     r.width = 96;
     refuse(model, &r, LT_ERROR_ARGUMENT, "trained on pictures of 64x64 with this model's VAE, and this one is 96x64");
@@ -667,6 +668,8 @@ static void test_guides_that_do_not_fit(void **state) {
     r.classifier = clip;
     refuse(model, &r, LT_ERROR_MODEL, "holds no classifier");
     r.classifier = NULL;
+    refuse(model, &r, LT_ERROR_ARGUMENT, "class_name: dog; a classifier is needed with it");
+    r.class_name = NULL;
     r.clip = classifier;
     refuse(model, &r, LT_ERROR_MODEL, "needs a CLIP model of both towers; this one has no text projection");
     lt_model_close(model);

@@ -1,8 +1,11 @@
 /* The public interface and what a caller may get wrong: each pointer NULL in turn, numbers at their extremes; and whose
  * message lt_error_message() is afterwards. */
+#include "api/options.h"
+#include "bad_fields.h"
 #include "base/door.h"
 #include "micro.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 enum { MAX_POINTERS = 4 };
@@ -50,6 +53,16 @@ static lt_status call_image_load(int null) {
 
 static lt_status call_image_save(int null) {
     return lt_image_save(GIVEN(0, scratch_path("again.png")), GIVEN(1, &picture), NULL);
+}
+
+static lt_status call_image_encode(int null) {
+    uint8_t *bytes = NULL;
+    size_t size = 7;
+    const lt_status status =
+        lt_image_encode(GIVEN(0, "png"), GIVEN(1, &picture), NULL, GIVEN(2, &bytes), GIVEN(3, &size));
+    if (null >= 0 && null < 3) assert_int_equal(size, 0);
+    lt_bytes_free(bytes);
+    return status;
 }
 
 static lt_status call_image_parameters(int null) {
@@ -136,6 +149,7 @@ static const struct {
 } calls[] = {
     {"lt_image_load", call_image_load, {"path", "image"}},
     {"lt_image_save", call_image_save, {"path", "image"}},
+    {"lt_image_encode", call_image_encode, {"format", "image", "bytes", "size"}},
     {"lt_image_parameters", call_image_parameters, {"path", "parameters"}},
     {"lt_model_open", call_model_open, {"path", "model"}},
     {"lt_generate", call_generate, {"model", "request", "result"}},
@@ -167,11 +181,105 @@ static void test_null_is_nothing(void **state) {
     (void)state;
     lt_image_free(NULL);
     lt_string_free(NULL);
+    lt_bytes_free(NULL);
     lt_floats_free(NULL);
     lt_result_free(NULL);
     lt_model_close(NULL);
     const lt_model_info info = lt_model_describe(NULL);
     assert_false(info.draws || info.has_unet || info.class_count);
+}
+
+/* ---- Fields ---- */
+
+static lt_status open_with(const void *options) {
+    lt_model *opened = NULL;
+    const lt_status status = lt_model_open(micro_checkpoint(), options, &opened);
+    lt_model_close(opened);
+    return status;
+}
+
+static void test_open_options(void **state) {
+    (void)state;
+    static const lt_field others[] = {{LT_FIELD(lt_open_options, notice), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_open_options, notice_user), LT_FIELD_TEXT},
+                                      {0}};
+    lt_open_options o = lt_open_options_defaults();
+    assert_all_members(lt_open_fields, others, sizeof o);
+    assert_true(refuse_bad_fields(lt_open_fields, &o, sizeof o, open_with) > 10);
+    o.precision = LT_PRECISION_INT8;
+    assert_int_equal(open_with(&o), LT_ERROR_UNSUPPORTED);
+}
+
+static lt_status generate_with(const void *request) {
+    lt_result result;
+    const lt_status status = lt_generate(model, request, &result);
+    assert_null(result.images);
+    lt_result_free(&result);
+    return status;
+}
+
+#define POINTER(member)                                                                                                \
+    { LT_FIELD(lt_request, member), LT_FIELD_TEXT }
+
+static void test_request(void **state) {
+    (void)state;
+    static const lt_field others[] = {
+        POINTER(image),           POINTER(mask),     POINTER(classifier), POINTER(clip), POINTER(noise),
+        POINTER(posterior_noise), POINTER(progress), POINTER(cancelled),  POINTER(user), {0}};
+    const lt_request r = quick_request();
+    assert_all_members(lt_request_fields, others, sizeof r);
+    assert_true(refuse_bad_fields(lt_request_fields, &r, sizeof r, generate_with) > 60);
+}
+
+/* A request with one thing changed: refused by that thing's name. */
+#define REFUSE(name, change)                                                                                           \
+    do {                                                                                                               \
+        lt_request r = quick_request();                                                                                \
+        r.change;                                                                                                      \
+        assert_int_equal(generate_with(&r), LT_ERROR_ARGUMENT);                                                        \
+        assert_says(name, "");                                                                                         \
+    } while (0)
+
+static void test_request_as_a_whole(void **state) {
+    (void)state;
+    REFUSE("sampler", sampler = "zz");
+    REFUSE("schedule", schedule = "zz");
+    REFUSE("clip_skip", clip_skip = 99);
+    REFUSE("mask", mask = &picture);
+    REFUSE("class_name", class_name = "red");
+}
+
+static void test_not_a_picture(void **state) {
+    (void)state;
+    const lt_image bad[] = {
+        {0, 12, picture.pixels},      {20, -1, picture.pixels},     {INT_MIN, INT_MIN, picture.pixels}, {20, 12, NULL},
+        {INT_MAX, 1, picture.pixels}, {1, INT_MAX, picture.pixels}, {16385, 12, picture.pixels}};
+    uint8_t *bytes;
+    size_t size;
+    float *floats;
+    int shape[3];
+    for (size_t i = 0; i < LT_COUNT(bad); i++) {
+        REFUSE("image", image = &bad[i]);
+        REFUSE("mask", image = &picture; r.mask = &bad[i]);
+        assert_int_equal(lt_image_save(scratch_path("bad.png"), &bad[i], NULL), LT_ERROR_ARGUMENT);
+        assert_int_equal(lt_image_encode("png", &bad[i], NULL, &bytes, &size), LT_ERROR_ARGUMENT);
+        assert_int_equal(lt_encode(model, &bad[i], NULL, false, &floats, shape), LT_ERROR_ARGUMENT);
+        assert_int_equal(lt_embed_image(clip, &bad[i], &floats, &size), LT_ERROR_ARGUMENT);
+    }
+}
+
+static void test_not_a_latent(void **state) {
+    (void)state;
+    static const int sides[] = {0, -1, INT_MIN, INT_MAX, INT_MAX / 2 + 1, 16385};
+    float latent[4] = {0};
+    for (size_t i = 0; i < LT_COUNT(sides); i++)
+        for (int k = 0; k < 3; k++) {
+            int shape[3] = {4, 1, 1};
+            lt_image out;
+            shape[k] = sides[i];
+            assert_int_equal(lt_decode(model, latent, shape, false, &out), LT_ERROR_ARGUMENT);
+            assert_null(out.pixels);
+        }
 }
 
 /* ---- Messages ---- */
@@ -216,6 +324,11 @@ int main(void) {
         cmocka_unit_test(test_something_fails_within),
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_is_nothing),
+        cmocka_unit_test(test_open_options),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_request_as_a_whole),
+        cmocka_unit_test(test_not_a_picture),
+        cmocka_unit_test(test_not_a_latent),
     };
     const int failed = cmocka_run_group_tests_name("inputs", tests, open_all, close_all);
     remove_scratch();

@@ -1,0 +1,56 @@
+/* What the fields of latent.h's structs of options may hold. */
+#include "api/options.h"
+
+#include "base/picture.h"
+#include "base/threads.h"
+#include "diffusion/diffusion.h"
+
+/* ---- Opening ---- */
+
+/* clang-format off */
+#define AT(member) LT_FIELD(lt_open_options, member)
+const lt_field lt_open_fields[] = {
+    {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
+    {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
+    {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "what the U-Net predicts: epsilon or v"},
+    {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
+    {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
+    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2 or avx512"},
+    {0},
+};
+#undef AT
+/* clang-format on */
+
+/* ---- Asking ---- */
+
+/* What a request points to, pictures and models and random numbers, is checked where it is read; so is the name of the
+ * sampler and of the schedule, which goes by more than one. */
+/* clang-format off */
+#define AT(member) LT_FIELD(lt_request, member)
+const lt_field lt_request_fields[] = {
+    {AT(prompt), LT_FIELD_TEXT, .help = "what to draw; (more:1.3) [less] weigh words"},
+    {AT(negative_prompt), LT_FIELD_TEXT, .help = "what to keep away from"},
+    {AT(plain_prompt), LT_FIELD_BOOL, .help = "take prompts letter by letter, cut at 75 tokens"},
+    {AT(clip_skip), LT_FIELD_INT, 1, 100, .help = "leave out the text encoder's last N-1 layers"},
+    {AT(width), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "default: the input picture's, or the model's own"},
+    {AT(height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},
+    {AT(steps), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "steps of the sampler"},
+    {AT(guidance), LT_FIELD_FLOAT, -1000, 1000, .help = "guidance: 1 the prompt alone, 0 none"},
+    {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .help = "`latent schedule` lists all"},
+    {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .help = "default: karras, or what the sampler was made for"},
+    {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},
+    {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},
+    {AT(seed), LT_FIELD_SEED, .help = "default: a random one, which is printed"},
+    {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .help = "PyTorch's random numbers: cpu (default), or philox as on a GPU"},
+    {AT(count), LT_FIELD_INT, 1, 10000, .help = "pictures, with seeds that follow each other"},
+    {AT(strength), LT_FIELD_DOUBLE, 0, 1, .above = true, .help = "how far to go from it, up to 1"},
+    {AT(mask_blur), LT_FIELD_FLOAT, 0, 1000, .help = "soften the mask's edge"},
+    {AT(tiling), LT_FIELD_BOOL, .help = "encode and decode in tiles: less memory for large pictures"},
+    {AT(preview), LT_FIELD_BOOL, .help = "a small picture after each step"},
+    {AT(keep_steps), LT_FIELD_BOOL, .help = "keep the latent of each step"},
+    {AT(class_name), LT_FIELD_TEXT, .optional = true, .help = "the class to draw, by its name or number"},
+    {AT(classifier_scale), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly the classifier guides"},
+    {AT(clip_guidance), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly CLIP guides"},
+    {0},
+};
+/* clang-format on */
