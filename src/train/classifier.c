@@ -294,6 +294,7 @@ static void close(lt_training *t) {
 
 const lt_task lt_task_classifier = {
     .name = "classifier",
+    .module = "the classifier",
     .state_size = sizeof(classifier_state),
     .open = open,
     .start = start,

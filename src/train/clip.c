@@ -236,6 +236,7 @@ static void close(lt_training *t) {
 
 const lt_task lt_task_clip = {
     .name = "clip",
+    .module = "CLIP",
     .state_size = sizeof(clip_state),
     .open = open,
     .start = start,

@@ -139,3 +139,17 @@ lt_status lt_optimizer_step(lt_optimizer *optimizer, const lt_kernels *kernels, 
     if (report) *report = (lt_optimizer_report){norm, rate};
     return LT_OK;
 }
+
+/* ---- Looking at it ---- */
+
+lt_status lt_optimizer_check(const lt_optimizer *optimizer) {
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const lt_parameter *p = &optimizer->parameters[i];
+        const float *const arrays[] = {p->value, p->m, p->v, p->ema};
+        static const char *const of[] = {"", "AdamW's mean of ", "AdamW's variance of ", "the average of "};
+        for (size_t k = 0; k < LT_COUNT(arrays); k++)
+            if (arrays[k] && !lt_all_finite(arrays[k], p->count))
+                return lt_fail(LT_ERROR_MODEL, "%s%s holds a NaN or an infinity", of[k], p->name);
+    }
+    return LT_OK;
+}

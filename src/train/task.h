@@ -55,6 +55,7 @@ typedef struct lt_training {
 /* One kind of training. Functions may be NULL where that is said. */
 typedef struct lt_task {
     const char *name;
+    const char *module; /* what learns, for messages: "the VAE" */
     size_t state_size;
     /* Makes parameters and plan, and nothing that takes long; data sets are open. On failure close is still called. */
     lt_status (*open)(lt_training *t);

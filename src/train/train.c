@@ -32,8 +32,15 @@ typedef struct session {
 
 static double seconds_so_far(const session *s) { return s->seconds_before + lt_now() - s->started; }
 
+/* What is no number is not written over what was. */
+static lt_status check_numbers(const session *s) {
+    const lt_status status = lt_optimizer_check(&s->t.optimizer);
+    return status ? lt_fail_in(status, "step %ld: nothing was written", s->t.run.step) : LT_OK;
+}
+
 static lt_status save_state(session *s) {
     const char *const pairs[] = {"settings", s->settings};
+    LT_TRY(check_numbers(s));
     s->t.run.seconds = seconds_so_far(s);
     LT_TRY(lt_state_save(s->state_path, &s->t.optimizer, &s->t.run, pairs, 1));
     s->saved = lt_now();
@@ -74,6 +81,7 @@ static lt_status write_model(session *s, lt_writer *file, bool finished) {
     lt_tensor_list all = {0};
     exchange_averages(t);
     lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
+    if (!status) status = check_numbers(s);
     if (!status) status = lt_settings_set(&settings, steps_key, "%ld", t->run.step);
     if (!status) status = s->task->describe(t, &settings, &all);
     for (size_t i = 0; i < t->parameters.tensors.count && !status; i++) {
@@ -127,8 +135,10 @@ static lt_status run_batches(session *s, lt_log_row *row) {
     }
     if (isfinite(row->loss)) return LT_OK;
     const bool saved = !access(s->state_path, F_OK);
-    return lt_fail(LT_ERROR_ARGUMENT, "step %ld: the loss is not a number. %s with a lower --rate or a stronger --clip",
-                   t->run.step + 1, saved ? "What was saved before is untouched: go on from there" : "Begin anew");
+    return lt_fail(LT_ERROR_ARGUMENT,
+                   "step %ld: the loss of %s is not a number. %s with a lower --rate or a stronger --clip",
+                   t->run.step + 1, s->task->module,
+                   saved ? "What was saved before is untouched: go on from there" : "Begin anew");
 }
 
 static lt_status report(session *s, lt_log_row *row, double step_seconds) {
@@ -198,9 +208,15 @@ static lt_optimizer_options optimizer_options(const lt_train_options *o) {
     };
 }
 
+/* The numbers that a training begins with, which are path's; NULL: fresh ones. */
+static lt_status check_beginning(const session *s, const char *path) {
+    const lt_status status = path ? lt_optimizer_check(&s->t.optimizer) : LT_OK;
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
 static lt_status resume(session *s) {
     char *before = NULL;
-    if (!s->t.options->resume || access(s->state_path, F_OK)) return LT_OK;
+    if (!s->t.options->resume || access(s->state_path, F_OK)) return check_beginning(s, s->t.options->init);
     lt_status status = lt_state_load(s->state_path, &s->t.optimizer, &s->t.run, &before);
     if (!status || before) { /* an option says more than the first tensor that it changes */
         const lt_status compared = lt_signature_compare(s->state_path, before ? before : "", s->settings);
@@ -208,7 +224,7 @@ static lt_status resume(session *s) {
     }
     lt_free(before);
     lt_weights_changed(s->t.parameters.weights);
-    return status;
+    return status ? status : check_beginning(s, s->state_path);
 }
 
 /* auto: products in bf16 where the processor has matrix tiles for it, several times as fast; else float32. */

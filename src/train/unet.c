@@ -174,6 +174,7 @@ static void close(lt_training *t) {
 
 const lt_task lt_task_unet = {
     .name = "unet",
+    .module = "the U-Net",
     .state_size = sizeof(unet_state),
     .open = open,
     .start = start,

@@ -200,6 +200,7 @@ static void close(lt_training *t) {
 
 const lt_task lt_task_vae = {
     .name = "vae",
+    .module = "the VAE",
     .state_size = sizeof(vae_state),
     .open = open,
     .start = start,

@@ -158,11 +158,11 @@ static void test_stopped_anywhere(void **state) {
 
 /* ---- What is there already ---- */
 
-/* The three files of a training, as one string. */
-static lt_buffer files_of(const lt_train_options *o) {
+/* The first `count` of a training's three files, as one string. */
+static lt_buffer files_of(const lt_train_options *o, size_t count) {
     lt_buffer all = {0};
     static const char *const endings[] = {"", ".state", ".jsonl"};
-    for (size_t i = 0; i < LT_COUNT(endings); i++) {
+    for (size_t i = 0; i < count; i++) {
         char path[320];
         lt_map map;
         snprintf(path, sizeof path, "%s%s", o->output, endings[i]);
@@ -174,16 +174,21 @@ static lt_buffer files_of(const lt_train_options *o) {
     return all;
 }
 
-/* Refused with these words, and nothing is touched. */
-static void assert_kept(const lt_train_options *o, const char *words) {
-    lt_buffer before = files_of(o);
-    assert_int_equal(lt_train(LT_TRAIN_VAE, o), LT_ERROR_ARGUMENT);
+/* Fails with these words, and the first `count` files are untouched. */
+static void assert_files_kept(lt_train_kind kind, const lt_train_options *o, size_t count, lt_status status,
+                              const char *words) {
+    lt_buffer before = files_of(o, count);
+    assert_int_equal(lt_train(kind, o), status);
     assert_non_null(strstr(lt_error_message(), words));
-    lt_buffer after = files_of(o);
+    lt_buffer after = files_of(o, count);
     assert_int_equal(before.size, after.size);
-    assert_memory_equal(before.data, after.data, before.size);
+    if (before.size) assert_memory_equal(before.data, after.data, before.size);
     lt_buffer_free(&before);
     lt_buffer_free(&after);
+}
+
+static void assert_kept(const lt_train_options *o, const char *words) {
+    assert_files_kept(LT_TRAIN_VAE, o, 3, LT_ERROR_ARGUMENT, words);
 }
 
 static void remove_beside(const lt_train_options *o, const char *ending) {
@@ -212,6 +217,80 @@ static void test_nothing_is_lost_unasked(void **state) {
     o.seed = 0;
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     assert_same(&once, &o);
+}
+
+/* ---- What is no number ---- */
+
+typedef struct spoiling {
+    const char *tensor;
+    float value;
+} spoiling;
+
+static lt_status spoilt_values(void *user, const lt_tensor *t, float *values) {
+    const spoiling *s = user;
+    lt_tensor_read_f32(t, values);
+    if (!strcmp(t->name, s->tensor)) values[0] = s->value;
+    return LT_OK;
+}
+
+/* Puts value into a tensor of the file beside o's output. */
+static void spoil(const lt_train_options *o, const char *ending, const char *tensor, float value) {
+    char path[320];
+    lt_checkpoint c;
+    spoiling s = {tensor, value};
+    lt_metadata said[LT_MAX_SETTINGS];
+    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    open_beside(o, ending, &c);
+    assert_non_null(lt_checkpoint_find(&c, tensor));
+    assert_true(c.metadata_count <= LT_COUNT(said));
+    for (size_t i = 0; i < c.metadata_count; i++) said[i] = (lt_metadata){c.metadata[i].key, c.metadata[i].value};
+    assert_ok(lt_safetensors_write(path, c.tensors, c.count, said, c.metadata_count, NULL, spoilt_values, &s));
+    lt_checkpoint_close(&c);
+}
+
+#define BIAS "model.diffusion_model.out.2.bias"
+
+/* Weights that are none are refused before anything is touched, those to go on from too. */
+static void test_beginnings_that_are_no_numbers(void **state) {
+    (void)state;
+    static const struct {
+        lt_train_kind kind;
+        const char *tensor;
+    } cases[] = {
+        {LT_TRAIN_VAE, "first_stage_model.encoder.conv_in.weight"},
+        {LT_TRAIN_CLIP, "logit_scale"},
+        {LT_TRAIN_UNET, BIAS},
+    };
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_train_options first = cases[i].kind == LT_TRAIN_UNET ? pixels("first") : small("first"), next = first;
+        first.overwrite = next.overwrite = true;
+        assert_ok(lt_train(cases[i].kind, &first));
+        spoil(&first, "", cases[i].tensor, NAN);
+        next.init = first.output;
+        next.output = small("next").output;
+        assert_files_kept(cases[i].kind, &next, 3, LT_ERROR_MODEL, cases[i].tensor);
+        assert_int_equal(files_of(&next, 3).size, 0);
+    }
+    lt_train_options o = pixels("first");
+    o.resume = true;
+    o.steps = 4;
+    spoil(&o, ".state", "adamw.v." BIAS, INFINITY);
+    assert_files_kept(LT_TRAIN_UNET, &o, 3, LT_ERROR_MODEL, "first.state: AdamW's variance of " BIAS " holds a NaN");
+}
+
+/* A step that makes some is not saved. */
+static void test_steps_that_make_no_numbers(void **state) {
+    (void)state;
+    lt_train_options o = pixels("model");
+    assert_ok(lt_train(LT_TRAIN_UNET, &o));
+    o.resume = true;
+    o.steps = 4;
+    o.rate = 10;
+    spoil(&o, ".state", "adamw.m." BIAS, 3e38F);
+    assert_files_kept(LT_TRAIN_UNET, &o, 2, LT_ERROR_MODEL, "step 4: nothing was written: " BIAS " holds a NaN");
+    o.steps = 5;
+    o.save_steps = 5;
+    assert_files_kept(LT_TRAIN_UNET, &o, 2, LT_ERROR_ARGUMENT, "step 5: the loss of the U-Net is not a number");
 }
 
 /* What is there in the first step of one that begins in the place of another: no state that is not its own. */
@@ -415,6 +494,8 @@ int main(void) {
         cmocka_unit_test_setup(test_progress_stops, make_data),
         cmocka_unit_test_setup(test_stopped_anywhere, make_data),
         cmocka_unit_test_setup(test_nothing_is_lost_unasked, make_data),
+        cmocka_unit_test_setup(test_beginnings_that_are_no_numbers, make_data),
+        cmocka_unit_test_setup(test_steps_that_make_no_numbers, make_data),
         cmocka_unit_test_setup(test_two_at_once, make_data),
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
