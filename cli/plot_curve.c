@@ -60,7 +60,7 @@ static lt_status read_rows(const char *text, size_t size, const char *field, boo
     lt_status status = LT_OK;
     for (size_t at = 0; at < size && (end = memchr(text + at, '\n', size - at)); line++) {
         json_t *row;
-        status = lt_json_read(text + at, (size_t)(end - text) - at, 0, &row);
+        status = lt_json_read_lenient(text + at, (size_t)(end - text) - at, 0, &row);
         at = (size_t)(end + 1 - text);
         json_decref(last);
         last = row;

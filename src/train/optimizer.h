@@ -55,7 +55,8 @@ double lt_optimizer_ema_decay(const lt_optimizer_options *options, long step);
 lt_status lt_optimizer_step(lt_optimizer *optimizer, const lt_kernels *kernels, int accumulated,
                             lt_optimizer_report *report);
 
-/* LT_ERROR_MODEL with the name of the first tensor, of values, moments and averages, that holds a NaN or an infinity. */
+/* LT_ERROR_MODEL with the name of the first tensor, of values, moments and averages, that holds a NaN or an infinity.
+ */
 lt_status lt_optimizer_check(const lt_optimizer *optimizer);
 
 #endif

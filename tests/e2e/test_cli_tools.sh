@@ -288,6 +288,9 @@ refused 1 "a number that no row has" "$latent" plot run.jsonl --field recall -o 
 grep -q 'numbers of the last row: step, loss, kl$' err && ok "it says which there are" || not_ok "no advice: $(cat err)"
 printf '{"step":1,"loss":-1}\n{"step":2,"loss":0}\n' >negative.jsonl
 runs "numbers below 0" "$latent" plot negative.jsonl -o negative.png
+{ echo '{"step": 9999, "loss": NaN}' && cat run.jsonl; } >nan.jsonl
+runs "a row of another program without a number" "$latent" plot nan.jsonl -o nan.png
+same "it is left out" loss.png nan.png
 refused 1 "their logarithms" "$latent" plot negative.jsonl --log -o x.png
 refused 1 "what is no log" "$latent" plot tiny.safetensors -o x.png
 refused 1 "an empty log" "$latent" plot empty -o x.png

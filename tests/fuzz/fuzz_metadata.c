@@ -1,6 +1,8 @@
 /* Any bytes as what somebody wrote of a picture: a line of metadata.jsonl, lines of text, a label. */
+#include "formats/json.h"
 #include "train/dataset_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,7 +14,22 @@ static void check(const lt_record *record) {
     if (bytes == SIZE_MAX) __builtin_trap();
 }
 
+/* What is JSON reads the same leniently; what is read so can be written as JSON. */
+static void check_lenient(const char *text, size_t size) {
+    json_t *strict, *lenient;
+    const lt_status status = lt_json_read(text, size, 0, &strict);
+    if (lt_json_read_lenient(text, size, 0, &lenient) == LT_OK) {
+        char *written = json_dumps(lenient, 0);
+        if (!written) __builtin_trap();
+        free(written);
+    }
+    if (status == LT_OK && !json_equal(strict, lenient)) __builtin_trap();
+    json_decref(strict);
+    json_decref(lenient);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    check_lenient((const char *)data, size);
     const lt_bytes file = {data, size};
     lt_arena arena = {0};
     lt_record record = {0};
