@@ -29,6 +29,7 @@ typedef struct lt_option {
     double low, high;
     const char *const *choices;               /* NULL-terminated */
     const char *const *(*list_choices)(void); /* or who knows them */
+    bool (*knows)(const char *text);          /* a choice by another name, which is taken as it is; may be NULL */
     bool *given;                              /* set to true when the option is there; may be NULL */
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
@@ -72,6 +73,8 @@ lt_asked lt_options_asked(const lt_command *command, int count, char **words);
 /* Fills the values of a command's options from the words of the command line, in any order with the others, up to "--";
  * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. */
 int lt_options_parse(const lt_command *command, int *count, char **words);
+/* Whether an option of the last command line sets *value. */
+bool lt_option_given(const void *value);
 void lt_command_explain(const lt_command *command); /* its help */
 /* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
 const char *const *lt_option_choices(const lt_option *option);
@@ -105,6 +108,10 @@ typedef struct lt_model_options {
 
 /* The place of chosen among choices, or fallback if nothing was chosen. */
 int lt_choice_of(const char *const *choices, const char *chosen, int fallback);
+
+/* Samplers and schedules by the names that other programs give them. */
+bool lt_knows_sampler(const char *text);
+bool lt_knows_schedule(const char *text);
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
 lt_status lt_open(lt_model_options *options, lt_model **model);

@@ -105,6 +105,10 @@ static int parse_seed(const lt_option *o, const char *text) {
 static int parse_choice(const lt_option *o, const char *text) {
     const char *const *choices = lt_option_choices(o);
     char all[512] = "";
+    if (o->knows && o->knows(text)) {
+        *(const char **)o->value = text;
+        return LT_EXIT_OK;
+    }
     for (size_t i = 0; choices[i]; i++) {
         if (!strcmp(choices[i], text)) {
             *(const char **)o->value = choices[i];
@@ -139,6 +143,18 @@ static int parse_size(const lt_option *o, const char *text) {
     allows(o, 1, range);
     return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, %s", o->name, text,
                        range);
+}
+
+/* Of the command line that was parsed last. */
+static const lt_option *parsed;
+static bool seen[MAX_OPTIONS];
+
+bool lt_option_given(const void *value) {
+    for (const lt_option *o = parsed; o && o->name; o++) {
+        const bool second = o->kind == LT_OPTION_SIZE && value == (int *)o->value + 1;
+        if (seen[o - parsed] && (o->value == value || second)) return true;
+    }
+    return false;
 }
 
 static int parse_value(const lt_option *o, const char *text) {
@@ -294,9 +310,10 @@ static int explain(const lt_command *command, int result, const char *word) {
 }
 
 int lt_options_parse(const lt_command *command, int *count, char **words) {
-    bool seen[MAX_OPTIONS] = {false};
     tables t;
     make_tables(command, &t);
+    parsed = command->options;
+    memset(seen, 0, sizeof seen);
     /* words[-1] is the command's name: getopt takes it for the program's */
     const int argc = *count + 1;
     char **argv = words - 1;

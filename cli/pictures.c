@@ -13,12 +13,12 @@
 static struct {
     lt_model_options model, classifier, clip; /* the guides' are the model's, but for the file */
     const char *class;
-    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *noise, *save_latents,
-        *preview;
+    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *from, *noise,
+        *save_latents, *preview;
     int size[2], steps, count, clip_skip; /* size: width and height, 0 where none is given */
     double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
     uint64_t seed;
-    bool seed_given, plain, tiling, quiet, json;
+    bool random_seed, seed_given, plain, tiling, quiet, json;
 } o;
 
 /* One table: inpaint takes all of it, img2img what comes behind the mask, txt2img what comes behind the input picture.
@@ -36,6 +36,8 @@ static const lt_option options[] = {
      &o.prompt},
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.negative, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
+    {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
+     &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
     {"format", 0, LT_OPTION_CHOICE, "F", "of pictures that are not named: png (default), jpg or webp", &o.format,
      .choices = lt_picture_formats},
@@ -44,8 +46,8 @@ static const lt_option options[] = {
     {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, OF_REQUEST, .member = "width"},
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, OF_REQUEST, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .also = LT_ALSO_SCHEDULE},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, OF_REQUEST, .knows = lt_knows_sampler, .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .knows = lt_knows_schedule, .also = LT_ALSO_SCHEDULE},
     {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .also = "s", OF_REQUEST},
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
@@ -75,17 +77,36 @@ static const lt_option options[] = {
 /* clang-format on */
 enum { INPUT_OPTIONS = 2, TEXT_OPTIONS = 4 }; /* where those of img2img and of txt2img begin */
 
+/* What r says, where the command line says nothing. */
+static void follow(const lt_request *r) {
+#define FOLLOW(option, value)                                                                                          \
+    if (!lt_option_given(&(option))) (option) = (value)
+    FOLLOW(o.negative, r->negative_prompt);
+    FOLLOW(o.plain, r->plain_prompt);
+    FOLLOW(o.clip_skip, r->clip_skip);
+    FOLLOW(o.size[0], r->width);
+    FOLLOW(o.size[1], r->height);
+    FOLLOW(o.steps, r->steps);
+    FOLLOW(o.cfg, (double)r->guidance);
+    if (!lt_option_given(&o.sampler)) FOLLOW(o.schedule, r->schedule); /* another sampler has its own */
+    FOLLOW(o.sampler, r->sampler);
+    FOLLOW(o.eta, (double)r->eta);
+    FOLLOW(o.rng, lt_rng_choices[r->rng]);
+    FOLLOW(o.seed, r->seed);
+    FOLLOW(o.random_seed, r->random_seed);
+    FOLLOW(o.strength, r->strength);
+    FOLLOW(o.mask_blur, (double)r->mask_blur);
+    FOLLOW(o.tiling, r->tiling);
+    FOLLOW(o.class, r->class_name);
+    FOLLOW(o.classifier_scale, (double)r->classifier_scale);
+    FOLLOW(o.clip_guidance, (double)r->clip_guidance);
+#undef FOLLOW
+}
+
 static void begin(void) {
     const lt_request r = lt_request_defaults();
-    o.negative = r.negative_prompt;
-    o.sampler = r.sampler;
-    o.steps = r.steps;
+    follow(&r);
     o.count = r.count;
-    o.clip_skip = r.clip_skip;
-    o.cfg = (double)r.guidance;
-    o.classifier_scale = (double)r.classifier_scale;
-    o.clip_guidance = (double)r.clip_guidance;
-    o.strength = r.strength;
 }
 
 /* ---- Files ---- */
@@ -140,7 +161,7 @@ typedef struct lt_inputs {
     lt_image image, mask;
     lt_checkpoint noise_file;
     float *noise, *posterior_noise;
-    char *prompt, *negative;
+    char *prompt, *negative, *from; /* from: what --from's texts point into */
 } lt_inputs;
 
 static void free_inputs(lt_inputs *in) {
@@ -153,6 +174,7 @@ static void free_inputs(lt_inputs *in) {
     lt_free(in->posterior_noise);
     lt_free(in->prompt);
     lt_free(in->negative);
+    lt_free(in->from);
 }
 
 /* Opens a model that guides, for the same processor as the one that draws; guide names its file. */
@@ -194,7 +216,7 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
     r->sampler = o.sampler;
     r->schedule = o.schedule;
     r->eta = (float)o.eta;
-    r->rng = o.rng && !strcmp(o.rng, "philox") ? LT_RNG_PHILOX : LT_RNG_CPU;
+    r->rng = strcmp(o.rng, lt_rng_choices[LT_RNG_PHILOX]) ? LT_RNG_CPU : LT_RNG_PHILOX;
     r->strength = o.strength;
     r->mask_blur = (float)o.mask_blur;
     r->tiling = o.tiling;
@@ -260,7 +282,7 @@ static lt_status draw(lt_model *model, lt_request *request, int i) {
 static lt_status draw_all(lt_model *model, lt_inputs *in) {
     lt_request request;
     LT_TRY(make_request(model, &request, in));
-    request.random_seed = !o.seed_given;
+    request.random_seed = o.random_seed && !o.seed_given;
     request.seed = o.seed;
     for (int i = 0; i < o.count; i++) LT_TRY(draw(model, &request, i));
     return LT_OK;
@@ -273,7 +295,8 @@ static int check_guides(void) {
         return lt_complain(LT_EXIT_USAGE, "--classifier-scale: of what? name a classifier with --classifier FILE");
     if (!o.clip.model && fabs(o.clip_guidance - 100) > 0)
         return lt_complain(LT_EXIT_USAGE, "--clip-guidance: by what? name a CLIP model with --clip FILE");
-    if (o.classifier.model && !o.class) return lt_complain(LT_EXIT_USAGE, "which class? name one with --class NAME");
+    if (o.classifier.model && !o.class && !o.from)
+        return lt_complain(LT_EXIT_USAGE, "which class? name one with --class NAME");
     return LT_EXIT_OK;
 }
 
@@ -294,6 +317,22 @@ static int take_words(int count, char **words) {
     return twice ? lt_complain(LT_EXIT_USAGE, "-p -, -n -: standard input can be read for one of them") : LT_EXIT_OK;
 }
 
+/* Sets what no option sets as the picture of --from was made. */
+static lt_status follow_picture(const lt_model *model, lt_inputs *in) {
+    lt_request r = lt_request_defaults();
+    char *text;
+    LT_TRY(lt_image_parameters(o.from, &text));
+    if (!text) return lt_fail(LT_ERROR_ARGUMENT, "%s: it does not say how it was made (it has no parameters)", o.from);
+    r.image = o.input ? &in->image : NULL;
+    r.mask = o.mask ? &in->mask : NULL;
+    const lt_status status = lt_request_from_parameters(text, model, &r, &in->from);
+    lt_free(text);
+    if (status) return status;
+    follow(&r);
+    if (!o.prompt) o.prompt = r.prompt;
+    return LT_OK;
+}
+
 /* What the prompts stand for, in place of their words; freed with in. */
 static lt_status read_prompts(lt_inputs *in) {
     if (o.prompt) LT_TRY(lt_prompt_read("-p", o.prompt, &in->prompt));
@@ -309,7 +348,8 @@ static lt_status open_inputs(lt_inputs *in, lt_model **model) {
     if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
     LT_TRY(lt_open(&o.model, model));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
-    return open_guide(&o.clip, &in->clip);
+    LT_TRY(open_guide(&o.clip, &in->clip));
+    return o.from ? follow_picture(*model, in) : LT_OK;
 }
 
 /* Only a model that reads no text, or one that is told a class, can do without a prompt; "" is one. */

@@ -1,4 +1,5 @@
 /* What several commands share. */
+#include "diffusion/diffusion.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -17,6 +18,13 @@ static void print_notice(void *user, const char *message) {
     const lt_model_options *options = user;
     if (!options->hush) lt_complain(LT_EXIT_OK, "note: %s", message);
 }
+
+bool lt_knows_sampler(const char *text) {
+    const char *schedule;
+    return lt_sampler_read(text, &schedule) != NULL;
+}
+
+bool lt_knows_schedule(const char *text) { return lt_schedule_read(text) != NULL; }
 
 lt_status lt_open(lt_model_options *options, lt_model **model) {
     *model = NULL;

@@ -177,8 +177,8 @@ typedef struct lt_request {
                           notice */
     int steps;         /* 1 to 1000 */
     float guidance;    /* classifier-free guidance's s, -1000 to 1000; 1: the prompt alone; 0: no prompt */
-    const char *sampler;  /* one of lt_samplers() */
-    const char *schedule; /* one of lt_schedules(), or NULL: the sampler's own */
+    const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras" */
+    const char *schedule; /* one of lt_schedules(), or NULL: what sampler says along, or the sampler's own */
     float eta;            /* ddim: 0 to 1 */
     bool random_seed;     /* take a new seed; the result says which */
     uint64_t seed;        /* picture i has seed + i */
@@ -230,6 +230,15 @@ typedef struct lt_result {
 /* What *result held before is not freed. */
 LT_API lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result);
 LT_API void lt_result_free(lt_result *result); /* and empties it; a zeroed one is fine */
+
+/* Sets in request what a `parameters` text (of lt_image_parameters; ours or a web UI's) says: prompts, sampler, steps,
+ * seed, size and the rest. Begin with lt_request_defaults, and set first what the text does not hold: image, mask and
+ * the models that guide. With nothing else changed, and the same model, a picture's own text gives the same bytes.
+ * model, which may be NULL, is told by its notice function of another model's name, of settings that are not known and
+ * of values that can't be followed. request's texts point into *texts: free it with lt_string_free after request's last
+ * use. */
+LT_API lt_status lt_request_from_parameters(const char *parameters, const lt_model *model, lt_request *request,
+                                            char **texts);
 
 /* Names for requests, NULL-terminated. */
 LT_API const char *const *lt_samplers(void);

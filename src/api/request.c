@@ -1,6 +1,7 @@
 /* Requests and results of the public interface. */
-#include "base/base.h"
-#include "diffusion/diffusion.h"
+#include "api/model.h"
+#include "base/door.h"
+#include "pipeline/parameters.h"
 
 lt_open_options lt_open_options_defaults(void) { return (lt_open_options){.isa = LT_ISA_BEST}; }
 
@@ -18,6 +19,23 @@ lt_request lt_request_defaults(void) {
         .count = 1,
         .strength = 0.75,
     };
+}
+
+static lt_status follow_parameters(const char *parameters, const lt_model *model, lt_request *request, char **texts) {
+    lt_infotext info;
+    LT_TRY(lt_infotext_read(parameters, &info));
+    lt_parameters_apply(&info, model ? &model->parts : NULL, request);
+    *texts = info.memory;
+    return LT_OK;
+}
+
+lt_status lt_request_from_parameters(const char *parameters, const lt_model *model, lt_request *request, char **texts) {
+    const lt_argument arguments[] = {
+        {"parameters", parameters}, {"request", request}, {"texts", .out = texts, .size = sizeof *texts}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = follow_parameters(parameters, model, request, texts);
+    return lt_leave(&door, status);
 }
 
 void lt_result_free(lt_result *result) {

@@ -64,11 +64,11 @@ void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, cons
  * own 50, and ddim_uniform may give more steps than were asked for. */
 
 typedef struct lt_steps {
-    const char *schedule; /* the chosen schedule's name, static */
-    int count;            /* calls of the sampler's step */
-    float *timesteps;     /* [count], falling; plms has its second one twice */
-    float *sigmas;        /* [count + 1], falling likewise, the last 0 */
-    int stride;           /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
+    const char *sampler, *schedule; /* our own names of the chosen ones, static */
+    int count;                      /* calls of the sampler's step */
+    float *timesteps;               /* [count], falling; plms has its second one twice */
+    float *sigmas;                  /* [count + 1], falling likewise, the last 0 */
+    int stride; /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
 } lt_steps;
 
 /* schedule: NULL for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000. strength in (0, 1]:
@@ -85,6 +85,17 @@ const char *const *lt_schedule_names(void);
 /* The schedule over t of that name, diffusers' timestep_spacing, as a static text; NULL: there is none. */
 const char *lt_spacing_find(const char *name);
 const char *const *lt_sampler_names(void);
+
+/* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",
+ * "k_dpm_2", "SGM Uniform". Here they become our own. NULL: no such one. *schedule: the one that a sampler's name says
+ * along, or NULL. */
+const char *lt_sampler_read(const char *text, const char **schedule);
+const char *lt_schedule_read(const char *text);
+/* What A1111's web UI calls ours, and the schedule that it takes for a sampler where "Automatic" is asked for; NULL:
+ * the one that we take. */
+const char *lt_sampler_label(const char *name);
+const char *lt_schedule_label(const char *name);
+const char *lt_schedule_automatic(const char *sampler);
 
 /* ---- Samplers ---- */
 

@@ -18,9 +18,10 @@ lt_status lt_sampler_find(const char *name, const lt_sampler **sampler) {
 #define ADDRESS(name) &lt_sampler_##name,
     static const lt_sampler *const samplers[] = {LT_SAMPLERS(ADDRESS)};
 #undef ADDRESS
-    const char *const *names = lt_sampler_names();
-    for (size_t i = 0; i < LT_COUNT(samplers); i++) {
-        if (strcmp(names[i], name) != 0) continue;
+    const char *const *names = lt_sampler_names(), *schedule, *own = lt_sampler_read(name, &schedule);
+    *sampler = NULL;
+    for (size_t i = 0; i < LT_COUNT(samplers) && own; i++) {
+        if (strcmp(names[i], own) != 0) continue;
         *sampler = samplers[i];
         return LT_OK;
     }

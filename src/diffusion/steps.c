@@ -127,12 +127,14 @@ static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler
     return lt_fail(LT_ERROR_ARGUMENT, "sampler %s can't run on schedule %s: it takes %s", sampler_name, name, list);
 }
 
+/* name, or else the sampler's own, or else the model's. */
 static lt_status find_schedule(const lt_noise_schedule *s, const char *name, const char *sampler_name,
                                const lt_sampler *sampler, const schedule **found) {
     if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : s->spacing;
-    for (size_t i = 0; i < LT_COUNT(schedules); i++) {
-        if (strcmp(schedules[i].name, name) != 0) continue;
-        if (!can_run(sampler, &schedules[i])) return refuse_pair(sampler_name, sampler, name);
+    const char *own = lt_schedule_read(name);
+    for (size_t i = 0; i < LT_COUNT(schedules) && own; i++) {
+        if (strcmp(schedules[i].name, own) != 0) continue;
+        if (!can_run(sampler, &schedules[i])) return refuse_pair(sampler_name, sampler, own);
         *found = &schedules[i];
         return LT_OK;
     }
@@ -181,9 +183,11 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
     float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS];
     const lt_sampler *sampler;
     const schedule *chosen = NULL;
+    const char *along; /* with the sampler's name */
     *out = (lt_steps){0};
     LT_TRY(lt_sampler_find(sampler_name, &sampler));
-    LT_TRY(find_schedule(s, schedule_name, sampler_name, sampler, &chosen));
+    const char *own = lt_sampler_read(sampler_name, &along);
+    LT_TRY(find_schedule(s, schedule_name ? schedule_name : along, own, sampler, &chosen));
     if (steps < 1 || steps > LT_TRAIN_STEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d steps can't be made: choose 1 to %d", steps, LT_TRAIN_STEPS);
     if (!(strength > 0 && strength <= 1))
@@ -205,6 +209,7 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
     const int repeated = sampler->second_twice && run > 1 ? 1 : 0;
     LT_TRY(check_start(s, t[first]));
     LT_TRY(allocate(out, run + repeated));
+    out->sampler = own;
     out->schedule = chosen->name;
     out->stride = chosen->sigmas ? 0 : LT_TRAIN_STEPS / steps;
     for (int i = 0; i < out->count; i++) {

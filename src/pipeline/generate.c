@@ -6,6 +6,7 @@
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/latent.h"
+#include "pipeline/parameters.h"
 
 #include <string.h>
 
@@ -219,8 +220,8 @@ static lt_status make_result(lt_painting *p) {
     const uint64_t seed = r->random_seed ? lt_rng_random_seed() : r->seed;
     for (size_t i = 0; i < n; i++) {
         out->seeds[i] = seed + i;
-        out->parameters[i] =
-            lt_parameters_text(p->parts, r, p->guides, p->steps.schedule, seed + i, p->canvas.width, p->canvas.height);
+        const lt_made made = {p->parts, r, p->guides, &p->steps, seed + i, p->canvas.width, p->canvas.height};
+        out->parameters[i] = lt_parameters_text(&made);
         out->latents[i] = lt_alloc(p->count * sizeof(float));
         if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
         if (!out->parameters[i] || !out->latents[i] || (states && !out->step_latents[i])) return LT_ERROR_MEMORY;

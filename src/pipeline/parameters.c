@@ -1,89 +1,363 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
-#include "pipeline/generate.h"
+#include "pipeline/parameters.h"
 
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* What A1111's web UI calls them. */
-static const char *const labels[][2] = {
-    {"ddpm", "DDPM"},
-    {"ddim", "DDIM"},
-    {"plms", "PLMS"},
-    {"euler", "Euler"},
-    {"euler_a", "Euler a"},
-    {"heun", "Heun"},
-    {"dpm2", "DPM2"},
-    {"dpm2_a", "DPM2 a"},
-    {"lms", "LMS"},
-    {"dpmpp_2s_a", "DPM++ 2S a"},
-    {"dpmpp_sde", "DPM++ SDE"},
-    {"dpmpp_2m", "DPM++ 2M"},
-    {"dpmpp_2m_sde", "DPM++ 2M SDE"},
-    {"dpmpp_3m_sde", "DPM++ 3M SDE"},
-    {"unipc", "UniPC"},
-    {"lcm", "LCM"},
-    {"normal", "Normal"},
-    {"karras", "Karras"},
-    {"exponential", "Exponential"},
-    {"simple", "Simple"},
-    {"sgm_uniform", "SGM Uniform"},
-    {"ddim_uniform", "DDIM Uniform"},
+/* Reading: what a setting's value is put into, and whom to tell. */
+typedef struct reading {
+    const lt_infotext *info;
+    const lt_components *parts; /* or NULL */
+    lt_request *request;
+} reading;
+
+/* A key of the text. write appends its value (nothing: the key is left out); read takes a value over and returns false
+ * where it makes no sense. NULL for one that is never written, or that changes nothing when read. */
+typedef struct setting {
+    const char *key;
+    lt_status (*write)(const lt_made *made, lt_buffer *value);
+    bool (*read)(const reading *to, const char *value);
+} setting;
+
+/* ---- Numbers ---- */
+
+/* As %g, with as many more digits as it takes to get the same number back. */
+static lt_status write_number(lt_buffer *out, double value, bool is_float) {
+    char text[64];
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        const double back = strtod(text, NULL);
+        if (is_float ? (float)back == (float)value : back == value) break;
+    }
+    return lt_buffer_append(out, text, strlen(text));
+}
+
+static lt_status write_float(lt_buffer *out, float value) { return write_number(out, (double)value, true); }
+static lt_status write_int(lt_buffer *out, int value) { return lt_buffer_printf(out, "%d", value); }
+
+static bool read_number(const char *text, double *value) {
+    char *end;
+    const double v = strtod(text, &end);
+    if (end == text || *end || !isfinite(v)) return false;
+    *value = v;
+    return true;
+}
+
+static bool read_float(const char *text, float *value) {
+    double v;
+    if (!read_number(text, &v) || !isfinite((float)v)) return false;
+    *value = (float)v;
+    return true;
+}
+
+static bool read_int(const char *text, int *value) {
+    char *end;
+    errno = 0;
+    const long v = strtol(text, &end, 10);
+    if (end == text || *end || errno || v < INT32_MIN || v > INT32_MAX) return false;
+    *value = (int)v;
+    return true;
+}
+
+static lt_status write_text(lt_buffer *out, const char *text) { return lt_buffer_append(out, text, strlen(text)); }
+
+/* ---- Sampling ---- */
+
+static lt_status write_steps(const lt_made *m, lt_buffer *out) { return write_int(out, m->request->steps); }
+static bool read_steps(const reading *to, const char *value) { return read_int(value, &to->request->steps); }
+
+static lt_status write_sampler(const lt_made *m, lt_buffer *out) {
+    return write_text(out, lt_sampler_label(m->steps->sampler));
+}
+
+/* Without a schedule of its own a sampler has the one that the web UI takes for it. */
+static bool read_sampler(const reading *to, const char *value) {
+    const char *schedule, *sampler = lt_sampler_read(value, &schedule);
+    if (!sampler) return false;
+    to->request->sampler = sampler;
+    to->request->schedule = schedule ? schedule : lt_schedule_automatic(sampler);
+    return true;
+}
+
+static lt_status write_schedule(const lt_made *m, lt_buffer *out) {
+    return write_text(out, lt_schedule_label(m->steps->schedule));
+}
+
+static bool read_schedule(const reading *to, const char *value) {
+    if (!strcmp(value, "Automatic")) return true; /* the sampler has said it */
+    const char *schedule = lt_schedule_read(value);
+    if (schedule) to->request->schedule = schedule;
+    return schedule != NULL;
+}
+
+static lt_status write_guidance(const lt_made *m, lt_buffer *out) { return write_float(out, m->request->guidance); }
+static bool read_guidance(const reading *to, const char *value) { return read_float(value, &to->request->guidance); }
+
+static lt_status write_seed(const lt_made *m, lt_buffer *out) {
+    return lt_buffer_printf(out, "%llu", (unsigned long long)m->seed);
+}
+
+static bool read_seed(const reading *to, const char *value) {
+    char *end;
+    errno = 0;
+    const unsigned long long seed = strtoull(value, &end, 10);
+    if (end == value || *end || errno || strchr(value, '-')) return false;
+    to->request->seed = seed;
+    to->request->random_seed = false;
+    return true;
+}
+
+static bool is_ddim(const char *sampler) { return !strcmp(sampler, "ddim"); }
+
+static lt_status write_eta(const lt_made *m, lt_buffer *out) {
+    const bool counts = m->request->eta > 0 && is_ddim(m->steps->sampler);
+    return counts ? write_float(out, m->request->eta) : LT_OK;
+}
+
+static bool read_eta(const reading *to, const char *value) { return read_float(value, &to->request->eta); }
+
+/* The web UI's "Eta" is that of the ancestral samplers, which is 1 here; Latent 0.1 called ddim's so. */
+static bool read_ancestral_eta(const reading *to, const char *value) {
+    double eta;
+    if (is_ddim(to->request->sampler)) return read_eta(to, value);
+    return read_number(value, &eta) && eta == 1;
+}
+
+static lt_status write_rng(const lt_made *m, lt_buffer *out) {
+    return write_text(out, m->request->rng == LT_RNG_PHILOX ? "GPU" : "CPU");
+}
+
+static bool read_rng(const reading *to, const char *value) {
+    static const char *const philox[] = {"GPU", "NV", "cuda", "philox"};
+    const bool cpu = !strcmp(value, "CPU") || !strcmp(value, "cpu");
+    for (size_t i = 0; i < LT_COUNT(philox) && !cpu; i++) {
+        if (strcmp(value, philox[i]) != 0) continue;
+        to->request->rng = LT_RNG_PHILOX;
+        return true;
+    }
+    if (cpu) to->request->rng = LT_RNG_CPU;
+    return cpu;
+}
+
+/* ---- The picture ---- */
+
+static lt_status write_size(const lt_made *m, lt_buffer *out) {
+    return lt_buffer_printf(out, "%dx%d", m->width, m->height);
+}
+
+static bool read_size(const reading *to, const char *value) {
+    int width, height, used = 0;
+    if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used] || width < 1 || height < 1) return false;
+    to->request->width = width;
+    to->request->height = height;
+    return true;
+}
+
+static lt_status write_strength(const lt_made *m, lt_buffer *out) {
+    return m->request->image ? write_number(out, m->request->strength, false) : LT_OK;
+}
+
+static bool read_strength(const reading *to, const char *value) {
+    return read_number(value, &to->request->strength) && to->request->image; /* that one is not in the text */
+}
+
+static lt_status write_mask_blur(const lt_made *m, lt_buffer *out) {
+    return m->request->mask && m->request->mask_blur > 0 ? write_float(out, m->request->mask_blur) : LT_OK;
+}
+
+static bool read_mask_blur(const reading *to, const char *value) { return read_float(value, &to->request->mask_blur); }
+
+/* Not "Tiling", which in the web UI makes pictures that can be laid side by side. */
+static lt_status write_tiles(const lt_made *m, lt_buffer *out) {
+    return m->request->tiling ? write_text(out, "on") : LT_OK;
+}
+
+static bool read_tiles(const reading *to, const char *value) {
+    to->request->tiling = true;
+    return !strcmp(value, "on");
+}
+
+static lt_status write_noise(const lt_made *m, lt_buffer *out) {
+    return m->request->noise || m->request->posterior_noise ? write_text(out, "given") : LT_OK;
+}
+
+static bool read_noise(const reading *to, const char *value) {
+    (void)to;
+    (void)value;
+    return false; /* it is not in the text */
+}
+
+/* ---- Prompts ---- */
+
+static lt_status write_syntax(const lt_made *m, lt_buffer *out) {
+    return m->request->plain_prompt ? write_text(out, "off") : LT_OK;
+}
+
+static bool read_syntax(const reading *to, const char *value) {
+    to->request->plain_prompt = !strcmp(value, "off");
+    return to->request->plain_prompt;
+}
+
+static lt_status write_clip_skip(const lt_made *m, lt_buffer *out) {
+    return m->request->clip_skip > 1 ? write_int(out, m->request->clip_skip) : LT_OK;
+}
+
+static bool read_clip_skip(const reading *to, const char *value) { return read_int(value, &to->request->clip_skip); }
+
+/* ---- Models ---- */
+
+static lt_status write_model(const lt_made *m, lt_buffer *out) {
+    return m->parts->name ? write_text(out, m->parts->name) : LT_OK;
+}
+
+static bool read_model(const reading *to, const char *value) {
+    const char *name = to->parts ? to->parts->name : NULL;
+    if (name && strcmp(name, value) != 0)
+        lt_notify(to->parts, "the picture was made with the model %.200s; this is %.200s", value, name);
+    return true;
+}
+
+/* The hash is of the file, of some gigabytes: with a name nobody asks. */
+static bool read_model_hash(const reading *to, const char *value) {
+    if (to->parts && !lt_infotext_find(to->info, "Model"))
+        lt_notify(to->parts, "the picture was made with a model of the hash %.100s, which is not compared", value);
+    return true;
+}
+
+static lt_status write_classifier(const lt_made *m, lt_buffer *out) {
+    return m->guides->classifier ? write_text(out, m->guides->classifier->name) : LT_OK;
+}
+
+static lt_status write_class(const lt_made *m, lt_buffer *out) {
+    return m->guides->classifier ? write_text(out, m->request->class_name) : LT_OK;
+}
+
+static bool read_class(const reading *to, const char *value) {
+    to->request->class_name = value;
+    return true;
+}
+
+static lt_status write_classifier_scale(const lt_made *m, lt_buffer *out) {
+    return m->guides->classifier ? write_float(out, m->request->classifier_scale) : LT_OK;
+}
+
+static bool read_classifier_scale(const reading *to, const char *value) {
+    return read_float(value, &to->request->classifier_scale);
+}
+
+static lt_status write_clip(const lt_made *m, lt_buffer *out) {
+    return m->guides->clip ? write_text(out, m->guides->clip->name) : LT_OK;
+}
+
+static lt_status write_clip_guidance(const lt_made *m, lt_buffer *out) {
+    return m->guides->clip ? write_float(out, m->request->clip_guidance) : LT_OK;
+}
+
+static bool read_clip_guidance(const reading *to, const char *value) {
+    return read_float(value, &to->request->clip_guidance);
+}
+
+static lt_status write_version(const lt_made *m, lt_buffer *out) {
+    (void)m;
+    return lt_buffer_printf(out, "latent %s", lt_version());
+}
+
+/* ---- All of them, in the order of the text ---- */
+
+static const setting settings[] = {
+    {"Steps", write_steps, read_steps},
+    {"Sampler", write_sampler, read_sampler},
+    {"Schedule type", write_schedule, read_schedule},
+    {"CFG scale", write_guidance, read_guidance},
+    {"Seed", write_seed, read_seed},
+    {"Size", write_size, read_size},
+    {"Model hash", NULL, read_model_hash},
+    {"Model", write_model, read_model},
+    {"Denoising strength", write_strength, read_strength},
+    {"Mask blur", write_mask_blur, read_mask_blur},
+    {"Eta DDIM", write_eta, read_eta},
+    {"Eta", NULL, read_ancestral_eta},
+    {"Prompt syntax", write_syntax, read_syntax},
+    {"Clip skip", write_clip_skip, read_clip_skip},
+    {"Classifier", write_classifier, NULL},
+    {"Class", write_class, read_class},
+    {"Classifier scale", write_classifier_scale, read_classifier_scale},
+    {"CLIP", write_clip, NULL},
+    {"CLIP guidance", write_clip_guidance, read_clip_guidance},
+    {"Tiles", write_tiles, read_tiles},
+    {"Noise", write_noise, read_noise},
+    {"RNG", write_rng, read_rng},
+    {"Version", write_version, NULL},
+    {"Exact prompt", NULL, NULL}, /* read with the prompts (text/infotext.c) */
+    {"Exact negative prompt", NULL, NULL},
+    {"Hashes", NULL, NULL},
+    {"VAE hash", NULL, NULL},
+    {"Lora hashes", NULL, NULL}, /* the prompt names them, too */
+    {"TI hashes", NULL, NULL},
+    {"Civitai resources", NULL, NULL},
+    {"Civitai metadata", NULL, NULL},
+    {"Created Date", NULL, NULL},
 };
 
-static const char *label(const char *name) {
-    for (size_t i = 0; i < LT_COUNT(labels); i++)
-        if (!strcmp(labels[i][0], name)) return labels[i][1];
-    return name;
+/* ---- Writing ---- */
+
+/* The values of all settings; one that is empty is left out. */
+static lt_status write_values(const lt_made *made, lt_buffer values[LT_COUNT(settings)]) {
+    for (size_t i = 0; i < LT_COUNT(settings); i++)
+        if (settings[i].write) LT_TRY(settings[i].write(made, &values[i]));
+    return LT_OK;
 }
 
-static lt_status append(lt_buffer *b, const char *text) { return lt_buffer_append(b, text, strlen(text)); }
+char *lt_parameters_text(const lt_made *made) {
+    lt_buffer values[LT_COUNT(settings)] = {0}, text = {0};
+    lt_setting written[LT_COUNT(settings)];
+    size_t count = 0;
+    lt_status status = write_values(made, values);
+    for (size_t i = 0; i < LT_COUNT(settings); i++)
+        if (values[i].size) written[count++] = (lt_setting){settings[i].key, values[i].data};
+    if (!status)
+        status = lt_infotext_write(made->request->prompt, made->request->negative_prompt, written, count, &text);
+    for (size_t i = 0; i < LT_COUNT(settings); i++) lt_buffer_free(&values[i]);
+    if (status) lt_buffer_free(&text);
+    return text.data;
+}
 
-/* A name as the web UIs read it back: in quotation marks if it holds what ends a value. */
-static lt_status write_name(lt_buffer *b, const char *key, const char *name) {
-    const char *quote = strpbrk(name, ",:\"\\") ? "\"" : "";
-    LT_TRY(lt_buffer_printf(b, ", %s: %s", key, quote));
-    for (; *name; name++) {
-        const bool escaped = *name == '"' || *name == '\\';
-        LT_TRY(lt_buffer_printf(b, "%s%c", escaped ? "\\" : "", (unsigned char)*name < ' ' ? ' ' : *name));
+/* ---- Reading ---- */
+
+static const setting *find(const char *key) {
+    for (size_t i = 0; i < LT_COUNT(settings); i++)
+        if (!strcmp(settings[i].key, key)) return &settings[i];
+    return NULL;
+}
+
+/* Names with ", " between them, as far as they fit. */
+static void add_name(char *list, size_t size, const char *name) {
+    const size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%.60s", used ? ", " : "", name);
+}
+
+static void apply_all(const reading *to) {
+    char unknown[400] = "";
+    for (size_t i = 0; i < to->info->count; i++) {
+        const lt_setting *s = &to->info->settings[i];
+        const setting *known = find(s->key);
+        if (!known)
+            add_name(unknown, sizeof unknown, s->key);
+        else if (known->read && !known->read(to, s->value) && to->parts)
+            lt_notify(to->parts, "what made the picture can't be followed here: %.60s: %.200s", s->key, s->value);
     }
-    return append(b, quote);
+    if (*unknown && to->parts)
+        lt_notify(to->parts, "these settings of the picture are not known here and left out: %s", unknown);
 }
 
-static lt_status write_guides(lt_buffer *b, const lt_request *r, const lt_guides *guides) {
-    if (guides->classifier) {
-        LT_TRY(write_name(b, "Classifier", guides->classifier->name));
-        LT_TRY(write_name(b, "Class", r->class_name));
-        LT_TRY(lt_buffer_printf(b, ", Classifier scale: %g", (double)r->classifier_scale));
-    }
-    if (!guides->clip) return LT_OK;
-    LT_TRY(write_name(b, "CLIP", guides->clip->name));
-    return lt_buffer_printf(b, ", CLIP guidance: %g", (double)r->clip_guidance);
-}
-
-static lt_status write_settings(lt_buffer *b, const lt_components *parts, const lt_request *r, const lt_guides *guides,
-                                const char *schedule, uint64_t seed, int width, int height) {
-    LT_TRY(
-        lt_buffer_printf(b, "Steps: %d, Sampler: %s, Schedule type: %s", r->steps, label(r->sampler), label(schedule)));
-    LT_TRY(lt_buffer_printf(b, ", CFG scale: %g, Seed: %llu, Size: %dx%d", (double)r->guidance,
-                            (unsigned long long)seed, width, height));
-    if (parts->name) LT_TRY(lt_buffer_printf(b, ", Model: %.300s", parts->name));
-    if (r->image) LT_TRY(lt_buffer_printf(b, ", Denoising strength: %g", r->strength));
-    if (r->mask && r->mask_blur > 0) LT_TRY(lt_buffer_printf(b, ", Mask blur: %g", (double)r->mask_blur));
-    if (r->eta > 0 && !strcmp(r->sampler, "ddim")) LT_TRY(lt_buffer_printf(b, ", Eta: %g", (double)r->eta));
-    if (r->plain_prompt) LT_TRY(lt_buffer_printf(b, ", Prompt syntax: off"));
-    if (r->clip_skip > 1) LT_TRY(lt_buffer_printf(b, ", Clip skip: %d", r->clip_skip));
-    LT_TRY(write_guides(b, r, guides));
-    LT_TRY(lt_buffer_printf(b, ", RNG: %s", r->rng == LT_RNG_PHILOX ? "GPU" : "CPU"));
-    return lt_buffer_printf(b, ", Version: latent %s", lt_version());
-}
-
-char *lt_parameters_text(const lt_components *parts, const lt_request *r, const lt_guides *guides, const char *schedule,
-                         uint64_t seed, int width, int height) {
-    lt_buffer b = {0};
-    lt_status status = append(&b, r->prompt);
-    if (!status && *r->negative_prompt) status = append(&b, "\nNegative prompt: ");
-    if (!status && *r->negative_prompt) status = append(&b, r->negative_prompt);
-    if (!status) status = append(&b, "\n");
-    if (!status) status = write_settings(&b, parts, r, guides, schedule, seed, width, height);
-    if (status) lt_buffer_free(&b);
-    return b.data;
+void lt_parameters_apply(const lt_infotext *info, const lt_components *parts, lt_request *request) {
+    request->prompt = info->prompt;
+    request->negative_prompt = info->negative_prompt;
+    /* the web UI does not name what is its own default */
+    if (info->count && !lt_infotext_find(info, "RNG")) request->rng = LT_RNG_PHILOX;
+    const reading to = {info, parts, request};
+    apply_all(&to);
 }

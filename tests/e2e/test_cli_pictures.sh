@@ -97,6 +97,23 @@ check "parameters of img2img" has_text text.png ", Denoising strength: 0.5"
 small txt2img -p "$(printf 'un \305\223uf, \347\214\253')" -o text.png
 check "parameters of a prompt beyond Latin-1" has_text text.png "$(printf 'un \305\223uf, \347\214\253 Steps')"
 
+# ---- Pictures made again ----
+
+small txt2img -p '(a cat:1.2), "b"' -n "a: dog" --seed 5 --sampler "DPM++ 2M SDE Karras" --cfg 6.5 --clip-skip 2 -o made.png
+check "--from makes the same bytes" eval '
+    "$latent" txt2img -m tiny.safetensors -q --from made.png -o again.png && cmp made.png again.png && is_empty err'
+check "options beside --from count" eval '
+    "$latent" txt2img -m tiny.safetensors -q --from made.png --seed 6 --size 32 -o other.png &&
+    is_png_of other.png 32 32 && has_text other.png "CFG scale: 6.5, Seed: 6, Size: 32x32"'
+small img2img -i "$input" -p "a cat" --seed 9 --strength 0.5 -o changed.png
+check "img2img --from" eval '
+    "$latent" img2img -m tiny.safetensors -q -i "$input" --from changed.png -o again.png && cmp changed.png again.png'
+check "without the picture that was changed there is a note" eval '
+    "$latent" txt2img -m tiny.safetensors -q --from changed.png -o again.png 2>err &&
+    counts 1 "latent: note: .*can.t be followed here: Denoising strength: 0.5" err'
+refuse "a picture that does not say how it was made" 1 "$input: it does not say how it was made" \
+    "$latent" txt2img -m tiny.safetensors -q --from "$input" -o none.png
+
 for ending in jpg jpeg webp PNG; do
     check "a picture that ends in .$ending, read again" eval '
         small txt2img -p "a cat" --seed 5 -o "end.$ending" && has_text "end.$ending" "S" &&

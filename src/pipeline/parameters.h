@@ -1,0 +1,25 @@
+/* The text that the web UIs put beside a picture, so that it can be made again: written and read by one table. */
+#ifndef LT_PARAMETERS_TEXT_H
+#define LT_PARAMETERS_TEXT_H
+
+#include "pipeline/guidance.h"
+#include "text/infotext.h"
+
+/* What a picture was made with. */
+typedef struct lt_made {
+    const lt_components *parts;
+    const lt_request *request;
+    const lt_guides *guides;
+    const lt_steps *steps; /* they know the schedule that was chosen */
+    uint64_t seed;
+    int width, height;
+} lt_made;
+
+/* Allocated, NULL when out of memory. */
+char *lt_parameters_text(const lt_made *made);
+
+/* Sets in request what info says; request's texts point into info from then on. What can't be followed is told to parts
+ * (NULL: to nobody), and so is a model of another name. */
+void lt_parameters_apply(const lt_infotext *info, const lt_components *parts, lt_request *request);
+
+#endif

@@ -1,0 +1,208 @@
+/* How a picture was made, written beside it and followed again: the same bytes; and texts of the web UIs. */
+#include "micro.h"
+
+#include <latent.h>
+
+static char notices[2048];
+
+static void hear(void *user, const char *message) {
+    (void)user;
+    strncat(notices, message, sizeof notices - strlen(notices) - 2);
+    strcat(notices, "\n");
+}
+
+static lt_model *open_heard(void) {
+    lt_open_options options = lt_open_options_defaults();
+    options.threads = 1;
+    options.notice = hear;
+    lt_model *model;
+    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
+    *notices = '\0';
+    return model;
+}
+
+static lt_request small(const char *prompt) {
+    lt_request r = lt_request_defaults();
+    r.prompt = prompt;
+    r.width = r.height = 64;
+    r.steps = 2;
+    r.seed = 5;
+    r.random_seed = false;
+    return r;
+}
+
+/* ---- Our own ---- */
+
+static void assert_same_picture(const lt_image *a, const lt_image *b) {
+    assert_int_equal(a->width, b->width);
+    assert_int_equal(a->height, b->height);
+    assert_memory_equal(a->pixels, b->pixels, (size_t)a->width * (size_t)a->height * 3);
+}
+
+/* Draws, reads the picture's text, and draws what it says with the pictures that it does not hold. */
+static void redraw(lt_model *model, const lt_request *request) {
+    lt_result first, again;
+    lt_request r = lt_request_defaults();
+    char *texts;
+    assert_ok(lt_generate(model, request, &first));
+    r.image = request->image;
+    r.mask = request->mask;
+    *notices = '\0';
+    assert_ok(lt_request_from_parameters(first.parameters[0], model, &r, &texts));
+    assert_string_equal(notices, "");
+    assert_string_equal(r.prompt, request->prompt);
+    assert_string_equal(r.negative_prompt, request->negative_prompt);
+    assert_ok(lt_generate(model, &r, &again));
+    assert_string_equal(again.parameters[0], first.parameters[0]);
+    assert_same_picture(&again.images[0], &first.images[0]);
+    lt_string_free(texts);
+    lt_result_free(&first);
+    lt_result_free(&again);
+}
+
+static void test_samplers(void **state) {
+    (void)state;
+    lt_model *model = open_heard();
+    for (const char *const *name = lt_samplers(); *name; name++) {
+        lt_request r = small("a cat");
+        r.sampler = *name;
+        redraw(model, &r);
+    }
+    for (const char *const *name = lt_schedules(); *name; name++) {
+        lt_request r = small("a cat");
+        r.sampler = "euler";
+        r.schedule = *name;
+        redraw(model, &r);
+    }
+    lt_model_close(model);
+}
+
+static void test_settings(void **state) {
+    (void)state;
+    lt_model *model = open_heard();
+    lt_request r = small("a (cat:1.2), with \"quotes\"\nNegative prompt: in it \nSteps: 3, Seed: 4, Size: 8x8");
+    r.negative_prompt = "blurry,\n Negative prompt:";
+    r.guidance = 3.14159274f;
+    r.seed = 18446744073709551615u;
+    r.rng = LT_RNG_PHILOX;
+    r.clip_skip = 2;
+    redraw(model, &r);
+    r.plain_prompt = r.tiling = true;
+    r.sampler = "ddim";
+    r.eta = 0.3f;
+    redraw(model, &r);
+    lt_model_close(model);
+}
+
+static void test_of_a_picture(void **state) {
+    (void)state;
+    lt_model *model = open_heard();
+    uint8_t pixels[64 * 64 * 3], mask_pixels[64 * 64 * 3];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 7);
+    for (size_t i = 0; i < sizeof pixels; i++) mask_pixels[i] = i % 192 < 96 ? 255 : 0;
+    const lt_image image = {64, 64, pixels}, mask = {64, 64, mask_pixels};
+    lt_request r = small("a cat");
+    r.image = &image;
+    r.strength = 0.9;
+    redraw(model, &r);
+    r.mask = &mask;
+    r.mask_blur = 2.5f;
+    redraw(model, &r);
+    lt_model_close(model);
+}
+
+/* ---- Others' ---- */
+
+static void test_names_of_others(void **state) {
+    (void)state;
+    static const struct {
+        const char *theirs, *sampler, *schedule;
+    } cases[] = {
+        {"Euler a", "euler_a", NULL},
+        {"DPM++ 2M Karras", "dpmpp_2m", "karras"},
+        {"DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"},
+        {"DPM++ 3M SDE", "dpmpp_3m_sde", NULL},
+        {"DPM++ SDE Karras", "dpmpp_sde", "karras"},
+        {"DPM2 a Karras", "dpm2_a", "karras"},
+        {"k_euler_ancestral", "euler_a", NULL},
+        {"dpm++2m", "dpmpp_2m", NULL},
+        {"LMS Karras", "lms", "karras"},
+        {"UniPC", "unipc", NULL},
+    };
+    lt_model *model = open_heard();
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_request r = small("a"), own = small("a");
+        lt_result theirs, ours;
+        r.sampler = cases[i].theirs;
+        own.sampler = cases[i].sampler;
+        own.schedule = cases[i].schedule;
+        assert_ok(lt_generate(model, &r, &theirs));
+        assert_ok(lt_generate(model, &own, &ours));
+        assert_string_equal(theirs.parameters[0], ours.parameters[0]);
+        assert_same_picture(&theirs.images[0], &ours.images[0]);
+        lt_result_free(&theirs);
+        lt_result_free(&ours);
+    }
+    lt_model_close(model);
+}
+
+/* A text of that web UI, with what is not served here: it is told. */
+static void test_a_web_ui(void **state) {
+    (void)state;
+    lt_model *model = open_heard();
+    lt_request r = lt_request_defaults();
+    char *texts;
+    assert_ok(lt_request_from_parameters(
+        "a cat\nNegative prompt: a dog\nSteps: 7, Sampler: Euler a, Schedule type: Automatic, CFG scale: 4.5, Seed: "
+        "12, "
+        "Size: 96x64, Model hash: cc6cb27103, Model: v1-5, Denoising strength: 0.4, Clip skip: 2, "
+        "Hires upscale: 2, ENSD: 31337, Version: v1.10.1",
+        model, &r, &texts));
+    assert_string_equal(r.prompt, "a cat");
+    assert_string_equal(r.negative_prompt, "a dog");
+    assert_int_equal(r.steps, 7);
+    assert_string_equal(r.sampler, "euler_a");
+    assert_string_equal(r.schedule, "normal");
+    assert_true(fabsf(r.guidance - 4.5f) < 1e-6f);
+    assert_false(r.random_seed);
+    assert_int_equal(r.seed, 12);
+    assert_int_equal(r.width, 96);
+    assert_int_equal(r.height, 64);
+    assert_int_equal(r.clip_skip, 2);
+    assert_int_equal(r.rng, LT_RNG_PHILOX);
+    assert_non_null(strstr(notices, "made with the model v1-5; this is micro"));
+    assert_non_null(strstr(notices, "can't be followed here: Denoising strength: 0.4"));
+    assert_non_null(strstr(notices, "left out: Hires upscale, ENSD"));
+    lt_string_free(texts);
+    lt_model_close(model);
+}
+
+static void test_texts_that_say_little(void **state) {
+    (void)state;
+    lt_request r = lt_request_defaults();
+    char *texts;
+    assert_int_equal(lt_request_from_parameters(NULL, NULL, &r, &texts), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_request_from_parameters("a", NULL, NULL, &texts), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_request_from_parameters("a", NULL, &r, NULL), LT_ERROR_ARGUMENT);
+    assert_ok(lt_request_from_parameters("a cat", NULL, &r, &texts));
+    assert_string_equal(r.prompt, "a cat");
+    assert_true(r.random_seed);
+    assert_int_equal(r.rng, LT_RNG_CPU);
+    lt_string_free(texts);
+    assert_ok(lt_request_from_parameters("\nSteps: x, Sampler: nosuch, Seed: -1, Size: 0x9", NULL, &r, &texts));
+    assert_int_equal(r.steps, 20);
+    assert_string_equal(r.sampler, "dpmpp_2m");
+    assert_int_equal(r.width, 0);
+    lt_string_free(texts);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_samplers),     cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_of_a_picture), cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_a_web_ui),     cmocka_unit_test(test_texts_that_say_little),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    remove_scratch();
+    return failed;
+}
