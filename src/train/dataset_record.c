@@ -148,7 +148,7 @@ static lt_status split_lines(lt_arena *arena, const char *text, lt_record *recor
 lt_status lt_record_texts(lt_arena *arena, lt_bytes file, lt_record *record) {
     char *text;
     LT_TRY(check_size(file));
-    LT_TRY(lt_text_from_utf8(file, &text));
+    LT_TRY(lt_text_from_utf8(skip_mark(file), &text));
     const lt_status status = split_lines(arena, text, record);
     lt_string_free(text);
     return status;
@@ -157,7 +157,7 @@ lt_status lt_record_texts(lt_arena *arena, lt_bytes file, lt_record *record) {
 lt_status lt_record_label(lt_arena *arena, lt_bytes file, lt_record *record) {
     char *text;
     LT_TRY(check_size(file));
-    LT_TRY(lt_text_from_utf8(file, &text));
+    LT_TRY(lt_text_from_utf8(skip_mark(file), &text));
     const char *rest = text, *line;
     size_t size;
     lt_status status = LT_OK;
