@@ -1,4 +1,5 @@
 /* What several commands share. */
+#include "base/file.h"
 #include "diffusion/diffusion.h"
 #include "signals.h"
 
@@ -48,8 +49,10 @@ int lt_check_output(const char *option, const char *path) {
     struct stat info;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return lt_complain(LT_EXIT_FAILED, "%s %s: not a file that can be written over", option, path);
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? lt_strndup(path, (size_t)(slash - path) + 1) : lt_strdup(".");
+    char *target; /* of a link */
+    if (lt_link_target(path, &target)) return lt_complain_error();
+    char *folder = lt_folder_of(target);
+    lt_free(target);
     if (!folder) return lt_complain_error();
     const int blocked = access(folder, W_OK | X_OK) ? errno : 0;
     lt_free(folder);

@@ -17,6 +17,8 @@
  * LT_ERROR_ARGUMENT and a message that names it. What frees or closes takes NULL.
  *   - The library never prints, never exits and keeps no global state but the message of each thread's last error.
  *   - Different models may be used from different threads at once. One model serves one call at a time.
+ *   - A file that is written takes its place whole or not at all. A link in that place stays: the file goes where it
+ * leads.
  *   - Strings are UTF-8. Sizes are in pixels, images are 8-bit RGB from the top left, tensors are float32 NCHW.
  */
 #ifndef LATENT_H

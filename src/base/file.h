@@ -17,7 +17,7 @@ void lt_map_close(lt_map *map);
 /* Lets the pages of [data, data + size) go: they come back from the file when read again. */
 void lt_map_release(const void *data, size_t size);
 
-/* A file being written: it takes path's place only on commit (base/part.h). */
+/* A file being written: it takes path's place, or that of what a link there leads to, only on commit (base/part.h). */
 typedef struct lt_writer {
     FILE *file;
     char *path;

@@ -4,12 +4,46 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { MOST_LINKS = 40 }; /* one behind the other; as many as Linux follows */
+
+/* ---- Links ---- */
+
+/* Where *path is a link, what it names takes its place. *linked: it was one; whatever else is there, or nothing, is
+ * left to whoever opens it. */
+static lt_status follow(char **path, bool *linked) {
+    char named[PATH_MAX];
+    const ssize_t size = readlink(*path, named, sizeof named - 1);
+    *linked = size >= 0;
+    if (!*linked) return LT_OK;
+    named[size] = '\0';
+    const char *slash = named[0] == '/' ? NULL : strrchr(*path, '/'); /* seen from the folder that the link is in */
+    char *next = lt_format("%.*s%s", slash ? (int)(slash - *path) + 1 : 0, *path, named);
+    if (!next) return LT_ERROR_MEMORY;
+    lt_free(*path);
+    *path = next;
+    return LT_OK;
+}
+
+lt_status lt_link_target(const char *path, char **target) {
+    bool linked = true;
+    *target = lt_strdup(path);
+    lt_status status = *target ? LT_OK : LT_ERROR_MEMORY;
+    for (int links = 0; linked && !status; links++)
+        status = links <= MOST_LINKS ? follow(target, &linked)
+                                     : lt_fail(LT_ERROR_FILE, "%s: can't be written: links in a circle", path);
+    if (!status) return LT_OK;
+    lt_free(*target);
+    *target = NULL;
+    return status;
+}
 
 /* ---- Locks ---- */
 
@@ -95,18 +129,24 @@ static lt_status wait_a_little(lt_status (*poll)(void *user), void *user, double
     return LT_OK;
 }
 
+static void forget(lt_part *part) {
+    lt_free(part->path);
+    lt_free(part->target);
+    *part = (lt_part){0};
+}
+
 lt_status lt_part_open(const char *path, lt_part_kind kind, lt_status (*poll)(void *user), void *user, lt_part *part) {
     const double since = lt_now();
-    *part = (lt_part){lt_format("%s.latent.part", path), -1};
-    lt_status status = part->path ? LT_OK : LT_ERROR_MEMORY;
+    *part = (lt_part){.descriptor = -1};
+    lt_status status = lt_link_target(path, &part->target);
+    if (!status) part->path = lt_format("%s.latent.part", part->target);
+    if (!status && !part->path) status = LT_ERROR_MEMORY;
     while (!status && part->descriptor < 0) {
         bool held;
         status = try_open(path, kind, part, &held);
         if (!status && held) status = wait_a_little(poll, user, since, path);
     }
-    if (!status) return LT_OK;
-    lt_free(part->path);
-    *part = (lt_part){0};
+    if (status) forget(part);
     return status;
 }
 
@@ -114,12 +154,11 @@ lt_status lt_part_open(const char *path, lt_part_kind kind, lt_status (*poll)(vo
 
 static void let_go(lt_part *part) {
     close(part->descriptor); /* and the lock with it: the name is another's or gone by now */
-    lt_free(part->path);
-    *part = (lt_part){0};
+    forget(part);
 }
 
 lt_status lt_part_commit(lt_part *part, const char *path) {
-    const int reason = rename(part->path, path) ? errno : 0;
+    const int reason = rename(part->path, part->target) ? errno : 0;
     if (reason) remove_all(part->path);
     let_go(part);
     return reason ? lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(reason)) : LT_OK;

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Nothing is there, or a folder with nothing in it. */
+/* Nothing is there, or a folder with nothing in it; the same behind a link. */
 static lt_status check_free(const char *path) {
     struct stat info;
-    if (lstat(path, &info) != 0 && errno == ENOENT) return LT_OK;
+    if (stat(path, &info) != 0 && errno == ENOENT) return LT_OK;
     DIR *folder = opendir(path);
     if (!folder) return lt_fail(LT_ERROR_FILE, "%s: can't be made a folder: %s", path, strerror(errno));
     bool empty = true;

@@ -119,13 +119,19 @@ static lt_status read_run(const char *text, lt_run_state *state) {
 
 /* ---- Saving ---- */
 
-/* Makes a rename in the folder survive a loss of power. Some file systems can't (EINVAL) and need not. */
-static lt_status sync_folder(const char *folder) {
+/* Makes the rename that put a file there survive a loss of power. Some file systems can't (EINVAL) and need not. */
+static lt_status sync_folder_of(const char *path) {
+    char *target;
+    LT_TRY(lt_link_target(path, &target));
+    char *folder = lt_folder_of(target);
+    lt_free(target);
+    if (!folder) return LT_ERROR_MEMORY;
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lt_free(folder);
     const bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
     const int reason = errno;
     if (fd >= 0) close(fd);
-    return synced ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be synchronised: %s", folder, strerror(reason));
+    return synced ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: its folder can't be synchronised: %s", path, strerror(reason));
 }
 
 /* Metadata [pair_count + 1]: the numbers first, then the pairs. */
@@ -160,16 +166,10 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
     if (state->step != optimizer->step)
         return lt_fail(LT_ERROR_ARGUMENT, "the run has done %ld steps, but its optimiser %ld", state->step,
                        optimizer->step);
-    char *folder = lt_folder_of(path);
-    if (!folder) return LT_ERROR_MEMORY;
-    lt_status status = write_state(path, optimizer, state, pairs, pair_count);
-    if (status != LT_OK)
-        lt_fail_in(status, "the state of step %ld was not saved%s", state->step,
-                   access(path, F_OK) ? "" : "; the last one that was is untouched");
-    else
-        status = sync_folder(folder);
-    lt_free(folder);
-    return status;
+    const lt_status status = write_state(path, optimizer, state, pairs, pair_count);
+    if (status == LT_OK) return sync_folder_of(path);
+    return lt_fail_in(status, "the state of step %ld was not saved%s", state->step,
+                      access(path, F_OK) ? "" : "; the last one that was is untouched");
 }
 
 /* ---- Loading ---- */

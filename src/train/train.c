@@ -246,13 +246,22 @@ static lt_status open_output(session *s) {
     return lt_training_check_place(o, s->state_path, s->log_path);
 }
 
+/* What a link leads to goes; the link stays, for the state to come. */
+static lt_status remove_state(const char *path) {
+    char *target;
+    LT_TRY(lt_link_target(path, &target));
+    const bool gone = !unlink(target) || errno == ENOENT;
+    const int reason = errno;
+    lt_free(target);
+    return gone ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be removed: %s", path, strerror(reason));
+}
+
 /* A log that goes on where the state does. What a run from the beginning may lose goes now, so that no other's state
  * stands beside its log. */
 static lt_status open_log(session *s) {
     const lt_train_options *o = s->t.options;
     LT_TRY(lt_log_open(s->log_path, s->t.run.step, &s->log));
-    if (o->resume || !unlink(s->state_path) || errno == ENOENT) return LT_OK;
-    return lt_fail(LT_ERROR_FILE, "%s: can't be removed: %s", s->state_path, strerror(errno));
+    return o->resume ? LT_OK : remove_state(s->state_path);
 }
 
 static lt_status open_session(session *s) {

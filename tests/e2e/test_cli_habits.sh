@@ -79,6 +79,22 @@ refuse "a file as a folder" 1 'that is a file' latent -p "a fig" -o kept/
 refuse "a folder in one that is not there" 1 'nowhere/new.*No such file' latent -p "a fig" -o nowhere/new/
 refuse "a name without an ending" 2 'must end in .png' latent -p "a fig" -o fig
 
+leads() { [ "$(readlink "$1")" = "$2" ] && [ -f "$3" ] && [ ! -L "$3" ]; } # LINK TO FILE
+mkdir far far/model && ln -s far near && ln -s near/one.png link.png && ln -s "$work/link.png" second.png
+check "a picture through links that lead nowhere yet" eval 'draws -p "a fig" --seed 1 -o second.png && leads link.png near/one.png far/one.png &&
+    leads second.png "$work/link.png" far/one.png && cmp far/one.png there/a-fig-1.png'
+check "through links to a picture" eval 'draws -p "a fig" --seed 2 -o second.png && leads link.png near/one.png far/one.png &&
+    leads second.png "$work/link.png" far/one.png && ! cmp -s far/one.png there/a-fig-1.png'
+ln -s far/z.safetensors z.safetensors && ln -s far/copy.safetensors copy.safetensors && ln -s far/model model
+check "a latent through a link" eval '"$latent" encode link.png -o z.safetensors && leads z.safetensors far/z.safetensors far/z.safetensors'
+check "a model through a link" eval '"$latent" convert "$model" copy.safetensors && leads copy.safetensors far/copy.safetensors far/copy.safetensors'
+check "a model's folder through a link" eval '"$latent" convert "$model" model --to diffusers && leads model far/model far/model/model_index.json'
+ln -s round2.png round1.png && ln -s round1.png round2.png
+refuse "links in a circle" 1 'round1.png: .*links in a circle' latent -p "a fig" -o round1.png
+ln -s nowhere/a.png lost.png
+refuse "a link into a folder that is not there" 1 'lost.png: .*No such file' latent -p "a fig" -o lost.png
+check "no part is left beside either" are "*.part" ""
+
 # ---- Prompts from elsewhere ----
 
 printf '\357\273\277a fig\r\n' >fig.txt

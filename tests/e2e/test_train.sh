@@ -300,6 +300,19 @@ check "it is untouched" untouched base
 check "with --overwrite it begins anew" eval '
     vae base --steps 1 --seed 3 --overwrite && ! cmp -s base.safetensors kept && rows base 1 && keep base'
 
+# linked COMMAND...: succeeds, and model, state and log are where links lead, which are still links
+linked() {
+    "$@" || return 1
+    for ending in safetensors safetensors.state safetensors.jsonl; do
+        [ -L linked.$ending ] && [ -s far/$ending ] || { echo "linked.$ending"; return 1; }
+    done
+}
+mkdir far
+for ending in safetensors safetensors.state safetensors.jsonl; do ln -s far/$ending linked.$ending; done
+check "model, state and log through links" linked vae linked --steps 1
+check "they go on" linked vae linked --steps 2 --resume
+check "and begin anew" linked vae linked --steps 1 --overwrite
+
 # ---- Pictures that can't be read ----
 
 cp -r data broken && head -c 100 data/p-3.png >broken/p-3.png && data=broken

@@ -244,6 +244,74 @@ static void test_part_is_a_link(void **state) {
     assert_int_equal(unlink(part), 0);
 }
 
+static const char *in_folder(const char *name) {
+    static char paths[2][128]; /* so that two can be asked for at once */
+    static int next;
+    next = !next;
+    snprintf(paths[next], sizeof paths[next], "%s/%s", folder, name);
+    return paths[next];
+}
+
+static void assert_link(const char *name, const char *to) {
+    char named[128] = "";
+    assert_true(readlink(in_folder(name), named, sizeof named - 1) > 0);
+    assert_string_equal(named, to);
+}
+
+static void link_to(const char *to, const char *name) { assert_int_equal(symlink(to, in_folder(name)), 0); }
+
+/* A link at the file's own path stays one; the file stands where it leads, by way of another link and of a folder that
+ * is one, whether it was there before or not. */
+static void test_link_stays(void **state) {
+    (void)state;
+    char to[160];
+    snprintf(to, sizeof to, "%s/there/file", folder);
+    assert_int_equal(mkdir(in_folder("real"), 0700), 0);
+    link_to("real", "there");
+    link_to(to, "second");
+    link_to("second", strrchr(path, '/') + 1);
+    for (int round = 0; round < 2; round++) {
+        write_file(round ? "after" : "before");
+        assert_file_holds(round ? "after" : "before");
+        assert_int_equal(access(in_folder("real/file"), F_OK), 0);
+        assert_link(strrchr(path, '/') + 1, "second");
+        assert_link("second", to);
+        assert_link("there", "real");
+    }
+    unlink(in_folder("real/file"));
+    rmdir(in_folder("real"));
+    unlink(in_folder("there"));
+    unlink(in_folder("second"));
+    unlink(path);
+}
+
+/* Two names of one file are one to its lock. */
+static void test_link_is_locked(void **state) {
+    (void)state;
+    lt_writer first, second;
+    link_to("one", "other");
+    assert_int_equal(lt_writer_open(in_folder("one"), &first), LT_OK);
+    assert_int_equal(lt_writer_open(in_folder("other"), &second), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "another program or thread"));
+    lt_writer_abort(&first);
+    unlink(in_folder("other"));
+}
+
+static void test_link_in_a_circle(void **state) {
+    (void)state;
+    lt_writer w;
+    link_to("b", "a");
+    link_to("a", "b");
+    assert_int_equal(lt_writer_open(in_folder("a"), &w), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "a: can't be written: links in a circle"));
+    unlink(in_folder("a"));
+    unlink(in_folder("b"));
+    link_to("nowhere/file", "a");
+    assert_int_equal(lt_writer_open(in_folder("a"), &w), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "No such file"));
+    unlink(in_folder("a"));
+}
+
 static void test_leftover_folder(void **state) {
     (void)state;
     char inside[160];
@@ -255,6 +323,7 @@ static void test_leftover_folder(void **state) {
     assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &other), LT_ERROR_FILE);
     close(part.descriptor); /* as if it were killed */
     lt_free(part.path);
+    lt_free(part.target);
     assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &part), LT_OK);
     assert_int_equal(stat(inside, &info), -1);
     assert_int_equal(lt_part_commit(&part, path), LT_OK);
@@ -268,7 +337,7 @@ static void test_writer_refuses(void **state) {
     assert_null(w.file);
     assert_int_equal(lt_writer_open("/dev/null", &w), LT_ERROR_FILE);
     assert_int_equal(lt_writer_open(folder, &w), LT_ERROR_FILE);
-    for (size_t n = 0; n < 2; n++) {
+    for (size_t n = 0; n < 3; n++) {
         lt_alloc_fail_at(n);
         assert_int_equal(lt_writer_open(path, &w), LT_ERROR_MEMORY);
         assert_true(lt_alloc_failed());
@@ -319,6 +388,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_waiting_as_long_as_asked, enter, leave),
         cmocka_unit_test_setup_teardown(test_killed_writer, enter, leave),
         cmocka_unit_test_setup_teardown(test_part_is_a_link, enter, leave),
+        cmocka_unit_test_setup_teardown(test_link_stays, enter, leave),
+        cmocka_unit_test_setup_teardown(test_link_is_locked, enter, leave),
+        cmocka_unit_test_setup_teardown(test_link_in_a_circle, enter, leave),
         cmocka_unit_test_setup_teardown(test_leftover_folder, enter, leave),
         cmocka_unit_test_setup_teardown(test_writer_refuses, enter, leave),
         cmocka_unit_test_setup_teardown(test_map, enter, leave),
