@@ -12,7 +12,7 @@ typedef enum lt_option_kind {
     LT_OPTION_FLAG,   /* bool: set to true */
     LT_OPTION_INT,    /* int, all of the word a number within [low, high] */
     LT_OPTION_NUMBER, /* double within [low, high]; NaN and infinities are refused */
-    LT_OPTION_SEED,   /* uint64_t */
+    LT_OPTION_SEED,   /* uint64_t; -1 draws one, which is told */
     LT_OPTION_TEXT,   /* const char *, as it is */
     LT_OPTION_FILE,   /* const char *, completed as a file name */
     LT_OPTION_CHOICE, /* const char *, one of lt_option_choices */
@@ -31,6 +31,7 @@ typedef struct lt_option {
     const char *const *(*list_choices)(void); /* or who knows them */
     bool (*knows)(const char *text);          /* a choice by another name, which is taken as it is; may be NULL */
     bool *given;                              /* set to true when the option is there; may be NULL */
+    bool told;                                /* of a seed: the command itself says which one it took */
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
                          Names with hyphens may be written with underscores, these and our own */

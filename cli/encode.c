@@ -12,7 +12,8 @@ static struct {
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
-    {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior; default: its mean", &o.seed, .given = &o.seed_given},
+    {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior (-1: by any seed); default: its mean", &o.seed,
+     .given = &o.seed_given},
     {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
     {"output", 'o', LT_OPTION_FILE, "Z", "safetensors file with a tensor latent [1,c,h,w]", &o.output},
     {0},

@@ -13,7 +13,7 @@ enum { BOUND_PICTURES = 64 }; /* without --count: each is as dear as one that is
 static const lt_option options[] = {
     {"prompts", 0, LT_OPTION_FILE, "FILE", "draw these: .txt of lines, or .jsonl with \"prompt\" or a data set's \"text\"", &o.prompts},
     {"seeds", 0, LT_OPTION_INT, "N", "pictures of each prompt; default 4", &o.seeds, 1, 10000},
-    {"seed", 0, LT_OPTION_SEED, "N", "the first; also what --bound draws with; default 0", &o.seed},
+    {"seed", 0, LT_OPTION_SEED, "N", "the first; also what --bound draws with; default 0; -1: any", &o.seed},
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, .fields = lt_request_fields, .member = "guidance",
      .also = LT_ALSO_CFG},

@@ -24,7 +24,7 @@ static const lt_option options[] = {
     {"timesteps", 't', LT_OPTION_TEXT, "T,T,...", "from 0 to 999; default 0,100,250,500,750,999", &o.times},
     {"latent", 0, LT_OPTION_FLAG, NULL, "noise the latent and decode it", &o.latent},
     {"chain", 0, LT_OPTION_FLAG, NULL, "go by single steps q(x_t | x_t-1)", &o.chain},
-    {"seed", 0, LT_OPTION_SEED, "N", "default 0", &o.seed},
+    {"seed", 0, LT_OPTION_SEED, "N", "default 0; -1 draws one", &o.seed},
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
     {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},

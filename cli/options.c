@@ -1,4 +1,5 @@
 /* Options from tables: parsing, and help. The words are split by getopt_long. */
+#include "base/rng.h"
 #include "cli.h"
 #include "nearest.h"
 
@@ -91,13 +92,18 @@ static int parse_number(const lt_option *o, const char *text) {
     return LT_EXIT_OK;
 }
 
+/* -1 draws one, as the web UIs have it. */
 static int parse_seed(const lt_option *o, const char *text) {
     char *end;
     errno = 0;
+    if (!strcmp(text, "-1")) {
+        const uint64_t drawn = *(uint64_t *)o->value = lt_rng_random_seed();
+        return o->told ? LT_EXIT_OK : lt_complain(LT_EXIT_OK, "note: --%s %llu", o->name, (unsigned long long)drawn);
+    }
     const unsigned long long v = strtoull(text, &end, 10);
     if (end == text || *end || errno || strchr(text, '-'))
-        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number from 0 to 18446744073709551615 is possible", o->name,
-                           text);
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number from 0 to 18446744073709551615 is possible, or -1",
+                           o->name, text);
     *(uint64_t *)o->value = v;
     return LT_EXIT_OK;
 }

@@ -48,7 +48,7 @@ static const lt_option options[] = {
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, OF_REQUEST, .knows = lt_knows_sampler, .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .knows = lt_knows_schedule, .also = LT_ALSO_SCHEDULE},
-    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .also = "s", OF_REQUEST},
+    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .told = true, .also = "s", OF_REQUEST},
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview,

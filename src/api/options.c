@@ -40,7 +40,7 @@ const lt_field lt_request_fields[] = {
     {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .help = "default: karras, or what the sampler was made for"},
     {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},
     {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},
-    {AT(seed), LT_FIELD_SEED, .help = "default: a random one, which is printed"},
+    {AT(seed), LT_FIELD_SEED, .help = "default, and -1: a random one, which is printed"},
     {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},
     {AT(count), LT_FIELD_INT, 1, 10000, .help = "pictures, with seeds that follow each other"},
     {AT(strength), LT_FIELD_DOUBLE, 0, 1, .above = true, .help = "how far to go from it, up to 1"},

@@ -95,6 +95,19 @@ ln -s nowhere/a.png lost.png
 refuse "a link into a folder that is not there" 1 'lost.png: .*No such file' latent -p "a fig" -o lost.png
 check "no part is left beside either" are "*.part" ""
 
+# ---- Any seed ----
+
+seed_of() { sed -n 's/.*: seed \([0-9]*\), .*/\1/p' "$1" | head -n 1; }
+check "--seed -1 draws one, and says which" eval 'draws -p "a fig" --seed -1 -o any.png && [ -n "$(seed_of out)" ] && [ ! -s err ] &&
+    draws -p "a fig" --seed "$(seed_of out)" -o again.png && cmp any.png again.png'
+check "the next time another" eval 'draws -p "a fig" --seed=-1 -o other.png && ! cmp -s any.png other.png'
+check "those of a batch follow it, and are in the names" eval 'draws -p "any fig" -s -1 -b 2 -o any/ && seed=$(seed_of out) &&
+    [ -s any/any-fig-$seed.png ] && [ -s any/any-fig-$((seed + 1)).png ]'
+check "a command that prints no seed notes it" eval 'prints encode any.png --seed -1 -o any.safetensors &&
+    seed=$(sed -n "s/^latent: note: --seed \([0-9]*\)$/\1/p" err) && prints encode any.png --seed "$seed" -o again.safetensors &&
+    cmp any.safetensors again.safetensors'
+refuse "-10" 2 'seed -10: a whole number from 0 to 18446744073709551615 is possible, or -1' latent -p "a fig" --seed -10
+
 # ---- Prompts from elsewhere ----
 
 printf '\357\273\277a fig\r\n' >fig.txt

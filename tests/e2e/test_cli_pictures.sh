@@ -205,7 +205,7 @@ refuse "steps beyond an int" 2 "from 1 to 1000" latent txt2img $tiny --steps 999
 refuse "a NaN strength" 2 "strength nan: " latent img2img $tiny -i "$input" --strength nan
 refuse "an infinite guidance" 2 "cfg inf: " latent txt2img $tiny --cfg inf
 refuse "a strength of 0" 2 "strength 0: " latent img2img $tiny -i "$input" --strength 0
-refuse "a negative seed" 2 "seed -1: " latent txt2img $tiny --seed -1
+refuse "a negative seed" 2 "seed -2: .* or -1" latent txt2img $tiny --seed -2
 refuse "a size of 0" 2 "width 0: " latent txt2img -W 0 -m tiny.safetensors -o none/a.png
 refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m tiny.safetensors -o none/a.png
 refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
