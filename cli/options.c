@@ -356,7 +356,7 @@ static void print_options(const lt_command *command, bool rare, const char *titl
 }
 
 void lt_command_explain(const lt_command *command) {
-    printf("latent %s: %s\n\nusage: latent %s %s\n", command->name, command->summary, command->name, command->usage);
+    printf("latent %s: %s\nusage: latent %s %s\n", command->name, command->summary, command->name, command->usage);
     if (command->details) printf("\n%s\n", command->details);
     print_options(command, false, "options:");
     print_options(command, true, "less often needed:");

@@ -13,8 +13,8 @@
 static struct {
     lt_model_options model, classifier, clip; /* the guides' are the model's, but for the file */
     const char *class;
-    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *from, *noise,
-        *save_latents, *preview;
+    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *mask_rule, *from,
+        *noise, *save_latents, *preview;
     int size[2], steps, count, clip_skip; /* size: width and height, 0 where none is given */
     double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
     uint64_t seed;
@@ -26,8 +26,9 @@ static struct {
 /* clang-format off */
 #define OF_REQUEST .fields = lt_request_fields
 static const lt_option options[] = {
-    {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black is kept", &o.mask,
+    {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black and transparent are kept", &o.mask,
      .also = "mask-image"},
+    {"mask-rule", 0, LT_OPTION_CHOICE, "RULE", NULL, &o.mask_rule, OF_REQUEST},
     {"mask-blur", 0, LT_OPTION_NUMBER, "PX", NULL, &o.mask_blur, OF_REQUEST},
     {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input,
      .also = "init-img init-image image"},
@@ -75,7 +76,7 @@ static const lt_option options[] = {
     {0},
 };
 /* clang-format on */
-enum { INPUT_OPTIONS = 2, TEXT_OPTIONS = 4 }; /* where those of img2img and of txt2img begin */
+enum { INPUT_OPTIONS = 3, TEXT_OPTIONS = 5 }; /* where those of img2img and of txt2img begin */
 
 /* What r says, where the command line says nothing. */
 static void follow(const lt_request *r) {
@@ -95,6 +96,7 @@ static void follow(const lt_request *r) {
     FOLLOW(o.seed, r->seed);
     FOLLOW(o.random_seed, r->random_seed);
     FOLLOW(o.strength, r->strength);
+    FOLLOW(o.mask_rule, lt_mask_choices[r->mask_rule]);
     FOLLOW(o.mask_blur, (double)r->mask_blur);
     FOLLOW(o.tiling, r->tiling);
     FOLLOW(o.class, r->class_name);
@@ -218,6 +220,7 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
     r->eta = (float)o.eta;
     r->rng = strcmp(o.rng, lt_rng_choices[LT_RNG_PHILOX]) ? LT_RNG_CPU : LT_RNG_PHILOX;
     r->strength = o.strength;
+    r->mask_rule = (lt_mask_rule)lt_choice_of(lt_mask_choices, o.mask_rule, LT_MASK_WHITE);
     r->mask_blur = (float)o.mask_blur;
     r->tiling = o.tiling;
     r->preview = o.preview != NULL;

@@ -64,6 +64,12 @@ typedef enum lt_rng_kind {
     LT_RNG_PHILOX /* PyTorch's CUDA generator, as the web UIs */
 } lt_rng_kind;
 
+/* What of a mask is repainted. */
+typedef enum lt_mask_rule {
+    LT_MASK_WHITE,      /* what is white and opaque: black and transparent are kept */
+    LT_MASK_TRANSPARENT /* what is transparent, as OpenAI's API has it: colours do not count */
+} lt_mask_rule;
+
 /* How weights and activations are held while computing. */
 typedef enum lt_precision {
     LT_PRECISION_AUTO, /* drawing: f32; lt_train: bf16 with AMX, else f32 */
@@ -84,11 +90,14 @@ LT_API const char *lt_version(void);
 typedef struct lt_image {
     int width, height;
     uint8_t *pixels;
+    uint8_t *alpha; /* [height, width]: 0 where it is transparent, 255 where it is opaque; NULL: opaque everywhere. Only
+                       a mask's counts; the pixels are laid over white as it says */
 } lt_image;
 
-/* Reads PNG, JPEG or WebP, told by content. Grey becomes RGB, 16 bits become 8, alpha is laid over white, EXIF
- * orientation is applied. A side over 16384 pixels or over 2^28 pixels in all is refused before anything is allocated
- * for it. */
+/* Reads PNG, JPEG or WebP, told by content; of an animated WebP the first frame. Grey becomes RGB, 16 bits become 8,
+ * what is transparent is laid over white (and alpha says where), EXIF orientation is applied. A PNG that ends behind
+ * its pixels is read; one that ends earlier is not. A side over 16384 pixels or over 2^28 pixels in all is refused
+ * before anything is allocated for it. */
 LT_API lt_status lt_image_load(const char *path, lt_image *image);
 
 /* Writes PNG, JPEG (quality 95) or WebP (lossless), told by path's ending (.png .jpg .jpeg .webp). parameters, if not
@@ -189,11 +198,12 @@ typedef struct lt_request {
     const lt_image *image; /* img2img, inpainting: what to start from; NULL: txt2img */
     double strength; /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps, at least one,
                         are run */
-    const lt_image *mask; /* inpainting: white is repainted; NULL: everything */
-    float mask_blur;      /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
-    bool tiling;          /* decode and encode in overlapping tiles: less memory for large pictures */
-    bool preview;         /* make progress carry a small preview */
-    bool keep_steps;      /* keep the latents of every step in the result */
+    const lt_image *mask; /* inpainting: what is repainted, as mask_rule says; it is scaled. NULL: everything */
+    lt_mask_rule mask_rule;
+    float mask_blur; /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
+    bool tiling;     /* decode and encode in overlapping tiles: less memory for large pictures */
+    bool preview;    /* make progress carry a small preview */
+    bool keep_steps; /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made and used by nothing else at the time; NULL: without. */
     lt_model *classifier;   /* of noisy latents, as lt_train makes it, for this model's latents and this size */

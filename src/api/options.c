@@ -44,6 +44,7 @@ const lt_field lt_request_fields[] = {
     {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},
     {AT(count), LT_FIELD_INT, 1, 10000, .help = "pictures, with seeds that follow each other"},
     {AT(strength), LT_FIELD_DOUBLE, 0, 1, .above = true, .help = "how far to go from it, up to 1"},
+    {AT(mask_rule), LT_FIELD_ENUM, .choices = lt_mask_choices, .help = "repaints what is white, or transparent (OpenAI's way)"},
     {AT(mask_blur), LT_FIELD_FLOAT, 0, 1000, .help = "soften the mask's edge"},
     {AT(tiling), LT_FIELD_BOOL, .help = "encode and decode in tiles: less memory for large pictures"},
     {AT(preview), LT_FIELD_BOOL, .help = "a small picture after each step"},

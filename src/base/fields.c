@@ -8,6 +8,7 @@ const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL}
 const char *const lt_isa_choices[] = {"scalar", "avx2", "avx512", "best", NULL};
 const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
+const char *const lt_mask_choices[] = {"white", "transparent", NULL};
 
 const char *const *lt_field_choices(const lt_field *f) { return f->list_choices ? f->list_choices() : f->choices; }
 

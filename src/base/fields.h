@@ -36,8 +36,8 @@ typedef struct lt_field {
 #define LT_FIELD(type, member) #member, offsetof(type, member)
 
 /* Names of latent.h's enumerations, in their order, and of what a U-Net predicts. */
-extern const char *const lt_precision_choices[], *const lt_isa_choices[], *const lt_prediction_choices[],
-                                                                              *const lt_rng_choices[];
+extern const char *const lt_precision_choices[],
+    *const lt_isa_choices[], *const lt_prediction_choices[], *const lt_rng_choices[], *const lt_mask_choices[];
 
 /* What a field of kind LT_FIELD_ENUM or LT_FIELD_CHOICE takes, NULL-terminated. */
 const char *const *lt_field_choices(const lt_field *field);

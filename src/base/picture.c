@@ -22,14 +22,27 @@ lt_status lt_image_alloc(int width, int height, lt_image *image) {
     LT_TRY(lt_image_check_size((size_t)width, (size_t)height));
     uint8_t *pixels = lt_alloc((size_t)width * (size_t)height * 3);
     if (!pixels) return LT_ERROR_MEMORY;
-    *image = (lt_image){width, height, pixels};
+    *image = (lt_image){width, height, pixels, NULL};
     return LT_OK;
 }
 
 void lt_image_free(lt_image *image) {
     if (!image) return;
     lt_free(image->pixels);
+    lt_free(image->alpha);
     *image = (lt_image){0};
+}
+
+/* c * a is what was laid over white without that white: (c * a + 1 - a) - (1 - a). */
+lt_status lt_image_flatten_mask(const lt_image *mask, lt_mask_rule rule, lt_image *flat) {
+    LT_TRY(lt_image_check(mask));
+    LT_TRY(lt_image_alloc(mask->width, mask->height, flat));
+    const size_t count = (size_t)mask->width * (size_t)mask->height;
+    for (size_t i = 0; i < 3 * count; i++) {
+        const int white = mask->alpha ? 255 - mask->alpha[i / 3] : 0, over_black = mask->pixels[i] - white;
+        flat->pixels[i] = (uint8_t)(rule == LT_MASK_TRANSPARENT ? white : over_black > 0 ? over_black : 0);
+    }
+    return LT_OK;
 }
 
 lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey) {

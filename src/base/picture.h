@@ -31,8 +31,9 @@ lt_crop lt_clip_crop_of(int width, int height, int size);
  * many. */
 int lt_bicubic_taps(int source, int size);
 int lt_bicubic_weights(int source, int size, int index, double *weights, int *first);
-/* A mask's grey levels [height, width] (ITU-R 601 luma, as Pillow's convert("L")), at the picture's own size.
- * lt_image_load laid alpha over white, so where somebody erased a mask it is white: repainted. */
+/* A mask without transparency: white is what rule says is repainted, and black what it keeps. */
+lt_status lt_image_flatten_mask(const lt_image *mask, lt_mask_rule rule, lt_image *flat);
+/* Grey levels [height, width] (ITU-R 601 luma, as Pillow's convert("L")), at the picture's own size. */
 lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey);
 
 #endif

@@ -43,6 +43,38 @@ static void lay_over_white(uint8_t *pixels, size_t count) {
     }
 }
 
+/* The alpha of RGBA [count, 4], allocated; NULL where nothing is transparent. */
+static lt_status take_alpha(const uint8_t *pixels, size_t count, uint8_t **alpha) {
+    size_t opaque = 0;
+    *alpha = NULL;
+    while (opaque < count && pixels[4 * opaque + 3] == 255) opaque++;
+    if (opaque == count) return LT_OK;
+    *alpha = lt_alloc(count);
+    for (size_t i = 0; *alpha && i < count; i++) (*alpha)[i] = pixels[4 * i + 3];
+    return *alpha ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* A decoder's pixels, which become the image's or are freed. */
+static lt_status make_image(const lt_pixels *pixels, lt_image *image) {
+    const size_t count = (size_t)pixels->width * (size_t)pixels->height;
+    *image = (lt_image){pixels->width, pixels->height, pixels->data, NULL};
+    if (pixels->channels != 4) return LT_OK;
+    const lt_status status = take_alpha(pixels->data, count, &image->alpha);
+    if (status) lt_image_free(image);
+    if (!status) lay_over_white(pixels->data, count);
+    return status;
+}
+
+/* Room for image turned, with its sides exchanged or not, and with an alpha where it has one. */
+static lt_status alloc_turned(const lt_image *image, bool exchanged, lt_image *out) {
+    const int width = exchanged ? image->height : image->width, height = exchanged ? image->width : image->height;
+    LT_TRY(lt_image_alloc(width, height, out));
+    if (image->alpha) out->alpha = lt_alloc((size_t)width * (size_t)height);
+    if (!image->alpha == !out->alpha) return LT_OK;
+    lt_image_free(out);
+    return LT_ERROR_MEMORY;
+}
+
 /* Writes image as EXIF's orientation 2 to 8 wants it seen. Pixel (x, y) of the result comes from start + x * right + y
  * * down. */
 static lt_status turn(const lt_image *image, int orientation, lt_image *out) {
@@ -59,13 +91,13 @@ static lt_status turn(const lt_image *image, int orientation, lt_image *out) {
         [8] = {w - 1, w, -1},        /* to be turned anticlockwise by 90 degrees */
     };
     const ptrdiff_t start = ways[orientation].start, right = ways[orientation].right, down = ways[orientation].down;
-    LT_TRY(lt_image_alloc(orientation >= 5 ? image->height : image->width,
-                          orientation >= 5 ? image->width : image->height, out));
-    uint8_t *to = out->pixels;
-    for (ptrdiff_t y = 0; y < out->height; y++) {
-        for (ptrdiff_t x = 0; x < out->width; x++, to += 3)
-            memcpy(to, image->pixels + 3 * (start + x * right + y * down), 3);
-    }
+    LT_TRY(alloc_turned(image, orientation >= 5, out));
+    for (ptrdiff_t y = 0, to = 0; y < out->height; y++)
+        for (ptrdiff_t x = 0; x < out->width; x++, to++) {
+            const ptrdiff_t from = start + x * right + y * down;
+            memcpy(out->pixels + 3 * to, image->pixels + 3 * from, 3);
+            if (image->alpha) out->alpha[to] = image->alpha[from];
+        }
     return LT_OK;
 }
 
@@ -75,15 +107,13 @@ lt_status lt_image_decode(lt_bytes file, lt_image *image) {
     const lt_image_codec *codec = lt_image_recognise(file);
     if (!codec) return LT_ERROR_FORMAT;
     LT_TRY(codec->decode(file, &pixels));
-    if (pixels.channels == 4) lay_over_white(pixels.data, (size_t)pixels.width * (size_t)pixels.height);
-    lt_image upright = {pixels.width, pixels.height, pixels.data};
+    LT_TRY(make_image(&pixels, image));
     const int orientation = lt_exif_orientation(codec->exif(file));
-    if (orientation == 1) {
-        *image = upright;
-        return LT_OK;
-    }
-    const lt_status status = turn(&upright, orientation, image);
-    lt_image_free(&upright);
+    if (orientation == 1) return LT_OK;
+    lt_image as_stored = *image;
+    *image = (lt_image){0};
+    const lt_status status = turn(&as_stored, orientation, image);
+    lt_image_free(&as_stored);
     return status;
 }
 

@@ -111,8 +111,10 @@ static lt_status read_text(const chunk *c, lt_bytes rest, char **text) {
 lt_status lt_png_text_read(lt_bytes file, char **parameters) {
     *parameters = NULL;
     chunk c = {0};
+    bool whole = false; /* as far as the pixels go */
     for (size_t at = 8; next_chunk(file, &at, &c);) {
         if (is_type(&c, "IEND")) return LT_OK;
+        whole |= is_type(&c, "IDAT");
         if (!is_type(&c, "tEXt") && !is_type(&c, "zTXt") && !is_type(&c, "iTXt")) continue;
         const lt_bytes rest = c.content;
         if (rest.size < sizeof keyword || memcmp(rest.data, keyword, sizeof keyword) != 0) continue;
@@ -120,7 +122,7 @@ lt_status lt_png_text_read(lt_bytes file, char **parameters) {
         if (!is_intact(&c)) return lt_fail(LT_ERROR_FORMAT, "this PNG is broken: its text fails its checksum");
         return read_text(&c, (lt_bytes){rest.data + sizeof keyword, rest.size - sizeof keyword}, parameters);
     }
-    return lt_fail(LT_ERROR_FORMAT, "this PNG ends early");
+    return whole ? LT_OK : lt_fail(LT_ERROR_FORMAT, "this PNG ends early");
 }
 
 /* ---- Writing ---- */

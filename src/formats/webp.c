@@ -13,6 +13,8 @@ static uint32_t read32(const uint8_t *p) {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+static uint32_t read24(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
+
 static void put(uint8_t *p, uint32_t value, int width) {
     for (int i = 0; i < width; i++) p[i] = (uint8_t)(value >> (8 * i));
 }
@@ -23,16 +25,18 @@ static bool recognise(lt_bytes file) {
     return file.size >= 12 && memcmp(file.data, "RIFF", 4) == 0 && memcmp(file.data + 8, "WEBP", 4) == 0;
 }
 
-/* Chunks: a type, a size, content, padded to an even length. */
-static lt_bytes find_exif(lt_bytes file) {
+/* The first chunk of a type; size 0 if there is none. Chunks: a type, a size, content, padded to an even length. */
+static lt_bytes find_chunk(lt_bytes file, const char *type) {
     for (size_t at = 12; at + 8 <= file.size;) {
         const size_t size = read32(file.data + at + 4);
         if (size > file.size - at - 8) break;
-        if (memcmp(file.data + at, "EXIF", 4) == 0) return (lt_bytes){file.data + at + 8, size};
+        if (memcmp(file.data + at, type, 4) == 0) return (lt_bytes){file.data + at + 8, size};
         at += 8 + size + size % 2;
     }
     return (lt_bytes){0};
 }
+
+static lt_bytes find_exif(lt_bytes file) { return find_chunk(file, "EXIF"); }
 
 static lt_status explain(VP8StatusCode code) {
     switch (code) {
@@ -43,14 +47,37 @@ static lt_status explain(VP8StatusCode code) {
     }
 }
 
-static lt_status decode_into(lt_bytes file, WebPDecoderConfig *config, const lt_pixels *pixels) {
+/* What is decoded: a still picture is all of its file; of an animation it is the first frame, whose place on the canvas
+ * is (x, y). */
+typedef struct frame {
+    lt_bytes data;
+    size_t x, y;
+} frame;
+
+/* ANMF: x/2, y/2, width-1, height-1, duration (3 bytes each), flags, then the frame's own chunks. */
+static lt_status find_frame(lt_bytes file, frame *f, WebPBitstreamFeatures *features) {
+    enum { HEAD = 16 };
+    const int width = features->width, height = features->height;
+    const lt_bytes chunk = find_chunk(file, "ANMF");
+    if (chunk.size <= HEAD) return lt_fail(LT_ERROR_FORMAT, "this WebP is broken: an animation without a frame");
+    *f = (frame){{chunk.data + HEAD, chunk.size - HEAD}, 2 * read24(chunk.data), 2 * read24(chunk.data + 3)};
+    LT_TRY(explain(WebPGetFeatures(f->data.data, f->data.size, features)));
+    if (f->x + (size_t)features->width > (size_t)width || f->y + (size_t)features->height > (size_t)height)
+        return lt_fail(LT_ERROR_FORMAT, "this WebP is broken: its first frame is larger than the picture");
+    features->has_alpha |= features->width < width || features->height < height;
+    return LT_OK;
+}
+
+static lt_status decode_into(const frame *f, WebPDecoderConfig *config, const lt_pixels *pixels) {
     const size_t row = (size_t)pixels->width * (size_t)pixels->channels;
+    const size_t at = f->y * row + f->x * (size_t)pixels->channels, size = row * (size_t)pixels->height;
+    if (pixels->channels == 4) memset(pixels->data, 0, size); /* transparent, round a frame that is smaller */
     config->output.colorspace = pixels->channels == 4 ? MODE_RGBA : MODE_RGB;
     config->output.is_external_memory = 1;
-    config->output.u.RGBA.rgba = pixels->data;
+    config->output.u.RGBA.rgba = pixels->data + at;
     config->output.u.RGBA.stride = (int)row;
-    config->output.u.RGBA.size = row * (size_t)pixels->height;
-    return explain(WebPDecode(file.data, file.size, config));
+    config->output.u.RGBA.size = size - at;
+    return explain(WebPDecode(f->data.data, f->data.size, config));
 }
 
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
@@ -60,11 +87,12 @@ static lt_status decode(lt_bytes file, lt_pixels *pixels) {
         return lt_fail(LT_ERROR_UNSUPPORTED, "the installed libwebp is not the one built with");
     if (read32(file.data + 4) > file.size - 8) return explain(VP8_STATUS_NOT_ENOUGH_DATA);
     LT_TRY(explain(WebPGetFeatures(file.data, file.size, &config.input)));
-    if (config.input.has_animation)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "an animated WebP can't be read: save the frame you want as a picture");
-    LT_TRY(lt_pixels_alloc((size_t)config.input.width, (size_t)config.input.height, config.input.has_alpha ? 4 : 3,
-                           pixels));
-    const lt_status status = decode_into(file, &config, pixels);
+    const size_t width = (size_t)config.input.width, height = (size_t)config.input.height;
+    LT_TRY(lt_image_check_size(width, height));
+    frame whole = {.data = file};
+    if (config.input.has_animation) LT_TRY(find_frame(file, &whole, &config.input));
+    LT_TRY(lt_pixels_alloc(width, height, config.input.has_alpha ? 4 : 3, pixels));
+    const lt_status status = decode_into(&whole, &config, pixels);
     WebPFreeDecBuffer(&config.output);
     if (status != LT_OK) {
         lt_free(pixels->data);

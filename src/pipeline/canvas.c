@@ -74,14 +74,30 @@ static lt_status blur(float *mask, size_t w, size_t h, float sigma) {
     return status;
 }
 
-static lt_status read_mask(lt_canvas *c, const lt_request *r) {
+static lt_status resize_mask(const lt_canvas *c, const lt_request *r, lt_image *sized) {
+    lt_image flat;
+    LT_TRY(lt_image_flatten_mask(r->mask, r->mask_rule, &flat));
+    const lt_status status = lt_image_resize(&flat, c->width, c->height, sized);
+    lt_image_free(&flat);
+    return status;
+}
+
+static void note_empty(const lt_components *parts, const lt_request *r, const uint8_t *grey, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (grey[i] > 127) return;
+    lt_notify(parts, "the mask keeps everything: nothing of it is %s",
+              r->mask_rule == LT_MASK_TRANSPARENT ? "transparent" : "white and opaque");
+}
+
+static lt_status read_mask(lt_canvas *c, const lt_components *parts, const lt_request *r) {
     const size_t w = (size_t)c->width, h = (size_t)c->height;
     lt_image sized;
-    LT_TRY(lt_image_resize(r->mask, c->width, c->height, &sized));
+    LT_TRY(resize_mask(c, r, &sized));
     uint8_t *grey = lt_alloc(w * h);
     c->mask = lt_alloc(w * h * sizeof(float));
     lt_status status = grey && c->mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
     for (size_t i = 0; i < w * h && !status; i++) c->mask[i] = (float)grey[i] / 255;
+    if (!status) note_empty(parts, r, grey, w * h);
     if (!status && r->mask_blur > 0.01f) status = blur(c->mask, w, h, r->mask_blur);
     lt_free(grey);
     lt_image_free(&sized);
@@ -116,7 +132,7 @@ lt_status lt_canvas_prepare(lt_canvas *c, const lt_components *parts, const lt_r
     const bool inpainting_model = parts->unet.in_channels != parts->unet.out_channels;
     lt_status status = choose_size(c, parts, r);
     if (!status && r->image) status = read_picture(c, r->image);
-    if (!status && r->mask) status = read_mask(c, r);
+    if (!status && r->mask) status = read_mask(c, parts, r);
     if (!status && (r->mask || inpainting_model)) status = make_latent_mask(c, parts->vae.factor);
     if (!status && inpainting_model) status = make_masked_pixels(c);
     if (status) lt_canvas_free(c);

@@ -136,6 +136,21 @@ check "a size below the smallest" eval 'small txt2img -W 1 -H 3 -o least.png && 
 check "img2img takes the input's size" eval '
     draw img2img --steps 2 -i "$input" -o size.png && is_png_of size.png 128 128'
 check "--tiling" eval 'small txt2img -W 320 -H 264 --tiling --steps 1 -o tiled.png && is_png_of tiled.png 320 264'
+masked() { small inpaint -i "$input" --seed 5 -p "a cat" "$@" -o masked.png; } # with --mask
+masked --mask "$golden/images/mask.png" && mv masked.png expected.png
+for file in rgba.png grey_alpha.png palette.png turned.png lossless.webp; do
+    check "a mask's transparent parts are kept: $file" eval 'masked --mask "$golden/images/mask_$file" && cmp masked.png expected.png'
+done
+for file in rgba.png grey_alpha.png palette.png lossless.webp; do
+    check "--mask-rule transparent repaints them: $file" eval '
+        masked --mask "$golden/images/hole_$file" --mask-rule transparent && cmp masked.png expected.png'
+done
+check "a mask that keeps everything is noted" eval '
+    masked --mask "$golden/images/mask.png" --mask-rule transparent &&
+    counts 1 "^latent: note: the mask keeps everything: nothing of it is transparent" err'
+head -c -12 "$golden/images/mask.png" >endless.png
+check "a PNG without an end" eval 'masked --mask endless.png && cmp masked.png expected.png'
+check "the first frame of an animation" eval '"$latent" inspect "$golden/images/animated.webp" | grep -q 19x13'
 check "a soft mask" small inpaint -i "$input" --mask "$mask" --mask-blur 4 -o soft.png
 check "an inpainting model without a mask repaints everything" \
     "$latent" img2img -m tiny9.safetensors -q --steps 2 -i "$input" -p "" -o all.png

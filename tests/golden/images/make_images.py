@@ -116,6 +116,36 @@ def modes():
     expect("ycck", Image.open("ycck.jpg").convert("RGB"))
 
 
+def masks():
+    """One mask in many ways: the left half is to be repainted. What is transparent has any colour."""
+    left = np.arange(16) < 8
+    white = np.broadcast_to(np.where(left, 255, 0), (16, 16)).astype(np.uint8)
+    colours = np.random.default_rng(8).integers(0, 256, size=(16, 16, 4)).astype(np.uint8)
+    kept, hole = colours.copy(), colours.copy()
+    kept[:, left] = 255; kept[:, ~left, 3] = 0
+    hole[:, left, 3] = 0; hole[:, ~left, 3] = 255
+    Image.fromarray(white).save("mask.png")
+    Image.fromarray(kept).save("mask_rgba.png")
+    Image.fromarray(kept[..., [0, 3]]).save("mask_grey_alpha.png")
+    palette = Image.fromarray(np.where(left, 1, 0).repeat(16).reshape(16, 16).T.astype(np.uint8), "P")
+    palette.putpalette([255, 255, 255, 255, 255, 255]); palette.save("mask_palette.png", transparency=0)
+    Image.fromarray(kept).save("mask_lossless.webp", lossless=True, exact=True)
+    Image.fromarray(hole).save("hole_rgba.png")
+    Image.fromarray(hole[..., [0, 3]]).save("hole_grey_alpha.png")
+    palette.save("hole_palette.png", transparency=1)
+    Image.fromarray(hole).save("hole_lossless.webp", lossless=True, exact=True)
+    exif = Image.Exif(); exif[0x0112] = 6  # stored so that it must be turned clockwise
+    Image.fromarray(np.rot90(kept)).save("mask_turned.png", exif=exif)
+
+
+def animations():
+    """The first frame: of the whole canvas, and a part of it with nothing round it."""
+    expect("animated", Image.open("animated.webp").convert("RGB"))
+    part = Image.new("RGBA", (12, 10)); part.paste((200, 30, 90, 255), (4, 2, 9, 7))
+    part.save("animated_part.webp", save_all=True, append_images=[part.rotate(180)], lossless=True, minimize_size=True)
+    expect("animated_part", over_white(Image.open("animated_part.webp").convert("RGBA")))
+
+
 def orientations():
     image = Image.fromarray(picture(7, 5))
     for way in range(1, 9):
@@ -159,4 +189,4 @@ def texts():
         image.save(f"comment{suffix}.png", exif=exif.tobytes())
 
 
-modes(); orientations(); scaling(); texts()
+modes(); orientations(); scaling(); texts(); masks(); animations()
