@@ -179,13 +179,15 @@ typedef struct lt_progress {
 } lt_progress;
 
 typedef struct lt_request {
-    /* Begin with lt_request_defaults: each field must make sense, whether this picture needs it or not. */
+    /* Begin with lt_request_defaults: each field must make sense, whether this picture needs it or not. A mask without
+     * an image and a class without a classifier are refused; other fields that were changed and do nothing (strength
+     * without an image, eta without ddim, a negative prompt at guidance 1) are named by the notice function. */
     const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
     bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 75 tokens (77 with start and
                           end) with a notice */
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
-                          notice */
+                          notice; a side over twice or under half of the model's own gets one too */
     int steps;         /* 1 to 1000 */
     float guidance;    /* classifier-free guidance's s, -1000 to 1000; 1: the prompt alone; 0: no prompt */
     const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras" */

@@ -41,6 +41,7 @@ typedef struct lt_components {
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
     int sample_size; /* latents a side, as the model was trained: 64 */
+    bool size_noted; /* that a picture's size is far from it */
     lt_target target;
     char *name;            /* the checkpoint's, for the parameters text */
     char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */

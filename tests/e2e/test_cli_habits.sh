@@ -146,6 +146,12 @@ for size in 0 x 48x 48x0 48y48 48x48x48 -1 99999 ""; do
     refuse "--size $size" 2 "size $size: WIDTHxHEIGHT, as in 512x768" latent -p "a nut" --size "$size"
 done
 
+check "a size far from the model's own is noted" eval 'draws -p "a nut" --size 136x64 -o got.png && [ "$(wc -l <err)" -eq 1 ] &&
+    grep -q "^latent: note: 136x64 is far from 64x64, for which this model was trained" err'
+check "up to twice of it is not" eval 'draws -p "a nut" --size 128x32 -o got.png && [ ! -s err ]'
+check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
+    grep -q "note: eta does nothing with this sampler" err && grep -q "note: negative_prompt does nothing at a guidance of 1" err'
+
 refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1
 refuse "letters exchanged" 2 'did you mean --steps' latent txt2img --setps=3
 refuse "another program's, mistyped" 2 'did you mean --cfg' latent txt2img --cfg-skale 3

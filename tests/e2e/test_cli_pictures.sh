@@ -99,7 +99,7 @@ check "parameters of a prompt beyond Latin-1" has_text text.png "$(printf 'un \3
 
 # ---- Pictures made again ----
 
-small txt2img -p '(a cat:1.2), "b"' -n "a: dog" --seed 5 --sampler "DPM++ 2M SDE Karras" --cfg 6.5 --clip-skip 2 -o made.png
+small txt2img -p '(a cat:1.2), "b"' -n "a: dog" --seed 5 --sampler "DPM++ 2M SDE Karras" --cfg 6.5 --clip-skip 2 --size 256 -o made.png
 check "--from makes the same bytes" eval '
     "$latent" txt2img -m tiny.safetensors -q --from made.png -o again.png && cmp made.png again.png && is_empty err'
 check "options beside --from count" eval '
@@ -121,10 +121,10 @@ for ending in jpg jpeg webp PNG; do
 done
 check "JPEG is JPEG, WebP is WebP" eval '[ "$(bytes end.jpg 0 3)" = ffd8ff ] && [ "$(bytes end.webp 8 4)" = 57454250 ]'
 
-check "--json" small txt2img --seed 5 -b 2 --json -o json.png
+check "--json" small txt2img --seed 5 -b 2 --json --size 256 -o json.png
 check "--json prints a line for each picture" counts 1 '^{"file":"json-2.png","seed":"6","seconds":[0-9.e-]*}$' out
 check "--json and a name that is not UTF-8" eval '
-    small txt2img --seed 5 --json -o "$(printf "\377.png")" && grep -q "^{\"file\":null,\"seed\":\"5\"," out'
+    small txt2img --seed 5 --json --size 256 -o "$(printf "\377.png")" && grep -q "^{\"file\":null,\"seed\":\"5\"," out'
 check "--quiet leaves standard error empty" is_empty err
 
 check "--preview" small txt2img --preview preview.png -o full.png
@@ -132,6 +132,8 @@ check "a preview has the latent's size" is_png_of preview.png 8 8
 check "odd sizes are rounded, with a note" eval '
     small txt2img -W 70 -H 61 -b 2 -o odd.png && is_png_of odd-2.png 64 56 &&
     counts 1 "latent: note: 70x61 is rounded to 64x56" err'
+check "a size far from the model's own is noted" eval 'counts 1 "latent: note: 64x56 is far from 512x512, for which this model was trained" err'
+check "half of it is not" eval 'small txt2img --size 256 -o half.png && is_empty err'
 check "a size below the smallest" eval 'small txt2img -W 1 -H 3 -o least.png && is_png_of least.png 8 8'
 check "img2img takes the input's size" eval '
     draw img2img --steps 2 -i "$input" -o size.png && is_png_of size.png 128 128'
@@ -331,7 +333,7 @@ refuse "decode garbage" 1 "garbage" latent decode -m tiny.safetensors garbage.sa
 # Many steps; the preview says when the first is done.
 stopped() {
     rm -f preview.png
-    "$latent" txt2img -m tiny.safetensors -q -p "" -W 128 -H 128 --sampler heun --steps 1000 \
+    "$latent" txt2img -m tiny.safetensors -q -p "" -W 256 -H 256 --sampler heun --steps 1000 \
         --preview preview.png -o none/a.png >out 2>err &
     child=$!
     while [ ! -e preview.png ] && kill -0 $child; do sleep 1; done

@@ -147,6 +147,86 @@ static void test_prompts(void **state) {
     lt_model_close(model);
 }
 
+/* ---- Notes ---- */
+
+static void collect(void *user, const char *message) {
+    char *told = user;
+    strncat(strncat(told, message, 400), "\n", 2);
+}
+
+static lt_model *open_told(char told[4096]) {
+    lt_open_options options = lt_open_options_defaults();
+    options.threads = 1;
+    options.notice = collect;
+    options.notice_user = told;
+    lt_model *model;
+    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
+    return model;
+}
+
+/* What was told while it was drawn. */
+static void draw_told(lt_model *model, lt_request request, char told[4096], const char *expected) {
+    told[0] = '\0';
+    lt_result result = generate(model, &request);
+    lt_result_free(&result);
+    if (*expected ? !strstr(told, expected) : *told != '\0') fail_msg("\"%s\", expected \"%s\"", told, expected);
+}
+
+/* The model's own sides are 128: up to twice and down to half of that goes without a word, and the rest with one. */
+static void test_far_sizes(void **state) {
+    (void)state;
+    static const struct {
+        int width, height;
+        bool far;
+    } cases[] = {{64, 64, false}, {256, 64, false}, {64, 62, true}, {62, 64, true}, {258, 64, true}, {64, 258, true}};
+    static char told[4096];
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_model *model = open_told(told);
+        assert_int_equal(lt_model_describe(model).width, 128);
+        lt_request r = micro_request();
+        r.steps = 1;
+        r.width = cases[i].width;
+        r.height = cases[i].height;
+        draw_told(model, r, told, cases[i].far ? "is far from 128x128" : "");
+        draw_told(model, r, told, ""); /* once */
+        lt_model_close(model);
+    }
+}
+
+#define TOLD(expected, change)                                                                                         \
+    do {                                                                                                               \
+        lt_request r = usual;                                                                                          \
+        r.change;                                                                                                      \
+        draw_told(model, r, told, expected);                                                                           \
+    } while (0)
+
+static void test_given_in_vain(void **state) {
+    (void)state;
+    static char told[4096];
+    const float noise[4 * 32 * 32] = {0};
+    lt_image picture = {64, 64, calloc(64 * 64, 3), NULL};
+    lt_model *model = open_told(told);
+    lt_request usual = micro_request();
+    usual.width = usual.height = 64;
+    usual.steps = 1;
+    TOLD("strength does nothing without an image", strength = 0.5);
+    TOLD("", strength = 0.5; r.image = &picture);
+    TOLD("posterior_noise does nothing without an image", posterior_noise = noise);
+    TOLD("mask_rule does nothing without a mask", mask_rule = LT_MASK_TRANSPARENT);
+    TOLD("mask_blur does nothing without a mask", mask_blur = 2; r.image = &picture);
+    TOLD("the mask keeps everything: nothing of it is white", mask = &picture; r.image = &picture);
+    TOLD("the mask keeps everything: nothing of it is transparent", mask = &picture; r.image = &picture;
+         r.mask_rule = LT_MASK_TRANSPARENT);
+    TOLD("classifier_scale does nothing without a classifier", classifier_scale = 2);
+    TOLD("clip_guidance does nothing without a clip", clip_guidance = 50);
+    TOLD("eta does nothing with this sampler: it is ddim's", eta = 0.5f);
+    TOLD("", eta = 0.5f; r.sampler = "ddim");
+    TOLD("negative_prompt does nothing at a guidance of 1", negative_prompt = "blue"; r.guidance = 1);
+    TOLD("", negative_prompt = "blue");
+    lt_model_close(model);
+    free(picture.pixels);
+}
+
 /* ---- Stopping ---- */
 
 static bool stop_at_first_step(void *user, const lt_progress *progress) {
@@ -273,6 +353,8 @@ int main(void) {
         cmocka_unit_test(test_every_sampler_draws),
         cmocka_unit_test(test_guidance_of_one_and_none),
         cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_far_sizes),
+        cmocka_unit_test(test_given_in_vain),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_twisted_layers),
         cmocka_unit_test(test_every_allocation_fails),

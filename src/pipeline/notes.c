@@ -1,0 +1,45 @@
+/* What a caller's user should know before a picture is drawn. */
+#include "pipeline/notes.h"
+
+#include <string.h>
+
+/* Up to twice and down to half of what a model was trained for it draws well enough. */
+static bool is_far(int side, int own) { return side > 2 * own || 2 * side < own; }
+
+static void note_size(lt_components *parts, const lt_canvas *c) {
+    const int own = parts->sample_size * parts->vae.factor;
+    if (parts->size_noted || (!is_far(c->width, own) && !is_far(c->height, own))) return;
+    parts->size_noted = true;
+    lt_notify(parts,
+              "%dx%d is far from %dx%d, for which this model was trained: over twice or under half of it, pictures "
+              "hardly show what is asked for",
+              c->width, c->height, own, own);
+}
+
+/* A field that is not as lt_request_defaults has it was given; it does nothing where what it works on is not there. */
+static void note_vain(const lt_components *parts, const lt_request *r) {
+    const lt_request usual = lt_request_defaults();
+    const char *along, *sampler = lt_sampler_read(r->sampler, &along);
+    const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
+    const struct {
+        bool given, used;
+        const char *name, *why;
+    } fields[] = {
+        {r->strength != usual.strength, r->image, "strength", "without an image"},
+        {r->posterior_noise, r->image, "posterior_noise", "without an image"},
+        {r->mask_rule != usual.mask_rule, r->mask, "mask_rule", "without a mask"},
+        {r->mask_blur > 0, r->mask, "mask_blur", "without a mask"},
+        {r->classifier_scale != usual.classifier_scale, r->classifier, "classifier_scale", "without a classifier"},
+        {r->clip_guidance != usual.clip_guidance, r->clip, "clip_guidance", "without a clip"},
+        {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "eta", "with this sampler: it is ddim's"},
+        {*r->negative_prompt, !reads || r->guidance != 1, "negative_prompt", "at a guidance of 1"},
+        {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
+    };
+    for (size_t i = 0; i < LT_COUNT(fields); i++)
+        if (fields[i].given && !fields[i].used) lt_notify(parts, "%s does nothing %s", fields[i].name, fields[i].why);
+}
+
+void lt_notes_give(lt_components *parts, const lt_request *request, const lt_canvas *canvas) {
+    note_size(parts, canvas);
+    note_vain(parts, request);
+}
