@@ -1,6 +1,8 @@
 /* Where pictures go. */
 #include "picture_names.h"
 
+#include "base/part.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -134,7 +136,9 @@ static lt_status save_own(const lt_picture_names *n, const char *folder, const l
     if (mkdir(folder, 0777) && errno != EEXIST)
         return lt_fail(LT_ERROR_FILE, "-o %s/: the folder can't be made: %s", folder, strerror(errno));
     LT_TRY(claim_name(n, folder, r->seeds[0], path));
+    lt_begun_add(*path);
     const lt_status status = lt_image_save(*path, &r->images[0], r->parameters[0]);
+    lt_begun_end(*path);
     if (status) unlink(*path);
     return status;
 }

@@ -7,12 +7,13 @@
 
 static volatile sig_atomic_t stop; /* the signal's number */
 
-static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-
 static void on_signal(int number) {
+    if (stop) {
+        lt_begun_remove();
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     stop = number;
-    for (size_t i = 0; i < LT_COUNT(numbers); i++)
-        if (signal(numbers[i], SIG_DFL) == SIG_IGN) signal(numbers[i], SIG_IGN);
 }
 
 void lt_stop_on_signals(void) {

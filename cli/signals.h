@@ -4,7 +4,8 @@
 
 #include "cli.h"
 
-/* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one of any kind ends the program at once. */
+/* From now on SIGINT, SIGTERM and SIGHUP make lt_stop_asked true; a second one of any kind ends the program
+ * at once, and what it was writing goes. */
 void lt_stop_on_signals(void);
 /* The same where nothing is left to do but to write a file: it is given up, and leaves nothing behind. */
 void lt_stop_writing_on_signals(void);

@@ -1,10 +1,11 @@
 /* Files and folders that are being written: made beside their place, locked, and renamed. */
 #include "base/part.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -63,14 +64,62 @@ static lock_state take_lock(int descriptor, const char *path) {
     return open.st_dev == named.st_dev && open.st_ino == named.st_ino ? TAKEN : GONE;
 }
 
-/* ---- What is there already ---- */
+/* ---- Removing ---- */
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
+static int remove_at(int folder, const char *name);
+
+/* What is in the folder name of folder. By system calls alone: handlers of signals come here. */
+static void empty_at(int folder, const char *name) {
+    _Alignas(struct dirent64) char entries[4096];
+    const int inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner < 0) return;
+    for (ssize_t size; (size = getdents64(inner, entries, sizeof entries)) > 0;)
+        for (ssize_t at = 0; at < size;) {
+            const struct dirent64 *e = (const void *)(entries + at);
+            at += e->d_reclen;
+            if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) remove_at(inner, e->d_name);
+        }
+    close(inner);
 }
 
-static int remove_all(const char *path) { return nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+/* A file, or a folder with all that is in it; 0, or errno says why not. */
+static int remove_at(int folder, const char *name) {
+    if (!unlinkat(folder, name, 0)) return 0;
+    if (errno != EISDIR) return -1;
+    empty_at(folder, name);
+    return unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+static int remove_all(const char *path) { return remove_at(AT_FDCWD, path); }
+
+/* ---- What this process has begun ---- */
+
+enum { MOST_BEGUN = 64 }; /* one more is written all the same, and only not removed by lt_begun_remove */
+
+static _Atomic(const char *) begun[MOST_BEGUN];
+
+void lt_begun_add(const char *path) {
+    for (size_t i = 0; i < MOST_BEGUN; i++) {
+        const char *nobody = NULL;
+        if (atomic_compare_exchange_strong(&begun[i], &nobody, path)) return;
+    }
+}
+
+void lt_begun_end(const char *path) {
+    for (size_t i = 0; i < MOST_BEGUN; i++) {
+        const char *mine = path;
+        if (atomic_compare_exchange_strong(&begun[i], &mine, NULL)) return;
+    }
+}
+
+void lt_begun_remove(void) {
+    for (size_t i = 0; i < MOST_BEGUN; i++) {
+        const char *path = atomic_load(&begun[i]);
+        if (path) remove_all(path);
+    }
+}
+
+/* ---- What is there already ---- */
 
 static lt_status in_the_way(const char *part, const char *why) {
     return lt_fail(LT_ERROR_FILE, "%s is in the way: %s; remove it if nobody writes it", part, why);
@@ -113,10 +162,12 @@ static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bo
     if (descriptor < 0 && errno == EEXIST) return clear_way(part->path, held);
     if (descriptor < 0) return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(errno));
     const lock_state lock = take_lock(descriptor, part->path);
-    if (lock == TAKEN || lock == UNKNOWN)
+    if (lock == TAKEN || lock == UNKNOWN) {
         part->descriptor = descriptor;
-    else /* somebody took it for a leftover before it was locked, and removes it */
+        lt_begun_add(part->path);
+    } else { /* somebody took it for a leftover before it was locked, and removes it */
         close(descriptor);
+    }
     return LT_OK;
 }
 
@@ -153,6 +204,7 @@ lt_status lt_part_open(const char *path, lt_part_kind kind, lt_status (*poll)(vo
 /* ---- Its end ---- */
 
 static void let_go(lt_part *part) {
+    lt_begun_end(part->path);
     close(part->descriptor); /* and the lock with it: the name is another's or gone by now */
     forget(part);
 }

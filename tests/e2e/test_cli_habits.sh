@@ -313,6 +313,25 @@ twice() { # the second of two Ctrl-C ends what the first one would still save
 }
 check "two signals end it" twice
 
+# stopped_twice OUT COMMAND...: the second signal comes before the first has been looked at, and nothing is left
+stopped_twice() {
+    output=$1
+    shift
+    "$latent" "$@" >out 2>err &
+    child=$!
+    while ! part_of "$output" && alive; do :; done
+    kill -STOP $child
+    kill -INT $child
+    kill -TERM $child
+    kill -CONT $child
+    wait $child
+    got=$?
+    echo "status $got"
+    { [ $got -eq 143 ] || [ $got -eq 130 ]; } && ! part_of "$output" && ! is_there "$output"
+}
+check "two signals while a file is converted" stopped_twice sd15.safetensors convert --synthetic sd15 sd15.safetensors
+check "two signals while a folder is converted" stopped_twice vit convert --synthetic vit-b-32 vit --type f32
+
 # unread STATUS COMMAND...: ends so if the reader of its output has left before it begins
 unread() {
     wanted=$1

@@ -322,12 +322,38 @@ static void test_leftover_folder(void **state) {
     assert_int_equal(mkdir(inside, 0700), 0);
     assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &other), LT_ERROR_FILE);
     close(part.descriptor); /* as if it were killed */
+    lt_begun_end(part.path);
     lt_free(part.path);
     lt_free(part.target);
     assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &part), LT_OK);
     assert_int_equal(stat(inside, &info), -1);
     assert_int_equal(lt_part_commit(&part, path), LT_OK);
     assert_int_equal(rmdir(path), 0);
+}
+
+/* What a process has begun goes when a signal ends it: files, folders with folders in them; and nothing else. */
+static void test_removing_what_is_begun(void **state) {
+    (void)state;
+    char file[128], inside[200];
+    struct stat info;
+    lt_part parts[2];
+    lt_writer w;
+    snprintf(file, sizeof file, "%s/file", folder);
+    assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &parts[0]), LT_OK);
+    assert_int_equal(lt_part_open(file, LT_PART_FILE, NULL, NULL, &parts[1]), LT_OK);
+    snprintf(inside, sizeof inside, "%s/inner", parts[0].path);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    snprintf(inside, sizeof inside, "%s/inner/config.json", parts[0].path);
+    assert_int_equal(lt_writer_open(inside, &w), LT_OK);
+    assert_int_equal(lt_writer_commit(&w), LT_OK);
+    assert_int_equal(stat(inside, &info), 0);
+    lt_begun_remove();
+    for (size_t i = 0; i < 2; i++) assert_int_equal(stat(parts[i].path, &info), -1);
+    assert_int_equal(stat(folder, &info), 0);
+    for (size_t i = 0; i < 2; i++) lt_part_abort(&parts[i]);
+    write_file("whole");
+    lt_begun_remove();
+    assert_file_holds("whole");
 }
 
 static void test_writer_refuses(void **state) {
@@ -392,6 +418,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_link_is_locked, enter, leave),
         cmocka_unit_test_setup_teardown(test_link_in_a_circle, enter, leave),
         cmocka_unit_test_setup_teardown(test_leftover_folder, enter, leave),
+        cmocka_unit_test_setup_teardown(test_removing_what_is_begun, enter, leave),
         cmocka_unit_test_setup_teardown(test_writer_refuses, enter, leave),
         cmocka_unit_test_setup_teardown(test_map, enter, leave),
         cmocka_unit_test_setup_teardown(test_release, enter, leave),
