@@ -22,10 +22,10 @@ lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count) {
 
 lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out) {
     lt_components *parts = &data->model->parts;
-    parts->cancelled = data->watch.cancelled;
-    parts->cancelled_user = data->watch.user;
+    parts->target.cancelled = data->watch.cancelled;
+    parts->target.cancelled_user = data->watch.user;
     const lt_status status = measure(data, out);
-    parts->cancelled = NULL;
+    parts->target.cancelled = NULL;
     return status;
 }
 

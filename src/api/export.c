@@ -3,6 +3,7 @@
 
 #include "api/component_config.h"
 #include "api/vocabulary.h"
+#include "base/file.h"
 #include "diffusion/schedule_settings.h"
 #include "nn/nn.h"
 
@@ -46,6 +47,7 @@ static lt_status check_values(const char *name, const float *values, size_t coun
 /* A tensor of floating-point numbers, before it is written as type. */
 static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type) {
     const size_t count = lt_tensor_count(tensor);
+    LT_TRY(lt_writer_ask());
     if (!is_floating(tensor->dtype)) return LT_OK;
     float *values = lt_calloc(count, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;

@@ -47,13 +47,18 @@ char *lt_folder_of(const char *path) {
 
 /* ---- Writing ---- */
 
+static lt_status refuse(const lt_writer *w) {
+    return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
+}
+
 /* The stream has a descriptor of its own: the part's keeps the lock until the file has its name. */
 static lt_status open_stream(lt_writer *w) {
     const int descriptor = dup(w->part.descriptor);
     w->file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
     if (w->file) return LT_OK;
+    const lt_status status = refuse(w);
     if (descriptor >= 0) close(descriptor);
-    return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
+    return status;
 }
 
 lt_status lt_writer_wait(const char *path, lt_status (*poll)(void *user), void *user, lt_writer *w) {
@@ -74,27 +79,35 @@ static _Thread_local bool (*is_stopped)(void *user);
 
 void lt_writer_watch(bool (*stopped)(void *user)) { is_stopped = stopped; }
 
-static lt_status check_stop(void) {
+lt_status lt_writer_ask(void) {
     return is_stopped && is_stopped(NULL) ? lt_fail(LT_ERROR_CANCELLED, "stopped; nothing was written") : LT_OK;
 }
 
 lt_status lt_writer_write(lt_writer *w, const void *data, size_t size) {
-    LT_TRY(check_stop());
-    if (size && fwrite(data, 1, size, w->file) != size)
-        return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
-    return LT_OK;
+    LT_TRY(lt_writer_ask());
+    return size && fwrite(data, 1, size, w->file) != size ? refuse(w) : LT_OK;
+}
+
+/* Brings what is written to the disk, which may take many seconds: a stop is asked for between pieces. */
+static lt_status synchronize(const lt_writer *w) {
+    enum { PIECE = 1 << 24 };
+    const unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    const int descriptor = fileno(w->file);
+    const off_t size = lseek(descriptor, 0, SEEK_CUR);
+    for (off_t at = 0; at < size; at += PIECE) {
+        LT_TRY(lt_writer_ask());
+        const bool done = !sync_file_range(descriptor, at, PIECE, wait);
+        if (!done && errno != EINVAL && errno != ENOSYS && errno != ESPIPE) return refuse(w); /* these: not here */
+    }
+    LT_TRY(lt_writer_ask());
+    return fsync(descriptor) ? refuse(w) : LT_OK;
 }
 
 lt_status lt_writer_commit(lt_writer *w) {
-    if (check_stop()) {
-        lt_writer_abort(w);
-        return LT_ERROR_CANCELLED;
-    }
-    bool ok = fflush(w->file) == 0 && fsync(fileno(w->file)) == 0;
-    ok = fclose(w->file) == 0 && ok;
+    lt_status status = fflush(w->file) ? refuse(w) : synchronize(w);
+    if (fclose(w->file) && !status) status = refuse(w);
     w->file = NULL;
-    const lt_status status = ok ? lt_part_commit(&w->part, w->path)
-                                : lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", w->path, strerror(errno));
+    if (!status) status = lt_part_commit(&w->part, w->path);
     lt_writer_abort(w);
     return status;
 }

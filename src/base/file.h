@@ -35,6 +35,8 @@ void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writ
 /* From now on this thread's writers ask stopped, with NULL, before each piece: true gives the file up, with
  * LT_ERROR_CANCELLED. NULL: nobody is asked. */
 void lt_writer_watch(bool (*stopped)(void *user));
+/* The same question between, where much is read before a piece is written. */
+lt_status lt_writer_ask(void);
 
 /* The folder that path is in, allocated, or NULL. */
 char *lt_folder_of(const char *path);

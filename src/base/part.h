@@ -38,3 +38,5 @@ void lt_begun_remove(void);
  * until lt_begun_end. */
 void lt_begun_add(const char *path);
 void lt_begun_end(const char *path);
+
+#endif

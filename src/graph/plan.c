@@ -138,6 +138,8 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
     for (size_t i = 0; i < plan->graph.count; i++) {
         lt_node *node = plan->graph.nodes[i];
         lt_prepared *p = &plan->prepared[i];
+        if (target->cancelled && target->cancelled(target->cancelled_user))
+            return lt_fail(LT_ERROR_CANCELLED, "stopped before anything was computed");
         *p = (lt_prepared){
             .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = lt_team_size(target->team)};
         p->kernel = lt_isa_name(kernels->isa);

@@ -44,6 +44,9 @@ typedef struct lt_target {
     lt_isa isa;
     lt_team *team;          /* whose threads share the work; NULL: the calling thread alone */
     lt_precision precision; /* of convolutions and linear layers; a zeroed one is float32 */
+    /* Asked before each operation is made ready, which may pack much: true ends that. NULL: nobody is asked. */
+    bool (*cancelled)(void *user);
+    void *cancelled_user;
 } lt_target;
 
 /* An operation made ready to run: kernel chosen, weights packed. */

@@ -149,7 +149,7 @@ lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *te
 
 static lt_status poll_request(void *user) {
     const lt_components *parts = user;
-    const bool stop = parts->cancelled && parts->cancelled(parts->cancelled_user);
+    const bool stop = parts->target.cancelled && parts->target.cancelled(parts->target.cancelled_user);
     return stop ? lt_fail(LT_ERROR_CANCELLED, "stopped") : LT_OK;
 }
 

@@ -40,15 +40,13 @@ typedef struct lt_components {
     char **labels; /* [classifier.classes]: the classes' names */
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
-    int sample_size; /* latents a side, as the model was trained: 64 */
-    bool size_noted; /* that a picture's size is far from it */
-    lt_target target;
+    int sample_size;       /* latents a side, as the model was trained: 64 */
+    bool size_noted;       /* that a picture's size is far from it */
+    lt_target target;      /* with the callback of the request that is being served */
     char *name;            /* the checkpoint's, for the parameters text */
     char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */
     lt_notice_fn notice;
     void *notice_user;
-    bool (*cancelled)(void *user); /* of the request that is being served */
-    void *cancelled_user;
     struct {
         lt_plan *plan;
         lt_module_size size;

@@ -257,10 +257,10 @@ static lt_status paint(lt_painting *p) {
 lt_status lt_paint(lt_components *parts, const lt_request *request, const lt_guides *guides, lt_result *result) {
     lt_painting p = {.parts = parts, .request = request, .guides = guides, .result = result};
     *result = (lt_result){0};
-    parts->cancelled = request->cancelled;
-    parts->cancelled_user = request->user;
+    parts->target.cancelled = request->cancelled;
+    parts->target.cancelled_user = request->user;
     const lt_status status = paint(&p);
-    parts->cancelled = NULL;
+    parts->target.cancelled = NULL;
     if (status) lt_result_free(result);
     lt_canvas_free(&p.canvas);
     lt_guidance_free(&p.guidance);

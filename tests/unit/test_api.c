@@ -248,6 +248,9 @@ static void test_cancel(void **state) {
     assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
     request.progress = NULL;
     request.cancelled = stop_now;
+    request.user = &(int){0};
+    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+    assert_non_null(strstr(lt_error_message(), "before anything was computed")); /* asked while weights are packed */
     for (int operations = 0; operations < 300; operations += 37) {
         int left = operations;
         request.user = &left;

@@ -331,6 +331,32 @@ static void test_leftover_folder(void **state) {
     assert_int_equal(rmdir(path), 0);
 }
 
+static int answers; /* no, so many times */
+static bool stop_in_the_end(void *user) {
+    (void)user;
+    return answers-- <= 0;
+}
+
+/* A stop between pieces of what is brought to the disk, 16 MiB each. */
+static void test_stopped_while_synchronizing(void **state) {
+    (void)state;
+    enum { PIECES = 3 };
+    static const char piece[1 << 24];
+    struct stat info;
+    for (int asked = 0; asked <= PIECES + 1; asked++) {
+        lt_writer w;
+        assert_int_equal(lt_writer_open(path, &w), LT_OK);
+        for (int i = 0; i < PIECES; i++) assert_int_equal(lt_writer_write(&w, piece, sizeof piece), LT_OK);
+        answers = asked;
+        lt_writer_watch(stop_in_the_end);
+        const lt_status status = lt_writer_commit(&w);
+        lt_writer_watch(NULL);
+        assert_int_equal(status, asked > PIECES ? LT_OK : LT_ERROR_CANCELLED);
+        assert_int_equal(stat(path, &info), status ? -1 : 0);
+        if (!status) unlink(path);
+    }
+}
+
 /* What a process has begun goes when a signal ends it: files, folders with folders in them; and nothing else. */
 static void test_removing_what_is_begun(void **state) {
     (void)state;
@@ -338,7 +364,7 @@ static void test_removing_what_is_begun(void **state) {
     struct stat info;
     lt_part parts[2];
     lt_writer w;
-    snprintf(file, sizeof file, "%s/file", folder);
+    snprintf(file, sizeof file, "%s/other", folder);
     assert_int_equal(lt_part_open(path, LT_PART_FOLDER, NULL, NULL, &parts[0]), LT_OK);
     assert_int_equal(lt_part_open(file, LT_PART_FILE, NULL, NULL, &parts[1]), LT_OK);
     snprintf(inside, sizeof inside, "%s/inner", parts[0].path);
@@ -418,6 +444,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_link_is_locked, enter, leave),
         cmocka_unit_test_setup_teardown(test_link_in_a_circle, enter, leave),
         cmocka_unit_test_setup_teardown(test_leftover_folder, enter, leave),
+        cmocka_unit_test_setup_teardown(test_stopped_while_synchronizing, enter, leave),
         cmocka_unit_test_setup_teardown(test_removing_what_is_begun, enter, leave),
         cmocka_unit_test_setup_teardown(test_writer_refuses, enter, leave),
         cmocka_unit_test_setup_teardown(test_map, enter, leave),

@@ -1,5 +1,6 @@
 /* Writing models: what the end-to-end tests can't see, above all every allocation failing in turn. */
 #include "api/export.h"
+#include "base/file.h"
 #include "micro.h"
 
 #include <sys/stat.h>
@@ -50,6 +51,24 @@ static void a_file_survives_failing_allocations(void **state) {
 static void a_folder_survives_failing_allocations(void **state) {
     (void)state;
     check_failures(lt_export_diffusers, "folder");
+}
+
+static bool seen_no_file;
+static bool stop_before_the_file(void *user) {
+    (void)user;
+    seen_no_file = !exists(scratch_path("stopped.safetensors.latent.part"));
+    return true;
+}
+
+/* All values are looked at before a file is begun; a stop is asked for then too. */
+static void a_stop_is_asked_for_before_the_file_is_begun(void **state) {
+    (void)state;
+    lt_model *model = open_tiny();
+    lt_writer_watch(stop_before_the_file);
+    assert_int_equal(lt_export_ldm(model, scratch_path("stopped.safetensors"), NULL), LT_ERROR_CANCELLED);
+    lt_writer_watch(NULL);
+    assert_true(seen_no_file);
+    lt_model_close(model);
 }
 
 static void tensors_lie_on_multiples_of_their_size(void **state) {
@@ -172,6 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_survives_failing_allocations),
         cmocka_unit_test(a_folder_survives_failing_allocations),
+        cmocka_unit_test(a_stop_is_asked_for_before_the_file_is_begun),
         cmocka_unit_test(tensors_lie_on_multiples_of_their_size),
         cmocka_unit_test(what_f16_cannot_hold_is_refused),
         cmocka_unit_test(what_cannot_draw_is_not_converted),
