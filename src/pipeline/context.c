@@ -29,13 +29,23 @@ static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_
     return LT_OK;
 }
 
+lt_status lt_prompt_prepare(lt_components *parts, const char *text, bool plain, lt_prompt *prompt) {
+    LT_TRY(lt_prompt_parse(parts->tokenizer, text, !plain, parts->text.pad, prompt));
+    if (prompt->cut) lt_notify(parts, "the prompt was cut after 75 tokens; left out: %.200s", prompt->cut);
+    if (prompt->unserved)
+        lt_notify(parts,
+                  "of the prompt this is not served yet: %.200s (networks are left out, of several texts the first is "
+                  "taken; --plain-prompt takes all as words)",
+                  prompt->unserved);
+    return LT_OK;
+}
+
 lt_status lt_context_make(lt_components *parts, const char *prompt, bool plain, int clip_skip, lt_context *context) {
     *context = (lt_context){0};
     if (parts->unet.context_dim == 0) return LT_OK;
     LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs"));
     lt_prompt parsed;
-    LT_TRY(lt_prompt_parse(parts->tokenizer, prompt, !plain, parts->text.pad, &parsed));
-    if (parsed.cut) lt_notify(parts, "the prompt was cut after 75 tokens; left out: %.200s", parsed.cut);
+    LT_TRY(lt_prompt_prepare(parts, prompt, plain, &parsed));
     const lt_status status = encode(parts, &parsed, clip_skip, context);
     lt_prompt_free(&parsed);
     return status;

@@ -1,6 +1,8 @@
 /* CLIP's embeddings. */
 #include "pipeline/embedding.h"
 
+#include "pipeline/context.h"
+
 #include <string.h>
 
 lt_status lt_normalised_copy(const float *row, size_t n, float **copy) {
@@ -30,8 +32,7 @@ lt_status lt_text_embedding(lt_components *parts, const char *text, bool plain, 
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
                        LT_CONTEXT_TOKENS);
     lt_prompt prompt;
-    LT_TRY(lt_prompt_parse(parts->tokenizer, text, !plain, parts->text.pad, &prompt));
-    if (prompt.cut) lt_notify(parts, "the text was cut after 75 tokens; left out: %.200s", prompt.cut);
+    LT_TRY(lt_prompt_prepare(parts, text, plain, &prompt));
     lt_plan *plan = NULL;
     const lt_status status = run_tower(parts, &prompt, &plan);
     lt_prompt_free(&prompt);

@@ -16,8 +16,7 @@
  *
  * Here, and not there: what has two dots or no digit is not a number, so that (a:1.2.3) is (text) where that UI stops
  * with an error. Brackets nested over MAX_DEPTH deep must match but weigh nothing, so that time stays linear. Weights
- * are kept finite. Prompt editing, [a:b:0.5], and alternation, [a|b], are not part of this: they make several prompts
- * out of one. */
+ * are kept finite. What makes several prompts out of one, and <…>, is taken out before (unserved_syntax.c). */
 #include "text/text.h"
 #include "text/unicode.h"
 
@@ -87,21 +86,6 @@ static bool is_space(int32_t code) {
     return lt_unicode_class(code) == LT_CLASS_SPACE || (code >= 0x1c && code <= 0x1f);
 }
 
-static bool is_word(int32_t code) {
-    const lt_class class = lt_unicode_class(code);
-    return code == '_' || class == LT_CLASS_LETTER || class == LT_CLASS_NUMBER;
-}
-
-/* The character of text [0, size) that ends at byte `at`; *begin is where it begins. */
-static int32_t character_before(const char *text, size_t at, size_t *begin) {
-    int32_t code;
-    *begin = at - 1;
-    while (*begin > 0 && at - *begin < 4 && ((uint8_t)text[*begin] & 0xc0) == 0x80) --*begin;
-    if (lt_utf8_decode(text + *begin, at - *begin, &code) == at - *begin) return code;
-    *begin = at - 1; /* not UTF-8 */
-    return (uint8_t)text[*begin] < 0x80 ? text[*begin] : 0xfffd;
-}
-
 /* The first byte from `at` on that begins no white space. */
 static size_t skip_space(const char *text, size_t size, size_t at) {
     while (at < size) {
@@ -116,12 +100,8 @@ static size_t skip_space(const char *text, size_t size, size_t at) {
 /* The first BREAK of text [at, size) that is a word, or size. */
 static size_t find_break(const char *text, size_t size, size_t at) {
     for (const char *found; (found = memmem(text + at, size - at, BREAK, BREAK_SIZE)) != NULL; at++) {
-        size_t begin;
-        int32_t after = ' ';
         at = (size_t)(found - text);
-        if (at + BREAK_SIZE < size) lt_utf8_decode(found + BREAK_SIZE, size - at - BREAK_SIZE, &after);
-        const int32_t before = at > 0 ? character_before(text, at, &begin) : ' ';
-        if (!is_word(before) && !is_word(after)) return at;
+        if (lt_is_whole_word(text, size, at, BREAK)) return at;
     }
     return size;
 }
@@ -131,7 +111,7 @@ static lt_status add_text(parser *p, const char *text, size_t size) {
     size_t begin = 0;
     for (size_t at; (at = find_break(text, size, begin)) < size;) {
         size_t end = at, before;
-        while (end > begin && is_space(character_before(text, end, &before))) end = before;
+        while (end > begin && is_space(lt_utf8_decode_before(text, end, &before))) end = before;
         LT_TRY(add_stretch(p, text + begin, end - begin, 1));
         LT_TRY(add_stretch(p, BREAK, BREAK_SIZE, -1));
         begin = skip_space(text, size, at + BREAK_SIZE);
@@ -326,13 +306,22 @@ static void pad_after_end(lt_prompt *p, int32_t pad) {
     }
 }
 
-static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
+static lt_status parse_served(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
     parser p = {0};
     lt_status status = parse(&p, text);
     if (status == LT_OK) status = fill(c, tokenizer, &p);
     if (status == LT_OK && pad != LT_TOKEN_END) pad_after_end(&c->prompt, pad);
     lt_buffer_free(&p.text);
     lt_free(p.stretches);
+    return status;
+}
+
+static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
+    lt_buffer served, unserved;
+    lt_status status = lt_prompt_serve(text, &served, &unserved);
+    if (status == LT_OK) status = parse_served(tokenizer, served.data, pad, c);
+    lt_buffer_free(&served);
+    c->prompt.unserved = unserved.data;
     return status;
 }
 
@@ -371,6 +360,7 @@ void lt_prompt_free(lt_prompt *prompt) {
     lt_free(prompt->ids);
     lt_free(prompt->weights);
     lt_free(prompt->cut);
+    lt_free(prompt->unserved);
     *prompt = (lt_prompt){0};
 }
 

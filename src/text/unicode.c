@@ -112,6 +112,29 @@ size_t lt_utf8_decode(const char *s, size_t size, int32_t *code) {
     return length;
 }
 
+int32_t lt_utf8_decode_before(const char *text, size_t at, size_t *begin) {
+    int32_t code;
+    *begin = at - 1;
+    while (*begin > 0 && at - *begin < 4 && ((uint8_t)text[*begin] & 0xc0) == 0x80) --*begin;
+    if (lt_utf8_decode(text + *begin, at - *begin, &code) == at - *begin) return code;
+    *begin = at - 1; /* not UTF-8 */
+    return (uint8_t)text[*begin] < 0x80 ? text[*begin] : 0xfffd;
+}
+
+static bool is_word(int32_t code) {
+    const lt_class class = lt_unicode_class(code);
+    return code == '_' || class == LT_CLASS_LETTER || class == LT_CLASS_NUMBER;
+}
+
+bool lt_is_whole_word(const char *text, size_t size, size_t at, const char *word) {
+    const size_t length = strlen(word), end = at + length;
+    if (length > size - at || memcmp(text + at, word, length) != 0) return false;
+    size_t begin;
+    int32_t after = ' ';
+    if (end < size) lt_utf8_decode(text + end, size - end, &after);
+    return !is_word(after) && !(at > 0 && is_word(lt_utf8_decode_before(text, at, &begin)));
+}
+
 size_t lt_utf8_encode(int32_t code, uint8_t bytes[4]) { return (size_t)utf8proc_encode_char(code, bytes); }
 
 /* ---- Composition ---- */

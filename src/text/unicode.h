@@ -16,6 +16,12 @@ int lt_unicode_digit(int32_t code);
  * for each longest prefix of a character (Unicode 15, section 3.9), as Python's errors="replace" does. */
 size_t lt_utf8_decode(const char *s, size_t size, int32_t *code);
 
+/* The character of text that ends at byte `at` (at least 1); *begin is where it begins. */
+int32_t lt_utf8_decode_before(const char *text, size_t at, size_t *begin);
+
+/* Whether word stands at byte `at` of text (size bytes) with no letter, number or '_' at either side: Python's \b. */
+bool lt_is_whole_word(const char *text, size_t size, size_t at, const char *word);
+
 /* The bytes that a character takes. */
 static inline size_t lt_utf8_size(int32_t code) { return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4; }
 

@@ -149,6 +149,10 @@ done
 check "a size far from the model's own is noted" eval 'draws -p "a nut" --size 136x64 -o got.png && [ "$(wc -l <err)" -eq 1 ] &&
     grep -q "^latent: note: 136x64 is far from 64x64, for which this model was trained" err'
 check "up to twice of it is not" eval 'draws -p "a nut" --size 128x32 -o got.png && [ ! -s err ]'
+check "syntax of the web UIs that is not served is noted" eval 'draws -p "a nut <lora:x:0.8>" -n "[red|blue]" -o got.png &&
+    [ "$(grep -c "^latent: note: of the prompt this is not served yet: " err)" -eq 2 ] && grep -q ": <lora:x:0.8> " err &&
+    draws -p "a nut <lora:x:0.8>" --plain-prompt -o got.png && ! [ -s err ]'
+
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
     grep -q "note: eta does nothing with this sampler" err && grep -q "note: negative_prompt does nothing at a guidance of 1" err'
 

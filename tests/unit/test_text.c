@@ -298,7 +298,7 @@ static void test_syntax(void **state) {
         {"[cat] dog", {{"cat", 1 / 1.1}, {"dog", 1}}},
         {"([cat])", {{"cat", 1 / 1.1 * 1.1}}},
         {"a) b] c", {{"a) b] c", 1}}},
-        {"[cat:1.3]", {{"cat:1.3", 1 / 1.1}}},
+        {"[cat:red]", {{"cat:red", 1 / 1.1}}},
         {"cat:1.3) dog", {{"cat:1.3) dog", 1}}},
         {"(cat: 1.3 ) (dog:+.5) (cow:-2.)", {{"cat", 1.3}, {"dog", 0.5}, {"cow", -2}}},
         {"(cat:\u0661.\uff15)", {{"cat", 1.5}}},
@@ -309,7 +309,7 @@ static void test_syntax(void **state) {
         {"(a\\:1.3)", {{"a", 1.3}}},
         {"(a:b:1.3)", {{"a:b", 1.3}}},
         {"(a:0)", {{"a", 0}}},
-        {"<lora:foo:0.8>", {{"<lora:foo:0.8>", 1}}},
+        {"<lora:foo> <:1>", {{"<:1>", 1}}},
         /* what isn't a number there is text here */
         {"(a:1.2.3)", {{"a:1.2.3", 1.1}}},
         {"(a:.)(b:+)", {{"a:.b:+", 1.1}}},
@@ -326,6 +326,41 @@ static void test_syntax(void **state) {
         {"a BREAK ( )", {{"a", 1}}},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) expect_parts(cases[i].text, cases[i].parts);
+}
+
+/* What A1111's web UI takes out of a prompt and is not served here: what is left, and what is told. */
+static void test_unserved_syntax(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *kept, *told;
+    } cases[] = {
+        {"a cat <lora:add_detail:0.8>", "a cat ", "<lora:add_detail:0.8>"},
+        {"<hypernet:x:1>a<lyco:y:te=1:unet=0.5>", "a", "<hypernet:x:1>, <lyco:y:te=1:unet=0.5>"},
+        {"a <3 b, 1<2>1, <lora>, <lora:>, <a b:c>, <x:y", "a <3 b, 1<2>1, <lora>, <lora:>, <a b:c>, <x:y", NULL},
+        {"a [cat:dog:0.5]", "a cat", "[cat:dog:0.5]"},
+        {"[cat: dog : 7 ] b", "cat b", "[cat: dog : 7 ]"},
+        {"[:dog:.5][cat::3]", "dogcat", "[:dog:.5], [cat::3]"},
+        {"[dog:0.5], [::1]", "dog, ", "[dog:0.5], [::1]"},
+        {"[(cat:1.2):dog:-1]", "(cat:1.2)", "[(cat:1.2):dog:-1]"},
+        {"[a [b:c:1]:d:2]", "a b", "[b:c:1], [a [b:c:1]:d:2]"},
+        {"[[a]:b:2]", "[a]", "[[a]:b:2]"},
+        {"[a|b|c], [|d], [ | ]", "a, d, ", "[a|b|c], [|d], [ | ]"},
+        {"[a] [a:b] [a:b:c:1] (a|b) a|b \\[a|b\\] [a\\|b]", "[a] [a:b] [a:b:c:1] (a|b) a|b \\[a|b\\] [a\\|b]", NULL},
+        {"[a (b|c] d) [a:1.5", "[a (b|c] d) [a:1.5", NULL},
+        {"a cat AND a dog :0.5", "a cat ", "AND a dog :0.5"},
+        {"a cat : 1.2 AND b AND c", "a cat ", "AND b AND c"},
+        {" AND a 3 AND b", " a 3 ", "AND, AND b"},
+        {"SAND ANDY AND_ and \u00c4ND \u00c9AND", "SAND ANDY AND_ and \u00c4ND \u00c9AND", NULL},
+        {"", "", NULL},
+    };
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_buffer kept, told;
+        assert_int_equal(lt_prompt_serve(cases[i].text, &kept, &told), LT_OK);
+        assert_string_equal(kept.data, cases[i].kept);
+        assert_string_equal(told.data ? told.data : "", cases[i].told ? cases[i].told : "");
+        lt_buffer_free(&kept);
+        lt_buffer_free(&told);
+    }
 }
 
 static void test_huge_numbers(void **state) {
@@ -588,6 +623,7 @@ int main(void) {
         cmocka_unit_test(test_bad_merges),
         cmocka_unit_test(test_documented_syntax),
         cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_unserved_syntax),
         cmocka_unit_test(test_huge_numbers),
         cmocka_unit_test(test_break),
         cmocka_unit_test(test_comma),
