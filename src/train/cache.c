@@ -62,19 +62,20 @@ static lt_status write_rows(lt_writer *w, const lt_tensor *shape, const lt_cache
 
 /* ---- Opening ---- */
 
-/* True if the file is there and holds what is expected; a file that does not is made again. */
-static bool try_open(const char *path, const char *kind, const lt_tensor *shape, lt_cache *cache) {
-    if (access(path, R_OK) || lt_checkpoint_open(path, &cache->file)) return false;
+/* Where no file holds what is expected, cache->values stays NULL: it is made again. */
+static lt_status try_open(const char *path, const char *kind, const lt_tensor *shape, lt_cache *cache) {
+    if (access(path, R_OK)) return LT_OK;
+    const lt_status status = lt_checkpoint_open(path, &cache->file);
+    if (status) return status == LT_ERROR_MEMORY ? status : LT_OK;
     const lt_tensor *t = lt_checkpoint_find(&cache->file, kind);
     if (t && t->dtype == LT_F32 && lt_tensor_has_shape(t, shape->rank, shape->shape) && lt_tensor_contiguous(t) &&
         (uintptr_t)t->data % sizeof(float) == 0) {
         cache->values = t->data;
         cache->rows = t->shape[0];
         cache->row = lt_tensor_count(t) / cache->rows;
-        return true;
-    }
-    lt_cache_close(cache);
-    return false;
+    } else
+        lt_cache_close(cache);
+    return LT_OK;
 }
 
 /* ---- Making it ---- */
@@ -84,8 +85,9 @@ static lt_status make(const char *path, const char *kind, const lt_tensor *shape
                       lt_cache *cache) {
     lt_writer writer;
     LT_TRY(lt_writer_wait(path, maker->wait, maker->user, &writer));
-    const bool made = try_open(path, kind, shape, cache);
-    lt_status status = made ? LT_OK : write_head(&writer, kind, shape);
+    lt_status status = try_open(path, kind, shape, cache);
+    const bool made = cache->values != NULL;
+    if (!status && !made) status = write_head(&writer, kind, shape);
     if (!status && !made) status = write_rows(&writer, shape, maker);
     if (!status && !made) return lt_writer_commit(&writer);
     lt_writer_abort(&writer);
@@ -99,10 +101,10 @@ lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, cons
         return lt_fail(LT_ERROR_FILE, "%s: the folder can't be made: %s", folder, strerror(errno));
     char *path = lt_format("%s/%s-%016llx.safetensors", folder, kind, (unsigned long long)key);
     if (!path) return LT_ERROR_MEMORY;
-    lt_status status = LT_OK;
-    if (!try_open(path, kind, shape, cache)) status = make(path, kind, shape, maker, cache);
-    if (!status && !cache->values && !try_open(path, kind, shape, cache))
-        status = lt_fail(LT_ERROR_FILE, "%s: it was written, but can't be read", path);
+    lt_status status = try_open(path, kind, shape, cache);
+    if (!status && !cache->values) status = make(path, kind, shape, maker, cache);
+    if (!status && !cache->values) status = try_open(path, kind, shape, cache);
+    if (!status && !cache->values) status = lt_fail(LT_ERROR_FILE, "%s: it was written, but can't be read", path);
     lt_free(path);
     return status;
 }
