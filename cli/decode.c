@@ -30,7 +30,7 @@ static lt_status read_latent(const char *path, const lt_checkpoint *file, float 
     *latent = lt_alloc(lt_tensor_count(t) * sizeof(float));
     if (!*latent) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, *latent);
-    return LT_OK;
+    return lt_map_check(t->data, LT_OK);
 }
 
 static int run(int count, char **words) {

@@ -92,8 +92,7 @@ static lt_status find_picture(const char *path, const char **format) {
     LT_TRY(lt_map_open(path, &map));
     const lt_image_codec *codec = lt_image_recognise((lt_bytes){map.data, map.size});
     if (codec) *format = codec->name;
-    lt_map_close(&map);
-    return LT_OK;
+    return lt_map_finish(&map, LT_OK);
 }
 
 /* ---- Tensors, by what they are for ---- */

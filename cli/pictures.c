@@ -138,7 +138,7 @@ static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t
     *values = lt_alloc(expected * sizeof(float));
     if (!*values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, *values);
-    return LT_OK;
+    return lt_map_check(t->data, LT_OK);
 }
 
 /* Of picture i, named as it is. */

@@ -85,11 +85,11 @@ lt_status plot_curve_read(const char *path, const char *field, bool logarithmic,
     curve->x = lt_calloc(lines, sizeof *curve->x);
     curve->y = lt_calloc(lines, sizeof *curve->y);
     lt_status status = LT_ERROR_MEMORY;
-    if (curve->x && curve->y && (status = read_rows(text, map.size, field, logarithmic, curve)) != LT_OK)
-        lt_fail_in(status, "%s", path);
-    lt_map_close(&map);
-    if (status != LT_OK) plot_curve_free(curve);
-    return status;
+    if (curve->x && curve->y) status = read_rows(text, map.size, field, logarithmic, curve);
+    status = lt_map_finish(&map, status);
+    if (status == LT_OK) return LT_OK;
+    plot_curve_free(curve);
+    return lt_fail_in(status, "%s", path);
 }
 
 void plot_curve_free(plot_curve *curve) {

@@ -71,7 +71,7 @@ lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_pr
     const bool bare = dot && !strcmp(dot, ".txt");
     lt_status status = (bare ? read_text_lines : read_json_lines)((lt_bytes){map.data, map.size}, key, limit, list);
     if (!status && !list->count) status = lt_fail(LT_ERROR_FORMAT, "there is no prompt in it");
-    lt_map_close(&map);
+    status = lt_map_finish(&map, status);
     if (!status) return LT_OK;
     lt_prompts_free(list);
     return lt_fail_in(status, "%s", path);
@@ -119,9 +119,8 @@ lt_status lt_dataset_keys(const lt_dataset *dataset, const char *folder, const c
     char *path = lt_format("%s/metadata.jsonl", folder);
     lt_status status = path ? lt_map_open(path, &map) : LT_ERROR_MEMORY;
     if (!status) {
-        status = read_keys(dataset, (lt_bytes){map.data, map.size}, key, arena, keys);
+        status = lt_map_finish(&map, read_keys(dataset, (lt_bytes){map.data, map.size}, key, arena, keys));
         if (status) lt_fail_in(status, "%s", path);
-        lt_map_close(&map);
     }
     lt_free(path);
     return status;

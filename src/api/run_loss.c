@@ -55,6 +55,8 @@ static lt_status noise_samples(lt_loss_run *run, const lt_tensor *x0, const lt_t
     lt_tensor_read_f32(x0, x);
     lt_tensor_read_f32(noise, e);
     lt_tensor_read_f32(t, steps);
+    const lt_tensor *const read[] = {x0, noise, t};
+    for (size_t i = 0; i < LT_COUNT(read); i++) LT_TRY(lt_map_check(read[i]->data, LT_OK));
     for (size_t i = 0; i < n; i++) {
         if (!(steps[i] >= 0 && steps[i] < LT_TRAIN_STEPS))
             return lt_fail(LT_ERROR_ARGUMENT, "t is %g: 0 to %d is possible", (double)steps[i], LT_TRAIN_STEPS - 1);

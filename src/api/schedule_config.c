@@ -162,7 +162,7 @@ static lt_status read_table(const lt_checkpoint *file, lt_noise_schedule *schedu
                            tables[i].name, found, LT_TRAIN_STEPS);
         }
         lt_tensor_read_f32(t, values);
-        const lt_status status = take_table(schedule, &tables[i], values);
+        const lt_status status = lt_map_check(t->data, take_table(schedule, &tables[i], values));
         return status ? lt_fail_in(status, "the file's %s", tables[i].name) : LT_OK;
     }
     return LT_OK;

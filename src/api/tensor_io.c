@@ -1,6 +1,8 @@
 /* Tensors of files as the inputs of plans. */
 #include "api/tensor_io.h"
 
+#include "base/map.h"
+
 #include <string.h>
 
 const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *name) {
@@ -39,5 +41,6 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     else
         memcpy(lt_plan_tensor(plan, t->name), values, lt_shape_count(shape) * sizeof(float));
     lt_free(values);
-    return finite ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
+    return lt_map_check(t->data,
+                        finite ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name));
 }

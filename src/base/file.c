@@ -1,44 +1,11 @@
-/* Files: read by memory map; written beside and renamed. */
+/* Files written beside and renamed. */
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-lt_status lt_map_open(const char *path, lt_map *map) {
-    *map = (lt_map){0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe with no writer must not hold us up */
-    if (fd < 0) return lt_fail(LT_ERROR_FILE, "%s: can't be opened: %s", path, strerror(errno));
-    lt_status status = LT_OK;
-    struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = lt_fail(LT_ERROR_FILE, "%s: not a regular file", path);
-    } else if ((uintmax_t)info.st_size > SIZE_MAX) {
-        status = lt_fail(LT_ERROR_FILE, "%s: too large for this machine's address space", path);
-    } else if (info.st_size > 0) {
-        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED)
-            status = lt_fail(LT_ERROR_FILE, "%s: can't be mapped: %s", path, strerror(errno));
-        else
-            *map = (lt_map){data, (size_t)info.st_size};
-    }
-    close(fd);
-    return status;
-}
-
-void lt_map_close(lt_map *map) {
-    if (map->data) munmap((void *)(uintptr_t)map->data, map->size);
-    *map = (lt_map){0};
-}
-
-void lt_map_release(const void *data, size_t size) {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = ((uintptr_t)data + page - 1) / page * page, end = ((uintptr_t)data + size) / page * page;
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
 
 char *lt_folder_of(const char *path) {
     const char *slash = strrchr(path, '/');

@@ -1,21 +1,11 @@
-/* Files: read by memory map, written beside and renamed. */
+/* Files: read as memory (base/map.h), written beside and renamed. */
 #ifndef LT_FILE_H
 #define LT_FILE_H
 
+#include "base/map.h"
 #include "base/part.h"
 
 #include <stdio.h>
-
-/* A file's bytes, read-only, mapped. size 0 has data NULL. */
-typedef struct lt_map {
-    const uint8_t *data;
-    size_t size;
-} lt_map;
-
-lt_status lt_map_open(const char *path, lt_map *map); /* LT_ERROR_FILE for anything but a readable regular file */
-void lt_map_close(lt_map *map);
-/* Lets the pages of [data, data + size) go: they come back from the file when read again. */
-void lt_map_release(const void *data, size_t size);
 
 /* A file being written: it takes path's place, or that of what a link there leads to, only on commit (base/part.h). */
 typedef struct lt_writer {

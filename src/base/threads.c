@@ -211,11 +211,19 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* Signals are the business of the threads that the program made itself. */
+/* Signals are the business of the threads that the program made itself, but for the faults that a worker makes. */
+static void fill_with_others(sigset_t *all) {
+    sigfillset(all);
+    sigdelset(all, SIGBUS); /* base/map.h */
+    sigdelset(all, SIGSEGV);
+    sigdelset(all, SIGFPE);
+    sigdelset(all, SIGILL);
+}
+
 static int start(worker *w) {
     sigset_t all, before;
     pthread_attr_t attributes;
-    sigfillset(&all);
+    fill_with_others(&all);
     int failed = pthread_attr_init(&attributes);
     if (failed) return failed;
     pthread_attr_setstacksize(&attributes, STACK);

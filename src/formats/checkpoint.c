@@ -153,7 +153,7 @@ static lt_status add_file(const char *path, lt_checkpoint *checkpoint) {
     lt_map *map = &maps[files->count];
     LT_TRY(lt_map_open(path, map));
     files->count++;
-    const lt_status status = read_any(map->data, map->size, checkpoint);
+    const lt_status status = lt_map_check(map->data, read_any(map->data, map->size, checkpoint));
     return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
 }
 
@@ -224,9 +224,8 @@ lt_status lt_checkpoint_open_sharded(const char *index_path, lt_checkpoint *chec
     lt_map map = {0};
     lt_status status = lt_checkpoint_begin(checkpoint);
     if (status == LT_OK) status = lt_map_open(index_path, &map);
-    if (status == LT_OK && (status = read_index(index_path, &map, checkpoint)) != LT_OK)
-        lt_fail_in(status, "%s", index_path);
-    lt_map_close(&map);
-    if (status != LT_OK) lt_checkpoint_close(checkpoint);
-    return status;
+    if (status == LT_OK) status = lt_map_finish(&map, read_index(index_path, &map, checkpoint));
+    if (status == LT_OK) return LT_OK;
+    lt_checkpoint_close(checkpoint);
+    return lt_fail_in(status, "%s", index_path);
 }

@@ -23,8 +23,8 @@ lt_status lt_config_open(const char *path, lt_config *config) {
     *config = (lt_config){0};
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = parse(path, &map, config);
-    lt_map_close(&map);
+    const lt_status status = lt_map_finish(&map, parse(path, &map, config));
+    if (status) lt_config_close(config);
     return status;
 }
 

@@ -128,9 +128,10 @@ lt_status lt_image_decode_parameters(lt_bytes file, char **parameters) {
 static lt_status load(const char *path, lt_image *image) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = lt_image_decode((lt_bytes){map.data, map.size}, image);
-    lt_map_close(&map);
-    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+    const lt_status status = lt_map_finish(&map, lt_image_decode((lt_bytes){map.data, map.size}, image));
+    if (status == LT_OK) return LT_OK;
+    lt_image_free(image);
+    return lt_fail_in(status, "%s", path);
 }
 
 lt_status lt_image_load(const char *path, lt_image *image) {
@@ -144,9 +145,12 @@ lt_status lt_image_load(const char *path, lt_image *image) {
 static lt_status load_parameters(const char *path, char **parameters) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = lt_image_decode_parameters((lt_bytes){map.data, map.size}, parameters);
-    lt_map_close(&map);
-    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+    const lt_status status =
+        lt_map_finish(&map, lt_image_decode_parameters((lt_bytes){map.data, map.size}, parameters));
+    if (status == LT_OK) return LT_OK;
+    lt_string_free(*parameters);
+    *parameters = NULL;
+    return lt_fail_in(status, "%s", path);
 }
 
 lt_status lt_image_parameters(const char *path, char **parameters) {

@@ -317,6 +317,7 @@ lt_status lt_safetensors_write_into(lt_writer *writer, const lt_tensor *tensors,
         const lt_dtype type = types ? types[i] : tensors[i].dtype;
         const bool as_is = !fill && type == tensors[i].dtype;
         status = as_is ? write_raw(writer, &tensors[i]) : write_converted(writer, &tensors[i], type, fill, user);
+        status = lt_map_check(tensors[i].data, status);
     }
     if (status == LT_OK) return lt_writer_commit(writer);
     lt_writer_abort(writer);

@@ -1,6 +1,8 @@
 /* From numbers to vectors: the timestep, the tokens of a text, the patches of a picture; and back to one vector. */
 #include "ops/ops.h"
 
+#include "base/map.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -74,7 +76,7 @@ static lt_status token_run(const lt_prepared *p, const float *const *in, float *
         lt_tensor_read_f32(&entry, y);
         p->kernels->add(y, positions + row % tokens * c, y, c);
     }
-    return LT_OK;
+    return lt_map_check(table->data, LT_OK);
 }
 
 static lt_status token_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {

@@ -1,7 +1,7 @@
 /* The weight store of an open model. */
 #include "ops/weights.h"
 
-#include "base/file.h"
+#include "base/map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +105,7 @@ static lt_status make_packed(lt_weight *weight, const char *layout, size_t size,
     lt_packed *p = lt_calloc(1, sizeof *p);
     lt_status status = p ? LT_OK : LT_ERROR_MEMORY;
     if (!status && (!(p->layout = lt_strdup(layout)) || !(p->data = lt_alloc(size)))) status = LT_ERROR_MEMORY;
-    if (!status) status = pack(user, &weight->tensor, p->data);
+    if (!status) status = lt_map_check(weight->tensor.data, pack(user, &weight->tensor, p->data));
     if (status) {
         if (p) {
             lt_free(p->data);

@@ -114,6 +114,8 @@ void lt_cache_close(lt_cache *cache) {
     *cache = (lt_cache){0};
 }
 
-void lt_cache_release(const lt_cache *cache) {
+lt_status lt_cache_release(const lt_cache *cache) {
+    LT_TRY(lt_map_check(cache->values, LT_OK));
     lt_map_release(cache->values, cache->rows * cache->row * sizeof(float));
+    return LT_OK;
 }

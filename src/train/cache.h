@@ -24,8 +24,9 @@ lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, cons
                         const lt_cache_maker *maker, lt_cache *cache);
 void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
 
-/* Takes the rows that were read out of this process's memory; they are still there to be read. */
-void lt_cache_release(const lt_cache *cache);
+/* Takes the rows that were read out of this process's memory; they are still there to be read. Fails where the file
+ * was cut short meanwhile, and what was read is of no use. */
+lt_status lt_cache_release(const lt_cache *cache);
 
 /* lt_hash_bytes of names, types and values. */
 uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count);

@@ -256,9 +256,11 @@ static lt_status decode(const lt_dataset *dataset, const lt_sample *sample, lt_i
     *image = (lt_image){0};
     if (dataset->shards) {
         const lt_bytes file = {dataset->shards[sample->shard].data + sample->offset, sample->size};
-        const lt_status status = lt_image_decode(file, image);
+        const lt_status status = lt_map_check(file.data, lt_image_decode(file, image));
         lt_map_release(file.data, file.size);
-        return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", sample->name);
+        if (status == LT_OK) return LT_OK;
+        lt_image_free(image);
+        return lt_fail_in(status, "%s", sample->name);
     }
     char *path = lt_format("%s/%s", dataset->root, sample->name);
     if (!path) return LT_ERROR_MEMORY;

@@ -45,8 +45,7 @@ static lt_status read_metadata(lt_dataset *dataset, const char *path) {
     LT_TRY(lt_map_open(path, &map));
     lt_status status = read_lines(dataset, (lt_bytes){map.data, map.size});
     if (!status && !dataset->count) status = lt_fail(LT_ERROR_FORMAT, "%s lists no picture", path);
-    lt_map_close(&map);
-    return status;
+    return lt_map_finish(&map, status);
 }
 
 /* ---- Pictures without metadata.jsonl ---- */
@@ -54,8 +53,8 @@ static lt_status read_metadata(lt_dataset *dataset, const char *path) {
 static lt_status read_text_file(lt_dataset *dataset, const char *path, lt_record *record) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = lt_record_texts(&dataset->arena, (lt_bytes){map.data, map.size}, record);
-    lt_map_close(&map);
+    const lt_status status =
+        lt_map_finish(&map, lt_record_texts(&dataset->arena, (lt_bytes){map.data, map.size}, record));
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 

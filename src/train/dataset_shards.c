@@ -127,7 +127,8 @@ static lt_status open_shard(lt_dataset *dataset, const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     lt_map *map = &dataset->shards[dataset->shard_count];
     LT_TRY(lt_map_open(path, map));
-    const lt_status status = lt_dataset_index_shard(dataset, name, (lt_bytes){map->data, map->size});
+    const lt_status status =
+        lt_map_check(map->data, lt_dataset_index_shard(dataset, name, (lt_bytes){map->data, map->size}));
     dataset->shard_count++; /* to be closed, read or not */
     lt_map_release(map->data, map->size);
     return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);

@@ -183,7 +183,7 @@ static lt_status next_cached(lt_training *t, lt_latents *l, const float **moment
         i += !isnan(*moments[i]);
     }
     draw_all(l, moments);
-    return LT_OK;
+    return lt_map_check(l->cache.values, LT_OK);
 }
 
 static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moments) {

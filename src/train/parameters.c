@@ -1,6 +1,8 @@
 /* The weights of a model that learns. */
 #include "train/parameters.h"
 
+#include "base/map.h"
+
 #include <string.h>
 
 static size_t padded_count(const lt_tensor *t) { return lt_round_up(lt_tensor_count(t), 16); }
@@ -47,6 +49,7 @@ static lt_status make(lt_parameters *p, lt_trains_fn trains, const lt_tensor *fr
             lt_tensor_read_f32(&before, value);
         else
             lt_initial_values(&p->tensors, &before, seed, value);
+        LT_TRY(lt_map_check(before.data, LT_OK));
         move_in(p, i, value, value + floats);
         value += padded_count(&before);
     }

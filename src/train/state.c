@@ -200,7 +200,8 @@ static lt_status compare_tensors(const lt_checkpoint *file, const content *c) {
     return LT_OK;
 }
 
-/* Everything that can fail comes first, so that a failure leaves the optimiser as it was. */
+/* Everything that can fail comes first, so that a failure leaves the optimiser as it was; but a file may be cut short
+ * while it is read. */
 static lt_status read_state(const lt_checkpoint *file, const content *c, lt_run_state *state, char **settings) {
     lt_run_state run;
     LT_TRY(read_run(lt_checkpoint_metadata(file, run_key), &run));
@@ -211,6 +212,7 @@ static lt_status read_state(const lt_checkpoint *file, const content *c, lt_run_
     for (size_t i = 0; i < c->count; i++) {
         const size_t bytes = c->tensors[i].shape[0] * sizeof(float);
         if (bytes) memcpy((void *)(uintptr_t)c->tensors[i].data, file->tensors[i].data, bytes);
+        LT_TRY(lt_map_check(file->tensors[i].data, LT_OK));
         lt_map_release(file->tensors[i].data, bytes);
     }
     *state = run;

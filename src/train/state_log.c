@@ -62,10 +62,9 @@ static lt_status cut(const char *path, long step, off_t *size) {
     *size = 0;
     if (stat(path, &info) != 0 && errno == ENOENT) return LT_OK;
     LT_TRY(lt_map_open(path, &map));
-    const lt_status status = find_end(path, (const char *)map.data, map.size, step, &keep);
-    const bool whole = keep == map.size;
-    lt_map_close(&map);
-    if (status != LT_OK) return status;
+    const size_t before = map.size;
+    LT_TRY(lt_map_finish(&map, find_end(path, (const char *)map.data, before, step, &keep)));
+    const bool whole = keep == before;
     *size = (off_t)keep;
     if (!whole && truncate(path, *size) != 0)
         return lt_fail(LT_ERROR_FILE, "%s: can't be cut to its rows up to step %ld: %s", path, step, strerror(errno));

@@ -325,8 +325,21 @@ static bool is_done(const session *s) {
     return true;
 }
 
+static lt_status check_whole(const lt_tensor *tensors, size_t count) {
+    for (size_t i = 0; i < count; i++) LT_TRY(lt_map_check(tensors[i].data, LT_OK));
+    return LT_OK;
+}
+
+/* What was read of other models, also to tell them and what is cached apart, is of whole files. */
+static lt_status check_models(const lt_train_models *m) {
+    LT_TRY(check_whole(m->vae_tensors, m->vae_count));
+    LT_TRY(check_whole(m->text_tensors, m->text_count));
+    return check_whole(m->init, m->init_count);
+}
+
 static lt_status start(session *s) {
     if (s->task->start) LT_TRY(s->task->start(&s->t));
+    LT_TRY(check_models(s->t.models));
     s->started = s->saved = lt_now();
     return LT_OK;
 }

@@ -130,8 +130,7 @@ static lt_status next(lt_training *t) {
     unet_state *s = t->state;
     LT_TRY(lt_latents_next(t, &s->latents));
     lt_parallel(LT_ALL_THREADS, (size_t)s->latents.shape.n, LT_EVENLY, make_sample, t);
-    if (s->contexts.width) lt_cache_release(&s->contexts.cache);
-    return LT_OK;
+    return s->contexts.width ? lt_cache_release(&s->contexts.cache) : LT_OK;
 }
 
 static double loss(lt_training *t, lt_log_row *row) {
