@@ -264,7 +264,15 @@ check "it changes pictures" "$latent" img2img -i default.png -p "a green apple" 
 
 # broken NAME PATTERN FILE: a checkpoint that txt2img refuses with a message that names the file and matches PATTERN
 broken() { refuse "$1" 1 "$3: .*$2" latent txt2img -m "$3" -W 64 -H 64 -o none/a.png; }
-broken "a model that is not there" "No such file" nothing.safetensors
+broken "a model that is not there" "can't be opened: No such file" nothing.safetensors
+broken "a file in a folder that is not there" "can't be opened: No such file" nothing/nothing.safetensors
+mkdir models
+broken "a folder that is not there" "can't be opened: No such file" models/nothing
+elsewhere="nothing is downloaded: if .* from https://huggingface.co"
+broken "a model's name elsewhere" "$elsewhere/some-one/sd_v1.5 and give" some-one/sd_v1.5
+broken "one that has moved" "$elsewhere/stable-diffusion-v1-5/stable-diffusion-v1-5 and" runwayml/stable-diffusion-v1-5
+broken "an address" "nothing is downloaded: fetch the file" https://huggingface.co/a/b/resolve/main/c.safetensors
+refuse "an address for a VAE" 1 "a/b: .*nothing is downloaded" latent txt2img -m tiny.safetensors --vae a/b -p a -o none/a.png
 : >empty.safetensors
 broken "an empty checkpoint" "" empty.safetensors
 head -c 1000000 tiny.safetensors >short.safetensors
