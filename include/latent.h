@@ -148,7 +148,8 @@ LT_API const char *lt_default_model(void);
  * programs, a file's own alphas_cumprod or betas. Settings with which nothing right can be drawn are
  * LT_ERROR_UNSUPPORTED; others that are not served are named by the notice function. options may be NULL. Weights are
  * mapped now and converted when they are first needed, so this is quick; the files must stay as they are while the
- * model is open. */
+ * model is open. Whatever is found to have been cut short meanwhile is LT_ERROR_FILE: a handler for SIGBUS sees to
+ * that, which is installed where a file is opened and passes faults that are not ours on to the one that was there. */
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 LT_API void lt_model_close(lt_model *model); /* NULL is fine */
 
