@@ -60,8 +60,17 @@ static const lt_checkpoint *only_checkpoint(const lt_source *source) {
     return *source->folder.components[0].name ? NULL : &source->folder.components[0].checkpoint;
 }
 
+static lt_status check_readable(const lt_checkpoint *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        const lt_status status = lt_tensor_readable(&c->tensors[i]);
+        if (status) return lt_fail_in(status, "--to leaves out what drawing does not need; without it");
+    }
+    return LT_OK;
+}
+
 /* All tensors and metadata, whatever they are called, and what the folder that they come from says of them. */
 static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings, const char *out) {
+    LT_TRY(check_readable(c));
     lt_metadata *metadata = lt_calloc(c->metadata_count + settings->count, sizeof *metadata);
     if (!metadata) return LT_ERROR_MEMORY;
     size_t count = 0;

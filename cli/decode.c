@@ -19,6 +19,7 @@ static const lt_option options[] = {
 static lt_status read_latent(const char *path, const lt_checkpoint *file, float **latent, int shape[3]) {
     const lt_tensor *t = lt_checkpoint_find(file, "latent");
     if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s has no tensor called latent", path);
+    LT_TRY(lt_tensor_readable(t));
     const int skip = t->rank - 3;
     if ((skip != 0 && skip != 1) || (skip == 1 && t->shape[0] != 1))
         return lt_fail(LT_ERROR_ARGUMENT, "%s: latent needs the shape [1, channels, height, width]", path);

@@ -119,7 +119,7 @@ static void count(tally *t, const lt_tensor *tensor) {
     const size_t n = lt_tensor_count(tensor);
     t->tensors++;
     t->parameters += n;
-    t->bytes += n * lt_dtype_size(tensor->dtype);
+    t->bytes += lt_tensor_bytes(tensor);
     t->of_type[tensor->dtype]++;
 }
 
@@ -188,6 +188,20 @@ static void layout_text(const lt_source *source, char *text, size_t size) {
         at += (size_t)snprintf(text + at, size - at, "%s%s%s%s", at ? "; " : "", component, *component ? " is " : "",
                                own);
     }
+}
+
+/* The first tensor that can't be read, or NULL, and how many there are. */
+static const lt_tensor *find_foreign(const lt_source *source, size_t *count) {
+    const lt_tensor *first = NULL;
+    const lt_checkpoint *c;
+    const char *component;
+    *count = 0;
+    for (size_t i = 0; (c = checkpoint_at(source, i, &component)); i++)
+        for (size_t k = 0; k < c->count; k++) {
+            if (c->tensors[k].dtype != LT_FOREIGN) continue;
+            if (!(*count)++) first = &c->tensors[k];
+        }
+    return first;
 }
 
 /* ---- Layers ---- */
@@ -304,6 +318,17 @@ static void print_metadata(const lt_source *source) {
         }
 }
 
+static void print_foreign_tensors(const lt_source *source) {
+    size_t count;
+    const lt_tensor *first = find_foreign(source, &count);
+    if (!first) return;
+    printf("\n  %zu of a type that can't be read%s ", count, count > 1 ? ", the first:" : ":");
+    print_foreign(first->name, 500, false);
+    printf(" (");
+    print_foreign(lt_tensor_type(first), 100, false);
+    printf(")\n");
+}
+
 static void print_survey(const char *path, const lt_source *source, const survey *s) {
     char layout[512];
     layout_text(source, layout, sizeof layout);
@@ -314,6 +339,14 @@ static void print_survey(const char *path, const lt_source *source, const survey
     for (int i = 0; i < GROUPS; i++)
         if (s->groups[i].tensors) print_tally(group_name(s, i), &s->groups[i]);
     print_tally("all", &s->all);
+    print_foreign_tensors(source);
+}
+
+static void print_type(const lt_tensor *t) {
+    const size_t width = 7, size = strlen(lt_tensor_type(t));
+    printf("  ");
+    print_foreign(lt_tensor_type(t), 100, false);
+    printf("%*s", (int)(size < width ? width - size : 0), "");
 }
 
 static void print_tensors(const lt_source *source) {
@@ -324,7 +357,8 @@ static void print_tensors(const lt_source *source) {
         for (size_t k = 0; k < c->count; k++) {
             char shape[LT_MAX_RANK * 24];
             lt_tensor_shape_text(&c->tensors[k], shape, sizeof shape);
-            printf("  %-5s %-20s %s%s", lt_dtype_name(c->tensors[k].dtype), shape, component, *component ? ": " : "");
+            print_type(&c->tensors[k]);
+            printf(" %-20s %s%s", shape, component, *component ? ": " : "");
             print_foreign(c->tensors[k].name, 500, false);
             printf("\n");
         }
@@ -415,8 +449,9 @@ static json_t *tensors_json(const lt_source *source) {
             const lt_tensor *t = &c->tensors[k];
             json_t *shape = json_array();
             for (int d = 0; d < t->rank; d++) json_array_append_new(shape, json_integer((json_int_t)t->shape[d]));
-            json_array_append_new(all, json_pack("{s:s, s:o, s:s, s:o}", "component", component, "name",
-                                                 json_text(t->name), "dtype", lt_dtype_name(t->dtype), "shape", shape));
+            json_array_append_new(all,
+                                  json_pack("{s:s, s:o, s:o, s:o}", "component", component, "name", json_text(t->name),
+                                            "dtype", json_text(lt_tensor_type(t)), "shape", shape));
         }
     return all;
 }

@@ -132,6 +132,7 @@ static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t
     *values = NULL;
     const lt_tensor *t = lt_checkpoint_find(file, name);
     if (!t) return LT_OK;
+    LT_TRY(lt_tensor_readable(t));
     if (lt_tensor_count(t) != expected)
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %zu values, this picture's latent has %zu", name,
                        lt_tensor_count(t), expected);

@@ -14,7 +14,10 @@
 
 /* ---- One file of tensors ---- */
 
-static bool is_floating(lt_dtype type) { return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64; }
+static bool is_floating(lt_dtype type) {
+    return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64 || type == LT_F8_E4M3 ||
+           type == LT_F8_E5M2;
+}
 
 /* What a file written as type holds tensor in. */
 static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
@@ -57,8 +60,9 @@ static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type) {
     return status;
 }
 
-/* Puts tensors [count], which are sorted by name, in the order of the file: wider types first. */
-static void arrange(const lt_tensor *tensors, size_t count, const lt_dtype *type, lt_tensor *out, lt_dtype *types) {
+/* Puts tensors [count], which are sorted by name, in the order of the file: wider types first. Foreign ones, which no
+ * part of the model needs, are left out; returns how many the others are. */
+static size_t arrange(const lt_tensor *tensors, size_t count, const lt_dtype *type, lt_tensor *out, lt_dtype *types) {
     size_t n = 0;
     for (size_t size = 8; size; size /= 2)
         for (size_t i = 0; i < count; i++) {
@@ -66,6 +70,7 @@ static void arrange(const lt_tensor *tensors, size_t count, const lt_dtype *type
             types[n] = stored_as(&tensors[i], type);
             out[n++] = tensors[i];
         }
+    return n;
 }
 
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
@@ -73,7 +78,7 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
     lt_tensor *arranged = lt_calloc(count, sizeof *arranged);
     lt_dtype *types = lt_calloc(count, sizeof *types);
     lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
-    if (status == LT_OK) arrange(tensors, count, type, arranged, types);
+    if (status == LT_OK) count = arrange(tensors, count, type, arranged, types);
     for (size_t i = 0; i < count && status == LT_OK; i++) status = check_tensor(&arranged[i], types[i]);
     if (status == LT_OK)
         status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);

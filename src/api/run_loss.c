@@ -20,6 +20,7 @@ typedef struct lt_loss_kind {
 static lt_status input(const lt_loss_run *run, const char *name, const lt_tensor **tensor, lt_shape *shape) {
     *tensor = lt_tensor_named(run->in, run->in_count, name);
     if (!*tensor) return lt_fail(LT_ERROR_ARGUMENT, "a tensor called %s is needed", name);
+    LT_TRY(lt_tensor_readable(*tensor));
     return lt_shape_of_tensor(*tensor, shape);
 }
 

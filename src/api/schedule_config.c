@@ -155,6 +155,7 @@ static lt_status read_table(const lt_checkpoint *file, lt_noise_schedule *schedu
         static const size_t shape[1] = {LT_TRAIN_STEPS};
         float values[LT_TRAIN_STEPS];
         if (!t) continue;
+        LT_TRY(lt_tensor_readable(t));
         if (!lt_tensor_has_shape(t, 1, shape)) {
             char found[128];
             lt_tensor_shape_text(t, found, sizeof found);

@@ -27,6 +27,7 @@ lt_status lt_shape_of_tensor(const lt_tensor *t, lt_shape *shape) {
 
 lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     lt_shape shape;
+    LT_TRY(lt_tensor_readable(t));
     LT_TRY(lt_shape_of_tensor(t, &shape));
     const lt_shape wanted = lt_plan_shape(plan, t->name);
     if (!lt_shape_equal(shape, wanted))

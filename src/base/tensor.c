@@ -1,6 +1,7 @@
 /* A tensor as a file holds it. */
 #include "base/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,13 +9,31 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[LT_DTYPE_COUNT] = {
-    [LT_F32] = {"F32", 4}, [LT_F16] = {"F16", 2},   [LT_BF16] = {"BF16", 2}, [LT_F64] = {"F64", 8},
-    [LT_I64] = {"I64", 8}, [LT_I32] = {"I32", 4},   [LT_I16] = {"I16", 2},   [LT_I8] = {"I8", 1},
-    [LT_U8] = {"U8", 1},   [LT_BOOL] = {"BOOL", 1},
+    [LT_F32] = {"F32", 4},         [LT_F16] = {"F16", 2},         [LT_BF16] = {"BF16", 2},
+    [LT_F64] = {"F64", 8},         [LT_I64] = {"I64", 8},         [LT_I32] = {"I32", 4},
+    [LT_I16] = {"I16", 2},         [LT_I8] = {"I8", 1},           [LT_U8] = {"U8", 1},
+    [LT_BOOL] = {"BOOL", 1},       [LT_F8_E4M3] = {"F8_E4M3", 1}, [LT_F8_E5M2] = {"F8_E5M2", 1},
+    [LT_FOREIGN] = {"foreign", 0},
 };
 
 const char *lt_dtype_name(lt_dtype t) { return dtypes[t].name; }
 size_t lt_dtype_size(lt_dtype t) { return dtypes[t].size; }
+
+const char *lt_tensor_type(const lt_tensor *t) { return t->dtype == LT_FOREIGN ? t->type : lt_dtype_name(t->dtype); }
+
+size_t lt_tensor_bytes(const lt_tensor *t) {
+    return t->dtype == LT_FOREIGN ? t->bytes : lt_tensor_count(t) * lt_dtype_size(t->dtype);
+}
+
+lt_status lt_tensor_readable(const lt_tensor *t) {
+    if (t->dtype != LT_FOREIGN) return LT_OK;
+    char known[128];
+    size_t at = 0;
+    for (int i = 0; i < LT_FOREIGN; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", dtypes[i].name);
+    return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s has type %s, which can't be read (%s can): convert it first",
+                   t->name, t->type, known);
+}
 
 size_t lt_tensor_count(const lt_tensor *t) {
     size_t count = 1;
@@ -94,6 +113,15 @@ uint16_t lt_f32_to_f16(float f) {
     return (uint16_t)(sign | (magnitude + 0xFFF + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }
 
+/* As a half, its exponent is 8 too small. */
+static inline float widen_e4m3(uint8_t v) {
+    const uint32_t sign = v & 0x80, magnitude = v & 0x7F;
+    const uint32_t is_nan = 0u - (magnitude == 0x7F);
+    return float_of(bits_of(widen_half((uint16_t)(sign << 8 | magnitude << 7)) * 256) | (0x7FC00000 & is_nan));
+}
+
+static inline float widen_e5m2(uint8_t v) { return widen_half((uint16_t)(v << 8)); }
+
 uint16_t lt_f32_to_bf16(float f) {
     const uint32_t u = bits_of(f);
     if ((u & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)(u >> 16 | (u >> 16 & 0x7F ? 0 : 0x40)); /* stays a NaN */
@@ -126,6 +154,11 @@ static inline __attribute__((always_inline)) void widen(lt_dtype type, const cha
     case LT_I8: LT_WIDEN(int8_t, (float)v) break;
     case LT_U8: LT_WIDEN(uint8_t, (float)v) break;
     case LT_BOOL: LT_WIDEN(uint8_t, v ? 1.0f : 0.0f) break;
+    case LT_F8_E4M3: LT_WIDEN(uint8_t, widen_e4m3(v)) break;
+    case LT_F8_E5M2: LT_WIDEN(uint8_t, widen_e5m2(v)) break;
+    case LT_FOREIGN:
+        for (size_t i = 0; i < n; i++) values[i] = NAN;
+        break;
     case LT_DTYPE_COUNT: break;
     }
 }

@@ -15,6 +15,9 @@ typedef enum lt_dtype {
     LT_I8,
     LT_U8,
     LT_BOOL,
+    LT_F8_E4M3, /* E4M3FN of Micikevicius et al. 2022: no infinities, up to 448 */
+    LT_F8_E5M2, /* the upper byte of an F16 */
+    LT_FOREIGN, /* any other: listed, but its data can't be read */
     LT_DTYPE_COUNT
 } lt_dtype;
 
@@ -27,10 +30,17 @@ typedef struct lt_tensor {
     size_t shape[LT_MAX_RANK];  /* outermost first */
     size_t stride[LT_MAX_RANK]; /* in elements; row-major unless the file says otherwise (.ckpt can) */
     const void *data;
+    const char *type; /* LT_FOREIGN: what the file calls its type; owned as name is */
+    size_t bytes;     /* LT_FOREIGN: what it takes there */
 } lt_tensor;
 
 const char *lt_dtype_name(lt_dtype t); /* "F32", as safetensors spells it */
-size_t lt_dtype_size(lt_dtype t);      /* bytes an element */
+size_t lt_dtype_size(lt_dtype t);      /* bytes an element; of LT_FOREIGN 0 */
+
+const char *lt_tensor_type(const lt_tensor *t); /* its type's name, also of LT_FOREIGN */
+size_t lt_tensor_bytes(const lt_tensor *t);     /* in its file */
+/* LT_ERROR_UNSUPPORTED naming the tensor and its type if it is LT_FOREIGN; whoever needs a tensor asks before. */
+lt_status lt_tensor_readable(const lt_tensor *t);
 
 size_t lt_tensor_count(const lt_tensor *t); /* elements; the holder has checked that the product does not overflow */
 bool lt_tensor_contiguous(const lt_tensor *t);
@@ -38,7 +48,8 @@ void lt_tensor_set_contiguous(lt_tensor *t); /* fills stride from shape */
 bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape);
 void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size); /* "[4,320,3,3]" */
 
-/* Every element as float32, row-major, into out [count]. F64 and the integers are rounded to the nearest float. */
+/* Every element as float32, row-major, into out [count]. F64 and the integers are rounded to the nearest float; of
+ * LT_FOREIGN, NaNs. */
 void lt_tensor_read_f32(const lt_tensor *t, float *out);
 /* Every element as it is stored, row-major, into out [count * lt_dtype_size]. */
 void lt_tensor_read_raw(const lt_tensor *t, void *out);

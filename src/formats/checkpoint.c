@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDEX_LIMIT = 100000000 }; /* bytes of an index file: as much as a safetensors header may have */
+enum {
+    INDEX_LIMIT = 100000000, /* bytes of an index file: as much as a safetensors header may have */
+    TYPE_LIMIT = 100         /* bytes that are kept of the name of a type */
+};
 
 /* ---- Lists that readers add to ---- */
 
@@ -25,16 +28,22 @@ static lt_status reserve(void **items, size_t count, size_t *capacity, size_t it
     return LT_OK;
 }
 
+static char *copy_type(struct lt_checkpoint_files *files, const char *type) {
+    return lt_arena_strndup(&files->strings, type, strnlen(type, TYPE_LIMIT));
+}
+
 lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t name_size, const lt_tensor *tensor) {
     struct lt_checkpoint_files *files = checkpoint->files;
     void *items = checkpoint->tensors;
     LT_TRY(reserve(&items, checkpoint->count, &files->tensor_capacity, sizeof *tensor));
     checkpoint->tensors = items;
     char *copy = lt_arena_strndup(&files->strings, name, name_size);
-    if (!copy) return LT_ERROR_MEMORY;
+    char *type = tensor->dtype == LT_FOREIGN ? copy_type(files, tensor->type) : NULL;
+    if (!copy || (tensor->dtype == LT_FOREIGN && !type)) return LT_ERROR_MEMORY;
     lt_tensor *added = &checkpoint->tensors[checkpoint->count++];
     *added = *tensor;
     added->name = copy;
+    added->type = type;
     return LT_OK;
 }
 

@@ -15,7 +15,8 @@ struct lt_checkpoint_files {
 
 /* A checkpoint that readers can add to. After a failure of anything that follows, lt_checkpoint_close frees it. */
 lt_status lt_checkpoint_begin(lt_checkpoint *checkpoint);
-/* Adds a tensor; its name [name_size] is copied. The caller has checked that all of its data can be read. */
+/* Adds a tensor; its name [name_size], and its type's, are copied. The caller has checked that all of its data can be
+ * read. */
 lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t name_size, const lt_tensor *tensor);
 /* Adds key and value (copied); the caller has checked that the key is new. */
 lt_status lt_checkpoint_add_metadata(lt_checkpoint *checkpoint, const char *key, const char *value);

@@ -18,8 +18,8 @@ typedef struct lt_checkpoint {
 } lt_checkpoint;
 
 /* Opens one file; the kind is told by its content, not by its name. Offsets, shapes and sizes have been checked when
- * this returns: reading any listed tensor is safe. Tensors of types that lt_dtype lacks are a clear error that names
- * the tensor. */
+ * this returns: reading any listed tensor is safe. Tensors of types that lt_dtype lacks are LT_FOREIGN: whoever needs
+ * one asks lt_tensor_readable. */
 lt_status lt_checkpoint_open(const char *path, lt_checkpoint *checkpoint);
 /* The same from a sharded set: an index file ("*.safetensors.index.json", "pytorch_model.bin.index.json") and the files
  * it names. */
@@ -31,8 +31,8 @@ const char *lt_checkpoint_metadata(const lt_checkpoint *checkpoint, const char *
 /* A tensor that holds one string or number array as data is read with lt_tensor_read_f32 (base/tensor.h). */
 
 /* Writes a safetensors file, one tensor in memory at a time, beside path and renamed. Every tensor is converted to
- * type. fill is called once for each tensor, in order, to write its count float32 values; NULL fill: values are read
- * from the tensors' own data. */
+ * type (F8 only from itself). fill is called once for each tensor, in order, to write its count float32 values; NULL
+ * fill: values are read from the tensors' own data. */
 typedef lt_status (*lt_fill_fn)(void *user, const lt_tensor *tensor, float *values);
 typedef struct lt_metadata {
     const char *key, *value;

@@ -439,7 +439,8 @@ static bool holds_integers(const lt_pickle_value *tuple) {
     return true;
 }
 
-/* torch._utils._rebuild_tensor_v2(storage, offset, shape, stride, ...). */
+/* torch._utils._rebuild_tensor_v2(storage, offset, shape, stride, requires_grad, hooks), and _v3(..., dtype), which is
+ * written for types that have no storage of their own. */
 static lt_status push_tensor(reader *r, const lt_pickle_value *arguments) {
     lt_pickle_value *const *a = arguments->list.items;
     if (arguments->list.count < 4 || a[0]->kind != LT_PICKLE_STORAGE || a[1]->kind != LT_PICKLE_INTEGER ||
@@ -452,6 +453,7 @@ static lt_status push_tensor(reader *r, const lt_pickle_value *arguments) {
     value->tensor.offset = a[1]->integer;
     value->tensor.shape = a[2];
     value->tensor.stride = a[3];
+    if (arguments->list.count > 6 && a[6]->kind == LT_PICKLE_GLOBAL) value->tensor.dtype = a[6];
     return push(r, value);
 }
 
@@ -463,7 +465,8 @@ static lt_status op_object(reader *r, int count) {
     if (callable->kind != LT_PICKLE_GLOBAL) return push(r, r->opaque);
     const char *name = callable->text.data;
     const size_t given = arguments->kind == LT_PICKLE_TUPLE ? arguments->list.count : 0;
-    if (strcmp(name, "torch._utils._rebuild_tensor_v2") == 0 && given) return push_tensor(r, arguments);
+    const bool tensor = strcmp(name, "torch._utils._rebuild_tensor_v2") == 0;
+    if ((tensor || strcmp(name, "torch._utils._rebuild_tensor_v3") == 0) && given) return push_tensor(r, arguments);
     if (strcmp(name, "torch._utils._rebuild_parameter") == 0 && given) return push(r, arguments->list.items[0]);
     if (strcmp(name, "collections.defaultdict") == 0 || (strcmp(name, "collections.OrderedDict") == 0 && !given))
         return op_dict(r, 0);

@@ -35,6 +35,7 @@ typedef struct lt_pickle_value {
         } storage;
         struct { /* shape, stride: tuples of integers, equally long; all values as the pickle has them, unchecked */
             const struct lt_pickle_value *storage, *shape, *stride;
+            const struct lt_pickle_value *dtype; /* a global such as torch.float8_e4m3fn; NULL: that of the storage */
             int64_t offset;
         } tensor;
         const struct lt_pickle_value *maker; /* opaque: the global that made it, or NULL */

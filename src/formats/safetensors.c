@@ -8,10 +8,11 @@
 #include "formats/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, BLOCK = 1 << 16 };
+enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, BLOCK = 1 << 16, TYPE_SIZE = 64 };
 
 /* ---- Reading ---- */
 
@@ -21,7 +22,7 @@ typedef struct extent {
 } extent;
 
 static bool find_dtype(const char *name, lt_dtype *type) {
-    for (int t = 0; t < LT_DTYPE_COUNT; t++) {
+    for (int t = 0; t < LT_FOREIGN; t++) {
         if (strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
             *type = (lt_dtype)t;
             return true;
@@ -37,28 +38,59 @@ static bool read_size(const json_t *value, size_t *size) {
     return n <= SIZE_MAX;
 }
 
-/* The dtype, shape and strides of one header entry, and how many bytes they ask for. */
-static lt_status read_layout(const char *name, const json_t *entry, lt_tensor *tensor, size_t *bytes) {
-    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
-    if (!json_is_string(dtype) || !json_is_array(shape))
-        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its dtype or shape is missing", name);
-    if (!find_dtype(json_string_value(dtype), &tensor->dtype))
-        return lt_fail(LT_ERROR_UNSUPPORTED,
-                       "tensor %s has type %.32s, which can't be read (F32, F16, BF16, F64, I64, I32, "
-                       "I16, I8, U8 and BOOL can): convert it first",
-                       name, json_string_value(dtype));
-    if (json_array_size(shape) > LT_MAX_RANK)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s has %zu dimensions, over %d", name, json_array_size(shape),
-                       LT_MAX_RANK);
-    tensor->rank = (int)json_array_size(shape);
-    *bytes = lt_dtype_size(tensor->dtype);
-    for (int i = 0; i < tensor->rank; i++) {
-        if (!read_size(json_array_get(shape, (size_t)i), &tensor->shape[i]))
+/* The sizes that shape lists, all of them elements of item bytes: how many bytes they ask for, and tensor's shape if it
+ * has room for them. */
+static lt_status read_shape(const char *name, const json_t *shape, size_t item, lt_tensor *tensor, size_t *bytes) {
+    const size_t rank = json_array_size(shape);
+    *bytes = item;
+    tensor->rank = rank <= LT_MAX_RANK ? (int)rank : 0;
+    for (size_t i = 0; i < rank; i++) {
+        size_t n;
+        if (!read_size(json_array_get(shape, i), &n))
             return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape holds something else than sizes", name);
-        if (!lt_mul(*bytes, tensor->shape[i], bytes))
-            return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape is too large", name);
+        if (!lt_mul(*bytes, n, bytes)) return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape is too large", name);
+        if (tensor->rank) tensor->shape[i] = n;
     }
     lt_tensor_set_contiguous(tensor);
+    return LT_OK;
+}
+
+static lt_status read_extent(const char *name, const json_t *offsets, size_t size, extent *where) {
+    if (json_array_size(offsets) != 2 || !read_size(json_array_get(offsets, 0), &where->begin) ||
+        !read_size(json_array_get(offsets, 1), &where->end) || where->begin > where->end)
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its data_offsets aren't a beginning and an end", name);
+    if (where->end > size)
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s ends at byte %zu of %zu: the file is cut off; fetch it again", name,
+                       where->end, size);
+    where->name = name;
+    return LT_OK;
+}
+
+/* Does a tensor of shape, whose elements are of type, take given bytes? */
+static lt_status check_bytes(const char *name, const char *type, const json_t *shape, size_t bytes, size_t given) {
+    if (bytes == given) return LT_OK;
+    char *text = json_dumps(shape, JSON_COMPACT);
+    lt_fail(LT_ERROR_FORMAT, "tensor %s: %s %s takes %zu bytes, not %zu", name, type, text ? text : "", bytes, given);
+    free(text);
+    return LT_ERROR_FORMAT;
+}
+
+/* The type of one header entry, its shape and strides, from the given bytes that it takes. What we lack the type or the
+ * dimensions for becomes foreign; type [TYPE_SIZE] is where it is called so. No type is known to have elements of less
+ * than one bit. */
+static lt_status read_layout(const char *name, const json_t *entry, size_t given, lt_tensor *tensor, char *type) {
+    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
+    size_t bytes = 0;
+    snprintf(type, TYPE_SIZE, "%s", json_string_value(dtype));
+    const bool known = find_dtype(type, &tensor->dtype);
+    LT_TRY(read_shape(name, shape, known ? lt_dtype_size(tensor->dtype) : 1, tensor, &bytes));
+    if (known) LT_TRY(check_bytes(name, type, shape, bytes, given));
+    if (!known && bytes / 8 > given) return lt_fail(LT_ERROR_FORMAT, "tensor %s: its shape is too large", name);
+    if (known && json_array_size(shape) <= LT_MAX_RANK) return LT_OK;
+    if (known) snprintf(type, TYPE_SIZE, "%s of %zu dimensions", lt_dtype_name(tensor->dtype), json_array_size(shape));
+    tensor->dtype = LT_FOREIGN;
+    tensor->type = type;
+    tensor->bytes = given;
     return LT_OK;
 }
 
@@ -66,29 +98,19 @@ static lt_status read_layout(const char *name, const json_t *entry, lt_tensor *t
 static lt_status read_entry(const char *name, const json_t *entry, const uint8_t *payload, size_t size,
                             lt_checkpoint *checkpoint, extent *where) {
     lt_tensor tensor = {0};
-    size_t bytes = 0;
-    LT_TRY(read_layout(name, entry, &tensor, &bytes));
-    const json_t *offsets = json_object_get(entry, "data_offsets");
-    if (json_array_size(offsets) != 2 || !read_size(json_array_get(offsets, 0), &where->begin) ||
-        !read_size(json_array_get(offsets, 1), &where->end) || where->begin > where->end)
-        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its data_offsets aren't a beginning and an end", name);
-    if (where->end > size)
-        return lt_fail(LT_ERROR_FORMAT, "tensor %s ends at byte %zu of %zu: the file is cut off; fetch it again", name,
-                       where->end, size);
-    if (where->end - where->begin != bytes) {
-        char shape[128];
-        lt_tensor_shape_text(&tensor, shape, sizeof shape);
-        return lt_fail(LT_ERROR_FORMAT, "tensor %s: %s %s takes %zu bytes, not %zu", name, lt_dtype_name(tensor.dtype),
-                       shape, bytes, where->end - where->begin);
-    }
+    char type[TYPE_SIZE];
+    if (!json_is_string(json_object_get(entry, "dtype")) || !json_is_array(json_object_get(entry, "shape")))
+        return lt_fail(LT_ERROR_FORMAT, "tensor %s: its dtype or shape is missing", name);
+    LT_TRY(read_extent(name, json_object_get(entry, "data_offsets"), size, where));
+    LT_TRY(read_layout(name, entry, where->end - where->begin, &tensor, type));
     tensor.data = payload + where->begin;
-    where->name = name;
     return lt_checkpoint_add(checkpoint, name, strlen(name), &tensor);
 }
 
 /* Of several files opened together, the first one's metadata counts. */
 static lt_status read_metadata(const json_t *metadata, lt_checkpoint *checkpoint) {
     const bool first = checkpoint->metadata_count == 0;
+    if (json_is_null(metadata)) return LT_OK;
     if (!json_is_object(metadata)) return lt_fail(LT_ERROR_FORMAT, "__metadata__ isn't a JSON object");
     const char *key;
     json_t *value;

@@ -8,10 +8,13 @@
 #include "formats/pickle.h"
 #include "formats/zip.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    NAME_LIMIT = 512,     /* bytes of a tensor's name */
+    NAME_LIMIT = 512, /* bytes of a tensor's name */
+    TYPE_SIZE = 128,
     DEPTH_LIMIT = 16,     /* dictionaries within dictionaries */
     VISIT_LIMIT = 1 << 18 /* dictionary entries looked at: a dictionary can be reached along many ways */
 };
@@ -23,6 +26,7 @@ typedef struct torch_file {
     size_t folder_size;
     lt_checkpoint *checkpoint;
     char name[NAME_LIMIT + 1]; /* of the entry being looked at: its keys, joined by dots */
+    char type[TYPE_SIZE];      /* of it, if it is foreign */
     size_t visits;
 } torch_file;
 
@@ -65,72 +69,113 @@ static lt_status check_byte_order(const torch_file *file) {
 
 /* ---- Tensors ---- */
 
-static bool find_storage_dtype(const lt_pickle_value *type, lt_dtype *dtype) {
-    static const struct {
-        const char *name;
-        lt_dtype dtype;
-    } types[] = {
-        {"FloatStorage", LT_F32}, {"HalfStorage", LT_F16},  {"BFloat16Storage", LT_BF16}, {"DoubleStorage", LT_F64},
-        {"LongStorage", LT_I64},  {"IntStorage", LT_I32},   {"ShortStorage", LT_I16},     {"CharStorage", LT_I8},
-        {"ByteStorage", LT_U8},   {"BoolStorage", LT_BOOL},
-    };
-    const char *name = type->text.data;
-    if (strncmp(name, "torch.", 6) != 0) return false;
-    name += strncmp(name, "torch.cuda.", 11) == 0 ? 11 : 6;
-    for (size_t i = 0; i < LT_COUNT(types); i++) {
-        if (strcmp(name, types[i].name) == 0) {
-            *dtype = types[i].dtype;
-            return true;
-        }
-    }
-    return false;
+/* What a type is called as a storage's class, and by itself. */
+static const struct {
+    const char *storage, *name;
+    lt_dtype dtype;
+} types[] = {
+    {"torch.FloatStorage", "torch.float32", LT_F32},
+    {"torch.HalfStorage", "torch.float16", LT_F16},
+    {"torch.BFloat16Storage", "torch.bfloat16", LT_BF16},
+    {"torch.DoubleStorage", "torch.float64", LT_F64},
+    {"torch.LongStorage", "torch.int64", LT_I64},
+    {"torch.IntStorage", "torch.int32", LT_I32},
+    {"torch.ShortStorage", "torch.int16", LT_I16},
+    {"torch.CharStorage", "torch.int8", LT_I8},
+    {"torch.ByteStorage", "torch.uint8", LT_U8},
+    {"torch.BoolStorage", "torch.bool", LT_BOOL},
+    {"torch.storage.UntypedStorage", NULL, LT_U8}, /* bytes; the tensor says of what */
+    {NULL, "torch.float8_e4m3fn", LT_F8_E4M3},
+    {NULL, "torch.float8_e5m2", LT_F8_E5M2},
+};
+
+static bool is_called(const char *name, const char *text) { return name && strcmp(name, text) == 0; }
+
+/* type: a global. LT_FOREIGN if it is none of ours. */
+static lt_dtype find_dtype(const lt_pickle_value *type) {
+    static const char cuda[] = "torch.cuda.";
+    char name[TYPE_SIZE];
+    const bool on_gpu = strncmp(type->text.data, cuda, sizeof cuda - 1) == 0;
+    snprintf(name, sizeof name, "%s%s", on_gpu ? "torch." : "", type->text.data + (on_gpu ? sizeof cuda - 1 : 0));
+    for (size_t i = 0; i < LT_COUNT(types); i++)
+        if (is_called(types[i].storage, name) || is_called(types[i].name, name)) return types[i].dtype;
+    return LT_FOREIGN;
 }
 
-/* Shape, strides and offset, so that every element lies among the storage's [count] ones. A tensor that shows elements
- * more than once (torch's expand) is refused: with it, a file of a few bytes could ask for any amount of memory. */
+/* Shape, strides and offset, so that every element lies among the storage's [count] ones. */
 static lt_status read_view(const lt_pickle_value *value, size_t count, lt_tensor *tensor, size_t *offset) {
     const lt_pickle_value *shape = value->tensor.shape, *stride = value->tensor.stride;
-    if (shape->list.count > LT_MAX_RANK)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "%zu dimensions, over %d", shape->list.count, LT_MAX_RANK);
     size_t elements = 1, last = 0;
     bool fits = value->tensor.offset >= 0;
-    tensor->rank = (int)shape->list.count;
-    for (int i = 0; i < tensor->rank; i++) {
+    for (size_t i = 0; i < shape->list.count; i++) {
         const int64_t n = shape->list.items[i]->integer, step = stride->list.items[i]->integer;
         if (n < 0 || step < 0) return lt_fail(LT_ERROR_FORMAT, "a negative size or stride");
-        tensor->shape[i] = (size_t)n;
-        tensor->stride[i] = (size_t)step;
+        if (i < LT_MAX_RANK) tensor->shape[i] = (size_t)n;
+        if (i < LT_MAX_RANK) tensor->stride[i] = (size_t)step;
         size_t reach;
         fits = fits && lt_mul(elements, (size_t)n, &elements);
         fits = fits && lt_mul(n ? (size_t)n - 1 : 0, (size_t)step, &reach) && lt_add(last, reach, &last);
     }
+    tensor->rank = shape->list.count <= LT_MAX_RANK ? (int)shape->list.count : 0;
     *offset = 0;
     if (fits && elements == 0) return LT_OK;
     *offset = (size_t)value->tensor.offset;
     if (!fits || !lt_add(last, *offset, &last) || last >= count)
         return lt_fail(LT_ERROR_FORMAT, "it reaches beyond its storage of %zu elements", count);
-    if (elements > count)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "it shows %zu elements of a storage of %zu: save it with .contiguous()",
-                       elements, count);
     return LT_OK;
 }
 
-static lt_status read_tensor(const torch_file *file, const lt_pickle_value *value, lt_tensor *tensor) {
-    const lt_pickle_value *storage = value->tensor.storage, *key = storage->storage.key;
-    if (!find_storage_dtype(storage->storage.type, &tensor->dtype))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "type %s can't be read: convert it to float32 first",
-                       storage->storage.type->text.data);
+/* The bytes of a storage, in which its elements have been counted if we know their size. */
+static lt_status find_storage(const torch_file *file, const lt_pickle_value *storage, const lt_zip_entry **entry) {
+    const lt_pickle_value *key = storage->storage.key;
     char path[64] = "data/";
     if (key->text.size > sizeof path - 5) return lt_fail(LT_ERROR_FORMAT, "its storage has no proper name");
     memcpy(path + 5, key->text.data, key->text.size);
-    const lt_zip_entry *entry = find_entry(file, path, 5 + key->text.size);
-    if (!entry) return lt_fail(LT_ERROR_FORMAT, "its storage isn't in the archive");
+    *entry = find_entry(file, path, 5 + key->text.size);
+    if (!*entry) return lt_fail(LT_ERROR_FORMAT, "its storage isn't in the archive");
+    const size_t item = lt_max(lt_dtype_size(find_dtype(storage->storage.type)), 1);
     const int64_t count = storage->storage.count;
-    if (count < 0 || (uint64_t)count > entry->size / lt_dtype_size(tensor->dtype))
+    if (count < 0 || (uint64_t)count > (*entry)->size / item)
         return lt_fail(LT_ERROR_FORMAT, "its storage is shorter than it says");
-    size_t offset = 0;
-    LT_TRY(read_view(value, (size_t)count, tensor, &offset));
+    return LT_OK;
+}
+
+/* Makes it one that is listed and can't be read. */
+__attribute__((format(printf, 4, 5))) static void make_foreign(torch_file *file, lt_tensor *tensor, size_t bytes,
+                                                               const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(file->type, sizeof file->type, format, args);
+    va_end(args);
+    tensor->dtype = LT_FOREIGN;
+    tensor->type = file->type;
+    tensor->bytes = bytes;
+    tensor->data = NULL;
+    lt_tensor_set_contiguous(tensor);
+}
+
+/* A tensor that shows elements more than once (torch's expand) can't be read: with it, a file of a few bytes could ask
+ * for any amount of memory. */
+static lt_status read_tensor(torch_file *file, const lt_pickle_value *value, lt_tensor *tensor) {
+    const lt_pickle_value *storage = value->tensor.storage, *dtype = value->tensor.dtype;
+    const lt_pickle_value *type = dtype ? dtype : storage->storage.type;
+    const lt_zip_entry *entry = NULL;
+    LT_TRY(find_storage(file, storage, &entry));
+    tensor->dtype = find_dtype(type);
+    size_t count = (size_t)storage->storage.count, offset = 0;
+    if (dtype)
+        count = count * lt_max(lt_dtype_size(find_dtype(storage->storage.type)), 1) /
+                lt_max(lt_dtype_size(tensor->dtype), 1);
+    LT_TRY(read_view(value, count, tensor, &offset));
     tensor->data = entry->data + offset * lt_dtype_size(tensor->dtype);
+    if (tensor->dtype == LT_FOREIGN)
+        make_foreign(file, tensor, entry->size, "%s", type->text.data);
+    else if (value->tensor.shape->list.count > LT_MAX_RANK)
+        make_foreign(file, tensor, entry->size, "%s of %zu dimensions", lt_dtype_name(tensor->dtype),
+                     value->tensor.shape->list.count);
+    else if (lt_tensor_count(tensor) > count)
+        make_foreign(file, tensor, entry->size, "%s expanded from %zu values to %zu", lt_dtype_name(tensor->dtype),
+                     count, lt_tensor_count(tensor));
     return LT_OK;
 }
 
@@ -145,13 +190,13 @@ static lt_status walk(torch_file *file, const lt_pickle_value *dict, size_t pref
 
 /* One entry, whose whole name [size] stands in file->name. */
 static lt_status visit(torch_file *file, const lt_pickle_value *value, size_t size, int depth) {
-    if (rebuilds_a_tensor(value))
-        return lt_fail(LT_ERROR_UNSUPPORTED,
-                       "tensor %s is of a kind that can't be read (%s): save it as a plain tensor", file->name,
-                       value->maker->text.data);
-    if (value->kind == LT_PICKLE_TENSOR) {
+    if (rebuilds_a_tensor(value) || value->kind == LT_PICKLE_TENSOR) {
         lt_tensor tensor = {0};
-        const lt_status status = read_tensor(file, value, &tensor);
+        lt_status status = LT_OK;
+        if (value->kind == LT_PICKLE_TENSOR)
+            status = read_tensor(file, value, &tensor);
+        else
+            make_foreign(file, &tensor, 0, "%s", value->maker->text.data);
         if (status != LT_OK) return lt_fail_in(status, "tensor %s", file->name);
         return lt_checkpoint_add(file->checkpoint, file->name, size, &tensor);
     }

@@ -21,7 +21,7 @@ static lt_tensor row_of(const lt_tensor *weight, size_t row) {
 }
 
 /* Reads output channel `row` into line [k] in the type it is packed as. A weight that is declared f16 but given
- * otherwise (an adapter was merged into it) is rounded to f16. */
+ * otherwise (F8, or an adapter was merged into it) is rounded to f16. */
 static void read_line(const lt_conv_desc *d, const lt_tensor *weight, size_t row, float *line, float *spare) {
     const lt_tensor t = row_of(weight, row);
     if (d->weight_type != LT_F16) {

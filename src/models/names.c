@@ -613,6 +613,19 @@ static lt_status take_average(const lt_tensor *tensors, size_t count, const char
     return LT_OK;
 }
 
+/* ComfyUI keeps F8 weights beside the number that multiplies them: drawing without it would be wrong. */
+static lt_status check_unscaled(const char *name) {
+    static const char *const scales[] = {".scale_weight", ".weight_scale"};
+    for (size_t i = 0; i < LT_COUNT(scales); i++) {
+        const size_t n = strlen(name), m = strlen(scales[i]);
+        if (n > m && !strcmp(name + n - m, scales[i]))
+            return lt_fail(LT_ERROR_UNSUPPORTED,
+                           "tensor %s scales its layer's weights, which is not served: use this model in F16 or BF16",
+                           name);
+    }
+    return LT_OK;
+}
+
 static lt_status add_part(lt_tensor_list *list, const lt_tensor *tensors, size_t count, lt_role role,
                           const struct lt_layout_part *part, bool ema) {
     const names n = {tensors, count, part->prefix};
@@ -625,7 +638,8 @@ static lt_status add_part(lt_tensor_list *list, const lt_tensor *tensors, size_t
         const place *at = rest ? translate(&p, part->naming, LT_NAMING_LDM, rest, lt_role_prefix(role), name) : NULL;
         if (!at) continue;
         lt_tensor view = tensors[i];
-        if (ema && role == LT_ROLE_UNET) status = take_average(tensors, count, name, &view);
+        status = check_unscaled(tensors[i].name);
+        if (!status && ema && role == LT_ROLE_UNET) status = take_average(tensors, count, name, &view);
         adapt_shape(&view, at, LT_NAMING_LDM);
         if (status == LT_OK) status = lt_tensor_list_add(list, name, &view);
     }

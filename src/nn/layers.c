@@ -19,7 +19,10 @@ static lt_weight *find(lt_nn *nn, const char *name) {
     if (nn->graph->status) return NULL;
     lt_weight *w = lt_weights_find(nn->weights, name);
     if (!w) lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: the checkpoint has no tensor %s", nn->model, name));
-    return w;
+    const lt_status status = w ? lt_tensor_readable(&w->tensor) : LT_OK;
+    if (!status) return w;
+    lt_graph_fail(nn->graph, lt_fail_in(status, "%s", nn->model));
+    return NULL;
 }
 
 static lt_weight *refuse(lt_nn *nn, const lt_weight *w, const char *expected) {

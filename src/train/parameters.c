@@ -45,6 +45,7 @@ static lt_status make(lt_parameters *p, lt_trains_fn trains, const lt_tensor *fr
     for (size_t i = 0; i < p->tensors.count; i++) {
         const lt_tensor before = p->tensors.tensors[i];
         if (!trains(before.name)) continue;
+        LT_TRY(lt_tensor_readable(&before));
         if (from)
             lt_tensor_read_f32(&before, value);
         else

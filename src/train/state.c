@@ -182,7 +182,7 @@ static lt_status compare_tensor(const lt_tensor *found, const lt_tensor *expecte
     lt_tensor_shape_text(found, there, sizeof there);
     lt_tensor_shape_text(expected, here, sizeof here);
     return lt_fail(LT_ERROR_MODEL, "tensor %s is %s %s in the state, but %s %s in this run", expected->name,
-                   lt_dtype_name(found->dtype), there, lt_dtype_name(expected->dtype), here);
+                   lt_tensor_type(found), there, lt_dtype_name(expected->dtype), here);
 }
 
 /* Both lists are sorted: the first place where they differ is the first difference. */

@@ -24,6 +24,7 @@ static lt_status open_copy(const void *data, size_t size) {
     lt_checkpoint c;
     const lt_status status = lt_checkpoint_open_memory(copy, size, &c);
     for (size_t i = 0; i < c.count; i++) {
+        if (lt_tensor_readable(&c.tensors[i])) continue;
         const size_t count = lt_tensor_count(&c.tensors[i]);
         float *values = malloc(count * sizeof *values + 1);
         assert_non_null(values);
@@ -81,6 +82,7 @@ static void test_headers(void **state) {
         {"{" TENSOR("a", "F32", "0,18446744073709551", "0", "0") "}", 0, NULL},
         {"{}", 0, NULL},
         {"{\"__metadata__\":{}}", 0, NULL},
+        {"{\"__metadata__\":null}", 0, NULL},
         {"{}", 1, "belongs to none"},
         {"{" TENSOR("a", "F32", "2", "0", "8") "}", 7, "cut off"},
         {"{" TENSOR("a", "F32", "2", "0", "8") "}", 9, "belongs to none"},
@@ -101,10 +103,18 @@ static void test_headers(void **state) {
         {"{" TENSOR("a", "U8", "-1", "0", "0") "}", 0, "shape"},
         {"{" TENSOR("a", "U8", "\\\"1\\\"", "0", "0") "}", 0, "JSON"},
         {"{" TENSOR("a", "U8", "true", "0", "0") "}", 0, "shape"},
-        {"{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,1", "0", "1") "}", 1, "9 dimensions"},
-        {"{" TENSOR("a", "F8_E4M3", "1", "0", "1") "}", 1, "tensor a has type F8_E4M3"},
-        {"{" TENSOR("a", "U64", "1", "0", "8") "}", 8, "tensor a has type U64"},
-        {"{" TENSOR("a", "", "1", "0", "1") "}", 1, "type"},
+        {"{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,2", "0", "2") "}", 2, NULL},
+        {"{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,2", "0", "1") "}", 1, "U8 [1,1,1,1,1,1,1,1,2] takes 2 bytes, not 1"},
+        {"{" TENSOR("a", "F8_E4M3", "1", "0", "1") "}", 1, NULL},
+        {"{" TENSOR("a", "F4", "3,3", "0", "5") "," TENSOR("b", "U64", "1", "5", "13") "}", 13, NULL},
+        {"{" TENSOR("a", "F4", "8,1", "0", "1") "}", 1, NULL},
+        {"{" TENSOR("a", "F4", "16,1", "0", "1") "}", 1, "too large"},
+        {"{" TENSOR("a", "F4", "16,1", "0", "1") "}", 0, "cut off"},
+        {"{" TENSOR("a", "F4", "-1", "0", "1") "}", 1, "shape"},
+        {"{" TENSOR("a", "", "1", "0", "1") "}", 1, NULL},
+        {"{" TENSOR("a", "a name that goes on and on, more so than those of any type that was ever known", "", "0",
+                    "1") "}",
+         1, NULL},
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype"},
         {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "shape"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "data_offsets"},
@@ -289,17 +299,9 @@ static void test_strangers(void **state) {
 static void test_unsupported_torch_files(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {GOLDEN("attack.ckpt"), "posix.system"},
-        {GOLDEN("expanded.ckpt"), "tensor wide: it shows"},
-        {GOLDEN("sparse.ckpt"), "tensor odd is of a kind"},
-        {GOLDEN("complex.ckpt"), "tensor odd: type torch.ComplexFloatStorage"},
-        {GOLDEN("float8.ckpt"), "tensor odd"},
-        {GOLDEN("rank9.ckpt"), "tensor odd: 9 dimensions"},
-        {GOLDEN("module.ckpt"), "torch.nn.modules.linear.Linear"},
-        {GOLDEN("lone.ckpt"), "no dictionary"},
-        {GOLDEN("no_tensors.ckpt"), "no tensors"},
-        {GOLDEN("nowhere.ckpt"), "nowhere.ckpt"},
-        {LT_GOLDEN_DIR, "not a regular file"},
+        {GOLDEN("attack.ckpt"), "posix.system"},  {GOLDEN("module.ckpt"), "torch.nn.modules.linear.Linear"},
+        {GOLDEN("lone.ckpt"), "no dictionary"},   {GOLDEN("no_tensors.ckpt"), "no tensors"},
+        {GOLDEN("nowhere.ckpt"), "nowhere.ckpt"}, {LT_GOLDEN_DIR, "not a regular file"},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_checkpoint c;
@@ -705,14 +707,14 @@ static void test_views(void **state) {
         {"FloatStorage", 2, BYTES("J\xFF\xFF\xFF\xFFK\2\x85K\1\x85"), "beyond"},
         {"FloatStorage", 2, BYTES("K\0J\xFF\xFF\xFF\xFF\x85K\1\x85"), "negative"},
         {"FloatStorage", 2, BYTES("K\0K\2\x85J\xFF\xFF\xFF\xFF\x85"), "negative"},
-        {"FloatStorage", 2, BYTES("K\0" HUGE_INTEGER "\x85K\0\x85"), "shows"},
+        {"FloatStorage", 2, BYTES("K\0" HUGE_INTEGER "\x85K\0\x85"), NULL},
         {"FloatStorage", 2, BYTES("K\0" HUGE_INTEGER HUGE_INTEGER "\x86K\0K\0\x86"), "beyond"},
         {"FloatStorage", 2, BYTES("K\0K\5\x85" HUGE_INTEGER "\x85"), "beyond"},
         {"FloatStorage", 2, BYTES(HUGE_INTEGER "K\2\x85K\1\x85"), "beyond"},
-        {"FloatStorage", 2, BYTES("K\0K\3\x85K\0\x85"), "shows"},
+        {"FloatStorage", 2, BYTES("K\0K\3\x85K\0\x85"), NULL},
         {"FloatStorage", 2, BYTES("K\0K\2\x85K\1K\1\x86"), "storage, shape and strides"},
         {"FloatStorage", 2, BYTES("K\0N\x85N\x85"), "storage, shape and strides"},
-        {"QInt8Storage", 2, BYTES("K\0K\2\x85K\1\x85"), "QInt8Storage"},
+        {"QInt8Storage", 2, BYTES("K\0K\2\x85K\1\x85"), NULL}, /* listed, foreign; as those before that are expanded */
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         const lt_status status = open_view(cases[i].type, cases[i].elements, cases[i].view, cases[i].size);

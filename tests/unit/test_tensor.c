@@ -44,6 +44,42 @@ static void test_every_bf16(void **state) {
     }
 }
 
+/* An F8's value from Micikevicius et al. 2022: sign, exponent, fraction bits. E4M3's one NaN takes the last place. */
+static double f8_value(unsigned v, int fraction_bits, int bias) {
+    const double sign = v & 0x80 ? -1 : 1;
+    const int ones = (1 << fraction_bits) - 1, fraction = (int)v & ones, exponent = (int)(v & 0x7F) >> fraction_bits;
+    const bool e5m2 = fraction_bits == 2, last = exponent == 0x7F >> fraction_bits;
+    if (last && (e5m2 ? fraction > 0 : fraction == ones)) return NAN;
+    if (last && e5m2) return sign * INFINITY;
+    return sign * (exponent ? ldexp(ones + 1 + fraction, exponent - bias - fraction_bits)
+                            : ldexp(fraction, 1 - bias - fraction_bits));
+}
+
+/* All of them, as defined and as PyTorch widens them; none loses anything as an f16, in which they are kept. */
+static void test_every_f8(void **state) {
+    (void)state;
+    lt_checkpoint file;
+    assert_int_equal(lt_checkpoint_open(LT_GOLDEN_DIR "/formats/f8.safetensors", &file), LT_OK);
+    for (int e5m2 = 0; e5m2 < 2; e5m2++) {
+        const lt_tensor *f8 = lt_checkpoint_find(&file, e5m2 ? "e5m2" : "e4m3"),
+                        *f32 = lt_checkpoint_find(&file, e5m2 ? "e5m2.f32" : "e4m3.f32");
+        assert_int_equal(f8->dtype, e5m2 ? LT_F8_E5M2 : LT_F8_E4M3);
+        float values[256], torch[256];
+        lt_tensor_read_f32(f8, values);
+        lt_tensor_read_f32(f32, torch);
+        for (unsigned v = 0; v < 256; v++) {
+            const double expected = e5m2 ? f8_value(v, 2, 15) : f8_value(v, 3, 7);
+            assert_int_equal(isnan(values[v]), isnan(expected));
+            assert_int_equal(isnan(values[v]), isnan(torch[v]));
+            if (isnan(expected)) continue;
+            assert_int_equal(bits_of(values[v]), bits_of((float)expected));
+            assert_int_equal(bits_of(values[v]), bits_of(torch[v]));
+            assert_int_equal(bits_of(lt_f16_to_f32(lt_f32_to_f16(values[v]))), bits_of(values[v]));
+        }
+    }
+    lt_checkpoint_close(&file);
+}
+
 /* A NaN whose payload lies below what the half keeps must not become infinity. */
 static void test_small_nan_stays_nan(void **state) {
     (void)state;
@@ -55,6 +91,21 @@ static void test_small_nan_stays_nan(void **state) {
         assert_true(isnan(lt_bf16_to_f32(lt_f32_to_bf16(f))));
         assert_int_equal(lt_f32_to_f16(f) >> 15, bits[i] >> 31);
     }
+}
+
+/* Nothing of it is read; whoever asks is told. */
+static void test_foreign(void **state) {
+    (void)state;
+    const lt_tensor t = {
+        .name = "a", .dtype = LT_FOREIGN, .rank = 1, .shape = {2}, .stride = {1}, .type = "F4", .bytes = 1};
+    float values[2];
+    lt_tensor_read_f32(&t, values);
+    assert_true(isnan(values[0]) && isnan(values[1]));
+    assert_int_equal(lt_tensor_bytes(&t), 1);
+    assert_string_equal(lt_tensor_type(&t), "F4");
+    assert_int_equal(lt_tensor_readable(&t), LT_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(lt_error_message(), "tensor a has type F4, which can't be read (F32, F16, "));
+    assert_non_null(strstr(lt_error_message(), ", F8_E4M3, F8_E5M2 can)"));
 }
 
 /* f32 to f16 as numpy rounds, to bf16 as PyTorch does: random bits, and all around boundaries. */
@@ -97,8 +148,10 @@ static void test_every_type_unaligned(void **state) {
         {LT_I8, {1, 0xFE}, {1, -2}},
         {LT_U8, {1, 0xFE}, {1, 254}},
         {LT_BOOL, {0, 7}, {0, 1}},
+        {LT_F8_E4M3, {0x38, 0xC0}, {1, -2}},
+        {LT_F8_E5M2, {0x3C, 0xC0}, {1, -2}},
     };
-    assert_int_equal(LT_COUNT(cases), LT_DTYPE_COUNT);
+    assert_int_equal(LT_COUNT(cases), LT_FOREIGN);
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         for (size_t shift = 0; shift < 8; shift++) {
             uint8_t data[24];
@@ -192,6 +245,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_f16),
         cmocka_unit_test(test_every_bf16),
+        cmocka_unit_test(test_every_f8),
+        cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_small_nan_stays_nan),
         cmocka_unit_test(test_rounding_against_numpy),
         cmocka_unit_test(test_every_type_unaligned),
