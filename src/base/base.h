@@ -52,6 +52,12 @@ static inline bool lt_add(size_t a, size_t b, size_t *sum) { return !__builtin_a
 /* Neither an infinity nor a NaN among n floats. */
 bool lt_all_finite(const float *values, size_t n);
 
+/* A stretch of somebody else's bytes: a mapped file, or a part of one. */
+typedef struct lt_bytes {
+    const uint8_t *data;
+    size_t size;
+} lt_bytes;
+
 #define LT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }

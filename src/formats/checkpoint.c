@@ -109,8 +109,7 @@ static const struct {
     {0, 4, "GGUF", "a GGUF file, which can't be read yet: use a .safetensors of the same model"},
     {0, 26, "version https://git-lfs.gi", "a git-lfs pointer, not the model: fetch it with \"git lfs pull\""},
     {257, 5, "ustar",
-     "a tar archive: unpack it; if it is a PyTorch file from before 1.6, load and save it with a newer PyTorch"},
-    {0, 2, "\x80\x02", "a PyTorch file in the format from before 1.6: load and save it with a newer PyTorch"},
+     "a tar archive: unpack it; if it is a PyTorch file from before 2017, load and save it with a newer PyTorch"},
     {0, 1, "\x80", "a bare Python pickle: load it with PyTorch and save its state_dict()"},
     {0, 2, "\x1F\x8B", "compressed with gzip: unpack it first"},
     {0, 6, "7z\xBC\xAF\x27\x1C", "a 7z archive: unpack it first"},
@@ -129,10 +128,11 @@ static uint8_t first_sign(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The kind is told by content; what is neither safetensors nor a PyTorch zip gets a word about what it seems to be. */
+/* The kind is told by content; what is neither safetensors nor PyTorch's gets a word about what it seems to be. */
 static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the file is empty");
-    if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_read(data, size, checkpoint);
+    if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_zip_read(data, size, checkpoint);
+    if (lt_torch_is_stream(data, size)) return lt_torch_stream_read(data, size, checkpoint);
     const bool short_header = begins_with(data, size, 4, "\0\0\0\0", 4); /* the upper half of safetensors' length */
     if (short_header && begins_with(data, size, 8, "{", 1)) return lt_safetensors_read(data, size, checkpoint);
     for (size_t i = 0; i < LT_COUNT(strangers); i++)

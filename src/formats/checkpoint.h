@@ -26,7 +26,9 @@ lt_status lt_checkpoint_finish(lt_checkpoint *checkpoint);
 /* The tensors of a file's bytes, which must outlive checkpoint. They are added to those that are there and not yet
  * sorted. */
 lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
-lt_status lt_torch_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
+lt_status lt_torch_zip_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
+lt_status lt_torch_stream_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
+bool lt_torch_is_stream(const uint8_t *data, size_t size); /* by its first bytes */
 
 /* lt_checkpoint_open over memory. */
 lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);

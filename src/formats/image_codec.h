@@ -8,12 +8,6 @@
 /* Bytes of `parameters` text, in whatever form a file has it: far over what a person writes, far under what hurts. */
 enum { LT_IMAGE_MAX_TEXT = 1 << 24 };
 
-/* A stretch of somebody else's bytes: a mapped file, or a part of one. */
-typedef struct lt_bytes {
-    const uint8_t *data;
-    size_t size;
-} lt_bytes;
-
 /* What a decoder hands over: data [height, width, channels], channels 3 (RGB) or 4 (RGB and a straight alpha). */
 typedef struct lt_pixels {
     int width, height, channels;

@@ -21,6 +21,8 @@ typedef struct reader {
     size_t depth, stack_capacity;
     lt_pickle_value **memo;
     size_t memo_count, memo_capacity;
+    lt_pickle_value **storages;
+    size_t storage_count, storage_capacity;
     lt_pickle_value *opaque, *mark; /* shared by all that need no more than their kind */
     bool stopped;
 } reader;
@@ -152,7 +154,7 @@ static lt_status op_frame(reader *r, int bytes) {
     return size <= (uint64_t)(r->end - r->at) ? LT_OK : broken(r, "it is cut off");
 }
 
-/* None, booleans, floats (bytes long), empty lists and sets. */
+/* None, booleans, floats (bytes long), empty sets. */
 static lt_status op_opaque(reader *r, int bytes) {
     const uint8_t *skipped = NULL;
     LT_TRY(take(r, (uint64_t)bytes, &skipped));
@@ -294,18 +296,36 @@ static lt_status op_dict(reader *r, int unused) {
     return push(r, new_value(r, LT_PICKLE_DICT));
 }
 
-/* A list or a frozen set: nothing of it is kept. */
+static lt_status op_list(reader *r, int unused) {
+    (void)unused;
+    return push(r, new_value(r, LT_PICKLE_LIST));
+}
+
+static lt_status op_list_from_mark(reader *r, int unused) {
+    LT_TRY(op_tuple_from_mark(r, unused));
+    r->stack[r->depth - 1]->kind = LT_PICKLE_LIST;
+    return LT_OK;
+}
+
+/* A frozen set: nothing of it is kept. */
 static lt_status op_opaque_from_mark(reader *r, int unused) {
     LT_TRY(op_pop_mark(r, unused));
     return push(r, r->opaque);
 }
 
-/* So many items for the list below them, or (0) those above the mark. */
+/* So many items for the list below them, or (0) those above the mark. What else takes items is opaque and keeps none.
+ */
 static lt_status op_append(reader *r, int count) {
     lt_pickle_value **items = NULL, *list = NULL;
     size_t marked = 0;
     LT_TRY(count ? pop(r, (size_t)count, &items) : pop_mark(r, &items, &marked));
-    return top(r, &list);
+    LT_TRY(top(r, &list));
+    const size_t added = list->kind == LT_PICKLE_LIST ? lt_max((size_t)count, marked) : 0;
+    for (size_t i = 0; i < added; i++) {
+        LT_TRY(reserve(r, &list->list.items, list->list.count, &list->list.capacity));
+        list->list.items[list->list.count++] = items[i];
+    }
+    return LT_OK;
 }
 
 /* Keys and values for the dict below them; what else takes items is opaque and keeps none. */
@@ -415,21 +435,36 @@ static lt_status op_stack_global(reader *r, int unused) {
     return push_global(r, names[0]->text.data, names[0]->text.size, names[1]->text.data, names[1]->text.size);
 }
 
-/* torch.save's persistent id: ('storage', type, key, device, number of elements). */
+/* The part of a storage that a view of it shows: (key, first element, number of elements), or None: all of it. */
+static lt_status read_storage_view(const reader *r, const lt_pickle_value *view, lt_pickle_value *storage) {
+    if (view->kind == LT_PICKLE_OPAQUE) return LT_OK;
+    lt_pickle_value *const *part = view->list.items;
+    if (view->kind != LT_PICKLE_TUPLE || view->list.count != 3 || part[1]->kind != LT_PICKLE_INTEGER ||
+        part[2]->kind != LT_PICKLE_INTEGER)
+        return broken(r, "a view of a storage has no proper beginning and size");
+    storage->storage.begin = part[1]->integer;
+    storage->storage.count = part[2]->integer;
+    return LT_OK;
+}
+
+/* torch.save's persistent id: ('storage', type, key, device, number of elements), and before 1.6 the view. */
 static lt_status op_persistent_id(reader *r, int unused) {
     (void)unused;
     lt_pickle_value **popped = NULL;
     LT_TRY(pop(r, 1, &popped));
     lt_pickle_value *const *id = popped[0]->list.items;
-    if (popped[0]->kind != LT_PICKLE_TUPLE || popped[0]->list.count != 5 || id[0]->kind != LT_PICKLE_TEXT ||
-        id[0]->text.size != 7 || memcmp(id[0]->text.data, "storage", 7) != 0 || id[1]->kind != LT_PICKLE_GLOBAL ||
-        id[2]->kind != LT_PICKLE_TEXT || id[4]->kind != LT_PICKLE_INTEGER)
+    if (popped[0]->kind != LT_PICKLE_TUPLE || popped[0]->list.count < 5 || popped[0]->list.count > 6 ||
+        id[0]->kind != LT_PICKLE_TEXT || id[0]->text.size != 7 || memcmp(id[0]->text.data, "storage", 7) != 0 ||
+        id[1]->kind != LT_PICKLE_GLOBAL || id[2]->kind != LT_PICKLE_TEXT || id[4]->kind != LT_PICKLE_INTEGER)
         return broken(r, "a persistent id isn't that of a tensor's storage");
     lt_pickle_value *value = new_value(r, LT_PICKLE_STORAGE);
     if (!value) return LT_ERROR_MEMORY;
     value->storage.type = id[1];
     value->storage.key = id[2];
-    value->storage.count = id[4]->integer;
+    value->storage.whole = value->storage.count = id[4]->integer;
+    if (popped[0]->list.count == 6) LT_TRY(read_storage_view(r, id[5], value));
+    LT_TRY(reserve(r, &r->storages, r->storage_count, &r->storage_capacity));
+    r->storages[r->storage_count++] = value;
     return push(r, value);
 }
 
@@ -457,6 +492,19 @@ static lt_status push_tensor(reader *r, const lt_pickle_value *arguments) {
     return push(r, value);
 }
 
+/* An OrderedDict of a list of keys and values in lists of two, as Python 2 pickles it. */
+static lt_status push_dict_of(reader *r, const lt_pickle_value *pairs) {
+    lt_pickle_value *dict = new_value(r, LT_PICKLE_DICT);
+    if (!dict) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < pairs->list.count; i++) {
+        const lt_pickle_value *pair = pairs->list.items[i];
+        const bool listed = pair->kind == LT_PICKLE_LIST || pair->kind == LT_PICKLE_TUPLE;
+        if (!listed || pair->list.count != 2) return broken(r, "a key has no value");
+        LT_TRY(dict_add(r, dict, pair->list.items[0], pair->list.items[1]));
+    }
+    return push(r, dict);
+}
+
 /* An object: callable below its arguments (count values in all). Only tensors and dictionaries come to life. */
 static lt_status op_object(reader *r, int count) {
     lt_pickle_value **popped = NULL;
@@ -465,11 +513,14 @@ static lt_status op_object(reader *r, int count) {
     if (callable->kind != LT_PICKLE_GLOBAL) return push(r, r->opaque);
     const char *name = callable->text.data;
     const size_t given = arguments->kind == LT_PICKLE_TUPLE ? arguments->list.count : 0;
-    const bool tensor = strcmp(name, "torch._utils._rebuild_tensor_v2") == 0;
+    const bool tensor =
+        strcmp(name, "torch._utils._rebuild_tensor_v2") == 0 || strcmp(name, "torch._utils._rebuild_tensor") == 0;
     if ((tensor || strcmp(name, "torch._utils._rebuild_tensor_v3") == 0) && given) return push_tensor(r, arguments);
     if (strcmp(name, "torch._utils._rebuild_parameter") == 0 && given) return push(r, arguments->list.items[0]);
     if (strcmp(name, "collections.defaultdict") == 0 || (strcmp(name, "collections.OrderedDict") == 0 && !given))
         return op_dict(r, 0);
+    if (strcmp(name, "collections.OrderedDict") == 0 && arguments->list.items[0]->kind == LT_PICKLE_LIST)
+        return push_dict_of(r, arguments->list.items[0]);
     lt_pickle_value *value = new_value(r, LT_PICKLE_OPAQUE);
     if (value) value->maker = callable;
     return push(r, value);
@@ -504,7 +555,6 @@ static const struct {
     [0x88] = {op_opaque, 0}, /* True */
     [0x89] = {op_opaque, 0}, /* False */
     ['G'] = {op_opaque, 8},  /* a double */
-    [']'] = {op_opaque, 0},  /* an empty list */
     [0x8F] = {op_opaque, 0}, /* an empty set */
     ['K'] = {op_integer, 1},
     ['M'] = {op_integer, 2},
@@ -537,12 +587,13 @@ static const struct {
     [0x87] = {op_tuple, 3},
     ['t'] = {op_tuple_from_mark, 0},
     ['}'] = {op_dict, 0},
+    [']'] = {op_list, 0},
     ['s'] = {op_set_item, 2},
     ['u'] = {op_set_items, 0},
     ['a'] = {op_append, 1},
     ['e'] = {op_append, 0},
     [0x90] = {op_append, 0}, /* to a set */
-    ['l'] = {op_opaque_from_mark, 0},
+    ['l'] = {op_list_from_mark, 0},
     [0x91] = {op_opaque_from_mark, 0}, /* a frozen set */
     /* names and objects */
     ['c'] = {op_global, 0},
@@ -571,13 +622,20 @@ static lt_status run(reader *r) {
     return LT_OK;
 }
 
+static void finish(const reader *r, lt_pickle *pickle) {
+    pickle->root = r->stack[r->depth - 1];
+    pickle->storages = r->storages;
+    pickle->storage_count = r->storage_count;
+    pickle->size = (size_t)(r->at - r->begin);
+}
+
 lt_status lt_pickle_read(const uint8_t *data, size_t size, lt_pickle *pickle) {
     *pickle = (lt_pickle){.arena = {.limit = MEMORY_LIMIT}};
     if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the pickle is empty");
     reader r = {.at = data, .begin = data, .end = data + size, .arena = &pickle->arena};
     const lt_status status = run(&r);
     if (status == LT_OK)
-        pickle->root = r.stack[r.depth - 1];
+        finish(&r, pickle);
     else
         lt_pickle_free(pickle);
     return status;

@@ -6,10 +6,11 @@
 #include "formats/arena.h"
 
 typedef enum lt_pickle_kind {
-    LT_PICKLE_OPAQUE, /* anything that tensors do not need: numbers with a fraction, lists, None, strange objects */
+    LT_PICKLE_OPAQUE, /* anything that tensors do not need: numbers with a fraction, sets, None, strange objects */
     LT_PICKLE_INTEGER,
     LT_PICKLE_TEXT,
     LT_PICKLE_TUPLE,
+    LT_PICKLE_LIST,
     LT_PICKLE_DICT,
     LT_PICKLE_GLOBAL, /* a class or function by name: "collections.OrderedDict" */
     LT_PICKLE_STORAGE,
@@ -25,13 +26,14 @@ typedef struct lt_pickle_value {
             const char *data;
             size_t size;
         } text;
-        struct { /* a tuple's items; a dict's keys and values by turns */
+        struct { /* a tuple's or a list's items; a dict's keys and values by turns */
             struct lt_pickle_value **items;
             size_t count, capacity;
         } list;
-        struct { /* type: a global such as torch.HalfStorage; key: the text that names it; count: elements */
+        struct { /* type: a global such as torch.HalfStorage; key: the text that names it; the count elements from
+                    begin on, of the whole; all unchecked */
             const struct lt_pickle_value *type, *key;
-            int64_t count;
+            int64_t begin, count, whole;
         } storage;
         struct { /* shape, stride: tuples of integers, equally long; all values as the pickle has them, unchecked */
             const struct lt_pickle_value *storage, *shape, *stride;
@@ -44,6 +46,9 @@ typedef struct lt_pickle_value {
 
 typedef struct lt_pickle {
     const lt_pickle_value *root;
+    lt_pickle_value **storages; /* each time that one is mentioned */
+    size_t storage_count;
+    size_t size; /* bytes of the pickle: more may follow it */
     lt_arena arena;
 } lt_pickle;
 

@@ -82,22 +82,43 @@ static void assert_same_tensors(const lt_checkpoint *a, const lt_checkpoint *b) 
  * protocol. */
 static void test_torch(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {
-        {GOLDEN("nested.ckpt"), GOLDEN("nested.safetensors")},
-        {GOLDEN("small.ckpt"), GOLDEN("small.safetensors")},
-        {GOLDEN("protocol5.ckpt"), GOLDEN("small.safetensors")},
-        {GOLDEN("lightning.ckpt"), GOLDEN("small.safetensors")},
-        {GOLDEN("float8.ckpt"), GOLDEN("float8.safetensors")},
+    static const char zip[] = "pytorch zip", old[] = "pytorch before 1.6";
+    static const char *const cases[][3] = {
+        {GOLDEN("nested.ckpt"), GOLDEN("nested.safetensors"), zip},
+        {GOLDEN("small.ckpt"), GOLDEN("small.safetensors"), zip},
+        {GOLDEN("protocol5.ckpt"), GOLDEN("small.safetensors"), zip},
+        {GOLDEN("lightning.ckpt"), GOLDEN("small.safetensors"), zip},
+        {GOLDEN("float8.ckpt"), GOLDEN("float8.safetensors"), zip},
+        {GOLDEN("old_nested.ckpt"), GOLDEN("nested.safetensors"), old},
+        {GOLDEN("old_small.ckpt"), GOLDEN("small.safetensors"), old},
+        {GOLDEN("old_protocol5.ckpt"), GOLDEN("small.safetensors"), old},
     };
-    for (size_t i = 0; i < LT_COUNT(pairs); i++) {
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_checkpoint c, expected;
-        open_or_fail(pairs[i][0], &c);
-        open_or_fail(pairs[i][1], &expected);
-        assert_string_equal(c.format, "pytorch zip");
+        open_or_fail(cases[i][0], &c);
+        open_or_fail(cases[i][1], &expected);
+        assert_string_equal(c.format, cases[i][2]);
         assert_same_tensors(&c, &expected);
         lt_checkpoint_close(&c);
         lt_checkpoint_close(&expected);
     }
+}
+
+/* Storages that lie behind those of types that we can't read. */
+static void test_old_torch_of_many_types(void **state) {
+    (void)state;
+    lt_checkpoint c, expected;
+    open_or_fail(GOLDEN("old_mixed.ckpt"), &c);
+    open_or_fail(GOLDEN("small.safetensors"), &expected);
+    assert_string_equal(lt_tensor_type(lt_checkpoint_find(&c, "odd")), "torch.ComplexFloatStorage");
+    assert_string_equal(lt_tensor_type(lt_checkpoint_find(&c, "odder")), "torch.uint32");
+    size_t kept = 0;
+    for (size_t i = 0; i < c.count; i++)
+        if (lt_tensor_readable(&c.tensors[i]) == LT_OK) c.tensors[kept++] = c.tensors[i];
+    c.count = kept;
+    assert_same_tensors(&c, &expected);
+    lt_checkpoint_close(&c);
+    lt_checkpoint_close(&expected);
 }
 
 /* What we have no type for is listed, and only whoever needs it is refused. */
@@ -393,6 +414,7 @@ static void test_failing_allocations(void **state) {
     assert_survives_failing_allocations(LT_GOLDEN_DIR "/schedule.safetensors", lt_checkpoint_open);
     assert_survives_failing_allocations(GOLDEN("nested.ckpt"), lt_checkpoint_open);
     assert_survives_failing_allocations(GOLDEN("lightning.ckpt"), lt_checkpoint_open);
+    assert_survives_failing_allocations(GOLDEN("old_nested.ckpt"), lt_checkpoint_open);
     write_shard("a.safetensors", "one", "1");
     write_text("out.safetensors", "{\"weight_map\":{\"one\":\"a.safetensors\"}}");
     assert_survives_failing_allocations(path, lt_checkpoint_open_sharded);
@@ -421,6 +443,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_safetensors),
         cmocka_unit_test(test_torch),
+        cmocka_unit_test(test_old_torch_of_many_types),
         cmocka_unit_test(test_foreign_tensors),
         cmocka_unit_test(test_views_are_read_as_float),
         cmocka_unit_test_setup_teardown(test_write_again, enter, leave),

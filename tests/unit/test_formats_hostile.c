@@ -261,6 +261,8 @@ static void test_damaged_torch(void **state) {
     (void)state;
     damage(GOLDEN("small.ckpt"), false);
     damage(GOLDEN("protocol5.ckpt"), false);
+    damage(GOLDEN("old_small.ckpt"), false);
+    damage(GOLDEN("old_protocol5.ckpt"), false);
 }
 
 /* ---- Files of other kinds ---- */
@@ -283,9 +285,6 @@ static void test_strangers(void **state) {
         {BYTES("\r\n  <html>"), "web page"},
         {BYTES("\xEF\xBB\xBF<?xml version"), "web page"},
         {BYTES("{\"error\":\"not found\"}"), "JSON"},
-        {"\x80\x02\x8A\x0Al\xFC\x9C"
-         "F\xF9 j\xA8P\x19.",
-         15, "before 1.6"},
         {BYTES("\x80\x04\x95"), "bare Python pickle"},
         {BYTES("\x1F\x8B\x08\x00"), "gzip"},
         {BYTES("7z\xBC\xAF\x27\x1C"), "7z"},
@@ -504,6 +503,12 @@ static void test_pickles(void **state) {
         const char *expected; /* NULL: it is read */
     } cases[] = {
         {BYTES("\x80\x02N."), NULL},
+        {BYTES("\x80\x02"
+               "ccollections\nOrderedDict\n]]X\1\0\0\0zaK\1aa\x85R."),
+         NULL}, /* Python 2's */
+        {BYTES("\x80\x02"
+               "ccollections\nOrderedDict\n]]X\1\0\0\0zaa\x85R."),
+         "a key has no value"},
         {BYTES("\x80\x05\x95\x02\0\0\0\0\0\0\0N."), NULL},
         {BYTES("\x80\x02]q\0(K\1M\1\2J\xFF\xFF\xFF\xFFG\0\0\0\0\0\0\0\0\x88\x89\x8A\1\xFF\x8A\0\x8A\x09xxxxxxxxxe."),
          NULL},
@@ -683,6 +688,83 @@ static lt_status open_view(const char *type, char elements, const char *view, si
     return status;
 }
 
+/* ---- PyTorch before 1.6 ---- */
+
+#define MAGIC     "\x80\2\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19."
+#define PROTOCOL  "\x80\2M\xE9\3."
+#define MACHINE   "\x80\2}."
+#define KEYS(k)   "\x80\2]" k "."
+#define KEY(text) "X\1\0\0\0" text
+/* {"t": a tensor of two elements, from the first, of storage key, which has n elements and this view} */
+#define TENSOR_OF(type, key, n, view)                                                                                  \
+    "\x80\2}X\1\0\0\0tctorch._utils\n_rebuild_tensor\n((X\7\0\0\0storagectorch\n" type                                 \
+    "\n" KEY(key) "NK" n view "tQK\0K\2\x85K\1\x85tRs."
+#define COUNT(n) n "\0\0\0\0\0\0\0"
+
+static void test_streams(void **state) {
+    (void)state;
+    static const struct {
+        const char *data;
+        size_t size;
+        const char *expected; /* NULL: it opens */
+    } cases[] = {
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS(KEY("a") "a") COUNT("\2") "12"),
+         NULL},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "") KEYS(KEY("a") "a") COUNT("\2") "12"),
+         NULL},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "K\2K\2\x87") KEYS(KEY("a") "a")
+                   COUNT("\4") "1234"),
+         NULL},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "K\3K\2\x87") KEYS(KEY("a") "a")
+                   COUNT("\4") "1234"),
+         "beyond its storage of 4"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "K\2K\1\x87") KEYS(KEY("a") "a")
+                   COUNT("\4") "1234"),
+         "beyond its storage of 1"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "J\xFF\xFF\xFF\xFFK\2\x87")
+                   KEYS(KEY("a") "a") COUNT("\4") "1234"),
+         "beyond"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "K\0\x8A\x08\0\0\0\0\0\0\0\x40\x87")
+                   KEYS(KEY("a") "a") COUNT("\4") "1234"),
+         "beyond"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\4", KEY("v") "K\3\x86") KEYS(KEY("a") "a")
+                   COUNT("\4") "1234"),
+         "view of a storage"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "NN") KEYS(KEY("a") "a") COUNT("\2") "12"),
+         "persistent id"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS(KEY("a") "a") COUNT("\2") "1"),
+         "cut off"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS(KEY("a") "a") "\2\0\0\0\0\0\0"),
+         "cut off"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("DoubleStorage", "a", "\2", "N") KEYS(KEY("a") "a") "\2\0\0\0\0\0\0\x20"
+                                                                                                    "0123456789012345"),
+         "cut off"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS(KEY("a") "a") COUNT("\1") "1"),
+         "shorter than it says"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS("")), "isn't in the file"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS(KEY("b") "a") COUNT("\2") "12"),
+         "that no tensor looks at"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") KEYS("K\1a") COUNT("\2") "12"),
+         "that no tensor looks at"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("OddStorage", "a", "\2", "N") KEYS(KEY("a") "a") COUNT("\2") "12"),
+         "a torch.OddStorage, whose size is not known"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N") "\x80\2}."), "list of storages"},
+        {BYTES(MAGIC PROTOCOL MACHINE "\x80\2}." KEYS("")), "no tensors"},
+        {BYTES(MAGIC "\x80\2M\xE8\3." MACHINE), "another protocol than 1001"},
+        {BYTES(MAGIC "\x80\2}." MACHINE), "another protocol than 1001"},
+        {BYTES(MAGIC), "the pickle is empty"},
+        {BYTES(MAGIC PROTOCOL MACHINE TENSOR_OF("ByteStorage", "a", "\2", "N")), "the pickle is empty"},
+        {BYTES("\x80\2}."), "bare Python pickle"},
+    };
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        const lt_status status = open_copy(cases[i].data, cases[i].size);
+        if (cases[i].expected)
+            assert_says(status, cases[i].expected);
+        else if (status != LT_OK)
+            fail_msg("case %zu: %s", i, lt_error_message());
+    }
+}
+
 static void test_views(void **state) {
     (void)state;
 #define HUGE_INTEGER "\x8A\x08\0\0\0\0\0\0\0\x40" /* 2^62 */
@@ -745,6 +827,7 @@ int main(void) {
         cmocka_unit_test(test_pickle_bombs),
         cmocka_unit_test(test_dictionary_bombs),
         cmocka_unit_test(test_views),
+        cmocka_unit_test(test_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

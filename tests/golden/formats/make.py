@@ -43,6 +43,11 @@ save("nested", {"epoch": 3, "global_step": 470000, "state_dict": values, "seed":
 little = {"model.weight": torch.randn(2, 3).half(), "model.bias": torch.tensor([1.0, -2.0])}
 save("small", little, little)
 save("protocol5", little, pickle_protocol=5)
+old = {"_use_new_zipfile_serialization": False}  # its storages are named by their addresses: other bytes each time
+save("old_nested", {"epoch": 3, "global_step": 470000, "state_dict": values, "seed": 1 << 70}, **old)
+save("old_small", little, **old)
+save("old_protocol5", little, pickle_protocol=5, **old)
+save("old_mixed", {**little, "odd": torch.zeros(2, dtype=torch.complex64), "odder": torch.zeros(3, dtype=torch.uint32)}, **old)
 save("lightning", {
     "epoch": 6, "global_step": np.int64(470000), "pytorch-lightning_version": "1.4.2",
     "callbacks": {ModelCheckpoint: {"monitor": "val/loss", "best_model_score": torch.tensor(0.5), "current": np.float32(0.25),
