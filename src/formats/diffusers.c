@@ -2,6 +2,7 @@
 #include "formats/diffusers.h"
 #include "formats/json.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -96,25 +97,48 @@ const char *lt_config_item(const lt_config *config, const char *key, size_t i) {
 
 /* ---- Weights ---- */
 
-/* What a component's weights may be called, in order of preference. */
-static const char *const weight_files[] = {
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model.safetensors.index.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "diffusion_pytorch_model.bin",
-    "diffusion_pytorch_model.bin.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "diffusion_pytorch_model.fp16.safetensors",
-    "diffusion_pytorch_model.safetensors.index.fp16.json",
-    "model.fp16.safetensors",
-    "model.safetensors.index.fp16.json",
-    "diffusion_pytorch_model.fp16.bin",
-    "diffusion_pytorch_model.bin.index.fp16.json",
-    "pytorch_model.fp16.bin",
-    "pytorch_model.bin.index.fp16.json",
-};
+/* What a component's weights may be called, the preferred first: all the names of a variant before the next variant's,
+ * of a type before the next type's, of a stem (diffusers' and transformers') before the next stem's, whole before in
+ * shards. The first variant is the weights themselves. diffusers takes non_ema, which training goes on from, only where
+ * it is asked to; here it is what remains. */
+static const char *const variants[] = {"", "fp16", "bf16", "non_ema"};
+static const char *const weight_types[] = {"safetensors", "bin"};
+static const char *const stems[][2] = {{"diffusion_pytorch_model", "model"},          /* .safetensors */
+                                       {"diffusion_pytorch_model", "pytorch_model"}}; /* .bin */
+
+/* What stands behind the stem, of TYPE and VARIANT; releases have put the variant of an index in different places
+ * (diffusers pipelines/pipeline_loading_utils.py "variant_compatible_siblings"). */
+static const char *const plain_forms[] = {".TYPE", ".TYPE.index.json"};
+static const char *const variant_forms[] = {".VARIANT.TYPE", ".TYPE.index.VARIANT.json", ".VARIANT.TYPE.index.json",
+                                            ".TYPE.VARIANT.index.json"};
+
+enum { FILE_NAME_SIZE = 128 };
+
+static void make_name(const char *stem, const char *form, const char *type, const char *variant,
+                      char name[FILE_NAME_SIZE]) {
+    size_t at = (size_t)snprintf(name, FILE_NAME_SIZE, "%s", stem);
+    while (*form) {
+        const bool is_type = strncmp(form, "TYPE", 4) == 0, is_variant = strncmp(form, "VARIANT", 7) == 0;
+        const char *part = is_type ? type : is_variant ? variant : form;
+        const size_t size = is_type || is_variant ? strlen(part) : 1;
+        at += (size_t)snprintf(name + at, FILE_NAME_SIZE - at, "%.*s", (int)size, part);
+        form += is_type ? 4 : is_variant ? 7 : 1;
+    }
+}
+
+/* The i-th name, or false behind the last. */
+static bool weight_file(size_t i, char name[FILE_NAME_SIZE]) {
+    enum { STEMS = LT_COUNT(*stems), TYPES = LT_COUNT(weight_types) };
+    const size_t plain = STEMS * TYPES * LT_COUNT(plain_forms), each = STEMS * TYPES * LT_COUNT(variant_forms);
+    const bool has_variant = i >= plain;
+    const size_t forms = has_variant ? LT_COUNT(variant_forms) : LT_COUNT(plain_forms);
+    const size_t variant = has_variant ? 1 + (i - plain) / each : 0, rest = has_variant ? (i - plain) % each : i;
+    if (variant == LT_COUNT(variants)) return false;
+    const size_t type = rest / forms / STEMS;
+    make_name(stems[type][rest / forms % STEMS], (has_variant ? variant_forms : plain_forms)[rest % forms],
+              weight_types[type], variants[variant], name);
+    return true;
+}
 
 static bool is_file(const char *path) {
     struct stat info;
@@ -122,20 +146,19 @@ static bool is_file(const char *path) {
 }
 
 static lt_status no_weights(const char *folder) {
-    lt_buffer list = {0};
-    lt_status status = LT_OK;
-    for (size_t i = 0; i < LT_COUNT(weight_files) && status == LT_OK; i++)
-        status = lt_buffer_printf(&list, "%s%s", i ? ", " : "", weight_files[i]);
-    if (status == LT_OK) status = lt_fail(LT_ERROR_FILE, "%s: no weights here; looked for %s", folder, list.data);
-    lt_buffer_free(&list);
-    return status;
+    return lt_fail(LT_ERROR_FILE,
+                   "%s: no weights here; looked for diffusion_pytorch_model.safetensors, model.safetensors, "
+                   "diffusion_pytorch_model.bin and pytorch_model.bin, each also in shards (.index.json) and as a "
+                   "variant (.fp16, .bf16, .non_ema)",
+                   folder);
 }
 
 static lt_status open_weights(const char *folder, lt_checkpoint *checkpoint) {
-    for (size_t i = 0; i < LT_COUNT(weight_files); i++) {
-        char *path = lt_format("%s/%s", folder, weight_files[i]);
+    char name[FILE_NAME_SIZE];
+    for (size_t i = 0; weight_file(i, name); i++) {
+        char *path = lt_format("%s/%s", folder, name);
         if (!path) return LT_ERROR_MEMORY;
-        const bool found = is_file(path), sharded = strstr(weight_files[i], ".index.");
+        const bool found = is_file(path), sharded = strstr(name, ".index.");
         lt_status status = LT_OK;
         if (found)
             status = sharded ? lt_checkpoint_open_sharded(path, checkpoint) : lt_checkpoint_open(path, checkpoint);

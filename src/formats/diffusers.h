@@ -52,7 +52,8 @@ typedef struct lt_diffusers {
 } lt_diffusers;
 
 /* Opens every component of the folder that a Stable Diffusion 1.x model needs. Weights are looked for in full precision
- * first, then as fp16; safetensors first, then PyTorch's; whole first, then sharded. A component that model_index.json
+ * first, then as the variants fp16, bf16 and non_ema; safetensors first, then PyTorch's; diffusers' names first, then
+ * transformers'; whole first, then sharded. A component that model_index.json
  * doesn't list, or lists as null, is left out; one that it lists must be there, or the error names what was looked for.
  */
 lt_status lt_diffusers_open(const char *path, lt_diffusers *folder);

@@ -219,12 +219,20 @@ static float opened_value(void) {
  * here. */
 static void full_precision_comes_first(void **state) {
     (void)state;
-    static const char *const files[] = {"pytorch_model.bin.index.fp16.json",
+    static const char *const files[] = {"pytorch_model.non_ema.bin",
+                                        "diffusion_pytorch_model.non_ema.safetensors",
+                                        "diffusion_pytorch_model.bf16.bin",
+                                        "diffusion_pytorch_model.bf16.safetensors",
+                                        "pytorch_model.bin.fp16.index.json",
+                                        "pytorch_model.fp16.bin.index.json",
+                                        "pytorch_model.bin.index.fp16.json",
                                         "pytorch_model.fp16.bin",
                                         "diffusion_pytorch_model.bin.index.fp16.json",
                                         "diffusion_pytorch_model.fp16.bin",
                                         "model.safetensors.index.fp16.json",
                                         "model.fp16.safetensors",
+                                        "diffusion_pytorch_model.safetensors.fp16.index.json",
+                                        "diffusion_pytorch_model.fp16.safetensors.index.json",
                                         "diffusion_pytorch_model.safetensors.index.fp16.json",
                                         "diffusion_pytorch_model.fp16.safetensors",
                                         "pytorch_model.bin.index.json",
@@ -265,7 +273,7 @@ static void missing_pieces_are_named(void **state) {
     write_pipeline();
     unlink(in_root("unet/diffusion_pytorch_model.safetensors"));
     assert_refused(LT_ERROR_FILE, "/unet: no weights here; looked for diffusion_pytorch_model.safetensors, ");
-    assert_non_null(strstr(lt_error_message(), "pytorch_model.bin.index.fp16.json")); /* the last: nothing is cut off */
+    assert_non_null(strstr(lt_error_message(), ".non_ema)")); /* the last: nothing is cut off */
     write_text("unet/diffusion_pytorch_model.bin", "no checkpoint");
     assert_refused(LT_ERROR_FORMAT, "unet/diffusion_pytorch_model.bin");
     unlink(in_root("unet/diffusion_pytorch_model.bin"));
