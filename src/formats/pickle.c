@@ -505,6 +505,32 @@ static lt_status push_dict_of(reader *r, const lt_pickle_value *pairs) {
     return push(r, dict);
 }
 
+/* What torch._utils calls with these arguments [given], if it rebuilds a tensor; *made stays false if it does not. */
+static lt_status rebuild(reader *r, const char *name, const lt_pickle_value *arguments, bool *made) {
+    static const char *const tensors[] = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"};
+    static const char *const parameters[] = {"_rebuild_parameter", "_rebuild_parameter_with_state"};
+    static const char utils[] = "torch._utils.";
+    if (strncmp(name, utils, sizeof utils - 1) != 0 || arguments->list.count == 0) return LT_OK;
+    name += sizeof utils - 1;
+    *made = true;
+    for (size_t i = 0; i < LT_COUNT(tensors); i++)
+        if (strcmp(name, tensors[i]) == 0) return push_tensor(r, arguments);
+    for (size_t i = 0; i < LT_COUNT(parameters); i++)
+        if (strcmp(name, parameters[i]) == 0) return push(r, arguments->list.items[0]);
+    *made = false;
+    return LT_OK;
+}
+
+/* The same behind torch._tensor._rebuild_from_type_v2(function, type, arguments, attributes): a tensor that somebody
+ * gave attributes, or of a class of his own. */
+static lt_status rebuild_typed(reader *r, const char *name, const lt_pickle_value *arguments, bool *made) {
+    lt_pickle_value *const *a = arguments->list.items;
+    if (strcmp(name, "torch._tensor._rebuild_from_type_v2") != 0 || arguments->list.count < 3 ||
+        a[0]->kind != LT_PICKLE_GLOBAL || a[2]->kind != LT_PICKLE_TUPLE)
+        return rebuild(r, name, arguments, made);
+    return rebuild(r, a[0]->text.data, a[2], made);
+}
+
 /* An object: callable below its arguments (count values in all). Only tensors and dictionaries come to life. */
 static lt_status op_object(reader *r, int count) {
     lt_pickle_value **popped = NULL;
@@ -513,10 +539,9 @@ static lt_status op_object(reader *r, int count) {
     if (callable->kind != LT_PICKLE_GLOBAL) return push(r, r->opaque);
     const char *name = callable->text.data;
     const size_t given = arguments->kind == LT_PICKLE_TUPLE ? arguments->list.count : 0;
-    const bool tensor =
-        strcmp(name, "torch._utils._rebuild_tensor_v2") == 0 || strcmp(name, "torch._utils._rebuild_tensor") == 0;
-    if ((tensor || strcmp(name, "torch._utils._rebuild_tensor_v3") == 0) && given) return push_tensor(r, arguments);
-    if (strcmp(name, "torch._utils._rebuild_parameter") == 0 && given) return push(r, arguments->list.items[0]);
+    bool made = false;
+    if (given) LT_TRY(rebuild_typed(r, name, arguments, &made));
+    if (made) return LT_OK;
     if (strcmp(name, "collections.defaultdict") == 0 || (strcmp(name, "collections.OrderedDict") == 0 && !given))
         return op_dict(r, 0);
     if (strcmp(name, "collections.OrderedDict") == 0 && arguments->list.items[0]->kind == LT_PICKLE_LIST)

@@ -9,8 +9,9 @@
 enum {
     NAME_LIMIT = 512, /* bytes of a tensor's name */
     TYPE_SIZE = 128,
-    DEPTH_LIMIT = 16,     /* dictionaries within dictionaries */
-    VISIT_LIMIT = 1 << 18 /* dictionary entries looked at: a dictionary can be reached along many ways */
+    DEPTH_LIMIT = 16,      /* dictionaries within dictionaries */
+    VISIT_LIMIT = 1 << 18, /* dictionary entries looked at: a dictionary can be reached along many ways */
+    SHOWN_LIMIT = 1 << 24  /* elements that all tensors of a file may show beyond those that it holds */
 };
 
 typedef struct reader {
@@ -19,7 +20,7 @@ typedef struct reader {
     lt_checkpoint *checkpoint;
     char name[NAME_LIMIT + 1]; /* of the entry being looked at: its keys, joined by dots */
     char type[TYPE_SIZE];      /* of it, if it is foreign */
-    size_t visits;
+    size_t visits, shown;
 } reader;
 
 /* ---- Types ---- */
@@ -136,8 +137,15 @@ static size_t count_as(lt_dtype type, const lt_pickle_value *storage, size_t cou
     return count * lt_max(lt_torch_item_size(storage->storage.type), 1) / lt_max(lt_dtype_size(type), 1);
 }
 
-/* A tensor that shows elements more than once (torch's expand) can't be read: with it, a file of a few bytes could ask
+/* A tensor may show elements more than once (torch's expand), but within limits: else a file of a few bytes could ask
  * for any amount of memory. */
+static bool is_affordable(reader *r, size_t shown, size_t held) {
+    if (shown <= held) return true;
+    if (shown - held > SHOWN_LIMIT - r->shown) return false;
+    r->shown += shown - held;
+    return true;
+}
+
 static lt_status read_tensor(reader *r, const lt_pickle_value *value, lt_tensor *tensor) {
     const lt_pickle_value *storage = value->tensor.storage, *dtype = value->tensor.dtype;
     const lt_pickle_value *type = dtype ? dtype : storage->storage.type;
@@ -153,7 +161,7 @@ static lt_status read_tensor(reader *r, const lt_pickle_value *value, lt_tensor 
         make_foreign(r, tensor, bytes.size, "%s", type->text.data);
     else if (rank > LT_MAX_RANK)
         make_foreign(r, tensor, bytes.size, "%s of %zu dimensions", lt_dtype_name(tensor->dtype), rank);
-    else if (lt_tensor_count(tensor) > count)
+    else if (!is_affordable(r, lt_tensor_count(tensor), count))
         make_foreign(r, tensor, bytes.size, "%s expanded from %zu values to %zu", lt_dtype_name(tensor->dtype), count,
                      lt_tensor_count(tensor));
     return LT_OK;

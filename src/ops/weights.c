@@ -114,7 +114,7 @@ static lt_status make_packed(lt_weight *weight, const char *layout, size_t size,
         lt_free(p);
         return status;
     }
-    if (!weight->gradient)
+    if (!weight->gradient && lt_tensor_contiguous(&weight->tensor))
         lt_map_release(weight->tensor.data, lt_tensor_count(&weight->tensor) * lt_dtype_size(weight->tensor.dtype));
     p->size = size;
     p->generation = weight->generation;

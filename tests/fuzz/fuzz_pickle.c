@@ -55,8 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lt_checkpoint c;
     if (lt_checkpoint_open_memory((const uint8_t *)file.data, file.size, &c) == LT_OK) {
         for (size_t i = 0; i < c.count; i++) {
-            float values[64]; /* the storage's most */
-            if (!lt_tensor_readable(&c.tensors[i])) lt_tensor_read_f32(&c.tensors[i], values);
+            if (lt_tensor_readable(&c.tensors[i])) continue;
+            float *values = lt_calloc(lt_tensor_count(&c.tensors[i]), sizeof *values);
+            if (!values) __builtin_trap(); /* the storage's 64 bytes, and 2^24 elements */
+            lt_tensor_read_f32(&c.tensors[i], values);
+            lt_free(values);
         }
         lt_checkpoint_close(&c);
     }

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < c.count; i++) {
         if (lt_tensor_readable(&c.tensors[i])) continue;
         float *values = lt_calloc(lt_tensor_count(&c.tensors[i]), sizeof *values);
-        if (!values) __builtin_trap(); /* a tensor that can be read is no larger than its file */
+        if (!values) __builtin_trap(); /* it is no larger than its file, but for 2^24 elements */
         lt_tensor_read_f32(&c.tensors[i], values);
         lt_free(values);
     }

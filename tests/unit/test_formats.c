@@ -89,6 +89,7 @@ static void test_torch(void **state) {
         {GOLDEN("protocol5.ckpt"), GOLDEN("small.safetensors"), zip},
         {GOLDEN("lightning.ckpt"), GOLDEN("small.safetensors"), zip},
         {GOLDEN("float8.ckpt"), GOLDEN("float8.safetensors"), zip},
+        {GOLDEN("shown.ckpt"), GOLDEN("shown.safetensors"), zip},
         {GOLDEN("old_nested.ckpt"), GOLDEN("nested.safetensors"), old},
         {GOLDEN("old_small.ckpt"), GOLDEN("small.safetensors"), old},
         {GOLDEN("old_protocol5.ckpt"), GOLDEN("small.safetensors"), old},

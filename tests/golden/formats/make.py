@@ -68,6 +68,10 @@ save("attack", {"state_dict": little, "x": Attack()})
 save("expanded", {"wide": torch.zeros(1).expand(1 << 40)})
 save("sparse", {"odd": torch.eye(2).to_sparse()})
 save("complex", {"odd": torch.zeros(2, dtype=torch.complex64)})
+shown = {"expanded": torch.arange(3.0)[:, None].expand(3, 4), "constant": torch.tensor([0.5]).half().expand(2, 2, 2)}
+shown["attributes"], shown["parameter"] = torch.arange(4.0), torch.nn.Parameter(torch.arange(5.0))
+shown["attributes"].note = shown["parameter"].note = "somebody's"
+save("shown", shown, shown)
 eights = torch.arange(256, dtype=torch.uint8)
 f8 = {"e4m3": eights.view(torch.float8_e4m3fn), "e5m2": eights.clone().view(torch.float8_e5m2)}
 save("float8", {**f8, "even": f8["e4m3"][::2].view(64, 2).t()}, {**f8, "even": f8["e4m3"][::2].view(64, 2).t()})
