@@ -206,9 +206,12 @@ mkdir broken && cp -R folder/. broken && printf '{' >broken/unet/config.json
 mkdir half && cp -R folder/. half && rm half/vae/*.safetensors
 for file in empty no_model pipe short.safetensors cut.safetensors cut.ckpt cut.png garbage page.safetensors \
     huge.safetensors model.gguf outside.index.json broken half not_there "$golden/formats/attack.ckpt" \
-    "$golden/formats/sparse.ckpt" "$golden/images/bomb.png"; do
+    "$golden/images/bomb.png"; do
     refused 1 "inspect ${file##*/}" "$latent" inspect "$file"
 done
+runs "inspect what can't be read" "$latent" inspect "$golden/formats/sparse.ckpt"
+says "its type" "1 of a type that can't be read: odd (torch._utils._rebuild_sparse_tensor)"
+refused 1 "convert it" "$latent" convert "$golden/formats/sparse.ckpt" sparse.safetensors
 runs "inspect a file without tensors" "$latent" inspect nothing.safetensors
 refused 1 "layers of what is no model" "$latent" inspect "$golden/tiny/unet_t501.safetensors" -W 64
 refused 2 "inspect nothing" "$latent" inspect
