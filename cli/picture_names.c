@@ -135,9 +135,12 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
 static lt_status save_own(const lt_picture_names *n, const char *folder, const lt_result *r, char **path) {
     if (mkdir(folder, 0777) && errno != EEXIST)
         return lt_fail(LT_ERROR_FILE, "-o %s/: the folder can't be made: %s", folder, strerror(errno));
-    LT_TRY(claim_name(n, folder, r->seeds[0], path));
-    lt_begun_add(*path);
-    const lt_status status = lt_image_save(*path, &r->images[0], r->parameters[0]);
+    lt_begun_hold();
+    lt_status status = claim_name(n, folder, r->seeds[0], path);
+    if (!status) lt_begun_add(*path);
+    lt_begun_release();
+    if (status) return status;
+    status = lt_image_save(*path, &r->images[0], r->parameters[0]);
     lt_begun_end(*path);
     if (status) unlink(*path);
     return status;

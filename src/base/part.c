@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,16 @@ void lt_begun_end(const char *path) {
     }
 }
 
+static _Thread_local sigset_t unheld;
+
+void lt_begun_hold(void) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &unheld);
+}
+
+void lt_begun_release(void) { pthread_sigmask(SIG_SETMASK, &unheld, NULL); }
+
 void lt_begun_remove(void) {
     for (size_t i = 0; i < MOST_BEGUN; i++) {
         const char *path = atomic_load(&begun[i]);
@@ -155,12 +166,11 @@ static int create(const char *part, lt_part_kind kind) {
     return descriptor;
 }
 
-/* Tries once; part->descriptor stays -1, without an error, where another try makes sense. */
-static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bool *held) {
+/* A new one, locked and on the list; *error: why it can't be made. */
+static void try_create(lt_part_kind kind, lt_part *part, int *error) {
     const int descriptor = create(part->path, kind);
-    *held = false;
-    if (descriptor < 0 && errno == EEXIST) return clear_way(part->path, held);
-    if (descriptor < 0) return lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(errno));
+    *error = descriptor < 0 ? errno : 0;
+    if (*error) return;
     const lock_state lock = take_lock(descriptor, part->path);
     if (lock == TAKEN || lock == UNKNOWN) {
         part->descriptor = descriptor;
@@ -168,7 +178,17 @@ static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bo
     } else { /* somebody took it for a leftover before it was locked, and removes it */
         close(descriptor);
     }
-    return LT_OK;
+}
+
+/* Tries once; part->descriptor stays -1, without an error, where another try makes sense. */
+static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bool *held) {
+    int error;
+    lt_begun_hold();
+    try_create(kind, part, &error);
+    lt_begun_release();
+    *held = false;
+    if (error == EEXIST) return clear_way(part->path, held);
+    return error ? lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(error)) : LT_OK;
 }
 
 /* A second in all, without a caller to ask. */

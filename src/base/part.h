@@ -38,5 +38,8 @@ void lt_begun_remove(void);
  * until lt_begun_end. */
 void lt_begun_add(const char *path);
 void lt_begun_end(const char *path);
+/* Between the two no signal reaches the calling thread: what is made there is on the list before a handler looks. */
+void lt_begun_hold(void);
+void lt_begun_release(void);
 
 #endif
