@@ -2,7 +2,6 @@
  * lowers the ticket by one owns a piece; the loop has ended when as many pieces are done as there were. */
 #include "base/threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -211,7 +210,6 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* Signals are the business of the threads that the program made itself, but for the faults that a worker makes. */
 static void fill_with_others(sigset_t *all) {
     sigfillset(all);
     sigdelset(all, SIGBUS); /* base/map.h */
@@ -220,15 +218,15 @@ static void fill_with_others(sigset_t *all) {
     sigdelset(all, SIGILL);
 }
 
-static int start(worker *w) {
+int lt_thread_start(pthread_t *thread, size_t stack, void *(*body)(void *), void *user) {
     sigset_t all, before;
     pthread_attr_t attributes;
     fill_with_others(&all);
     int failed = pthread_attr_init(&attributes);
     if (failed) return failed;
-    pthread_attr_setstacksize(&attributes, STACK);
+    if (stack > 0) pthread_attr_setstacksize(&attributes, stack);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&w->thread, &attributes, work, w);
+    failed = pthread_create(thread, &attributes, body, user);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return failed;
@@ -263,7 +261,7 @@ lt_status lt_team_create(int threads, lt_team **team) {
     pthread_cond_init(&t->finished, NULL);
     for (int i = 0; t->workers && i < t->threads - 1; i++) {
         t->workers[i] = (worker){.team = t, .number = i + 1};
-        const int failed = start(&t->workers[i]);
+        const int failed = lt_thread_start(&t->workers[i].thread, STACK, work, &t->workers[i]);
         if (!failed) continue;
         const lt_status status = lt_fail(LT_ERROR_UNSUPPORTED, "threads: %d can't be had, the system gives %d (%s)",
                                          t->threads, i + 1, strerror(failed));

@@ -13,10 +13,15 @@
 #include "base/base.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 typedef struct lt_team lt_team;
 
 enum { LT_MAX_THREADS = 1024 };
+
+/* A thread of the library's own: signals are the business of the threads that the program made itself, but for the
+ * faults that a thread makes. stack: bytes, 0 for the usual. 0, or the reason as pthread_create gives it. */
+int lt_thread_start(pthread_t *thread, size_t stack, void *(*body)(void *), void *user);
 
 /* The cores that this process may use: what threads = 0 stands for. */
 int lt_core_count(void);

@@ -5,6 +5,8 @@
  * in the slot until the trainer comes for it. */
 #include "train/dataset_parts.h"
 
+#include "base/threads.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -179,7 +181,7 @@ static lt_status make_slots(lt_loader *loader, int n) {
 static lt_status start_thread(lt_loader *loader) {
     pthread_mutex_init(&loader->lock, NULL); /* neither can fail on Linux */
     pthread_cond_init(&loader->changed, NULL);
-    const int reason = pthread_create(&loader->thread, NULL, read_ahead, loader);
+    const int reason = lt_thread_start(&loader->thread, 0, read_ahead, loader);
     if (!reason) return LT_OK;
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
