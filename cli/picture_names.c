@@ -117,7 +117,7 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
     const char *in = strcmp(folder, ".") ? folder : "";
     char slug[64], again[16] = "";
     make_slug(n->prompt, slug);
-    for (int attempt = 2; attempt < 1000000; attempt++) {
+    for (int attempt = 2;; attempt++) {
         *path = lt_format("%s%s%s-%llu%s.%s", in, *in ? "/" : "", slug, (unsigned long long)seed, again, format_of(n));
         if (!*path) return LT_ERROR_MEMORY;
         const int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
