@@ -310,9 +310,7 @@ static int check_guides(void) {
 static int take_words(int count, char **words) {
     if (count == 1 && !o.prompt) {
         o.prompt = words[0];
-        return LT_EXIT_OK;
-    }
-    if (count) {
+    } else if (count) {
         const char *word = words[!o.prompt && strchr(words[0], ' ')]; /* "a red apple" apple.png */
         return lt_complain(LT_EXIT_USAGE,
                            "what is \"%s\"? a prompt goes behind -p, in quotation marks; OUT.png behind -o", word);
