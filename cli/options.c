@@ -45,7 +45,7 @@ static bool allows(const lt_option *o, double v, char range[80]) {
     const lt_field *f = field_of(o);
     const double low = f && o->low <= 0 ? f->low : o->low, high = f ? f->high : o->high;
     const bool above = f && f->above;
-    snprintf(range, 80, above ? "above %g, up to %g" : "from %g to %g", low, high);
+    snprintf(range, 80, above ? "above %.10g, up to %.10g" : "from %.10g to %.10g", low, high);
     return v >= low && v <= high && !(above && v <= low);
 }
 

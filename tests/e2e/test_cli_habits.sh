@@ -157,6 +157,7 @@ check "syntax of the web UIs that is not served is noted" eval 'draws -p "a nut 
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
     grep -q "note: eta does nothing with this sampler" err && grep -q "note: negative_prompt does nothing at a guidance of 1" err'
 
+refuse "a number that is not possible" 2 'steps 0: a whole number from 1 to 1000000000 is possible' latent train unet --steps 0
 refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1
 refuse "letters exchanged" 2 'did you mean --steps' latent txt2img --setps=3
 refuse "another program's, mistyped" 2 'did you mean --cfg' latent txt2img --cfg-skale 3
