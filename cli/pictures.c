@@ -345,7 +345,6 @@ static lt_status read_prompts(lt_inputs *in) {
 }
 
 static lt_status open_inputs(lt_inputs *in, lt_model **model) {
-    LT_TRY(read_prompts(in));
     if (o.input) LT_TRY(lt_image_load(o.input, &in->image));
     if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
     LT_TRY(lt_open(&o.model, model));
@@ -366,10 +365,11 @@ static int run(int count, char **words) {
     if (!status) status = check_outputs();
     if (!status) status = check_guides();
     if (status) return status;
-    lt_stop_on_signals();
     lt_inputs in = {0};
     lt_model *model = NULL;
-    lt_status done = open_inputs(&in, &model);
+    lt_status done = read_prompts(&in); /* a signal ends this at once, for it may wait for somebody who types */
+    lt_stop_on_signals();
+    if (!done) done = open_inputs(&in, &model);
     if (!done) status = check_prompt(model);
     if (!done && !status) done = draw_all(model, &in);
     lt_model_close(model);

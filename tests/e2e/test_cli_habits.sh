@@ -121,6 +121,8 @@ check "an @ of its own" eval 'draws -p "@@fig.txt" --seed 1 -o - && has_text out
 refuse "a file that is not there" 1 '-p @none.txt: .*No such file.* @@' latent -p @none.txt
 refuse "both from standard input" 2 'for one of them' latent -p - -n -
 refuse "both, the first without its option" 2 'for one of them' latent txt2img - -n -
+mkfifo held
+check "a signal ends the wait for a prompt" eval 'timeout -k 5 0.3 "$latent" -p - -o never.png <>held 2>err; [ $? -eq 124 ] && [ ! -s err ]'
 printf 'a\000b' >nul.txt
 refuse "a prompt with a NUL" 1 'nul.txt: .*NUL' latent -p @nul.txt
 head -c 1100000 /dev/zero | tr '\000' a >long.txt
