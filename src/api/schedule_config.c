@@ -139,9 +139,8 @@ static lt_status take_table(lt_noise_schedule *schedule, const table *t, const f
     }
     if (rounding > 0)
         return lt_fail(LT_ERROR_UNSUPPORTED,
-                       "the file's %s are not Stable Diffusion's, and were rounded to 16 bits, which is too little to "
-                       "draw with: convert the file from its source with these in F32",
-                       t->name);
+                       "they are not Stable Diffusion's, and were rounded to 16 bits, which is too little to draw "
+                       "with: convert the file from its source with these in F32");
     return t->set(schedule, values);
 }
 
