@@ -1,4 +1,5 @@
-/* Stops: the signals that end a run cleanly. The library changes none. */
+/* Stops: the signals that end a run cleanly. The library changes none of these: its one handler is for
+ * SIGBUS (base/map.h). */
 #ifndef LT_CLI_SIGNALS_H
 #define LT_CLI_SIGNALS_H
 

@@ -15,7 +15,8 @@
  * where, and what to do, and every output argument is left empty: there is nothing to free.
  *   - A pointer may be NULL only where this file says so, and a number must be possible: anything else is refused with
  * LT_ERROR_ARGUMENT and a message that names it. What frees or closes takes NULL.
- *   - The library never prints, never exits and keeps no global state but the message of each thread's last error.
+ *   - The library never prints, never exits and keeps no global state but the message of each thread's last error, and
+ * the handler for SIGBUS that lt_model_open speaks of.
  *   - Different models may be used from different threads at once. One model serves one call at a time.
  *   - A file that is written takes its place whole or not at all. A link in that place stays: the file goes where it
  * leads.
