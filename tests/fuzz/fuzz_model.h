@@ -1,0 +1,76 @@
+/* A small model for the targets that open one, and what they do with it. */
+#ifndef LT_FUZZ_MODEL_H
+#define LT_FUZZ_MODEL_H
+
+#include "api/model.h"
+#include "fuzz_file.h"
+#include "models/architecture.h"
+
+/* The same graph as Stable Diffusion, as small as it goes. */
+static const lt_sd_architecture fuzz_architecture = {
+    .name = "fuzz",
+    .model_channels = 32,
+    .in_channels = 4,
+    .latent_channels = 4,
+    .context_dim = 64,
+    .levels = 2,
+    .num_res_blocks = 1,
+    .channel_mult = {1, 1},
+    .attention = {true, false},
+    .vae_channels = 32,
+    .vae_levels = 2,
+    .vae_res_blocks = 1,
+    .vae_mult = {1, 1},
+    .clip_width = 64,
+    .clip_vocab = 256,
+    .clip_positions = 77,
+    .clip_layers = 1,
+};
+
+/* Bytes that tensors [count] take, or SIZE_MAX. */
+static inline size_t fuzz_bytes(const lt_tensor *t) {
+    size_t bytes = lt_dtype_size(t->dtype);
+    for (int i = 0; i < t->rank; i++)
+        if (!lt_mul(bytes, t->shape[i], &bytes)) return SIZE_MAX;
+    return bytes;
+}
+
+/* ---- One tokenizer for all models (the linker's --wrap, meson.build): to make one takes longer than the rest ---- */
+
+lt_status __real_lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer);
+lt_status __wrap_lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer);
+void __wrap_lt_tokenizer_free(lt_tokenizer *tokenizer);
+
+lt_status __wrap_lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer) {
+    static lt_tokenizer *shared;
+    if (!shared && __real_lt_tokenizer_create(merges, size, &shared)) abort();
+    *tokenizer = shared;
+    return LT_OK;
+}
+
+void __wrap_lt_tokenizer_free(lt_tokenizer *tokenizer) { (void)tokenizer; }
+
+/* ---- Use ---- */
+
+/* Opens path; what is open must describe itself and be checked without a fault, and can be closed. */
+static inline lt_model *fuzz_open(const char *path) {
+    lt_open_options options = lt_open_options_defaults();
+    lt_model *model;
+    options.threads = 1;
+    if (lt_model_open(path, &options, &model)) return NULL;
+    (void)lt_model_describe(model);
+    return model;
+}
+
+/* A picture of 16 times 16 in one step, or an error. */
+static inline void fuzz_draw(lt_model *model) {
+    lt_request request = lt_request_defaults();
+    lt_result result;
+    request.prompt = "a";
+    request.width = request.height = 16;
+    request.steps = 1;
+    (void)lt_generate(model, &request, &result);
+    lt_result_free(&result);
+}
+
+#endif
