@@ -41,11 +41,13 @@ static lt_status write_ids(const encoding *e, size_t row, const char *text) {
     return LT_OK;
 }
 
+static lt_status poll_caller(void *training) { return lt_training_poll(training, "encoding texts"); }
+
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const encoding *e = user;
-    LT_TRY(lt_training_poll(e->t, "encoding texts"));
+    LT_TRY(poll_caller(e->t));
     for (size_t i = 0; i < STEP; i++) LT_TRY(write_ids(e, i, i < n ? e->c->texts[first + i] : ""));
-    LT_TRY(lt_plan_run(e->plan, LT_RATE_PROMPT, NULL, NULL));
+    LT_TRY(lt_plan_run(e->plan, LT_RATE_PROMPT, poll_caller, e->t));
     memcpy(rows, lt_plan_tensor(e->plan, "context"), n * LT_CONTEXT_TOKENS * (size_t)e->c->width * sizeof *rows);
     return LT_OK;
 }

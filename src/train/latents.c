@@ -17,8 +17,10 @@ static void deviations(float *moments, size_t rows, size_t c) {
         }
 }
 
-static lt_status encode(const lt_latents *l) {
-    LT_TRY(lt_plan_run(l->encoder, LT_RATE_PROMPT, NULL, NULL));
+static lt_status poll_caller(void *training) { return lt_training_poll(training, "encoding pictures"); }
+
+static lt_status encode(lt_training *t, const lt_latents *l) {
+    LT_TRY(lt_plan_run(l->encoder, LT_RATE_PROMPT, poll_caller, t));
     const lt_shape s = lt_plan_shape(l->encoder, "moments");
     deviations(lt_plan_tensor(l->encoder, "moments"), lt_shape_rows(s), (size_t)s.c / 2);
     return LT_OK;
@@ -49,10 +51,10 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     lt_plan *encoder = f->l->encoder;
     const size_t each = lt_shape_count(lt_plan_shape(encoder, "x")) / (size_t)o->batch;
     const size_t row = lt_shape_count(lt_plan_shape(encoder, "moments")) / (size_t)o->batch;
-    LT_TRY(lt_training_poll(f->t, "encoding pictures"));
+    LT_TRY(poll_caller(f->t));
     for (size_t i = 0; i < n; i++)
         LT_TRY(load(f, first + i, lt_plan_tensor(encoder, "x") + i * each, rows + i * row, row));
-    LT_TRY(encode(f->l));
+    LT_TRY(encode(f->t, f->l));
     const float *moments = lt_plan_tensor(encoder, "moments");
     for (size_t i = 0; i < n; i++)
         if (!isnan(rows[i * row])) memcpy(rows + i * row, moments + i * row, row * sizeof *rows);
@@ -197,7 +199,7 @@ static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moment
     }
     memcpy(lt_plan_tensor(l->encoder, "x"), batch->pixels,
            lt_shape_count(lt_plan_shape(l->encoder, "x")) * sizeof *batch->pixels);
-    LT_TRY(encode(l));
+    LT_TRY(encode(t, l));
     const size_t row = 2 * lt_shape_count(l->shape) / (size_t)l->shape.n;
     for (int i = 0; i < l->shape.n; i++) moments[i] = lt_plan_tensor(l->encoder, "moments") + (size_t)i * row;
     draw_all(l, moments);

@@ -156,6 +156,29 @@ static void test_stopped_anywhere(void **state) {
     stop_anywhere(LT_TRAIN_UNET, pixels("unet"), pixels("unet-parts"));
 }
 
+/* The caller is asked within a batch too, which may take many seconds: before each of the three of pictures and the one
+ * of texts alone would be four times. */
+static void test_stopped_while_encoding(void **state) {
+    (void)state;
+    const lt_train_options vae = small("vae"), clip = small("clip");
+    lt_train_options o = small("unet");
+    assert_ok(lt_train(LT_TRAIN_VAE, &vae));
+    assert_ok(lt_train(LT_TRAIN_CLIP, &clip));
+    o.vae = vae.output;
+    o.text = clip.output;
+    o.cancelled = count_down;
+    size_t pictures = 0, texts = 0;
+    for (long moment = 1; moment <= 1000; moment++) {
+        long left = moment;
+        o.user = &left;
+        assert_int_equal(lt_train(LT_TRAIN_UNET, &o), LT_ERROR_CANCELLED);
+        if (strstr(lt_error_message(), "stopped after step")) break;
+        pictures += strstr(lt_error_message(), "encoding pictures") != NULL;
+        texts += strstr(lt_error_message(), "encoding texts") != NULL;
+    }
+    assert_true(pictures + texts > 8);
+}
+
 /* ---- What is there already ---- */
 
 /* The first `count` of a training's three files, as one string. */
@@ -493,6 +516,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_progress_stops, make_data),
         cmocka_unit_test_setup(test_stopped_anywhere, make_data),
+        cmocka_unit_test_setup(test_stopped_while_encoding, make_data),
         cmocka_unit_test_setup(test_nothing_is_lost_unasked, make_data),
         cmocka_unit_test_setup(test_beginnings_that_are_no_numbers, make_data),
         cmocka_unit_test_setup(test_steps_that_make_no_numbers, make_data),
