@@ -22,7 +22,7 @@ static const lt_sd_architecture fuzz_architecture = {
     .vae_res_blocks = 1,
     .vae_mult = {1, 1},
     .clip_width = 64,
-    .clip_vocab = 256,
+    .clip_vocab = 49408,
     .clip_positions = 77,
     .clip_layers = 1,
 };

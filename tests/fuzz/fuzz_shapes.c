@@ -15,7 +15,7 @@ enum {
     CHANGE = 4,
     SIDE = 16 /* pixels */,
     LARGEST_FILE = 1 << 26,
-    LARGEST_RUN = 1 << 22
+    LARGEST_RUN = 1 << 24
 };
 
 typedef struct shapes {
@@ -29,7 +29,7 @@ typedef struct shapes {
 enum { KINDS = 6 };
 
 static lt_status list_model(uint8_t kind, lt_tensor_list *list) {
-    static const lt_clip_architecture clip = {"fuzz", 64, 256, 77, 1, 64, 16, 8, 1, 32};
+    static const lt_clip_architecture clip = {"fuzz", 64, 49408, 77, 1, 64, 16, 8, 1, 32};
     switch (kind % KINDS) {
     case 0: return lt_sd_list(&fuzz_architecture, LT_ROLES_ALL, list);
     case 1: return lt_clip_list(&clip, list);
@@ -108,6 +108,7 @@ static lt_status add_tensors(lt_checkpoint *file) {
     for (size_t i = 0; i < current.count; i++) {
         lt_tensor t = current.tensors[i];
         t.data = zeros(fuzz_bytes(&t));
+        t.type = "F6"; /* which only a foreign one has */
         lt_tensor_set_contiguous(&t);
         if (*current.names[i]) LT_TRY(lt_checkpoint_add(file, current.names[i], strlen(current.names[i]), &t));
     }
