@@ -123,6 +123,12 @@ int lt_check_output(const char *option, const char *path);
 /* LT_EXIT_USAGE after a message if output is the file input: a checkpoint must not be written over by what it makes.
  * NULLs are fine. */
 int lt_check_apart(const char *option, const char *output, const char *input);
+/* Whether files can be made in folder, which is there. */
+int lt_check_folder(const char *option, const char *folder);
+/* Refuses a name that promises another format than safetensors, and "-": no tensors go to standard output. */
+int lt_check_safetensors_name(const char *option, const char *path);
+/* lt_check_output for a safetensors file of such a name. */
+int lt_check_safetensors(const char *option, const char *path);
 /* lt_check_output for a picture, whose ending must be known. */
 int lt_check_picture(const char *option, const char *path);
 

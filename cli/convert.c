@@ -123,24 +123,14 @@ static lt_status convert(const char *in, const char *out) {
     return status;
 }
 
-/* A name that promises another format than safetensors. */
-static bool is_misnamed(const char *out) {
-    static const char *const others[] = {".ckpt", ".pt", ".pth", ".bin", ".gguf"};
-    for (size_t i = 0; i < LT_COUNT(others); i++) {
-        const size_t n = strlen(out), m = strlen(others[i]);
-        if (n >= m && !strcmp(out + n - m, others[i])) return true;
-    }
-    return false;
-}
-
 static int run(int count, char **words) {
     if (o.synthetic && (count != 1 || o.to || o.model.ema || o.model.prediction))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!o.synthetic && count != 2)
         return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
     const char *out = words[count - 1];
-    if (is_misnamed(out))
-        return lt_complain(LT_EXIT_USAGE, "%s: safetensors is what is written; name it .safetensors", out);
+    const int misnamed = lt_check_safetensors_name("OUT", out);
+    if (misnamed) return misnamed;
     lt_stop_writing_on_signals();
     const lt_status status = o.synthetic ? write_synthetic(o.synthetic, out) : convert(words[0], out);
     return status ? lt_complain_error() : LT_EXIT_OK;

@@ -36,7 +36,7 @@ static int run(int count, char **words) {
         return lt_complain(LT_EXIT_USAGE, "one picture, and -o Z.safetensors; see `latent encode --help`");
     lt_image image = {0};
     lt_model *model = NULL;
-    int blocked = lt_check_output("-o", o.output);
+    int blocked = lt_check_safetensors("-o", o.output);
     if (!blocked) blocked = lt_check_apart("-o", o.output, o.model.model);
     if (blocked) return blocked;
     lt_status status = lt_image_load(words[0], &image);

@@ -237,7 +237,7 @@ static void add_name(tables *t, const char *name, int has_value, int value) {
 
 static void make_tables(const lt_command *command, tables *t) {
     memset(t, 0, sizeof *t);
-    t->shorts[0] = ':'; /* say what is missing ourselves */
+    strcpy(t->shorts, "-:"); /* '-': words stay where they are; ':': say what is missing ourselves */
     for (const lt_option *o = command->options; o->name; o++) {
         const int has_value = o->kind == LT_OPTION_FLAG ? no_argument : required_argument;
         const int value = FIRST_LONG + (int)(o - command->options);
@@ -324,7 +324,7 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
     const int argc = *count + 1;
     char **argv = words - 1;
     restart();
-    for (int found; (found = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1;) {
+    for (int found; (found = getopt_long(argc, argv, t.shorts + 1, t.longs, NULL)) != -1;) {
         if (found == '?' || found == ':') return explain(command, found, argv[optind - 1]);
         const char letter[] = {(char)found, '\0'};
         const lt_option *o = found >= FIRST_LONG ? &command->options[found - FIRST_LONG] : find(command, letter);

@@ -77,10 +77,7 @@ static int check_folder(const char *folder) {
     const bool there = stat(folder, &info) == 0;
     if (there && !S_ISDIR(info.st_mode))
         return lt_complain(LT_EXIT_FAILED, "-o %s/: that is a file, no folder", folder);
-    char *path = there ? lt_format("%s/.png", folder) : lt_strdup(folder);
-    const int status = path ? lt_check_output("-o", path) : lt_complain_error();
-    lt_free(path);
-    return status;
+    return there ? lt_check_folder("-o", folder) : lt_check_output("-o", folder);
 }
 
 /* Letters, marks and digits of any script, made small; all else is a hyphen, never two of them and none at the ends. A

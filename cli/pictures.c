@@ -119,7 +119,7 @@ static int check_outputs(void) {
     const lt_picture_names n = names();
     int status = lt_picture_names_check(&n);
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
-    if (!status && o.save_latents) status = lt_check_output("--save-latents", o.save_latents);
+    if (!status && o.save_latents) status = lt_check_safetensors("--save-latents", o.save_latents);
     const char *const others[] = {o.model.model,      o.model.vae,  o.noise,  o.output,
                                   o.classifier.model, o.clip.model, o.preview};
     for (size_t i = 0; i < LT_COUNT(others) && !status; i++)

@@ -65,7 +65,7 @@ static bool is_loss(const char *word) {
 static int run(int count, char **words) {
     if (count != 1 || !o.in || !o.out)
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
-    int blocked = lt_check_output("--out", o.out);
+    int blocked = lt_check_safetensors("--out", o.out);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
     if (blocked) return blocked;

@@ -45,6 +45,23 @@ lt_status lt_open(lt_model_options *options, lt_model **model) {
     return lt_model_open(path, &o, model);
 }
 
+/* What keeps files from being made in folder: an errno, or 0. */
+static int blocked_by(const char *folder) {
+    struct stat info;
+    if (stat(folder, &info)) return errno;
+    if (!S_ISDIR(info.st_mode)) return ENOTDIR;
+    return access(folder, W_OK | X_OK) ? errno : 0;
+}
+
+/* folder: where path is to be made */
+static int check_room(const char *option, const char *path, const char *folder) {
+    const int blocked = blocked_by(folder);
+    return blocked ? lt_complain(LT_EXIT_FAILED, "%s %s: can't write there: %s", option, path, strerror(blocked))
+                   : LT_EXIT_OK;
+}
+
+int lt_check_folder(const char *option, const char *folder) { return check_room(option, folder, folder); }
+
 int lt_check_output(const char *option, const char *path) {
     struct stat info;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
@@ -54,10 +71,25 @@ int lt_check_output(const char *option, const char *path) {
     char *folder = lt_folder_of(target);
     lt_free(target);
     if (!folder) return lt_complain_error();
-    const int blocked = access(folder, W_OK | X_OK) ? errno : 0;
+    const int status = check_room(option, path, folder);
     lt_free(folder);
-    return blocked ? lt_complain(LT_EXIT_FAILED, "%s %s: can't write there: %s", option, path, strerror(blocked))
-                   : LT_EXIT_OK;
+    return status;
+}
+
+int lt_check_safetensors_name(const char *option, const char *path) {
+    static const char *const others[] = {".ckpt", ".pt",   ".pth",  ".bin", ".gguf", ".png",
+                                         ".jpg",  ".jpeg", ".webp", ".gif", ".bmp",  ".jsonl"};
+    const char *dot = strrchr(path, '.');
+    bool misnamed = !strcmp(path, "-");
+    for (size_t i = 0; dot && i < LT_COUNT(others); i++) misnamed |= !strcasecmp(dot, others[i]);
+    return misnamed ? lt_complain(LT_EXIT_USAGE, "%s %s: a safetensors file is what is written; name it .safetensors",
+                                  option, path)
+                    : LT_EXIT_OK;
+}
+
+int lt_check_safetensors(const char *option, const char *path) {
+    const int misnamed = lt_check_safetensors_name(option, path);
+    return misnamed ? misnamed : lt_check_output(option, path);
 }
 
 int lt_check_apart(const char *option, const char *output, const char *input) {

@@ -193,7 +193,7 @@ static int prepare(void) {
     o.progress = show_progress;
     o.cancelled = lt_stop_asked;
     o.notice = print_notice;
-    return lt_check_output("-o", o.output);
+    return lt_check_safetensors("-o", o.output);
 }
 
 static void begin(void) {

@@ -46,6 +46,7 @@ at_once() {
 check "four at once take four names" at_once
 
 refuse "a file as a command" 2 'no command same.png' latent same.png
+refuse "an option without its value, behind the prompt" 2 '--seed: needs a value' latent "a cat" --seed
 refuse "no prompt" 2 'what is to be drawn.* -p PROMPT' latent txt2img
 refuse "no prompt for a picture that is changed" 2 'what is to be drawn' latent img2img -i same.png
 refuse "a prompt without quotation marks" 2 'what is "a"? a prompt goes behind -p, in quotation marks' latent txt2img a red apple
@@ -59,6 +60,7 @@ refuse "nothing at all" 2 'no command ; ' latent ""
 
 mkdir there
 check "a folder that is there" eval 'draws -p "a fig" --seed 1 -o there && [ -s there/a-fig-1.png ]'
+refuse "a file as a folder" 1 'same.png/a.png: can.t write there: Not a directory' latent -p "a fig" -o same.png/a.png
 check "a folder that is not there yet" eval 'draws -p "a fig" --seed 1 -o new/ && [ -s new/a-fig-1.png ]'
 check "--format" eval 'draws -p "a fig" --seed 1 -o new/ --format webp && starts new/a-fig-1.webp 4 52494646 &&
     draws -p "a fig" --seed 1 -o new --format jpg && starts new/a-fig-1.jpg 3 ffd8ff'

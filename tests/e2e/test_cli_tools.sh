@@ -149,7 +149,16 @@ refused 1 "averaged weights that are not there" "$latent" convert tiny.safetenso
 refused 1 "CLIP as a diffusers folder" "$latent" convert clip x --to diffusers
 refused 1 "values that f16 can't hold" "$latent" convert "$golden/formats/rounding.safetensors" x.safetensors --type f16
 refused 1 "a pickle that calls something" "$latent" convert "$golden/formats/attack.ckpt" x.safetensors
-refused 2 "another format than safetensors" "$latent" convert tiny.safetensors x.ckpt
+for name in x.ckpt x.PNG -; do
+    refused 2 "another format than safetensors: $name" "$latent" convert tiny.safetensors $name
+    refused 2 "likewise of a latent" "$latent" encode -m tiny.safetensors "$golden/tiny/input.png" -o $name
+    refused 2 "likewise of saved latents" "$latent" txt2img -p a -o x.png --save-latents $name
+    refused 2 "likewise of outputs" "$latent" run unet -m tiny.safetensors --in tiny.safetensors --out $name
+    refused 2 "likewise of a training" "$latent" train vae -d . -o $name
+    [ ! -e ./$name ] && ok "no $name" || not_ok "$name was written"
+done
+refused 2 "a last option without its value" "$latent" convert tiny.safetensors x.safetensors --type
+grep -q -e '--type: needs a value' err && ok "it is named" || not_ok "$(cat err)"
 refused 2 "an unknown type" "$latent" convert tiny.safetensors x.safetensors --type int4
 refused 2 "no OUT" "$latent" convert tiny.safetensors
 [ -z "$(find . -name '*.part')" ] && [ ! -e x.safetensors ] && [ ! -e x ] && ok "no half files" || not_ok "half files: $(ls)"
