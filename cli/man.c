@@ -115,5 +115,5 @@ static int run(int count, char **words) {
 }
 
 const lt_command lt_command_man = {
-    "man", "print the manual page", "", NULL, "  latent man | man -l -\n", options, run,
+    "man", "print the manual page", "", NULL, "  latent man >latent.1\n  latent man | man -l -\n", options, run,
 };
