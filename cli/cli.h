@@ -29,7 +29,7 @@ typedef struct lt_option {
     double low, high;
     const char *const *choices;               /* NULL-terminated */
     const char *const *(*list_choices)(void); /* or who knows them */
-    bool (*knows)(const char *text);          /* a choice by another name, which is taken as it is; may be NULL */
+    const char *(*by_name)(const char *text); /* what is taken for a choice by another name, or NULL; may be NULL */
     bool *given;                              /* set to true when the option is there; may be NULL */
     bool told;                                /* of a seed: the command itself says which one it took */
     bool rare;                                /* help puts it behind those that everybody needs */
@@ -110,9 +110,11 @@ typedef struct lt_model_options {
 /* The place of chosen among choices, or fallback if nothing was chosen. */
 int lt_choice_of(const char *const *choices, const char *chosen, int fallback);
 
-/* Samplers and schedules by the names that other programs give them. */
-bool lt_knows_sampler(const char *text);
-bool lt_knows_schedule(const char *text);
+/* What other programs' names stand for, or NULL: a sampler and a schedule remain as they are, which the library reads.
+ */
+const char *lt_sampler_by_name(const char *text);
+const char *lt_schedule_by_name(const char *text);
+const char *lt_rng_by_name(const char *text);
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
 lt_status lt_open(lt_model_options *options, lt_model **model);

@@ -69,12 +69,11 @@ static int finish(int status) {
     return is_left_unread() ? LT_EXIT_FAILED : lt_complain(LT_EXIT_FAILED, "standard output can't be written");
 }
 
-/* A closed standard stream must not become the first file that is opened, or what is printed would land in it. */
+/* A closed standard stream must not become the first file that is opened, or what is printed would land in it. What
+ * takes its place fails as it should: to be read, or to be written. */
 static void hold_standard_streams(void) {
-    int fd;
-    do fd = open("/dev/null", O_RDONLY); /* writing to it fails, as it should */
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return;
 }
 
 static void begin_all(void) {

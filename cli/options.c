@@ -110,11 +110,10 @@ static int parse_seed(const lt_option *o, const char *text) {
 
 static int parse_choice(const lt_option *o, const char *text) {
     const char *const *choices = lt_option_choices(o);
+    const char *named = o->by_name ? o->by_name(text) : NULL;
     char all[512] = "";
-    if (o->knows && o->knows(text)) {
-        *(const char **)o->value = text;
-        return LT_EXIT_OK;
-    }
+    if (named) *(const char **)o->value = named;
+    if (named) return LT_EXIT_OK;
     for (size_t i = 0; choices[i]; i++) {
         if (!strcmp(choices[i], text)) {
             *(const char **)o->value = choices[i];

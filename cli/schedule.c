@@ -13,9 +13,9 @@ static struct {
 
 static const lt_option options[] = {
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.sampler,
-     .fields = lt_request_fields, .knows = lt_knows_sampler, .also = LT_ALSO_SAMPLER},
+     .fields = lt_request_fields, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.schedule, .fields = lt_request_fields,
-     .knows = lt_knows_schedule, .also = LT_ALSO_SCHEDULE},
+     .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
     {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.strength,
      .fields = lt_request_fields},

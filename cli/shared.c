@@ -1,5 +1,6 @@
 /* What several commands share. */
 #include "base/file.h"
+#include "base/rng.h"
 #include "diffusion/diffusion.h"
 #include "signals.h"
 
@@ -20,12 +21,19 @@ static void print_notice(void *user, const char *message) {
     if (!options->hush) lt_complain(LT_EXIT_OK, "note: %s", message);
 }
 
-bool lt_knows_sampler(const char *text) {
+const char *lt_sampler_by_name(const char *text) {
     const char *schedule;
-    return lt_sampler_read(text, &schedule) != NULL;
+    return lt_sampler_read(text, &schedule) ? text : NULL;
 }
 
-bool lt_knows_schedule(const char *text) { return lt_schedule_read(text) != NULL; }
+const char *lt_schedule_by_name(const char *text) {
+    return lt_schedule_read(text) || lt_schedule_is_automatic(text) ? text : NULL;
+}
+
+const char *lt_rng_by_name(const char *text) {
+    lt_rng_kind kind;
+    return lt_rng_read(text, &kind) ? lt_rng_choices[kind] : NULL;
+}
 
 lt_status lt_open(lt_model_options *options, lt_model **model) {
     *model = NULL;

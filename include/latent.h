@@ -192,8 +192,9 @@ typedef struct lt_request {
                           notice; a side over twice or under half of the model's own gets one too */
     int steps;         /* 1 to 1000 */
     float guidance;    /* classifier-free guidance's s, -1000 to 1000; 1: the prompt alone; 0: no prompt */
-    const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras" */
-    const char *schedule; /* one of lt_schedules(), or NULL: what sampler says along, or the sampler's own */
+    const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
+                             "EulerDiscreteScheduler" */
+    const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
     float eta;            /* ddim: 0 to 1 */
     bool random_seed;     /* take a new seed; the result says which */
     uint64_t seed;        /* picture i has seed + i */

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -169,6 +170,23 @@ static float philox_uniform(const lt_rng *rng, size_t element) {
 }
 
 /* ---- Public ---- */
+
+bool lt_rng_read(const char *name, lt_rng_kind *kind) {
+    static const struct {
+        const char *name;
+        lt_rng_kind kind;
+    } names[] = {{"cpu", LT_RNG_CPU},
+                 {"philox", LT_RNG_PHILOX},
+                 {"cuda", LT_RNG_PHILOX},
+                 {"gpu", LT_RNG_PHILOX},
+                 {"nv", LT_RNG_PHILOX}};
+    for (size_t i = 0; i < LT_COUNT(names); i++) {
+        if (strcasecmp(names[i].name, name) != 0) continue;
+        *kind = names[i].kind;
+        return true;
+    }
+    return false;
+}
 
 void lt_rng_seed(lt_rng *rng, lt_rng_kind kind, uint64_t seed) {
     memset(rng, 0, sizeof *rng);

@@ -15,6 +15,9 @@ typedef struct lt_rng {
     uint32_t philox_offset; /* philox: calls so far */
 } lt_rng;
 
+/* The kind of that name, also as other programs have it: "cuda", "GPU" and "NV" are philox. False: no such one. */
+bool lt_rng_read(const char *name, lt_rng_kind *kind);
+
 void lt_rng_seed(lt_rng *rng, lt_rng_kind kind, uint64_t seed);
 
 /* The n numbers that torch.randn(n) gives next, with both of its CPU code paths (fewer than 16 elements; 16 and more).

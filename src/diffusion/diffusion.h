@@ -71,11 +71,11 @@ typedef struct lt_steps {
     int stride; /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
 } lt_steps;
 
-/* schedule: NULL for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000. strength in (0, 1]:
- * only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that 0.7 of 10 are 7, as in
- * the reference. An unknown sampler or schedule, a number out of range, or a pair that can't be combined is
- * LT_ERROR_ARGUMENT with a message that says what can; so is a start where an epsilon says nothing (lt_ends_in_noise).
- * On failure out is empty. */
+/* schedule: NULL or "automatic" for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000.
+ * strength in (0, 1]: only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that
+ * 0.7 of 10 are 7, as in the reference. An unknown sampler or schedule, a number out of range, or a pair that can't be
+ * combined is LT_ERROR_ARGUMENT with a message that says what can; so is a start where an epsilon says nothing
+ * (lt_ends_in_noise). On failure out is empty. */
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const char *schedule, int steps,
                         double strength, lt_steps *out);
 void lt_steps_free(lt_steps *steps);
@@ -87,10 +87,11 @@ const char *lt_spacing_find(const char *name);
 const char *const *lt_sampler_names(void);
 
 /* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",
- * "k_dpm_2", "SGM Uniform". Here they become our own. NULL: no such one. *schedule: the one that a sampler's name says
- * along, or NULL. */
+ * "k_dpm_2", "EulerDiscreteScheduler", "SGM Uniform". Here they become our own. NULL: no such one. *schedule: the one
+ * that a sampler's name says along, or NULL. */
 const char *lt_sampler_read(const char *text, const char **schedule);
 const char *lt_schedule_read(const char *text);
+bool lt_schedule_is_automatic(const char *text); /* "Automatic": the one that is taken where none is named */
 /* What A1111's web UI calls ours, and the schedule that it takes for a sampler where "Automatic" is asked for; NULL:
  * the one that we take. */
 const char *lt_sampler_label(const char *name);

@@ -4,31 +4,32 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { MAX_NAME = 64, MAX_OTHERS = 3 };
+enum { MAX_NAME = 64, MAX_OTHERS = 2 };
 
 /* label: A1111's web UI. others: ComfyUI, InvokeAI, stable-diffusion.cpp and older web UIs, where lower case without
- * signs is not the same already. automatic: the schedule that the web UI takes where none is named; NULL: our own. */
+ * signs is not the same already, and diffusers' classes that compute the same. automatic: the schedule that the web UI
+ * takes where none is named; NULL: our own. */
 typedef struct spelling {
     const char *name, *label, *automatic, *others[MAX_OTHERS];
 } spelling;
 
 static const spelling samplers[] = {
-    {"ddpm", "DDPM", NULL, {0}},
-    {"ddim", "DDIM", NULL, {0}},
-    {"plms", "PLMS", NULL, {"pndm"}},
-    {"euler", "Euler", "normal", {0}},
-    {"euler_a", "Euler a", "normal", {"euler_ancestral"}},
-    {"heun", "Heun", "normal", {0}},
-    {"dpm2", "DPM2", "karras", {"dpm_2"}},
-    {"dpm2_a", "DPM2 a", "karras", {"dpm_2_ancestral", "dpm2_ancestral"}},
-    {"lms", "LMS", "normal", {0}},
+    {"ddpm", "DDPM", NULL, {"DDPMScheduler"}},
+    {"ddim", "DDIM", NULL, {"DDIMScheduler"}},
+    {"plms", "PLMS", NULL, {"pndm", "PNDMScheduler"}},
+    {"euler", "Euler", "normal", {"EulerDiscreteScheduler"}},
+    {"euler_a", "Euler a", "normal", {"euler_ancestral", "EulerAncestralDiscreteScheduler"}},
+    {"heun", "Heun", "normal", {"HeunDiscreteScheduler"}},
+    {"dpm2", "DPM2", "karras", {"KDPM2DiscreteScheduler"}},
+    {"dpm2_a", "DPM2 a", "karras", {"dpm2_ancestral", "KDPM2AncestralDiscreteScheduler"}},
+    {"lms", "LMS", "normal", {"LMSDiscreteScheduler"}},
     {"dpmpp_2s_a", "DPM++ 2S a", "karras", {"dpmpp_2s_ancestral"}},
     {"dpmpp_sde", "DPM++ SDE", "karras", {"dpmpp_sde_gpu"}},
-    {"dpmpp_2m", "DPM++ 2M", "karras", {0}},
+    {"dpmpp_2m", "DPM++ 2M", "karras", {"DPMSolverMultistepScheduler"}},
     {"dpmpp_2m_sde", "DPM++ 2M SDE", "exponential", {"dpmpp_2m_sde_gpu"}},
     {"dpmpp_3m_sde", "DPM++ 3M SDE", "exponential", {"dpmpp_3m_sde_gpu"}},
-    {"unipc", "UniPC", NULL, {0}},
-    {"lcm", "LCM", NULL, {0}},
+    {"unipc", "UniPC", NULL, {"UniPCMultistepScheduler"}},
+    {"lcm", "LCM", NULL, {"LCMScheduler"}},
 };
 
 static const spelling schedules[] = {
@@ -82,7 +83,7 @@ static bool fold(const char *text, char folded[MAX_NAME]) {
 
 /* How much of text, which is folded, is one of the row's names at its beginning: all of it, or a part; 0: none. */
 static size_t match(const spelling *row, const char *text, bool whole) {
-    const char *const names[] = {row->name, row->label, row->others[0], row->others[1], row->others[2]};
+    const char *const names[] = {row->name, row->label, row->others[0], row->others[1]};
     char folded[MAX_NAME];
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         if (!names[i] || !fold(names[i], folded)) continue;
@@ -101,6 +102,11 @@ static const char *find(const spelling *rows, size_t count, const char *folded) 
 const char *lt_schedule_read(const char *text) {
     char folded[MAX_NAME];
     return fold(text, folded) ? find(schedules, LT_COUNT(schedules), folded) : NULL;
+}
+
+bool lt_schedule_is_automatic(const char *text) {
+    char folded[MAX_NAME];
+    return fold(text, folded) && !strcmp(folded, "automatic");
 }
 
 /* The old web UIs' way: a sampler's name and a schedule's behind it. */

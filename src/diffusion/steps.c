@@ -187,7 +187,8 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
     *out = (lt_steps){0};
     LT_TRY(lt_sampler_find(sampler_name, &sampler));
     const char *own = lt_sampler_read(sampler_name, &along);
-    LT_TRY(find_schedule(s, schedule_name ? schedule_name : along, own, sampler, &chosen));
+    const bool named = schedule_name && !lt_schedule_is_automatic(schedule_name);
+    LT_TRY(find_schedule(s, named ? schedule_name : along, own, sampler, &chosen));
     if (steps < 1 || steps > LT_TRAIN_STEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d steps can't be made: choose 1 to %d", steps, LT_TRAIN_STEPS);
     if (!(strength > 0 && strength <= 1))

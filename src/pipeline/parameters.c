@@ -1,6 +1,8 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
 #include "pipeline/parameters.h"
 
+#include "base/rng.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -87,7 +89,7 @@ static lt_status write_schedule(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_schedule(const reading *to, const char *value) {
-    if (!strcmp(value, "Automatic")) return true; /* the sampler has said it */
+    if (lt_schedule_is_automatic(value)) return true; /* the sampler has said it */
     const char *schedule = lt_schedule_read(value);
     if (schedule) to->request->schedule = schedule;
     return schedule != NULL;
@@ -130,17 +132,7 @@ static lt_status write_rng(const lt_made *m, lt_buffer *out) {
     return write_text(out, m->request->rng == LT_RNG_PHILOX ? "GPU" : "CPU");
 }
 
-static bool read_rng(const reading *to, const char *value) {
-    static const char *const philox[] = {"GPU", "NV", "cuda", "philox"};
-    const bool cpu = !strcmp(value, "CPU") || !strcmp(value, "cpu");
-    for (size_t i = 0; i < LT_COUNT(philox) && !cpu; i++) {
-        if (strcmp(value, philox[i]) != 0) continue;
-        to->request->rng = LT_RNG_PHILOX;
-        return true;
-    }
-    if (cpu) to->request->rng = LT_RNG_CPU;
-    return cpu;
-}
+static bool read_rng(const reading *to, const char *value) { return lt_rng_read(value, &to->request->rng); }
 
 /* ---- The picture ---- */
 

@@ -125,6 +125,11 @@ refuse "both from standard input" 2 'for one of them' latent -p - -n -
 refuse "both, the first without its option" 2 'for one of them' latent txt2img - -n -
 mkfifo held
 check "a signal ends the wait for a prompt" eval 'timeout -k 5 0.3 "$latent" -p - -o never.png <>held 2>err; [ $? -eq 124 ] && [ ! -s err ]'
+refuse "standard input that is closed" 1 'standard input: can.t be read: ' eval 'latent txt2img -p - <&-'
+refuse "a negative prompt from it" 1 'standard input: can.t be read: ' eval 'latent txt2img -p "a fig" -n - <&-'
+refuse "a folder as standard input" 1 'standard input: can.t be read: Is a directory' eval 'latent txt2img -p - <.'
+refuse "standard input that can only be written" 1 'standard input: can.t be read: ' eval 'latent txt2img -p - 0>unread.txt'
+refuse "a folder as a prompt" 1 '\.: can.t be read: Is a directory' latent -p @.
 printf 'a\000b' >nul.txt
 refuse "a prompt with a NUL" 1 'nul.txt: .*NUL' latent -p @nul.txt
 head -c 1100000 /dev/zero | tr '\000' a >long.txt
@@ -141,6 +146,14 @@ check "options of diffusers" draws_other -p "a pear" --negative_prompt green --n
 check "--batch-count, --num-images-per-prompt" eval 'draws -p "a nut" --seed 1 --batch-count 2 -o b.png && [ -s b-2.png ] &&
     draws -p "a nut" --seed 1 --num-images-per-prompt 2 -o c.png && [ -s c-2.png ]'
 check "--init-img, --denoising-strength" eval 'draws img2img -p "a nut" --init-img same.png --denoising-strength 0.5 -o got.png'
+check "--rng of stable-diffusion.cpp and the web UIs" eval 'draws -p "a nut" --seed 1 --rng philox -o other.png &&
+    for kind in cuda GPU NV; do draws -p "a nut" --seed 1 --rng $kind -o got.png && cmp got.png other.png || return 1; done'
+refuse "random numbers that are not served" 2 'rng std_default: possible are cpu, philox' latent -p "a nut" --rng std_default
+check "--schedule Automatic is the sampler's own" eval 'draws -p "a nut" --seed 1 --sampler euler -o other.png &&
+    for word in Automatic automatic; do draws -p "a nut" --seed 1 --sampler Euler --schedule $word -o got.png && cmp got.png other.png || return 1; done'
+check "classes of diffusers" eval 'for class in EulerDiscrete EulerAncestralDiscrete DPMSolverMultistep DDIM PNDM LMSDiscrete HeunDiscrete \
+    KDPM2Discrete KDPM2AncestralDiscrete UniPCMultistep LCM DDPM; do prints schedule --sampler ${class}Scheduler --steps 3 || return 1; done'
+refuse "a class that none here is equal to" 2 'DPMSolverSinglestepScheduler: possible are ddpm, ' latent -p "a nut" --sampler DPMSolverSinglestepScheduler
 check "own names with underscores" draws -p "a nut" --clip_skip 2 -o got.png
 check "they are not in the help" eval '
     ! { for command in txt2img inpaint train eval; do "$latent" help $command; done | grep -e cfg-scale -e negative-prompt -e learning-rate; }'

@@ -128,6 +128,11 @@ static void test_names_of_others(void **state) {
         {"dpm++2m", "dpmpp_2m", NULL},
         {"LMS Karras", "lms", "karras"},
         {"UniPC", "unipc", NULL},
+        {"EulerAncestralDiscreteScheduler", "euler_a", NULL},
+        {"KDPM2DiscreteScheduler", "dpm2", NULL},
+        {"KDPM2AncestralDiscreteScheduler", "dpm2_a", NULL},
+        {"DPMSolverMultistepScheduler", "dpmpp_2m", NULL},
+        {"PNDMScheduler", "plms", NULL},
     };
     lt_model *model = open_heard();
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
