@@ -32,19 +32,30 @@ uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) 
 
 /* ---- Writing ---- */
 
-/* The head of a safetensors file of one float32 tensor, padded to a multiple of 64 bytes. */
+/* The head of a safetensors file of one tensor, padded to a multiple of 64 bytes. */
 static lt_status write_head(lt_writer *w, const char *kind, const lt_tensor *shape) {
     char json[512];
-    size_t at = (size_t)snprintf(json, sizeof json, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[", kind);
+    size_t at =
+        (size_t)snprintf(json, sizeof json, "{\"%s\":{\"dtype\":\"%s\",\"shape\":[", kind, lt_dtype_name(shape->dtype));
     for (int i = 0; i < shape->rank; i++)
         at += (size_t)snprintf(json + at, sizeof json - at, "%s%zu", i ? "," : "", shape->shape[i]);
     at += (size_t)snprintf(json + at, sizeof json - at, "],\"data_offsets\":[0,%zu]}}",
-                           lt_tensor_count(shape) * sizeof(float));
+                           lt_tensor_count(shape) * lt_dtype_size(shape->dtype));
     while ((at + 8) % 64) json[at++] = ' ';
     uint8_t size[8];
     for (int i = 0; i < 8; i++) size[i] = (uint8_t)(at >> 8 * i);
     LT_TRY(lt_writer_write(w, size, sizeof size));
     return lt_writer_write(w, json, at);
+}
+
+/* values [n], which are lost. */
+static lt_status write_values(lt_writer *w, lt_dtype dtype, float *values, size_t n) {
+    uint16_t *halves = (uint16_t *)(void *)values;
+    for (size_t i = 0; dtype == LT_F16 && i < n; i++) {
+        const uint16_t half = lt_f32_to_f16(values[i]);
+        memcpy(halves + i, &half, sizeof half);
+    }
+    return lt_writer_write(w, values, n * lt_dtype_size(dtype));
 }
 
 static lt_status write_rows(lt_writer *w, const lt_tensor *shape, const lt_cache_maker *maker) {
@@ -54,7 +65,7 @@ static lt_status write_rows(lt_writer *w, const lt_tensor *shape, const lt_cache
     for (size_t first = 0; first < rows && !status; first += step) {
         const size_t n = lt_min(step, rows - first);
         status = maker->fill(maker->user, first, n, values);
-        if (!status) status = lt_writer_write(w, values, n * row * sizeof *values);
+        if (!status) status = write_values(w, shape->dtype, values, n * row);
     }
     lt_free(values);
     return status;
@@ -68,9 +79,10 @@ static lt_status try_open(const char *path, const char *kind, const lt_tensor *s
     const lt_status status = lt_checkpoint_open(path, &cache->file);
     if (status) return status == LT_ERROR_MEMORY ? status : LT_OK;
     const lt_tensor *t = lt_checkpoint_find(&cache->file, kind);
-    if (t && t->dtype == LT_F32 && lt_tensor_has_shape(t, shape->rank, shape->shape) && lt_tensor_contiguous(t) &&
+    if (t && t->dtype == shape->dtype && lt_tensor_has_shape(t, shape->rank, shape->shape) && lt_tensor_contiguous(t) &&
         (uintptr_t)t->data % sizeof(float) == 0) {
         cache->values = t->data;
+        cache->dtype = t->dtype;
         cache->rows = t->shape[0];
         cache->row = lt_tensor_count(t) / cache->rows;
     } else
@@ -114,8 +126,12 @@ void lt_cache_close(lt_cache *cache) {
     *cache = (lt_cache){0};
 }
 
+const void *lt_cache_row(const lt_cache *cache, size_t i) {
+    return (const char *)cache->values + i * cache->row * lt_dtype_size(cache->dtype);
+}
+
 lt_status lt_cache_release(const lt_cache *cache) {
     LT_TRY(lt_map_check(cache->values, LT_OK));
-    lt_map_release(cache->values, cache->rows * cache->row * sizeof(float));
+    lt_map_release(cache->values, cache->rows * cache->row * lt_dtype_size(cache->dtype));
     return LT_OK;
 }

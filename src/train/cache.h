@@ -6,8 +6,9 @@
 
 typedef struct lt_cache {
     lt_checkpoint file;
-    const float *values; /* [rows, row], mapped */
-    size_t rows, row;    /* row: its floats */
+    const void *values; /* [rows, row], mapped */
+    lt_dtype dtype;
+    size_t rows, row; /* row: its numbers */
 } lt_cache;
 
 /* Who makes what is not there yet. */
@@ -18,11 +19,14 @@ typedef struct lt_cache_maker {
     size_t step; /* rows at a time */
 } lt_cache_maker;
 
-/* Opens FOLDER/KIND-KEY.safetensors, whose one tensor of that kind has the given shape, outermost first; where it is
- * not there or another, it is made. key stands for all that the values depend on. folder is made if it isn't there. */
+/* Opens FOLDER/KIND-KEY.safetensors, whose one tensor of that kind has the given type (LT_F32, or LT_F16, to which the
+ * rows are rounded) and shape, outermost first; where it is not there or another, it is made. key stands for all that
+ * the values depend on. folder is made if it isn't there. */
 lt_status lt_cache_open(const char *folder, const char *kind, uint64_t key, const lt_tensor *shape,
                         const lt_cache_maker *maker, lt_cache *cache);
 void lt_cache_close(lt_cache *cache); /* a zeroed one is fine */
+
+const void *lt_cache_row(const lt_cache *cache, size_t i);
 
 /* Takes the rows that were read out of this process's memory; they are still there to be read. Fails where the file
  * was cut short meanwhile, and what was read is of no use. */

@@ -1,6 +1,8 @@
 /* What the text encoder makes of each caption, computed once. */
 #include "train/contexts.h"
 
+#include "kernels/kernels.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +75,7 @@ static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
 static lt_status open_cache(lt_training *t, lt_contexts *c) {
     encoding e = {t, c, NULL, false};
     const lt_cache_maker maker = {fill, wait_for_other, &e, STEP};
-    const lt_tensor shape = {.dtype = LT_F32, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
+    const lt_tensor shape = {.dtype = LT_F16, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
     /* float32, as when a picture is drawn: what is learned must be what is read then */
     const lt_target target = {t->target.isa, t->target.team, LT_PRECISION_F32};
     lt_graph graph = {0};
@@ -101,9 +103,10 @@ lt_status lt_contexts_start(lt_training *t, lt_contexts *c) {
     return open_cache(t, c);
 }
 
-const float *lt_contexts_of(const lt_contexts *c, const char *text) {
+void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, float *context) {
     const char **found = bsearch(&text, c->texts, c->count, sizeof *c->texts, compare);
-    return c->cache.values + (found ? (size_t)(found - c->texts) : 0) * c->cache.row;
+    const uint16_t *row = lt_cache_row(&c->cache, found ? (size_t)(found - c->texts) : 0);
+    lt_kernels_get(t->target.isa)->widen_f16(row, context, c->cache.row);
 }
 
 void lt_contexts_close(lt_contexts *c) {

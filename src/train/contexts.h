@@ -1,4 +1,5 @@
-/* What the text encoder makes of each caption of a data set, computed once. */
+/* What the text encoder makes of each caption of a data set, computed once and kept in float16: half the room of what
+ * may be a quarter of a million captions, and all the digits that a bf16 product reads. */
 #ifndef LT_CONTEXTS_H
 #define LT_CONTEXTS_H
 
@@ -9,7 +10,7 @@ typedef struct lt_contexts {
     const char **texts; /* [count], each once, sorted; the empty one is the first */
     size_t count;
     int width;
-    lt_cache cache; /* [count, LT_CONTEXT_TOKENS, width] */
+    lt_cache cache; /* [count, LT_CONTEXT_TOKENS, width], LT_F16 */
 } lt_contexts;
 
 /* Says how wide they are. models->text must be there. */
@@ -17,7 +18,7 @@ lt_status lt_contexts_open(const lt_training *t, lt_contexts *c);
 /* Encodes every text of the data set, if they aren't cached. */
 lt_status lt_contexts_start(lt_training *t, lt_contexts *c);
 /* The context [LT_CONTEXT_TOKENS, width] of one of the data set's texts, or of "". */
-const float *lt_contexts_of(const lt_contexts *c, const char *text);
+void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, float *context);
 void lt_contexts_close(lt_contexts *c); /* a zeroed one is fine */
 
 #endif

@@ -81,7 +81,7 @@ static uint64_t cache_key(const lt_training *t) {
 static lt_status count_broken(const lt_training *t, const lt_latents *l) {
     const size_t count = lt_dataset_count(t->data);
     size_t broken = 0;
-    for (size_t i = 0; i < count; i++) broken += isnan(l->cache.values[i * l->cache.row]) != 0;
+    for (size_t i = 0; i < count; i++) broken += isnan(*(const float *)lt_cache_row(&l->cache, i)) != 0;
     if (broken == count)
         return lt_fail(LT_ERROR_FORMAT, "%s: none of its %zu pictures can be read", t->options->data, count);
     if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read and are left out", broken, count);
@@ -181,7 +181,7 @@ static void draw_all(lt_latents *l, const float *const *moments) {
 static lt_status next_cached(lt_training *t, lt_latents *l, const float **moments) {
     for (int i = 0; i < l->shape.n; t->run.place++) {
         l->draws[i] = lt_dataset_draw(t->data, t->options->seed, t->run.place);
-        moments[i] = l->cache.values + l->draws[i].index * l->cache.row;
+        moments[i] = lt_cache_row(&l->cache, l->draws[i].index);
         i += !isnan(*moments[i]);
     }
     draw_all(l, moments);

@@ -105,9 +105,8 @@ static void write_context(const lt_training *t, int i, bool dropped) {
     const unet_state *s = t->state;
     const lt_draw draw = s->latents.draws[i];
     const bool empty = dropped || !lt_dataset_text_count(t->data, draw.index);
-    const size_t row = s->contexts.cache.row;
-    const float *context = lt_contexts_of(&s->contexts, empty ? "" : lt_dataset_text(t->data, draw.index, draw.text));
-    memcpy(lt_plan_tensor(t->plan, "context") + (size_t)i * row, context, row * sizeof *context);
+    float *context = lt_plan_tensor(t->plan, "context") + (size_t)i * s->contexts.cache.row;
+    lt_contexts_read(t, &s->contexts, empty ? "" : lt_dataset_text(t->data, draw.index, draw.text), context);
 }
 
 /* What is random of a sample comes in this order: t, whether the prompt is dropped, the noise. */

@@ -437,6 +437,33 @@ static void test_fresh_weights(void **state) {
 /* ---- Hashes ---- */
 
 /* A view has the hash of the values that it shows, in their order. */
+/* Values from two rows of a cache in float16: exact ones, and such as must be rounded to the nearest. */
+static lt_status fill_thirds(void *user, size_t first, size_t n, float *rows) {
+    (void)user;
+    for (size_t i = 0; i < n; i++) {
+        rows[2 * i] = (float)(first + i) - 0.5f;
+        rows[2 * i + 1] = 1.0f / 3;
+    }
+    return LT_OK;
+}
+
+static void test_caches_of_halves(void **state) {
+    (void)state;
+    const lt_cache_maker maker = {.fill = fill_thirds, .step = 2};
+    const lt_tensor shape = {.dtype = LT_F16, .rank = 2, .shape = {3, 2}};
+    for (int again = 0; again < 2; again++) {
+        lt_cache cache;
+        assert_ok(lt_cache_open(root, "halves", 1, &shape, &maker, &cache));
+        for (size_t i = 0; i < 3; i++) {
+            const uint16_t *row = lt_cache_row(&cache, i);
+            assert_float_equal(lt_f16_to_f32(row[0]), (float)i - 0.5f, 0);
+            assert_float_equal(lt_f16_to_f32(row[1]), 1365.0f / 4096, 0);
+        }
+        assert_ok(lt_cache_release(&cache));
+        lt_cache_close(&cache);
+    }
+}
+
 static void test_hashes_of_views(void **state) {
     (void)state;
     float rows[] = {1, 2, 3, 4, 5, 6}, columns[] = {1, 4, 2, 5, 3, 6};
@@ -524,6 +551,7 @@ int main(void) {
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
         cmocka_unit_test_setup(test_fresh_weights, make_data),
+        cmocka_unit_test_setup(test_caches_of_halves, make_data),
         cmocka_unit_test(test_hashes_of_views),
         cmocka_unit_test_setup(test_senseless_options, make_data),
         cmocka_unit_test_setup(test_senseless_trainings, make_data),
