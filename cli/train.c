@@ -59,6 +59,7 @@ static const lt_option options[] = {
     {"drop-prompt", 0, LT_OPTION_NUMBER, "X", NULL, &o.drop_prompt, OF_TRAINING, .rare = true},
     {"min-snr", 0, LT_OPTION_NUMBER, "X", NULL, &o.min_snr, OF_TRAINING, .rare = true, .also = "snr-gamma"},
     {"only", 0, LT_OPTION_CHOICE, "PART", NULL, &o.only, OF_TRAINING, .rare = true},
+    {"clean", 0, LT_OPTION_FLAG, NULL, NULL, &o.clean, OF_TRAINING, .rare = true},
     {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.unconditional, OF_TRAINING, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
     {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},

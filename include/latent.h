@@ -358,6 +358,7 @@ typedef struct lt_train_options {
     const char *only;       /* unet: "cross-attention" trains nothing else; NULL: everything */
     bool unconditional;     /* unet: without text */
     bool pixels;            /* unet, classifier: without a VAE */
+    bool clean;             /* classifier: of pictures without noise, to judge with, not to guide */
 
     /* the caller */
     bool (*progress)(void *user, const lt_train_progress *progress); /* false stops, with everything saved */

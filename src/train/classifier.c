@@ -1,5 +1,6 @@
 /* Training a classifier of noisy latents, p(y | x_t): Dhariwal & Nichol 2021, section 4. Its gradient guides sampling
- * (pipeline/guidance.c), so it sees every noise level alike: t is uniform. */
+ * (pipeline/guidance.c), so it sees every noise level alike: t is uniform. One that is to judge finished pictures sees
+ * them clean: x_0 itself, as t = 0. */
 #include "base/rng.h"
 #include "base/threads.h"
 #include "train/latents.h"
@@ -9,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MEASURED = 512 /* validation pictures at most */ };
+enum { MEASURED = 512 /* validation pictures at most, with noise */ };
 
 /* The noise levels at which accuracy is measured. */
 static const int measured_steps[] = {0, 250, 500, 750, LT_TRAIN_STEPS - 1};
@@ -125,10 +126,14 @@ static size_t sample_count(const classifier_state *s) {
     return lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n;
 }
 
-/* Sample i of x: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise. */
+/* Sample i of x: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise; or x_0. */
 static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, const float *x0, float *x) {
     const classifier_state *s = t->state;
     const size_t each = sample_count(s), at = (size_t)i * each;
+    if (t->options->clean) {
+        memcpy(x + at, x0 + at, each * sizeof *x);
+        return;
+    }
     lt_rng_normal(rng, s->noise + at, each);
     lt_forward_process(t->models->schedule, step, x0 + at, s->noise + at, x + at, each);
 }
@@ -143,7 +148,8 @@ static void make_sample(const void *training, size_t index, int thread) {
     float uniform;
     lt_latents_random(&s->latents, i, &rng);
     lt_rng_uniform(&rng, &uniform, 1);
-    const int step = (int)lt_min((size_t)(uniform * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1);
+    const int drawn = (int)lt_min((size_t)(uniform * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1);
+    const int step = t->options->clean ? 0 : drawn;
     noise_sample(t, i, &rng, step, s->latents.z, lt_plan_tensor(t->plan, "x"));
     lt_plan_tensor(t->plan, "t")[i] = (float)step;
     lt_plan_tensor(t->plan, "label")[i] = (float)lt_dataset_label(t->data, s->latents.draws[i].index);
@@ -237,11 +243,15 @@ static lt_status count_right(const lt_training *t, int n, int step, const int *c
     return LT_OK;
 }
 
+/* How many of the noise levels are looked at. */
+static size_t level_count(const lt_training *t) { return t->options->clean ? 1 : LT_COUNT(measured_steps); }
+
 static lt_status tell(const lt_training *t, const int *right, int used) {
     lt_buffer text = {0};
     lt_status status = LT_OK;
-    for (size_t k = 0; k < LT_COUNT(measured_steps) && !status; k++)
+    for (size_t k = 0; k < LT_COUNT(measured_steps) && !status && !t->options->clean; k++)
         status = lt_buffer_printf(&text, "%s%.3f at t = %d", k ? ", " : "", (double)right[k] / used, measured_steps[k]);
+    if (t->options->clean) status = lt_buffer_printf(&text, "%.4f", (double)right[0] / used);
     if (!status) lt_training_notify(t, "accuracy on %d validation pictures: %s", used, text.data);
     lt_buffer_free(&text);
     return status;
@@ -250,14 +260,13 @@ static lt_status tell(const lt_training *t, const int *right, int used) {
 /* classes [batch] is scratch. */
 static lt_status measure(const lt_training *t, int *classes) {
     const classifier_state *s = t->state;
-    const size_t end = lt_min(lt_dataset_count(t->validation), MEASURED);
+    const size_t count = lt_dataset_count(t->validation), end = t->options->clean ? count : lt_min(count, MEASURED);
     float *pixels = s->encoder ? lt_plan_tensor(s->encoder, "x") : s->x0;
     int right[LT_COUNT(measured_steps)] = {0}, used = 0;
     for (size_t place = 0; place < end;) {
         const int n = load_pictures(t, &place, end, pixels, classes);
         if (s->encoder) LT_TRY(encode(t, n));
-        for (size_t k = 0; k < LT_COUNT(measured_steps); k++)
-            LT_TRY(count_right(t, n, measured_steps[k], classes, &right[k]));
+        for (size_t k = 0; k < level_count(t); k++) LT_TRY(count_right(t, n, measured_steps[k], classes, &right[k]));
         used += n;
     }
     return used ? tell(t, right, used) : LT_OK;

@@ -52,6 +52,7 @@ const lt_field lt_train_fields[] = {
     {AT(only), LT_FIELD_CHOICE, .optional = true, .choices = parts, .help = "unet: train cross-attention and nothing else"},
     {AT(unconditional), LT_FIELD_BOOL, .help = "unet: without text"},
     {AT(pixels), LT_FIELD_BOOL, .help = "unet, classifier: without a VAE"},
+    {AT(clean), LT_FIELD_BOOL, .help = "classifier: of pictures without noise, to judge with"},
     {AT(accumulate), LT_FIELD_INT, 1, 65536, .help = "batches of a step"},
     {AT(warmup), LT_FIELD_LONG, 0, 1e9, .help = "steps in which the rate rises"},
     {AT(cosine), LT_FIELD_BOOL, .help = "let the rate fall to 0 at the last step"},

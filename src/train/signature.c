@@ -55,7 +55,8 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
         "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
         "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
-        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n",
+        "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n"
+        "clean=%d\n",
         task->name, (unsigned long long)lt_dataset_fingerprint(t->data), o->size, o->crop, o->flip, o->batch,
         o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
         (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
@@ -63,7 +64,7 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         o->absolute, o->kl, o->drop_prompt, prediction_or_none(o->prediction), o->min_snr, text_or_none(o->only),
         o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
         hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
-        hash_configurations(m));
+        hash_configurations(m), o->clean);
 }
 
 /* What stands behind a line that is a hash: "", or " (...)". */

@@ -24,6 +24,14 @@ train() {
 check "a synthetic checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
 check "train classifier" train --steps 4 -o kinds.safetensors --validation data
 check "accuracy by noise level is told" grep -q "accuracy on 3 validation pictures: .* at t = 0, .* at t = 999" err
+judge() {
+    "$latent" train classifier -d data --space pixel --clean --size 16 --batch 3 --width 8 --groups 2 --mult 1,2 --attention 0,1 --rate 3e-3 \
+        --warmup 0 -q -t 2 -o judge.safetensors "$@" 2>err
+}
+check "a judge of clean pictures knows those that it was shown" eval '
+    judge --steps 60 --validation data && grep -q "accuracy on 3 validation pictures: 1.0000$" err'
+refuse "a judge does not go on with noise" 1 "clean=1" latent train classifier -d data --space pixel --size 16 --batch 3 --width 8 \
+    --groups 2 --mult 1,2 --attention 0,1 --steps 61 --resume -o judge.safetensors
 check "accuracy is logged" grep -q '"step":4,.*"accuracy":' kinds.safetensors.jsonl
 check "a stopped training goes on to the same bytes" eval '
     train --steps 2 -o again.safetensors && train --steps 4 -o again.safetensors --resume &&
