@@ -20,6 +20,7 @@ done
 
 # shell blocks of the README, without the scripts that this test is part of and without the reader's comments
 awk '/^```sh/ {on = 1; next} /^```/ {on = 0} on && /^latent /' "$source/README.md" >commands
+check "the README's lines are at most 150 characters" eval '! awk "length > 150" "$source/README.md" | grep .'
 check "the README has commands" test "$(wc -l <commands)" -ge 12
 while read -r command; do
     small=""
