@@ -124,8 +124,9 @@ static lt_status time_module(lt_components *parts, lt_module module, const lt_mo
 /* ---- Printing ---- */
 
 static void print_table(const lt_components *parts, int width, int height, const lt_timing *t, int count) {
-    printf("%dx%d, guided; %s, %d threads; median of %d\n", width, height, lt_isa_name(parts->target.isa),
-           lt_team_size(parts->target.team), o.runs);
+    const int threads = lt_team_size(parts->target.team);
+    printf("%dx%d, guided; %s, %d thread%s; median of %d\n", width, height, lt_isa_name(parts->target.isa), threads,
+           LT_S(threads), o.runs);
     printf("%-14s %12s %12s %10s %12s\n", "module", "prepare s", "run s", "GFLOP/s", "arena MiB");
     for (int i = 0; i < count; i++)
         printf("%-14s %12.3f %12.4f %10.1f %12.1f\n", t[i].name, t[i].prepare, t[i].run, t[i].gflop / t[i].run,

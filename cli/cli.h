@@ -81,7 +81,8 @@ void lt_command_explain(const lt_command *command); /* its help */
 const char *const *lt_option_choices(const lt_option *option);
 void lt_option_help(const lt_option *option, char text[LT_HELP_SIZE]);
 
-/* "latent: message" on standard error, control characters as '?': messages quote strangers' files. Returns status. */
+/* "latent: message" on standard error, control characters as '?': messages quote strangers' files. The command's
+ * options are named where the library says `field`. Returns status. */
 int lt_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The library's last error, the same way. */
 int lt_complain_error(void);

@@ -107,7 +107,8 @@ static lt_status write_model(const char *in, const char *out, bool diffusers) {
     o.model.model = in;
     LT_TRY(lt_open(&o.model, &model));
     if (model->ignored)
-        fprintf(stderr, "latent: note: %zu tensors that are not needed to draw were left out\n", model->ignored);
+        fprintf(stderr, "latent: note: not needed to draw, and left out: %zu tensor%s\n", model->ignored,
+                LT_S(model->ignored));
     const lt_status status = (diffusers ? lt_export_diffusers : lt_export_ldm)(model, out, chosen_type());
     lt_model_close(model);
     return status;

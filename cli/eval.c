@@ -17,7 +17,7 @@ static const lt_option options[] = {
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, .fields = lt_request_fields, .member = "guidance",
      .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, .fields = lt_request_fields,
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.sampler, .fields = lt_request_fields,
      .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
     {"count", 0, LT_OPTION_INT, "N", "the first N prompts; N pictures of a data set (--bound: 64)", &o.count, 1, 1e9},
     {"size", 's', LT_OPTION_INT, "PX", "pixels a side; default: the model's own", &o.size, 1, 16384},

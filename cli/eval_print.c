@@ -20,26 +20,27 @@ static void print_reconstruction(const lt_reconstruction *r) {
 
 static void print_recall(const lt_clip_recall *r) {
     printf("recall at 1, 5, 10: %.1f %%, %.1f %%, %.1f %% from text to picture; %.1f %%, %.1f %%, %.1f %% from picture "
-           "to text; %zu pictures, %zu texts\n",
+           "to text; %zu picture%s, %zu text%s\n",
            percent(&r->by_text, 0), percent(&r->by_text, 1), percent(&r->by_text, 2), percent(&r->by_picture, 0),
-           percent(&r->by_picture, 1), percent(&r->by_picture, 2), r->pictures, r->texts);
+           percent(&r->by_picture, 1), percent(&r->by_picture, 2), r->pictures, LT_S(r->pictures), r->texts,
+           LT_S(r->texts));
 }
 
 static void print_bound(const lt_bound *b) {
     for (int v = 0; v < LT_VARIANCE_COUNT; v++) {
         const lt_bound_terms *t = &b->terms[v];
         printf("bound, variance %s: %.4f +- %.4f nats a dimension (%.4f bits): L_T %.5f, L_t-1 %.4f, L_0 %.4f; %zu "
-               "latents of %zu dimensions, %d timesteps\n",
-               variances[v], t->total, t->error, t->total / M_LN2, t->prior, t->steps, t->end, b->count, b->dimensions,
-               b->timesteps);
+               "latent%s of %zu dimension%s, %d timestep%s\n",
+               variances[v], t->total, t->error, t->total / M_LN2, t->prior, t->steps, t->end, b->count, LT_S(b->count),
+               b->dimensions, LT_S(b->dimensions), b->timesteps, LT_S(b->timesteps));
     }
 }
 
 static void print_drawn(const lt_eval_options *o, const lt_drawn *d) {
     const lt_clip_score *c = &d->clip;
     const lt_retrieval *r = &d->retrieval;
-    printf("drawn: %zu prompts, %d seeds each, %dx%d, %s, %d steps, cfg %g: %.1f s\n", d->prompts, o->seeds, d->width,
-           d->height, o->sampler, o->steps, o->cfg, d->seconds);
+    printf("drawn: %zu prompt%s, %d seed%s each, %dx%d, %s, %d step%s, cfg %g: %.1f s\n", d->prompts, LT_S(d->prompts),
+           o->seeds, LT_S(o->seeds), d->width, d->height, o->sampler, o->steps, LT_S(o->steps), o->cfg, d->seconds);
     if (d->by_clip) {
         printf("CLIP: similarity %.4f (x100: %.2f), score %.2f; ", c->similarity, 100 * c->similarity, c->score);
         if (!isnan(c->baseline)) printf("with other prompts %.4f; ", c->baseline);
@@ -48,9 +49,9 @@ static void print_drawn(const lt_eval_options *o, const lt_drawn *d) {
     }
     if (d->by_pictures)
         printf("retrieval at 1, 5, 10: %.1f %%, %.1f %%, %.1f %% of samples; by chance %.2f %%, %.2f %%, %.2f %%; "
-               "among %zu pictures\n",
+               "among %zu picture%s\n",
                percent(&r->hits, 0), percent(&r->hits, 1), percent(&r->hits, 2), 100 * r->chance[0], 100 * r->chance[1],
-               100 * r->chance[2], r->pictures);
+               100 * r->chance[2], r->pictures, LT_S(r->pictures));
 }
 
 void lt_findings_print(const lt_eval_options *o, const lt_findings *f) {

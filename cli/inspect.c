@@ -374,7 +374,7 @@ static void print_model(const lt_model *model) {
         printf("  draws pictures; trained for %dx%d; sides are multiples of %d\n", info.width, info.height,
                info.factor);
     if (info.has_classifier) {
-        printf("\n  classifier of noisy latents, %d classes:", info.class_count);
+        printf("\n  classifier of noisy latents, %d class%s:", info.class_count, info.class_count == 1 ? "" : "es");
         for (int i = 0; i < info.class_count; i++) {
             printf("%s ", i ? "," : "");
             print_foreign(info.class_names[i], 100, false);

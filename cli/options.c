@@ -20,12 +20,37 @@ enum {
     VERSION
 };
 
+/* Of the command line that was parsed last. */
+static const lt_option *parsed;
+static bool seen[MAX_OPTIONS];
+
+static void replace(char *text, const char *word, const char *by) {
+    const size_t size = strlen(word), by_size = strlen(by);
+    for (char *at = text; by_size <= size && (at = strstr(at, word)); at += by_size) {
+        memcpy(at, by, by_size);
+        memmove(at + by_size, at + size, strlen(at + size) + 1);
+    }
+}
+
+/* The library names fields, `save_steps`, which are options here: --save-steps. */
+static void name_options(char *text) {
+    char field[MAX_NAME + 2], option[MAX_NAME + 2];
+    for (const lt_option *o = parsed; o && o->name; o++) {
+        snprintf(option, sizeof option, "--%s", o->name);
+        snprintf(field, sizeof field, "`%s`", o->member ? o->member : o->name);
+        for (char *c = field; *c; c++)
+            if (*c == '-') *c = '_';
+        replace(text, field, option);
+    }
+}
+
 int lt_complain(int status, const char *format, ...) {
     char text[4096];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    name_options(text);
     for (char *c = text; *c; c++)
         if (iscntrl((unsigned char)*c)) *c = '?';
     fprintf(stderr, "latent: %s\n", text);
@@ -149,10 +174,6 @@ static int parse_size(const lt_option *o, const char *text) {
     return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, %s", o->name, text,
                        range);
 }
-
-/* Of the command line that was parsed last. */
-static const lt_option *parsed;
-static bool seen[MAX_OPTIONS];
 
 bool lt_option_given(const void *value) {
     for (const lt_option *o = parsed; o && o->name; o++) {

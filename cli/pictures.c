@@ -47,7 +47,7 @@ static const lt_option options[] = {
     {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, OF_REQUEST, .member = "width"},
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.sampler, OF_REQUEST, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.sampler, OF_REQUEST, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
     {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .told = true, .also = "s", OF_REQUEST},
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,

@@ -110,7 +110,7 @@ static lt_status read_keys(const lt_dataset *dataset, lt_bytes text, const char 
         if (status) return lt_fail_in(status, "line %zu", number);
         known += keys[i] != NULL;
     }
-    return known ? LT_OK : lt_fail(LT_ERROR_FORMAT, "no line has \"%s\"; --key names another", key);
+    return known ? LT_OK : lt_fail(LT_ERROR_FORMAT, "no line has \"%s\"; `key` names another", key);
 }
 
 lt_status lt_dataset_keys(const lt_dataset *dataset, const char *folder, const char *key, lt_arena *arena,

@@ -36,7 +36,7 @@ static lt_status add_source(lt_model *model, const char *path, lt_source *source
     LT_TRY(lt_source_open(path, source));
     if (!source->folder.count && lt_state_recognise(&source->file))
         return lt_fail(LT_ERROR_MODEL,
-                       "%s: the state of a training, not a model: `latent train --resume` makes the model", path);
+                       "%s: the state of a training, not a model: going on with the training makes the model", path);
     const lt_status status = source->folder.count ? add_folder(model, &source->folder, roles, ema)
                                                   : add_tensors(model, &source->file, roles, ema);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;

@@ -36,7 +36,7 @@ const lt_field lt_request_fields[] = {
     {AT(height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},
     {AT(steps), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "steps of the sampler"},
     {AT(guidance), LT_FIELD_FLOAT, -1000, 1000, .help = "guidance: 1 the prompt alone, 0 none"},
-    {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .help = "`latent schedule` lists all"},
+    {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .help = "a name of lt_samplers"},
     {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .help = "default: karras, or what the sampler was made for"},
     {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},
     {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},

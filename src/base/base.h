@@ -59,6 +59,8 @@ typedef struct lt_bytes {
 } lt_bytes;
 
 #define LT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* The end of a noun that n counts: "%d step%s". */
+#define LT_S(n) ((n) == 1 ? "" : "s")
 static inline size_t lt_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t lt_max(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t lt_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }

@@ -162,7 +162,8 @@ static lt_status read_header(json_t *header, const uint8_t *payload, size_t size
 }
 
 lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
-    if (size < LENGTH_SIZE) return lt_fail(LT_ERROR_FORMAT, "too short for a safetensors file: %zu bytes", size);
+    if (size < LENGTH_SIZE)
+        return lt_fail(LT_ERROR_FORMAT, "too short for a safetensors file: %zu byte%s", size, LT_S(size));
     uint64_t length = 0;
     for (int i = LENGTH_SIZE - 1; i >= 0; i--) length = length << 8 | data[i];
     if (length > HEADER_LIMIT)

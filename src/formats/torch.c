@@ -98,7 +98,7 @@ static lt_status read_view(const lt_pickle_value *value, size_t count, lt_tensor
     if (fits && elements == 0) return LT_OK;
     *offset = (size_t)value->tensor.offset;
     if (!fits || !lt_add(last, *offset, &last) || last >= count)
-        return lt_fail(LT_ERROR_FORMAT, "it reaches beyond its storage of %zu elements", count);
+        return lt_fail(LT_ERROR_FORMAT, "it reaches beyond its storage of %zu element%s", count, LT_S(count));
     return LT_OK;
 }
 

@@ -66,8 +66,8 @@ void lt_clip_find_ends(lt_plan *plan) {
 
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph) {
     if (skip < 0 || skip >= text->layers)
-        return lt_fail(LT_ERROR_ARGUMENT, "clip-skip %d: this text encoder has %d layers; 1 to %d is possible",
-                       skip + 1, text->layers, text->layers);
+        return lt_fail(LT_ERROR_ARGUMENT, "`clip_skip` %d: 1 to %d, this text encoder's layers, is possible", skip + 1,
+                       text->layers);
     lt_nn nn = {graph, text->weights, "clip", 0};
     graph->maker = "text encoder";
     lt_node *ids = lt_graph_input(graph, "ids", (lt_shape){n, 1, text->positions, 1}, LT_RATE_PROMPT);

@@ -11,7 +11,8 @@ lt_status lt_weight_dim(const char *model, lt_weights *weights, const char *name
     if (w->tensor.rank != rank || w->tensor.shape[dim] < 1 || w->tensor.shape[dim] > 1 << 20) {
         char found[128];
         lt_tensor_shape_text(&w->tensor, found, sizeof found);
-        return lt_fail(LT_ERROR_MODEL, "%s: %s has shape %s, expected %d dimensions", model, name, found, rank);
+        return lt_fail(LT_ERROR_MODEL, "%s: %s has shape %s, expected %d dimension%s", model, name, found, rank,
+                       LT_S(rank));
     }
     *value = (int)w->tensor.shape[dim];
     return LT_OK;

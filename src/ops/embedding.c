@@ -48,8 +48,8 @@ static lt_status token_infer(lt_operation *o) {
     const lt_tensor *table = &o->weight[0]->tensor, *positions = &o->weight[1]->tensor;
     const lt_shape ids = o->in[0];
     if (positions->shape[0] < (size_t)lt_shape_pixels(ids))
-        return lt_fail(LT_ERROR_MODEL, "%s has %zu positions, %d are needed", positions->name, positions->shape[0],
-                       lt_shape_pixels(ids));
+        return lt_fail(LT_ERROR_MODEL, "%s has %zu position%s, %d are needed", positions->name, positions->shape[0],
+                       LT_S(positions->shape[0]), lt_shape_pixels(ids));
     o->out = (lt_shape){ids.n, ids.h, ids.w, (int)table->shape[1]};
     return LT_OK;
 }
@@ -113,8 +113,8 @@ static lt_status class_infer(lt_operation *o) {
     const lt_tensor *positions = &o->weight[1]->tensor;
     const int tokens = lt_shape_pixels(o->in[0]) + 1;
     if (positions->shape[0] != (size_t)tokens)
-        return lt_fail(LT_ERROR_MODEL, "%s has %zu positions, expected %d", positions->name, positions->shape[0],
-                       tokens);
+        return lt_fail(LT_ERROR_MODEL, "%s has %zu position%s, expected %d", positions->name, positions->shape[0],
+                       LT_S(positions->shape[0]), tokens);
     o->out = (lt_shape){o->in[0].n, 1, tokens, o->in[0].c};
     return LT_OK;
 }

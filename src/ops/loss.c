@@ -235,8 +235,8 @@ static size_t contrast_size(const lt_shape *in) {
 
 static lt_status contrastive_infer(lt_operation *o) {
     if (!lt_shape_equal(o->in[IMAGES], o->in[TEXTS]))
-        return lt_fail(LT_ERROR_MODEL, "images have %d numbers each, texts %d: they can't be compared", o->in[IMAGES].c,
-                       o->in[TEXTS].c);
+        return lt_fail(LT_ERROR_MODEL, "pictures have vectors of %d, texts of %d: they can't be compared",
+                       o->in[IMAGES].c, o->in[TEXTS].c);
     return scalar(o);
 }
 
@@ -397,7 +397,7 @@ static lt_status cross_entropy_infer(lt_operation *o) {
 static lt_status label_of(const float *labels, int i, int c, int *label) {
     *label = (int)labels[i];
     return *label >= 0 && *label < c ? LT_OK
-                                     : lt_fail(LT_ERROR_ARGUMENT, "label %d is not among %d classes", *label, c);
+                                     : lt_fail(LT_ERROR_ARGUMENT, "label %d: the classes are 0 to %d", *label, c - 1);
 }
 
 static double log_sum(const float *x, int n) {

@@ -35,7 +35,7 @@ lt_status lt_prompt_prepare(lt_components *parts, const char *text, bool plain, 
     if (prompt->unserved)
         lt_notify(parts,
                   "of the prompt this is not served yet: %.200s (networks are left out, of several texts the first is "
-                  "taken; --plain-prompt takes all as words)",
+                  "taken; `plain_prompt` takes all as words)",
                   prompt->unserved);
     return LT_OK;
 }

@@ -38,8 +38,8 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
     LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ", so it can't draw"));
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ", so it can't draw"));
     if (parts->has[LT_MODULE_TEXT] && (r->clip_skip > parts->text.layers))
-        return lt_fail(LT_ERROR_ARGUMENT, "clip_skip: %d; this text encoder has %d layers, so 1 to %d is possible",
-                       r->clip_skip, parts->text.layers, parts->text.layers);
+        return lt_fail(LT_ERROR_ARGUMENT, "`clip_skip` %d: 1 to %d, this text encoder's layers, is possible",
+                       r->clip_skip, parts->text.layers);
     if (r->image && !parts->pixels)
         LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ", so it can't start from a picture"));
     if (r->image && lt_image_check(r->image)) return lt_fail_in(LT_ERROR_ARGUMENT, "image");

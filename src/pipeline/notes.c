@@ -25,14 +25,14 @@ static void note_vain(const lt_components *parts, const lt_request *r) {
         bool given, used;
         const char *name, *why;
     } fields[] = {
-        {r->strength != usual.strength, r->image, "strength", "without an image"},
-        {r->posterior_noise, r->image, "posterior_noise", "without an image"},
-        {r->mask_rule != usual.mask_rule, r->mask, "mask_rule", "without a mask"},
-        {r->mask_blur > 0, r->mask, "mask_blur", "without a mask"},
-        {r->classifier_scale != usual.classifier_scale, r->classifier, "classifier_scale", "without a classifier"},
-        {r->clip_guidance != usual.clip_guidance, r->clip, "clip_guidance", "without a clip"},
-        {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "eta", "with this sampler: it is ddim's"},
-        {*r->negative_prompt, !reads || r->guidance != 1, "negative_prompt", "at a guidance of 1"},
+        {r->strength != usual.strength, r->image, "`strength`", "without an image"},
+        {r->posterior_noise, r->image, "`posterior_noise`", "without an image"},
+        {r->mask_rule != usual.mask_rule, r->mask, "`mask_rule`", "without a mask"},
+        {r->mask_blur > 0, r->mask, "`mask_blur`", "without a mask"},
+        {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
+        {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
+        {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "`eta`", "with this sampler: it is ddim's"},
+        {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };
     for (size_t i = 0; i < LT_COUNT(fields); i++)

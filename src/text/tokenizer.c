@@ -142,7 +142,8 @@ static lt_status add_merges(lt_tokenizer *t, names *n, const char *merges, size_
         LT_TRY(add_merge(t, n, merges + at, line_size));
         at += line_size + 1;
     }
-    if (lines < MERGES) return lt_fail(LT_ERROR_FORMAT, "merge list: it has %zu lines, CLIP's has %d", lines, MERGES);
+    if (lines < MERGES)
+        return lt_fail(LT_ERROR_FORMAT, "merge list: it has %zu line%s, CLIP's has %d", lines, LT_S(lines), MERGES);
     return LT_OK;
 }
 
@@ -150,7 +151,7 @@ lt_status lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **to
     enum { BYTE_NAMES = 2 * BYTES * 6 }; /* at most 2 bytes and "</w>" each */
     *tokenizer = NULL;
     if (size > MAX_TEXT)
-        return lt_fail(LT_ERROR_FORMAT, "merge list: %zu bytes is not CLIP's, which has half a million", size);
+        return lt_fail(LT_ERROR_FORMAT, "merge list: %zu bytes are too many: CLIP's has half a million", size);
     lt_status status = LT_ERROR_MEMORY;
     lt_tokenizer *t = lt_calloc(1, sizeof *t);
     names *n = t ? lt_calloc(1, sizeof *n) : NULL;

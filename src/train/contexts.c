@@ -90,7 +90,8 @@ lt_status lt_contexts_open(const lt_training *t, lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
     if (!text && t->options->text) return lt_fail(LT_ERROR_MODEL, "%s holds no text encoder", t->options->text);
     if (!text)
-        return lt_fail(LT_ERROR_ARGUMENT, "a text encoder is needed: name one with --text, or train --unconditional");
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "a text encoder is needed: name one with `text`, or train with `unconditional`");
     if (text->positions != LT_CONTEXT_TOKENS)
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", text->positions,
                        LT_CONTEXT_TOKENS);

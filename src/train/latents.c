@@ -83,8 +83,8 @@ static lt_status count_broken(const lt_training *t, const lt_latents *l) {
     size_t broken = 0;
     for (size_t i = 0; i < count; i++) broken += isnan(*(const float *)lt_cache_row(&l->cache, i)) != 0;
     if (broken == count)
-        return lt_fail(LT_ERROR_FORMAT, "%s: none of its %zu pictures can be read", t->options->data, count);
-    if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read and are left out", broken, count);
+        return lt_fail(LT_ERROR_FORMAT, "%s: no picture of its %zu can be read", t->options->data, count);
+    if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read: left out", broken, count);
     return LT_OK;
 }
 
@@ -102,7 +102,7 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
 
 static lt_status check_vae(const lt_train_options *o, const lt_vae *vae) {
     if (!vae && o->vae) return lt_fail(LT_ERROR_MODEL, "%s holds no autoencoder with an encoder", o->vae);
-    if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with --vae");
+    if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with `vae`");
     if (o->size % vae->factor == 0) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size, vae->factor);
 }

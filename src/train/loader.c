@@ -84,7 +84,7 @@ static lt_status fill(lt_loader *loader, slot *s) {
         in_vain = read ? 0 : in_vain + 1;
         k += read;
         if (in_vain >= count && loader->place % count == 0)
-            return lt_fail(LT_ERROR_FORMAT, "none of the data set's %zu pictures can be read", count);
+            return lt_fail(LT_ERROR_FORMAT, "no picture of the data set's %zu can be read", count);
     }
     s->batch.place = loader->place;
     return LT_OK;
@@ -167,8 +167,8 @@ static lt_status make_slots(lt_loader *loader, int n) {
     const size_t side = (size_t)loader->options.size; /* at most 2^14, so that a picture's size is no overflow */
     size_t bytes;
     if (!lt_mul(side * side * 3 * sizeof(float), (size_t)n, &bytes))
-        return lt_fail(LT_ERROR_MEMORY, "out of memory: a batch of %d pictures of %zu pixels a side is too large", n,
-                       side);
+        return lt_fail(LT_ERROR_MEMORY, "out of memory: a batch of %d picture%s of %zu pixels a side is too large", n,
+                       LT_S(n), side);
     for (size_t i = 0; i < LT_COUNT(loader->slots); i++) {
         lt_batch *batch = &loader->slots[i].batch;
         *batch = (lt_batch){.n = n, .pixels = lt_alloc(bytes), .draws = lt_calloc((size_t)n, sizeof *batch->draws)};

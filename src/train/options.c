@@ -72,14 +72,14 @@ const lt_field lt_train_fields[] = {
 
 static lt_status check_meaning(const lt_task *task, const lt_train_options *o) {
     if (o->only && task != &lt_task_unet)
-        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: only of a U-Net can a part be trained", o->only);
+        return lt_fail(LT_ERROR_ARGUMENT, "`only` %s: only of a U-Net can a part be trained", o->only);
     if (o->only && !o->init)
-        return lt_fail(LT_ERROR_ARGUMENT, "--only %s: a part is trained of a model that is there; name it with --init",
+        return lt_fail(LT_ERROR_ARGUMENT, "`only` %s: a part is trained of a model that is there; name it with `init`",
                        o->only);
     if (o->validation && (task == &lt_task_vae || task == &lt_task_unet))
-        return lt_fail(LT_ERROR_ARGUMENT, "--validation: of %s nothing is measured; `latent eval` does it", task->name);
+        return lt_fail(LT_ERROR_ARGUMENT, "`validation`: of %s nothing is measured while it is trained", task->name);
     if (o->sample_steps && task != &lt_task_unet)
-        return lt_fail(LT_ERROR_ARGUMENT, "--sample-steps: only a U-Net can draw while it is trained");
+        return lt_fail(LT_ERROR_ARGUMENT, "`sample_steps`: only a U-Net can draw while it is trained");
     return LT_OK;
 }
 
@@ -90,7 +90,8 @@ static lt_status check_apart(const lt_train_options *o) {
     if (stat(o->output, &output)) return LT_OK;
     for (size_t i = 0; i < LT_COUNT(inputs); i++)
         if (inputs[i] && !stat(inputs[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
-            return lt_fail(LT_ERROR_ARGUMENT, "-o %s: that is the model to begin with; name another file", o->output);
+            return lt_fail(LT_ERROR_ARGUMENT, "`output` %s: that is the model to begin with; name another file",
+                           o->output);
     return LT_OK;
 }
 
@@ -112,18 +113,19 @@ static lt_status check_kind(const lt_train_options *o) {
         lt_checkpoint_close(&file);
     }
     if (!status || status == LT_ERROR_MEMORY) return status;
-    return lt_fail(LT_ERROR_ARGUMENT, "-o %s is there and no model: name another file", o->output);
+    return lt_fail(LT_ERROR_ARGUMENT, "`output` %s is there and no model: name another file", o->output);
 }
 
 static lt_status refuse(const lt_train_options *o, const char *there) {
     if (o->resume)
-        return lt_fail(LT_ERROR_ARGUMENT,
-                       "%s is there, but no state to go on from: name another -o, or begin anew in its place with "
-                       "--overwrite",
-                       there);
-    return lt_fail(LT_ERROR_ARGUMENT,
-                   "%s is there: go on with --resume, name another -o, or begin anew in its place with --overwrite",
-                   there);
+        return lt_fail(
+            LT_ERROR_ARGUMENT,
+            "%s is there, but no state to go on from: name another `output`, or begin anew in its place with "
+            "`overwrite`",
+            there);
+    return lt_fail(
+        LT_ERROR_ARGUMENT,
+        "%s is there: go on with `resume`, name another `output`, or begin anew in its place with `overwrite`", there);
 }
 
 /* An empty log is what a training that failed before its first step leaves. */

@@ -164,7 +164,7 @@ static lt_status write_state(const char *path, const lt_optimizer *optimizer, co
 lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const lt_run_state *state,
                         const char *const *pairs, size_t pair_count) {
     if (state->step != optimizer->step)
-        return lt_fail(LT_ERROR_ARGUMENT, "the run has done %ld steps, but its optimiser %ld", state->step,
+        return lt_fail(LT_ERROR_ARGUMENT, "the run is at step %ld, but its optimiser at step %ld", state->step,
                        optimizer->step);
     const lt_status status = write_state(path, optimizer, state, pairs, pair_count);
     if (status == LT_OK) return sync_folder_of(path);

@@ -21,7 +21,7 @@ static lt_status check_memory(const lt_training *t, double parameters, double ot
     const double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     const double limit = t->options->memory > 0 ? t->options->memory * GB : machine;
     if (parameters + others <= limit) return LT_OK;
-    const char *advice = "A smaller --batch, --recompute, --ema 0 or --only cross-attention need less";
+    const char *advice = "A smaller `batch`, `recompute`, `ema` 0 or `only` cross-attention need less";
     if (others <= 0)
         return lt_fail(LT_ERROR_MEMORY,
                        "this training needs %.3g GB for weights, gradients and moments alone; there are %.3g. %s",
@@ -101,7 +101,9 @@ lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *dat
         return lt_fail(LT_ERROR_FORMAT,
                        "%s: no picture has a caption: \"text\" in metadata.jsonl, NAME.txt or NAME.caption%s", path,
                        unread);
-    if (without) lt_training_notify(t, "%s: %zu of %zu pictures have no caption%s", path, without, count, unread);
+    if (without)
+        lt_training_notify(t, "%s: %zu of %zu pictures %s no caption%s", path, without, count,
+                           without == 1 ? "has" : "have", unread);
     return LT_OK;
 }
 

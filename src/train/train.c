@@ -113,7 +113,7 @@ static lt_status show_sample(session *s) {
 /* ---- One step ---- */
 
 static lt_status stopped(const session *s) {
-    return lt_fail(LT_ERROR_CANCELLED, "stopped after step %ld of %ld; --resume goes on from %s", s->t.run.step,
+    return lt_fail(LT_ERROR_CANCELLED, "stopped after step %ld of %ld; `resume` goes on from %s", s->t.run.step,
                    s->t.options->steps, s->state_path);
 }
 
@@ -136,7 +136,7 @@ static lt_status run_batches(session *s, lt_log_row *row) {
     if (isfinite(row->loss)) return LT_OK;
     const bool saved = !access(s->state_path, F_OK);
     return lt_fail(LT_ERROR_ARGUMENT,
-                   "step %ld: the loss of %s is not a number. %s with a lower --rate or a stronger --clip",
+                   "step %ld: the loss of %s is not a number. %s with a lower `rate` or a stronger `clip`",
                    t->run.step + 1, s->task->module,
                    saved ? "What was saved before is untouched: go on from there" : "Begin anew");
 }
@@ -321,7 +321,7 @@ static long steps_of(const char *path) {
 static bool is_done(const session *s) {
     const lt_train_options *o = s->t.options;
     if (!o->resume || s->t.run.step < o->steps || steps_of(o->output) != s->t.run.step) return false;
-    lt_training_notify(&s->t, "%s is trained: %ld steps are done", o->output, s->t.run.step);
+    lt_training_notify(&s->t, "%s is trained: step %ld of %ld is done", o->output, s->t.run.step, o->steps);
     return true;
 }
 

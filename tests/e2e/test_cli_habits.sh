@@ -172,7 +172,11 @@ check "syntax of the web UIs that is not served is noted" eval 'draws -p "a nut 
     draws -p "a nut <lora:x:0.8>" --plain-prompt -o got.png && ! [ -s err ]'
 
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
-    grep -q "note: eta does nothing with this sampler" err && grep -q "note: negative_prompt does nothing at a guidance of 1" err'
+    grep -q "note: --eta does nothing with this sampler" err && grep -q "note: --negative does nothing at a guidance of 1" err'
+
+refuse "layers that this model lacks" 1 '[-]-clip-skip 90: 1 to 4, ' latent -p "a nut" --clip-skip 90 -o got.png
+check "the library's fields are this command's options" eval 'draws -p "a nut [a|b]" -o got.png && grep -q "note: .*; --plain-prompt takes all" err'
+check "one thread is no threads" eval 'prints bench -t 1 --size 16 --runs 1 && grep -q ", 1 thread; median of 1" out'
 
 refuse "a number that is not possible" 2 'steps 0: a whole number from 1 to 1000000000 is possible' latent train unet --steps 0
 refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1

@@ -294,11 +294,13 @@ refuse "a model as a state" 1 'torn.safetensors.state: not a training state' vae
 echo "not a log" >torn.safetensors.jsonl && rm torn.safetensors.state
 refuse "a file that is no log" 1 'torn.safetensors.jsonl: .*no row of a training log' vae torn --steps 2 --overwrite
 check "it is untouched" grep -qx 'not a log' torn.safetensors.jsonl
-refuse "beginning where a model is" 1 'base.safetensors is there: go on with --resume, name another -o, or begin anew .* --overwrite' \
+refuse "beginning where a model is" 1 'base.safetensors is there: go on with --resume, name another --output, or begin anew .* --overwrite' \
     vae base --steps 1 --seed 3
 check "it is untouched" untouched base
 check "with --overwrite it begins anew" eval '
     vae base --steps 1 --seed 3 --overwrite && ! cmp -s base.safetensors kept && rows base 1 && keep base'
+check "going on behind the last step" eval '
+    vae base --steps 1 --seed 3 --resume && untouched base && grep -q "base.safetensors is trained: step 1 of 1 is done" err'
 
 # linked COMMAND...: succeeds, and model, state and log are where links lead, which are still links
 linked() {
@@ -333,9 +335,9 @@ check "a batch larger than what is left, with latents and without" eval '
 check "the order is the same" eval '[ "$(place few)" -gt 100 ] && [ "$(place few)" = "$(place few-pixel)" ]'
 for i in 1 2; do echo no >broken/p-$i.png; done
 check "a data set of which nothing can be read" eval '
-    vae none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: none of the data set.s 12 pictures can be read"'
+    vae none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: no picture of the data set.s 12 can be read"'
 check "likewise for latents" eval '
-    unet none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: broken: none of its 12 pictures can be read"'
+    unet none --steps 1; [ $? -eq 1 ] && tail -n 1 err | grep -q "^latent: broken: no picture of its 12 can be read"'
 data=data
 
 # ---- Captions ----
@@ -388,8 +390,8 @@ for list in 0 1,x 1,2, ,1 1,,2 -1 65 1,1,1,1,1,1,1,1,1; do
 done
 refuse "a folder that is not there" 1 'nowhere/x.safetensors: can.t write there' vae nowhere/x
 cp data/metadata.jsonl list && cp vae.safetensors input.safetensors
-refuse "the data set's list as the output" 1 'is there and no model' "$latent" train vae -d data -o list
-refuse "a state as the output" 1 'is there and no model' "$latent" train vae -d data -o vae.safetensors.state
+refuse "the data set's list as the output" 1 '--output list is there and no model' "$latent" train vae -d data -o list
+refuse "a state as the output" 1 '--output vae.safetensors.state is there and no model' "$latent" train vae -d data -o vae.safetensors.state
 check "a state of the default prediction goes on with that spelled out" eval '
     unet spelled --steps 1 && unet spelled --steps 2 --resume --prediction epsilon'
 refuse "memory that is short, before anything is encoded" 1 'alone; there are' unet short --memory 1e-5

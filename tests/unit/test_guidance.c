@@ -711,7 +711,7 @@ static void test_data_that_does_not_fit(void **state) {
     snprintf(two, sizeof two, "%s", make_squares("two", -1, 2));
     o.data = two;
     o.pixels = false;
-    refuse_training(&o, LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with --vae");
+    refuse_training(&o, LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with `vae`");
     o.vae = synthetic_checkpoint("tiny");
     o.size = 12;
     refuse_training(&o, LT_ERROR_ARGUMENT, "pictures of 12 pixels: this VAE needs a multiple of 8");

@@ -211,7 +211,7 @@ static void expect_bad_merges(const char *list, size_t size, const char *message
 static void test_bad_merges(void **state) {
     (void)state;
     expect_bad_merges("", 0, "0 lines");
-    expect_bad_merges("i n\n", 4, "1 lines");
+    expect_bad_merges("i n\n", 4, "1 line,");
     expect_bad_merges("i n\nin\n", 7, "line 2");
     expect_bad_merges("i n\n\nt h\n", 9, "line 2");
     expect_bad_merges("i n\nin x y\n", 11, "line 2");

@@ -122,7 +122,7 @@ static void test_progress_stops(void **state) {
     assert_ok(lt_train(LT_TRAIN_VAE, &whole));
     o.progress = stop_after_two;
     assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
-    assert_non_null(strstr(lt_error_message(), "stopped after step 2 of 3; --resume goes on from "));
+    assert_non_null(strstr(lt_error_message(), "stopped after step 2 of 3; `resume` goes on from "));
     o.progress = NULL;
     o.resume = true;
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
@@ -226,11 +226,11 @@ static void test_nothing_is_lost_unasked(void **state) {
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     assert_ok(lt_train(LT_TRAIN_VAE, &once));
     o.seed = 1;
-    assert_kept(&o, "kept is there: go on with --resume");
+    assert_kept(&o, "kept is there: go on with `resume`");
     remove_beside(&o, "");
-    assert_kept(&o, "kept.state is there: go on with --resume");
+    assert_kept(&o, "kept.state is there: go on with `resume`");
     remove_beside(&o, ".state");
-    assert_kept(&o, "kept.jsonl is there: go on with --resume");
+    assert_kept(&o, "kept.jsonl is there: go on with `resume`");
     o.resume = true; /* a log without a state: killed before it was saved */
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     remove_beside(&o, ".state");
@@ -340,7 +340,7 @@ static void test_two_at_once(void **state) {
     o.progress = fail_at_once;
     o.user = &o;
     assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
-    assert_non_null(strstr(lt_error_message(), "stopped after step 1 of 3; --resume goes on from "));
+    assert_non_null(strstr(lt_error_message(), "stopped after step 1 of 3; `resume` goes on from "));
 }
 
 /* ---- What must not matter ---- */
