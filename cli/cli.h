@@ -135,7 +135,14 @@ int lt_check_safetensors(const char *option, const char *path);
 /* lt_check_output for a picture, whose ending must be known. */
 int lt_check_picture(const char *option, const char *path);
 
-/* lt_image_save as the last thing that a command does: a stop leaves nothing behind. */
-lt_status lt_write_picture(const char *path, const lt_image *image);
+/* Whether -o means standard output; and whether that can take a picture, or else a message. */
+bool lt_is_standard(const char *path);
+int lt_check_standard(void);
+lt_status lt_write_standard(const char *format, const lt_image *image, const char *parameters);
+
+/* -o of a command that makes one picture: lt_check_picture, or standard output, which gets a PNG. Writing it is the
+ * last thing that such a command does: a stop leaves nothing behind. */
+int lt_check_drawing(const char *path);
+lt_status lt_write_drawing(const char *path, const lt_image *image);
 
 #endif

@@ -11,7 +11,7 @@ static struct {
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
     {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
-    {"output", 'o', LT_OPTION_FILE, "IMG", "the picture", &o.output},
+    {"output", 'o', LT_OPTION_FILE, "IMG", "the picture; - is standard output", &o.output},
     {0},
 };
 
@@ -42,14 +42,14 @@ static int run(int count, char **words) {
     lt_image image = {0};
     float *latent = NULL;
     int shape[3];
-    const int blocked = lt_check_picture("-o", o.output);
+    const int blocked = lt_check_drawing(o.output);
     if (blocked) return blocked;
     lt_status status = lt_checkpoint_open(words[0], &file);
     if (!status) status = read_latent(words[0], &file, &latent, shape);
     if (!status) status = lt_open(&o.model, &model);
     if (!status) status = lt_decode(model, latent, shape, o.tiling, &image);
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", words[0]);
-    if (!status) status = lt_write_picture(o.output, &image);
+    if (!status) status = lt_write_drawing(o.output, &image);
     lt_image_free(&image);
     lt_model_close(model);
     lt_free(latent);

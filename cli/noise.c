@@ -25,7 +25,7 @@ static const lt_option options[] = {
     {"latent", 0, LT_OPTION_FLAG, NULL, "noise the latent and decode it", &o.latent},
     {"chain", 0, LT_OPTION_FLAG, NULL, "go by single steps q(x_t | x_t-1)", &o.chain},
     {"seed", 0, LT_OPTION_SEED, "N", "default 0; -1 draws one", &o.seed},
-    {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side", &o.output},
+    {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side; - is standard output", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
     {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},
     {0},
@@ -139,14 +139,14 @@ static int run(int count, char **words) {
                            count ? words[0] : "", count ? "? " : "");
     const int time_count = parse_times(times);
     if (!time_count) return LT_EXIT_USAGE;
-    const int blocked = lt_check_picture("-o", o.output);
+    const int blocked = lt_check_drawing(o.output);
     if (blocked) return blocked;
     lt_model *model = NULL;
     lt_image image = {0}, grid = {0};
     lt_status status = lt_image_load(o.input, &image);
     if (!status && o.latent) status = lt_open(&o.model, &model);
     if (!status) status = draw(model, &image, times, time_count, &grid);
-    if (!status) status = lt_write_picture(o.output, &grid);
+    if (!status) status = lt_write_drawing(o.output, &grid);
     lt_image_free(&image);
     lt_image_free(&grid);
     lt_model_close(model);

@@ -15,9 +15,21 @@ enum {
     MAX_OPTIONS = 64,
     MAX_NAMES = 256,  /* theirs, with other names and other spellings */
     MAX_NAME = 64,    /* bytes */
+    MAX_LIST = 512,   /* likewise */
     FIRST_LONG = 256, /* getopt's values of long options begin above all letters */
     HELP = FIRST_LONG + MAX_OPTIONS,
-    VERSION
+    VERSION,
+    FOREIGN /* and those behind it: foreign options */
+};
+
+/* What other programs ask for so, and what to do here; an option of ours goes by its name before one of these. */
+static const struct {
+    const char *names, *advice;
+} foreign[] = {
+    {"mode M", "here a command says it: latent txt2img, img2img, inpaint or convert, then its options"},
+    {"type", "weights are taken as the file has them; `latent convert IN OUT --type` makes another file"},
+    {"verbose v", "there is no need of it: what is to be told is told"},
+    {"diffusion-fa flash-attn fa", "there is no need of it: attention is always computed in pieces"},
 };
 
 /* Of the command line that was parsed last. */
@@ -245,7 +257,7 @@ static void add_long(tables *t, const char *name, int has_value, int value) {
 static void add_name(tables *t, const char *name, int has_value, int value) {
     char underscored[MAX_NAME];
     if (!name[1]) {
-        snprintf(t->shorts + strlen(t->shorts), 3, "%c%s", name[0], has_value ? ":" : "");
+        snprintf(t->shorts + strlen(t->shorts), 3, "%c%s", name[0], has_value == required_argument ? ":" : "");
         return;
     }
     add_long(t, name, has_value, value);
@@ -270,6 +282,11 @@ static void make_tables(const lt_command *command, tables *t) {
     add_name(t, "help", no_argument, HELP);
     add_name(t, "h", no_argument, HELP);
     add_name(t, "version", no_argument, VERSION);
+    for (size_t i = 0; i < LT_COUNT(foreign); i++) {
+        char name[MAX_NAME];
+        for (const char *at = foreign[i].names; next_also(&at, name);)
+            if (!find(command, name)) add_name(t, name, optional_argument, FOREIGN + (int)i);
+    }
 }
 
 /* ---- The command line ---- */
@@ -311,8 +328,46 @@ static const lt_command *find_kin(const lt_command *command, const char *name) {
     return NULL;
 }
 
+/* found: getopt's value. LT_EXIT_OK: it is one of the command's own. */
+static int refuse_foreign(const lt_command *command, int found) {
+    const char letter[] = {(char)found, '\0'};
+    char name[MAX_NAME];
+    if (found < FOREIGN && (found >= FIRST_LONG || find(command, letter))) return LT_EXIT_OK;
+    for (size_t i = 0; i < LT_COUNT(foreign); i++)
+        for (const char *at = foreign[i].names; next_also(&at, name);)
+            if (found == FOREIGN + (int)i || !strcmp(name, letter))
+                return lt_complain(LT_EXIT_USAGE, "%s%s: %s", found < FOREIGN ? "-" : "--", name, foreign[i].advice);
+    return LT_EXIT_OK;
+}
+
+/* The names of o that begin with part: how many (0 or 1), with the first added to list. */
+static int add_candidate(const lt_option *o, const char *part, char list[MAX_LIST]) {
+    char name[MAX_NAME];
+    snprintf(name, sizeof name, "%s", o->name);
+    const char *at = o->also;
+    do
+        if (!strncmp(name, part, strlen(part))) {
+            snprintf(list + strlen(list), MAX_LIST - strlen(list), "%s--%s", *list ? ", " : "", name);
+            return 1;
+        }
+    while (next_also(&at, name));
+    return 0;
+}
+
+/* Whether option, "--st", may be short for several, which are then the list. */
+static bool is_ambiguous(const lt_command *command, const char *option, char list[MAX_LIST]) {
+    int count = 0;
+    list[0] = '\0';
+    for (const lt_option *o = command->options; o->name && !strncmp(option, "--", 2); o++)
+        count += add_candidate(o, option + 2, list);
+    return count > 1;
+}
+
 /* option: "--strenght" or "-z". */
 static int explain_unknown(const lt_command *command, const char *option) {
+    char list[MAX_LIST];
+    if (is_ambiguous(command, option, list))
+        return lt_complain(LT_EXIT_USAGE, "%s: which one is meant? %s begin so", option, list);
     const char *name = option + strspn(option, "-"), *near = name[1] ? nearest_option(command, name) : NULL;
     if (near)
         return lt_complain(LT_EXIT_USAGE, "%s: unknown option; did you mean --%s? see `latent %s --help`", option, near,
@@ -346,6 +401,8 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
     restart();
     for (int found; (found = getopt_long(argc, argv, t.shorts + 1, t.longs, NULL)) != -1;) {
         if (found == '?' || found == ':') return explain(command, found, argv[optind - 1]);
+        const int refused = refuse_foreign(command, found);
+        if (refused) return refused;
         const char letter[] = {(char)found, '\0'};
         const lt_option *o = found >= FIRST_LONG ? &command->options[found - FIRST_LONG] : find(command, letter);
         const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;

@@ -16,9 +16,7 @@ const char *const lt_picture_formats[] = {"png", "jpg", "webp", NULL};
 
 static const char *format_of(const lt_picture_names *n) { return n->format ? n->format : lt_picture_formats[0]; }
 
-bool lt_picture_names_standard(const lt_picture_names *n) {
-    return n->output && (!strcmp(n->output, "-") || !strcmp(n->output, "/dev/stdout"));
-}
+bool lt_picture_names_standard(const lt_picture_names *n) { return n->output && lt_is_standard(n->output); }
 
 /* ---- Names that were asked for ---- */
 
@@ -148,19 +146,11 @@ static lt_status save_own(const lt_picture_names *n, const char *folder, const l
 static int check_standard(const lt_picture_names *n) {
     if (n->count > 1)
         return lt_complain(LT_EXIT_USAGE, "-o - is for one picture: name a folder or OUT.png for %d", n->count);
-    if (isatty(STDOUT_FILENO))
-        return lt_complain(LT_EXIT_USAGE, "-o -: standard output is a terminal; send it on, as in -o - >apple.png");
-    return LT_EXIT_OK;
+    return lt_check_standard();
 }
 
 static lt_status write_standard(const lt_picture_names *n, const lt_result *r, char **path) {
-    uint8_t *bytes;
-    size_t size;
-    LT_TRY(lt_image_encode(format_of(n), &r->images[0], r->parameters[0], &bytes, &size));
-    const bool written = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
-    const int reason = errno;
-    lt_bytes_free(bytes);
-    if (!written) return lt_fail(LT_ERROR_FILE, "standard output can't be written: %s", strerror(reason));
+    LT_TRY(lt_write_standard(format_of(n), &r->images[0], r->parameters[0]));
     *path = lt_strdup("-");
     return *path ? LT_OK : LT_ERROR_MEMORY;
 }

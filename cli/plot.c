@@ -15,7 +15,7 @@ static struct {
 } o = {.fields = "loss", .width = 1000, .height = 600};
 
 static const lt_option options[] = {
-    {"output", 'o', LT_OPTION_FILE, "PNG", "the picture", &o.output},
+    {"output", 'o', LT_OPTION_FILE, "PNG", "the picture; - is standard output", &o.output},
     {"field", 'f', LT_OPTION_TEXT, "NAME,...", "numbers of the rows, a curve each; default loss", &o.fields},
     {"log", 0, LT_OPTION_FLAG, NULL, "a logarithmic scale of values", &o.logarithmic},
     {"smooth", 0, LT_OPTION_INT, "N", "rows that a curve's mean goes over; default: by the number of rows", &o.smooth,
@@ -319,14 +319,14 @@ static lt_status draw(const plot *p, frame *f) {
 
 static int run(int count, char **words) {
     if (!count || !o.output) return lt_complain(LT_EXIT_USAGE, "a LOG and -o PNG are needed; see `latent plot --help`");
-    int blocked = lt_check_picture("-o", o.output);
+    int blocked = lt_check_drawing(o.output);
     for (int i = 0; i < count && !blocked; i++) blocked = lt_check_apart("-o", o.output, words[i]);
     if (blocked) return blocked;
     plot p;
     frame f = {0};
     lt_status status = read_curves(count, words, &p);
     if (status == LT_OK) status = draw(&p, &f);
-    if (status == LT_OK) status = lt_write_picture(o.output, &f.canvas.image);
+    if (status == LT_OK) status = lt_write_drawing(o.output, &f.canvas.image);
     plot_canvas_close(&f.canvas);
     plot_free(&p);
     return status ? lt_complain_error() : LT_EXIT_OK;

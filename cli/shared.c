@@ -5,6 +5,7 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -117,7 +118,32 @@ int lt_check_picture(const char *option, const char *path) {
     return lt_complain(LT_EXIT_USAGE, "%s %s: the name must end in .png, .jpg, .jpeg or .webp", option, path);
 }
 
-lt_status lt_write_picture(const char *path, const lt_image *image) {
+/* ---- Standard output ---- */
+
+bool lt_is_standard(const char *path) { return !strcmp(path, "-") || !strcmp(path, "/dev/stdout"); }
+
+int lt_check_standard(void) {
+    if (!isatty(STDOUT_FILENO)) return LT_EXIT_OK;
+    return lt_complain(LT_EXIT_USAGE, "-o -: standard output is a terminal; send it on, as in -o - >apple.png");
+}
+
+lt_status lt_write_standard(const char *format, const lt_image *image, const char *parameters) {
+    uint8_t *bytes;
+    size_t size;
+    LT_TRY(lt_image_encode(format, image, parameters, &bytes, &size));
+    const bool written = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
+    const int reason = errno;
+    lt_bytes_free(bytes);
+    return written ? LT_OK : lt_fail(LT_ERROR_FILE, "standard output can't be written: %s", strerror(reason));
+}
+
+/* ---- The picture that a command makes ---- */
+
+int lt_check_drawing(const char *path) {
+    return lt_is_standard(path) ? lt_check_standard() : lt_check_picture("-o", path);
+}
+
+lt_status lt_write_drawing(const char *path, const lt_image *image) {
     lt_stop_writing_on_signals();
-    return lt_image_save(path, image, NULL);
+    return lt_is_standard(path) ? lt_write_standard("png", image, NULL) : lt_image_save(path, image, NULL);
 }

@@ -72,6 +72,11 @@ check "standard output" eval 'draws -p "a fig" --seed 1 -o - && cmp out there/a-
 check "standard output by its name" eval 'draws -p "a fig" --seed 1 -o /dev/stdout && cmp out there/a-fig-1.png'
 check "standard output of another format" eval 'draws -p "a fig" --seed 1 -o - --format jpg && cmp out new/a-fig-1.jpg'
 check "JSON beside it" eval 'draws -p "a fig" --seed 1 -o - --json && cmp out there/a-fig-1.png && grep -q "^{\"file\":\"-\"," err'
+check "other commands' standard output" eval 'fig=there/a-fig-1.png && prints noise -i $fig -t 0,999 -o grid.png && prints noise -i $fig -t 0,999 -o - && cmp out grid.png &&
+    printf "{\"step\":1,\"loss\":2}\n" >log.jsonl && prints plot log.jsonl -o loss.png && prints plot log.jsonl -o - && cmp out loss.png &&
+    prints encode $fig -o fig.safetensors && prints decode fig.safetensors -o fig.png && prints decode fig.safetensors -o - && cmp out fig.png'
+check "a full one" eval '"$latent" plot log.jsonl -o - >/dev/full 2>err; [ $? -eq 1 ] && grep -q "^latent: standard output can.t be written: No space" err'
+refuse "tensors to standard output" 2 '-o -: a safetensors file is what is written' latent encode there/a-fig-1.png -o -
 refuse "several pictures to standard output" 2 'is for one picture' latent -p "a fig" -b 2 -o -
 check "a full standard output" eval '"$latent" -p "a fig" -q --steps 1 -o - >/dev/full 2>err; [ $? -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] &&
     grep -q "^latent: standard output can.t be written: No space" err'
@@ -180,6 +185,16 @@ check "one thread is no threads" eval 'prints bench -t 1 --size 16 --runs 1 && g
 
 refuse "a number that is not possible" 2 'steps 0: a whole number from 1 to 1000000000 is possible' latent train unet --steps 0
 refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1
+refuse "what a command says here" 2 '[-]-mode: here a command says it: latent txt2img, img2img' latent --mode img_gen -p "a cat"
+refuse "the same as a letter" 2 '[-]M: here a command says it' latent txt2img -M vid_gen -p "a cat"
+refuse "the same with a sign" 2 '[-]-mode: here a command says it' latent txt2img --mode=convert
+refuse "a type of weights" 2 '[-]-type: .*latent convert IN OUT --type' latent -p "a cat" --type f16
+refuse "more words" 2 '[-]v: there is no need of it' latent txt2img -p "a cat" -v
+refuse "another attention" 2 '[-]-diffusion-fa: there is no need of it' latent -p "a cat" --diffusion-fa
+check "a type, where there is one" eval 'prints convert --synthetic tiny-clip typed --type f16'
+refuse "the beginning of several" 2 '[-]-st: which one is meant? --strength, --steps begin so' latent img2img --st 3
+refuse "of others' names too" 2 '[-]-num: which one is meant? --num-inference-steps, --num-images begin so' latent -p "a cat" --num 3
+check "the beginning of one" draws -p "a nut" --samp euler --schedu karras -o got.png
 refuse "letters exchanged" 2 'did you mean --steps' latent txt2img --setps=3
 refuse "another program's, mistyped" 2 'did you mean --cfg' latent txt2img --cfg-skale 3
 refuse "a mistyped --help" 2 'did you mean --help' latent tokenize --hlep
