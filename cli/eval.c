@@ -30,6 +30,8 @@ static const lt_option options[] = {
     {"reconstruct", 0, LT_OPTION_FILE, "DATA", "PSNR of the VAE over a data set", &o.reconstruct},
     {"recall", 0, LT_OPTION_FILE, "DATA", "how CLIP matches texts and pictures of a data set", &o.recall},
     {"bound", 0, LT_OPTION_FILE, "DATA", "variational bound of the U-Net over a data set's latents", &o.bound},
+    {"judge", 0, LT_OPTION_FILE, "DATA", "have classifiers say whether a data set's pictures are what its list says", &o.judge},
+    {"judges", 0, LT_OPTION_TEXT, "LIST", "those: KEY=FILE,..., where KEY is the list's: thing=a.safetensors", &o.judges},
     {"timesteps", 0, LT_OPTION_INT, "N", "of the bound, for each picture; default 50", &o.timesteps, 1, 10000},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print everything as one JSON object", &o.json},
@@ -42,11 +44,15 @@ static const lt_option options[] = {
 typedef struct eval_run {
     lt_model *model, *clip; /* NULL where it is not needed */
     lt_count_line line;
-    lt_dataset *datasets[3]; /* open to the end: findings hold names of their pictures */
+    lt_dataset *datasets[4]; /* open to the end: findings hold names of their pictures */
     size_t dataset_count;
     lt_reconstruction reconstruction;
     lt_clip_recall recall;
     lt_bound bound;
+    lt_judge judges[LT_MAX_JUDGES];
+    size_t judge_count;
+    char *names; /* what the judges' aspects point into */
+    lt_judgement judgement;
     lt_drawn drawn;
     lt_findings findings;
 } eval_run;
@@ -101,6 +107,45 @@ static lt_status measure_bound(eval_run *r) {
     return LT_OK;
 }
 
+/* "KEY=FILE" of names, which is cut there; the rest is returned. */
+static char *next_judge(char *names, char **file) {
+    char *end = strchr(names, ',');
+    if (end) *end = '\0';
+    *file = strchr(names, '=');
+    if (*file) *(*file)++ = '\0';
+    return end ? end + 1 : NULL;
+}
+
+static lt_status open_judges(eval_run *r) {
+    r->names = lt_strdup(o.judges);
+    if (!r->names) return LT_ERROR_MEMORY;
+    for (char *at = r->names, *file; at; r->judge_count++) {
+        if (r->judge_count == LT_MAX_JUDGES) return lt_fail(LT_ERROR_ARGUMENT, "--judges: more than %d", LT_MAX_JUDGES);
+        lt_judge *judge = &r->judges[r->judge_count];
+        judge->aspect = at;
+        at = next_judge(at, &file);
+        if (!file || !*file || !*judge->aspect)
+            return lt_fail(LT_ERROR_ARGUMENT, "--judges: \"%s\" is not KEY=FILE", judge->aspect);
+        lt_model_options model = {.model = file, .isa = o.model.isa, .threads = o.model.threads};
+        LT_TRY(lt_open(&model, &judge->model));
+    }
+    return LT_OK;
+}
+
+static lt_status measure_judges(eval_run *r) {
+    lt_eval_data data;
+    LT_TRY(open_judges(r));
+    LT_TRY(open_data(r, "judging", o.judge, NULL, 0, &data));
+    const lt_judging judging = {data.dataset, r->judges, r->judge_count, data.watch};
+    LT_TRY(lt_eval_judges(&judging, o.judge, &r->judgement));
+    const lt_findings found = {.judgement = &r->judgement, .judges = r->judges, .judge_count = r->judge_count};
+    r->findings.judgement = found.judgement;
+    r->findings.judges = found.judges;
+    r->findings.judge_count = found.judge_count;
+    tell(r, found);
+    return LT_OK;
+}
+
 static lt_status measure_prompts(eval_run *r) {
     const lt_model_info info = lt_model_describe(r->model);
     lt_model *own = info.has_image_encoder && info.text_embedding_dim ? r->model : NULL;
@@ -114,7 +159,7 @@ static lt_status measure_prompts(eval_run *r) {
 
 static lt_status open_models(eval_run *r) {
     const bool draws = o.prompts || o.reconstruct || o.bound;
-    if (draws || !o.clip.model) LT_TRY(lt_open(&o.model, &r->model));
+    if (draws || (o.recall && !o.clip.model)) LT_TRY(lt_open(&o.model, &r->model));
     if (!o.clip.model) return LT_OK;
     o.clip.isa = o.model.isa;
     o.clip.threads = o.model.threads;
@@ -127,15 +172,19 @@ static lt_status measure(eval_run *r) {
     if (o.reconstruct) LT_TRY(measure_reconstruction(r));
     if (o.recall) LT_TRY(measure_recall(r));
     if (o.bound) LT_TRY(measure_bound(r));
+    if (o.judge) LT_TRY(measure_judges(r));
     return o.prompts ? measure_prompts(r) : LT_OK;
 }
 
 static int check_usage(int count, char **words) {
     if (count) return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? see `latent eval --help`", words[0]);
-    if (!o.prompts && !o.reconstruct && !o.recall && !o.bound)
-        return lt_complain(LT_EXIT_USAGE,
-                           "what is to be measured? --prompts, --reconstruct, --recall or --bound; see `latent eval "
-                           "--help`");
+    if (!o.judge != !o.judges)
+        return lt_complain(LT_EXIT_USAGE, "--judge DATA and --judges KEY=FILE,... need each other");
+    if (!o.prompts && !o.reconstruct && !o.recall && !o.bound && !o.judge)
+        return lt_complain(
+            LT_EXIT_USAGE,
+            "what is to be measured? --prompts, --reconstruct, --recall, --bound or --judge; see `latent eval "
+            "--help`");
     const char *idle = o.data ? "--data" : o.sheet ? "--sheet" : o.pictures ? "--pictures" : NULL;
     if (idle && !o.prompts)
         return lt_complain(LT_EXIT_USAGE, "%s is about pictures that are drawn: name what with --prompts FILE", idle);
@@ -152,6 +201,9 @@ static int run(int count, char **words) {
     int result = done ? lt_complain_error() : LT_EXIT_OK;
     if (!done && o.json) result = lt_findings_print_json(&o, &r.findings);
     for (size_t i = 0; i < r.dataset_count; i++) lt_dataset_close(r.datasets[i]);
+    for (size_t i = 0; i < r.judge_count; i++) lt_model_close(r.judges[i].model);
+    lt_judgement_free(&r.judgement);
+    lt_free(r.names);
     lt_model_close(r.clip);
     lt_model_close(r.model);
     return result;
@@ -160,7 +212,7 @@ static int run(int count, char **words) {
 const lt_command lt_command_eval = {
     "eval",
     "measure how good a model is",
-    "[-m MODEL] --prompts FILE|--reconstruct DATA|--recall DATA|--bound DATA [options]",
+    "[-m MODEL] --prompts FILE|--reconstruct DATA|--recall DATA|--bound DATA|--judge DATA [options]",
     "What is named is measured. Prompts are taken letter by letter, each with the same seeds; of a data\n"
     "set all pictures are taken, or --count of them, drawn by --seed. docs/evaluation.md says what the\n"
     "numbers mean.",
@@ -168,7 +220,8 @@ const lt_command lt_command_eval = {
     "  latent eval -m mine.safetensors --prompts prompts.jsonl --clip clip.safetensors --sheet sheet.png\n"
     "  latent eval -m mine.safetensors --prompts prompts.jsonl --data pictures --steps 20 --json\n"
     "  latent eval -m mine.safetensors --reconstruct held-out --bound held-out --count 100\n"
-    "  latent eval --clip clip.safetensors --recall held-out\n",
+    "  latent eval --clip clip.safetensors --recall held-out\n"
+    "  latent eval --judge drawn --judges thing=things.safetensors,colour=colours.safetensors\n",
     options,
     run,
 };

@@ -7,7 +7,7 @@
 
 typedef struct lt_eval_options {
     lt_model_options model, clip; /* clip.model NULL: the model's own towers, if it has both */
-    const char *prompts, *key, *sampler, *sheet, *pictures, *data, *reconstruct, *recall, *bound;
+    const char *prompts, *key, *sampler, *sheet, *pictures, *data, *reconstruct, *recall, *bound, *judge, *judges;
     int seeds, steps, count, size, columns, timesteps;
     double cfg;
     uint64_t seed;
@@ -34,6 +34,9 @@ typedef struct lt_findings {
     const lt_reconstruction *reconstruction;
     const lt_clip_recall *recall;
     const lt_bound *bound;
+    const lt_judgement *judgement;
+    const lt_judge *judges; /* [judge_count] */
+    size_t judge_count;
     const lt_drawn *drawn;
 } lt_findings;
 

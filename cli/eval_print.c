@@ -36,6 +36,23 @@ static void print_bound(const lt_bound *b) {
     }
 }
 
+static double share(size_t right, size_t asked) { return asked ? (double)right / (double)asked : NAN; }
+
+static void print_judgement(const lt_findings *f) {
+    for (size_t i = 0; i < f->judgement->count; i++) {
+        const lt_judged *k = &f->judgement->kinds[i];
+        printf("judged, %s: ", k->kind);
+        if (k->pictures)
+            printf("%.1f %% of %zu right in all parts", 100 * share(k->all_right, k->pictures), k->pictures);
+        else
+            printf("no judge knows any of it");
+        for (size_t n = 0; n < f->judge_count; n++)
+            if (k->asked[n])
+                printf("; %s %.1f %% of %zu", f->judges[n].aspect, 100 * share(k->right[n], k->asked[n]), k->asked[n]);
+        printf("\n");
+    }
+}
+
 static void print_drawn(const lt_eval_options *o, const lt_drawn *d) {
     const lt_clip_score *c = &d->clip;
     const lt_retrieval *r = &d->retrieval;
@@ -58,6 +75,7 @@ void lt_findings_print(const lt_eval_options *o, const lt_findings *f) {
     if (f->reconstruction) print_reconstruction(f->reconstruction);
     if (f->recall) print_recall(f->recall);
     if (f->bound) print_bound(f->bound);
+    if (f->judgement) print_judgement(f);
     if (f->drawn) print_drawn(o, f->drawn);
 }
 
@@ -107,6 +125,24 @@ static json_t *bound_json(const lt_bound *b) {
     return object;
 }
 
+static json_t *asked_json(size_t right, size_t asked) {
+    return json_pack("{s:I, s:I}", "right", (json_int_t)right, "of", (json_int_t)asked);
+}
+
+/* {KIND: {"all": {"right": N, "of": N}, "aspects": {KEY: the same}}} */
+static json_t *judgement_json(const lt_findings *f) {
+    json_t *all = json_object();
+    for (size_t i = 0; i < f->judgement->count; i++) {
+        const lt_judged *k = &f->judgement->kinds[i];
+        json_t *aspects = json_object();
+        for (size_t n = 0; n < f->judge_count; n++)
+            json_object_set_new(aspects, f->judges[n].aspect, asked_json(k->right[n], k->asked[n]));
+        json_object_set_new(all, k->kind,
+                            json_pack("{s:o, s:o}", "all", asked_json(k->all_right, k->pictures), "aspects", aspects));
+    }
+    return all;
+}
+
 static json_t *drawn_json(const lt_eval_options *o, const lt_drawn *d) {
     char seed[32]; /* a seed may be larger than JSON's integers */
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
@@ -133,6 +169,7 @@ int lt_findings_print_json(const lt_eval_options *o, const lt_findings *f) {
     if (f->reconstruction) failed |= json_object_set_new(all, "reconstruction", reconstruction_json(f->reconstruction));
     if (f->recall) failed |= json_object_set_new(all, "recall", recall_json(f->recall));
     if (f->bound) failed |= json_object_set_new(all, "bound", bound_json(f->bound));
+    if (f->judgement) failed |= json_object_set_new(all, "judgement", judgement_json(f));
     if (f->drawn) failed |= json_object_set_new(all, "drawn", drawn_json(o, f->drawn));
     if (f->drawn && f->drawn->by_clip) failed |= json_object_set_new(all, "clip", clip_json(f->drawn));
     if (f->drawn && f->drawn->by_pictures)

@@ -94,6 +94,42 @@ typedef struct lt_bound {
 /* timesteps: at how many places of the schedule each picture is noised for the sum of L_{t-1}, 1 .. 10000. */
 lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out);
 
+/* ---- Over a data set, by classifiers (eval_judges.c) ---- */
+
+enum { LT_MAX_JUDGES = 16, LT_MAX_KINDS = 64 };
+
+/* A classifier of clean pixels, and which key of a picture's line says the class that it should see. */
+typedef struct lt_judge {
+    const char *aspect; /* "thing", "colour" */
+    lt_model *model;
+} lt_judge;
+
+typedef struct lt_judging {
+    const lt_dataset *dataset;
+    const lt_judge *judges; /* [count], LT_MAX_JUDGES at most */
+    size_t count;
+    lt_watch watch;
+} lt_judging;
+
+/* Pictures whose lines have the same "kind" ("all": none). */
+typedef struct lt_judged {
+    const char *kind;
+    size_t pictures, all_right; /* that some judge was asked about; that all who were asked found right */
+    size_t asked[LT_MAX_JUDGES], right[LT_MAX_JUDGES];
+} lt_judged;
+
+typedef struct lt_judgement {
+    lt_judged kinds[LT_MAX_KINDS]; /* [count], in the order in which they come */
+    size_t count;
+    lt_arena arena;
+} lt_judgement;
+
+/* Every judge looks at each picture whose line, in folder/metadata.jsonl, has its aspect, and a class that it knows.
+ * Where a line has "things", two of them, and a "relation" (left, beside, above, on), the judge of "thing" looks for
+ * each of both where the relation has it. lt_judgement_free is due even after a failure. */
+lt_status lt_eval_judges(const lt_judging *judging, const char *folder, lt_judgement *out);
+void lt_judgement_free(lt_judgement *judgement); /* a zeroed one is fine */
+
 /* ---- Over pictures that were drawn (eval_samples.c) ---- */
 
 enum { LT_THUMBNAIL = 32 }; /* pixels a side, at which pictures are compared */

@@ -57,6 +57,41 @@ sed 's/"emoji"/"name"/; s/apple"}/x"}/; s/pear"}/apple"}/; s/x"}/pear"}/' prompt
 check "by another key, for the wrong things" small --prompts swapped.jsonl --data drawn --key name --json
 says "nothing is found first" '"retrieval":{"pictures":4,"hits":{"1":0[.0]*,"5":1[.0]*,'
 
+# ---- Judges ----
+
+mkdir judged
+cp drawn/*.png judged
+cat >judged/metadata.jsonl <<'END'
+{"file_name": "001-5.png", "label": "apple"}
+{"file_name": "001-6.png", "label": "apple"}
+{"file_name": "002-5.png", "label": "pear"}
+{"file_name": "002-6.png", "label": "pear"}
+END
+check "a judge learns" "$latent" train classifier -d judged --space pixel --clean --size 16 --batch 4 --width 8 --groups 2 --mult 1,2 \
+    --attention 0,1 --rate 1e-2 --warmup 0 --steps 80 -q -o judge.safetensors
+"$latent" train classifier -d judged --vae tiny.safetensors --size 64 --batch 2 --width 8 --groups 2 --mult 1,2 --attention 0,1 --steps 1 -q \
+    -o latents.safetensors
+cat >judged/metadata.jsonl <<'END'
+{"file_name": "001-5.png", "kind": "plain", "thing": "apple", "shape": "apple"}
+{"file_name": "001-6.png", "kind": "plain", "thing": "apple", "shape": "pear"}
+{"file_name": "002-5.png", "kind": "plain", "thing": "plum", "shape": "pear"}
+{"file_name": "002-6.png", "kind": "pair", "thing": "pear", "things": ["pear", "plum"], "relation": "left"}
+END
+judge() { "$latent" eval --judge judged --judges thing=judge.safetensors,shape=judge.safetensors "$@" >out 2>err; }
+check "judges look" judge
+says "each where it knows what is asked for" \
+    '^judged, plain: 66.7 % of 3 right in all parts; thing 100.0 % of 2; shape 66.7 % of 3$'
+says "a pair with a thing that it doesn't know is passed over" '^judged, pair: no judge knows any of it$'
+check "as JSON" judge --json
+says "one object" '"judgement":{"plain":{"all":{"right":2,"of":3},"aspects":{"thing":{"right":2,"of":2},"shape":{"right":2,"of":3}}},"pair"'
+sed 's/"plum"/"apple"/' judged/metadata.jsonl >pairs && cp pairs judged/metadata.jsonl
+check "judges of a pair" judge --json
+says "look for both things" '"pair":{"all":{"right":[01],"of":1},"aspects":{"thing":{"right":[01],"of":1},"shape":{"right":0,"of":0}}}'
+refuse "judges without files" 1 'not KEY=FILE' latent eval --judge judged --judges thing
+refuse "judges without pictures" 2 'need each other' latent eval --judges thing=judge.safetensors
+refuse "a judge that judges nothing" 1 'no classifier' latent eval --judge judged --judges thing=tiny.safetensors
+refuse "a judge of latents" 1 'space pixel' latent eval --judge judged --judges thing=latents.safetensors
+
 # ---- Data sets ----
 
 check "all three at once" small --reconstruct drawn --recall drawn --clip clip --bound drawn --timesteps 3 --count 3

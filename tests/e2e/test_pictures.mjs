@@ -92,6 +92,17 @@ for (const prompt of prompts.filter(one => one.kind === "words")) assert.ok(isCa
 assert.ok(["colour", "background", "pair", "count", "words"].every(kind => prompts.some(one => one.held_out && one.kind === kind)));
 assert.ok(prompts.every(one => !heldThings.has(one.thing)));
 
+// ---- What judges are asked ----
+
+const { asked, drawnOf, nameOf } = await load("judged");
+assert.deepEqual(asked("a.png", { kind: "count", thing: "dog", count: 2, colour: "red" }, "count"), { file_name: "a.png", kind: "count", thing: "dog", count: 2 });
+assert.deepEqual(asked("a.png", { kind: "plain", thing: "dog", colour: "red", count: 1 }, "plain"), { file_name: "a.png", kind: "plain", thing: "dog" });
+const pair = { kind: "pair", held_out: true, thing: "dog", things: ["dog", "cat"], relation: "left", count: 2 };
+assert.deepEqual(drawnOf([{ kind: "words", held_out: true, thing: "dog" }, pair], 2).map(row => Object.values(row)), [
+    ["001-0.png", "words, held out", "dog"], ["001-1.png", "words, held out", "dog"],
+    ["002-0.png", "pair, held out", "dog", ["dog", "cat"], "left"], ["002-1.png", "pair, held out", "dog", ["dog", "cat"], "left"]]);
+assert.equal(nameOf(399, 7), "400-7.png");
+
 // ---- Scenes ----
 
 const sets = { test: { package: "test", margin: 0, icons: { width: 10, height: 10, icons: { dot: { body: '<g id="a"/><use href="#a" fill="url(#a)"/>' } } } } };
