@@ -107,8 +107,8 @@ static lt_status recall_all(const lt_eval_data *data, void *result) {
     recall_work w = {0};
     lt_status status = find_pairs(data, &w);
     if (!status) status = embed_pairs(data, &w);
-    if (!status) status = lt_recall(&w.text_rows, &w.picture_rows, &out->by_text);
-    if (!status) status = lt_recall(&w.picture_rows, &w.text_rows, &out->by_picture);
+    if (!status) status = lt_recall(&w.text_rows, &w.picture_rows, NULL, NULL, &out->by_text);
+    if (!status) status = lt_recall(&w.picture_rows, &w.text_rows, NULL, NULL, &out->by_picture);
     out->pictures = w.picture_rows.count;
     out->texts = w.text_rows.count;
     lt_embeddings_free(&w.text_rows);

@@ -197,10 +197,10 @@ static lt_status open_evaluation(lt_training *t) {
 
 /* x_0 of the pixels that are in the encoder's input, a draw from the posterior: (mean + deviation * noise) * scaling.
  */
-static lt_status encode(const lt_training *t, int n) {
+static lt_status encode(lt_training *t, int n) {
     const classifier_state *s = t->state;
     const size_t each = sample_count(s), c = (size_t)s->latents.shape.c;
-    LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, NULL, NULL));
+    LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, lt_training_poll_measuring, t));
     const float *moments = lt_plan_tensor(s->encoder, "moments");
     for (size_t i = 0; i < (size_t)n; i++) {
         float *z = s->x0 + i * each;
@@ -214,29 +214,29 @@ static lt_status encode(const lt_training *t, int n) {
 }
 
 /* Up to a batch of validation pictures from place on into pixels; those that can't be read are passed over. Each has
- * the random numbers of its place, whatever the batch. Returns how many there are. */
-static int load_pictures(const lt_training *t, size_t *place, size_t end, float *pixels, int *classes) {
+ * the random numbers of its place, whatever the batch. *n: how many there are. */
+static lt_status load_pictures(lt_training *t, size_t *place, size_t end, float *pixels, int *classes, int *n) {
     const classifier_state *s = t->state;
     const lt_picture_options picture = {.size = t->options->size};
     const size_t each = (size_t)t->options->size * (size_t)t->options->size * 3;
-    int n = 0;
-    for (; n < t->options->batch && *place < end; ++*place) {
+    for (*n = 0; *n < t->options->batch && *place < end; ++*place) {
+        LT_TRY(lt_training_poll_measuring(t));
         const size_t i = lt_dataset_draw(t->validation, 0, *place).index;
-        if (lt_dataset_load(t->validation, i, &picture, 0, pixels + (size_t)n * each)) continue;
-        lt_rng_seed(&s->rngs[n], LT_RNG_CPU, *place);
-        classes[n++] = class_of(s, t->validation, i);
+        if (lt_dataset_load(t->validation, i, &picture, 0, pixels + (size_t)*n * each)) continue;
+        lt_rng_seed(&s->rngs[*n], LT_RNG_CPU, *place);
+        classes[(*n)++] = class_of(s, t->validation, i);
     }
-    return n;
+    return LT_OK;
 }
 
 /* Adds to *right how many of the first n samples of s->x0 are told right at step. */
-static lt_status count_right(const lt_training *t, int n, int step, const int *classes, int *right) {
+static lt_status count_right(lt_training *t, int n, int step, const int *classes, int *right) {
     const classifier_state *s = t->state;
     for (int i = 0; i < n; i++) {
         noise_sample(t, i, &s->rngs[i], step, s->x0, lt_plan_tensor(s->evaluator, "x"));
         lt_plan_tensor(s->evaluator, "t")[i] = (float)step;
     }
-    LT_TRY(lt_plan_run(s->evaluator, LT_RATE_PROMPT, NULL, NULL));
+    LT_TRY(lt_plan_run(s->evaluator, LT_RATE_PROMPT, lt_training_poll_measuring, t));
     const float *logits = lt_plan_tensor(s->evaluator, "logits");
     const int count = s->classifier.classes;
     for (int i = 0; i < n; i++) *right += largest(logits + (size_t)i * (size_t)count, count) == classes[i];
@@ -258,13 +258,14 @@ static lt_status tell(const lt_training *t, const int *right, int used) {
 }
 
 /* classes [batch] is scratch. */
-static lt_status measure(const lt_training *t, int *classes) {
+static lt_status measure(lt_training *t, int *classes) {
     const classifier_state *s = t->state;
     const size_t count = lt_dataset_count(t->validation), end = t->options->clean ? count : lt_min(count, MEASURED);
     float *pixels = s->encoder ? lt_plan_tensor(s->encoder, "x") : s->x0;
     int right[LT_COUNT(measured_steps)] = {0}, used = 0;
     for (size_t place = 0; place < end;) {
-        const int n = load_pictures(t, &place, end, pixels, classes);
+        int n;
+        LT_TRY(load_pictures(t, &place, end, pixels, classes, &n));
         if (s->encoder) LT_TRY(encode(t, n));
         for (size_t k = 0; k < level_count(t); k++) LT_TRY(count_right(t, n, measured_steps[k], classes, &right[k]));
         used += n;

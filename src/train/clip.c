@@ -112,8 +112,9 @@ static lt_status next(lt_training *t) {
 }
 
 /* The share of texts whose own picture is the first, the first five, the first ten of all; pair i belongs together, and
- * so do pairs whose words are equal. Scales the rows [n, d] to length 1. */
-static lt_status recall(float *texts, float *images, size_t n, size_t d, const char *const *words, lt_hits *hits) {
+ * so do pairs whose words are equal. Scales the rows [n, d] to length 1. With words, the caller may stop it. */
+static lt_status recall(lt_training *t, float *texts, float *images, size_t n, size_t d, const char *const *words,
+                        lt_hits *hits) {
     size_t *groups = lt_alloc(n * sizeof *groups);
     if (!groups) return LT_ERROR_MEMORY;
     lt_status status = LT_OK;
@@ -124,7 +125,7 @@ static lt_status recall(float *texts, float *images, size_t n, size_t d, const c
         lt_normalise(images + i * d, d);
     }
     const lt_embeddings queries = {texts, groups, n, d}, pool = {images, groups, n, d};
-    if (!status) status = lt_recall(&queries, &pool, hits);
+    if (!status) status = lt_recall(&queries, &pool, words ? lt_training_poll_measuring : NULL, t, hits);
     lt_free(groups);
     return status;
 }
@@ -134,7 +135,7 @@ static double loss(lt_training *t, lt_log_row *row) {
     float *texts = lt_plan_tensor(t->plan, "text_embeds"), *images = lt_plan_tensor(t->plan, "image_embeds");
     lt_hits hits = {0};
     row->name[0] = "accuracy"; /* of texts, which among the batch's pictures is theirs */
-    if (!recall(texts, images, (size_t)s.n, (size_t)s.c, NULL, &hits)) row->value[0] = lt_hits_share(&hits, 0);
+    if (!recall(t, texts, images, (size_t)s.n, (size_t)s.c, NULL, &hits)) row->value[0] = lt_hits_share(&hits, 0);
     row->name[1] = "scale";
     row->value[1] = exp((double)*(const float *)lt_weights_find(t->parameters.weights, "logit_scale")->tensor.data);
     return (double)*lt_plan_tensor(t->plan, "loss");
@@ -166,6 +167,7 @@ static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
     const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size;
     float *pixels = lt_plan_tensor(s->towers, "pixels");
     for (*n = 0; *n < t->options->batch && *next < lt_dataset_count(t->validation); ++*next) {
+        LT_TRY(lt_training_poll_measuring(t));
         const lt_status status = lt_dataset_load(t->validation, *next, &picture, 0, p->pixels);
         if (status == LT_ERROR_MEMORY) return status;
         if (status) {
@@ -187,7 +189,7 @@ static lt_status embed_pairs(lt_training *t, pairs *p) {
     int n = 0;
     for (size_t next = 0; next < lt_dataset_count(t->validation); p->count += (size_t)n) {
         LT_TRY(load_pairs(t, &next, p, &n));
-        LT_TRY(lt_plan_run(s->towers, LT_RATE_PROMPT, NULL, NULL));
+        LT_TRY(lt_plan_run(s->towers, LT_RATE_PROMPT, lt_training_poll_measuring, t));
         memcpy(p->texts + p->count * d, lt_plan_tensor(s->towers, "text_embeds"), (size_t)n * d * sizeof *p->texts);
         memcpy(p->images + p->count * d, lt_plan_tensor(s->towers, "image_embeds"), (size_t)n * d * sizeof *p->images);
     }
@@ -197,7 +199,8 @@ static lt_status embed_pairs(lt_training *t, pairs *p) {
 static lt_status measure(lt_training *t, pairs *p) {
     lt_hits hits;
     LT_TRY(embed_pairs(t, p));
-    LT_TRY(recall(p->texts, p->images, p->count, (size_t)((clip_state *)t->state)->text.projection, p->words, &hits));
+    LT_TRY(
+        recall(t, p->texts, p->images, p->count, (size_t)((clip_state *)t->state)->text.projection, p->words, &hits));
     lt_training_notify(t, "held-out pairs (%zu): recall@1 %.1f %%, recall@5 %.1f %%", p->count,
                        100 * lt_hits_share(&hits, 0), 100 * lt_hits_share(&hits, 1));
     return LT_OK;
@@ -216,7 +219,7 @@ static lt_status finish(lt_training *t) {
     lt_free(p.images);
     lt_free(p.pixels);
     lt_free(p.words);
-    if (!status || status == LT_ERROR_MEMORY) return status;
+    if (!status || status == LT_ERROR_MEMORY || status == LT_ERROR_CANCELLED) return status;
     lt_training_notify(t, "held-out pairs are not measured: %s", lt_error_message()); /* the model is worth keeping */
     return LT_OK;
 }

@@ -64,6 +64,12 @@ static bool has_entry(const char *path) {
     return lstat(path, &info) == 0;
 }
 
+/* A folder beside a picture is one, however it is called. */
+static bool has_text(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
 /* The lines of picture.txt instead of picture.png, if there is such a file, or of picture.caption. */
 static lt_status read_text_beside(lt_dataset *dataset, const char *picture, lt_record *record) {
     static const char *const endings[] = {"txt", "caption"};
@@ -72,7 +78,7 @@ static lt_status read_text_beside(lt_dataset *dataset, const char *picture, lt_r
     for (size_t i = 0; i < LT_COUNT(endings) && !record->text_count && !status; i++) {
         char *path = lt_format("%.*s.%s", (int)(dot - picture), picture, endings[i]);
         if (!path) return LT_ERROR_MEMORY;
-        if (has_entry(path)) status = read_text_file(dataset, path, record);
+        if (has_text(path)) status = read_text_file(dataset, path, record);
         lt_free(path);
     }
     return status;

@@ -145,10 +145,19 @@ static lt_status split_lines(lt_arena *arena, const char *text, lt_record *recor
     return LT_OK;
 }
 
+/* The text that a whole file is; what reading would have to change is none. */
+static lt_status read_text(lt_bytes file, char **text) {
+    LT_TRY(check_size(file));
+    file = skip_mark(file);
+    LT_TRY(lt_text_from_utf8(file, text));
+    if (strlen(*text) == file.size && (!file.size || !memcmp(*text, file.data, file.size))) return LT_OK;
+    lt_string_free(*text);
+    return lt_fail(LT_ERROR_FORMAT, "not a text in UTF-8");
+}
+
 lt_status lt_record_texts(lt_arena *arena, lt_bytes file, lt_record *record) {
     char *text;
-    LT_TRY(check_size(file));
-    LT_TRY(lt_text_from_utf8(skip_mark(file), &text));
+    LT_TRY(read_text(file, &text));
     const lt_status status = split_lines(arena, text, record);
     lt_string_free(text);
     return status;
@@ -156,8 +165,7 @@ lt_status lt_record_texts(lt_arena *arena, lt_bytes file, lt_record *record) {
 
 lt_status lt_record_label(lt_arena *arena, lt_bytes file, lt_record *record) {
     char *text;
-    LT_TRY(check_size(file));
-    LT_TRY(lt_text_from_utf8(skip_mark(file), &text));
+    LT_TRY(read_text(file, &text));
     const char *rest = text, *line;
     size_t size;
     lt_status status = LT_OK;

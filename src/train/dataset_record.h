@@ -27,9 +27,9 @@ lt_status lt_record_texts_of(lt_arena *arena, const struct json_t *object, const
 /* One object as metadata.jsonl and KEY.json have it, from its text; its texts are called text, caption or prompt.
  * file_name NULL: not asked for. */
 lt_status lt_record_from_json(lt_arena *arena, lt_bytes json, const char **file_name, lt_record *record);
-/* Texts as NAME.txt and KEY.txt have them: a line each, blank ones left out. */
+/* Texts as NAME.txt and KEY.txt have them: a line each, blank ones left out. LT_ERROR_FORMAT if file isn't UTF-8. */
 lt_status lt_record_texts(lt_arena *arena, lt_bytes file, lt_record *record);
-/* A label as KEY.cls has it. */
+/* A label as KEY.cls has it. LT_ERROR_FORMAT if file isn't UTF-8. */
 lt_status lt_record_label(lt_arena *arena, lt_bytes file, lt_record *record);
 
 #endif

@@ -71,15 +71,18 @@ double lt_similarity(const float *a, const float *b, size_t dim) {
     return sum;
 }
 
-lt_status lt_recall(const lt_embeddings *queries, const lt_embeddings *pool, lt_hits *hits) {
+lt_status lt_recall(const lt_embeddings *queries, const lt_embeddings *pool, lt_poll_fn poll, void *user,
+                    lt_hits *hits) {
+    lt_status status = LT_OK;
     *hits = (lt_hits){0};
     double *scores = lt_calloc(pool->count, sizeof *scores);
     if (!scores) return LT_ERROR_MEMORY;
-    for (size_t q = 0; q < queries->count; q++) {
+    for (size_t q = 0; q < queries->count && !status; q++) {
         for (size_t i = 0; i < pool->count; i++)
             scores[i] = lt_similarity(queries->rows + q * queries->dim, pool->rows + i * pool->dim, pool->dim);
         lt_hits_add(hits, lt_rank(scores, pool->groups, pool->count, queries->groups[q]));
+        if (poll) status = poll(user);
     }
     lt_free(scores);
-    return LT_OK;
+    return status;
 }

@@ -2,7 +2,7 @@
 #ifndef LT_RECALL_H
 #define LT_RECALL_H
 
-#include "base/base.h"
+#include "graph/graph.h"
 
 /* ---- Ranks ----
  *
@@ -45,7 +45,8 @@ typedef struct lt_embeddings {
 
 double lt_similarity(const float *a, const float *b, size_t dim);
 
-/* Every row of queries searches the pool. */
-lt_status lt_recall(const lt_embeddings *queries, const lt_embeddings *pool, lt_hits *hits);
+/* Every row of queries searches the pool. poll is asked after each; NULL: nobody. */
+lt_status lt_recall(const lt_embeddings *queries, const lt_embeddings *pool, lt_poll_fn poll, void *user,
+                    lt_hits *hits);
 
 #endif

@@ -38,6 +38,8 @@ static unsigned long long hash_configurations(const lt_train_models *m) {
     };
     sum = lt_hash_bytes(sum, numbers, sizeof numbers);
     if (m->vae) sum = lt_hash_bytes(sum, &m->vae->scaling, sizeof m->vae->scaling);
+    if (m->text && m->text->layers < lt_clip_text_layers(m->text))
+        sum = lt_hash_bytes(sum, &m->text->layers, sizeof m->text->layers);
     return (unsigned long long)sum;
 }
 

@@ -109,9 +109,11 @@ lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *dat
 
 lt_status lt_training_poll(const lt_training *t, const char *doing) {
     const lt_train_options *o = t->options;
-    if (!o->cancelled || !o->cancelled(o->user)) return LT_OK;
+    if (!t->stopped && (!o->cancelled || !o->cancelled(o->user))) return LT_OK;
     return lt_fail(LT_ERROR_CANCELLED, "stopped while %s", doing);
 }
+
+lt_status lt_training_poll_measuring(void *training) { return lt_training_poll(training, "measuring"); }
 
 void lt_training_notify(const lt_training *t, const char *format, ...) {
     if (!t->options->notice) return;

@@ -49,7 +49,8 @@ typedef struct lt_training {
     lt_plan *plan; /* forward and backward */
     lt_optimizer optimizer;
     lt_run_state run;
-    void *state; /* the task's own */
+    bool stopped; /* the caller said so: what is left to be done is done soon */
+    void *state;  /* the task's own */
 } lt_training;
 
 /* One kind of training. Functions may be NULL where that is said. */
@@ -65,7 +66,8 @@ typedef struct lt_task {
     lt_status (*next)(lt_training *t);
     /* The loss of the run that has just ended, and further numbers into row's names and values. */
     double (*loss)(lt_training *t, lt_log_row *row);
-    /* Before the model is written, with the averaged weights in place: measures what goes into it. NULL: nothing. */
+    /* Before the model is written, with the averaged weights in place: measures what goes into it. NULL: nothing.
+     * LT_ERROR_CANCELLED where the caller stops it, by lt_training_poll: what was measured until then has to do. */
     lt_status (*finish)(lt_training *t);
     /* What the model's file says beside its tensors, and the tensors that are in it but not trained. */
     lt_status (*describe)(lt_training *t, lt_settings *settings, lt_tensor_list *frozen);
@@ -104,8 +106,10 @@ lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int chann
  * has one. */
 lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *data, const char *path);
 
-/* LT_ERROR_CANCELLED where the caller asks to stop what is done before the first step: "encoding pictures". */
+/* LT_ERROR_CANCELLED where the caller asks to stop what is done beside the steps: "encoding pictures". */
 lt_status lt_training_poll(const lt_training *t, const char *doing);
+/* The same of what a task measures in the end, for plans. */
+lt_status lt_training_poll_measuring(void *training);
 
 /* Tells the caller's user something, printf style. */
 void lt_training_notify(const lt_training *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -14,6 +14,8 @@ static const double LOSS_SMOOTHING = 0.02;
 
 /* What a model's metadata say of the steps that made it. */
 static const char steps_key[] = "latent.train.steps";
+/* And of one whose measuring in the end was stopped. */
+static const char stopped_key[] = "latent.train.stopped";
 
 /* Files and the clock of this session. */
 typedef struct session {
@@ -73,26 +75,32 @@ static lt_status write_tensors(lt_writer *file, lt_tensor_list *all, const lt_se
     return lt_safetensors_write_into(file, all->tensors, all->count, metadata, settings->count, NULL, NULL, NULL);
 }
 
-/* The model as others open it, with the averaged weights, into file, which is closed where this succeeds; finished:
- * with what the task measures in the end. */
-static lt_status write_model(session *s, lt_writer *file, bool finished) {
+/* What goes into the model's file: its tensors, and what it says beside them. */
+static lt_status describe(session *s, bool cut_short, lt_settings *settings, lt_tensor_list *all) {
     lt_training *t = &s->t;
+    LT_TRY(check_numbers(s));
+    LT_TRY(lt_settings_set(settings, steps_key, "%ld", t->run.step));
+    if (cut_short) LT_TRY(lt_settings_set(settings, stopped_key, "true"));
+    LT_TRY(s->task->describe(t, settings, all));
+    for (size_t i = 0; i < t->parameters.tensors.count; i++)
+        LT_TRY(lt_tensor_list_add(all, t->parameters.tensors.tensors[i].name, &t->parameters.tensors.tensors[i]));
+    return LT_OK;
+}
+
+/* The model as others open it, with the averaged weights, into file, which is closed where this succeeds; finished:
+ * with what the task measures in the end. LT_ERROR_CANCELLED: it is written, but measuring was cut short. */
+static lt_status write_model(session *s, lt_writer *file, bool finished) {
     lt_settings settings = {0};
     lt_tensor_list all = {0};
-    exchange_averages(t);
-    lt_status status = finished && s->task->finish ? s->task->finish(t) : LT_OK;
-    if (!status) status = check_numbers(s);
-    if (!status) status = lt_settings_set(&settings, steps_key, "%ld", t->run.step);
-    if (!status) status = s->task->describe(t, &settings, &all);
-    for (size_t i = 0; i < t->parameters.tensors.count && !status; i++) {
-        const lt_tensor *tensor = &t->parameters.tensors.tensors[i];
-        status = lt_tensor_list_add(&all, tensor->name, tensor);
-    }
+    exchange_averages(&s->t);
+    const lt_status measured = finished && s->task->finish ? s->task->finish(&s->t) : LT_OK;
+    lt_status status = measured == LT_ERROR_CANCELLED ? LT_OK : measured;
+    if (!status) status = describe(s, measured != LT_OK, &settings, &all);
     if (!status) status = write_tensors(file, &all, &settings);
-    exchange_averages(t);
+    exchange_averages(&s->t);
     lt_settings_free(&settings);
     lt_tensor_list_free(&all);
-    return status;
+    return status ? status : measured;
 }
 
 /* A sample that can't be drawn is no reason to lose a training. */
@@ -307,12 +315,13 @@ static void close_session(session *s) {
     lt_team_free(t->target.team);
 }
 
-/* The steps that made the model at path; 0 if there is none, or it does not say. */
+/* The steps that made the model at path; 0 if there is none, it does not say, or it isn't finished. */
 static long steps_of(const char *path) {
     lt_checkpoint file;
     if (access(path, F_OK) || lt_checkpoint_open(path, &file)) return 0;
     const char *text = lt_checkpoint_metadata(&file, steps_key);
-    const long steps = text ? strtol(text, NULL, 10) : 0;
+    const bool finished = text && !lt_checkpoint_metadata(&file, stopped_key);
+    const long steps = finished ? strtol(text, NULL, 10) : 0;
     lt_checkpoint_close(&file);
     return steps;
 }
@@ -344,13 +353,15 @@ static lt_status start(session *s) {
     return LT_OK;
 }
 
-/* All steps, and what they made; also where the caller stops them. */
+/* All steps, and what they made; also where the caller stops them, or what is measured in the end. */
 static lt_status train(session *s) {
     const lt_status status = run_steps(s);
     if (status && status != LT_ERROR_CANCELLED) return status;
+    s->t.stopped = status != LT_OK;
     LT_TRY(save_state(s));
-    LT_TRY(write_model(s, &s->output, true));
-    return status ? stopped(s) : LT_OK; /* again, as saving may have replaced the message */
+    const lt_status written = write_model(s, &s->output, true);
+    if (written && written != LT_ERROR_CANCELLED) return written;
+    return status || written ? stopped(s) : LT_OK; /* again, as saving may have replaced the message */
 }
 
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models) {

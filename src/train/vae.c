@@ -108,30 +108,47 @@ static void add_moments(const lt_plan *encoder, const float *moments, int n, dou
         }
 }
 
-/* Each latent channel's mean and deviation over up to MEASURED pictures, in the order of the data set. */
-static lt_status measure(lt_training *t, double *mean, double *deviation) {
-    vae_state *s = t->state;
-    const lt_train_options *o = t->options;
-    const size_t c = (size_t)s->vae.latent_channels, count = lt_min(lt_dataset_count(t->data), MEASURED);
-    const lt_picture_options picture = {.size = o->size};
-    const size_t each = (size_t)o->size * (size_t)o->size * 3;
-    size_t used = 0;
-    memset(mean, 0, c * sizeof *mean);
-    memset(deviation, 0, c * sizeof *deviation);
-    for (size_t i = 0; i < count;) {
-        int n = 0;
-        for (; n < o->batch && i < count; i++)
-            n += !lt_dataset_load(t->data, i, &picture, 0, lt_plan_tensor(s->encoder, "x") + (size_t)n * each);
-        LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, NULL, NULL));
-        add_moments(s->encoder, lt_plan_tensor(s->encoder, "moments"), n, mean, deviation);
-        used += (size_t)n;
+/* Puts the pictures from *next on, as many as a batch takes, before the encoder. Returns how many; after `used` of
+ * them, a stop ends that too. */
+static int load_pictures(lt_training *t, size_t *next, size_t used) {
+    const lt_picture_options picture = {.size = t->options->size};
+    const size_t each = (size_t)picture.size * (size_t)picture.size * 3, end = lt_dataset_count(t->data);
+    float *x = lt_plan_tensor(((vae_state *)t->state)->encoder, "x");
+    int n = 0;
+    for (; n < t->options->batch && *next < lt_min(end, MEASURED); ++*next) {
+        if (used + (size_t)n && lt_training_poll_measuring(t)) break;
+        n += !lt_dataset_load(t->data, *next, &picture, 0, x + (size_t)n * each);
     }
+    return n;
+}
+
+/* The moments of up to MEASURED pictures, in the order of the data set, and how many they were. The caller may stop it
+ * when a batch has been measured: a VAE without a scale is of no use. */
+static lt_status sum_moments(lt_training *t, double *sum, double *squares, size_t *used) {
+    const vae_state *s = t->state;
+    const size_t count = lt_min(lt_dataset_count(t->data), MEASURED);
+    for (size_t next = 0; next < count;) {
+        const int n = load_pictures(t, &next, *used);
+        LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, *used ? lt_training_poll_measuring : NULL, t));
+        add_moments(s->encoder, lt_plan_tensor(s->encoder, "moments"), n, sum, squares);
+        *used += (size_t)n;
+    }
+    return *used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
+}
+
+/* Each latent channel's mean and deviation; LT_ERROR_CANCELLED: over fewer pictures. Both are zeros before. */
+static lt_status measure(lt_training *t, double *mean, double *deviation) {
+    const vae_state *s = t->state;
+    size_t used = 0;
+    const lt_status status = sum_moments(t, mean, deviation, &used);
+    if (status && status != LT_ERROR_CANCELLED) return status;
+    if (status) lt_training_notify(t, "stopped: the latents' scale is measured on %zu pictures alone", used);
     const double pixels = (double)used * lt_shape_pixels(lt_plan_shape(s->encoder, "moments"));
-    for (size_t k = 0; k < c; k++) {
+    for (size_t k = 0; k < (size_t)s->vae.latent_channels; k++) {
         mean[k] /= pixels;
         deviation[k] = sqrt(fmax(deviation[k] / pixels - mean[k] * mean[k], 1e-12));
     }
-    return used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", o->data);
+    return status;
 }
 
 /* The values of one of the VAE's layers, or NULL where the VAE lacks it. */
@@ -169,9 +186,11 @@ static lt_status scale(lt_training *t, double *mean, double *deviation) {
     lt_graph graph = {0};
     const int n = t->options->batch, size = t->options->size;
     LT_TRY(lt_plan_built(&graph, lt_vae_build_encoder(&s->vae, n, size, size, &graph), &t->target, &s->encoder));
-    LT_TRY(measure(t, mean, deviation));
+    const lt_status measured = measure(t, mean, deviation);
+    if (measured && measured != LT_ERROR_CANCELLED) return measured;
     s->vae.scaling = 1;
-    return standardise(t, mean, deviation);
+    LT_TRY(standardise(t, mean, deviation));
+    return measured;
 }
 
 /* A VAE that went on from another keeps its scale: U-Nets have learned its latents as they are. */

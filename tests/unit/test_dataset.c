@@ -148,6 +148,8 @@ static void what_is_no_file_is_told(void **state) {
         {"metadata.jsonl", NULL, "metadata.jsonl: not a regular file"},
         {"00.txt", "nowhere", "00.txt: can't be opened"},
         {"00.caption", "00.caption", "00.caption: can't be opened"},
+        {"00.txt", NULL, "00.txt: not a regular file"},
+        {"00.txt", ".", "00.txt: not a regular file"},
         {"00.caption", NULL, "00.caption: not a regular file"},
         {"01.png", "nowhere", ": 01.png can't be found in the folder"},
         {"01.png", "01.png", ": 01.png can't be found in the folder"},
@@ -157,17 +159,42 @@ static void what_is_no_file_is_told(void **state) {
         {"a.tar", "nowhere", "a.tar: can't be opened"},
         {"a.tar", NULL, "a.tar: not a regular file"},
     };
+    static const char *const folders[] = {"folder.png", "00.txt"};
     write_pictures(1, 0);
-    assert_int_equal(mkdir(in_root("folder.png"), 0777), 0); /* a folder is one, however it is called */
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         const char *path = in_root(cases[i].name);
         assert_int_equal(cases[i].link ? symlink(cases[i].link, path) : mkfifo(path, 0666), 0);
         assert_refused(root, LT_ERROR_FILE, cases[i].message);
         assert_int_equal(unlink(in_root(cases[i].name)), 0);
     }
+    for (size_t i = 0; i < LT_COUNT(folders); i++) /* a folder is one, however it is called */
+        assert_int_equal(mkdir(in_root(folders[i]), 0777), 0);
+    write_text("00.caption", "words");
     lt_dataset *d = open_dataset(root);
     assert_int_equal(lt_dataset_count(d), 1);
+    assert_string_equal(lt_dataset_text(d, 0, 0), "words");
     lt_dataset_close(d);
+}
+
+static const struct {
+    const char *bytes;
+    size_t size;
+} no_texts[] = {{"caf\xe9", 4}, {"a\0b", 3}, {"words\0", 6}, {"\xff\xfeh\0i\0", 6}, {"\x89PNG\r\n\x1a\n\0\0", 10}};
+
+/* Bytes under a text's name that aren't UTF-8 would be learned as other words. */
+static void what_is_no_text_is_told(void **state) {
+    (void)state;
+    static const char *const names[] = {"00.txt", "00.caption"};
+    write_pictures(1, 0);
+    for (size_t i = 0; i < LT_COUNT(no_texts) * LT_COUNT(names); i++) {
+        const char *name = names[i / LT_COUNT(no_texts)];
+        const size_t k = i % LT_COUNT(no_texts);
+        char words[64];
+        write_bytes(name, no_texts[k].bytes, no_texts[k].size);
+        snprintf(words, sizeof words, "/%s: not a text in UTF-8", name);
+        assert_refused(root, LT_ERROR_FORMAT, words);
+        assert_int_equal(unlink(in_root(name)), 0);
+    }
 }
 
 static void labels_are_numbered(void **state) {
@@ -203,7 +230,7 @@ static void folders_without_metadata_are_walked(void **state) {
     write_picture("z/more/b.png", 3, 2, 0);
     write_picture("c.jpeg", 3, 2, 0);
     write_text("c.txt", "  two words \r\n\n second line\n");
-    write_text("z/more/b.txt", "\xff?");
+    write_text("z/more/b.txt", "\xEF\xBF\xBD?"); /* U+FFFD itself */
     write_text("z/more/notes.txt", "nothing");
     write_text(".hidden.png", "");
     write_text(".png", "");
@@ -388,6 +415,22 @@ static void assert_blue(const lt_dataset *d, size_t i, int blue) {
     float pixels[2 * 2 * 3];
     assert_ok(lt_dataset_load(d, i, &(lt_picture_options){.size = 2}, 0, pixels));
     assert_true(pixels[2] == (float)blue / 127.5f - 1);
+}
+
+static void what_is_no_text_in_a_shard_is_told(void **state) {
+    (void)state;
+    static const char *const names[] = {"a.txt", "a.caption", "a.cls"};
+    for (size_t i = 0; i < LT_COUNT(no_texts) * LT_COUNT(names); i++) {
+        const char *name = names[i / LT_COUNT(no_texts)];
+        const size_t k = i % LT_COUNT(no_texts);
+        char words[64];
+        lt_buffer tar = {0};
+        append_picture(&tar, "a.png", 1);
+        append_member(&tar, '0', name, no_texts[k].bytes, no_texts[k].size, NULL);
+        write_tar("a.tar", &tar);
+        snprintf(words, sizeof words, "a.tar: %s: not a text in UTF-8", name);
+        assert_refused(in_root("a.tar"), LT_ERROR_FORMAT, words);
+    }
 }
 
 static void shards_are_read(void **state) {
@@ -932,12 +975,14 @@ int main(void) {
         TEST(what_nobody_reads_is_not_judged),
         TEST(captions_are_found),
         TEST(what_is_no_file_is_told),
+        TEST(what_is_no_text_is_told),
         TEST(labels_are_numbered),
         TEST(folders_without_metadata_are_walked),
         TEST(hostile_metadata_is_refused),
         TEST(deep_and_long_metadata_is_refused),
         TEST(empty_and_unreadable_folders_are_refused),
         TEST(fingerprints_differ),
+        TEST(what_is_no_text_in_a_shard_is_told),
         TEST(shards_are_read),
         TEST(tars_of_tar_are_read),
         TEST(sizes_are_read),

@@ -70,15 +70,15 @@ static void test_recall(void **state) {
     size_t pool_groups[] = {0, 1, 2, 1}, query_groups[] = {0, 1, 2};
     const lt_embeddings pool = {pool_rows, pool_groups, 4, 2}, queries = {query_rows, query_groups, 3, 2};
     lt_hits hits;
-    assert_ok(lt_recall(&queries, &pool, &hits));
+    assert_ok(lt_recall(&queries, &pool, NULL, NULL, &hits));
     assert_int_equal(hits.searches, 3);
     assert_int_equal(hits.hits[0], 3); /* 0.96 is more than 0.8 */
     query_groups[2] = 1;               /* either of the two pictures of text 1 would do: both come after 0.96 and 0.8 */
-    assert_ok(lt_recall(&queries, &pool, &hits));
+    assert_ok(lt_recall(&queries, &pool, NULL, NULL, &hits));
     assert_int_equal(hits.hits[0], 2);
     assert_int_equal(hits.hits[1], 3);
     for (size_t i = 0; i < LT_COUNT(pool_rows); i++) pool_rows[i] = 0.5f; /* for it all pictures are the same */
-    assert_ok(lt_recall(&queries, &pool, &hits));
+    assert_ok(lt_recall(&queries, &pool, NULL, NULL, &hits));
     assert_int_equal(hits.hits[0], 0);
     assert_int_equal(hits.hits[1], 3);
 }

@@ -179,6 +179,106 @@ static void test_stopped_while_encoding(void **state) {
     assert_true(pictures + texts > 8);
 }
 
+/* A caller that asks to stop when the last step is done, and counts how often it is asked from then on. */
+typedef struct late_stop {
+    bool on;
+    size_t asked;
+} late_stop;
+
+static bool begin_stop(void *user, const lt_train_progress *p) {
+    ((late_stop *)user)->on = p->step == p->steps;
+    return true;
+}
+
+static bool asks_late(void *user) {
+    late_stop *s = user;
+    s->asked += s->on;
+    return s->on;
+}
+
+/* A training that measures in the end what it is worth is stopped in that; --resume measures, and then all is done. */
+static void stop_measuring(lt_train_kind kind, lt_train_options whole, lt_train_options o, size_t most_asked) {
+    late_stop late = {0};
+    assert_ok(lt_train(kind, &whole));
+    o.progress = begin_stop;
+    o.cancelled = asks_late;
+    o.user = &late;
+    assert_int_equal(lt_train(kind, &o), LT_ERROR_CANCELLED);
+    assert_non_null(strstr(lt_error_message(), "stopped after step 3 of 3; --resume goes on from "));
+    assert_in_range(late.asked, 1, most_asked);
+    assert_true(difference(&whole, &o, ".state", "") == 0);
+    o.resume = true;
+    assert_int_equal(lt_train(kind, &o), LT_ERROR_CANCELLED); /* it wasn't taken for done */
+    o.cancelled = NULL;
+    assert_ok(lt_train(kind, &o));
+    assert_same(&whole, &o);
+}
+
+static void test_stopped_while_measuring(void **state) {
+    (void)state;
+    lt_train_options clip = small("clip"), clip_parts = small("clip-parts");
+    clip.validation = clip_parts.validation = clip.data;
+    stop_measuring(LT_TRAIN_VAE, small("vae"), small("vae-parts"), 4); /* a batch is measured */
+    stop_measuring(LT_TRAIN_CLIP, clip, clip_parts, 1);
+    write_text("metadata.jsonl",
+               "{\"file_name\": \"0.png\", \"label\": 0}\n{\"file_name\": \"1.png\", \"label\": 1}\n");
+    lt_train_options classifier = pixels("classifier"), classifier_parts = pixels("classifier-parts");
+    classifier.validation = classifier_parts.validation = classifier.data;
+    stop_measuring(LT_TRAIN_CLASSIFIER, classifier, classifier_parts, 1);
+}
+
+/* ---- What is kept for others ---- */
+
+/* A copy of CLIP's file that says of its text encoder what `key` and `value` do. */
+static const char *say_of_text(const lt_train_options *clip, const char *name, const char *key, const char *value) {
+    static char path[1024];
+    const lt_metadata said = {key, value};
+    lt_checkpoint file;
+    open_beside(clip, "", &file);
+    snprintf(path, sizeof path, "%s", in_root(name));
+    assert_ok(lt_safetensors_write(path, file.tensors, file.count, &said, 1, NULL, NULL, NULL));
+    lt_checkpoint_close(&file);
+    return path;
+}
+
+/* Trainings of one --cache whose text encoders have the same weights and read them in another way: each learns what it
+ * would with a cache of its own. */
+static void test_contexts_are_told_apart(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *key, *value;
+    } cases[] = {
+        {"whole", "latent.text_encoder.num_hidden_layers", "2"},
+        {"layers", "latent.text_encoder.num_hidden_layers", "1"},
+        {"activation", "latent.text_encoder.hidden_act", "\"gelu\""},
+        {"heads", "latent.text_encoder.num_attention_heads", "2"},
+    };
+    const lt_train_options vae = small("vae");
+    lt_train_options clip = small("clip");
+    clip.text_layers = 2;
+    clip.steps = 1;
+    assert_ok(lt_train(LT_TRAIN_VAE, &vae));
+    assert_ok(lt_train(LT_TRAIN_CLIP, &clip));
+    lt_train_options shared = small("shared"), own = small("own");
+    own.overwrite = true;
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        shared.vae = own.vae = vae.output;
+        shared.text = own.text = say_of_text(&clip, cases[i].name, cases[i].key, cases[i].value);
+        char folder[300];
+        snprintf(folder, sizeof folder, "%s/%s.cache", root, cases[i].name);
+        own.cache = folder;
+        shared.cache = root;
+        assert_ok(lt_train(LT_TRAIN_UNET, &own));
+        shared.overwrite = false;
+        shared.resume = i > 0; /* from one that read its texts in another way */
+        if (i) assert_int_equal(lt_train(LT_TRAIN_UNET, &shared), LT_ERROR_ARGUMENT);
+        shared.resume = false;
+        shared.overwrite = true;
+        assert_ok(lt_train(LT_TRAIN_UNET, &shared));
+        assert_same(&own, &shared);
+    }
+}
+
 /* ---- What is there already ---- */
 
 /* The first `count` of a training's three files, as one string. */
@@ -544,6 +644,8 @@ int main(void) {
         cmocka_unit_test_setup(test_progress_stops, make_data),
         cmocka_unit_test_setup(test_stopped_anywhere, make_data),
         cmocka_unit_test_setup(test_stopped_while_encoding, make_data),
+        cmocka_unit_test_setup(test_stopped_while_measuring, make_data),
+        cmocka_unit_test_setup(test_contexts_are_told_apart, make_data),
         cmocka_unit_test_setup(test_nothing_is_lost_unasked, make_data),
         cmocka_unit_test_setup(test_beginnings_that_are_no_numbers, make_data),
         cmocka_unit_test_setup(test_steps_that_make_no_numbers, make_data),
