@@ -1,6 +1,6 @@
-/* Sums of columns: sharing the work out. The rows are cut into as many parts as there are to be threads; a part adds
- * its rows up in pieces, so that a sum of a million numbers isn't one long chain of roundings; the parts' sums are
- * added in their order. */
+/* Sums of columns: sharing the work out. The rows are cut into parts, whatever the number of threads, so that the bytes
+ * don't depend on it; a part adds its rows up in pieces, so that a sum of a million numbers isn't one long chain of
+ * roundings; the parts' sums are added in their order. */
 #include "kernels/columns.h"
 
 #include "base/threads.h"
@@ -8,11 +8,13 @@
 
 #include <string.h>
 
-enum { PIECE = 256, LINE = 16 };
+enum { PIECE = 256, LINE = 16, MOST_PARTS = 32 };
 
 static size_t part_of(size_t c) { return lt_round_up(c, LINE); }
 
-size_t lt_column_sums_scratch(size_t c, int threads) { return 2 * part_of(c) * (size_t)threads * sizeof(float); }
+static size_t parts_of(size_t rows) { return lt_min((rows + PIECE - 1) / PIECE, MOST_PARTS); }
+
+size_t lt_column_sums_scratch(size_t rows, size_t c) { return 2 * part_of(c) * parts_of(rows) * sizeof(float); }
 
 static void sum_piece(lt_isa isa, const float *x, size_t rows, size_t c, float *sums) {
 #if defined(__x86_64__)
@@ -52,8 +54,8 @@ static void sum_part(const void *context, size_t part, int thread) {
 }
 
 void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *sums, void *scratch, int threads) {
-    const matrix m = {lt_isa_choose(limit), x, rows, c, (size_t)threads, scratch};
-    memset(scratch, 0, lt_column_sums_scratch(c, threads));
+    const matrix m = {lt_isa_choose(limit), x, rows, c, parts_of(rows), scratch};
+    memset(scratch, 0, lt_column_sums_scratch(rows, c));
     lt_parallel(threads, m.parts, 1, sum_part, &m);
     for (size_t part = 0; part < m.parts; part++)
         for (size_t i = 0; i < c; i++) sums[i] += m.scratch[part * 2 * part_of(c) + i];

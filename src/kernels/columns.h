@@ -4,8 +4,9 @@
 
 #include "base/base.h"
 
-/* sums[c] += the sum of column c of x [rows, c], by so many threads. scratch: lt_column_sums_scratch bytes. */
-size_t lt_column_sums_scratch(size_t c, int threads);
+/* sums[c] += the sum of column c of x [rows, c], by at most so many threads, whose number doesn't matter to the sums.
+ * scratch: lt_column_sums_scratch bytes. */
+size_t lt_column_sums_scratch(size_t rows, size_t c);
 void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *sums, void *scratch, int threads);
 
 /* The vector loops (simd/columns.c): of one thread. */

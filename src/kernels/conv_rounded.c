@@ -127,7 +127,7 @@ static lt_status half_create(lt_conv_half *h) {
     h->packed_size = s->half->packed_size;
     s->sums_at = lt_round_up(plan(&s->r, s->half->scratch_size), 64);
     h->scratch_size =
-        s->sums_at + (h->wanted.weight && d->bias ? lt_column_sums_scratch((size_t)d->oc, d->threads) : 0);
+        s->sums_at + (h->wanted.weight && d->bias ? lt_column_sums_scratch(lt_conv_rows(d), (size_t)d->oc) : 0);
     snprintf(h->name, sizeof h->name, "rounded:%.50s", s->half->name);
     snprintf(h->layout, sizeof h->layout, "rounded:%.280s", s->half->layout);
     return LT_OK;

@@ -77,7 +77,7 @@ static lt_status gradient_create(lt_conv_half *h) {
     g->sums_at = (g->a_size + g->b_size) * (size_t)d->threads;
     g->columns_at = (g->sums_at + g->jobs_k * g->jobs_o * g->parts * g->sums_size) * sizeof(float);
     h->state = g;
-    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(g->oc, d->threads) : 0);
+    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(g->rows, g->oc) : 0);
     snprintf(h->name, sizeof h->name, "%s:gemm", lt_isa_name(simd->isa));
     return LT_OK;
 }

@@ -66,7 +66,7 @@ static lt_status gradient_create(lt_conv_half *h) {
     g->job_rows = lt_part(oc, lt_count_parts(oc, g->jobs_a_xi));
     g->jobs_a_xi = lt_count_parts(oc, g->job_rows);
     h->state = g;
-    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(oc, d->threads) : 0);
+    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(lt_conv_rows(d), oc) : 0);
     snprintf(h->name, sizeof h->name, "%s:winograd4x4", lt_isa_name(gemm->isa));
     return LT_OK;
 }

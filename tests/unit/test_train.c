@@ -445,6 +445,29 @@ static void test_two_at_once(void **state) {
 
 /* ---- What must not matter ---- */
 
+/* Pictures with more pixels than a piece of a sum has rows, so that sums over them are shared out. */
+static void test_threads_make_the_same_weights(void **state) {
+    (void)state;
+    write_text("metadata.jsonl", "{\"file_name\": \"0.png\", \"text\": \"one\", \"label\": 0}\n"
+                                 "{\"file_name\": \"1.png\", \"text\": \"two\", \"label\": 1}\n");
+    for (int kind = LT_TRAIN_VAE; kind <= LT_TRAIN_CLASSIFIER; kind++)
+        for (int threads = 2; threads <= 3; threads++) {
+            const bool in_pixels = kind == LT_TRAIN_UNET || kind == LT_TRAIN_CLASSIFIER;
+            lt_train_options alone = in_pixels ? pixels("alone") : small("alone"), shared = alone;
+            char output[300];
+            snprintf(output, sizeof output, "%s/shared", root);
+            shared.output = output;
+            alone.size = shared.size = 2 * SIDE;
+            alone.precision = shared.precision = LT_PRECISION_F32;
+            alone.overwrite = shared.overwrite = true;
+            alone.threads = 1;
+            shared.threads = threads;
+            assert_ok(lt_train((lt_train_kind)kind, &alone));
+            assert_ok(lt_train((lt_train_kind)kind, &shared));
+            assert_same(&alone, &shared);
+        }
+}
+
 static void test_recomputing(void **state) {
     (void)state;
     lt_train_options a = small("a"), b = small("b");
@@ -650,6 +673,7 @@ int main(void) {
         cmocka_unit_test_setup(test_beginnings_that_are_no_numbers, make_data),
         cmocka_unit_test_setup(test_steps_that_make_no_numbers, make_data),
         cmocka_unit_test_setup(test_two_at_once, make_data),
+        cmocka_unit_test_setup(test_threads_make_the_same_weights, make_data),
         cmocka_unit_test_setup(test_recomputing, make_data),
         cmocka_unit_test_setup(test_accumulating, make_data),
         cmocka_unit_test_setup(test_fresh_weights, make_data),
