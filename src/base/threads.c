@@ -193,9 +193,20 @@ void lt_parallel(int threads, size_t count, size_t piece, lt_body *body, const v
 
 /* ---- Teams ---- */
 
+/* The cores that this process may use, asked for with a set of so many; 0: the system has more, or doesn't say. */
+static int count_cores(size_t most) {
+    cpu_set_t *set = CPU_ALLOC(most);
+    if (!set) return 0;
+    const size_t size = CPU_ALLOC_SIZE(most);
+    const int count = sched_getaffinity(0, size, set) ? 0 : CPU_COUNT_S(size, set);
+    CPU_FREE(set);
+    return count;
+}
+
 int lt_core_count(void) {
-    cpu_set_t set;
-    const int count = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    enum { MOST = 1 << 20 };
+    int count = 0;
+    for (size_t most = CPU_SETSIZE; !count && most <= MOST; most *= 2) count = count_cores(most);
     return count < 1 ? 1 : count > LT_MAX_THREADS ? LT_MAX_THREADS : count;
 }
 

@@ -116,7 +116,7 @@ static int load_pictures(lt_training *t, size_t *next, size_t used) {
     float *x = lt_plan_tensor(((vae_state *)t->state)->encoder, "x");
     int n = 0;
     for (; n < t->options->batch && *next < lt_min(end, MEASURED); ++*next) {
-        if (used + (size_t)n && lt_training_poll_measuring(t)) break;
+        if (used && lt_training_poll_measuring(t)) break;
         n += !lt_dataset_load(t->data, *next, &picture, 0, x + (size_t)n * each);
     }
     return n;
@@ -142,7 +142,6 @@ static lt_status measure(lt_training *t, double *mean, double *deviation) {
     size_t used = 0;
     const lt_status status = sum_moments(t, mean, deviation, &used);
     if (status && status != LT_ERROR_CANCELLED) return status;
-    if (status) lt_training_notify(t, "stopped: the latents' scale is measured on %zu pictures alone", used);
     const double pixels = (double)used * lt_shape_pixels(lt_plan_shape(s->encoder, "moments"));
     for (size_t k = 0; k < (size_t)s->vae.latent_channels; k++) {
         mean[k] /= pixels;

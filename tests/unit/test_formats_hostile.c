@@ -495,102 +495,102 @@ static lt_status read_pickle(const void *data, size_t size) {
     return status;
 }
 
+static const struct {
+    const char *data;
+    size_t size;
+    const char *expected; /* NULL: it is read */
+} pickles[] = {
+    {BYTES("\x80\x02N."), NULL},
+    {BYTES("\x80\x02"
+           "ccollections\nOrderedDict\n]]X\1\0\0\0zaK\1aa\x85R."),
+     NULL}, /* Python 2's */
+    {BYTES("\x80\x02"
+           "ccollections\nOrderedDict\n]]X\1\0\0\0zaa\x85R."),
+     "a key has no value"},
+    {BYTES("\x80\x05\x95\x02\0\0\0\0\0\0\0N."), NULL},
+    {BYTES("\x80\x02]q\0(K\1M\1\2J\xFF\xFF\xFF\xFFG\0\0\0\0\0\0\0\0\x88\x89\x8A\1\xFF\x8A\0\x8A\x09xxxxxxxxxe."), NULL},
+    {BYTES("\x80\x02}q\0(h\0h\0u."), NULL},
+    {BYTES("\x80\x02)\x85\x85\x86."), "too little"},
+    {BYTES("\x80\x02N"), "cut off"},
+    {BYTES("\x80\x02."), "too little"},
+    {BYTES("\x80\x02(."), "too little"},
+    {BYTES("\x80\x01N."), "protocol"},
+    {BYTES("\x80\x06N."), "protocol"},
+    {BYTES("\x80\x02\x95\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFN."), "cut off"},
+    {BYTES("\x80\x02X\xFF\xFF\xFF\xFFx."), "cut off"},
+    {BYTES("\x80\x02\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFx."), "cut off"},
+    {BYTES("\x80\x02\x8E\0\0\0\0\0\0\0\x80x."), "cut off"},
+    {BYTES("\x80\x02\x8B\xFF\xFF\xFF\xFF."), "cut off"},
+    {BYTES("\x80\x02Nr\xFF\xFF\xFF\xFF."), "memo index"},
+    {BYTES("\x80\x02Nq\xC8."), "memo index"},
+    {BYTES("\x80\x02h\0."), "memo entry"},
+    {BYTES("\x80\x02Nq\2h\1."), "memo entry"},
+    {BYTES("\x80\x02j\xFF\xFF\xFF\xFF."), "memo entry"},
+    {BYTES("\x80\x02(q\0."), "too little"},
+    {BYTES("\x80\x02(2."), "too little"},
+    {BYTES("\x80\x02"
+           "0."),
+     "too little"},
+    {BYTES("\x80\x02"
+           "1."),
+     "mark is missing"},
+    {BYTES("\x80\x02"
+           "t."),
+     "mark is missing"},
+    {BYTES("\x80\x02(\x85."), "mark is where"},
+    {BYTES("\x80\x02}(Nu."), "no value"},
+    {BYTES("\x80\x02(NNu."), "too little"},
+    {BYTES("\x80\x02NQ."), "persistent id"},
+    {BYTES("\x80\x02(NNNNNtQ."), "persistent id"},
+    {BYTES("\x80\x02"
+           "cos\nsystem\n."),
+     "os.system"},
+    {BYTES("\x80\x02"
+           "c__builtin__\neval\n."),
+     "__builtin__.eval"},
+    {BYTES("\x80\x02"
+           "cbuiltins\nsetattr\n."),
+     "builtins.setattr"},
+    {BYTES("\x80\x04\x8C\2os\x8C\6system\x93."), "os.system"},
+    {BYTES("\x80\x04\x8C\2os\x8C\6system\x93\x8C\4true\x85R."), "os.system"},
+    {BYTES("\x80\x04\x8C\2o\0\x8C\1x\x93."), "proper name"},
+    {BYTES("\x80\x04NN\x93."), "proper name"},
+    {BYTES("\x80\x02"
+           "ctorch.storage\n_load_from_bytes\n."),
+     "_load_from_bytes"},
+    {BYTES("\x80\x02"
+           "ctorch"),
+     "cut off"},
+    {BYTES("\x80\x02"
+           "ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR."),
+     "storage, shape and strides"},
+    {BYTES("\x80\x02"
+           "ctorch._utils\n_rebuild_tensor_v2\n)R."),
+     NULL},
+    {BYTES("\x80\x02"
+           "ctorch._utils\n_rebuild_parameter\n)R."),
+     NULL},
+    {BYTES("\x80\x02"
+           "cbuiltins\nset\n]\x85R}b."),
+     NULL},
+    {BYTES("\x80\x02"
+           "I1\n."),
+     "opcode 0x49"},
+    {BYTES("\x80\x02"
+           "(cos\nsystem\no."),
+     "os.system"},
+    {BYTES("\x80\x02"
+           "(ios\nsystem\n."),
+     "opcode 0x69"},
+    {BYTES("\x80\x02\x82\1."), "opcode 0x82"},
+};
+
 static void test_pickles(void **state) {
     (void)state;
-    static const struct {
-        const char *data;
-        size_t size;
-        const char *expected; /* NULL: it is read */
-    } cases[] = {
-        {BYTES("\x80\x02N."), NULL},
-        {BYTES("\x80\x02"
-               "ccollections\nOrderedDict\n]]X\1\0\0\0zaK\1aa\x85R."),
-         NULL}, /* Python 2's */
-        {BYTES("\x80\x02"
-               "ccollections\nOrderedDict\n]]X\1\0\0\0zaa\x85R."),
-         "a key has no value"},
-        {BYTES("\x80\x05\x95\x02\0\0\0\0\0\0\0N."), NULL},
-        {BYTES("\x80\x02]q\0(K\1M\1\2J\xFF\xFF\xFF\xFFG\0\0\0\0\0\0\0\0\x88\x89\x8A\1\xFF\x8A\0\x8A\x09xxxxxxxxxe."),
-         NULL},
-        {BYTES("\x80\x02}q\0(h\0h\0u."), NULL},
-        {BYTES("\x80\x02)\x85\x85\x86."), "too little"},
-        {BYTES("\x80\x02N"), "cut off"},
-        {BYTES("\x80\x02."), "too little"},
-        {BYTES("\x80\x02(."), "too little"},
-        {BYTES("\x80\x01N."), "protocol"},
-        {BYTES("\x80\x06N."), "protocol"},
-        {BYTES("\x80\x02\x95\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFN."), "cut off"},
-        {BYTES("\x80\x02X\xFF\xFF\xFF\xFFx."), "cut off"},
-        {BYTES("\x80\x02\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFx."), "cut off"},
-        {BYTES("\x80\x02\x8E\0\0\0\0\0\0\0\x80x."), "cut off"},
-        {BYTES("\x80\x02\x8B\xFF\xFF\xFF\xFF."), "cut off"},
-        {BYTES("\x80\x02Nr\xFF\xFF\xFF\xFF."), "memo index"},
-        {BYTES("\x80\x02Nq\xC8."), "memo index"},
-        {BYTES("\x80\x02h\0."), "memo entry"},
-        {BYTES("\x80\x02Nq\2h\1."), "memo entry"},
-        {BYTES("\x80\x02j\xFF\xFF\xFF\xFF."), "memo entry"},
-        {BYTES("\x80\x02(q\0."), "too little"},
-        {BYTES("\x80\x02(2."), "too little"},
-        {BYTES("\x80\x02"
-               "0."),
-         "too little"},
-        {BYTES("\x80\x02"
-               "1."),
-         "mark is missing"},
-        {BYTES("\x80\x02"
-               "t."),
-         "mark is missing"},
-        {BYTES("\x80\x02(\x85."), "mark is where"},
-        {BYTES("\x80\x02}(Nu."), "no value"},
-        {BYTES("\x80\x02(NNu."), "too little"},
-        {BYTES("\x80\x02NQ."), "persistent id"},
-        {BYTES("\x80\x02(NNNNNtQ."), "persistent id"},
-        {BYTES("\x80\x02"
-               "cos\nsystem\n."),
-         "os.system"},
-        {BYTES("\x80\x02"
-               "c__builtin__\neval\n."),
-         "__builtin__.eval"},
-        {BYTES("\x80\x02"
-               "cbuiltins\nsetattr\n."),
-         "builtins.setattr"},
-        {BYTES("\x80\x04\x8C\2os\x8C\6system\x93."), "os.system"},
-        {BYTES("\x80\x04\x8C\2os\x8C\6system\x93\x8C\4true\x85R."), "os.system"},
-        {BYTES("\x80\x04\x8C\2o\0\x8C\1x\x93."), "proper name"},
-        {BYTES("\x80\x04NN\x93."), "proper name"},
-        {BYTES("\x80\x02"
-               "ctorch.storage\n_load_from_bytes\n."),
-         "_load_from_bytes"},
-        {BYTES("\x80\x02"
-               "ctorch"),
-         "cut off"},
-        {BYTES("\x80\x02"
-               "ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR."),
-         "storage, shape and strides"},
-        {BYTES("\x80\x02"
-               "ctorch._utils\n_rebuild_tensor_v2\n)R."),
-         NULL},
-        {BYTES("\x80\x02"
-               "ctorch._utils\n_rebuild_parameter\n)R."),
-         NULL},
-        {BYTES("\x80\x02"
-               "cbuiltins\nset\n]\x85R}b."),
-         NULL},
-        {BYTES("\x80\x02"
-               "I1\n."),
-         "opcode 0x49"},
-        {BYTES("\x80\x02"
-               "(cos\nsystem\no."),
-         "os.system"},
-        {BYTES("\x80\x02"
-               "(ios\nsystem\n."),
-         "opcode 0x69"},
-        {BYTES("\x80\x02\x82\1."), "opcode 0x82"},
-    };
-    for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        const lt_status status = read_pickle(cases[i].data, cases[i].size);
-        if (cases[i].expected)
-            assert_says(status, cases[i].expected);
+    for (size_t i = 0; i < LT_COUNT(pickles); i++) {
+        const lt_status status = read_pickle(pickles[i].data, pickles[i].size);
+        if (pickles[i].expected)
+            assert_says(status, pickles[i].expected);
         else if (status != LT_OK)
             fail_msg("case %zu: %s", i, lt_error_message());
     }

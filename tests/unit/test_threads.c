@@ -2,6 +2,7 @@
 #include "golden.h"
 #include "team.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -143,6 +144,21 @@ static void counts_that_make_no_sense(void **state) {
     lt_team_free(team);
 }
 
+static void cores_that_a_process_may_use_are_counted(void **state) {
+    (void)state;
+    cpu_set_t before, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof before, &before)) skip(); /* over 1024 cores */
+    assert_int_equal(lt_core_count(), CPU_COUNT(&before));
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &before)) cpu++;
+    CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    const int count = lt_core_count();
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    assert_int_equal(count, 1);
+}
+
 /* Bytes of addresses that this process has. */
 static size_t address_space(void) {
     unsigned long pages = 0;
@@ -169,10 +185,15 @@ static void threads_that_the_system_refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_index_once),          cmocka_unit_test(numbers_stay_below_the_limit),
-        cmocka_unit_test(loops_within_loops),        cmocka_unit_test(waiting_threads_sleep),
-        cmocka_unit_test(a_caller_who_waits_sleeps), cmocka_unit_test(a_watch_stops_a_loop),
-        cmocka_unit_test(counts_that_make_no_sense), cmocka_unit_test(threads_that_the_system_refuses),
+        cmocka_unit_test(every_index_once),
+        cmocka_unit_test(numbers_stay_below_the_limit),
+        cmocka_unit_test(loops_within_loops),
+        cmocka_unit_test(waiting_threads_sleep),
+        cmocka_unit_test(a_caller_who_waits_sleeps),
+        cmocka_unit_test(a_watch_stops_a_loop),
+        cmocka_unit_test(counts_that_make_no_sense),
+        cmocka_unit_test(threads_that_the_system_refuses),
+        cmocka_unit_test(cores_that_a_process_may_use_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,7 +204,7 @@ static void stop_measuring(lt_train_kind kind, lt_train_options whole, lt_train_
     o.cancelled = asks_late;
     o.user = &late;
     assert_int_equal(lt_train(kind, &o), LT_ERROR_CANCELLED);
-    assert_non_null(strstr(lt_error_message(), "stopped after step 3 of 3; --resume goes on from "));
+    assert_non_null(strstr(lt_error_message(), "stopped after step 3 of 3; `resume` goes on from "));
     assert_in_range(late.asked, 1, most_asked);
     assert_true(difference(&whole, &o, ".state", "") == 0);
     o.resume = true;
