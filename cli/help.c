@@ -1,6 +1,6 @@
 /* help: the commands, or what one of them does. */
+#include "base/nearest.h"
 #include "cli.h"
-#include "nearest.h"
 
 #include <stdio.h>
 #include <string.h>

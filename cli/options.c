@@ -1,7 +1,7 @@
 /* Options from tables: parsing, and help. The words are split by getopt_long. */
+#include "base/nearest.h"
 #include "base/rng.h"
 #include "cli.h"
-#include "nearest.h"
 
 #include <ctype.h>
 #include <errno.h>

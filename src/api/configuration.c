@@ -147,6 +147,16 @@ static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, 
     return LT_OK;
 }
 
+/* What a small model says that it has learned. */
+static lt_status read_known(lt_components *parts, const lt_checkpoint *file) {
+    lt_config config;
+    LT_TRY(lt_config_from_metadata(file, "latent.known.", &config));
+    const char *words = lt_config_string(&config, "words"), *things = lt_config_string(&config, "things");
+    const lt_status status = words ? lt_known_set(&parts->known, words, things ? things : "") : LT_OK;
+    lt_config_close(&config);
+    return status;
+}
+
 /* ---- All of it ---- */
 
 /* "512x512", as the model specification of safetensors files has it. */
@@ -168,6 +178,7 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
     LT_TRY(read_folder(parts, &model->main.folder, main_roles));
     LT_TRY(read_settings(parts, &model->main.file, main_roles));
+    LT_TRY(read_known(parts, &model->main.file));
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
     if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));
     read_resolution(model);

@@ -88,6 +88,20 @@ lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *c, con
     return set_labels(s, labels, c->classes);
 }
 
+static lt_status set_json_text(lt_settings *s, const char *key, const char *value) {
+    json_t *json = json_string(value);
+    char *text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+    json_decref(json);
+    const lt_status status = text ? lt_settings_set_text(s, key, text) : LT_OK;
+    free(text);
+    return status;
+}
+
+lt_status lt_settings_add_known(lt_settings *s, const char *words, const char *things) {
+    LT_TRY(set_json_text(s, "latent.known.words", words));
+    return set_json_text(s, "latent.known.things", things);
+}
+
 static const struct {
     const char *name;
     lt_activation activation;

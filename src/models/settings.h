@@ -34,6 +34,9 @@ lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image);
 /* labels [classifier->classes]: the classes' names. */
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);
 
+/* What a small model has learned (text/known.h); of what is not UTF-8 nothing is said. */
+lt_status lt_settings_add_known(lt_settings *s, const char *words, const char *things);
+
 void lt_settings_free(lt_settings *s);
 
 /* transformers' name of an activation, "quick_gelu", and back; false: no such name. */

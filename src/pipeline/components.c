@@ -13,6 +13,7 @@ void lt_components_free(lt_components *parts) {
     lt_free(parts->vae_file);
     for (int i = 0; parts->labels && i < parts->classifier.classes; i++) lt_free(parts->labels[i]);
     lt_free(parts->labels);
+    lt_known_free(&parts->known);
     *parts = (lt_components){0};
 }
 

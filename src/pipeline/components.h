@@ -7,6 +7,7 @@
 #include "models/clip.h"
 #include "models/unet.h"
 #include "models/vae.h"
+#include "text/known.h"
 #include "text/text.h"
 
 typedef enum lt_module {
@@ -37,7 +38,8 @@ typedef struct lt_components {
     lt_vae vae;
     bool pixels; /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
     lt_classifier classifier;
-    char **labels; /* [classifier.classes]: the classes' names */
+    char **labels;  /* [classifier.classes]: the classes' names */
+    lt_known known; /* what a small model has learned */
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
     int sample_size;       /* latents a side, as the model was trained: 64 */

@@ -237,7 +237,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(
         lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
     LT_TRY(lt_guidance_init(&p->guidance, p->parts, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
-    lt_notes_give(p->parts, r, &p->canvas);
+    LT_TRY(lt_notes_give(p->parts, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(read_prompts(p));

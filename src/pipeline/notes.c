@@ -39,7 +39,30 @@ static void note_vain(const lt_components *parts, const lt_request *r) {
         if (fields[i].given && !fields[i].used) lt_notify(parts, "%s does nothing %s", fields[i].name, fields[i].why);
 }
 
-void lt_notes_give(lt_components *parts, const lt_request *request, const lt_canvas *canvas) {
+static void tell_unknown(const lt_components *parts, const char *unknown, const char *near) {
+    lt_notify(parts,
+              "this small model has learned nothing of: %s%s%s (it knows what its training's captions named; what is "
+              "beyond takes a Stable Diffusion checkpoint: -m FILE)",
+              unknown, near ? "; near that it knows: " : "", near ? near : "");
+}
+
+/* Words that no caption of a small model's training held. */
+static lt_status note_unknown(const lt_components *parts, const lt_request *r) {
+    lt_buffer kept = {0}, told = {0}, unknown = {0}, near = {0};
+    lt_status status = LT_OK;
+    if (!parts->known.words || parts->unet.context_dim == 0) return LT_OK;
+    if (!r->plain_prompt) status = lt_prompt_serve(r->prompt, &kept, &told);
+    if (!status) status = lt_known_ask(&parts->known, kept.data ? kept.data : r->prompt, &unknown, &near);
+    if (!status && unknown.size) tell_unknown(parts, unknown.data, near.data);
+    lt_buffer_free(&kept);
+    lt_buffer_free(&told);
+    lt_buffer_free(&unknown);
+    lt_buffer_free(&near);
+    return status;
+}
+
+lt_status lt_notes_give(lt_components *parts, const lt_request *request, const lt_canvas *canvas) {
     note_size(parts, canvas);
     note_vain(parts, request);
+    return note_unknown(parts, request);
 }

@@ -3,6 +3,7 @@
 #include "base/threads.h"
 #include "diffusion/schedule_settings.h"
 #include "nn/nn.h"
+#include "text/known.h"
 #include "train/contexts.h"
 #include "train/latents.h"
 #include "train/objectives.h"
@@ -146,6 +147,32 @@ static lt_status add_frozen(const lt_tensor *tensors, size_t count, lt_trains_fn
     return LT_OK;
 }
 
+enum { MOST_KNOWN = 20000 /* words, and things: who has learned more is not small */ };
+
+/* The labels as people write them, a line each. */
+static lt_status gather_things(const lt_dataset *data, lt_buffer *things) {
+    const size_t count = lt_dataset_label_count(data);
+    LT_TRY(lt_buffer_append(things, "", 0));
+    for (size_t i = 0; i < count && count <= MOST_KNOWN; i++)
+        LT_TRY(lt_buffer_printf(things, "%s%s", i ? "\n" : "", lt_dataset_label_name(data, i)));
+    for (size_t i = 0; i < things->size; i++)
+        if (things->data[i] == '-' || things->data[i] == '_') things->data[i] = ' ';
+    return LT_OK;
+}
+
+/* What a model that knows nothing else has learned of words; one that goes on from another knows more. */
+static lt_status describe_known(const lt_training *t, lt_settings *settings) {
+    const unet_state *s = t->state;
+    lt_buffer words = {0}, things = {0};
+    if (t->models->init) return LT_OK;
+    lt_status status = lt_known_gather(s->contexts.texts, s->contexts.count, MOST_KNOWN, &words);
+    if (!status) status = gather_things(t->data, &things);
+    if (!status && words.size) status = lt_settings_add_known(settings, words.data, things.data);
+    lt_buffer_free(&words);
+    lt_buffer_free(&things);
+    return status;
+}
+
 static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
     const unet_state *s = t->state;
     const lt_train_models *m = t->models;
@@ -158,6 +185,7 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
         LT_TRY(add_frozen(m->vae_tensors, m->vae_count, lt_is_vae, frozen));
     }
     if (!s->contexts.width) return LT_OK;
+    LT_TRY(describe_known(t, settings));
     LT_TRY(lt_settings_add_text(settings, m->text));
     if (m->image) LT_TRY(lt_settings_add_image(settings, m->image));
     return add_frozen(m->text_tensors, m->text_count, lt_is_text, frozen);

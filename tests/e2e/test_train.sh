@@ -66,6 +66,10 @@ check "it is a whole model" inspects unet 'LDM checkpoint: VAE, U-Net; transform
 check "it drew samples" test -s unet.safetensors-3.png -a -s unet.safetensors-6.png
 check "nothing is left beside it" nothing_left unet
 check "the model draws" "$latent" txt2img -m unet.safetensors -q -p "number 3" --steps 2 --seed 1 -o unet.png
+check "words that it knows" draw -m unet.safetensors -p "Numbers 4" --steps 1 --seed 1 -o unet.png
+check "are drawn without a note" test ! -s err
+check "words that it never met" draw -m unet.safetensors -p "a (numbr:1.2) <lora:x:1> 7" --steps 1 --seed 1 -o unet.png
+check "are told" grep -q "note: this small model has learned nothing of: a, numbr (it" err
 check "train unet on pixels, without text" pixel pixel --steps 6 $fast
 check "it is a U-Net of three channels" inspects pixel 'U-Net: 3 channels in, context of 0'
 check "it draws while it learns" pixel sampled --steps 2 --sample-steps 1

@@ -1,5 +1,6 @@
 /* CLIP's tokenizer against transformers, and the prompt syntax against what A1111's web UI documents. */
 #include "base/file.h"
+#include "text/known.h"
 #include "text/text.h"
 #include "text/unicode.h"
 
@@ -610,8 +611,54 @@ static void test_allocation_failures(void **state) {
     free(words);
 }
 
+/* ---- What a small model has learned ---- */
+
+static void test_gathered_words(void **state) {
+    (void)state;
+    static const char *const texts[] = {"a red Apple, 3d style",
+                                        "can you draw a woman\xe2\x80\x99s hat?",
+                                        "'a' \xe2\x80\x9cred\xe2\x80\x9d 12",
+                                        "pi\xc3\xb1"
+                                        "ata",
+                                        "",
+                                        "\xe2\x80"};
+    lt_buffer words = {0}, none = {0};
+    assert_int_equal(LT_OK, lt_known_gather(texts, LT_COUNT(texts), 12, &words));
+    assert_string_equal(words.data, "3d a apple can draw hat pi\xc3\xb1"
+                                    "ata red style woman's you");
+    assert_int_equal(LT_OK, lt_known_gather(texts, LT_COUNT(texts), 10, &none));
+    assert_int_equal(none.size, 0);
+    lt_buffer_free(&words);
+    lt_buffer_free(&none);
+}
+
+static void assert_asked(const char *prompt, const char *unknown, const char *near) {
+    lt_known known;
+    lt_buffer words = {0}, things = {0};
+    assert_int_equal(LT_OK, lt_known_set(&known, "a apple baby bottle cats draw glasses of on red wizard",
+                                         "baby bottle\nwizard\nred apple\nbottle with popping cork\ncat"));
+    assert_int_equal(LT_OK, lt_known_ask(&known, prompt, &words, &things));
+    assert_string_equal(words.data ? words.data : "", unknown);
+    assert_string_equal(things.data ? things.data : "", near);
+    lt_buffer_free(&words);
+    lt_buffer_free(&things);
+    lt_known_free(&known);
+}
+
+static void test_unknown_words(void **state) {
+    (void)state;
+    assert_asked("A red apple (on 3 bottles:1.2)!", "", "");
+    assert_asked("a cat, a wizard's glass", "", "");
+    assert_asked("a bottle of ketchup", "ketchup", "baby bottle");
+    assert_asked("a wizzard, an aple; a Wizzard", "wizzard, an, aple", "wizard, red apple");
+    assert_asked("q1 q2 q3 q4 q5", "q1, q2, q3", "");
+    assert_asked("", "", "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gathered_words),
+        cmocka_unit_test(test_unknown_words),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_unicode_versions),
         cmocka_unit_test(test_normalization),

@@ -557,9 +557,8 @@ static void test_fresh_weights(void **state) {
     for (int i = 0; i < 3; i++) lt_parameters_free(&p[i]);
 }
 
-/* ---- Hashes ---- */
+/* ---- Caches, and hashes that name them ---- */
 
-/* A view has the hash of the values that it shows, in their order. */
 /* Values from two rows of a cache in float16: exact ones, and such as must be rounded to the nearest. */
 static lt_status fill_thirds(void *user, size_t first, size_t n, float *rows) {
     (void)user;
@@ -587,6 +586,7 @@ static void test_caches_of_halves(void **state) {
     }
 }
 
+/* A view has the hash of the values that it shows, in their order. */
 static void test_hashes_of_views(void **state) {
     (void)state;
     float rows[] = {1, 2, 3, 4, 5, 6}, columns[] = {1, 4, 2, 5, 3, 6};

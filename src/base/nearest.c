@@ -1,5 +1,5 @@
 /* What somebody may have meant. */
-#include "nearest.h"
+#include "base/nearest.h"
 
 #include "base/base.h"
 

@@ -1,6 +1,6 @@
 /* What somebody may have meant: of names, the one nearest to a word that is none of them. */
-#ifndef LT_CLI_NEAREST_H
-#define LT_CLI_NEAREST_H
+#ifndef LT_NEAREST_H
+#define LT_NEAREST_H
 
 #include <stddef.h>
 
