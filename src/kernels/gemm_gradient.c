@@ -13,14 +13,14 @@
 #include <string.h>
 
 enum {
-    BLOCK_ROWS = 256,  /* multiplied at a time: their windows and outputs stay in the second-level cache */
+    BLOCK_ROWS = 128,  /* multiplied at a time: what a tile reads of them stays in the first-level cache */
     JOB_COLUMNS = 256, /* of k, and outputs, of a job */
     JOB_OUTPUTS = 320,
     MIN_PIECES = 32,       /* jobs and parts, for threads to share, */
     MIN_PART = 1024,       /* of no fewer rows, */
     SUMS_BYTES = 64 << 20, /* and no more memory for their sums */
     LINE = 16,
-    ALIASING = 4096 /* bytes: rows that far apart share their sets of the first-level cache */
+    ALIASING = 512 /* bytes: rows that far apart share an eighth of the sets of the first-level cache, or fewer */
 };
 
 typedef struct gradient {
