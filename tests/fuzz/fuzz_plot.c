@@ -8,11 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What the command would say and write. */
 int lt_complain(int status, const char *format, ...) { return (void)format, status; }
 int lt_complain_error(void) { return LT_EXIT_FAILED; }
-int lt_check_picture(const char *option, const char *path) { return (void)option, (void)path, LT_EXIT_OK; }
+int lt_check_drawing(const char *path) { return (void)path, LT_EXIT_OK; }
 int lt_check_apart(const char *option, const char *output, const char *input) {
     return (void)option, (void)output, (void)input, LT_EXIT_OK;
 }
-lt_status lt_write_picture(const char *path, const lt_image *image) {
+lt_status lt_write_drawing(const char *path, const lt_image *image) {
     if (image->width != o.width || image->height != o.height) __builtin_trap();
     return (void)path, LT_OK;
 }
