@@ -12,7 +12,7 @@ enum {
     LEFT_BITS = 32,   /* of a ticket: the pieces left; the loop's number is above them */
     STACK = 4 << 20
 };
-static const double spin_seconds = 40e-6, watch_seconds = 4e-3;
+static const double spin_seconds = 80e-6, watch_seconds = 4e-3;
 
 typedef struct worker {
     struct lt_team *team;
@@ -98,7 +98,7 @@ static bool is_done(lt_team *t, int thread) {
     return !atomic_load(&t->undone);
 }
 
-/* Looks for a while whether what is waited for has come. */
+/* Looks for a while whether what is waited for has come; whoever else wants the core has it in between. */
 static bool spin_until(lt_team *t, bool (*come)(lt_team *, int), int thread) {
     const double end = lt_now() + spin_seconds;
     do {
@@ -106,6 +106,7 @@ static bool spin_until(lt_team *t, bool (*come)(lt_team *, int), int thread) {
             if (come(t, thread)) return true;
             relax();
         }
+        sched_yield();
     } while (lt_now() < end);
     return false;
 }
