@@ -35,6 +35,8 @@ typedef struct lt_option {
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
                          Names with hyphens may be written with underscores, these and our own */
+    const char *idle; /* values by which other programs leave it as it is, with spaces between; and what is told then */
+    const char *idle_note;
     /* The library's table of the struct that value ends in: its field of that name (member, or else name) has range
      * (low over 0 narrows it) and choices, and the help too, where none stands here; the default, which value holds
      * from the beginning, is added. */
@@ -74,6 +76,9 @@ lt_asked lt_options_asked(const lt_command *command, int count, char **words);
 /* Fills the values of a command's options from the words of the command line, in any order with the others, up to "--";
  * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. */
 int lt_options_parse(const lt_command *command, int *count, char **words);
+/* What the words give command's option called name, or another program's: "" where it has no value, NULL where it is
+ * not there. */
+const char *lt_options_peek(const lt_command *command, const char *name, int count, char **words);
 /* Whether an option of the last command line sets *value. */
 bool lt_option_given(const void *value);
 void lt_command_explain(const lt_command *command); /* its help */
@@ -100,10 +105,11 @@ typedef struct lt_model_options {
 #define LT_MODEL_OPTIONS(o)                                                                                            \
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model,         \
      .also = "ckpt checkpoint"},                                                                                       \
-    {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_open_fields},                                \
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_open_fields, .idle = "-1"},                  \
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
-    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields, .rare = true},        \
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
+     .by_name = lt_prediction_by_name, .rare = true},                                                                  \
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_open_fields, .rare = true},             \
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_open_fields, .rare = true}
 /* clang-format on */
@@ -116,6 +122,7 @@ int lt_choice_of(const char *const *choices, const char *chosen, int fallback);
 const char *lt_sampler_by_name(const char *text);
 const char *lt_schedule_by_name(const char *text);
 const char *lt_rng_by_name(const char *text);
+const char *lt_prediction_by_name(const char *text);
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
 lt_status lt_open(lt_model_options *options, lt_model **model);

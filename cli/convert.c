@@ -10,7 +10,7 @@
 
 static struct {
     lt_model_options model; /* of which ema and prediction are asked for */
-    const char *type, *to, *synthetic;
+    const char *in, *out, *type, *to, *synthetic;
 } o;
 
 static const char *const types[] = {"f32", "f16", "bf16", NULL};
@@ -23,9 +23,11 @@ static const lt_option options[] = {
     {"to", 0, LT_OPTION_CHOICE, "LAYOUT", "ldm (one file) or diffusers (a folder)", &o.to, .choices = layouts},
     {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &o.model.ema},
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts, if IN does not say: epsilon or v",
-     &o.model.prediction, .choices = lt_prediction_choices},
+     &o.model.prediction, .choices = lt_prediction_choices, .by_name = lt_prediction_by_name},
     {"synthetic", 0, LT_OPTION_CHOICE, "NAME", "make a checkpoint of made-up weights: see above", &o.synthetic,
      .choices = synthetics},
+    {"model", 'm', LT_OPTION_FILE, "IN", "the same as IN", &o.in, .rare = true},
+    {"output", 'o', LT_OPTION_FILE, "OUT", "the same as OUT", &o.out, .rare = true},
     {0},
 };
 
@@ -124,16 +126,23 @@ static lt_status convert(const char *in, const char *out) {
     return status;
 }
 
+/* IN and OUT, as far as no option names them; false if one of them lacks, or there are too many. */
+static bool take_words(int count, char **words) {
+    int used = 0;
+    if (!o.synthetic && !o.in && used < count) o.in = words[used++];
+    if (!o.out && used < count) o.out = words[used++];
+    return used == count && o.out && (o.synthetic || o.in);
+}
+
 static int run(int count, char **words) {
-    if (o.synthetic && (count != 1 || o.to || o.model.ema || o.model.prediction))
+    const bool whole = take_words(count, words);
+    if (o.synthetic && (!whole || o.in || o.to || o.model.ema || o.model.prediction))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
-    if (!o.synthetic && count != 2)
-        return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
-    const char *out = words[count - 1];
-    const int misnamed = lt_check_safetensors_name("OUT", out);
+    if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
+    const int misnamed = lt_check_safetensors_name("OUT", o.out);
     if (misnamed) return misnamed;
     lt_stop_writing_on_signals();
-    const lt_status status = o.synthetic ? write_synthetic(o.synthetic, out) : convert(words[0], out);
+    const lt_status status = o.synthetic ? write_synthetic(o.synthetic, o.out) : convert(o.in, o.out);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -41,19 +41,29 @@ static bool is_prompt(const char *word) {
     return word[0] == '-' || word[strspn(word, of_names)];
 }
 
+/* Which command draws it: the one that -M names, as stable-diffusion.cpp has it, or the one that has what is given. */
+static const lt_command *find_meant(int count, char **words) {
+    const lt_command *all = &lt_command_inpaint;
+    const char *mode = lt_options_peek(all, "mode", count, words);
+    const lt_command *named = mode ? lt_command_find(mode) : NULL;
+    if (named) return named;
+    if (lt_options_peek(all, "mask", count, words)) return &lt_command_inpaint;
+    return lt_options_peek(all, "input", count, words) ? &lt_command_img2img : &lt_command_txt2img;
+}
+
 static bool is_any(const char *word, const char *const *all) {
     while (*all && strcmp(word, *all)) all++;
     return *all;
 }
 
 static int run_words(int count, char **words) {
-    static const char *const help[] = {"--help", "-h", NULL}, *const version[] = {"--version", "-v", "-V", "version",
-                                                                                  NULL};
-    if (is_any(words[0], version)) return print_version();
+    static const char *const help[] = {"--help", "-h", NULL}, *const version[] = {"--version", "-V", "version", NULL};
+    const bool alone = count == 1 && !strcmp(words[0], "-v"); /* before others it asks stable-diffusion.cpp for words */
+    if (alone || is_any(words[0], version)) return print_version();
     if (is_any(words[0], help)) return lt_command_help.run(count - 1, words + 1);
     const lt_command *command = lt_command_find(words[0]);
     if (command) return run(command, count - 1, words + 1);
-    return is_prompt(words[0]) ? run(&lt_command_txt2img, count, words) : lt_command_unknown(words[0]);
+    return is_prompt(words[0]) ? run(find_meant(count, words), count, words) : lt_command_unknown(words[0]);
 }
 
 /* Standard output is a pipe that nobody reads any more. */

@@ -2,6 +2,7 @@
 #include "base/nearest.h"
 #include "base/rng.h"
 #include "cli.h"
+#include "foreign.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -22,19 +23,9 @@ enum {
     FOREIGN /* and those behind it: foreign options */
 };
 
-/* What other programs ask for so, and what to do here; an option of ours goes by its name before one of these. */
-static const struct {
-    const char *names, *advice;
-} foreign[] = {
-    {"mode M", "here a command says it: latent txt2img, img2img, inpaint or convert, then its options"},
-    {"type", "weights are taken as the file has them; `latent convert IN OUT --type` makes another file"},
-    {"verbose v", "there is no need of it: what is to be told is told"},
-    {"diffusion-fa flash-attn fa", "there is no need of it: attention is always computed in pieces"},
-};
-
 /* Of the command line that was parsed last. */
 static const lt_option *parsed;
-static bool seen[MAX_OPTIONS];
+static bool seen[MAX_OPTIONS], noted[MAX_OPTIONS]; /* noted: of foreign options, by their rows */
 
 static void replace(char *text, const char *word, const char *by) {
     const size_t size = strlen(word), by_size = strlen(by);
@@ -107,6 +98,16 @@ void lt_option_help(const lt_option *o, char text[LT_HELP_SIZE]) {
 }
 
 /* ---- Values ---- */
+
+/* The next of an option's other names; *at moves on. False behind the last. */
+static bool next_also(const char **at, char name[MAX_NAME]) {
+    if (!*at) return false;
+    *at += strspn(*at, " ");
+    const size_t length = strcspn(*at, " ");
+    snprintf(name, MAX_NAME, "%.*s", (int)length, *at);
+    *at += length;
+    return length > 0;
+}
 
 static int parse_int(const lt_option *o, const char *text) {
     char *end, range[80];
@@ -195,6 +196,14 @@ bool lt_option_given(const void *value) {
     return false;
 }
 
+/* Whether text is one of o->idle. */
+static bool leaves_as_is(const lt_option *o, const char *text) {
+    char idle[MAX_NAME];
+    for (const char *at = o->idle; next_also(&at, idle);)
+        if (!strcmp(text, idle)) return true;
+    return false;
+}
+
 static int parse_value(const lt_option *o, const char *text) {
     if (o->given) *o->given = true;
     switch (o->kind) {
@@ -211,16 +220,6 @@ static int parse_value(const lt_option *o, const char *text) {
 }
 
 /* ---- Names ---- */
-
-/* The next of an option's other names; *at moves on. False behind the last. */
-static bool next_also(const char **at, char name[MAX_NAME]) {
-    if (!*at) return false;
-    *at += strspn(*at, " ");
-    const size_t length = strcspn(*at, " ");
-    snprintf(name, MAX_NAME, "%.*s", (int)length, *at);
-    *at += length;
-    return length > 0;
-}
 
 /* name: a letter, or more. */
 static bool is_called(const lt_option *o, const char *name) {
@@ -267,7 +266,37 @@ static void add_name(tables *t, const char *name, int has_value, int value) {
     if (strcmp(name, underscored)) add_long(t, underscored, has_value, value);
 }
 
-static void make_tables(const lt_command *command, tables *t) {
+/* Whether one of the words is --name, or --name=VALUE. */
+static bool is_typed(const char *name, int count, char **words) {
+    for (int i = 0; i < count; i++) {
+        const char *word = words[i] + 2 * !strncmp(words[i], "--", 2), *n = name;
+        while (word > words[i] && *n && (*word == *n || (*word == '_' && *n == '-'))) word++, n++;
+        if (word > words[i] && !*n && (!*word || *word == '=')) return true;
+    }
+    return false;
+}
+
+/* The next name of a foreign option; *has_value as getopt has it. */
+static bool next_foreign(const char **at, char name[MAX_NAME], int *has_value) {
+    if (!next_also(at, name)) return false;
+    char *sign = strchr(name, '=');
+    if (sign) *sign = '\0';
+    *has_value = sign ? required_argument : optional_argument;
+    return true;
+}
+
+/* Of the long ones those that are typed: nobody's --sam is short for --sampler-rng. */
+static void add_foreign(const lt_command *command, int count, char **words, tables *t) {
+    for (const lt_foreign *f = lt_foreign_options; f->names; f++) {
+        char name[MAX_NAME];
+        int has_value;
+        for (const char *at = f->names; next_foreign(&at, name, &has_value);)
+            if (!find(command, name) && (!name[1] || is_typed(name, count, words)))
+                add_name(t, name, has_value, FOREIGN + (int)(f - lt_foreign_options));
+    }
+}
+
+static void make_tables(const lt_command *command, int count, char **words, tables *t) {
     memset(t, 0, sizeof *t);
     strcpy(t->shorts, "-:"); /* '-': words stay where they are; ':': say what is missing ourselves */
     for (const lt_option *o = command->options; o->name; o++) {
@@ -282,11 +311,31 @@ static void make_tables(const lt_command *command, tables *t) {
     add_name(t, "help", no_argument, HELP);
     add_name(t, "h", no_argument, HELP);
     add_name(t, "version", no_argument, VERSION);
-    for (size_t i = 0; i < LT_COUNT(foreign); i++) {
-        char name[MAX_NAME];
-        for (const char *at = foreign[i].names; next_also(&at, name);)
-            if (!find(command, name)) add_name(t, name, optional_argument, FOREIGN + (int)i);
-    }
+    add_foreign(command, count, words, t);
+}
+
+/* found: getopt's value. NULL if it is none of the command's options. */
+static const lt_option *own_option(const lt_command *command, int found) {
+    const char letter[] = {(char)found, '\0'};
+    if (found < FIRST_LONG) return find(command, letter);
+    return found < HELP ? &command->options[found - FIRST_LONG] : NULL;
+}
+
+static bool is_foreign(const lt_foreign *f, const char *name) {
+    char other[MAX_NAME];
+    int has_value;
+    for (const char *at = f->names; next_foreign(&at, other, &has_value);)
+        if (!strcmp(other, name)) return true;
+    return false;
+}
+
+/* The same, of the foreign ones. */
+static const lt_foreign *foreign_option(int found) {
+    const char letter[] = {(char)found, '\0'};
+    if (found >= FOREIGN) return &lt_foreign_options[found - FOREIGN];
+    for (const lt_foreign *f = lt_foreign_options; f->names; f++)
+        if (is_foreign(f, letter)) return f;
+    return NULL;
 }
 
 /* ---- The command line ---- */
@@ -298,13 +347,25 @@ static void restart(void) {
 
 lt_asked lt_options_asked(const lt_command *command, int count, char **words) {
     tables t;
-    make_tables(command, &t);
+    make_tables(command, count, words, &t);
     restart();
     for (int found; (found = getopt_long(count + 1, words - 1, t.shorts, t.longs, NULL)) != -1;) {
         if (found == HELP || found == 'h') return LT_ASKED_HELP;
         if (found == VERSION) return LT_ASKED_VERSION;
     }
     return LT_ASKED_NOTHING;
+}
+
+const char *lt_options_peek(const lt_command *command, const char *name, int count, char **words) {
+    tables t;
+    make_tables(command, count, words, &t);
+    restart();
+    for (int found; (found = getopt_long(count + 1, words - 1, t.shorts, t.longs, NULL)) != -1;) {
+        const lt_option *o = own_option(command, found);
+        const lt_foreign *f = o ? NULL : foreign_option(found);
+        if ((o && is_called(o, name)) || (f && is_foreign(f, name))) return optarg ? optarg : "";
+    }
+    return NULL;
 }
 
 static const char *nearest_option(const lt_command *command, const char *name) {
@@ -328,16 +389,29 @@ static const lt_command *find_kin(const lt_command *command, const char *name) {
     return NULL;
 }
 
-/* found: getopt's value. LT_EXIT_OK: it is one of the command's own. */
-static int refuse_foreign(const lt_command *command, int found) {
-    const char letter[] = {(char)found, '\0'};
-    char name[MAX_NAME];
-    if (found < FOREIGN && (found >= FIRST_LONG || find(command, letter))) return LT_EXIT_OK;
-    for (size_t i = 0; i < LT_COUNT(foreign); i++)
-        for (const char *at = foreign[i].names; next_also(&at, name);)
-            if (found == FOREIGN + (int)i || !strcmp(name, letter))
-                return lt_complain(LT_EXIT_USAGE, "%s%s: %s", found < FOREIGN ? "-" : "--", name, foreign[i].advice);
-    return LT_EXIT_OK;
+/* Whether value names command as stable-diffusion.cpp's --mode does. */
+static bool is_mode_of(const lt_command *command, const char *value) {
+    return value && (!strcmp(value, command->name) || (!strcmp(value, "img_gen") && find(command, "prompt")));
+}
+
+/* An option of the command's own. */
+static int take_own(const lt_option *o) {
+    const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;
+    if (leaves_as_is(o, optarg))
+        return o->idle_note ? lt_complain(LT_EXIT_OK, "note: --%s %s: %s", o->name, optarg, o->idle_note) : LT_EXIT_OK;
+    if (once && seen[o - parsed])
+        return lt_complain(LT_EXIT_USAGE, "--%s is there twice: which one is meant?", o->name);
+    seen[o - parsed] = true;
+    return parse_value(o, optarg);
+}
+
+/* An option of another program, found as name: taken with a note, once for each row, or refused. */
+static int take_foreign(const lt_command *command, const lt_foreign *f, const char *name) {
+    bool *told = &noted[f - lt_foreign_options];
+    if (*told || (is_foreign(f, "mode") && is_mode_of(command, optarg))) return LT_EXIT_OK;
+    *told = f->idle;
+    return lt_complain(f->idle ? LT_EXIT_OK : LT_EXIT_USAGE, "%s%s%s: %s", f->idle ? "note: " : "",
+                       name[1] ? "--" : "-", name, f->advice);
 }
 
 /* The names of o that begin with part: how many (0 or 1), with the first added to list. */
@@ -392,24 +466,21 @@ static int explain(const lt_command *command, int result, const char *word) {
 
 int lt_options_parse(const lt_command *command, int *count, char **words) {
     tables t;
-    make_tables(command, &t);
+    make_tables(command, *count, words, &t);
     parsed = command->options;
     memset(seen, 0, sizeof seen);
+    memset(noted, 0, sizeof noted);
     /* words[-1] is the command's name: getopt takes it for the program's */
     const int argc = *count + 1;
     char **argv = words - 1;
     restart();
-    for (int found; (found = getopt_long(argc, argv, t.shorts + 1, t.longs, NULL)) != -1;) {
+    for (int found, place; (found = getopt_long(argc, argv, t.shorts + 1, t.longs, &place)) != -1;) {
         if (found == '?' || found == ':') return explain(command, found, argv[optind - 1]);
-        const int refused = refuse_foreign(command, found);
-        if (refused) return refused;
         const char letter[] = {(char)found, '\0'};
-        const lt_option *o = found >= FIRST_LONG ? &command->options[found - FIRST_LONG] : find(command, letter);
-        const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;
-        if (once && seen[o - command->options])
-            return lt_complain(LT_EXIT_USAGE, "--%s is there twice: which one is meant?", o->name);
-        seen[o - command->options] = true;
-        const int status = parse_value(o, optarg);
+        const lt_option *o = own_option(command, found);
+        const int status =
+            o ? take_own(o)
+              : take_foreign(command, foreign_option(found), found < FOREIGN ? letter : t.longs[place].name);
         if (status) return status;
     }
     *count = argc - optind;

@@ -53,12 +53,12 @@ static const lt_option options[] = {
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview,
-     .also = "preview-path"},
+     .also = "preview-path", .idle = "none proj tae vae", .idle_note = "here FILE says where it goes, and there is one way to make it"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
     {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.plain, OF_REQUEST, .rare = true},
-    {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.clip_skip, OF_REQUEST, .rare = true},
+    {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
     {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
     {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.rng, OF_REQUEST, .by_name = lt_rng_by_name, .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
@@ -389,8 +389,9 @@ const lt_command lt_command_txt2img = {
     "txt2img",
     "make a picture from words",
     "[-m MODEL] -p PROMPT [options] [-o OUT.png]",
-    "`latent PROMPT` is the same. Without -m the small model draws that comes with Latent. Without\n"
-    "-o, and in a folder, a picture gets a name of its own, of prompt and seed.",
+    "`latent PROMPT` is the same; with -i it is img2img, with --mask inpaint. Without -m the small\n"
+    "model draws that comes with Latent. Without -o, and in a folder, a picture gets a name of its\n"
+    "own, of prompt and seed.",
     "  latent txt2img -p \"a red apple, 3d style\" --seed 7 -o apple.png\n"
     "  latent txt2img -m sd15.safetensors -p \"(misty:1.3) forest\" -n \"people\" --size 512x768 -b 4 -o out/\n",
     options + TEXT_OPTIONS,

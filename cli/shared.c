@@ -36,6 +36,11 @@ const char *lt_rng_by_name(const char *text) {
     return lt_rng_read(text, &kind) ? lt_rng_choices[kind] : NULL;
 }
 
+const char *lt_prediction_by_name(const char *text) {
+    if (!strcmp(text, "eps")) return lt_prediction_choices[0];
+    return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
+}
+
 lt_status lt_open(lt_model_options *options, lt_model **model) {
     *model = NULL;
     const char *path = options->model ? options->model : lt_default_model();

@@ -185,12 +185,65 @@ check "one thread is no threads" eval 'prints bench -t 1 --size 16 --runs 1 && g
 
 refuse "a number that is not possible" 2 'steps 0: a whole number from 1 to 1000000000 is possible' latent train unet --steps 0
 refuse "a mistyped option" 2 'strenght: unknown option; did you mean --strength' latent img2img --strenght 1
-refuse "what a command says here" 2 '[-]-mode: here a command says it: latent txt2img, img2img' latent --mode img_gen -p "a cat"
-refuse "the same as a letter" 2 '[-]M: here a command says it' latent txt2img -M vid_gen -p "a cat"
-refuse "the same with a sign" 2 '[-]-mode: here a command says it' latent txt2img --mode=convert
+refuse "a mode that no command has" 2 '[-]-mode: here a command says it: latent txt2img, img2img' latent --mode vid_gen -p "a cat"
+refuse "the same as a letter" 2 '[-]M: here a command says it' latent txt2img -M upscale -p "a cat"
+refuse "another command's" 2 '[-]-mode: here a command says it' latent txt2img --mode=convert
+refuse "a mode without its value" 2 '[-]-mode: needs a value' latent --mode
 refuse "a type of weights" 2 '[-]-type: .*latent convert IN OUT --type' latent -p "a cat" --type f16
-refuse "more words" 2 '[-]v: there is no need of it' latent txt2img -p "a cat" -v
-refuse "another attention" 2 '[-]-diffusion-fa: there is no need of it' latent -p "a cat" --diffusion-fa
+# What stable-diffusion.cpp has and Latent has not: OPTION|what is said of it
+while IFS='|' read -r option said; do
+    refuse "$option" 2 "[-]$option: $said" eval 'latent -p "a cat" -$option x'
+    refuse "$option, with underscores" 2 ": $said" eval 'latent -p "a cat" "-$(echo "$option" | tr - _ | sed s/^_/-/)=x"'
+done <<'END'
+-lora-model-dir|LoRA is not served; .* merged
+-control-net|ControlNet is not served; .*latent img2img -i IN
+-taesd|TAESD is not served; .* that of --vae
+-upscale-model|there is no upscaler; -W and -H
+-embd-dir|embeddings .* are not served
+-ip-adapter-image|no picture is served as a model for another
+-clip-l|a model.s parts come together: -m takes
+-cache-mode|no step is guessed
+-guidance|--cfg says how closely the prompt is followed
+-prompt-file|here -p @FILE reads
+-video-frames|that is for models of another kind
+END
+"$latent" txt2img -p "a pear" --steps 2 --seed 5 -q -o other.png >out
+quietly_other() { draws_other -p "a pear" --steps 2 --seed 5 -o got.png "$@" && [ ! -s err ]; }
+noted_other() { # NOTE WORDS...
+    note=$1
+    shift
+    draws_other -p "a pear" --steps 2 --seed 5 -o got.png "$@" && [ "$(wc -l <err)" -eq 1 ] && grep -q "^latent: note: $note" err
+}
+check "where it runs is noted once" noted_other '--clip-on-cpu: everything runs on the processor' --clip-on-cpu --vae-on-cpu --backend te=cpu,vae=cuda0
+check "so is more talk" noted_other '-v: what is to be told is told' -v
+check "so is another attention" noted_other '--diffusion-fa: attention is always computed in pieces' --diffusion-fa
+check "so is how often a preview comes" noted_other '--preview-interval: ' --preview-interval 5
+check "so is the preview's kind" eval 'noted_other "--preview proj: here FILE says where" --preview proj --preview-path kind.png && [ -s kind.png ]'
+check "values by which nothing is chosen" quietly_other --threads -1 --clip-skip -1 --mode img_gen
+check "kinds of prediction by other names" eval 'draws -p "a nut" --seed 1 --prediction epsilon -o e.png && draws -p "a nut" --seed 1 --prediction v -o v.png &&
+    draws -p "a nut" --seed 1 --prediction eps -o got.png && cmp got.png e.png && ! cmp -s e.png v.png &&
+    draws -p "a nut" --seed 1 --prediction v_prediction -o got.png && cmp got.png v.png'
+check "a mode that is this command" draws_other txt2img -M txt2img -p "a pear" --steps 2 --seed 5 -o got.png
+check "-v before others is no version" eval '"$latent" -v -p "a pear" --steps 2 --seed 5 -q -o got.png 2>err && cmp got.png other.png'
+check "tiles, and their size" eval 'draws -p "a nut" --vae-tiling --vae-tile-size 32x32 -o got.png && grep -q "note: --vae-tile-size: " err'
+check "the beginning of one, which begins a foreign one too" draws -p "a nut" --sampler euler --preview-p kind.png -o got.png
+
+"$latent" img2img -i other.png -p "a nut" --steps 3 --seed 5 -q -o changed.png >out
+"$latent" inpaint -i other.png --mask same.png -p "a nut" --steps 3 --seed 5 -q -o repainted.png >out
+check "a picture to start from makes it img2img" eval 'prints -i other.png -p "a nut" --steps 3 --seed 5 -q -o got.png && cmp got.png changed.png'
+check "behind the prompt, too" eval 'prints "a nut" --init-img=other.png --steps 3 --seed 5 -q -o got.png && cmp got.png changed.png'
+for mode in "--mode img2img" "-M img_gen"; do
+    check "$mode" eval 'prints $mode -i other.png -p "a nut" --steps 3 --seed 5 -q -o got.png && cmp got.png changed.png && [ ! -s err ]'
+done
+check "a mask makes it inpaint" eval 'prints -i other.png --mask same.png -p "a nut" --steps 3 --seed 5 -q -o got.png && cmp got.png repainted.png'
+refuse "a mask without a picture" 2 'which picture? name it with -i IN' latent -p "a nut" --mask same.png
+check "-i is a prompt behind -p" draws -p -i -o got.png
+"$latent" convert "$model" typed.safetensors --type f16
+check "-M convert" eval 'prints -M convert -m "$model" -o got.safetensors --type f16 && cmp got.safetensors typed.safetensors && [ ! -s err ]'
+check "convert, with -m or -o alone" eval 'prints convert got.safetensors -o again.safetensors && cmp got.safetensors again.safetensors &&
+    prints convert -m got.safetensors last.safetensors && cmp got.safetensors last.safetensors'
+refuse "convert to nowhere" 2 'IN and OUT are needed' latent -M convert -m "$model"
+refuse "convert with a word too many" 2 'IN and OUT are needed' latent convert -m "$model" -o got.safetensors more.safetensors
 check "a type, where there is one" eval 'prints convert --synthetic tiny-clip typed --type f16'
 refuse "the beginning of several" 2 '[-]-st: which one is meant? --strength, --steps begin so' latent img2img --st 3
 refuse "of others' names too" 2 '[-]-num: which one is meant? --num-inference-steps, --num-images begin so' latent -p "a cat" --num 3
@@ -198,8 +251,8 @@ check "the beginning of one" draws -p "a nut" --samp euler --schedu karras -o go
 refuse "letters exchanged" 2 'did you mean --steps' latent txt2img --setps=3
 refuse "another program's, mistyped" 2 'did you mean --cfg' latent txt2img --cfg-skale 3
 refuse "a mistyped --help" 2 'did you mean --help' latent tokenize --hlep
-refuse "an option of img2img" 2 'i: unknown option; see .latent txt2img --help.; .latent img2img. has it' latent -i same.png
-refuse "an option that nobody knows" 2 'lora-model-dir: unknown option; see .latent txt2img --help.$' latent --lora-model-dir x
+refuse "an option of img2img" 2 'i: unknown option; see .latent txt2img --help.; .latent img2img. has it' latent txt2img -i same.png
+refuse "an option that nobody knows" 2 'frobnicate: unknown option; see .latent txt2img --help.$' latent --frobnicate x
 for command in convert eval inspect train bench; do
     refuse "a mistyped option of $command" 2 "did you mean --$(prints $command -h && sed -n 's/^  *--\([a-z]*\)[ a-zA-Z]*  .*/\1/p' out | head -n 1)? " \
         latent $command "--$(sed -n 's/^  *--\([a-z]*\)[ a-zA-Z]*  .*/\1/p' out | head -n 1)q"
