@@ -22,16 +22,20 @@ enum { IN = LT_WINOGRAD_IN, OUT = LT_WINOGRAD_OUT, COLUMNS = 2 * LT_VEC };
 #define P 0.70710678118654752f
 #define Q 1.41421356237309505f
 
+/* a x + y, rounded once. Compilers contract a product into a sum as each sees fit, and some do not where it has two
+ * uses; what is said here is the same with all of them. */
+LT_INLINE vf axpy(float a, vf x, vf y) { return vf_fma(vf_set(a), x, y); }
+
 /* v = B' d */
 LT_INLINE void input_line(const vf d[IN], vf v[IN]) {
     const vf even_p = d[4] - 2.0f * d[2], odd_p = d[3] - 2.0f * d[1];
     const vf even_q = d[4] - 0.5f * d[2], odd_q = d[3] - 0.5f * d[1];
-    v[0] = d[0] - 2.5f * d[2] + d[4];
-    v[1] = even_p + P * odd_p;
-    v[2] = even_p - P * odd_p;
-    v[3] = even_q + Q * odd_q;
-    v[4] = even_q - Q * odd_q;
-    v[5] = d[1] - 2.5f * d[3] + d[5];
+    v[0] = axpy(-2.5f, d[2], d[0]) + d[4];
+    v[1] = axpy(P, odd_p, even_p);
+    v[2] = axpy(-P, odd_p, even_p);
+    v[3] = axpy(Q, odd_q, even_q);
+    v[4] = axpy(-Q, odd_q, even_q);
+    v[5] = axpy(-2.5f, d[3], d[1]) + d[5];
 }
 
 static void input(const float *const *pixels, size_t first, size_t channels, float *v, size_t stride) {
@@ -53,13 +57,13 @@ static void input(const float *const *pixels, size_t first, size_t channels, flo
 
 /* u = G g */
 LT_INLINE void weight_line(const vf g[3], vf u[IN]) {
-    const vf even_p = (2.0f * g[0] + g[2]) * (-1.0f / 3.0f), odd_p = g[1] * (-2.0f / 3.0f * P);
-    const vf even_q = (0.5f * g[0] + g[2]) * (1.0f / 3.0f), odd_q = g[1] * (1.0f / 6.0f * Q);
+    const vf even_p = 2.0f * g[0] + g[2], odd_p = g[1] * (-2.0f / 3.0f * P);
+    const vf even_q = 0.5f * g[0] + g[2], odd_q = g[1] * (1.0f / 6.0f * Q);
     u[0] = g[0];
-    u[1] = even_p + odd_p;
-    u[2] = even_p - odd_p;
-    u[3] = even_q + odd_q;
-    u[4] = even_q - odd_q;
+    u[1] = axpy(-1.0f / 3.0f, even_p, odd_p);
+    u[2] = axpy(-1.0f / 3.0f, even_p, -odd_p);
+    u[3] = axpy(1.0f / 3.0f, even_q, odd_q);
+    u[4] = axpy(1.0f / 3.0f, even_q, -odd_q);
     u[5] = g[2];
 }
 
@@ -95,9 +99,9 @@ static void weights_f16(const uint16_t *packed, size_t tap, size_t channels, flo
 LT_INLINE void output_line(const vf m[IN], vf y[OUT]) {
     const vf even_p = m[1] + m[2], odd_p = m[1] - m[2], even_q = m[3] + m[4], odd_q = m[3] - m[4];
     y[0] = m[0] + even_p + even_q;
-    y[1] = P * odd_p + Q * odd_q;
+    y[1] = axpy(P, odd_p, Q * odd_q);
     y[2] = 0.5f * even_p + 2.0f * even_q;
-    y[3] = 0.5f * P * odd_p + 2.0f * Q * odd_q + m[5];
+    y[3] = axpy(0.5f * P, odd_p, 2.0f * Q * odd_q) + m[5];
 }
 
 static void output(const float *m, size_t stride, float *y) {
@@ -121,13 +125,13 @@ static void output(const float *m, size_t stride, float *y) {
 
 /* m = A y */
 LT_INLINE void gradient_line(const vf y[OUT], vf m[IN]) {
-    const vf even_p = y[0] + 0.5f * y[2], odd_p = P * (y[1] + 0.5f * y[3]);
-    const vf even_q = y[0] + 2.0f * y[2], odd_q = Q * (y[1] + 2.0f * y[3]);
+    const vf even_p = y[0] + 0.5f * y[2], odd_p = y[1] + 0.5f * y[3];
+    const vf even_q = y[0] + 2.0f * y[2], odd_q = y[1] + 2.0f * y[3];
     m[0] = y[0];
-    m[1] = even_p + odd_p;
-    m[2] = even_p - odd_p;
-    m[3] = even_q + odd_q;
-    m[4] = even_q - odd_q;
+    m[1] = axpy(P, odd_p, even_p);
+    m[2] = axpy(-P, odd_p, even_p);
+    m[3] = axpy(Q, odd_q, even_q);
+    m[4] = axpy(-Q, odd_q, even_q);
     m[5] = y[3];
 }
 
@@ -151,9 +155,9 @@ static void gradient(const float *const *pixels, size_t channels, float *m, size
 /* g = G' u */
 LT_INLINE void taps_line(const vf u[IN], vf g[3]) {
     const vf even_p = u[1] + u[2], odd_p = u[1] - u[2], even_q = u[3] + u[4], odd_q = u[3] - u[4];
-    g[0] = u[0] - (2.0f / 3.0f) * even_p + (1.0f / 6.0f) * even_q;
-    g[1] = (1.0f / 6.0f * Q) * odd_q - (2.0f / 3.0f * P) * odd_p;
-    g[2] = u[5] + (1.0f / 3.0f) * (even_q - even_p);
+    g[0] = axpy(1.0f / 6.0f, even_q, axpy(-2.0f / 3.0f, even_p, u[0]));
+    g[1] = axpy(1.0f / 6.0f * Q, odd_q, (-2.0f / 3.0f * P) * odd_p);
+    g[2] = axpy(1.0f / 3.0f, even_q - even_p, u[5]);
 }
 
 static void taps(const float *u, size_t stride, float *g) {
