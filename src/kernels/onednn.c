@@ -85,7 +85,7 @@ static slice cut(const lt_conv_desc *d, int i, int samples, int bands) {
 static lt_status make_slices(onednn_state *s, const lt_conv_desc *d) {
     const int oh = lt_conv_out_size(d, d->h), threads = d->threads;
     const int samples = d->n > threads ? (d->n + threads - 1) / threads : 1, groups = (d->n + samples - 1) / samples;
-    const int wanted = (threads + groups - 1) / groups, bands = wanted < oh ? wanted : oh;
+    const int wanted = samples > 1 ? 1 : (threads + groups - 1) / groups, bands = wanted < oh ? wanted : oh;
     const int columns = is_linear(d) ? (d->w + threads - 1) / threads : d->w;
     const int count = is_linear(d) ? (d->w + columns - 1) / columns : groups * bands;
     s->slices = lt_calloc((size_t)count, sizeof *s->slices);

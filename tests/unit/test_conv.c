@@ -364,16 +364,30 @@ static void expect_same_for_any_threads(const lt_conv_impl *impl, const problem 
     lt_free(first);
 }
 
+static void expect_same_bytes(lt_conv_desc d, size_t i) {
+    d.act = i % 2 ? LT_ACT_SILU : LT_ACT_GEGLU;
+    d.residual = i % 3 == 0;
+    problem p = make_problem(&d, 11);
+    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) expect_same_for_any_threads(*impl, &p);
+    free_problem(&p);
+}
+
 static void test_same_bytes_for_any_threads(void **state) {
     (void)state;
-    for (size_t i = 0; i < LT_COUNT(shapes); i++) {
-        lt_conv_desc d = shape(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c[0], shapes[i].c[1], shapes[i].oc,
-                               shapes[i].kernel, shapes[i].stride, shapes[i].begin, shapes[i].end);
-        d.act = i % 2 ? LT_ACT_SILU : LT_ACT_GEGLU;
-        d.residual = i % 3 == 0;
-        problem p = make_problem(&d, 11);
-        for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) expect_same_for_any_threads(*impl, &p);
-        free_problem(&p);
+    for (size_t i = 0; i < LT_COUNT(shapes); i++)
+        expect_same_bytes(shape(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c[0], shapes[i].c[1], shapes[i].oc,
+                                shapes[i].kernel, shapes[i].stride, shapes[i].begin, shapes[i].end),
+                          i);
+}
+
+/* More samples than threads, which do not divide them. */
+static void test_same_bytes_in_bf16(void **state) {
+    (void)state;
+    if (!lt_isa_has_bf16(LT_ISA_BEST)) skip();
+    for (size_t i = 0; i < 6; i++) {
+        lt_conv_desc d = shape((int)i + 1, 10, 8, 32, i % 2 ? 16 : 0, 32, 3, 1, 1, 1);
+        d.precision = LT_PRECISION_BF16;
+        expect_same_bytes(d, i);
     }
 }
 
@@ -478,6 +492,7 @@ int main(void) {
         cmocka_unit_test(test_weight_types_and_strides),
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),
+        cmocka_unit_test(test_same_bytes_in_bf16),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_nonsense_is_refused),
         cmocka_unit_test(test_wrong_weights_and_pointers_are_refused),
