@@ -11,8 +11,9 @@
  * With few channels one kernel row's pixels, which lie side by side in memory, count as one pixel of kernel*c channels
  * (a run).
  *
- * Threads share q out, each with sums of its own, or, where q is short, the output channels. The bias's gradient is
- * summed while G is packed, of ddst as it is. */
+ * q is cut into parts with sums of their own, which are added up in their order; where there are fewer than threads,
+ * these share the output channels too. Chunks and parts do not depend on the number of threads, so the bytes don't
+ * either. The bias's gradient is summed while G is packed, of ddst as it is. */
 #include "kernels/amx.h"
 #include "kernels/gemm.h"
 
@@ -24,7 +25,10 @@ enum {
     CHUNK_BYTES = 768 << 10, /* of packed pixels, G's and S's, to stay in the second-level cache */
     MIN_CHUNK = 256,         /* pixels, and at most: */
     MAX_CHUNK = 2048,
-    MAX_RUN = 64 /* channels of a run */
+    MAX_RUN = 64,    /* channels of a run */
+    MAX_PARTS = 8,   /* of q; more than two have at least */
+    PART_CHUNKS = 8, /* chunks each, or adding them up takes time, and no more memory for their sums than */
+    SUMS_BYTES = 64 << 20
 };
 
 typedef struct tap {
@@ -38,9 +42,9 @@ typedef struct amx {
     size_t oh, ow, pitch, height, pixels; /* of the numbering q: row length, rows a sample, all */
     size_t chunk, chunks, halo;           /* pixels q that are packed at a time, how often, how far taps reach */
     size_t pairs;                         /* of S, in a chunk */
-    size_t k_parts, o_parts;              /* threads */
-    size_t sums_size, a_size, b_size;     /* words of scratch for each thread */
-    size_t bias_size, words;              /* the same; all of them together */
+    size_t k_parts, o_parts;              /* of q, of the outputs */
+    size_t a_size, b_size;                /* words of scratch for each thread, which come first */
+    size_t sums_size, bias_size;          /* the same for each part */
     tap *taps;
     size_t tap_count;
 } amx;
@@ -101,20 +105,32 @@ static void number_pixels(amx *a, const lt_conv_desc *d) {
     }
 }
 
+/* How many parts q is cut into, of so many chunks: two at least, where there are two chunks. */
+static size_t count_k_parts(const amx *a, size_t chunks) {
+    const size_t sums = a->tap_count * a->tiles_c * a->tiles_o * LT_AMX_TILE * sizeof(float);
+    const size_t worth = lt_min(lt_min(chunks / PART_CHUNKS, SUMS_BYTES / sums), MAX_PARTS);
+    return lt_min(chunks, lt_max(worth, 2));
+}
+
 static void plan_chunks(amx *a, const lt_conv_desc *d) {
-    const size_t threads = (size_t)d->threads, channels = (a->tiles_o + a->tiles_c) * LT_AMX_SIDE;
+    const size_t channels = (a->tiles_o + a->tiles_c) * LT_AMX_SIDE;
     size_t chunk = lt_min(lt_max(CHUNK_BYTES / (channels * sizeof(uint16_t)), MIN_CHUNK), MAX_CHUNK);
     chunk = lt_max(chunk, 2 * a->halo);
     a->chunks = lt_count_parts(a->pixels, chunk);
-    if (a->chunks > threads) a->chunks = lt_round_up(a->chunks, threads);
+    a->chunks = lt_round_up(a->chunks, count_k_parts(a, a->chunks));
     a->chunk = lt_round_up(lt_count_parts(a->pixels, a->chunks), LT_AMX_PIXELS);
     a->chunks = lt_count_parts(a->pixels, a->chunk);
-    a->k_parts = lt_min(a->chunks, threads);
-    a->o_parts = lt_min(threads / a->k_parts, a->tiles_o);
+    a->k_parts = count_k_parts(a, a->chunks);
+    a->o_parts = lt_max(1, lt_min((size_t)d->threads / a->k_parts, a->tiles_o));
     a->sums_size = a->tap_count * a->tiles_c * lt_count_parts(a->tiles_o, a->o_parts) * LT_AMX_TILE;
+    a->bias_size = 2 * a->tiles_o * LT_AMX_SIDE;
     a->a_size = lt_count_parts(a->tiles_o, a->o_parts) * (a->chunk / LT_AMX_PIXELS) * LT_AMX_TILE;
     a->pairs = (a->chunk + lt_round_up(a->halo, 2)) / 2;
     a->b_size = a->tiles_c * a->pairs * LT_AMX_SIDE;
+}
+
+static size_t count_words(const amx *a, const lt_conv_desc *d) {
+    return (a->a_size + a->b_size) * (size_t)d->threads + (a->sums_size + a->bias_size) * a->k_parts * a->o_parts;
 }
 
 static lt_status amx_create(lt_conv_half *h) {
@@ -130,16 +146,14 @@ static lt_status amx_create(lt_conv_half *h) {
         return LT_ERROR_MEMORY;
     }
     plan_chunks(a, d);
-    a->bias_size = 2 * a->tiles_o * LT_AMX_SIDE;
-    a->words = a->sums_size + a->a_size + a->b_size + a->bias_size;
-    h->scratch_size = a->words * a->k_parts * a->o_parts * sizeof(uint32_t);
+    h->scratch_size = count_words(a, d) * sizeof(uint32_t);
     snprintf(h->name, sizeof h->name, "amx:gradient");
     return LT_OK;
 }
 
 /* ---- Packing ---- */
 
-/* What a thread works on: output tiles [o, o_end), and where its memory is. */
+/* A part: output tiles [o, o_end), and where its memory is, and that of the thread that works on it. */
 typedef struct share {
     const lt_conv_desc *d;
     const amx *a;
@@ -249,23 +263,25 @@ static void multiply(const share *w, size_t tap_index, bool add) {
         }
 }
 
-static share share_of(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part) {
+static share share_of(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part, int thread) {
     const amx *a = h->state;
-    uint32_t *scratch = (uint32_t *)io->scratch + (o_part * a->k_parts + k_part) * a->words;
+    const size_t own = a->a_size + a->b_size, part = o_part * a->k_parts + k_part;
+    uint32_t *packed = (uint32_t *)io->scratch + own * (size_t)thread;
+    float *sums = (float *)io->scratch + own * (size_t)h->desc.threads + (a->sums_size + a->bias_size) * part;
     return (share){.d = &h->desc,
                    .a = a,
                    .io = io,
                    .o = a->tiles_o * o_part / a->o_parts,
                    .o_end = a->tiles_o * (o_part + 1) / a->o_parts,
-                   .sums = (float *)scratch,
-                   .g = scratch + a->sums_size,
-                   .s = scratch + a->sums_size + a->a_size,
-                   .bias = (float *)scratch + a->sums_size + a->a_size + a->b_size};
+                   .sums = sums,
+                   .g = packed,
+                   .s = packed + a->a_size,
+                   .bias = sums + a->sums_size};
 }
 
-static void run_share(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part) {
+static void run_share(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part, int thread) {
     const amx *a = h->state;
-    const share w = share_of(h, io, k_part, o_part);
+    const share w = share_of(h, io, k_part, o_part, thread);
     const size_t first = a->chunks * k_part / a->k_parts, last = a->chunks * (k_part + 1) / a->k_parts;
     memset(w.bias, 0, a->bias_size * sizeof *w.bias);
     lt_amx_begin();
@@ -302,18 +318,14 @@ static void add_tile(const share *parts, size_t count, const tap *t, size_t tap_
 }
 
 static void add_up(const lt_conv_half *h, const lt_conv_backward_io *io, size_t o_part, size_t o) {
-    enum { MOST = 256 };
     const amx *a = h->state;
-    for (size_t done = 0; done < a->k_parts; done += MOST) {
-        share parts[MOST];
-        const size_t count = lt_min(MOST, a->k_parts - done);
-        for (size_t p = 0; p < count; p++) {
-            parts[p] = share_of(h, io, done + p, o_part);
-            if (h->desc.bias) io->dbias[o] += parts[p].bias[o - parts[p].o * LT_AMX_SIDE];
-        }
-        for (size_t c = 0; c < a->tiles_c; c++)
-            for (size_t t = 0; t < a->tap_count; t++) add_tile(parts, count, &a->taps[t], t, c, o);
+    share parts[MAX_PARTS];
+    for (size_t p = 0; p < a->k_parts; p++) {
+        parts[p] = share_of(h, io, p, o_part, 0);
+        if (h->desc.bias) io->dbias[o] += parts[p].bias[o - parts[p].o * LT_AMX_SIDE];
     }
+    for (size_t c = 0; c < a->tiles_c; c++)
+        for (size_t t = 0; t < a->tap_count; t++) add_tile(parts, a->k_parts, &a->taps[t], t, c, o);
 }
 
 typedef struct run {
@@ -322,10 +334,9 @@ typedef struct run {
 } run;
 
 static void share_body(const void *context, size_t i, int thread) {
-    (void)thread;
     const run *r = context;
     const amx *a = r->h->state;
-    run_share(r->h, r->io, i % a->k_parts, i / a->k_parts);
+    run_share(r->h, r->io, i % a->k_parts, i / a->k_parts, thread);
 }
 
 static void output_body(const void *context, size_t o, int thread) {

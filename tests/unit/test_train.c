@@ -445,6 +445,22 @@ static void test_two_at_once(void **state) {
 
 /* ---- What must not matter ---- */
 
+static void expect_same_for_threads(lt_train_kind kind, lt_precision precision, int threads) {
+    const bool in_pixels = kind == LT_TRAIN_UNET || kind == LT_TRAIN_CLASSIFIER;
+    lt_train_options alone = in_pixels ? pixels("alone") : small("alone"), shared = alone;
+    char output[300];
+    snprintf(output, sizeof output, "%s/shared", root);
+    shared.output = output;
+    alone.size = shared.size = 2 * SIDE;
+    alone.precision = shared.precision = precision;
+    alone.overwrite = shared.overwrite = true;
+    alone.threads = 1;
+    shared.threads = threads;
+    assert_ok(lt_train(kind, &alone));
+    assert_ok(lt_train(kind, &shared));
+    assert_same(&alone, &shared);
+}
+
 /* Pictures with more pixels than a piece of a sum has rows, so that sums over them are shared out. */
 static void test_threads_make_the_same_weights(void **state) {
     (void)state;
@@ -452,19 +468,8 @@ static void test_threads_make_the_same_weights(void **state) {
                                  "{\"file_name\": \"1.png\", \"text\": \"two\", \"label\": 1}\n");
     for (int kind = LT_TRAIN_VAE; kind <= LT_TRAIN_CLASSIFIER; kind++)
         for (int threads = 2; threads <= 3; threads++) {
-            const bool in_pixels = kind == LT_TRAIN_UNET || kind == LT_TRAIN_CLASSIFIER;
-            lt_train_options alone = in_pixels ? pixels("alone") : small("alone"), shared = alone;
-            char output[300];
-            snprintf(output, sizeof output, "%s/shared", root);
-            shared.output = output;
-            alone.size = shared.size = 2 * SIDE;
-            alone.precision = shared.precision = LT_PRECISION_F32;
-            alone.overwrite = shared.overwrite = true;
-            alone.threads = 1;
-            shared.threads = threads;
-            assert_ok(lt_train((lt_train_kind)kind, &alone));
-            assert_ok(lt_train((lt_train_kind)kind, &shared));
-            assert_same(&alone, &shared);
+            expect_same_for_threads((lt_train_kind)kind, LT_PRECISION_F32, threads);
+            if (lt_isa_has_bf16(LT_ISA_BEST)) expect_same_for_threads((lt_train_kind)kind, LT_PRECISION_BF16, threads);
         }
 }
 
