@@ -226,12 +226,20 @@ static lt_status run_node(lt_plan *plan, const lt_node *node) {
     return node->operation.op->run(&plan->prepared[node->id], in, out, scratch);
 }
 
-/* Weights that were trained since the last run are packed again. */
+static lt_status refresh(const lt_prepared *p) {
+    return p->operation->op->refresh ? p->operation->op->refresh(p) : LT_OK;
+}
+
+static void try_to_refresh(const void *context, size_t i, int thread) {
+    (void)thread;
+    refresh(&((const lt_prepared *)context)[i]);
+}
+
+/* Weights that were trained since the last run are packed again, several at a time. What failed is tried once more
+ * here, in the caller's thread, where its message is heard. */
 static lt_status refresh_all(lt_plan *plan) {
-    for (size_t i = 0; i < plan->graph.count; i++) {
-        const lt_prepared *p = &plan->prepared[i];
-        if (p->operation->op->refresh) LT_TRY(p->operation->op->refresh(p));
-    }
+    lt_parallel(LT_ALL_THREADS, plan->graph.count, 1, try_to_refresh, plan->prepared);
+    for (size_t i = 0; i < plan->graph.count; i++) LT_TRY(refresh(&plan->prepared[i]));
     return LT_OK;
 }
 

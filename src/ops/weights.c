@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ typedef struct lt_packed {
     void *data;
     size_t size;
     int users;
-    unsigned generation; /* of the weight that was packed */
+    atomic_uint generation; /* of the weight that was packed */
 } lt_packed;
 
 struct lt_weights {
@@ -151,9 +152,11 @@ void lt_weight_release(lt_weight *weight, const void *data) {
 
 lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user) {
     for (lt_packed *p = weight->packed; p; p = p->next) {
-        if (p->data != data || p->generation == weight->generation) continue;
-        p->generation = weight->generation;
-        return pack(user, &weight->tensor, p->data);
+        if (p->data != data) continue;
+        const unsigned before = atomic_exchange(&p->generation, weight->generation);
+        const lt_status status = before == weight->generation ? LT_OK : pack(user, &weight->tensor, p->data);
+        if (status) atomic_store(&p->generation, before);
+        return status;
     }
     return LT_OK;
 }
