@@ -1,4 +1,4 @@
-/* Convolutions as training runs them: forward, packing, and each half of the backward pass, by every implementer.
+/* Convolutions as training runs them: forward, packing, and each pass of the backward half, by every implementer.
  *
  *     bench_conv [threads [f32|bf16 [all]]]      one line a shape: milliseconds, GFLOP/s, who ran it */
 #include "kernels/conv_impl.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORWARD, SOURCES, WEIGHT, WAYS };
+enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, WAYS };
 
 static const struct {
     int n, h, w, c[2], oc, kernel, stride, begin, end;
@@ -60,7 +60,7 @@ static void free_data(data *x) {
 /* Whatever is being timed. */
 typedef struct subject {
     lt_conv *conv;
-    lt_conv_half *half;
+    lt_conv_pass *pass;
     data *x;
 } subject;
 
@@ -78,12 +78,12 @@ static lt_status run(const subject *s) {
                                     .dweight = x->dweight,
                                     .dbias = x->dbias,
                                     .scratch = x->scratch};
-    return s->half->impl->run(s->half, &io);
+    return s->pass->impl->run(s->pass, &io);
 }
 
 static lt_status pack(const subject *s) {
     if (s->conv) return lt_conv_pack(s->conv, &s->x->weight, s->x->packed);
-    return s->half->packed_size ? s->half->impl->pack(s->half, &s->x->weight, s->x->packed) : LT_OK;
+    return s->pass->packed_size ? s->pass->impl->pack(s->pass, &s->x->weight, s->x->packed) : LT_OK;
 }
 
 /* Milliseconds, the best of many. */
@@ -100,15 +100,15 @@ static double best_of(lt_status (*what)(const subject *s), const subject *s) {
 }
 
 static void measure(subject *s, const lt_conv_desc *d) {
-    const size_t packed = s->conv ? s->conv->packed_size : s->half->packed_size;
+    const size_t packed = s->conv ? s->conv->packed_size : s->pass->packed_size;
     s->x->packed = lt_alloc(packed + 64);
-    s->x->scratch = lt_alloc((s->conv ? s->conv->scratch_size : s->half->scratch_size) + 64);
+    s->x->scratch = lt_alloc((s->conv ? s->conv->scratch_size : s->pass->scratch_size) + 64);
     const double packing = best_of(pack, s), running = best_of(run, s);
     const double flops = 2.0 * (double)lt_conv_rows(d) * d->oc * (d->c[0] + d->c[1]) * d->kernel * d->kernel;
-    static const char *const ways[] = {"forward", "sources", "weight"};
-    const int way = s->conv ? FORWARD : s->half->wanted.weight ? WEIGHT : SOURCES;
+    static const char *const ways[] = {"forward", "data", "weights"};
+    const int way = s->conv ? FORWARD : s->pass->wanted.weight ? BACKWARD_WEIGHTS : BACKWARD_DATA;
     printf("  %-8s %8.3f ms %8.1f GFLOP/s, packing %7.3f ms  %s\n", ways[way], running, flops / running * 1e-6, packing,
-           s->conv ? s->conv->name : s->half->name);
+           s->conv ? s->conv->name : s->pass->name);
     lt_free(s->x->packed);
     lt_free(s->x->scratch);
 }
@@ -123,15 +123,15 @@ static void bench_forward(data *x, const lt_conv_desc *d, bool all) {
     }
 }
 
-static void bench_half(data *x, const lt_conv_desc *d, bool weight, bool all) {
+static void bench_pass(data *x, const lt_conv_desc *d, bool weight, bool all) {
     const lt_conv_backward_wanted wanted = {.src = {!weight, !weight && d->c[1]}, .weight = weight};
     subject s = {.x = x};
-    for (const lt_conv_half_impl *const *impl = lt_conv_half_impls; *impl != &lt_conv_half_reference; impl++) {
-        if ((all ? lt_conv_half_create_with(*impl, d, &wanted, &s.half) : lt_conv_half_create(d, &wanted, &s.half)) !=
+    for (const lt_conv_pass_impl *const *impl = lt_conv_pass_impls; *impl != &lt_backward_reference; impl++) {
+        if ((all ? lt_conv_pass_create_with(*impl, d, &wanted, &s.pass) : lt_conv_pass_create(d, &wanted, &s.pass)) !=
             LT_OK)
             continue;
         measure(&s, d);
-        lt_conv_half_free(s.half);
+        lt_conv_pass_free(s.pass);
         if (!all) break;
     }
 }
@@ -161,8 +161,8 @@ int main(int argc, char **argv) {
         data x;
         make_data(&x, &d);
         bench_forward(&x, &d, all);
-        bench_half(&x, &d, false, all);
-        bench_half(&x, &d, true, all);
+        bench_pass(&x, &d, false, all);
+        bench_pass(&x, &d, true, all);
         free_data(&x);
     }
     lt_team_free(team);

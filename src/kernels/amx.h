@@ -1,4 +1,4 @@
-/* AMX's tiles, as the weight's gradient uses them (conv_amx.c): sums of products of pixels.
+/* AMX's tiles, as the weight's gradient uses them (backward_weights_amx.c): sums of products of pixels.
  *
  * Numbers are bf16, two pixels of a channel side by side in a word:
  *     by pixel pairs  [pair][16 channels]   what AMX takes as its right operand

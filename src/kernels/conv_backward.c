@@ -1,47 +1,47 @@
-/* The gradients of a convolution: two halves, by the sources and by the weight, each run by the first implementer that
- * takes its shape. */
+/* The gradients of a convolution: two passes, backward_data and backward_weights, each run by the first implementer
+ * that takes its shape. */
 #include "kernels/conv_impl.h"
 
 #include <stdio.h>
 
-const lt_conv_half_impl *const lt_conv_half_impls[] = {
-    &lt_conv_half_forward, &lt_conv_half_scatter, &lt_conv_half_winograd,
+const lt_conv_pass_impl *const lt_conv_pass_impls[] = {
+    &lt_backward_data_conv,    &lt_backward_data_strided, &lt_backward_weights_winograd,
 #if defined(__x86_64__)
-    &lt_conv_half_amx,
+    &lt_backward_weights_amx,
 #endif
-    &lt_conv_half_gemm,    &lt_conv_half_rounded, &lt_conv_half_reference, NULL,
+    &lt_backward_weights_gemm, &lt_backward_rounded,      &lt_backward_reference,        NULL,
 };
 
 struct lt_conv_backward {
     lt_conv_desc desc;
     lt_conv_backward_wanted wanted;
-    lt_conv_half *sources, *weight; /* NULL: not wanted */
+    lt_conv_pass *data, *weights; /* NULL: not wanted */
     char name[132];
 };
 
-/* ---- Halves ---- */
+/* ---- Passes ---- */
 
-lt_status lt_conv_half_create_with(const lt_conv_half_impl *impl, const lt_conv_desc *desc,
-                                   const lt_conv_backward_wanted *wanted, lt_conv_half **half) {
-    *half = NULL;
+lt_status lt_conv_pass_create_with(const lt_conv_pass_impl *impl, const lt_conv_desc *desc,
+                                   const lt_conv_backward_wanted *wanted, lt_conv_pass **pass) {
+    *pass = NULL;
     LT_TRY(lt_conv_check_precision(desc, impl->bf16));
-    lt_conv_half *made = lt_calloc(1, sizeof *made);
+    lt_conv_pass *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;
     made->wanted = *wanted;
     made->impl = impl;
     const lt_status status = impl->create(made);
     if (status == LT_OK)
-        *half = made;
+        *pass = made;
     else
         lt_free(made);
     return status;
 }
 
-lt_status lt_conv_half_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_half **half) {
-    for (const lt_conv_half_impl *const *impl = lt_conv_half_impls; *impl; impl++) {
-        if (*impl == &lt_conv_half_reference && !lt_conv_reference_will_do(desc)) continue;
-        const lt_status status = lt_conv_half_create_with(*impl, desc, wanted, half);
+lt_status lt_conv_pass_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_pass **pass) {
+    for (const lt_conv_pass_impl *const *impl = lt_conv_pass_impls; *impl; impl++) {
+        if (*impl == &lt_backward_reference && !lt_conv_reference_will_do(desc)) continue;
+        const lt_status status = lt_conv_pass_create_with(*impl, desc, wanted, pass);
         if (status != LT_ERROR_UNSUPPORTED) return status;
     }
     char shape[160];
@@ -49,10 +49,10 @@ lt_status lt_conv_half_create(const lt_conv_desc *desc, const lt_conv_backward_w
                       lt_conv_shape_text(desc, shape, sizeof shape), lt_isa_name(lt_isa_choose(desc->isa)));
 }
 
-void lt_conv_half_free(lt_conv_half *half) {
-    if (!half) return;
-    half->impl->free(half);
-    lt_free(half);
+void lt_conv_pass_free(lt_conv_pass *pass) {
+    if (!pass) return;
+    pass->impl->free(pass);
+    lt_free(pass);
 }
 
 /* ---- Both together ---- */
@@ -70,52 +70,52 @@ lt_status lt_conv_backward_create(const lt_conv_desc *desc, const lt_conv_backwa
     b->desc = d;
     b->wanted = *wanted;
     b->wanted.src[1] = wanted->src[1] && d.c[1];
-    const lt_conv_backward_wanted sources = {.src = {b->wanted.src[0], b->wanted.src[1]}}, weight = {.weight = true};
+    const lt_conv_backward_wanted data = {.src = {b->wanted.src[0], b->wanted.src[1]}}, weights = {.weight = true};
     lt_status status = LT_OK;
-    if (sources.src[0] || sources.src[1]) status = lt_conv_half_create(&d, &sources, &b->sources);
-    if (status == LT_OK && wanted->weight) status = lt_conv_half_create(&d, &weight, &b->weight);
+    if (data.src[0] || data.src[1]) status = lt_conv_pass_create(&d, &data, &b->data);
+    if (status == LT_OK && wanted->weight) status = lt_conv_pass_create(&d, &weights, &b->weights);
     if (status != LT_OK) {
         lt_conv_backward_free(b);
         return status;
     }
-    snprintf(b->name, sizeof b->name, "%s%s%s", b->sources ? b->sources->name : "", b->sources && b->weight ? "|" : "",
-             b->weight ? b->weight->name : "");
+    snprintf(b->name, sizeof b->name, "%s%s%s", b->data ? b->data->name : "", b->data && b->weights ? "|" : "",
+             b->weights ? b->weights->name : "");
     *backward = b;
     return LT_OK;
 }
 
 void lt_conv_backward_free(lt_conv_backward *b) {
     if (!b) return;
-    lt_conv_half_free(b->sources);
-    lt_conv_half_free(b->weight);
+    lt_conv_pass_free(b->data);
+    lt_conv_pass_free(b->weights);
     lt_free(b);
 }
 
 const char *lt_conv_backward_name(const lt_conv_backward *b) { return b->name; }
-const char *lt_conv_backward_layout(const lt_conv_backward *b) { return b->sources ? b->sources->layout : ""; }
-size_t lt_conv_backward_packed_size(const lt_conv_backward *b) { return b->sources ? b->sources->packed_size : 0; }
+const char *lt_conv_backward_layout(const lt_conv_backward *b) { return b->data ? b->data->layout : ""; }
+size_t lt_conv_backward_packed_size(const lt_conv_backward *b) { return b->data ? b->data->packed_size : 0; }
 
-/* The halves take turns in it. */
+/* The passes take turns in it. */
 size_t lt_conv_backward_scratch_size(const lt_conv_backward *b) {
-    return lt_max(b->sources ? b->sources->scratch_size : 0, b->weight ? b->weight->scratch_size : 0);
+    return lt_max(b->data ? b->data->scratch_size : 0, b->weights ? b->weights->scratch_size : 0);
 }
 
 lt_status lt_conv_backward_pack(const lt_conv_backward *b, const lt_tensor *weight, void *packed) {
     LT_TRY(lt_conv_check_weight(&b->desc, weight));
-    return b->sources ? b->sources->impl->pack(b->sources, weight, packed) : LT_OK;
+    return b->data ? b->data->impl->pack(b->data, weight, packed) : LT_OK;
 }
 
 lt_status lt_conv_backward_run(const lt_conv_backward *b, const lt_conv_backward_io *io) {
     const lt_conv_desc *d = &b->desc;
-    bool missing = !io->ddst || (lt_conv_backward_scratch_size(b) && !io->scratch) || (b->sources && !io->weight) ||
-                   (b->weight && (!io->dweight || (d->bias && !io->dbias)));
-    for (int i = 0; i < 2; i++) missing |= (b->wanted.src[i] && !io->dsrc[i]) || (b->weight && d->c[i] && !io->src[i]);
+    bool missing = !io->ddst || (lt_conv_backward_scratch_size(b) && !io->scratch) || (b->data && !io->weight) ||
+                   (b->weights && (!io->dweight || (d->bias && !io->dbias)));
+    for (int i = 0; i < 2; i++) missing |= (b->wanted.src[i] && !io->dsrc[i]) || (b->weights && d->c[i] && !io->src[i]);
     if (missing) {
         char shape[160];
         return lt_fail(LT_ERROR_ARGUMENT,
                        "gradients of a convolution of %s: an input, an output or the scratch memory is missing",
                        lt_conv_shape_text(d, shape, sizeof shape));
     }
-    if (b->sources) LT_TRY(b->sources->impl->run(b->sources, io));
-    return b->weight ? b->weight->impl->run(b->weight, io) : LT_OK;
+    if (b->data) LT_TRY(b->data->impl->run(b->data, io));
+    return b->weights ? b->weights->impl->run(b->weights, io) : LT_OK;
 }

@@ -31,32 +31,33 @@ extern const lt_conv_impl *const lt_conv_impls[];
 /* lt_conv_create with one implementer and no other, for tests and bench. */
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv);
 
-/* The gradients: one half of lt_conv_backward, either by the sources or by the weight and the bias. */
-typedef struct lt_conv_half lt_conv_half;
+/* The gradients: one pass of lt_conv_backward, either backward_data, by the sources, or backward_weights, by the weight
+ * and the bias. */
+typedef struct lt_conv_pass lt_conv_pass;
 
-typedef struct lt_conv_half_impl { /* as lt_conv_impl */
-    lt_status (*create)(lt_conv_half *half);
-    lt_status (*pack)(const lt_conv_half *half, const lt_tensor *weight, void *packed); /* NULL: nothing to pack */
-    lt_status (*run)(const lt_conv_half *half, const lt_conv_backward_io *io);
-    void (*free)(lt_conv_half *half);
+typedef struct lt_conv_pass_impl { /* as lt_conv_impl */
+    lt_status (*create)(lt_conv_pass *pass);
+    lt_status (*pack)(const lt_conv_pass *pass, const lt_tensor *weight, void *packed); /* NULL: nothing to pack */
+    lt_status (*run)(const lt_conv_pass *pass, const lt_conv_backward_io *io);
+    void (*free)(lt_conv_pass *pass);
     bool bf16;
-} lt_conv_half_impl;
+} lt_conv_pass_impl;
 
-struct lt_conv_half {
+struct lt_conv_pass {
     lt_conv_desc desc;              /* no activation, no residual */
     lt_conv_backward_wanted wanted; /* the weight, or one or both sources */
-    const lt_conv_half_impl *impl;
+    const lt_conv_pass_impl *impl;
     void *state;
     size_t packed_size, scratch_size;
     char name[64], layout[300];
 };
 
-extern const lt_conv_half_impl *const lt_conv_half_impls[];
-lt_status lt_conv_half_create_with(const lt_conv_half_impl *impl, const lt_conv_desc *desc,
-                                   const lt_conv_backward_wanted *wanted, lt_conv_half **half);
+extern const lt_conv_pass_impl *const lt_conv_pass_impls[];
+lt_status lt_conv_pass_create_with(const lt_conv_pass_impl *impl, const lt_conv_desc *desc,
+                                   const lt_conv_backward_wanted *wanted, lt_conv_pass **pass);
 /* The first implementer that takes it. */
-lt_status lt_conv_half_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_half **half);
-void lt_conv_half_free(lt_conv_half *half);
+lt_status lt_conv_pass_create(const lt_conv_desc *desc, const lt_conv_backward_wanted *wanted, lt_conv_pass **pass);
+void lt_conv_pass_free(lt_conv_pass *pass);
 
 /* ---- What all of them share (conv.c) ---- */
 
@@ -93,12 +94,12 @@ extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 
 extern const lt_conv_impl lt_conv_winograd;  /* winograd.c: 3x3, stride 1 */
 extern const lt_conv_impl lt_conv_rounded;   /* conv_rounded.c: bf16 by way of float32 */
 
-extern const lt_conv_half_impl lt_conv_half_reference; /* conv_backward_reference.c: the formula; any shape */
-extern const lt_conv_half_impl lt_conv_half_forward;   /* conv_turned.c: by the sources, as forward convolutions */
-extern const lt_conv_half_impl lt_conv_half_scatter;   /* conv_scatter.c: by the sources, strided */
-extern const lt_conv_half_impl lt_conv_half_winograd;  /* winograd_gradient.c: by the weight, 3x3, stride 1 */
-extern const lt_conv_half_impl lt_conv_half_amx;       /* conv_amx.c: by the weight, in bf16 */
-extern const lt_conv_half_impl lt_conv_half_gemm;      /* gemm_gradient.c: by the weight, any shape */
-extern const lt_conv_half_impl lt_conv_half_rounded;   /* conv_rounded.c */
+extern const lt_conv_pass_impl lt_backward_reference;        /* backward_reference.c: the formula; any shape */
+extern const lt_conv_pass_impl lt_backward_data_conv;        /* backward_data.c: as forward convolutions */
+extern const lt_conv_pass_impl lt_backward_data_strided;     /* backward_data_strided.c */
+extern const lt_conv_pass_impl lt_backward_weights_winograd; /* backward_weights_winograd.c: 3x3, stride 1 */
+extern const lt_conv_pass_impl lt_backward_weights_amx;      /* backward_weights_amx.c: in bf16 */
+extern const lt_conv_pass_impl lt_backward_weights_gemm;     /* backward_weights_gemm.c: any shape */
+extern const lt_conv_pass_impl lt_backward_rounded;          /* conv_rounded.c */
 
 #endif

@@ -16,11 +16,11 @@ typedef struct rounded_conv {
     rounding r;
 } rounded_conv;
 
-typedef struct rounded_half {
-    lt_conv_half *half;
+typedef struct rounded_pass {
+    lt_conv_pass *pass;
     rounding r;
     size_t sums_at; /* bytes into scratch: the bias's gradient is of ddst as it is */
-} rounded_half;
+} rounded_pass;
 
 static lt_conv_desc in_float(const lt_conv_desc *d) {
     lt_conv_desc f = *d;
@@ -109,57 +109,57 @@ const lt_conv_impl lt_conv_rounded = {
 
 /* ---- Backward ---- */
 
-static lt_status half_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
+static lt_status pass_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
     lt_conv_desc inner = in_float(d);
     inner.bias = false;
     if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "nothing to round");
-    rounded_half *s = lt_calloc(1, sizeof *s);
+    rounded_pass *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
-    const lt_status status = lt_conv_half_create(&inner, &h->wanted, &s->half);
+    const lt_status status = lt_conv_pass_create(&inner, &pass->wanted, &s->pass);
     if (status != LT_OK) {
         lt_free(s);
         return status;
     }
-    for (int i = 0; i < 2 && h->wanted.weight; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
+    for (int i = 0; i < 2 && pass->wanted.weight; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
     s->r.count[2] = lt_conv_rows(d) * (size_t)d->oc;
-    h->state = s;
-    h->packed_size = s->half->packed_size;
-    s->sums_at = lt_round_up(plan(&s->r, s->half->scratch_size), 64);
-    h->scratch_size =
-        s->sums_at + (h->wanted.weight && d->bias ? lt_column_sums_scratch(lt_conv_rows(d), (size_t)d->oc) : 0);
-    snprintf(h->name, sizeof h->name, "rounded:%.50s", s->half->name);
-    snprintf(h->layout, sizeof h->layout, "rounded:%.280s", s->half->layout);
+    pass->state = s;
+    pass->packed_size = s->pass->packed_size;
+    s->sums_at = lt_round_up(plan(&s->r, s->pass->scratch_size), 64);
+    pass->scratch_size =
+        s->sums_at + (pass->wanted.weight && d->bias ? lt_column_sums_scratch(lt_conv_rows(d), (size_t)d->oc) : 0);
+    snprintf(pass->name, sizeof pass->name, "rounded:%.50s", s->pass->name);
+    snprintf(pass->layout, sizeof pass->layout, "rounded:%.280s", s->pass->layout);
     return LT_OK;
 }
 
-static void half_free(lt_conv_half *h) {
-    rounded_half *s = h->state;
-    lt_conv_half_free(s->half);
+static void pass_free(lt_conv_pass *pass) {
+    rounded_pass *s = pass->state;
+    lt_conv_pass_free(s->pass);
     lt_free(s);
 }
 
-static lt_status half_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
-    const rounded_half *s = h->state;
+static lt_status pass_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+    const rounded_pass *s = pass->state;
     lt_tensor copy;
-    LT_TRY(round_weight(&h->desc, weight, &copy));
-    const lt_status status = s->half->impl->pack(s->half, &copy, packed);
+    LT_TRY(round_weight(&pass->desc, weight, &copy));
+    const lt_status status = s->pass->impl->pack(s->pass, &copy, packed);
     lt_free((void *)(uintptr_t)copy.data);
     return status;
 }
 
-static lt_status half_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-    const rounded_half *s = h->state;
+static lt_status pass_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &pass->desc;
+    const rounded_pass *s = pass->state;
     lt_conv_backward_io inner = *io;
     for (int i = 0; i < 2; i++) inner.src[i] = round_one(&s->r, i, io->src[i], io->scratch, d->threads);
     inner.ddst = round_one(&s->r, 2, io->ddst, io->scratch, d->threads);
-    if (h->wanted.weight && d->bias)
+    if (pass->wanted.weight && d->bias)
         lt_column_sums(d->isa, io->ddst, lt_conv_rows(d), (size_t)d->oc, io->dbias, (char *)io->scratch + s->sums_at,
                        d->threads);
     inner.scratch = (char *)io->scratch + s->r.inner_at;
-    return s->half->impl->run(s->half, &inner);
+    return s->pass->impl->run(s->pass, &inner);
 }
 
-const lt_conv_half_impl lt_conv_half_rounded = {
-    .create = half_create, .pack = half_pack, .run = half_run, .free = half_free, .bf16 = true};
+const lt_conv_pass_impl lt_backward_rounded = {
+    .create = pass_create, .pack = pass_pack, .run = pass_run, .free = pass_free, .bf16 = true};

@@ -1,4 +1,4 @@
-/* The gradients of convolutions: every implementer against the formula (conv_backward_reference.c), the formula against
+/* The gradients of convolutions: every implementer against the formula (backward_reference.c), the formula against
  * finite differences of the forward one, and bf16, forward and backward. */
 #include "conv_data.h"
 #include "team.h"
@@ -51,13 +51,13 @@ static void free_problem(problem *p) {
 
 static bool is_wanted(const lt_conv_backward_wanted *w, int result) { return result < 2 ? w->src[result] : w->weight; }
 
-/* Runs a half over p's data, with guards behind all that it writes; results[]: to be freed. */
-static void run(const lt_conv_half *half, const problem *p, const lt_tensor *weight, float *results[RESULTS]) {
+/* Runs a pass over p's data, with guards behind all that it writes; results[]: to be freed. */
+static void run(const lt_conv_pass *pass, const problem *p, const lt_tensor *weight, float *results[RESULTS]) {
     size_t sizes[MEMORIES];
     char *memory[MEMORIES];
     for (int i = 0; i < RESULTS; i++) sizes[i] = p->count[i] * sizeof(float);
-    sizes[PACKED] = half->packed_size;
-    sizes[SCRATCH] = half->scratch_size;
+    sizes[PACKED] = pass->packed_size;
+    sizes[SCRATCH] = pass->scratch_size;
     for (int i = 0; i < MEMORIES; i++) {
         memory[i] = lt_alloc(sizes[i] + GUARD);
         assert_non_null(memory[i]);
@@ -65,23 +65,23 @@ static void run(const lt_conv_half *half, const problem *p, const lt_tensor *wei
         memset(memory[i] + sizes[i], GUARD_BYTE, GUARD);
         if (i < RESULTS && p->start[i]) memcpy(memory[i], p->start[i], sizes[i]);
     }
-    const bool *src = half->wanted.src;
+    const bool *src = pass->wanted.src;
     const lt_conv_backward_io io = {
         .src = {p->src[0], p->src[1]},
         .weight = memory[PACKED],
         .ddst = p->ddst,
         .dsrc = {src[0] ? (float *)memory[DSRC0] : NULL, src[1] ? (float *)memory[DSRC1] : NULL},
-        .dweight = half->wanted.weight ? (float *)memory[DWEIGHT] : NULL,
-        .dbias = half->wanted.weight && p->count[DBIAS] ? (float *)memory[DBIAS] : NULL,
+        .dweight = pass->wanted.weight ? (float *)memory[DWEIGHT] : NULL,
+        .dbias = pass->wanted.weight && p->count[DBIAS] ? (float *)memory[DBIAS] : NULL,
         .scratch = memory[SCRATCH]};
-    use_threads(half->desc.threads);
-    if ((half->packed_size && half->impl->pack(half, weight, memory[PACKED]) != LT_OK) ||
-        half->impl->run(half, &io) != LT_OK)
-        fail_msg("%s: %s", half->name, lt_error_message());
+    use_threads(pass->desc.threads);
+    if ((pass->packed_size && pass->impl->pack(pass, weight, memory[PACKED]) != LT_OK) ||
+        pass->impl->run(pass, &io) != LT_OK)
+        fail_msg("%s: %s", pass->name, lt_error_message());
     for (int i = 0; i < MEMORIES; i++)
         for (size_t j = 0; j < GUARD; j++)
             if ((unsigned char)memory[i][sizes[i] + j] != GUARD_BYTE)
-                fail_msg("%s writes behind memory %d", half->name, i);
+                fail_msg("%s writes behind memory %d", pass->name, i);
     for (int i = 0; i < RESULTS; i++) results[i] = (float *)memory[i];
     lt_free(memory[PACKED]);
     lt_free(memory[SCRATCH]);
@@ -104,14 +104,14 @@ static double relative_error(const float *ours, const float *reference, size_t c
 /* Winograd's transforms cost a digit. */
 static double tolerance(const char *name) { return strstr(name, "winograd") ? 1e-5 : 3e-6; }
 
-static void expect_close(const lt_conv_half *half, const problem *p, float *const results[RESULTS]) {
+static void expect_close(const lt_conv_pass *pass, const problem *p, float *const results[RESULTS]) {
     for (int i = 0; i < RESULTS; i++) {
-        if (!p->count[i] || !is_wanted(&half->wanted, i)) continue;
+        if (!p->count[i] || !is_wanted(&pass->wanted, i)) continue;
         const double error = relative_error(results[i], p->expected[i], p->count[i]);
-        if (!(error <= tolerance(half->name))) {
+        if (!(error <= tolerance(pass->name))) {
             char text[160];
-            fail_msg("%s: the gradient by the %s has a relative error of %.2e for %s, %d threads", half->name,
-                     result_names[i], error, lt_conv_shape_text(&p->desc, text, sizeof text), half->desc.threads);
+            fail_msg("%s: the gradient by the %s has a relative error of %.2e for %s, %d threads", pass->name,
+                     result_names[i], error, lt_conv_shape_text(&p->desc, text, sizeof text), pass->desc.threads);
         }
     }
 }
@@ -123,39 +123,39 @@ static const lt_conv_backward_wanted all_wanted[] = {
 static void expect(problem *p) {
     for (int i = 0; i < 2; i++) {
         const lt_conv_backward_wanted wanted = {.src = {!i, !i && p->desc.c[1]}, .weight = i};
-        lt_conv_half *half;
+        lt_conv_pass *pass;
         float *results[RESULTS];
-        assert_int_equal(lt_conv_half_create_with(&lt_conv_half_reference, &p->desc, &wanted, &half), LT_OK);
-        run(half, p, &p->weight, results);
+        assert_int_equal(lt_conv_pass_create_with(&lt_backward_reference, &p->desc, &wanted, &pass), LT_OK);
+        run(pass, p, &p->weight, results);
         for (int j = 0; j < RESULTS; j++)
             if (is_wanted(&wanted, j))
                 p->expected[j] = results[j];
             else
                 lt_free(results[j]);
-        lt_conv_half_free(half);
+        lt_conv_pass_free(pass);
     }
 }
 
 /* Twice: the same bytes. Returns whether impl takes it. */
-static bool check_one(const lt_conv_half_impl *impl, const problem *p, const lt_conv_desc *d,
+static bool check_one(const lt_conv_pass_impl *impl, const problem *p, const lt_conv_desc *d,
                       const lt_conv_backward_wanted *wanted) {
-    lt_conv_half *half;
-    const lt_status status = lt_conv_half_create_with(impl, d, wanted, &half);
+    lt_conv_pass *pass;
+    const lt_status status = lt_conv_pass_create_with(impl, d, wanted, &pass);
     if (status == LT_ERROR_UNSUPPORTED) return false;
     if (status != LT_OK) fail_msg("%s", lt_error_message());
     float *first[RESULTS], *second[RESULTS];
-    run(half, p, &p->weight, first);
-    run(half, p, &p->weight, second);
-    expect_close(half, p, first);
+    run(pass, p, &p->weight, first);
+    run(pass, p, &p->weight, second);
+    expect_close(pass, p, first);
     for (int i = 0; i < RESULTS; i++)
         if (memcmp(first[i], second[i], p->count[i] * sizeof(float)) != 0) {
             char text[160];
-            fail_msg("%s gives other bytes the second time for %s", half->name,
+            fail_msg("%s gives other bytes the second time for %s", pass->name,
                      lt_conv_shape_text(d, text, sizeof text));
         }
     free_results(first);
     free_results(second);
-    lt_conv_half_free(half);
+    lt_conv_pass_free(pass);
     return true;
 }
 
@@ -167,13 +167,13 @@ static void check_all(const lt_conv_desc *d, uint32_t seed) {
     for (size_t w = 0; w < LT_COUNT(all_wanted); w++) {
         if (all_wanted[w].src[1] && !d->c[1]) continue;
         int ran = 0;
-        for (const lt_conv_half_impl *const *impl = lt_conv_half_impls; *impl; impl++)
+        for (const lt_conv_pass_impl *const *impl = lt_conv_pass_impls; *impl; impl++)
             for (lt_isa isa = LT_ISA_SCALAR; isa <= LT_ISA_AVX512; isa++)
                 for (int threads = 1; threads <= 2; threads++) {
                     lt_conv_desc own = *d;
                     own.isa = isa;
                     own.threads = threads;
-                    ran += check_one(*impl, &p, &own, &all_wanted[w]) && *impl != &lt_conv_half_reference;
+                    ran += check_one(*impl, &p, &own, &all_wanted[w]) && *impl != &lt_backward_reference;
                 }
         char text[160];
         if (fast && !ran) fail_msg("nobody but the reference takes %s", lt_conv_shape_text(d, text, sizeof text));
@@ -397,16 +397,16 @@ static void test_strided_weights(void **state) {
         problem p = make_problem(&d, 3);
         lt_tensor strided = transposed(&p.weight);
         const lt_conv_backward_wanted wanted = {.src = {true, d.c[1] != 0}};
-        for (const lt_conv_half_impl *const *impl = lt_conv_half_impls; *impl; impl++) {
-            lt_conv_half *half;
-            if (lt_conv_half_create_with(*impl, &d, &wanted, &half) != LT_OK) continue;
+        for (const lt_conv_pass_impl *const *impl = lt_conv_pass_impls; *impl; impl++) {
+            lt_conv_pass *pass;
+            if (lt_conv_pass_create_with(*impl, &d, &wanted, &pass) != LT_OK) continue;
             float *a[RESULTS], *b[RESULTS];
-            run(half, &p, &p.weight, a);
-            run(half, &p, &strided, b);
+            run(pass, &p, &p.weight, a);
+            run(pass, &p, &strided, b);
             for (int s = 0; s < 2; s++) assert_memory_equal(a[s], b[s], p.count[s] * sizeof(float));
             free_results(a);
             free_results(b);
-            lt_conv_half_free(half);
+            lt_conv_pass_free(pass);
         }
         lt_free((void *)(uintptr_t)strided.data);
         free_problem(&p);
@@ -415,7 +415,7 @@ static void test_strided_weights(void **state) {
 
 /* ---- The whole, the choice, and what is refused ---- */
 
-static void test_both_halves_together(void **state) {
+static void test_both_passes_together(void **state) {
     (void)state;
     const lt_conv_desc d = shape(2, 12, 12, 32, 16, 48, 3, 1, 1, 1);
     problem p = make_problem(&d, 1);
@@ -511,7 +511,7 @@ int main(void) {
         cmocka_unit_test(test_bf16_backward),
         cmocka_unit_test(test_bf16_is_refused_where_it_is_missing),
         cmocka_unit_test(test_strided_weights),
-        cmocka_unit_test(test_both_halves_together),
+        cmocka_unit_test(test_both_passes_together),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_failing_allocations),
     };

@@ -1,4 +1,4 @@
-/* The gradients by the sources of a convolution of stride 1, which are forward convolutions of ddst:
+/* backward_data: the gradients by the sources of a convolution of stride 1, which are forward convolutions of ddst:
  *
  *     dsrc[i] = conv(ddst, weight of source i with its inputs and outputs exchanged and its taps in reverse)
  *
@@ -7,19 +7,19 @@
 
 #include <stdio.h>
 
-typedef struct turned {
+typedef struct backward_data {
     lt_conv *conv[2]; /* NULL: not wanted */
     size_t packed_at[2];
-} turned;
+} backward_data;
 
-static void turned_free(lt_conv_half *h) {
-    turned *t = h->state;
+static void data_free(lt_conv_pass *pass) {
+    backward_data *t = pass->state;
     lt_conv_free(t->conv[0]);
     lt_conv_free(t->conv[1]);
     lt_free(t);
 }
 
-static lt_conv_desc turned_desc(const lt_conv_desc *d, int source) {
+static lt_conv_desc data_desc(const lt_conv_desc *d, int source) {
     return (lt_conv_desc){.n = d->n,
                           .h = lt_conv_out_size(d, d->h),
                           .w = lt_conv_out_size(d, d->w),
@@ -35,33 +35,33 @@ static lt_conv_desc turned_desc(const lt_conv_desc *d, int source) {
                           .precision = d->precision};
 }
 
-static lt_status make_convs(lt_conv_half *h, turned *t) {
-    const lt_conv_desc *d = &h->desc;
+static lt_status make_convs(lt_conv_pass *pass, backward_data *t) {
+    const lt_conv_desc *d = &pass->desc;
     const char *layout[2] = {"", ""};
     for (int i = 0; i < 2; i++) {
-        if (!h->wanted.src[i]) continue;
-        const lt_conv_desc desc = turned_desc(d, i);
+        if (!pass->wanted.src[i]) continue;
+        const lt_conv_desc desc = data_desc(d, i);
         LT_TRY(lt_conv_create(&desc, &t->conv[i]));
-        t->packed_at[i] = h->packed_size;
-        h->packed_size += lt_round_up(lt_conv_packed_size(t->conv[i]), 64);
-        h->scratch_size = lt_max(h->scratch_size, lt_conv_scratch_size(t->conv[i]));
+        t->packed_at[i] = pass->packed_size;
+        pass->packed_size += lt_round_up(lt_conv_packed_size(t->conv[i]), 64);
+        pass->scratch_size = lt_max(pass->scratch_size, lt_conv_scratch_size(t->conv[i]));
         layout[i] = lt_conv_layout(t->conv[i]);
-        snprintf(h->name, sizeof h->name, "%s", lt_conv_name(t->conv[i]));
+        snprintf(pass->name, sizeof pass->name, "%s", lt_conv_name(t->conv[i]));
     }
-    snprintf(h->layout, sizeof h->layout, "turned:%d:%s+%d:%s", d->c[0], layout[0], d->c[1], layout[1]);
+    snprintf(pass->layout, sizeof pass->layout, "backward_data:%d:%s+%d:%s", d->c[0], layout[0], d->c[1], layout[1]);
     return LT_OK;
 }
 
-static lt_status turned_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
-    if (h->wanted.weight || d->stride != 1 || d->isa == LT_ISA_SCALAR || d->pad_begin >= d->kernel ||
+static lt_status data_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
+    if (pass->wanted.weight || d->stride != 1 || d->isa == LT_ISA_SCALAR || d->pad_begin >= d->kernel ||
         d->pad_end >= d->kernel)
         return lt_fail(LT_ERROR_UNSUPPORTED, "a forward convolution gives no such gradient");
-    turned *t = lt_calloc(1, sizeof *t);
+    backward_data *t = lt_calloc(1, sizeof *t);
     if (!t) return LT_ERROR_MEMORY;
-    h->state = t;
-    const lt_status status = make_convs(h, t);
-    if (status != LT_OK) turned_free(h);
+    pass->state = t;
+    const lt_status status = make_convs(pass, t);
+    if (status != LT_OK) data_free(pass);
     return status;
 }
 
@@ -99,9 +99,9 @@ static void turn(const lt_conv_desc *d, const float *dense, float *out) {
     lt_parallel(d->threads, lt_count_parts((size_t)d->oc, BLOCK), LT_EVENLY, turn_block, &t);
 }
 
-static lt_status pack_slices(const lt_conv_half *h, const lt_tensor *weight, const float *all, void *packed) {
-    const lt_conv_desc *d = &h->desc;
-    const turned *t = h->state;
+static lt_status pack_slices(const lt_conv_pass *pass, const lt_tensor *weight, const float *all, void *packed) {
+    const lt_conv_desc *d = &pass->desc;
+    const backward_data *t = pass->state;
     const size_t oc = (size_t)d->oc, k = (size_t)d->kernel;
     for (int i = 0; i < 2; i++) {
         if (!t->conv[i]) continue;
@@ -116,8 +116,8 @@ static lt_status pack_slices(const lt_conv_half *h, const lt_tensor *weight, con
     return LT_OK;
 }
 
-static lt_status turned_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
-    const lt_conv_desc *d = &h->desc;
+static lt_status data_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+    const lt_conv_desc *d = &pass->desc;
     const size_t oc = (size_t)d->oc, taps = (size_t)d->kernel * (size_t)d->kernel, c = (size_t)(d->c[0] + d->c[1]);
     const size_t count = oc * c * taps;
     const bool as_it_is =
@@ -126,13 +126,13 @@ static lt_status turned_pack(const lt_conv_half *h, const lt_tensor *weight, voi
     if (!out) return LT_ERROR_MEMORY;
     if (!as_it_is) lt_tensor_read_f32(weight, out + count);
     turn(d, as_it_is ? weight->data : out + count, out);
-    const lt_status status = pack_slices(h, weight, out, packed);
+    const lt_status status = pack_slices(pass, weight, out, packed);
     lt_free(out);
     return status;
 }
 
-static lt_status turned_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const turned *t = h->state;
+static lt_status data_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const backward_data *t = pass->state;
     for (int i = 0; i < 2; i++) {
         if (!t->conv[i]) continue;
         const lt_conv_io forward = {.src = {io->ddst},
@@ -144,5 +144,5 @@ static lt_status turned_run(const lt_conv_half *h, const lt_conv_backward_io *io
     return LT_OK;
 }
 
-const lt_conv_half_impl lt_conv_half_forward = {
-    .create = turned_create, .pack = turned_pack, .run = turned_run, .free = turned_free, .bf16 = true};
+const lt_conv_pass_impl lt_backward_data_conv = {
+    .create = data_create, .pack = data_pack, .run = data_run, .free = data_free, .bf16 = true};

@@ -1,4 +1,4 @@
-/* The weight's gradient in bf16 with AMX, any shape:
+/* backward_weights: the weight's gradient in bf16 with AMX, any shape:
  *
  *     dweight[o, tap, c] += sum over q of G[q, o] S[q + shift(tap), c]
  *
@@ -49,8 +49,8 @@ typedef struct amx {
     size_t tap_count;
 } amx;
 
-static void amx_free(lt_conv_half *h) {
-    amx *a = h->state;
+static void amx_free(lt_conv_pass *pass) {
+    amx *a = pass->state;
     lt_free(a->taps);
     lt_free(a);
 }
@@ -133,21 +133,21 @@ static size_t count_words(const amx *a, const lt_conv_desc *d) {
     return (a->a_size + a->b_size) * (size_t)d->threads + (a->sums_size + a->bias_size) * a->k_parts * a->o_parts;
 }
 
-static lt_status amx_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
-    if (!h->wanted.weight || !lt_conv_is_bf16(d) || !lt_isa_has_amx(d->isa))
+static lt_status amx_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
+    if (!pass->wanted.weight || !lt_conv_is_bf16(d) || !lt_isa_has_amx(d->isa))
         return lt_fail(LT_ERROR_UNSUPPORTED, "AMX: bf16 gradients of weights only");
     amx *a = lt_calloc(1, sizeof *a);
     if (!a) return LT_ERROR_MEMORY;
-    h->state = a;
+    pass->state = a;
     number_pixels(a, d);
     if (!list_taps(a, d)) {
-        amx_free(h);
+        amx_free(pass);
         return LT_ERROR_MEMORY;
     }
     plan_chunks(a, d);
-    h->scratch_size = count_words(a, d) * sizeof(uint32_t);
-    snprintf(h->name, sizeof h->name, "amx:gradient");
+    pass->scratch_size = count_words(a, d) * sizeof(uint32_t);
+    snprintf(pass->name, sizeof pass->name, "amx");
     return LT_OK;
 }
 
@@ -263,12 +263,13 @@ static void multiply(const share *w, size_t tap_index, bool add) {
         }
 }
 
-static share share_of(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part, int thread) {
-    const amx *a = h->state;
+static share share_of(const lt_conv_pass *pass, const lt_conv_backward_io *io, size_t k_part, size_t o_part,
+                      int thread) {
+    const amx *a = pass->state;
     const size_t own = a->a_size + a->b_size, part = o_part * a->k_parts + k_part;
     uint32_t *packed = (uint32_t *)io->scratch + own * (size_t)thread;
-    float *sums = (float *)io->scratch + own * (size_t)h->desc.threads + (a->sums_size + a->bias_size) * part;
-    return (share){.d = &h->desc,
+    float *sums = (float *)io->scratch + own * (size_t)pass->desc.threads + (a->sums_size + a->bias_size) * part;
+    return (share){.d = &pass->desc,
                    .a = a,
                    .io = io,
                    .o = a->tiles_o * o_part / a->o_parts,
@@ -279,9 +280,10 @@ static share share_of(const lt_conv_half *h, const lt_conv_backward_io *io, size
                    .bias = sums + a->sums_size};
 }
 
-static void run_share(const lt_conv_half *h, const lt_conv_backward_io *io, size_t k_part, size_t o_part, int thread) {
-    const amx *a = h->state;
-    const share w = share_of(h, io, k_part, o_part, thread);
+static void run_share(const lt_conv_pass *pass, const lt_conv_backward_io *io, size_t k_part, size_t o_part,
+                      int thread) {
+    const amx *a = pass->state;
+    const share w = share_of(pass, io, k_part, o_part, thread);
     const size_t first = a->chunks * k_part / a->k_parts, last = a->chunks * (k_part + 1) / a->k_parts;
     memset(w.bias, 0, a->bias_size * sizeof *w.bias);
     lt_amx_begin();
@@ -317,44 +319,45 @@ static void add_tile(const share *parts, size_t count, const tap *t, size_t tap_
         for (size_t i = first; i < first + there; i++) to[i % c * k * k + t->ky * k + i / c] += sum[i - first];
 }
 
-static void add_up(const lt_conv_half *h, const lt_conv_backward_io *io, size_t o_part, size_t o) {
-    const amx *a = h->state;
+static void add_up(const lt_conv_pass *pass, const lt_conv_backward_io *io, size_t o_part, size_t o) {
+    const amx *a = pass->state;
     share parts[MAX_PARTS];
     for (size_t p = 0; p < a->k_parts; p++) {
-        parts[p] = share_of(h, io, p, o_part, 0);
-        if (h->desc.bias) io->dbias[o] += parts[p].bias[o - parts[p].o * LT_AMX_SIDE];
+        parts[p] = share_of(pass, io, p, o_part, 0);
+        if (pass->desc.bias) io->dbias[o] += parts[p].bias[o - parts[p].o * LT_AMX_SIDE];
     }
     for (size_t c = 0; c < a->tiles_c; c++)
         for (size_t t = 0; t < a->tap_count; t++) add_tile(parts, a->k_parts, &a->taps[t], t, c, o);
 }
 
 typedef struct run {
-    const lt_conv_half *h;
+    const lt_conv_pass *pass;
     const lt_conv_backward_io *io;
 } run;
 
 static void share_body(const void *context, size_t i, int thread) {
     const run *r = context;
-    const amx *a = r->h->state;
-    run_share(r->h, r->io, i % a->k_parts, i / a->k_parts, thread);
+    const amx *a = r->pass->state;
+    run_share(r->pass, r->io, i % a->k_parts, i / a->k_parts, thread);
 }
 
 static void output_body(const void *context, size_t o, int thread) {
     (void)thread;
     const run *r = context;
-    const amx *a = r->h->state;
+    const amx *a = r->pass->state;
     size_t part = 0;
     while (o / LT_AMX_SIDE >= a->tiles_o * (part + 1) / a->o_parts) part++;
-    add_up(r->h, r->io, part, o);
+    add_up(r->pass, r->io, part, o);
 }
 
-static lt_status amx_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-    const amx *a = h->state;
-    const run r = {h, io};
+static lt_status amx_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &pass->desc;
+    const amx *a = pass->state;
+    const run r = {pass, io};
     lt_parallel(d->threads, a->k_parts * a->o_parts, 1, share_body, &r);
     lt_parallel(d->threads, (size_t)d->oc, LT_EVENLY, output_body, &r);
     return LT_OK;
 }
 
-const lt_conv_half_impl lt_conv_half_amx = {.create = amx_create, .run = amx_run, .free = amx_free, .bf16 = true};
+const lt_conv_pass_impl lt_backward_weights_amx = {
+    .create = amx_create, .run = amx_run, .free = amx_free, .bf16 = true};

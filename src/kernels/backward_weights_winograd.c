@@ -1,5 +1,5 @@
-/* The gradient by the weight of a 3x3 convolution, with a quarter of the multiplications: F(4x4, 3x3) as winograd.c has
- * it, turned round. From U = G g G' and Y = A' [U * V] A follows, summed over all tiles,
+/* backward_weights: the gradient by the weight of a 3x3 convolution, with a quarter of the multiplications: F(4x4, 3x3)
+ * as winograd.c has it, turned round. From U = G g G' and Y = A' [U * V] A follows, summed over all tiles,
  *
  *     dU = (A dY A') * V        dg = G' dU G
  *
@@ -36,11 +36,11 @@ typedef struct gradient {
 
 static size_t odd_lines(size_t floats) { return (lt_round_up(floats, LINE) / LINE | 1) * LINE; }
 
-static lt_status gradient_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
+static lt_status gradient_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
     const lt_gemm_simd *gemm = lt_gemm_simd_get(d->isa);
     const size_t c = (size_t)(d->c[0] + d->c[1]), oc = (size_t)d->oc;
-    if (!h->wanted.weight || !lt_winograd_takes(d) || oc % lt_winograd_simd_get(d->isa)->channels ||
+    if (!pass->wanted.weight || !lt_winograd_takes(d) || oc % lt_winograd_simd_get(d->isa)->channels ||
         TILES * oc * lt_round_up(c, gemm->columns) * sizeof(float) > SUMS_BYTES)
         return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd gradient: not for this shape");
     gradient *g = lt_calloc(1, sizeof *g);
@@ -65,18 +65,18 @@ static lt_status gradient_create(lt_conv_half *h) {
     g->jobs_a_xi = lt_count_parts(4 * (size_t)d->threads, TILES);
     g->job_rows = lt_part(oc, lt_count_parts(oc, g->jobs_a_xi));
     g->jobs_a_xi = lt_count_parts(oc, g->job_rows);
-    h->state = g;
-    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(lt_conv_rows(d), oc) : 0);
-    snprintf(h->name, sizeof h->name, "%s:winograd4x4", lt_isa_name(gemm->isa));
+    pass->state = g;
+    pass->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(lt_conv_rows(d), oc) : 0);
+    snprintf(pass->name, sizeof pass->name, "%s:winograd4x4", lt_isa_name(gemm->isa));
     return LT_OK;
 }
 
-static void gradient_free(lt_conv_half *h) { lt_free(h->state); }
+static void gradient_free(lt_conv_pass *pass) { lt_free(pass->state); }
 
 /* V and M of tile `tile`, the block's number `index`. */
-static void transform(const lt_conv_half *h, const lt_conv_backward_io *io, size_t tile, size_t index) {
-    const lt_conv_desc *d = &h->desc;
-    const gradient *g = h->state;
+static void transform(const lt_conv_pass *pass, const lt_conv_backward_io *io, size_t tile, size_t index) {
+    const lt_conv_desc *d = &pass->desc;
+    const gradient *g = pass->state;
     float *scratch = io->scratch;
     const float *pixels[TILES];
     size_t before = 0;
@@ -125,7 +125,7 @@ static void add_taps(const gradient *g, const float *scratch, size_t o, float *d
 }
 
 typedef struct run {
-    const lt_conv_half *h;
+    const lt_conv_pass *pass;
     const lt_conv_backward_io *io;
     size_t first, tiles; /* the block's */
 } run;
@@ -133,26 +133,26 @@ typedef struct run {
 static void transform_body(const void *context, size_t index, int thread) {
     (void)thread;
     const run *r = context;
-    transform(r->h, r->io, r->first + index, index);
+    transform(r->pass, r->io, r->first + index, index);
 }
 
 static void multiply_body(const void *context, size_t job, int thread) {
     (void)thread;
     const run *r = context;
-    multiply(r->h->state, r->io->scratch, job, r->tiles, r->first > 0);
+    multiply(r->pass->state, r->io->scratch, job, r->tiles, r->first > 0);
 }
 
 static void taps_body(const void *context, size_t o, int thread) {
     (void)thread;
     const run *r = context;
-    add_taps(r->h->state, r->io->scratch, o, r->io->dweight);
+    add_taps(r->pass->state, r->io->scratch, o, r->io->dweight);
 }
 
-static lt_status gradient_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-    const gradient *g = h->state;
+static lt_status gradient_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &pass->desc;
+    const gradient *g = pass->state;
     memset(io->scratch, 0, g->v_at * sizeof(float));
-    run r = {.h = h, .io = io};
+    run r = {.pass = pass, .io = io};
     for (; r.first < g->tiles; r.first += g->block) {
         r.tiles = lt_min(g->block, g->tiles - r.first);
         lt_parallel(d->threads, r.tiles, 4, transform_body, &r);
@@ -165,4 +165,5 @@ static lt_status gradient_run(const lt_conv_half *h, const lt_conv_backward_io *
     return LT_OK;
 }
 
-const lt_conv_half_impl lt_conv_half_winograd = {.create = gradient_create, .run = gradient_run, .free = gradient_free};
+const lt_conv_pass_impl lt_backward_weights_winograd = {
+    .create = gradient_create, .run = gradient_run, .free = gradient_free};

@@ -1,4 +1,4 @@
-/* The gradient by the weight as a matrix product over the output pixels, any shape:
+/* backward_weights: the gradient by the weight as a matrix product over the output pixels, any shape:
  *
  *     dW[o, k] = sum over rows r of ddst[r, o] A[r, k]        A: the windows of the sources (windows.h)
  *
@@ -56,10 +56,10 @@ static bool is_matrix(const lt_conv_desc *d) {
     return d->kernel == 1 && d->stride == 1 && d->pad_begin == 0 && d->pad_end == 0 && d->c[1] == 0;
 }
 
-static lt_status gradient_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
+static lt_status gradient_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
     const lt_gemm_simd *simd = lt_gemm_simd_get(d->isa);
-    if (!h->wanted.weight || !simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such gradient");
+    if (!pass->wanted.weight || !simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such gradient");
     gradient *g = lt_calloc(1, sizeof *g);
     if (!g) return LT_ERROR_MEMORY;
     g->simd = simd;
@@ -76,13 +76,13 @@ static lt_status gradient_create(lt_conv_half *h) {
     g->b_size = g->copies_b ? BLOCK_ROWS * g->ldb : 0;
     g->sums_at = (g->a_size + g->b_size) * (size_t)d->threads;
     g->columns_at = (g->sums_at + g->jobs_k * g->jobs_o * g->parts * g->sums_size) * sizeof(float);
-    h->state = g;
-    h->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(g->rows, g->oc) : 0);
-    snprintf(h->name, sizeof h->name, "%s:gemm", lt_isa_name(simd->isa));
+    pass->state = g;
+    pass->scratch_size = g->columns_at + (d->bias ? lt_column_sums_scratch(g->rows, g->oc) : 0);
+    snprintf(pass->name, sizeof pass->name, "%s:gemm", lt_isa_name(simd->isa));
     return LT_OK;
 }
 
-static void gradient_free(lt_conv_half *h) { lt_free(h->state); }
+static void gradient_free(lt_conv_pass *pass) { lt_free(pass->state); }
 
 /* ---- Running ---- */
 
@@ -173,9 +173,9 @@ static void add_body(const void *context, size_t o, int thread) {
     }
 }
 
-static lt_status gradient_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-    const gradient *g = h->state;
+static lt_status gradient_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &pass->desc;
+    const gradient *g = pass->state;
     const run r = {g, io};
     lt_parallel(d->threads, g->jobs_k * g->jobs_o * g->parts, 1, part_body, &r);
     lt_parallel(d->threads, g->oc, LT_EVENLY, add_body, &r);
@@ -184,4 +184,5 @@ static lt_status gradient_run(const lt_conv_half *h, const lt_conv_backward_io *
     return LT_OK;
 }
 
-const lt_conv_half_impl lt_conv_half_gemm = {.create = gradient_create, .run = gradient_run, .free = gradient_free};
+const lt_conv_pass_impl lt_backward_weights_gemm = {
+    .create = gradient_create, .run = gradient_run, .free = gradient_free};

@@ -12,18 +12,18 @@ enum { BLOCK = 32 }; /* channels at a time: their sums stay on the stack */
 static size_t taps_of(const lt_conv_desc *d) { return (size_t)d->kernel * (size_t)d->kernel; }
 static size_t channels_of(const lt_conv_desc *d) { return (size_t)(d->c[0] + d->c[1]); }
 
-static lt_status reference_create(lt_conv_half *h) {
-    const lt_conv_desc *d = &h->desc;
-    if (!h->wanted.weight) h->packed_size = channels_of(d) * taps_of(d) * (size_t)d->oc * sizeof(float);
-    snprintf(h->name, sizeof h->name, "reference");
-    snprintf(h->layout, sizeof h->layout, "reference:backward:%s", lt_conv_is_bf16(d) ? "bf16" : "f32");
+static lt_status reference_create(lt_conv_pass *pass) {
+    const lt_conv_desc *d = &pass->desc;
+    if (!pass->wanted.weight) pass->packed_size = channels_of(d) * taps_of(d) * (size_t)d->oc * sizeof(float);
+    snprintf(pass->name, sizeof pass->name, "reference");
+    snprintf(pass->layout, sizeof pass->layout, "reference:backward:%s", lt_conv_is_bf16(d) ? "bf16" : "f32");
     return LT_OK;
 }
 
-static void reference_free(lt_conv_half *h) { (void)h; }
+static void reference_free(lt_conv_pass *pass) { (void)pass; }
 
-static lt_status reference_pack(const lt_conv_half *h, const lt_tensor *weight, void *packed) {
-    return lt_conv_reference_pack(&h->desc, weight, packed);
+static lt_status reference_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+    return lt_conv_reference_pack(&pass->desc, weight, packed);
 }
 
 /* The place along one side of ddst whose window has its tap `tap` at `at` of the source; -1: there is none. */
@@ -49,18 +49,18 @@ static void gather(const lt_conv_desc *d, const lt_conv_backward_io *io, const i
 }
 
 typedef struct run {
-    const lt_conv_half *h;
+    const lt_conv_pass *pass;
     const lt_conv_backward_io *io;
 } run;
 
 static void source_pixel(const void *context, size_t p, int thread) {
     (void)thread;
     const run *r = context;
-    const lt_conv_desc *d = &r->h->desc;
+    const lt_conv_desc *d = &r->pass->desc;
     const size_t w = (size_t)d->w, height = (size_t)d->h;
     const int at[3] = {(int)(p / w / height), (int)(p / w % height), (int)(p % w)};
     for (int s = 0; s < 2; s++) {
-        if (!r->h->wanted.src[s]) continue;
+        if (!r->pass->wanted.src[s]) continue;
         const size_t c = (size_t)d->c[s], before = s ? (size_t)d->c[0] : 0;
         for (size_t first = 0; first < c; first += BLOCK) {
             const size_t count = lt_min(BLOCK, c - first);
@@ -94,7 +94,7 @@ static void correlate(const lt_conv_desc *d, const lt_conv_backward_io *io, size
 static void weight_output(const void *context, size_t o, int thread) {
     (void)thread;
     const run *r = context;
-    const lt_conv_desc *d = &r->h->desc;
+    const lt_conv_desc *d = &r->pass->desc;
     for (int tap = 0; tap < d->kernel * d->kernel; tap++)
         for (int s = 0; s < 2; s++)
             for (size_t first = 0; first < (size_t)d->c[s]; first += BLOCK)
@@ -105,15 +105,15 @@ static void weight_output(const void *context, size_t o, int thread) {
     r->io->dbias[o] = (float)((double)r->io->dbias[o] + sum);
 }
 
-static lt_status reference_run(const lt_conv_half *h, const lt_conv_backward_io *io) {
-    const lt_conv_desc *d = &h->desc;
-    const run r = {h, io};
-    if (h->wanted.weight)
+static lt_status reference_run(const lt_conv_pass *pass, const lt_conv_backward_io *io) {
+    const lt_conv_desc *d = &pass->desc;
+    const run r = {pass, io};
+    if (pass->wanted.weight)
         lt_parallel(d->threads, (size_t)d->oc, LT_EVENLY, weight_output, &r);
     else
         lt_parallel(d->threads, lt_conv_pixels(d), LT_EVENLY, source_pixel, &r);
     return LT_OK;
 }
 
-const lt_conv_half_impl lt_conv_half_reference = {
+const lt_conv_pass_impl lt_backward_reference = {
     .create = reference_create, .pack = reference_pack, .run = reference_run, .free = reference_free, .bf16 = true};
