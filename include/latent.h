@@ -79,8 +79,9 @@ typedef enum lt_precision {
     LT_PRECISION_INT8  /* LT_ERROR_UNSUPPORTED in this version */
 } lt_precision;
 
-/* How far up the processor's instruction sets kernels may go. What it lacks is never used, whatever is asked. */
-typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_BEST } lt_isa;
+/* How far up the processor's instruction sets kernels may go, other libraries' too. What it lacks is never used,
+ * whatever is asked. */
+typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_AMX, LT_ISA_BEST } lt_isa;
 
 /* "0.1.0" */
 LT_API const char *lt_version(void);

@@ -15,7 +15,7 @@ const lt_field lt_open_fields[] = {
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "what the U-Net predicts: epsilon or v"},
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
-    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2 or avx512"},
+    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},
     {0},
 };
 #undef AT

@@ -54,7 +54,7 @@ static void sum_part(const void *context, size_t part, int thread) {
 }
 
 void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *sums, void *scratch, int threads) {
-    const matrix m = {lt_isa_choose(limit), x, rows, c, parts_of(rows), scratch};
+    const matrix m = {lt_isa_vectors(limit), x, rows, c, parts_of(rows), scratch};
     memset(scratch, 0, lt_column_sums_scratch(rows, c));
     lt_parallel(threads, m.parts, 1, sum_part, &m);
     for (size_t part = 0; part < m.parts; part++)

@@ -45,7 +45,7 @@ typedef struct job {
 
 const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit) {
 #if defined(__x86_64__)
-    switch (lt_isa_choose(limit)) {
+    switch (lt_isa_vectors(limit)) {
     case LT_ISA_AVX512: return &lt_gemm_simd_avx512;
     case LT_ISA_AVX2: return &lt_gemm_simd_avx2;
     default: break;

@@ -8,7 +8,7 @@ extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
 
 const lt_kernels *lt_kernels_get(lt_isa limit) {
 #if defined(__x86_64__)
-    switch (lt_isa_choose(limit)) {
+    switch (lt_isa_vectors(limit)) {
     case LT_ISA_AVX512: return &lt_kernels_avx512;
     case LT_ISA_AVX2: return &lt_kernels_avx2;
     default: break;

@@ -79,7 +79,7 @@ typedef struct lt_onednn_shape {
 typedef struct lt_onednn_tensors {
     md_owned src, weight, bias, dst; /* src: NHWC, bf16; dst: NHWC, f32 */
     dnnl_dims_t strides, begin, end;
-    bool has_bias;
+    bool has_bias, may_use_amx;
 } lt_onednn_tensors;
 
 /* lt_onednn_tensors_drop whether or not it fails. */

@@ -15,7 +15,8 @@ dnnl_status_t lt_onednn_tensors_make(lt_onednn_tensors *t, const lt_conv_desc *d
     *t = (lt_onednn_tensors){.strides = {d->stride, d->stride},
                              .begin = {shape->top, d->pad_begin},
                              .end = {shape->bottom, d->pad_end},
-                             .has_bias = bias};
+                             .has_bias = bias,
+                             .may_use_amx = lt_isa_choose(d->isa) == LT_ISA_AMX};
     dnnl_status_t status = md_make(&t->src, 4, src, dnnl_bf16, dnnl_nhwc);
     if (status == dnnl_success)
         status = shape->weight ? md_copy(&t->weight, shape->weight)
@@ -32,6 +33,44 @@ void lt_onednn_tensors_drop(lt_onednn_tensors *t) {
     md_drop(&t->dst);
 }
 
+static bool uses_amx(const_dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strstr(name, "amx") != NULL;
+}
+
+/* The library ranks its implementations. AMX's are passed over one by one where they may not run: a limit for all that
+ * it does (dnnl_set_max_cpu_isa) would be the whole process's, and whoever makes the first primitive has set it. */
+#if DNNL_VERSION_MAJOR >= 3
+static dnnl_status_t pass_over_amx(dnnl_primitive_desc_t *pd) {
+    dnnl_status_t status = dnnl_success;
+    while (status == dnnl_success && uses_amx(*pd)) status = dnnl_primitive_desc_next_impl(*pd);
+    if (status != dnnl_success) dnnl_primitive_desc_destroy(*pd);
+    return status;
+}
+#else
+static dnnl_status_t first_without_amx(dnnl_primitive_desc_t *pd, dnnl_primitive_desc_iterator_t all) {
+    dnnl_status_t status = dnnl_success;
+    while (status == dnnl_success) {
+        if (!(*pd = dnnl_primitive_desc_iterator_fetch(all))) return dnnl_out_of_memory;
+        if (!uses_amx(*pd)) return dnnl_success;
+        dnnl_primitive_desc_destroy(*pd);
+        status = dnnl_primitive_desc_iterator_next(all);
+    }
+    return status;
+}
+
+static dnnl_status_t describe(dnnl_primitive_desc_t *pd, const dnnl_convolution_desc_t *op, dnnl_engine_t engine,
+                              bool may_use_amx, const_dnnl_primitive_attr_t attr) {
+    if (may_use_amx) return dnnl_primitive_desc_create(pd, op, attr, engine, NULL);
+    dnnl_primitive_desc_iterator_t all = NULL;
+    dnnl_status_t status = dnnl_primitive_desc_iterator_create(&all, op, attr, engine, NULL);
+    if (status == dnnl_success) status = first_without_amx(pd, all);
+    dnnl_primitive_desc_iterator_destroy(all);
+    return status;
+}
+#endif
+
 dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const lt_onednn_tensors *t,
                                          const_dnnl_primitive_attr_t attr) {
     const dnnl_prop_kind_t kind = dnnl_forward_inference;
@@ -39,13 +78,14 @@ dnnl_status_t lt_onednn_describe_forward(dnnl_primitive_desc_t *pd, dnnl_engine_
     const md_ref bias = t->has_bias ? md_borrow(&t->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl_dims_t dense = {0, 0};
-    return dnnl_convolution_forward_primitive_desc_create(pd, engine, kind, dnnl_convolution_direct, src, weight, bias,
-                                                          dst, t->strides, dense, t->begin, t->end, attr);
+    const dnnl_status_t status = dnnl_convolution_forward_primitive_desc_create(
+        pd, engine, kind, dnnl_convolution_direct, src, weight, bias, dst, t->strides, dense, t->begin, t->end, attr);
+    return status == dnnl_success && !t->may_use_amx ? pass_over_amx(pd) : status;
 #else
     dnnl_convolution_desc_t op;
     const dnnl_status_t status = dnnl_convolution_forward_desc_init(&op, kind, dnnl_convolution_direct, src, weight,
                                                                     bias, dst, t->strides, t->begin, t->end);
-    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &op, attr, engine, NULL) : status;
+    return status == dnnl_success ? describe(pd, &op, engine, t->may_use_amx, attr) : status;
 #endif
 }
 

@@ -65,7 +65,7 @@ const lt_field lt_train_fields[] = {
     {AT(recompute), LT_FIELD_BOOL, .help = "compute activations twice: less memory"},
     {AT(memory), LT_FIELD_DOUBLE, 0, 1e6, .help = "do not start if more is needed; default: the machine's"},
     {AT(cache), LT_FIELD_FILE, .optional = true, .help = "latents and contexts, computed once; default: MODEL.cache"},
-    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2 or avx512"},
+    {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},
     {0},
 };
 /* clang-format on */

@@ -168,7 +168,7 @@ static void check_all(const lt_conv_desc *d, uint32_t seed) {
         if (all_wanted[w].src[1] && !d->c[1]) continue;
         int ran = 0;
         for (const lt_conv_pass_impl *const *impl = lt_conv_pass_impls; *impl; impl++)
-            for (lt_isa isa = LT_ISA_SCALAR; isa <= LT_ISA_AVX512; isa++)
+            for (lt_isa isa = LT_ISA_SCALAR; isa < LT_ISA_BEST; isa++)
                 for (int threads = 1; threads <= 2; threads++) {
                     lt_conv_desc own = *d;
                     own.isa = isa;
@@ -328,9 +328,10 @@ static void check_forward(const lt_conv_desc *d, uint32_t seed) {
     float *expected = run_forward(conv, &p);
     lt_conv_free(conv);
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++)
-        for (int threads = 1; threads <= 2; threads++) {
+        for (int i = 0; i < 4; i++) {
             lt_conv_desc own = *d;
-            own.threads = threads;
+            own.isa = i / 2 ? LT_ISA_BEST : LT_ISA_AVX512;
+            own.threads = 1 + i % 2;
             if (lt_conv_create_with(*impl, &own, &conv) != LT_OK) continue;
             float *dst = run_forward(conv, &p);
             const double error = relative_error(dst, expected, lt_conv_rows(d) * (size_t)d->oc);
@@ -369,6 +370,38 @@ static void test_bf16_is_refused_where_it_is_missing(void **state) {
     const lt_conv_backward_wanted wanted = {.src = {true}, .weight = true};
     assert_int_equal(lt_conv_create(&d, &conv), LT_ERROR_UNSUPPORTED);
     assert_int_equal(lt_conv_backward_create(&d, &wanted, &backward), LT_ERROR_UNSUPPORTED);
+}
+
+/* AMX's kernels have it in their names, ours and oneDNN's. */
+static bool uses_amx(const char *name) { return strstr(name, "amx") != NULL; }
+
+static void expect_amx(lt_isa isa, bool expected) {
+    lt_conv_desc d = shape(2, 16, 16, 64, 0, 64, 3, 1, 1, 1);
+    d.precision = LT_PRECISION_BF16;
+    d.isa = isa;
+    lt_conv *conv;
+    lt_conv_backward *backward;
+    const lt_conv_backward_wanted wanted = {.src = {true}, .weight = true};
+    assert_int_equal(lt_conv_create(&d, &conv), LT_OK);
+    assert_int_equal(lt_conv_backward_create(&d, &wanted, &backward), LT_OK);
+    const char *data = lt_conv_backward_name(backward), *weights = strchr(data, '|');
+    assert_non_null(weights);
+    assert_int_equal(uses_amx(lt_conv_name(conv)), expected);
+    assert_int_equal(uses_amx(data) && uses_amx(weights), expected);
+    assert_int_equal(uses_amx(data) || uses_amx(weights), expected);
+    lt_conv_free(conv);
+    lt_conv_backward_free(backward);
+}
+
+/* Below AMX nobody uses it, whatever ran before in this process. */
+static void test_amx_only_where_it_is_allowed(void **state) {
+    (void)state;
+    if (!lt_isa_has_amx(LT_ISA_BEST)) skip();
+    assert_int_equal(lt_isa_choose(LT_ISA_BEST), LT_ISA_AMX);
+    assert_false(lt_isa_has_amx(LT_ISA_AVX512));
+    expect_amx(LT_ISA_AMX, true);
+    expect_amx(LT_ISA_AVX512, false);
+    expect_amx(LT_ISA_BEST, true);
 }
 
 /* ---- Weights ---- */
@@ -510,6 +543,7 @@ int main(void) {
         cmocka_unit_test(test_bf16_forward),
         cmocka_unit_test(test_bf16_backward),
         cmocka_unit_test(test_bf16_is_refused_where_it_is_missing),
+        cmocka_unit_test(test_amx_only_where_it_is_allowed),
         cmocka_unit_test(test_strided_weights),
         cmocka_unit_test(test_both_passes_together),
         cmocka_unit_test(test_choice),
