@@ -70,7 +70,7 @@ static lt_status print_operations(const lt_plan *plan) {
 
 /* ---- Modules ---- */
 
-static void fill_inputs(const lt_components *parts, lt_plan *plan) {
+static void fill_inputs(const lt_session *session, lt_plan *plan) {
     static const char *const names[] = {"x", "z", "context", "pixels"};
     lt_rng rng;
     lt_rng_seed(&rng, LT_RNG_CPU, 0);
@@ -82,16 +82,16 @@ static void fill_inputs(const lt_components *parts, lt_plan *plan) {
           *ids = lt_plan_tensor(plan, "ids");
     for (int i = 0; lengths && i < lt_plan_shape(plan, "context").n; i++) lengths[i] = LT_CONTEXT_TOKENS;
     for (int i = 0; t && i < lt_plan_shape(plan, "t").n; i++) t[i] = 500;
-    for (int i = 0; ids && i < parts->text.positions; i++) ids[i] = (float)(i + 1);
+    for (int i = 0; ids && i < session->parts->text.positions; i++) ids[i] = (float)(i + 1);
 }
 
-static lt_status time_runs(const lt_components *parts, lt_plan *plan, lt_rate rate, double *median) {
+static lt_status time_runs(const lt_session *session, lt_plan *plan, lt_rate rate, double *median) {
     double *seconds = lt_alloc((size_t)o.runs * sizeof *seconds);
     if (!seconds) return LT_ERROR_MEMORY;
-    lt_status status = lt_module_run(parts, plan, LT_RATE_PROMPT);
+    lt_status status = lt_module_run(session, plan, LT_RATE_PROMPT);
     for (int i = 0; i < o.runs && !status; i++) {
         const double start = lt_now();
-        status = lt_module_run(parts, plan, rate);
+        status = lt_module_run(session, plan, rate);
         seconds[i] = lt_now() - start;
     }
     if (!status) {
@@ -102,30 +102,30 @@ static lt_status time_runs(const lt_components *parts, lt_plan *plan, lt_rate ra
     return status;
 }
 
-static lt_status time_module(lt_components *parts, lt_module module, const lt_module_size *size, lt_timing *timing) {
+static lt_status time_module(lt_session *session, lt_module module, const lt_module_size *size, lt_timing *timing) {
     lt_plan *plan;
     const double start = lt_now();
-    LT_TRY(lt_module_plan(parts, module, size, &plan));
+    LT_TRY(lt_module_plan(session, module, size, &plan));
     timing->name = lt_module_name(module);
     timing->prepare = lt_now() - start;
     timing->arena_mb = (double)lt_plan_arena_size(plan) / (1 << 20);
-    fill_inputs(parts, plan);
+    fill_inputs(session, plan);
     lt_plan_trace(plan, o.ops);
-    LT_TRY(time_runs(parts, plan, module == LT_MODULE_UNET ? LT_RATE_STEP : LT_RATE_PROMPT, &timing->run));
+    LT_TRY(time_runs(session, plan, module == LT_MODULE_UNET ? LT_RATE_STEP : LT_RATE_PROMPT, &timing->run));
     for (size_t i = 0; i < lt_plan_row_count(plan); i++) timing->gflop += 1e-9 * lt_plan_row_at(plan, i).flops;
     if (o.ops && !o.json) {
         printf("%s\n", timing->name);
         LT_TRY(print_operations(plan));
     }
-    lt_module_drop(parts, module);
+    lt_module_drop(session, module);
     return LT_OK;
 }
 
 /* ---- Printing ---- */
 
-static void print_table(const lt_components *parts, int width, int height, const lt_timing *t, int count) {
-    const int threads = lt_team_size(parts->target.team);
-    printf("%dx%d, guided; %s, %d thread%s; median of %d\n", width, height, lt_isa_name(parts->target.isa), threads,
+static void print_table(const lt_session *session, int width, int height, const lt_timing *t, int count) {
+    const int threads = lt_team_size(session->target.team);
+    printf("%dx%d, guided; %s, %d thread%s; median of %d\n", width, height, lt_isa_name(session->target.isa), threads,
            LT_S(threads), o.runs);
     printf("%-14s %12s %12s %10s %12s\n", "module", "prepare s", "run s", "GFLOP/s", "arena MiB");
     for (int i = 0; i < count; i++)
@@ -134,21 +134,22 @@ static void print_table(const lt_components *parts, int width, int height, const
     printf("peak memory %.0f MiB\n", peak_mb());
 }
 
-static void print_json(const lt_components *parts, int width, int height, const lt_timing *t, int count) {
+static void print_json(const lt_session *session, int width, int height, const lt_timing *t, int count) {
     json_t *modules = json_object();
     for (int i = 0; i < count; i++)
         json_object_set_new(modules, t[i].name,
                             json_pack("{s:f, s:f, s:f, s:f}", "prepare_seconds", t[i].prepare, "run_seconds", t[i].run,
                                       "gflop", t[i].gflop, "arena_mib", t[i].arena_mb));
     json_t *all = json_pack("{s:i, s:i, s:s, s:i, s:o, s:f}", "width", width, "height", height, "isa",
-                            lt_isa_name(parts->target.isa), "threads", lt_team_size(parts->target.team), "modules",
+                            lt_isa_name(session->target.isa), "threads", lt_team_size(session->target.team), "modules",
                             modules, "peak_mib", peak_mb());
     json_dumpf(all, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(all);
 }
 
-static lt_status bench(lt_components *parts) {
+static lt_status bench(lt_session *session) {
+    const lt_components *parts = session->parts;
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size * factor;
     const int w = (o.size[0] ? o.size[0] : own) / factor, h = (o.size[1] ? o.size[1] : own) / factor;
     const struct {
@@ -164,17 +165,17 @@ static lt_status bench(lt_components *parts) {
     lt_timing timings[LT_COUNT(all)] = {{0}};
     int count = 0;
     for (size_t i = 0; i < LT_COUNT(all); i++)
-        if (parts->has[all[i].module]) LT_TRY(time_module(parts, all[i].module, &all[i].size, &timings[count++]));
-    (o.json ? print_json : print_table)(parts, w * factor, h * factor, timings, count);
+        if (parts->has[all[i].module]) LT_TRY(time_module(session, all[i].module, &all[i].size, &timings[count++]));
+    (o.json ? print_json : print_table)(session, w * factor, h * factor, timings, count);
     return LT_OK;
 }
 
 static int run(int count, char **words) {
     if (count) return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? see `latent bench --help`", words[0]);
-    lt_model *model;
-    lt_status status = lt_open(&o.model, &model);
-    if (!status) status = bench(&model->parts);
-    lt_model_close(model);
+    lt_session *session;
+    lt_status status = lt_open(&o.model, &session);
+    if (!status) status = bench(session);
+    lt_session_close(session);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -105,13 +105,13 @@ typedef struct lt_model_options {
 #define LT_MODEL_OPTIONS(o)                                                                                            \
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model,         \
      .also = "ckpt checkpoint"},                                                                                       \
-    {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_open_fields, .idle = "-1"},                  \
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_session_fields, .idle = "-1"},                  \
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
      .by_name = lt_prediction_by_name, .rare = true},                                                                  \
-    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_open_fields, .rare = true},             \
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_open_fields, .rare = true}
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true}
 /* clang-format on */
 
 /* The place of chosen among choices, or fallback if nothing was chosen. */
@@ -125,7 +125,9 @@ const char *lt_rng_by_name(const char *text);
 const char *lt_prediction_by_name(const char *text);
 
 /* Opens the model that the options name; notices go to standard error. options must outlive the model. */
-lt_status lt_open(lt_model_options *options, lt_model **model);
+lt_status lt_open_model(lt_model_options *options, lt_model **model);
+/* The same, and a session on it, which alone keeps it open. */
+lt_status lt_open(lt_model_options *options, lt_session **session);
 
 /* Whether a file can be written at path, found out before the long work: its folder is there and nothing but a file is
  * in the way. option is the one that named it. Returns LT_EXIT_OK, or another status after a message. */

@@ -90,7 +90,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
 static lt_status read_settings(const char *in, lt_settings *settings) {
     lt_model *model;
     o.model.model = in;
-    if (lt_open(&o.model, &model)) return LT_OK;
+    if (lt_open_model(&o.model, &model)) return LT_OK;
     const lt_status status = lt_export_settings(model, settings);
     lt_model_close(model);
     return status;
@@ -107,7 +107,7 @@ static lt_status write_only(const char *in, const lt_source *source, const lt_ch
 static lt_status write_model(const char *in, const char *out, bool diffusers) {
     lt_model *model;
     o.model.model = in;
-    LT_TRY(lt_open(&o.model, &model));
+    LT_TRY(lt_open_model(&o.model, &model));
     if (model->ignored)
         fprintf(stderr, "latent: note: not needed to draw, and left out: %zu tensor%s\n", model->ignored,
                 LT_S(model->ignored));

@@ -38,7 +38,7 @@ static int run(int count, char **words) {
     if (count != 1 || !o.output)
         return lt_complain(LT_EXIT_USAGE, "one latent, and -o IMG; see `latent decode --help`");
     lt_checkpoint file = {0};
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     lt_image image = {0};
     float *latent = NULL;
     int shape[3];
@@ -46,12 +46,12 @@ static int run(int count, char **words) {
     if (blocked) return blocked;
     lt_status status = lt_checkpoint_open(words[0], &file);
     if (!status) status = read_latent(words[0], &file, &latent, shape);
-    if (!status) status = lt_open(&o.model, &model);
-    if (!status) status = lt_decode(model, latent, shape, o.tiling, &image);
+    if (!status) status = lt_open(&o.model, &session);
+    if (!status) status = lt_decode(session, latent, shape, o.tiling, &image);
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", words[0]);
     if (!status) status = lt_write_drawing(o.output, &image);
     lt_image_free(&image);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_free(latent);
     lt_checkpoint_close(&file);
     return status ? lt_complain_error() : LT_EXIT_OK;

@@ -19,10 +19,10 @@ static const lt_option options[] = {
     {0},
 };
 
-static lt_status encode(lt_model *model, const lt_image *image) {
+static lt_status encode(lt_session *session, const lt_image *image) {
     float *latent;
     int shape[3];
-    LT_TRY(lt_encode(model, image, o.seed_given ? &o.seed : NULL, o.tiling, &latent, shape));
+    LT_TRY(lt_encode(session, image, o.seed_given ? &o.seed : NULL, o.tiling, &latent, shape));
     lt_tensor tensor = {"latent", LT_F32, 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, {0}, latent};
     lt_tensor_set_contiguous(&tensor);
     lt_stop_writing_on_signals();
@@ -35,14 +35,14 @@ static int run(int count, char **words) {
     if (count != 1 || !o.output)
         return lt_complain(LT_EXIT_USAGE, "one picture, and -o Z.safetensors; see `latent encode --help`");
     lt_image image = {0};
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     int blocked = lt_check_safetensors("-o", o.output);
     if (!blocked) blocked = lt_check_apart("-o", o.output, o.model.model);
     if (blocked) return blocked;
     lt_status status = lt_image_load(words[0], &image);
-    if (!status) status = lt_open(&o.model, &model);
-    if (!status) status = encode(model, &image);
-    lt_model_close(model);
+    if (!status) status = lt_open(&o.model, &session);
+    if (!status) status = encode(session, &image);
+    lt_session_close(session);
     lt_image_free(&image);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

@@ -42,7 +42,7 @@ static const lt_option options[] = {
 
 /* Everything that one run opens and finds. */
 typedef struct eval_run {
-    lt_model *model, *clip; /* NULL where it is not needed */
+    lt_session *session, *clip; /* NULL where it is not needed */
     lt_count_line line;
     lt_dataset *datasets[4]; /* open to the end: findings hold names of their pictures */
     size_t dataset_count;
@@ -59,12 +59,12 @@ typedef struct eval_run {
 
 /* ---- Parts ---- */
 
-static lt_status open_data(eval_run *r, const char *what, const char *path, lt_model *model, int count,
+static lt_status open_data(eval_run *r, const char *what, const char *path, lt_session *session, int count,
                            lt_eval_data *data) {
     lt_dataset **dataset = &r->datasets[r->dataset_count++];
     lt_count_begin(&r->line, what);
     LT_TRY(lt_dataset_open(path, dataset));
-    *data = (lt_eval_data){.model = model,
+    *data = (lt_eval_data){.session = session,
                            .dataset = *dataset,
                            .count = (size_t)count,
                            .size = o.size,
@@ -82,7 +82,7 @@ static void tell(eval_run *r, lt_findings found) {
 
 static lt_status measure_reconstruction(eval_run *r) {
     lt_eval_data data;
-    LT_TRY(open_data(r, "reconstructing", o.reconstruct, r->model, o.count, &data));
+    LT_TRY(open_data(r, "reconstructing", o.reconstruct, r->session, o.count, &data));
     LT_TRY(lt_eval_reconstruction(&data, &r->reconstruction));
     r->findings.reconstruction = &r->reconstruction;
     tell(r, (lt_findings){.reconstruction = &r->reconstruction});
@@ -91,7 +91,7 @@ static lt_status measure_reconstruction(eval_run *r) {
 
 static lt_status measure_recall(eval_run *r) {
     lt_eval_data data;
-    LT_TRY(open_data(r, "matching", o.recall, r->clip ? r->clip : r->model, o.count, &data));
+    LT_TRY(open_data(r, "matching", o.recall, r->clip ? r->clip : r->session, o.count, &data));
     LT_TRY(lt_eval_recall(&data, &r->recall));
     r->findings.recall = &r->recall;
     tell(r, (lt_findings){.recall = &r->recall});
@@ -100,7 +100,7 @@ static lt_status measure_recall(eval_run *r) {
 
 static lt_status measure_bound(eval_run *r) {
     lt_eval_data data;
-    LT_TRY(open_data(r, "bounding", o.bound, r->model, o.count ? o.count : BOUND_PICTURES, &data));
+    LT_TRY(open_data(r, "bounding", o.bound, r->session, o.count ? o.count : BOUND_PICTURES, &data));
     LT_TRY(lt_eval_bound(&data, o.timesteps, &r->bound));
     r->findings.bound = &r->bound;
     tell(r, (lt_findings){.bound = &r->bound});
@@ -127,7 +127,7 @@ static lt_status open_judges(eval_run *r) {
         if (!file || !*file || !*judge->aspect)
             return lt_fail(LT_ERROR_ARGUMENT, "--judges: \"%s\" is not KEY=FILE", judge->aspect);
         lt_model_options model = {.model = file, .isa = o.model.isa, .threads = o.model.threads};
-        LT_TRY(lt_open(&model, &judge->model));
+        LT_TRY(lt_open(&model, &judge->session));
     }
     return LT_OK;
 }
@@ -147,9 +147,9 @@ static lt_status measure_judges(eval_run *r) {
 }
 
 static lt_status measure_prompts(eval_run *r) {
-    const lt_model_info info = lt_model_describe(r->model);
-    lt_model *own = info.has_image_encoder && info.text_embedding_dim ? r->model : NULL;
-    LT_TRY(lt_eval_draw(&o, r->model, r->clip ? r->clip : own, &r->line, &r->drawn));
+    const lt_model_info info = lt_model_describe(lt_session_model(r->session));
+    lt_session *own = info.has_image_encoder && info.text_embedding_dim ? r->session : NULL;
+    LT_TRY(lt_eval_draw(&o, r->session, r->clip ? r->clip : own, &r->line, &r->drawn));
     r->findings.drawn = &r->drawn;
     tell(r, (lt_findings){.drawn = &r->drawn});
     return LT_OK;
@@ -159,7 +159,7 @@ static lt_status measure_prompts(eval_run *r) {
 
 static lt_status open_models(eval_run *r) {
     const bool draws = o.prompts || o.reconstruct || o.bound;
-    if (draws || (o.recall && !o.clip.model)) LT_TRY(lt_open(&o.model, &r->model));
+    if (draws || (o.recall && !o.clip.model)) LT_TRY(lt_open(&o.model, &r->session));
     if (!o.clip.model) return LT_OK;
     o.clip.isa = o.model.isa;
     o.clip.threads = o.model.threads;
@@ -201,11 +201,11 @@ static int run(int count, char **words) {
     int result = done ? lt_complain_error() : LT_EXIT_OK;
     if (!done && o.json) result = lt_findings_print_json(&o, &r.findings);
     for (size_t i = 0; i < r.dataset_count; i++) lt_dataset_close(r.datasets[i]);
-    for (size_t i = 0; i < r.judge_count; i++) lt_model_close(r.judges[i].model);
+    for (size_t i = 0; i < r.judge_count; i++) lt_session_close(r.judges[i].session);
     lt_judgement_free(&r.judgement);
     lt_free(r.names);
-    lt_model_close(r.clip);
-    lt_model_close(r.model);
+    lt_session_close(r.clip);
+    lt_session_close(r.session);
     return result;
 }
 

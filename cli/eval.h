@@ -27,7 +27,8 @@ typedef struct lt_drawn {
 /* Draws every prompt with every seed; pictures go to the sheet and the folder that the options name. clip: NULL
  * without.
  */
-lt_status lt_eval_draw(const lt_eval_options *o, lt_model *model, lt_model *clip, lt_count_line *line, lt_drawn *out);
+lt_status lt_eval_draw(const lt_eval_options *o, lt_session *session, lt_session *clip, lt_count_line *line,
+                       lt_drawn *out);
 
 /* What one command found; NULL for what was not asked for. */
 typedef struct lt_findings {

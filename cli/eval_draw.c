@@ -32,8 +32,8 @@ static lt_status read_lists(draw_work *w) {
     return lt_dataset_keys(w->dataset, o->data, o->key, &w->arena, w->keys);
 }
 
-static lt_status choose_size(const lt_eval_options *o, const lt_model *model, lt_drawn *out) {
-    const lt_model_info info = lt_model_describe(model);
+static lt_status choose_size(const lt_eval_options *o, const lt_session *session, lt_drawn *out) {
+    const lt_model_info info = lt_model_describe(lt_session_model(session));
     if (!info.draws)
         return lt_fail(LT_ERROR_MODEL, "this checkpoint can't draw: it lacks a text encoder, U-Net or VAE");
     if (o->size % info.factor)
@@ -78,7 +78,7 @@ static lt_status save_picture(const draw_work *w, const lt_result *r, int i) {
 }
 
 /* All seeds of a prompt at once: its text is read once. */
-static lt_status draw_prompt(draw_work *w, lt_model *model, const lt_drawn *out) {
+static lt_status draw_prompt(draw_work *w, lt_session *session, const lt_drawn *out) {
     const lt_eval_options *o = w->o;
     const char *prompt = w->prompts.rows[w->prompt].prompt;
     lt_request request = lt_request_defaults();
@@ -96,7 +96,7 @@ static lt_status draw_prompt(draw_work *w, lt_model *model, const lt_drawn *out)
     request.cancelled = lt_stop_asked;
     request.user = w;
     lt_result result;
-    lt_status status = lt_generate(model, &request, &result);
+    lt_status status = lt_generate(session, &request, &result);
     for (int i = 0; !status && i < result.count; i++) {
         status = lt_samples_add(w->samples, w->prompt, &result.images[i]);
         if (!status && o->pictures) status = save_picture(w, &result, i);
@@ -107,17 +107,17 @@ static lt_status draw_prompt(draw_work *w, lt_model *model, const lt_drawn *out)
     return status;
 }
 
-static lt_status draw_all(draw_work *w, lt_model *model, lt_model *clip, lt_drawn *out) {
+static lt_status draw_all(draw_work *w, lt_session *session, lt_session *clip, lt_drawn *out) {
     const lt_watch watch = {lt_count_show_whole, lt_stop_asked, w->line};
     lt_count_begin(w->line, "reading");
     LT_TRY(read_lists(w));
-    LT_TRY(choose_size(w->o, model, out));
+    LT_TRY(choose_size(w->o, session, out));
     LT_TRY(open_sheet(w, out));
     LT_TRY(make_folder(w->o->pictures));
     LT_TRY(lt_samples_open(&w->prompts, clip, w->dataset, w->keys, &watch, &w->samples));
     lt_count_begin(w->line, "drawing");
     const double started = lt_now();
-    for (w->prompt = 0; w->prompt < w->prompts.count; w->prompt++) LT_TRY(draw_prompt(w, model, out));
+    for (w->prompt = 0; w->prompt < w->prompts.count; w->prompt++) LT_TRY(draw_prompt(w, session, out));
     out->seconds = lt_now() - started;
     out->prompts = w->prompts.count;
     out->by_clip = clip != NULL;
@@ -126,10 +126,11 @@ static lt_status draw_all(draw_work *w, lt_model *model, lt_model *clip, lt_draw
     return w->o->sheet ? lt_sheet_save(&w->sheet, w->o->sheet) : LT_OK;
 }
 
-lt_status lt_eval_draw(const lt_eval_options *o, lt_model *model, lt_model *clip, lt_count_line *line, lt_drawn *out) {
+lt_status lt_eval_draw(const lt_eval_options *o, lt_session *session, lt_session *clip, lt_count_line *line,
+                       lt_drawn *out) {
     *out = (lt_drawn){0};
     draw_work w = {.o = o, .line = line};
-    const lt_status status = draw_all(&w, model, clip, out);
+    const lt_status status = draw_all(&w, session, clip, out);
     lt_samples_close(w.samples);
     lt_sheet_close(&w.sheet);
     lt_dataset_close(w.dataset);

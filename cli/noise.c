@@ -27,7 +27,7 @@ static const lt_option options[] = {
     {"seed", 0, LT_OPTION_SEED, "N", "default 0; -1 draws one", &o.seed},
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side; - is standard output", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
-    {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},
+    {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
     {0},
 };
 
@@ -70,9 +70,9 @@ static void noised(const lt_noise_schedule *s, int t, const float *x0, float *x,
 }
 
 /* x0 is the picture's pixels in [-1, 1], or its latent. */
-static lt_status read_start(lt_model *model, const lt_image *image, float **x0, size_t *n, int shape[3]) {
-    if (model) {
-        LT_TRY(lt_encode(model, image, NULL, true, x0, shape));
+static lt_status read_start(lt_session *session, const lt_image *image, float **x0, size_t *n, int shape[3]) {
+    if (session) {
+        LT_TRY(lt_encode(session, image, NULL, true, x0, shape));
         *n = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
         return LT_OK;
     }
@@ -83,9 +83,9 @@ static lt_status read_start(lt_model *model, const lt_image *image, float **x0, 
     return LT_OK;
 }
 
-static lt_status picture_of(lt_model *model, const float *x, size_t n, const int shape[3], const lt_image *like,
+static lt_status picture_of(lt_session *session, const float *x, size_t n, const int shape[3], const lt_image *like,
                             lt_image *out) {
-    if (model) return lt_decode(model, x, shape, true, out);
+    if (session) return lt_decode(session, x, shape, true, out);
     *out = (lt_image){like->width, like->height, lt_alloc(n)};
     if (!out->pixels) return LT_ERROR_MEMORY;
     lt_pixels_to_bytes(x, out->pixels, n);
@@ -105,10 +105,10 @@ static lt_status place(lt_image *grid, const lt_image *picture, int i, int count
     return LT_OK;
 }
 
-static lt_status draw(lt_model *model, const lt_image *image, const int *times, int count, lt_image *grid) {
+static lt_status draw(lt_session *session, const lt_image *image, const int *times, int count, lt_image *grid) {
     lt_noise_schedule schedule;
     LT_TRY(lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
-    if (model) schedule = model->parts.schedule;
+    if (session) schedule = session->parts->schedule;
     if ((int64_t)image->width * count > LT_IMAGE_MAX_SIDE)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "%d pictures of %d pixels side by side are wider than %d: scale it, or ask for fewer timesteps",
@@ -116,13 +116,13 @@ static lt_status draw(lt_model *model, const lt_image *image, const int *times, 
     float *x0 = NULL;
     size_t n = 0;
     int shape[3] = {0};
-    LT_TRY(read_start(model, image, &x0, &n, shape));
+    LT_TRY(read_start(session, image, &x0, &n, shape));
     float *x = lt_alloc(n * sizeof(float)), *noise = lt_alloc(n * sizeof(float));
     lt_status status = x && noise ? LT_OK : LT_ERROR_MEMORY;
     for (int i = 0; i < count && !status; i++) {
         lt_image picture = {0};
         noised(&schedule, times[i], x0, x, noise, n);
-        status = picture_of(model, x, n, shape, image, &picture);
+        status = picture_of(session, x, n, shape, image, &picture);
         if (!status) status = place(grid, &picture, i, count);
         lt_image_free(&picture);
     }
@@ -141,15 +141,15 @@ static int run(int count, char **words) {
     if (!time_count) return LT_EXIT_USAGE;
     const int blocked = lt_check_drawing(o.output);
     if (blocked) return blocked;
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     lt_image image = {0}, grid = {0};
     lt_status status = lt_image_load(o.input, &image);
-    if (!status && o.latent) status = lt_open(&o.model, &model);
-    if (!status) status = draw(model, &image, times, time_count, &grid);
+    if (!status && o.latent) status = lt_open(&o.model, &session);
+    if (!status) status = draw(session, &image, times, time_count, &grid);
     if (!status) status = lt_write_drawing(o.output, &grid);
     lt_image_free(&image);
     lt_image_free(&grid);
-    lt_model_close(model);
+    lt_session_close(session);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static struct {
-    lt_model_options model, classifier, clip; /* the guides' are the model's, but for the file */
+    lt_model_options model, classifier, clip; /* of the guides' the file alone */
     const char *class;
     const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *mask_rule, *from,
         *noise, *save_latents, *preview;
@@ -180,18 +180,14 @@ static void free_inputs(lt_inputs *in) {
     lt_free(in->from);
 }
 
-/* Opens a model that guides, for the same processor as the one that draws; guide names its file. */
 static lt_status open_guide(lt_model_options *guide, lt_model **model) {
-    if (!guide->model) return LT_OK;
-    guide->isa = o.model.isa;
-    guide->threads = o.model.threads;
-    return lt_open(guide, model);
+    return guide->model ? lt_open_model(guide, model) : LT_OK;
 }
 
 static size_t latent_side(int size, int factor) { return size / factor > 0 ? (size_t)(size / factor) : 1; }
 
-static lt_status read_noise(const lt_model *model, const lt_request *r, lt_inputs *in) {
-    const lt_model_info info = lt_model_describe(model);
+static lt_status read_noise(const lt_session *session, const lt_request *r, lt_inputs *in) {
+    const lt_model_info info = lt_model_describe(lt_session_model(session));
     if (!info.draws) return LT_OK; /* lt_generate says why it can't */
     const int width = r->width ? r->width : r->image ? r->image->width : info.width;
     const int height = r->height ? r->height : r->image ? r->image->height : info.height;
@@ -206,7 +202,7 @@ static lt_status read_noise(const lt_model *model, const lt_request *r, lt_input
     return LT_OK;
 }
 
-static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *in) {
+static lt_status make_request(const lt_session *session, lt_request *r, lt_inputs *in) {
     *r = lt_request_defaults();
     r->prompt = o.prompt ? o.prompt : "";
     r->negative_prompt = o.negative;
@@ -233,7 +229,7 @@ static lt_status make_request(const lt_model *model, lt_request *r, lt_inputs *i
     r->clip_guidance = (float)o.clip_guidance;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
-    if (o.noise) LT_TRY(read_noise(model, r, in));
+    if (o.noise) LT_TRY(read_noise(session, r, in));
     r->noise = in->noise;
     r->posterior_noise = in->posterior_noise;
     return LT_OK;
@@ -258,14 +254,14 @@ static void print_done(FILE *out, const char *path, uint64_t seed, double second
 }
 
 /* Picture i is drawn, saved and told of before the next begins. */
-static lt_status draw(lt_model *model, lt_request *request, int i) {
+static lt_status draw(lt_session *session, lt_request *request, int i) {
     const double started = lt_now();
     lt_progress_line line = {o.quiet, o.preview, i, o.count, {false}};
     request->progress = lt_progress_show;
     request->cancelled = lt_stop_asked;
     request->user = &line;
     lt_result result;
-    const lt_status drawn = lt_generate(model, request, &result);
+    const lt_status drawn = lt_generate(session, request, &result);
     lt_progress_end(&line);
     if (drawn) return drawn;
     o.model.hush = o.clip.hush = true;
@@ -283,12 +279,12 @@ static lt_status draw(lt_model *model, lt_request *request, int i) {
     return status;
 }
 
-static lt_status draw_all(lt_model *model, lt_inputs *in) {
+static lt_status draw_all(lt_session *session, lt_inputs *in) {
     lt_request request;
-    LT_TRY(make_request(model, &request, in));
+    LT_TRY(make_request(session, &request, in));
     request.random_seed = o.random_seed && !o.seed_given;
     request.seed = o.seed;
-    for (int i = 0; i < o.count; i++) LT_TRY(draw(model, &request, i));
+    for (int i = 0; i < o.count; i++) LT_TRY(draw(session, &request, i));
     return LT_OK;
 }
 
@@ -320,14 +316,14 @@ static int take_words(int count, char **words) {
 }
 
 /* Sets what no option sets as the picture of --from was made. */
-static lt_status follow_picture(const lt_model *model, lt_inputs *in) {
+static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     lt_request r = lt_request_defaults();
     char *text;
     LT_TRY(lt_image_parameters(o.from, &text));
     if (!text) return lt_fail(LT_ERROR_ARGUMENT, "%s: it does not say how it was made (it has no parameters)", o.from);
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
-    const lt_status status = lt_request_from_parameters(text, model, &r, &in->from);
+    const lt_status status = lt_request_from_parameters(text, session, &r, &in->from);
     lt_free(text);
     if (status) return status;
     follow(&r);
@@ -344,18 +340,18 @@ static lt_status read_prompts(lt_inputs *in) {
     return LT_OK;
 }
 
-static lt_status open_inputs(lt_inputs *in, lt_model **model) {
+static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     if (o.input) LT_TRY(lt_image_load(o.input, &in->image));
     if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
-    LT_TRY(lt_open(&o.model, model));
+    LT_TRY(lt_open(&o.model, session));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
-    return o.from ? follow_picture(*model, in) : LT_OK;
+    return o.from ? follow_picture(*session, in) : LT_OK;
 }
 
 /* Only a model that reads no text, or one that is told a class, can do without a prompt; "" is one. */
-static int check_prompt(const lt_model *model) {
-    const lt_model_info info = lt_model_describe(model);
+static int check_prompt(const lt_session *session) {
+    const lt_model_info info = lt_model_describe(lt_session_model(session));
     if (o.prompt || o.class || !info.draws || !info.context_dim) return LT_EXIT_OK;
     return lt_complain(LT_EXIT_USAGE, "what is to be drawn? say it with -p PROMPT; -p \"\" is the empty prompt");
 }
@@ -366,13 +362,13 @@ static int run(int count, char **words) {
     if (!status) status = check_guides();
     if (status) return status;
     lt_inputs in = {0};
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     lt_status done = read_prompts(&in); /* a signal ends this at once, for it may wait for somebody who types */
     lt_stop_on_signals();
-    if (!done) done = open_inputs(&in, &model);
-    if (!done) status = check_prompt(model);
-    if (!done && !status) done = draw_all(model, &in);
-    lt_model_close(model);
+    if (!done) done = open_inputs(&in, &session);
+    if (!done) status = check_prompt(session);
+    if (!done && !status) done = draw_all(session, &in);
+    lt_session_close(session);
     free_inputs(&in);
     return done ? lt_complain_error() : status;
 }

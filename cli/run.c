@@ -18,11 +18,11 @@ static const lt_option options[] = {
     {0},
 };
 
-static lt_status run_module(lt_model *model, const char *module, const lt_checkpoint *in) {
+static lt_status run_module(lt_session *session, const char *module, const lt_checkpoint *in) {
     lt_run_output out[LT_MAX_OUTPUTS];
     lt_tensor tensors[LT_MAX_OUTPUTS];
     size_t count;
-    LT_TRY(lt_run_module(model, module, in->tensors, in->count, out, &count));
+    LT_TRY(lt_run_module(session, module, in->tensors, in->count, out, &count));
     for (size_t i = 0; i < count; i++) tensors[i] = out[i].tensor;
     lt_stop_writing_on_signals();
     const lt_status status = lt_safetensors_write(o.out, tensors, count, NULL, 0, NULL, NULL, NULL);
@@ -46,10 +46,10 @@ static lt_status write_gradients(const lt_parameters *p, const float *loss) {
     return status;
 }
 
-static lt_status run_loss(lt_model *model, const char *loss, const lt_checkpoint *in) {
+static lt_status run_loss(lt_session *session, const char *loss, const lt_checkpoint *in) {
     float value;
     lt_loss_run r;
-    LT_TRY(lt_loss_open(model, loss, in->tensors, in->count, &r));
+    LT_TRY(lt_loss_open(session, loss, in->tensors, in->count, &r));
     lt_status status = lt_loss_run_once(&r, &value);
     if (!status) status = write_gradients(&r.parameters, &value);
     lt_loss_close(&r);
@@ -70,12 +70,12 @@ static int run(int count, char **words) {
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
     if (blocked) return blocked;
     lt_checkpoint in = {0};
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     lt_status status = lt_checkpoint_open(o.in, &in);
-    if (!status) status = lt_open(&o.model, &model);
-    if (!status) status = (is_loss(words[0]) ? run_loss : run_module)(model, words[0], &in);
+    if (!status) status = lt_open(&o.model, &session);
+    if (!status) status = (is_loss(words[0]) ? run_loss : run_module)(session, words[0], &in);
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", o.in);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_checkpoint_close(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

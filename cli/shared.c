@@ -41,7 +41,7 @@ const char *lt_prediction_by_name(const char *text) {
     return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
 }
 
-lt_status lt_open(lt_model_options *options, lt_model **model) {
+lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     *model = NULL;
     const char *path = options->model ? options->model : lt_default_model();
     if (!path)
@@ -51,12 +51,24 @@ lt_status lt_open(lt_model_options *options, lt_model **model) {
     o.vae = options->vae;
     o.ema = options->ema;
     o.prediction = options->prediction;
+    o.notice = print_notice;
+    o.notice_user = options;
+    return lt_model_open(path, &o, model);
+}
+
+lt_status lt_open(lt_model_options *options, lt_session **session) {
+    lt_model *model;
+    *session = NULL;
+    LT_TRY(lt_open_model(options, &model));
+    lt_session_options o = lt_session_options_defaults();
     o.precision = (lt_precision)lt_choice_of(lt_precision_choices, options->precision, LT_PRECISION_AUTO);
     o.isa = (lt_isa)lt_choice_of(lt_isa_choices, options->isa, LT_ISA_BEST);
     o.threads = options->threads;
     o.notice = print_notice;
     o.notice_user = options;
-    return lt_model_open(path, &o, model);
+    const lt_status status = lt_session_open(model, &o, session);
+    lt_model_close(model);
+    return status;
 }
 
 /* What keeps files from being made in folder: an errno, or 0. */

@@ -15,19 +15,19 @@ static struct {
 static const lt_option options[] = {
     {"clip", 0, LT_OPTION_FILE, "MODEL", "a CLIP checkpoint of both towers; default: the small model's",
      &o.model.model},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_open_fields},
-    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_open_fields},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields},
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print the matrix as JSON", &o.json},
     {0},
 };
 
 /* "text:..." is a text whatever files there are; else the name of a file is a picture, and anything else a text. */
-static lt_status embed(lt_model *model, const char *word, float **embedding, size_t *dim) {
-    if (!strncmp(word, "text:", 5)) return lt_embed_text(model, word + 5, embedding, dim);
-    if (access(word, F_OK)) return lt_embed_text(model, word, embedding, dim);
+static lt_status embed(lt_session *session, const char *word, float **embedding, size_t *dim) {
+    if (!strncmp(word, "text:", 5)) return lt_embed_text(session, word + 5, embedding, dim);
+    if (access(word, F_OK)) return lt_embed_text(session, word, embedding, dim);
     lt_image image;
     LT_TRY(lt_image_load(word, &image));
-    const lt_status status = lt_embed_image(model, &image, embedding, dim);
+    const lt_status status = lt_embed_image(session, &image, embedding, dim);
     lt_image_free(&image);
     return status;
 }
@@ -59,11 +59,11 @@ static void print_json(int count, char **words, float **rows, size_t dim) {
     json_decref(all);
 }
 
-static lt_status compare(lt_model *model, int count, char **words, float **rows) {
+static lt_status compare(lt_session *session, int count, char **words, float **rows) {
     size_t dim = 0;
     for (int i = 0; i < count; i++) {
         size_t d;
-        LT_TRY(embed(model, words[i], &rows[i], &d));
+        LT_TRY(embed(session, words[i], &rows[i], &d));
         if (i && d != dim) return lt_fail(LT_ERROR_MODEL, "texts have %zu numbers, pictures %zu: not one CLIP", dim, d);
         dim = d;
     }
@@ -73,13 +73,13 @@ static lt_status compare(lt_model *model, int count, char **words, float **rows)
 
 static int run(int count, char **words) {
     if (count < 2) return lt_complain(LT_EXIT_USAGE, "two or more pictures or texts; see `latent similarity --help`");
-    lt_model *model = NULL;
+    lt_session *session = NULL;
     float **rows = lt_calloc((size_t)count, sizeof *rows);
-    lt_status status = rows ? lt_open(&o.model, &model) : LT_ERROR_MEMORY;
-    if (!status) status = compare(model, count, words, rows);
+    lt_status status = rows ? lt_open(&o.model, &session) : LT_ERROR_MEMORY;
+    if (!status) status = compare(session, count, words, rows);
     for (int i = 0; rows && i < count; i++) lt_floats_free(rows[i]);
     lt_free(rows);
-    lt_model_close(model);
+    lt_session_close(session);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

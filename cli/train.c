@@ -127,18 +127,21 @@ static void print_notice(void *user, const char *message) {
 static lt_status draw_sample(void *user, long step, const char *path) {
     (void)user;
     lt_model *model;
+    lt_session *session = NULL;
     lt_result result;
     LT_TRY(lt_model_open(path, NULL, &model));
     lt_request request = lt_request_defaults();
     request.random_seed = false;
     request.cancelled = lt_stop_asked;
     char *name = lt_format("%s-%ld.png", o.output, step);
-    lt_status status = name ? lt_generate(model, &request, &result) : LT_ERROR_MEMORY;
+    lt_status status = name ? lt_session_open(model, NULL, &session) : LT_ERROR_MEMORY;
+    if (!status) status = lt_generate(session, &request, &result);
     if (!status) {
         status = lt_image_save(name, &result.images[0], result.parameters[0]);
         lt_result_free(&result);
     }
     lt_free(name);
+    lt_session_close(session);
     lt_model_close(model);
     return status;
 }

@@ -16,6 +16,7 @@ int main(int argc, char **argv) {
     if (argc != 5 && argc != 6) return fprintf(stderr, "usage: progress MODEL IN PROMPT OUT [STOP_AFTER]\n"), 2;
     int stop_after = argc == 6 ? atoi(argv[5]) : 1000000;
     lt_model *model = NULL;
+    lt_session *session = NULL;
     lt_image image = {0};
     lt_result result = {0};
     lt_request request = lt_request_defaults();
@@ -27,7 +28,8 @@ int main(int argc, char **argv) {
     request.user = &stop_after;
     lt_status status = lt_image_load(argv[2], &image);
     if (!status) status = lt_model_open(argv[1], NULL, &model);
-    if (!status) status = lt_generate(model, &request, &result);
+    if (!status) status = lt_session_open(model, NULL, &session);
+    if (!status) status = lt_generate(session, &request, &result);
     if (!status) status = lt_image_save(argv[4], &result.images[0], result.parameters[0]);
     if (status == LT_ERROR_CANCELLED)
         printf("stopped\n");
@@ -35,6 +37,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "progress: %s\n", lt_error_message());
     lt_result_free(&result);
     lt_image_free(&image);
+    lt_session_close(session);
     lt_model_close(model);
     return status != LT_OK && status != LT_ERROR_CANCELLED;
 }

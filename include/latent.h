@@ -1,13 +1,16 @@
 /* latent.h - Stable Diffusion in C: the whole public interface.
  *
  *     lt_model *model;
+ *     lt_session *session;
  *     lt_request request = lt_request_defaults();
  *     lt_result result = {0};
  *     request.prompt = "a red apple";
  *     if (lt_model_open("sd15.safetensors", NULL, &model) != LT_OK) die(lt_error_message());
- *     if (lt_generate(model, &request, &result) != LT_OK) die(lt_error_message());
+ *     if (lt_session_open(model, NULL, &session) != LT_OK) die(lt_error_message());
+ *     if (lt_generate(session, &request, &result) != LT_OK) die(lt_error_message());
  *     lt_image_save("apple.png", &result.images[0], result.parameters[0]);
  *     lt_result_free(&result);
+ *     lt_session_close(session);
  *     lt_model_close(model);
  *
  * Rules that hold everywhere:
@@ -17,7 +20,10 @@
  * LT_ERROR_ARGUMENT and a message that names it. What frees or closes takes NULL.
  *   - The library never prints, never exits and keeps no global state but the message of each thread's last error, and
  * the handler for SIGBUS that lt_model_open speaks of.
- *   - Different models may be used from different threads at once. One model serves one call at a time.
+ *   - A model never changes once it is open: any number of threads may use one at once, and its weights are in memory
+ * once. A session is a use of a model and serves one call at a time; different sessions, of one model or of several,
+ * may be used from different threads at once, and draw the same bytes as alone. Callbacks come from the thread that
+ * made the call.
  *   - A file that is written takes its place whole or not at all. A link in that place stays: the file goes where it
  * leads.
  *   - Strings are UTF-8. Sizes are in pixels, images are 8-bit RGB from the top left, tensors are float32 NCHW.
@@ -121,7 +127,10 @@ LT_API void lt_bytes_free(uint8_t *bytes);
 
 /* ---- Models ---- */
 
+/* What was opened: weights, descriptions, tokenizer. */
 typedef struct lt_model lt_model;
+/* A use of a model: the memory that its modules run in, threads, callbacks. */
+typedef struct lt_session lt_session;
 
 /* Something that the caller's user should know, such as the part of a prompt that was cut. One line without its end. */
 typedef void (*lt_notice_fn)(void *user, const char *message);
@@ -130,10 +139,9 @@ typedef struct lt_open_options {
     const char *vae;        /* a file or folder whose VAE replaces the model's own; NULL: none */
     bool ema;               /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
     const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
-    lt_precision precision;
-    int threads;         /* up to 1024; 0: one for each core this process may use */
-    lt_isa isa;          /* LT_ISA_BEST */
-    lt_notice_fn notice; /* NULL: nobody is told */
+    size_t memory;          /* bytes of packed weights that stay when no session uses them any more, the longest unused
+                               going first, for the next one that does; 0: none */
+    lt_notice_fn notice;    /* of what is found while opening and converting; NULL: nobody is told */
     void *notice_user;
 } lt_open_options;
 
@@ -153,7 +161,8 @@ LT_API const char *lt_default_model(void);
  * model is open. Whatever is found to have been cut short meanwhile is LT_ERROR_FILE: a handler for SIGBUS sees to
  * that, which is installed where a file is opened and passes faults that are not ours on to the one that was there. */
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
-LT_API void lt_model_close(lt_model *model); /* NULL is fine */
+/* The caller's use of it ends; it goes with the last of its sessions. NULL is fine. */
+LT_API void lt_model_close(lt_model *model);
 
 /* What a model is and can do. Zeros where a part is not in the checkpoint; all zeros of NULL. */
 typedef struct lt_model_info {
@@ -170,6 +179,26 @@ typedef struct lt_model_info {
     const char *const *class_names; /* [class_count], valid while the model is open */
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
+
+/* ---- Sessions ---- */
+
+typedef struct lt_session_options {
+    lt_precision precision;
+    int threads;         /* up to 1024; 0: one for each core this process may use */
+    lt_isa isa;          /* LT_ISA_BEST */
+    lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
+    void *notice_user;
+} lt_session_options;
+
+LT_API lt_session_options lt_session_options_defaults(void);
+
+/* Begins a use of a model, which stays open for it whatever happens to the caller's own. Cheap: memory is taken and
+ * weights are packed when a call first needs them. Weights in the form that a session wants are made once for all that
+ * want the same; who comes meanwhile waits. options may be NULL. */
+LT_API lt_status lt_session_open(lt_model *model, const lt_session_options *options, lt_session **session);
+LT_API void lt_session_close(lt_session *session); /* NULL is fine */
+/* Whose use it is, for as long as it is open; NULL of NULL. */
+LT_API lt_model *lt_session_model(const lt_session *session);
 
 /* ---- Making pictures ---- */
 
@@ -211,12 +240,12 @@ typedef struct lt_request {
     bool preview;    /* make progress carry a small preview */
     bool keep_steps; /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
-     * models is the caller's, open while the picture is made and used by nothing else at the time; NULL: without. */
-    lt_model *classifier;   /* of noisy latents, as lt_train makes it, for this model's latents and this size */
+     * models is the caller's, open while the picture is made; NULL: without. */
+    const lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
     const char *class_name; /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number;
                                with a classifier, and only then */
     float classifier_scale; /* s of Dhariwal & Nichol 2021, -1e6 to 1e6; 1 is the classifier's own gradient */
-    lt_model *clip;         /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
+    const lt_model *clip;   /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
     float clip_guidance;    /* the scale of its gradient, some tens to thousands */
     /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */
     const float *noise, *posterior_noise; /* [1, latent_channels, height/factor, width/factor] */
@@ -246,16 +275,16 @@ typedef struct lt_result {
 } lt_result;
 
 /* What *result held before is not freed. */
-LT_API lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result);
+LT_API lt_status lt_generate(lt_session *session, const lt_request *request, lt_result *result);
 LT_API void lt_result_free(lt_result *result); /* and empties it; a zeroed one is fine */
 
 /* Sets in request what a `parameters` text (of lt_image_parameters; ours or a web UI's) says: prompts, sampler, steps,
  * seed, size and the rest. Begin with lt_request_defaults, and set first what the text does not hold: image, mask and
  * the models that guide. With nothing else changed, and the same model, a picture's own text gives the same bytes.
- * model, which may be NULL, is told by its notice function of another model's name, of settings that are not known and
+ * session, which may be NULL, has its notice function told of another model's name, of settings that are not known and
  * of values that can't be followed. request's texts point into *texts: free it with lt_string_free after request's last
  * use. */
-LT_API lt_status lt_request_from_parameters(const char *parameters, const lt_model *model, lt_request *request,
+LT_API lt_status lt_request_from_parameters(const char *parameters, const lt_session *session, lt_request *request,
                                             char **texts);
 
 /* Names for requests, NULL-terminated. */
@@ -267,15 +296,15 @@ LT_API const char *const *lt_schedules(void);
 /* The latent of a picture, scaled as the U-Net sees it: the posterior's mean, or with seed not NULL a draw from it. The
  * picture's sides are cut to multiples of the factor. latent is allocated, [shape[0], shape[1], shape[2]] = channels,
  * height, width; free it with lt_floats_free. */
-LT_API lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
-                           int shape[3]);
+LT_API lt_status lt_encode(lt_session *session, const lt_image *image, const uint64_t *seed, bool tiling,
+                           float **latent, int shape[3]);
 /* The picture of a latent scaled as the U-Net sees it. */
-LT_API lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image);
+LT_API lt_status lt_decode(lt_session *session, const float *latent, const int shape[3], bool tiling, lt_image *image);
 
 /* CLIP's embedding of a text or a picture, of length 1, dim = text_embedding_dim floats, allocated: their dot product
  * is the similarity. */
-LT_API lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim);
-LT_API lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim);
+LT_API lt_status lt_embed_text(lt_session *session, const char *text, float **embedding, size_t *dim);
+LT_API lt_status lt_embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim);
 
 LT_API void lt_floats_free(float *floats);
 

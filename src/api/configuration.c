@@ -171,8 +171,7 @@ static void read_resolution(lt_model *model) {
 lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     lt_components *parts = &model->parts;
     parts->sample_size = 64;
-    parts->notice = options->notice;
-    parts->notice_user = options->notice_user;
+    parts->listener = (lt_listener){options->notice, options->notice_user};
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned vae = 1u << LT_ROLE_VAE;
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
@@ -182,7 +181,5 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
     if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));
     read_resolution(model);
-    LT_TRY(lt_schedule_configure(model, options->prediction));
-    parts->target.isa = lt_isa_choose(options->isa);
-    return lt_team_create(options->threads, &parts->target.team);
+    return lt_schedule_configure(model, options->prediction);
 }

@@ -53,7 +53,7 @@ typedef struct lt_watch {
 
 /* Pictures of a data set: all of them, or `count` that the seed draws. */
 typedef struct lt_eval_data {
-    lt_model *model;
+    lt_session *session;
     const lt_dataset *dataset;
     size_t count; /* 0: all */
     int size;     /* pixels a side; 0: the model's own */
@@ -101,7 +101,7 @@ enum { LT_MAX_JUDGES = 16, LT_MAX_KINDS = 64 };
 /* A classifier of clean pixels, and which key of a picture's line says the class that it should see. */
 typedef struct lt_judge {
     const char *aspect; /* "thing", "colour" */
-    lt_model *model;
+    lt_session *session;
 } lt_judge;
 
 typedef struct lt_judging {
@@ -152,7 +152,7 @@ typedef struct lt_samples lt_samples;
 
 /* Begins a comparison of samples with their prompts by clip (NULL: without) and with the pictures of a data set, whose
  * keys are keys (dataset NULL: without). Every prompt's key must be some picture's. All of it outlives the samples. */
-lt_status lt_samples_open(const lt_prompt_list *prompts, lt_model *clip, const lt_dataset *dataset,
+lt_status lt_samples_open(const lt_prompt_list *prompts, lt_session *clip, const lt_dataset *dataset,
                           const char *const *keys, const lt_watch *watch, lt_samples **samples);
 /* A picture that was drawn for prompts->rows[prompt]. */
 lt_status lt_samples_add(lt_samples *samples, size_t prompt, const lt_image *image);

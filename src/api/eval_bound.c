@@ -16,7 +16,7 @@ typedef struct bound_work {
 } bound_work;
 
 static lt_status check(const lt_eval_data *data, int timesteps) {
-    const lt_components *parts = &data->model->parts;
+    const lt_components *parts = data->session->parts;
     if (timesteps < 1 || timesteps > MAX_TIMESTEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d timesteps: 1 to %d are possible", timesteps, MAX_TIMESTEPS);
     LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ""));
@@ -49,7 +49,7 @@ static void close_work(bound_work *w) {
 
 /* The U-Net's estimate of the latent, which is noised to t first. */
 static lt_status estimate(lt_denoiser *d, int t, bound_work *w) {
-    const lt_noise_schedule *schedule = &d->parts->schedule;
+    const lt_noise_schedule *schedule = &d->session->parts->schedule;
     const size_t n = w->vae.latent_count;
     lt_rng_normal(&w->rng, w->noise, n);
     lt_forward_process(schedule, t, w->vae.latent, w->noise, w->x, n);
@@ -61,7 +61,7 @@ static lt_status estimate(lt_denoiser *d, int t, bound_work *w) {
 /* The terms of one latent, in nats. The i-th of N timesteps is drawn from the i-th N-th of their distribution. */
 static lt_status bound_of_latent(lt_denoiser *d, int timesteps, bound_work *w,
                                  lt_bound_terms terms[LT_VARIANCE_COUNT]) {
-    const lt_noise_schedule *schedule = &d->parts->schedule;
+    const lt_noise_schedule *schedule = &d->session->parts->schedule;
     const float *x0 = w->vae.latent;
     const size_t n = w->vae.latent_count;
     lt_rng_uniform(&w->rng, w->uniform, (size_t)timesteps);
@@ -83,15 +83,15 @@ static lt_status bound_of_latent(lt_denoiser *d, int timesteps, bound_work *w,
 
 static lt_status bound_of_picture(const lt_eval_data *data, size_t index, int timesteps, bound_work *w,
                                   lt_bound_terms terms[LT_VARIANCE_COUNT]) {
-    lt_components *parts = &data->model->parts;
+    const lt_components *parts = data->session->parts;
     const int side = w->vae.size / parts->vae.factor;
     const char *text = lt_dataset_text_count(data->dataset, index) ? lt_dataset_text(data->dataset, index, 0) : "";
     lt_context context;
     lt_denoiser denoiser;
     LT_TRY(lt_eval_vae_load(data, index, &w->vae));
-    LT_TRY(lt_context_make(parts, text, true, 1, &context));
+    LT_TRY(lt_context_make(data->session, text, true, 1, &context));
     lt_rng_seed(&w->rng, LT_RNG_CPU, data->seed + index); /* whatever comes before it, a picture has its own noise */
-    lt_status status = lt_denoiser_init(&denoiser, parts, &context, &context, 1, side, side, NULL);
+    lt_status status = lt_denoiser_init(&denoiser, data->session, &context, &context, 1, side, side, NULL);
     if (!status) status = bound_of_latent(&denoiser, timesteps, w, terms);
     lt_context_free(&context);
     return status;
@@ -145,7 +145,7 @@ static lt_status bound_all(const lt_eval_data *data, void *result) {
 
 lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out) {
     *out = (lt_bound){.timesteps = timesteps};
-    if (lt_ends_in_noise(&data->model->parts.schedule)) /* the steps are drawn by ratios of SNRs */
+    if (lt_ends_in_noise(&data->session->parts->schedule)) /* the steps are drawn by ratios of SNRs */
         return lt_fail(LT_ERROR_UNSUPPORTED, "the bound of a model with zero terminal SNR can't be measured here");
     return lt_eval_watched(data, bound_all, out);
 }

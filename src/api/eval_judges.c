@@ -64,9 +64,9 @@ static const lt_places *places_of(const char *relation) {
 }
 
 /* The class called name; -1: the judge knows none. */
-static int class_of(const lt_components *judge, const char *name) {
-    for (int i = 0; name && i < judge->classifier.classes; i++)
-        if (!strcmp(judge->labels[i], name)) return i;
+static int class_of(const lt_session *judge, const char *name) {
+    for (int i = 0; name && i < judge->parts->classifier.classes; i++)
+        if (!strcmp(judge->parts->labels[i], name)) return i;
     return -1;
 }
 
@@ -88,9 +88,9 @@ static int largest(const float *values, int n) {
 }
 
 /* What the judge takes a place of picture i for. */
-static lt_status look(const lt_judging *j, lt_components *judge, size_t i, const double *place, int *class) {
+static lt_status look(const lt_judging *j, lt_session *judge, size_t i, const double *place, int *class) {
     const lt_module_size module = {.n = 1};
-    const int size = judge->classifier.size, side = (int)lround(size / place[2]);
+    const int size = judge->parts->classifier.size, side = (int)lround(size / place[2]);
     const lt_picture_options options = {.size = side};
     lt_plan *plan;
     LT_TRY(lt_module_plan(judge, LT_MODULE_CLASSIFIER, &module, &plan));
@@ -101,13 +101,13 @@ static lt_status look(const lt_judging *j, lt_components *judge, size_t i, const
         *lt_plan_tensor(plan, "t") = 0;
         status = lt_module_run(judge, plan, LT_RATE_PROMPT);
     }
-    if (!status) *class = largest(lt_plan_tensor(plan, "logits"), judge->classifier.classes);
+    if (!status) *class = largest(lt_plan_tensor(plan, "logits"), judge->parts->classifier.classes);
     lt_free(pixels);
     return status;
 }
 
 /* Both things of a pair, each where its relation has it. */
-static lt_status look_for_pair(const lt_judging *j, lt_components *judge, size_t i, const asked *row, bool *right) {
+static lt_status look_for_pair(const lt_judging *j, lt_session *judge, size_t i, const asked *row, bool *right) {
     const lt_places *p = places_of(row->relation);
     const int first = class_of(judge, row->things[0]), second = class_of(judge, row->things[1]);
     int seen[THINGS] = {-1, -1};
@@ -118,7 +118,7 @@ static lt_status look_for_pair(const lt_judging *j, lt_components *judge, size_t
 
 /* *known: whether the judge has what is asked for among its classes. */
 static lt_status ask(const lt_judging *j, size_t k, size_t i, const asked *row, bool *known, bool *right) {
-    lt_components *judge = &j->judges[k].model->parts;
+    lt_session *judge = j->judges[k].session;
     const bool pair =
         !strcmp(j->judges[k].aspect, "thing") && row->things[0] && row->things[1] && places_of(row->relation);
     const int wanted = class_of(judge, row->values[k]);
@@ -185,7 +185,7 @@ static lt_status judge_all(const lt_judging *j, lt_bytes text, lt_judgement *out
 }
 
 static lt_status check_judge(const lt_judge *judge) {
-    const lt_components *parts = &judge->model->parts;
+    const lt_components *parts = judge->session->parts;
     LT_TRY(lt_module_needed(parts, LT_MODULE_CLASSIFIER, ", so it can't judge"));
     if (parts->classifier.in_channels == 3) return LT_OK;
     return lt_fail(LT_ERROR_MODEL,

@@ -65,8 +65,8 @@ static lt_status find_pairs(const lt_eval_data *data, recall_work *w) {
 }
 
 static lt_status embed_picture(const lt_eval_data *data, size_t i, float **row, size_t *dim) {
-    const lt_picture_options options = {.size = data->model->parts.image.size};
-    LT_TRY(lt_module_needed(&data->model->parts, LT_MODULE_IMAGE, ": recall needs a CLIP of both towers"));
+    const lt_picture_options options = {.size = data->session->parts->image.size};
+    LT_TRY(lt_module_needed(data->session->parts, LT_MODULE_IMAGE, ": recall needs a CLIP of both towers"));
     const size_t count = (size_t)options.size * (size_t)options.size * 3;
     float *pixels = lt_alloc(count * sizeof(float));
     lt_image image = {options.size, options.size, lt_alloc(count)};
@@ -74,7 +74,7 @@ static lt_status embed_picture(const lt_eval_data *data, size_t i, float **row, 
     if (!status) status = lt_dataset_load(data->dataset, i, &options, 0, pixels);
     if (!status) {
         lt_pixels_to_bytes(pixels, image.pixels, count);
-        status = lt_embed_image(data->model, &image, row, dim);
+        status = lt_embed_image(data->session, &image, row, dim);
     }
     lt_free(pixels);
     lt_image_free(&image);
@@ -88,7 +88,7 @@ static lt_status embed_pairs(const lt_eval_data *data, recall_work *w) {
     for (size_t i = 0; i < w->count; i++) {
         if (w->seen[w->groups[i]]) continue;
         w->seen[w->groups[i]] = true;
-        LT_TRY(lt_embed_text(data->model, w->texts[i], &row, &dim));
+        LT_TRY(lt_embed_text(data->session, w->texts[i], &row, &dim));
         LT_TRY(lt_embeddings_keep(&w->text_rows, w->group_count, row, dim, w->groups[i]));
         LT_TRY(lt_eval_report(&data->watch, w->text_rows.count, w->group_count + w->count));
     }

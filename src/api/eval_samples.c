@@ -13,7 +13,7 @@ struct lt_samples {
     const lt_prompt_list *prompts;
     double *scores; /* of whatever is searched: prompts, or pictures of the data set */
 
-    lt_model *clip;
+    lt_session *clip;
     lt_embeddings texts; /* of the prompts, equal ones being one group */
     double similarity, score, baseline;
     size_t baseline_count;
@@ -144,7 +144,7 @@ static lt_status fill(lt_samples *s, const lt_dataset *dataset, const char *cons
     return s->clip ? embed_prompts(s, watch) : LT_OK;
 }
 
-lt_status lt_samples_open(const lt_prompt_list *prompts, lt_model *clip, const lt_dataset *dataset,
+lt_status lt_samples_open(const lt_prompt_list *prompts, lt_session *clip, const lt_dataset *dataset,
                           const char *const *keys, const lt_watch *watch, lt_samples **samples) {
     *samples = NULL;
     lt_samples *s = lt_calloc(1, sizeof *s);

@@ -21,19 +21,19 @@ lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count) {
 }
 
 lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out) {
-    lt_components *parts = &data->model->parts;
-    parts->target.cancelled = data->watch.cancelled;
-    parts->target.cancelled_user = data->watch.user;
+    lt_target *target = &data->session->target;
+    target->cancelled = data->watch.cancelled;
+    target->cancelled_user = data->watch.user;
     const lt_status status = measure(data, out);
-    parts->target.cancelled = NULL;
+    target->cancelled = NULL;
     return status;
 }
 
 /* Pixels a side of the pictures that the VAE encodes. */
 static lt_status choose_size(const lt_eval_data *data, int *size) {
-    const lt_model_info info = lt_model_describe(data->model);
-    *size = data->size ? data->size : data->model->parts.sample_size * info.factor;
-    if (!data->model->parts.pixels) LT_TRY(lt_module_needed(&data->model->parts, LT_MODULE_VAE_ENCODER, ""));
+    const lt_model_info info = lt_model_describe(lt_session_model(data->session));
+    *size = data->size ? data->size : data->session->parts->sample_size * info.factor;
+    if (!data->session->parts->pixels) LT_TRY(lt_module_needed(data->session->parts, LT_MODULE_VAE_ENCODER, ""));
     if (*size % info.factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
                    info.factor, LT_IMAGE_MAX_SIDE);
@@ -42,7 +42,7 @@ static lt_status choose_size(const lt_eval_data *data, int *size) {
 lt_status lt_eval_vae_open(const lt_eval_data *data, lt_eval_vae *w) {
     *w = (lt_eval_vae){0};
     LT_TRY(choose_size(data, &w->size));
-    const lt_vae *vae = &data->model->parts.vae;
+    const lt_vae *vae = &data->session->parts->vae;
     const size_t size = (size_t)w->size, side = size / (size_t)vae->factor;
     w->pixel_count = size * size * 3;
     w->latent_count = side * side * (size_t)vae->latent_channels;
@@ -59,17 +59,17 @@ void lt_eval_vae_close(lt_eval_vae *w) {
 lt_status lt_eval_vae_load(const lt_eval_data *data, size_t i, lt_eval_vae *w) {
     const lt_picture_options options = {.size = w->size};
     LT_TRY(lt_dataset_load(data->dataset, i, &options, 0, w->pixels));
-    return lt_latent_encode(&data->model->parts, w->pixels, w->size, w->size, false, NULL, w->latent);
+    return lt_latent_encode(data->session, w->pixels, w->size, w->size, false, NULL, w->latent);
 }
 
 /* ---- Reconstruction ---- */
 
 static lt_status reconstruct(const lt_eval_data *data, lt_eval_vae *w, size_t i, uint8_t *bytes, double *error) {
-    lt_components *parts = &data->model->parts;
+    const lt_components *parts = data->session->parts;
     const int side = w->size / parts->vae.factor;
     LT_TRY(lt_eval_vae_load(data, i, w));
     lt_pixels_to_bytes(w->pixels, bytes, w->pixel_count);
-    LT_TRY(lt_latent_decode(parts, w->latent, side, side, false, w->pixels));
+    LT_TRY(lt_latent_decode(data->session, w->latent, side, side, false, w->pixels));
     lt_pixels_to_bytes(w->pixels, bytes + w->pixel_count, w->pixel_count);
     *error = lt_mean_square(bytes, bytes + w->pixel_count, w->pixel_count);
     return LT_OK;

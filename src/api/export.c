@@ -164,7 +164,7 @@ static bool is_unusual(const lt_model *model) {
 lt_status lt_export_settings(const lt_model *model, lt_settings *settings) {
     const lt_components *parts = &model->parts;
     if (!is_unusual(model)) return LT_OK;
-    lt_notify(parts,
+    lt_notify(&parts->listener,
               "this model's heads, groups, activation, scaling or noise schedule are not Stable Diffusion's: in a "
               "single file Latent finds them among the metadata, other programs don't");
     if (parts->has[LT_MODULE_UNET]) {
@@ -291,7 +291,7 @@ lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_
                                        "has no diffusers layout");
     LT_TRY(lt_parts_check(&model->parts));
     if (model->parts.has[LT_MODULE_IMAGE])
-        lt_notify(&model->parts, "a diffusers folder has no place for CLIP's image encoder: it is left out");
+        lt_notify(&model->parts.listener, "a diffusers folder has no place for CLIP's image encoder: it is left out");
     metadata m;
     lt_folder_writer folder;
     LT_TRY(read_metadata(&model->main, &m));

@@ -10,19 +10,19 @@
 
 #include <string.h>
 
-static lt_status generate(lt_components *parts, const lt_request *request, lt_result *result) {
+static lt_status generate(lt_session *session, const lt_request *request, lt_result *result) {
     const lt_guides guides = {request->classifier ? &request->classifier->parts : NULL,
                               request->clip ? &request->clip->parts : NULL};
-    return lt_paint(parts, request, &guides, result);
+    return lt_paint(session, request, &guides, result);
 }
 
-lt_status lt_generate(lt_model *model, const lt_request *request, lt_result *result) {
+lt_status lt_generate(lt_session *session, const lt_request *request, lt_result *result) {
     const lt_argument arguments[] = {
-        {"model", model}, {"request", request}, {"result", .out = result, .size = sizeof *result}};
+        {"session", session}, {"request", request}, {"result", .out = result, .size = sizeof *result}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = lt_fields_check(lt_request_fields, request);
-    if (!status) status = generate(&model->parts, request, result);
+    if (!status) status = generate(session, request, result);
     return lt_leave(&door, status);
 }
 
@@ -37,8 +37,9 @@ static float *cropped_pixels(const lt_image *image, int h, int w) {
     return pixels;
 }
 
-static lt_status encode(lt_components *parts, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+static lt_status encode(lt_session *session, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
                         int shape[3]) {
+    const lt_components *parts = session->parts;
     LT_TRY(lt_image_check(image));
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
     const int factor = parts->vae.factor, h = image->height / factor, w = image->width / factor;
@@ -54,7 +55,7 @@ static lt_status encode(lt_components *parts, const lt_image *image, const uint6
         lt_rng_seed(&rng, LT_RNG_CPU, *seed);
         lt_rng_normal(&rng, noise, count);
     }
-    if (!status) status = lt_latent_encode(parts, pixels, h * factor, w * factor, tiling, seed ? noise : NULL, z);
+    if (!status) status = lt_latent_encode(session, pixels, h * factor, w * factor, tiling, seed ? noise : NULL, z);
     lt_free(pixels);
     lt_free(noise);
     if (status) {
@@ -68,19 +69,20 @@ static lt_status encode(lt_components *parts, const lt_image *image, const uint6
     return LT_OK;
 }
 
-lt_status lt_encode(lt_model *model, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
+lt_status lt_encode(lt_session *session, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
                     int shape[3]) {
-    const lt_argument arguments[] = {{"model", model},
+    const lt_argument arguments[] = {{"session", session},
                                      {"image", image},
                                      {"latent", .out = latent, .size = sizeof *latent},
                                      {"shape", .out = shape, .size = 3 * sizeof *shape}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = encode(&model->parts, image, seed, tiling, latent, shape);
+    if (!status) status = encode(session, image, seed, tiling, latent, shape);
     return lt_leave(&door, status);
 }
 
-static lt_status decode(lt_components *parts, const float *latent, const int shape[3], bool tiling, lt_image *image) {
+static lt_status decode(lt_session *session, const float *latent, const int shape[3], bool tiling, lt_image *image) {
+    const lt_components *parts = session->parts;
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
     const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
     if (shape[0] != parts->vae.latent_channels || shape[1] < 1 || shape[2] < 1 || shape[1] > most || shape[2] > most)
@@ -92,7 +94,7 @@ static lt_status decode(lt_components *parts, const float *latent, const int sha
     float *pixels = lt_alloc(count * sizeof(float));
     uint8_t *bytes = lt_alloc(count);
     lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_latent_decode(parts, latent, shape[1], shape[2], tiling, pixels);
+    if (!status) status = lt_latent_decode(session, latent, shape[1], shape[2], tiling, pixels);
     if (!status) {
         lt_pixels_to_bytes(pixels, bytes, count);
         *image = (lt_image){width, height, bytes};
@@ -103,59 +105,60 @@ static lt_status decode(lt_components *parts, const float *latent, const int sha
     return status;
 }
 
-lt_status lt_decode(lt_model *model, const float *latent, const int shape[3], bool tiling, lt_image *image) {
+lt_status lt_decode(lt_session *session, const float *latent, const int shape[3], bool tiling, lt_image *image) {
     const lt_argument arguments[] = {
-        {"model", model}, {"latent", latent}, {"shape", shape}, {"image", .out = image, .size = sizeof *image}};
+        {"session", session}, {"latent", latent}, {"shape", shape}, {"image", .out = image, .size = sizeof *image}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = decode(&model->parts, latent, shape, tiling, image);
+    if (!status) status = decode(session, latent, shape, tiling, image);
     return lt_leave(&door, status);
 }
 
 /* ---- CLIP ---- */
 
-static lt_status embed_text(lt_components *parts, const char *text, float **embedding, size_t *dim) {
-    LT_TRY(lt_text_embedding(parts, text, true, embedding));
-    *dim = (size_t)parts->text.projection;
+static lt_status embed_text(lt_session *session, const char *text, float **embedding, size_t *dim) {
+    LT_TRY(lt_text_embedding(session, text, true, embedding));
+    *dim = (size_t)session->parts->text.projection;
     return LT_OK;
 }
 
-lt_status lt_embed_text(lt_model *model, const char *text, float **embedding, size_t *dim) {
-    const lt_argument arguments[] = {{"model", model},
+lt_status lt_embed_text(lt_session *session, const char *text, float **embedding, size_t *dim) {
+    const lt_argument arguments[] = {{"session", session},
                                      {"text", text},
                                      {"embedding", .out = embedding, .size = sizeof *embedding},
                                      {"dim", .out = dim, .size = sizeof *dim}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = embed_text(&model->parts, text, embedding, dim);
+    if (!status) status = embed_text(session, text, embedding, dim);
     return lt_leave(&door, status);
 }
 
-static lt_status embed_image(lt_components *parts, const lt_image *image, float **embedding, size_t *dim) {
+static lt_status embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim) {
+    const lt_components *parts = session->parts;
     LT_TRY(lt_image_check(image));
     LT_TRY(lt_module_needed(parts, LT_MODULE_IMAGE, ": similarity needs a CLIP model of both towers"));
     const lt_module_size size = {.n = 1};
     lt_plan *plan;
-    LT_TRY(lt_module_plan(parts, LT_MODULE_IMAGE, &size, &plan));
+    LT_TRY(lt_module_plan(session, LT_MODULE_IMAGE, &size, &plan));
     lt_image crop;
     LT_TRY(lt_image_clip_crop(image, parts->image.size, &crop));
     float *pixels = lt_plan_tensor(plan, "pixels");
     for (size_t i = 0; i < (size_t)parts->image.size * (size_t)parts->image.size * 3; i++)
         pixels[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
     lt_image_free(&crop);
-    LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     LT_TRY(lt_normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
     *dim = (size_t)parts->image.projection;
     return LT_OK;
 }
 
-lt_status lt_embed_image(lt_model *model, const lt_image *image, float **embedding, size_t *dim) {
-    const lt_argument arguments[] = {{"model", model},
+lt_status lt_embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim) {
+    const lt_argument arguments[] = {{"session", session},
                                      {"image", image},
                                      {"embedding", .out = embedding, .size = sizeof *embedding},
                                      {"dim", .out = dim, .size = sizeof *dim}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = embed_image(&model->parts, image, embedding, dim);
+    if (!status) status = embed_image(session, image, embedding, dim);
     return lt_leave(&door, status);
 }

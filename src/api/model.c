@@ -116,13 +116,12 @@ static lt_status name_model(lt_components *parts, const char *path, const char *
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields, options));
-    if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
     const unsigned vae = 1u << LT_ROLE_VAE;
     LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
     LT_TRY(name_model(&model->parts, path, options->vae));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
+    lt_weights_keep(model->parts.weights, options->memory);
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
     return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &model->parts.tokenizer);
@@ -132,6 +131,7 @@ static lt_status make_model(const char *path, const lt_open_options *options, lt
     const lt_open_options defaults = lt_open_options_defaults();
     lt_model *m = lt_calloc(1, sizeof *m);
     if (!m) return LT_ERROR_MEMORY;
+    m->users = 1;
     const lt_status status = open_model(m, path, options ? options : &defaults);
     if (status)
         lt_model_close(m);
@@ -149,8 +149,7 @@ lt_status lt_model_open(const char *path, const lt_open_options *options, lt_mod
 }
 
 void lt_model_close(lt_model *model) {
-    if (!model) return;
-    lt_team_free(model->parts.target.team);
+    if (!model || atomic_fetch_sub(&model->users, 1) > 1) return;
     lt_components_free(&model->parts);
     lt_tensor_list_free(&model->tensors);
     lt_source_close(&model->main);

@@ -4,9 +4,12 @@
 
 #include "formats/source.h"
 #include "models/names.h"
-#include "pipeline/components.h"
+#include "pipeline/session.h"
+
+#include <stdatomic.h>
 
 struct lt_model {
+    atomic_int users; /* the caller who opened it, and sessions */
     lt_components parts;
     lt_tensor_list tensors; /* canonical, views into the sources */
     lt_source main, vae;    /* vae: the one that replaces main's */

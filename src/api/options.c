@@ -13,6 +13,12 @@ const lt_field lt_open_fields[] = {
     {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "what the U-Net predicts: epsilon or v"},
+    {AT(memory), LT_FIELD_SIZE, .help = "bytes of packed weights that stay when nobody uses them"},
+    {0},
+};
+#undef AT
+#define AT(member) LT_FIELD(lt_session_options, member)
+const lt_field lt_session_fields[] = {
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},

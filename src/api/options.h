@@ -4,6 +4,6 @@
 
 #include "base/fields.h"
 
-extern const lt_field lt_open_fields[], lt_request_fields[];
+extern const lt_field lt_open_fields[], lt_session_fields[], lt_request_fields[];
 
 #endif

@@ -3,7 +3,8 @@
 #include "base/door.h"
 #include "pipeline/parameters.h"
 
-lt_open_options lt_open_options_defaults(void) { return (lt_open_options){.isa = LT_ISA_BEST}; }
+lt_open_options lt_open_options_defaults(void) { return (lt_open_options){0}; }
+lt_session_options lt_session_options_defaults(void) { return (lt_session_options){.isa = LT_ISA_BEST}; }
 
 lt_request lt_request_defaults(void) {
     return (lt_request){
@@ -21,20 +22,22 @@ lt_request lt_request_defaults(void) {
     };
 }
 
-static lt_status follow_parameters(const char *parameters, const lt_model *model, lt_request *request, char **texts) {
+static lt_status follow_parameters(const char *parameters, const lt_session *session, lt_request *request,
+                                   char **texts) {
     lt_infotext info;
     LT_TRY(lt_infotext_read(parameters, &info));
-    lt_parameters_apply(&info, model ? &model->parts : NULL, request);
+    lt_parameters_apply(&info, session, request);
     *texts = info.memory;
     return LT_OK;
 }
 
-lt_status lt_request_from_parameters(const char *parameters, const lt_model *model, lt_request *request, char **texts) {
+lt_status lt_request_from_parameters(const char *parameters, const lt_session *session, lt_request *request,
+                                     char **texts) {
     const lt_argument arguments[] = {
         {"parameters", parameters}, {"request", request}, {"texts", .out = texts, .size = sizeof *texts}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = follow_parameters(parameters, model, request, texts);
+    if (!status) status = follow_parameters(parameters, session, request, texts);
     return lt_leave(&door, status);
 }
 

@@ -91,16 +91,16 @@ void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count) {
     for (size_t i = 0; i < count; i++) lt_free((void *)(uintptr_t)out[i].tensor.data);
 }
 
-static lt_status run(lt_model *model, const lt_runner *r, const lt_tensor *in, size_t in_count,
+static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count,
                      lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
     lt_module_size size;
     lt_plan *plan = NULL;
     LT_TRY(size_of(r, in, in_count, &size));
-    LT_TRY(lt_module_plan(&model->parts, r->module, &size, &plan));
+    LT_TRY(lt_module_plan(session, r->module, &size, &plan));
     for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, in_count, r->inputs[i])));
     float *lengths = lt_plan_tensor(plan, "context_lengths");
     for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
-    LT_TRY(lt_module_run(&model->parts, plan, LT_RATE_PROMPT));
+    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     for (int k = 0; k < LT_MAX_OUTPUTS && r->outputs[k]; k++) {
         LT_TRY(read_output(r, k, plan, &out[k]));
         ++*out_count;
@@ -108,7 +108,7 @@ static lt_status run(lt_model *model, const lt_runner *r, const lt_tensor *in, s
     return LT_OK;
 }
 
-lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in, size_t in_count,
+lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
                         lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
     const lt_runner *r = NULL;
     for (size_t i = 0; i < LT_COUNT(runners); i++)
@@ -119,7 +119,7 @@ lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in
                        "unet-loss, vae-loss, clip-loss",
                        module);
     *out_count = 0;
-    const lt_status status = run(model, r, in, in_count, out, out_count);
+    const lt_status status = run(session, r, in, in_count, out, out_count);
     if (status) {
         lt_run_free(out, *out_count);
         *out_count = 0;

@@ -18,7 +18,7 @@ typedef struct lt_run_output {
  *   vae-decoder  z [n,c,h,w] (unscaled)      -> out [n,3,h*f,w*f]
  *   unet         x [n,c,h,w], t [n], context [n,tokens,dim] -> out [n,c,h,w]
  *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes] */
-lt_status lt_run_module(lt_model *model, const char *module, const lt_tensor *in, size_t in_count,
+lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
                         lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count);
 void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count);
 

@@ -42,7 +42,7 @@ static lt_status build_unet(lt_loss_run *run) {
     const lt_tensor *t;
     lt_shape x, context = {0};
     LT_TRY(input(run, "x0", &t, &x));
-    lt_unet unet = run->model->parts.unet;
+    lt_unet unet = run->session->parts->unet;
     if (unet.context_dim) LT_TRY(input(run, "context", &t, &context));
     unet.weights = run->parameters.weights;
     return lt_unet_objective(&unet, x.n, x.h, x.w, context.w, false, &run->graph);
@@ -61,7 +61,8 @@ static lt_status noise_samples(lt_loss_run *run, const lt_tensor *x0, const lt_t
     for (size_t i = 0; i < n; i++) {
         if (!(steps[i] >= 0 && steps[i] < LT_TRAIN_STEPS))
             return lt_fail(LT_ERROR_ARGUMENT, "t is %g: 0 to %d is possible", (double)steps[i], LT_TRAIN_STEPS - 1);
-        lt_forward_process(&run->model->parts.schedule, (int)steps[i], x + i * each, e + i * each, x + i * each, each);
+        lt_forward_process(&run->session->parts->schedule, (int)steps[i], x + i * each, e + i * each, x + i * each,
+                           each);
     }
     lt_nchw_to_nhwc(x, lt_plan_tensor(run->plan, "x"), lt_plan_shape(run->plan, "x"));
     lt_nchw_to_nhwc(e, lt_plan_tensor(run->plan, "target"), lt_plan_shape(run->plan, "target"));
@@ -101,7 +102,7 @@ static lt_status build_vae(lt_loss_run *run) {
     const lt_tensor *t;
     lt_shape x;
     LT_TRY(input(run, "x", &t, &x));
-    lt_vae vae = run->model->parts.vae;
+    lt_vae vae = run->session->parts->vae;
     vae.weights = run->parameters.weights;
     const lt_vae_objective_options options = {.kl = KL_WEIGHT};
     return lt_vae_objective(&vae, x.n, x.h, x.w, &options, &run->graph);
@@ -122,8 +123,8 @@ static lt_status build_clip(lt_loss_run *run) {
     const lt_tensor *t;
     lt_shape ids;
     LT_TRY(input(run, "ids", &t, &ids));
-    lt_clip_text text = run->model->parts.text;
-    lt_clip_image image = run->model->parts.image;
+    lt_clip_text text = run->session->parts->text;
+    lt_clip_image image = run->session->parts->image;
     text.weights = image.weights = run->parameters.weights;
     return lt_clip_objective(&text, &image, ids.n, false, &run->graph);
 }
@@ -149,16 +150,16 @@ const char *const *lt_loss_names(void) {
 }
 
 static lt_status open_run(lt_loss_run *run) {
-    const lt_model *model = run->model;
+    const lt_model *model = run->session->model;
     for (int i = 0; i < 2; i++) LT_TRY(lt_module_needed(&model->parts, run->kind->modules[i], ""));
     LT_TRY(lt_parameters_copy(model->tensors.tensors, model->tensors.count, run->kind->trains, &run->parameters));
     LT_TRY(run->kind->build(run));
-    LT_TRY(lt_plan_create(&run->graph, &model->parts.target, &run->plan));
+    LT_TRY(lt_plan_create(&run->graph, &run->session->target, &run->plan));
     return run->kind->fill(run);
 }
 
-lt_status lt_loss_open(lt_model *model, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run) {
-    *run = (lt_loss_run){.model = model, .in = in, .in_count = in_count};
+lt_status lt_loss_open(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run) {
+    *run = (lt_loss_run){.session = session, .in = in, .in_count = in_count};
     for (size_t i = 0; i < LT_COUNT(kinds); i++)
         if (!strcmp(kinds[i].name, loss)) run->kind = &kinds[i];
     if (!run->kind) return lt_fail(LT_ERROR_ARGUMENT, "no loss %s: there are unet-loss, vae-loss and clip-loss", loss);

@@ -7,7 +7,7 @@
 #include "train/parameters.h"
 
 typedef struct lt_loss_run {
-    lt_model *model;
+    lt_session *session;
     const struct lt_loss_kind *kind;
     const lt_tensor *in;
     size_t in_count;
@@ -20,8 +20,8 @@ typedef struct lt_loss_run {
  *   unet-loss  x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: mean squared error of the predicted noise
  *   vae-loss   x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: mean squared error + 1e-6 KL
  *   clip-loss  ids [n,77], pixels [n,3,size,size]: symmetric contrastive loss
- * The model outlives the run. */
-lt_status lt_loss_open(lt_model *model, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run);
+ * The session outlives the run. */
+lt_status lt_loss_open(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run);
 lt_status lt_loss_run_once(lt_loss_run *run, float *value);
 void lt_loss_close(lt_loss_run *run); /* a zeroed one is fine */
 

@@ -219,7 +219,7 @@ static void note_missing(const lt_components *parts, const lt_component *schedul
     if (!scheduler || lt_config_has(&scheduler->config, "beta_start") ||
         lt_config_has(&scheduler->config, "trained_betas"))
         return;
-    lt_notify(parts, "scheduler_config.json says nothing of betas: Stable Diffusion's are taken");
+    lt_notify(&parts->listener, "scheduler_config.json says nothing of betas: Stable Diffusion's are taken");
 }
 
 lt_status lt_schedule_configure(lt_model *model, const char *prediction) {

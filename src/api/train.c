@@ -60,8 +60,6 @@ typedef struct lt_train_sources {
 static lt_status open_source(const lt_train_options *o, const char *path, lt_model **model) {
     if (!path) return LT_OK;
     lt_open_options options = lt_open_options_defaults();
-    options.threads = o->threads;
-    options.isa = o->isa;
     options.prediction = o->prediction;
     options.notice = o->notice;
     options.notice_user = o->user;

@@ -193,8 +193,8 @@ static lt_status check_file(const lt_components *parts, const file_kind *kind, c
                                      : lt_buffer_printf(&list, "%s%.64s", list.size ? ", " : "", key);
     }
     if (!status && list.size)
-        lt_notify(parts, "%s asks for what is not served here, so that pictures may differ: %.300s", kind->file,
-                  list.data);
+        lt_notify(&parts->listener, "%s asks for what is not served here, so that pictures may differ: %.300s",
+                  kind->file, list.data);
     lt_buffer_free(&list);
     return status;
 }

@@ -48,6 +48,16 @@ lt_status lt_fail_in(lt_status code, const char *format, ...) {
     return code;
 }
 
+void lt_notify(const lt_listener *listener, const char *format, ...) {
+    if (!listener->tell) return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    listener->tell(listener->user, text);
+}
+
 /* ---- Memory ---- */
 
 static atomic_size_t allocations_left = SIZE_MAX;

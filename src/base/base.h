@@ -29,6 +29,13 @@ void lt_message_restore(const lt_message *kept);
         if (lt_try_status_ != LT_OK) return lt_try_status_;                                                            \
     } while (0)
 
+/* Who is told what a caller's user should know; nobody where tell is NULL. */
+typedef struct lt_listener {
+    lt_notice_fn tell;
+    void *user;
+} lt_listener;
+void lt_notify(const lt_listener *listener, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* ---- Memory: every allocation goes through here, so that tests can make each one fail ---- */
 
 void *lt_alloc(size_t size);                /* 64-byte aligned, not cleared; NULL (and the message) on failure */

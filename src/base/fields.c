@@ -95,7 +95,8 @@ lt_status lt_field_check(const lt_field *f, const void *options) {
     const void *at = (const char *)options + f->offset;
     switch (f->kind) {
     case LT_FIELD_BOOL:
-    case LT_FIELD_SEED: return LT_OK;
+    case LT_FIELD_SEED:
+    case LT_FIELD_SIZE: return LT_OK;
     case LT_FIELD_INT:
     case LT_FIELD_LONG:
     case LT_FIELD_FLOAT:

@@ -11,6 +11,7 @@ typedef enum lt_field_kind {
     LT_FIELD_LONG,   /* long within [low, high] */
     LT_FIELD_LIST,   /* int [], each within [low, high]; count says how many */
     LT_FIELD_SEED,   /* uint64_t: any */
+    LT_FIELD_SIZE,   /* size_t: any */
     LT_FIELD_FLOAT,  /* float within [low, high]; never NaN */
     LT_FIELD_DOUBLE, /* double within [low, high]; never NaN */
     LT_FIELD_ENUM,   /* an enumeration from 0, whose names are choices */

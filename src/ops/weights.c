@@ -1,24 +1,31 @@
-/* The weight store of an open model. */
+/* The weight store of an open model, used by any number of threads at once. */
 #include "ops/weights.h"
 
 #include "base/map.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct lt_packed {
-    struct lt_packed *next;
+    struct lt_packed *next; /* of the same weight */
+    lt_weight *weight;
     char *layout;
-    void *data;
+    void *data; /* NULL while it is being packed */
     size_t size;
     int users;
-    atomic_uint generation; /* of the weight that was packed */
+    struct lt_packed *older, *newer; /* among those without users, by their last use */
+    atomic_uint generation;          /* of the weight that was packed */
 } lt_packed;
 
 struct lt_weights {
     lt_weight *items; /* sorted by name */
     size_t count;
+    pthread_mutex_t lock; /* over all packed forms, but for what is in them */
+    pthread_cond_t packed;
+    lt_packed *oldest, *newest; /* without users */
+    size_t unused, budget;      /* bytes of those, and how many may be kept */
 };
 
 lt_status lt_weights_create(const lt_tensor *tensors, size_t count, lt_weights **weights) {
@@ -28,10 +35,19 @@ lt_status lt_weights_create(const lt_tensor *tensors, size_t count, lt_weights *
         lt_free(made);
         return LT_ERROR_MEMORY;
     }
+    pthread_mutex_init(&made->lock, NULL);
+    pthread_cond_init(&made->packed, NULL);
     made->count = count;
-    for (size_t i = 0; i < count; i++) made->items[i].tensor = tensors[i];
+    for (size_t i = 0; i < count; i++) made->items[i] = (lt_weight){.tensor = tensors[i], .store = made};
     *weights = made;
     return LT_OK;
+}
+
+static void free_packed(lt_packed *p) {
+    if (!p) return;
+    lt_free(p->data);
+    lt_free(p->layout);
+    lt_free(p);
 }
 
 void lt_weights_free(lt_weights *weights) {
@@ -39,10 +55,10 @@ void lt_weights_free(lt_weights *weights) {
     for (size_t i = 0; i < weights->count; i++)
         for (lt_packed *p = weights->items[i].packed, *next; p; p = next) {
             next = p->next;
-            lt_free(p->data);
-            lt_free(p->layout);
-            lt_free(p);
+            free_packed(p);
         }
+    pthread_mutex_destroy(&weights->lock);
+    pthread_cond_destroy(&weights->packed);
     lt_free(weights->items);
     lt_free(weights);
 }
@@ -92,65 +108,143 @@ void lt_weights_changed(lt_weights *weights) {
         if (weights->items[i].gradient) weights->items[i].generation++;
 }
 
-/* ---- Packed forms ---- */
+/* ---- Packed forms: all of these are called with the store locked ---- */
 
-size_t lt_weights_packed_size(const lt_weights *weights) {
+/* Takes p out of the list of its weight's forms. */
+static void unlink_packed(lt_packed *p) {
+    lt_packed **at = &p->weight->packed;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+}
+
+static lt_packed *find_packed(const lt_weight *weight, const char *layout) {
+    lt_packed *p = weight->packed;
+    while (p && strcmp(p->layout, layout)) p = p->next;
+    return p;
+}
+
+static void leave_unused(lt_weights *store, lt_packed *p) {
+    *(p->older ? &p->older->newer : &store->oldest) = p->newer;
+    *(p->newer ? &p->newer->older : &store->newest) = p->older;
+    p->older = p->newer = NULL;
+    store->unused -= p->size;
+}
+
+static void join_unused(lt_weights *store, lt_packed *p) {
+    p->older = store->newest;
+    *(store->newest ? &store->newest->newer : &store->oldest) = p;
+    store->newest = p;
+    store->unused += p->size;
+}
+
+static void trim(lt_weights *store) {
+    while (store->unused > store->budget) {
+        lt_packed *p = store->oldest;
+        leave_unused(store, p);
+        unlink_packed(p);
+        free_packed(p);
+    }
+}
+
+/* A form that is still to be packed, by its one user; NULL without memory. */
+static lt_packed *add_packed(lt_weight *weight, const char *layout, size_t size) {
+    lt_packed *p = lt_calloc(1, sizeof *p);
+    char *copy = lt_strdup(layout);
+    if (!p || !copy) {
+        lt_free(p);
+        lt_free(copy);
+        return NULL;
+    }
+    *p = (lt_packed){.next = weight->packed, .weight = weight, .layout = copy, .size = size, .users = 1};
+    weight->packed = p;
+    return p;
+}
+
+/* The form, if it is packed or somebody packs it, who is waited for; NULL: not there. */
+static lt_packed *use_packed(lt_weight *weight, const char *layout) {
+    lt_weights *store = weight->store;
+    lt_packed *p = find_packed(weight, layout);
+    while (p && !p->data) {
+        pthread_cond_wait(&store->packed, &store->lock);
+        p = find_packed(weight, layout); /* where packing failed it is gone */
+    }
+    if (p && !p->users++) leave_unused(store, p);
+    return p;
+}
+
+/* ---- Packing ---- */
+
+size_t lt_weights_packed_size(lt_weights *weights) {
     size_t size = 0;
+    pthread_mutex_lock(&weights->lock);
     for (size_t i = 0; i < weights->count; i++)
         for (const lt_packed *p = weights->items[i].packed; p; p = p->next) size += p->size;
+    pthread_mutex_unlock(&weights->lock);
     return size;
 }
 
-static lt_status make_packed(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
-                             lt_packed **made) {
-    lt_packed *p = lt_calloc(1, sizeof *p);
-    lt_status status = p ? LT_OK : LT_ERROR_MEMORY;
-    if (!status && (!(p->layout = lt_strdup(layout)) || !(p->data = lt_alloc(size)))) status = LT_ERROR_MEMORY;
-    if (!status) status = lt_map_check(weight->tensor.data, pack(user, &weight->tensor, p->data));
-    if (status) {
-        if (p) {
-            lt_free(p->data);
-            lt_free(p->layout);
-        }
-        lt_free(p);
-        return status;
+void lt_weights_keep(lt_weights *weights, size_t bytes) {
+    pthread_mutex_lock(&weights->lock);
+    weights->budget = bytes;
+    trim(weights);
+    pthread_mutex_unlock(&weights->lock);
+}
+
+static lt_status pack_data(const lt_weight *weight, size_t size, lt_pack_fn pack, const void *user, void **data) {
+    const lt_tensor *t = &weight->tensor;
+    *data = lt_alloc(size);
+    if (!*data) return LT_ERROR_MEMORY;
+    const lt_status status = lt_map_check(t->data, pack(user, t, *data));
+    if (!status && !weight->gradient && lt_tensor_contiguous(t))
+        lt_map_release(t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
+    return status;
+}
+
+/* Packs p, which is in the store already, so that nobody else does, while others go on. */
+static lt_status fill_packed(lt_packed *p, lt_pack_fn pack, const void *user) {
+    lt_weights *store = p->weight->store;
+    void *data;
+    p->generation = p->weight->generation;
+    const lt_status status = pack_data(p->weight, p->size, pack, user, &data);
+    pthread_mutex_lock(&store->lock);
+    if (!status) {
+        p->data = data;
+    } else {
+        unlink_packed(p);
+        free_packed(p);
+        lt_free(data);
     }
-    if (!weight->gradient && lt_tensor_contiguous(&weight->tensor))
-        lt_map_release(weight->tensor.data, lt_tensor_count(&weight->tensor) * lt_dtype_size(weight->tensor.dtype));
-    p->size = size;
-    p->generation = weight->generation;
-    p->next = weight->packed;
-    weight->packed = p;
-    *made = p;
-    return LT_OK;
+    pthread_cond_broadcast(&store->packed);
+    pthread_mutex_unlock(&store->lock);
+    return status;
 }
 
 lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
                             const void **data) {
-    lt_packed *p = weight->packed;
-    while (p && strcmp(p->layout, layout)) p = p->next;
-    if (!p) LT_TRY(make_packed(weight, layout, size, pack, user, &p));
-    p->users++;
+    pthread_mutex_lock(&weight->store->lock);
+    lt_packed *p = use_packed(weight, layout);
+    const bool there = p;
+    if (!there) p = add_packed(weight, layout, size);
+    pthread_mutex_unlock(&weight->store->lock);
+    if (!p) return LT_ERROR_MEMORY;
+    if (!there) LT_TRY(fill_packed(p, pack, user));
     *data = p->data;
     return LT_OK;
 }
 
 void lt_weight_release(lt_weight *weight, const void *data) {
     if (!weight || !data) return;
-    for (lt_packed **at = &weight->packed; *at; at = &(*at)->next) {
-        lt_packed *p = *at;
-        if (p->data != data) continue;
-        if (--p->users == 0) {
-            *at = p->next;
-            lt_free(p->data);
-            lt_free(p->layout);
-            lt_free(p);
-        }
-        return;
-    }
+    lt_weights *store = weight->store;
+    pthread_mutex_lock(&store->lock);
+    lt_packed *p = weight->packed;
+    while (p && p->data != data) p = p->next;
+    if (p && !--p->users) join_unused(store, p);
+    trim(store);
+    pthread_mutex_unlock(&store->lock);
 }
 
 lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user) {
+    if (!weight->gradient) return LT_OK; /* it never changes, and others may be adding forms */
     for (lt_packed *p = weight->packed; p; p = p->next) {
         if (p->data != data) continue;
         const unsigned before = atomic_exchange(&p->generation, weight->generation);

@@ -1,5 +1,7 @@
 /* The weight store of an open model: its tensors by canonical name, and each packed form of them that a plan has asked
- * for, made once and shared by every plan. */
+ * for, made once and shared by every plan. Forms are acquired and given back from any number of threads at once: who
+ * wants one that another thread is packing waits for it. Trained weights alone (those with a gradient) are one
+ * thread's. */
 #ifndef LT_WEIGHTS_H
 #define LT_WEIGHTS_H
 
@@ -9,6 +11,7 @@ typedef struct lt_weights lt_weights;
 
 typedef struct lt_weight {
     lt_tensor tensor; /* as the file holds it; tensor.name is the canonical name */
+    lt_weights *store;
     struct lt_packed *packed;
     /* Of a weight that is trained: the sum of its gradients, in the order of its tensor, which is then dense float32
      * memory that may change. NULL: it stays as it is. */
@@ -34,13 +37,16 @@ int lt_weights_count_indexed(const lt_weights *weights, const char *prefix);
 void lt_weights_changed(lt_weights *weights);
 
 /* Bytes of all packed forms. */
-size_t lt_weights_packed_size(const lt_weights *weights);
+size_t lt_weights_packed_size(lt_weights *weights);
+/* How many bytes of forms that nobody uses may stay, for those who want them again; at first none. The longest unused
+ * goes first. */
+void lt_weights_keep(lt_weights *weights, size_t bytes);
 
 /* Fills data with a packed form of weight. */
 typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
 
 /* The form of weight that layout names, made by pack on first use; weights of equal layout strings are the same bytes.
- * Each acquire is given back by one release; the last one frees the memory. */
+ * Each acquire is given back by one release; behind the last one it stays while lt_weights_keep allows. */
 lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
                             const void **data);
 void lt_weight_release(lt_weight *weight, const void *data);

@@ -11,7 +11,8 @@
 
 static int rounded(int size, int factor) { return (int)lt_max((size_t)(size / factor * factor), (size_t)factor); }
 
-static lt_status choose_size(lt_canvas *c, const lt_components *parts, const lt_request *r) {
+static lt_status choose_size(lt_canvas *c, const lt_session *session, const lt_request *r) {
+    const lt_components *parts = session->parts;
     const int factor = parts->vae.factor, own = parts->sample_size * factor;
     const int width = r->width ? r->width : r->image ? r->image->width : own;
     const int height = r->height ? r->height : r->image ? r->image->height : own;
@@ -21,8 +22,8 @@ static lt_status choose_size(lt_canvas *c, const lt_components *parts, const lt_
     c->width = rounded(width, factor);
     c->height = rounded(height, factor);
     if (c->width != width || c->height != height)
-        lt_notify(parts, "%dx%d is rounded to %dx%d: this model's sides are multiples of %d", width, height, c->width,
-                  c->height, factor);
+        lt_notify(&session->listener, "%dx%d is rounded to %dx%d: this model's sides are multiples of %d", width,
+                  height, c->width, c->height, factor);
     c->latent_w = c->width / factor;
     c->latent_h = c->height / factor;
     return LT_OK;
@@ -82,14 +83,14 @@ static lt_status resize_mask(const lt_canvas *c, const lt_request *r, lt_image *
     return status;
 }
 
-static void note_empty(const lt_components *parts, const lt_request *r, const uint8_t *grey, size_t count) {
+static void note_empty(const lt_session *session, const lt_request *r, const uint8_t *grey, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (grey[i] > 127) return;
-    lt_notify(parts, "the mask keeps everything: nothing of it is %s",
+    lt_notify(&session->listener, "the mask keeps everything: nothing of it is %s",
               r->mask_rule == LT_MASK_TRANSPARENT ? "transparent" : "white and opaque");
 }
 
-static lt_status read_mask(lt_canvas *c, const lt_components *parts, const lt_request *r) {
+static lt_status read_mask(lt_canvas *c, const lt_session *session, const lt_request *r) {
     const size_t w = (size_t)c->width, h = (size_t)c->height;
     lt_image sized;
     LT_TRY(resize_mask(c, r, &sized));
@@ -97,7 +98,7 @@ static lt_status read_mask(lt_canvas *c, const lt_components *parts, const lt_re
     c->mask = lt_alloc(w * h * sizeof(float));
     lt_status status = grey && c->mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
     for (size_t i = 0; i < w * h && !status; i++) c->mask[i] = (float)grey[i] / 255;
-    if (!status) note_empty(parts, r, grey, w * h);
+    if (!status) note_empty(session, r, grey, w * h);
     if (!status && r->mask_blur > 0.01f) status = blur(c->mask, w, h, r->mask_blur);
     lt_free(grey);
     lt_image_free(&sized);
@@ -127,12 +128,13 @@ static lt_status make_masked_pixels(lt_canvas *c) {
 
 /* ---- All of it ---- */
 
-lt_status lt_canvas_prepare(lt_canvas *c, const lt_components *parts, const lt_request *r) {
+lt_status lt_canvas_prepare(lt_canvas *c, const lt_session *session, const lt_request *r) {
+    const lt_components *parts = session->parts;
     *c = (lt_canvas){0};
     const bool inpainting_model = parts->unet.in_channels != parts->unet.out_channels;
-    lt_status status = choose_size(c, parts, r);
+    lt_status status = choose_size(c, session, r);
     if (!status && r->image) status = read_picture(c, r->image);
-    if (!status && r->mask) status = read_mask(c, parts, r);
+    if (!status && r->mask) status = read_mask(c, session, r);
     if (!status && (r->mask || inpainting_model)) status = make_latent_mask(c, parts->vae.factor);
     if (!status && inpainting_model) status = make_masked_pixels(c);
     if (status) lt_canvas_free(c);

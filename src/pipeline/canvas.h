@@ -2,7 +2,7 @@
 #ifndef LT_CANVAS_H
 #define LT_CANVAS_H
 
-#include "pipeline/components.h"
+#include "pipeline/session.h"
 
 typedef struct lt_canvas {
     int width, height; /* pixels, multiples of the VAE's factor */
@@ -13,7 +13,7 @@ typedef struct lt_canvas {
     float *masked_pixels; /* inpainting models: pixels, 0 where the mask is over a half; NULL for others */
 } lt_canvas;
 
-lt_status lt_canvas_prepare(lt_canvas *canvas, const lt_components *parts, const lt_request *request);
+lt_status lt_canvas_prepare(lt_canvas *canvas, const lt_session *session, const lt_request *request);
 void lt_canvas_free(lt_canvas *canvas);
 
 /* Puts the input picture back over pixels [height, width, 3] where the mask says so; nothing without a mask. */

@@ -1,11 +1,9 @@
-/* The parts of an open model and the plans that run them. */
+/* The parts of an open model. */
 #include "pipeline/components.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void lt_components_free(lt_components *parts) {
-    for (int i = 0; i < LT_MODULE_COUNT; i++) lt_module_drop(parts, (lt_module)i);
     lt_weights_free(parts->weights);
     lt_tokenizer_free(parts->tokenizer);
     lt_free(parts->name);
@@ -17,7 +15,7 @@ void lt_components_free(lt_components *parts) {
     *parts = (lt_components){0};
 }
 
-/* ---- Plans ---- */
+/* ---- Modules ---- */
 
 static lt_status build_text(const lt_components *p, const lt_module_size *s, lt_graph *g) {
     return lt_clip_text_build(&p->text, s->n, s->skip, s->embed, g);
@@ -72,11 +70,6 @@ lt_status lt_module_needed(const lt_components *parts, lt_module module, const c
     return lt_module_fail(parts, module, status);
 }
 
-void lt_module_drop(lt_components *parts, lt_module module) {
-    lt_plan_free(parts->plans[module].plan);
-    parts->plans[module].plan = NULL;
-}
-
 lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph) {
     LT_TRY(lt_module_needed(parts, module, ""));
     return lt_module_fail(parts, module, modules[module].build(parts, size, graph));
@@ -124,48 +117,11 @@ lt_status lt_parts_check(const lt_components *parts) {
     return LT_OK;
 }
 
-lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan) {
-    lt_plan **slot = &parts->plans[module].plan;
-    if (!*slot || memcmp(size, &parts->plans[module].size, sizeof *size)) {
-        lt_module_drop(parts, module);
-        lt_graph graph = {0};
-        const lt_status status = lt_module_build(parts, module, size, &graph);
-        if (status) {
-            lt_graph_free(&graph);
-            return status;
-        }
-        LT_TRY(lt_plan_create(&graph, &parts->target, slot));
-        parts->plans[module].size = *size;
-    }
-    *plan = *slot;
-    return LT_OK;
-}
-
 lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape) {
     const lt_shape s = lt_plan_shape(plan, tensor);
     if (lt_shape_equal(s, shape)) return LT_OK;
     return lt_fail(LT_ERROR_MODEL, "the %s makes %dx%dx%dx%d (n, h, w, channels), expected %dx%dx%dx%d",
                    modules[module].name, s.n, s.h, s.w, s.c, shape.n, shape.h, shape.w, shape.c);
-}
-
-static lt_status poll_request(void *user) {
-    const lt_components *parts = user;
-    const bool stop = parts->target.cancelled && parts->target.cancelled(parts->target.cancelled_user);
-    return stop ? lt_fail(LT_ERROR_CANCELLED, "stopped") : LT_OK;
-}
-
-lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate changed) {
-    return lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)parts);
-}
-
-void lt_notify(const lt_components *parts, const char *format, ...) {
-    if (!parts->notice) return;
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    parts->notice(parts->notice_user, text);
 }
 
 /* ---- Layouts ---- */

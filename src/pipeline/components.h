@@ -1,4 +1,4 @@
-/* The parts of an open model and the plans that run them. */
+/* The parts of an open model. Once it is open nothing of them changes, so that any number of sessions read them. */
 #ifndef LT_COMPONENTS_H
 #define LT_COMPONENTS_H
 
@@ -43,19 +43,12 @@ typedef struct lt_components {
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
     int sample_size;       /* latents a side, as the model was trained: 64 */
-    bool size_noted;       /* that a picture's size is far from it */
-    lt_target target;      /* with the callback of the request that is being served */
     char *name;            /* the checkpoint's, for the parameters text */
     char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */
-    lt_notice_fn notice;
-    void *notice_user;
-    struct {
-        lt_plan *plan;
-        lt_module_size size;
-    } plans[LT_MODULE_COUNT];
+    lt_listener listener;  /* of what is found out while opening and converting */
 } lt_components;
 
-/* Frees the plans, the weights and the tokenizer; parts may be zeroed or half filled. */
+/* Frees the weights and the tokenizer; parts may be zeroed or half filled. */
 void lt_components_free(lt_components *parts);
 
 /* Appends a module's forward pass to graph, which starts zeroed and is the caller's to free. LT_ERROR_MODEL if the
@@ -68,25 +61,14 @@ lt_status lt_parts_agree(const lt_components *parts);
 /* The same, and whether each part has every tensor that its forward pass asks for, in its shape: all that drawing,
  * encoding and decoding would find out. */
 lt_status lt_parts_check(const lt_components *parts);
-/* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
- * lacks it. */
-lt_status lt_module_plan(lt_components *parts, lt_module module, const lt_module_size *size, lt_plan **plan);
 /* LT_ERROR_MODEL unless the plan's tensor has that shape: a hostile checkpoint's layers can make something else. */
 lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape);
-/* Runs it, asking between operations whether the request was cancelled. */
-lt_status lt_module_run(const lt_components *parts, lt_plan *plan, lt_rate changed);
-/* Gives a plan's memory back, packed weights included. */
-void lt_module_drop(lt_components *parts, lt_module module);
-
 const char *lt_module_name(lt_module module);
 
 /* LT_ERROR_MODEL if the checkpoint lacks a module; what can't be done then stands behind it: ", so it can't draw". */
 lt_status lt_module_needed(const lt_components *parts, lt_module module, const char *then);
 /* Puts the file that the module comes from before the message where status is a fault of the model's; returns it. */
 lt_status lt_module_fail(const lt_components *parts, lt_module module, lt_status status);
-
-/* Tells the caller's user something, printf style. */
-void lt_notify(const lt_components *parts, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- Layouts: the outside speaks NCHW, the graphs speak NHWC ---- */
 

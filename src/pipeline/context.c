@@ -5,7 +5,8 @@
 
 enum { MAX_CHUNKS = 256 }; /* far more than anybody's prompt; a text encoder's batch */
 
-static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_skip, lt_context *context) {
+static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_skip, lt_context *context) {
+    const lt_components *parts = session->parts;
     const int chunks = (int)prompt->chunks, width = parts->text.width;
     if (parts->text.positions != LT_CONTEXT_TOKENS)
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
@@ -15,10 +16,10 @@ static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_
                        MAX_CHUNKS);
     const lt_module_size size = {.n = chunks, .skip = clip_skip - 1};
     lt_plan *plan;
-    LT_TRY(lt_module_plan(parts, LT_MODULE_TEXT, &size, &plan));
+    LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, &plan));
     float *ids = lt_plan_tensor(plan, "ids");
     for (int i = 0; i < chunks * LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt->ids[i];
-    LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     const size_t count = (size_t)chunks * LT_CONTEXT_TOKENS * (size_t)width;
     context->values = lt_alloc(count * sizeof(float));
     if (!context->values) return LT_ERROR_MEMORY;
@@ -29,24 +30,26 @@ static lt_status encode(lt_components *parts, const lt_prompt *prompt, int clip_
     return LT_OK;
 }
 
-lt_status lt_prompt_prepare(lt_components *parts, const char *text, bool plain, lt_prompt *prompt) {
+lt_status lt_prompt_prepare(const lt_session *session, const char *text, bool plain, lt_prompt *prompt) {
+    const lt_components *parts = session->parts;
     LT_TRY(lt_prompt_parse(parts->tokenizer, text, !plain, parts->text.pad, prompt));
-    if (prompt->cut) lt_notify(parts, "the prompt was cut after 75 tokens; left out: %.200s", prompt->cut);
+    if (prompt->cut) lt_notify(&session->listener, "the prompt was cut after 75 tokens; left out: %.200s", prompt->cut);
     if (prompt->unserved)
-        lt_notify(parts,
+        lt_notify(&session->listener,
                   "of the prompt this is not served yet: %.200s (networks are left out, of several texts the first is "
                   "taken; `plain_prompt` takes all as words)",
                   prompt->unserved);
     return LT_OK;
 }
 
-lt_status lt_context_make(lt_components *parts, const char *prompt, bool plain, int clip_skip, lt_context *context) {
+lt_status lt_context_make(lt_session *session, const char *prompt, bool plain, int clip_skip, lt_context *context) {
+    const lt_components *parts = session->parts;
     *context = (lt_context){0};
     if (parts->unet.context_dim == 0) return LT_OK;
     LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs"));
     lt_prompt parsed;
-    LT_TRY(lt_prompt_prepare(parts, prompt, plain, &parsed));
-    const lt_status status = encode(parts, &parsed, clip_skip, context);
+    LT_TRY(lt_prompt_prepare(session, prompt, plain, &parsed));
+    const lt_status status = encode(session, &parsed, clip_skip, context);
     lt_prompt_free(&parsed);
     return status;
 }

@@ -23,11 +23,12 @@ static void write_channels(lt_denoiser *d, const float *from, int c0, int c) {
             for (size_t p = 0; p < pixels; p++) to[p * width + (size_t)(c0 + k)] = from[(size_t)k * pixels + p];
 }
 
-lt_status lt_denoiser_init(lt_denoiser *d, lt_components *parts, const lt_context *prompt, const lt_context *negative,
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_context *prompt, const lt_context *negative,
                            float guidance, int h, int w, const float *extra) {
+    const lt_components *parts = session->parts;
     const lt_unet *unet = &parts->unet;
     const lt_context *first = guidance == 1 ? prompt : negative;
-    *d = (lt_denoiser){.parts = parts, .guidance = guidance, .latent = {1, h, w, unet->out_channels}};
+    *d = (lt_denoiser){.session = session, .guidance = guidance, .latent = {1, h, w, unet->out_channels}};
     d->passes = guidance == 1 || guidance == 0 || unet->context_dim == 0 ? 1 : 2;
     const int tokens = d->passes == 2 && prompt->tokens > first->tokens ? prompt->tokens : first->tokens;
     if (tokens && first->width != unet->context_dim)
@@ -35,7 +36,7 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_components *parts, const lt_contex
                               lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d",
                                       first->width, unet->context_dim));
     const lt_module_size size = {.n = d->passes, .h = h, .w = w, .tokens = tokens};
-    LT_TRY(lt_module_plan(parts, LT_MODULE_UNET, &size, &d->plan));
+    LT_TRY(lt_module_plan(session, LT_MODULE_UNET, &size, &d->plan));
     LT_TRY(lt_module_expect(d->plan, LT_MODULE_UNET, "out", (lt_shape){d->passes, h, w, d->latent.c}));
     if (tokens) {
         write_context(d, 0, first);
@@ -49,7 +50,7 @@ lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *ou
     const size_t count = lt_shape_count(d->latent);
     write_channels(d, x, 0, d->latent.c);
     for (int i = 0; i < d->passes; i++) lt_plan_tensor(d->plan, "t")[i] = t;
-    LT_TRY(lt_module_run(d->parts, d->plan, d->changed));
+    LT_TRY(lt_module_run(d->session, d->plan, d->changed));
     d->changed = LT_RATE_STEP;
     float *eps = lt_plan_tensor(d->plan, "out");
     if (d->passes == 2)

@@ -5,7 +5,7 @@
 #include "pipeline/context.h"
 
 typedef struct lt_denoiser {
-    lt_components *parts;
+    lt_session *session;
     lt_plan *plan;
     int passes; /* 2: prompt and negative prompt in one batch; 1: one of them alone */
     float guidance;
@@ -16,7 +16,7 @@ typedef struct lt_denoiser {
 /* Plans the U-Net for latents of h x w and computes what depends on the prompts alone. guidance 1 takes the prompt
  * alone, 0 the negative prompt alone. extra [unet.in_channels - latent channels, h, w] is what an inpainting model
  * reads beside the latent; NULL for others. */
-lt_status lt_denoiser_init(lt_denoiser *d, lt_components *parts, const lt_context *prompt, const lt_context *negative,
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_context *prompt, const lt_context *negative,
                            float guidance, int h, int w, const float *extra);
 
 /* eps (or v) = uncond + guidance * (cond - uncond) at timestep t, for x [channels, h, w]; an lt_sampling's predict, but

@@ -14,14 +14,15 @@ lt_status lt_normalised_copy(const float *row, size_t n, float **copy) {
 }
 
 /* The first tokens' embedding, as the text tower's plan holds it. */
-static lt_status run_tower(lt_components *parts, const lt_prompt *prompt, lt_plan **plan) {
+static lt_status run_tower(lt_session *session, const lt_prompt *prompt, lt_plan **plan) {
     const lt_module_size size = {.n = 1, .embed = 1};
-    LT_TRY(lt_module_plan(parts, LT_MODULE_TEXT, &size, plan));
+    LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, plan));
     lt_clip_write_ids(*plan, 0, prompt->ids);
-    return lt_module_run(parts, *plan, LT_RATE_PROMPT);
+    return lt_module_run(session, *plan, LT_RATE_PROMPT);
 }
 
-lt_status lt_text_embedding(lt_components *parts, const char *text, bool plain, float **embedding) {
+lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, float **embedding) {
+    const lt_components *parts = session->parts;
     *embedding = NULL;
     if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
         return lt_module_fail(
@@ -32,9 +33,9 @@ lt_status lt_text_embedding(lt_components *parts, const char *text, bool plain, 
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
                        LT_CONTEXT_TOKENS);
     lt_prompt prompt;
-    LT_TRY(lt_prompt_prepare(parts, text, plain, &prompt));
+    LT_TRY(lt_prompt_prepare(session, text, plain, &prompt));
     lt_plan *plan = NULL;
-    const lt_status status = run_tower(parts, &prompt, &plan);
+    const lt_status status = run_tower(session, &prompt, &plan);
     lt_prompt_free(&prompt);
     if (status) return status;
     return lt_normalised_copy(lt_plan_tensor(plan, "text_embeds"), (size_t)parts->text.projection, embedding);

@@ -13,7 +13,8 @@
 
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
-    lt_components *parts;
+    lt_session *session;
+    const lt_components *parts; /* the session's */
     const lt_request *request;
     const lt_guides *guides;
     lt_result *result;
@@ -55,9 +56,9 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
 
 static lt_status read_prompts(lt_painting *p) {
     const lt_request *r = p->request;
-    lt_status status = lt_context_make(p->parts, r->prompt, r->plain_prompt, r->clip_skip, &p->prompt);
-    if (!status) status = lt_context_make(p->parts, r->negative_prompt, r->plain_prompt, r->clip_skip, &p->negative);
-    lt_module_drop(p->parts, LT_MODULE_TEXT);
+    lt_status status = lt_context_make(p->session, r->prompt, r->plain_prompt, r->clip_skip, &p->prompt);
+    if (!status) status = lt_context_make(p->session, r->negative_prompt, r->plain_prompt, r->clip_skip, &p->negative);
+    lt_module_drop(p->session, LT_MODULE_TEXT);
     return status;
 }
 
@@ -137,7 +138,7 @@ static lt_status after_step(void *user, int index, int count, lt_level level, fl
 /* The latent of pixels, drawn from the encoder's posterior with noise that every latent of this picture shares. */
 static lt_status encode(lt_painting *p, const float *pixels, const float *posterior, float *latent) {
     const lt_canvas *c = &p->canvas;
-    return lt_latent_encode(p->parts, pixels, c->height, c->width, p->request->tiling, posterior, latent);
+    return lt_latent_encode(p->session, pixels, c->height, c->width, p->request->tiling, posterior, latent);
 }
 
 /* An inpainting model reads mask and masked picture beside the latent. */
@@ -174,7 +175,7 @@ static lt_status start(lt_painting *p, float *x) {
 
 static lt_status denoise(lt_painting *p, float *x) {
     const lt_canvas *c = &p->canvas;
-    LT_TRY(lt_denoiser_init(&p->denoiser, p->parts, &p->prompt, &p->negative, p->request->guidance, c->latent_h,
+    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->prompt, &p->negative, p->request->guidance, c->latent_h,
                             c->latent_w, c->masked_pixels ? p->extra : NULL));
     keep(p, 0, x);
     p->started = lt_now();
@@ -189,7 +190,7 @@ static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {
     float *pixels = lt_alloc(count * sizeof(float));
     uint8_t *bytes = lt_alloc(count);
     lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_latent_decode(p->parts, latent, c->latent_h, c->latent_w, p->request->tiling, pixels);
+    if (!status) status = lt_latent_decode(p->session, latent, c->latent_h, c->latent_w, p->request->tiling, pixels);
     if (!status) {
         lt_canvas_compose(c, pixels);
         lt_pixels_to_bytes(pixels, bytes, count);
@@ -233,11 +234,11 @@ static lt_status make_result(lt_painting *p) {
 static lt_status paint(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(check(p->parts, r));
-    LT_TRY(lt_canvas_prepare(&p->canvas, p->parts, r));
+    LT_TRY(lt_canvas_prepare(&p->canvas, p->session, r));
     LT_TRY(
         lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
-    LT_TRY(lt_guidance_init(&p->guidance, p->parts, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
-    LT_TRY(lt_notes_give(p->parts, r, &p->canvas));
+    LT_TRY(lt_guidance_init(&p->guidance, p->session, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
+    LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(read_prompts(p));
@@ -246,21 +247,22 @@ static lt_status paint(lt_painting *p) {
         float *x = p->result->latents[p->picture];
         lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
         LT_TRY(start(p, x));
-        lt_module_drop(p->parts, LT_MODULE_VAE_ENCODER);
+        lt_module_drop(p->session, LT_MODULE_VAE_ENCODER);
         LT_TRY(denoise(p, x));
         LT_TRY(decode(p, x, &p->result->images[p->picture]));
-        lt_module_drop(p->parts, LT_MODULE_VAE_DECODER);
+        lt_module_drop(p->session, LT_MODULE_VAE_DECODER);
     }
     return LT_OK;
 }
 
-lt_status lt_paint(lt_components *parts, const lt_request *request, const lt_guides *guides, lt_result *result) {
-    lt_painting p = {.parts = parts, .request = request, .guides = guides, .result = result};
+lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guides *guides, lt_result *result) {
+    lt_painting p = {
+        .session = session, .parts = session->parts, .request = request, .guides = guides, .result = result};
     *result = (lt_result){0};
-    parts->target.cancelled = request->cancelled;
-    parts->target.cancelled_user = request->user;
+    session->target.cancelled = request->cancelled;
+    session->target.cancelled_user = request->user;
     const lt_status status = paint(&p);
-    parts->target.cancelled = NULL;
+    session->target.cancelled = NULL;
     if (status) lt_result_free(result);
     lt_canvas_free(&p.canvas);
     lt_guidance_free(&p.guidance);

@@ -4,7 +4,7 @@
 
 #include "pipeline/guidance.h"
 
-/* lt_generate over the parts of open models. */
-lt_status lt_paint(lt_components *parts, const lt_request *request, const lt_guides *guides, lt_result *result);
+/* lt_generate, with the guides as open models. */
+lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guides *guides, lt_result *result);
 
 #endif

@@ -58,12 +58,13 @@ static lt_status check_classifier(const lt_components *parts, const lt_component
     return LT_OK;
 }
 
-static lt_status open_classifier(lt_guidance *g, lt_components *guide, const lt_request *r) {
+static lt_status open_classifier(lt_guidance *g, const lt_components *guide, const lt_request *r) {
     const lt_module_size size = {.n = 1, .gradient = 1};
     int label = 0;
-    LT_TRY(check_classifier(g->parts, guide, g->latent.h, g->latent.w));
+    LT_TRY(check_classifier(g->session->parts, guide, g->latent.h, g->latent.w));
     LT_TRY(lt_guidance_class(guide, r->class_name, &label));
-    LT_TRY(lt_module_plan(guide, LT_MODULE_CLASSIFIER, &size, &g->classifier));
+    g->guide = lt_session_beside(g->session, guide);
+    LT_TRY(lt_module_plan(&g->guide, LT_MODULE_CLASSIFIER, &size, &g->classifier));
     *lt_plan_tensor(g->classifier, "label") = (float)label;
     g->classifier_scale = r->classifier_scale;
     return LT_OK;
@@ -117,25 +118,33 @@ static lt_status check_clip(const lt_components *guide) {
     return LT_OK;
 }
 
-static lt_status open_clip(lt_guidance *g, lt_components *guide, const lt_request *r) {
-    lt_graph graph = {0};
-    float *text;
-    LT_TRY(check_clip(guide));
-    const lt_status built = lt_guidance_build_clip(&g->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
-    LT_TRY(lt_plan_built(&graph, built, &g->parts->target, &g->clip));
-    LT_TRY(lt_text_embedding(guide, r->prompt, r->plain_prompt, &text));
-    memcpy(lt_plan_tensor(g->clip, "text"), text, (size_t)guide->text.projection * sizeof *text);
+/* What the pictures are compared with. */
+static lt_status read_prompt(lt_guidance *g, const lt_components *guide, const lt_request *r) {
+    lt_session session = lt_session_beside(g->session, guide);
+    float *text = NULL;
+    const lt_status status = lt_text_embedding(&session, r->prompt, r->plain_prompt, &text);
+    if (!status) memcpy(lt_plan_tensor(g->clip, "text"), text, (size_t)guide->text.projection * sizeof *text);
     lt_free(text);
-    lt_module_drop(guide, LT_MODULE_TEXT);
+    lt_session_drop(&session);
+    return status;
+}
+
+static lt_status open_clip(lt_guidance *g, const lt_components *guide, const lt_request *r) {
+    lt_graph graph = {0};
+    LT_TRY(check_clip(guide));
+    const lt_status built =
+        lt_guidance_build_clip(&g->session->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
+    LT_TRY(lt_plan_built(&graph, built, &g->session->target, &g->clip));
+    LT_TRY(read_prompt(g, guide, r));
     g->clip_scale = r->clip_guidance;
     return LT_OK;
 }
 
 /* ---- Both ---- */
 
-lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides *guides, const lt_request *request,
-                           int h, int w) {
-    *g = (lt_guidance){.parts = parts, .latent = {1, h, w, parts->unet.out_channels}};
+lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_guides *guides,
+                           const lt_request *request, int h, int w) {
+    *g = (lt_guidance){.session = session, .latent = {1, h, w, session->parts->unet.out_channels}};
     lt_status status = LT_OK;
     if (!guides->classifier && !guides->clip) return LT_OK;
     g->shift = lt_alloc(lt_shape_count(g->latent) * sizeof *g->shift);
@@ -152,6 +161,7 @@ lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides
 
 void lt_guidance_free(lt_guidance *g) {
     lt_plan_free(g->clip);
+    lt_session_drop(&g->guide);
     lt_free(g->shift);
     lt_free(g->work);
     *g = (lt_guidance){0};
@@ -166,21 +176,21 @@ static void add_gradient(lt_guidance *g, lt_plan *plan, float scale) {
 static lt_status add_classifier(lt_guidance *g, const float *x, float t) {
     lt_nchw_to_nhwc(x, lt_plan_tensor(g->classifier, "x"), g->latent);
     *lt_plan_tensor(g->classifier, "t") = t;
-    LT_TRY(lt_module_run(g->parts, g->classifier, LT_RATE_PROMPT));
+    LT_TRY(lt_module_run(g->session, g->classifier, LT_RATE_PROMPT));
     add_gradient(g, g->classifier, g->classifier_scale);
     return LT_OK;
 }
 
 /* alpha = sqrt(abar_t), sigma = sqrt(1 - abar_t). z = x_0 / scaling, and with eps fixed d x_0 / d x_t = 1 / alpha. */
 static lt_status add_clip(lt_guidance *g, const float *x, lt_level at, const float *out) {
-    const bool v = g->parts->schedule.prediction == LT_PREDICT_V;
-    const float scaling = g->parts->vae.scaling;
+    const bool v = g->session->parts->schedule.prediction == LT_PREDICT_V;
+    const float scaling = g->session->parts->vae.scaling;
     for (size_t i = 0; i < lt_shape_count(g->latent); i++) {
         const float x0 = v ? at.alpha * x[i] - at.sigma * out[i] : (x[i] - at.sigma * out[i]) / at.alpha;
         g->work[i] = x0 / scaling;
     }
     lt_nchw_to_nhwc(g->work, lt_plan_tensor(g->clip, "z"), g->latent);
-    LT_TRY(lt_module_run(g->parts, g->clip, LT_RATE_PROMPT));
+    LT_TRY(lt_module_run(g->session, g->clip, LT_RATE_PROMPT));
     add_gradient(g, g->clip, g->clip_scale / (scaling * at.alpha));
     return LT_OK;
 }
@@ -196,11 +206,11 @@ static lt_level level_of(const lt_noise_schedule *schedule, float t) {
 lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out) {
     if (!g->classifier && !g->clip) return LT_OK;
     const size_t count = lt_shape_count(g->latent);
-    const lt_level at = level_of(&g->parts->schedule, t);
+    const lt_level at = level_of(&g->session->parts->schedule, t);
     memset(g->shift, 0, count * sizeof *g->shift);
     if (g->classifier && g->classifier_scale != 0) LT_TRY(add_classifier(g, x, t));
     if (g->clip && g->clip_scale != 0) LT_TRY(add_clip(g, x, at, out));
-    const float scale = g->parts->schedule.prediction == LT_PREDICT_V ? at.sigma / at.alpha : at.sigma;
+    const float scale = g->session->parts->schedule.prediction == LT_PREDICT_V ? at.sigma / at.alpha : at.sigma;
     for (size_t i = 0; i < count; i++) out[i] -= scale * g->shift[i];
     return LT_OK;
 }

@@ -8,27 +8,29 @@
 #ifndef LT_GUIDANCE_H
 #define LT_GUIDANCE_H
 
-#include "pipeline/components.h"
+#include "pipeline/session.h"
 
 /* The models that guide; NULL where there is none. */
 typedef struct lt_guides {
-    lt_components *classifier, *clip;
+    const lt_components *classifier, *clip;
 } lt_guides;
 
 typedef struct lt_guidance {
-    lt_components *parts; /* of the model that draws: its schedule, and whom to ask whether to stop */
-    lt_shape latent;      /* n = 1 */
-    lt_plan *classifier;  /* belongs to the classifier's parts; NULL without */
-    lt_plan *clip;        /* decoder, image tower, cosine, and back; NULL without */
+    const lt_session *session; /* that draws: its schedule, its threads, and whom to ask whether to stop */
+    lt_session guide;          /* on the classifier */
+    lt_shape latent;           /* n = 1 */
+    lt_plan *classifier;       /* belongs to guide; NULL without */
+    lt_plan *clip;             /* decoder, image tower, cosine, and back; NULL without */
     float classifier_scale, clip_scale;
     float *shift; /* [latent]: the sum of the scaled gradients, NCHW */
     float *work;  /* [latent] */
 } lt_guidance;
 
-/* For latents of h x w. LT_ERROR_MODEL or LT_ERROR_ARGUMENT where a guide does not fit parts, the size, or its class.
+/* For latents of h x w. LT_ERROR_MODEL or LT_ERROR_ARGUMENT where a guide does not fit the model, the size, or its
+ * class.
  */
-lt_status lt_guidance_init(lt_guidance *g, lt_components *parts, const lt_guides *guides, const lt_request *request,
-                           int h, int w);
+lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_guides *guides,
+                           const lt_request *request, int h, int w);
 void lt_guidance_free(lt_guidance *g); /* a zeroed one is fine */
 
 /* Shifts out [channels, h, w], the network's eps or v for x at timestep t, which may be fractional. */

@@ -60,21 +60,21 @@ static void add_tile(const lt_tiling *t, const float *tile, int y, int x, float 
     }
 }
 
-static lt_status run_tiles(lt_components *parts, const lt_tiling *t, const float *in, float *out, float *total) {
+static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float *in, float *out, float *total) {
     const lt_module_size size = {.n = 1, .h = t->tile_h * t->in_unit, .w = t->tile_w * t->in_unit};
     const size_t pixels = (size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit;
     const size_t c = (size_t)t->out_channels;
     memset(out, 0, pixels * c * sizeof(float));
     memset(total, 0, pixels * sizeof(float));
     lt_plan *plan;
-    LT_TRY(lt_module_plan(parts, t->module, &size, &plan));
+    LT_TRY(lt_module_plan(session, t->module, &size, &plan));
     const lt_shape made = {1, t->tile_h * t->out_unit, t->tile_w * t->out_unit, t->out_channels};
     LT_TRY(lt_module_expect(plan, t->module, t->output, made));
     const int down = tile_count(t->h, t->tile_h), across = tile_count(t->w, t->tile_w);
     for (int i = 0; i < down * across; i++) {
         const int y = tile_start(i / across, t->h, t->tile_h), x = tile_start(i % across, t->w, t->tile_w);
         read_tile(t, in, y, x, lt_plan_tensor(plan, t->input));
-        LT_TRY(lt_module_run(parts, plan, LT_RATE_PROMPT));
+        LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
         add_tile(t, lt_plan_tensor(plan, t->output), y, x, out, total);
     }
     for (size_t p = 0; p < pixels; p++)
@@ -82,19 +82,20 @@ static lt_status run_tiles(lt_components *parts, const lt_tiling *t, const float
     return LT_OK;
 }
 
-static lt_status run(lt_components *parts, lt_tiling *t, bool tiling, const float *in, float *out) {
+static lt_status run(lt_session *session, lt_tiling *t, bool tiling, const float *in, float *out) {
     t->tile_h = tiling && t->h > TILE ? TILE : t->h;
     t->tile_w = tiling && t->w > TILE ? TILE : t->w;
     float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
-    const lt_status status = total ? run_tiles(parts, t, in, out, total) : LT_ERROR_MEMORY;
+    const lt_status status = total ? run_tiles(session, t, in, out, total) : LT_ERROR_MEMORY;
     lt_free(total);
     return status;
 }
 
 /* ---- Encoding and decoding ---- */
 
-lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int w, bool tiling,
+lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int w, bool tiling,
                            const float *posterior_noise, float *latent) {
+    const lt_components *parts = session->parts;
     const lt_vae *vae = &parts->vae;
     const int c = vae->latent_channels;
     if (parts->pixels) {
@@ -106,7 +107,7 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
                    w / vae->factor,       0,   0};
     const size_t count = (size_t)t.h * (size_t)t.w;
     float *moments = lt_alloc(count * 2 * (size_t)c * sizeof(float));
-    lt_status status = moments ? run(parts, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
+    lt_status status = moments ? run(session, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
     for (int k = 0; k < c && !status; k++)
         for (size_t p = 0; p < count; p++) {
             const float mean = moments[p * 2 * c + k], logvar = lt_clamp_logvar(moments[(p * 2 + 1) * c + k]);
@@ -120,7 +121,8 @@ lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int
     return status;
 }
 
-lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels) {
+lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int w, bool tiling, float *pixels) {
+    const lt_components *parts = session->parts;
     const lt_vae *vae = &parts->vae;
     const lt_shape shape = {1, h, w, vae->latent_channels};
     if (!lt_all_finite(latent, lt_shape_count(shape)))
@@ -135,7 +137,7 @@ lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int
     if (!z) return LT_ERROR_MEMORY;
     lt_nchw_to_nhwc(latent, z, shape);
     for (size_t i = 0; i < lt_shape_count(shape); i++) z[i] /= vae->scaling;
-    const lt_status status = run(parts, &t, tiling, z, pixels);
+    const lt_status status = run(session, &t, tiling, z, pixels);
     lt_free(z);
     return status;
 }

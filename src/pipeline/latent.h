@@ -3,15 +3,15 @@
 #ifndef LT_LATENT_H
 #define LT_LATENT_H
 
-#include "pipeline/components.h"
+#include "pipeline/session.h"
 
 /* pixels [h, w, 3] in [-1, 1], h and w multiples of the factor. latent = (mean + exp(logvar / 2) * posterior_noise) *
  * scaling, without posterior_noise the mean alone; both [latent_channels, h/factor, w/factor]. */
-lt_status lt_latent_encode(lt_components *parts, const float *pixels, int h, int w, bool tiling,
+lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int w, bool tiling,
                            const float *posterior_noise, float *latent);
 
 /* pixels [factor*h, factor*w, 3], about [-1, 1], of latent [latent_channels, h, w]. */
-lt_status lt_latent_decode(lt_components *parts, const float *latent, int h, int w, bool tiling, float *pixels);
+lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int w, bool tiling, float *pixels);
 
 /* Bytes to [-1, 1] and back, rounded and clamped, count values. */
 void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count);

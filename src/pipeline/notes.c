@@ -6,18 +6,20 @@
 /* Up to twice and down to half of what a model was trained for it draws well enough. */
 static bool is_far(int side, int own) { return side > 2 * own || 2 * side < own; }
 
-static void note_size(lt_components *parts, const lt_canvas *c) {
+static void note_size(lt_session *session, const lt_canvas *c) {
+    const lt_components *parts = session->parts;
     const int own = parts->sample_size * parts->vae.factor;
-    if (parts->size_noted || (!is_far(c->width, own) && !is_far(c->height, own))) return;
-    parts->size_noted = true;
-    lt_notify(parts,
+    if (session->size_noted || (!is_far(c->width, own) && !is_far(c->height, own))) return;
+    session->size_noted = true;
+    lt_notify(&session->listener,
               "%dx%d is far from %dx%d, for which this model was trained: over twice or under half of it, pictures "
               "hardly show what is asked for",
               c->width, c->height, own, own);
 }
 
 /* A field that is not as lt_request_defaults has it was given; it does nothing where what it works on is not there. */
-static void note_vain(const lt_components *parts, const lt_request *r) {
+static void note_vain(const lt_session *session, const lt_request *r) {
+    const lt_components *parts = session->parts;
     const lt_request usual = lt_request_defaults();
     const char *along, *sampler = lt_sampler_read(r->sampler, &along);
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
@@ -36,24 +38,26 @@ static void note_vain(const lt_components *parts, const lt_request *r) {
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };
     for (size_t i = 0; i < LT_COUNT(fields); i++)
-        if (fields[i].given && !fields[i].used) lt_notify(parts, "%s does nothing %s", fields[i].name, fields[i].why);
+        if (fields[i].given && !fields[i].used)
+            lt_notify(&session->listener, "%s does nothing %s", fields[i].name, fields[i].why);
 }
 
-static void tell_unknown(const lt_components *parts, const char *unknown, const char *near) {
-    lt_notify(parts,
+static void tell_unknown(const lt_session *session, const char *unknown, const char *near) {
+    lt_notify(&session->listener,
               "this small model has learned nothing of: %s%s%s (it knows what its training's captions named; what is "
               "beyond takes a Stable Diffusion checkpoint: -m FILE)",
               unknown, near ? "; near that it knows: " : "", near ? near : "");
 }
 
 /* Words that no caption of a small model's training held. */
-static lt_status note_unknown(const lt_components *parts, const lt_request *r) {
+static lt_status note_unknown(const lt_session *session, const lt_request *r) {
+    const lt_components *parts = session->parts;
     lt_buffer kept = {0}, told = {0}, unknown = {0}, near = {0};
     lt_status status = LT_OK;
     if (!parts->known.words || parts->unet.context_dim == 0) return LT_OK;
     if (!r->plain_prompt) status = lt_prompt_serve(r->prompt, &kept, &told);
     if (!status) status = lt_known_ask(&parts->known, kept.data ? kept.data : r->prompt, &unknown, &near);
-    if (!status && unknown.size) tell_unknown(parts, unknown.data, near.data);
+    if (!status && unknown.size) tell_unknown(session, unknown.data, near.data);
     lt_buffer_free(&kept);
     lt_buffer_free(&told);
     lt_buffer_free(&unknown);
@@ -61,8 +65,8 @@ static lt_status note_unknown(const lt_components *parts, const lt_request *r) {
     return status;
 }
 
-lt_status lt_notes_give(lt_components *parts, const lt_request *request, const lt_canvas *canvas) {
-    note_size(parts, canvas);
-    note_vain(parts, request);
-    return note_unknown(parts, request);
+lt_status lt_notes_give(lt_session *session, const lt_request *request, const lt_canvas *canvas) {
+    note_size(session, canvas);
+    note_vain(session, request);
+    return note_unknown(session, request);
 }

@@ -12,7 +12,7 @@
 /* Reading: what a setting's value is put into, and whom to tell. */
 typedef struct reading {
     const lt_infotext *info;
-    const lt_components *parts; /* or NULL */
+    const lt_session *session; /* or NULL */
     lt_request *request;
 } reading;
 
@@ -206,16 +206,17 @@ static lt_status write_model(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_model(const reading *to, const char *value) {
-    const char *name = to->parts ? to->parts->name : NULL;
+    const char *name = to->session ? to->session->parts->name : NULL;
     if (name && strcmp(name, value) != 0)
-        lt_notify(to->parts, "the picture was made with the model %.200s; this is %.200s", value, name);
+        lt_notify(&to->session->listener, "the picture was made with the model %.200s; this is %.200s", value, name);
     return true;
 }
 
 /* The hash is of the file, of some gigabytes: with a name nobody asks. */
 static bool read_model_hash(const reading *to, const char *value) {
-    if (to->parts && !lt_infotext_find(to->info, "Model"))
-        lt_notify(to->parts, "the picture was made with a model of the hash %.100s, which is not compared", value);
+    if (to->session && !lt_infotext_find(to->info, "Model"))
+        lt_notify(&to->session->listener, "the picture was made with a model of the hash %.100s, which is not compared",
+                  value);
     return true;
 }
 
@@ -338,18 +339,19 @@ static void apply_all(const reading *to) {
         const setting *known = find(s->key);
         if (!known)
             add_name(unknown, sizeof unknown, s->key);
-        else if (known->read && !known->read(to, s->value) && to->parts)
-            lt_notify(to->parts, "what made the picture can't be followed here: %.60s: %.200s", s->key, s->value);
+        else if (known->read && !known->read(to, s->value) && to->session)
+            lt_notify(&to->session->listener, "what made the picture can't be followed here: %.60s: %.200s", s->key,
+                      s->value);
     }
-    if (*unknown && to->parts)
-        lt_notify(to->parts, "these settings of the picture are not known here and left out: %s", unknown);
+    if (*unknown && to->session)
+        lt_notify(&to->session->listener, "these settings of the picture are not known here and left out: %s", unknown);
 }
 
-void lt_parameters_apply(const lt_infotext *info, const lt_components *parts, lt_request *request) {
+void lt_parameters_apply(const lt_infotext *info, const lt_session *session, lt_request *request) {
     request->prompt = info->prompt;
     request->negative_prompt = info->negative_prompt;
     /* the web UI does not name what is its own default */
     if (info->count && !lt_infotext_find(info, "RNG")) request->rng = LT_RNG_PHILOX;
-    const reading to = {info, parts, request};
+    const reading to = {info, session, request};
     apply_all(&to);
 }

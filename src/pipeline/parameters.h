@@ -18,8 +18,8 @@ typedef struct lt_made {
 /* Allocated, NULL when out of memory. */
 char *lt_parameters_text(const lt_made *made);
 
-/* Sets in request what info says; request's texts point into info from then on. What can't be followed is told to parts
- * (NULL: to nobody), and so is a model of another name. */
-void lt_parameters_apply(const lt_infotext *info, const lt_components *parts, lt_request *request);
+/* Sets in request what info says; request's texts point into info from then on. What can't be followed is told to the
+ * session (NULL: to nobody), and so is a model of another name. */
+void lt_parameters_apply(const lt_infotext *info, const lt_session *session, lt_request *request);
 
 #endif

@@ -53,23 +53,26 @@ void __wrap_lt_tokenizer_free(lt_tokenizer *tokenizer) { (void)tokenizer; }
 /* ---- Use ---- */
 
 /* Opens path; what is open must describe itself and be checked without a fault, and can be closed. */
-static inline lt_model *fuzz_open(const char *path) {
-    lt_open_options options = lt_open_options_defaults();
+static inline lt_session *fuzz_open(const char *path) {
+    lt_session_options options = lt_session_options_defaults();
     lt_model *model;
+    lt_session *session;
     options.threads = 1;
-    if (lt_model_open(path, &options, &model)) return NULL;
+    if (lt_model_open(path, NULL, &model)) return NULL;
     (void)lt_model_describe(model);
-    return model;
+    if (lt_session_open(model, &options, &session)) __builtin_trap();
+    lt_model_close(model);
+    return session;
 }
 
 /* A picture of 16 times 16 in one step, or an error. */
-static inline void fuzz_draw(lt_model *model) {
+static inline void fuzz_draw(lt_session *session) {
     lt_request request = lt_request_defaults();
     lt_result result;
     request.prompt = "a";
     request.width = request.height = 16;
     request.steps = 1;
-    (void)lt_generate(model, &request, &result);
+    (void)lt_generate(session, &request, &result);
     lt_result_free(&result);
 }
 

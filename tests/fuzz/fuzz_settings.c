@@ -85,7 +85,7 @@ static void write_configurations(const uint8_t *data, size_t size) {
     }
 }
 
-static lt_model *open_folder(const uint8_t *data, size_t size) {
+static lt_session *open_folder(const uint8_t *data, size_t size) {
     static bool written;
     if (!written) write_folder();
     written = true;
@@ -95,7 +95,7 @@ static lt_model *open_folder(const uint8_t *data, size_t size) {
 
 /* ---- A file ---- */
 
-static lt_model *open_file(const uint8_t *data, size_t size) {
+static lt_session *open_file(const uint8_t *data, size_t size) {
     lt_tensor_list list;
     json_t *metadata = json_loadb((const char *)data, size, 0, NULL);
     if (!metadata) return NULL;
@@ -107,8 +107,8 @@ static lt_model *open_file(const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const bool folder = size && *data == '/';
-    lt_model *model = folder ? open_folder(data + 1, size - 1) : open_file(data, size);
-    if (model && !lt_parts_check(&model->parts)) fuzz_draw(model);
-    lt_model_close(model);
+    lt_session *session = folder ? open_folder(data + 1, size - 1) : open_file(data, size);
+    if (session && !lt_parts_check(session->parts)) fuzz_draw(session);
+    lt_session_close(session);
     return 0;
 }

@@ -136,27 +136,28 @@ static size_t total(const shapes *s) {
 static uint8_t pixels[SIDE * SIDE * 3];
 static const lt_image image = {SIDE, SIDE, pixels};
 
-static void encode(lt_model *model) {
+static void encode(lt_session *session) {
     float *latent;
     int shape[3];
-    if (!lt_encode(model, &image, NULL, false, &latent, shape)) lt_floats_free(latent);
+    if (!lt_encode(session, &image, NULL, false, &latent, shape)) lt_floats_free(latent);
 }
 
-static void embed_text(lt_model *model) {
+static void embed_text(lt_session *session) {
     float *embedding;
     size_t dim;
-    if (!lt_embed_text(model, "a", &embedding, &dim)) lt_floats_free(embedding);
+    if (!lt_embed_text(session, "a", &embedding, &dim)) lt_floats_free(embedding);
 }
 
-static void embed_image(lt_model *model) {
+static void embed_image(lt_session *session) {
     float *embedding;
     size_t dim;
-    if (!lt_embed_image(model, &image, &embedding, &dim)) lt_floats_free(embedding);
+    if (!lt_embed_image(session, &image, &embedding, &dim)) lt_floats_free(embedding);
 }
 
-static void check(lt_model *model) { (void)lt_parts_check(&model->parts); }
+static void check(lt_session *session) { (void)lt_parts_check(session->parts); }
 
-static void (*const uses[])(lt_model *model) = {fuzz_draw, encode, embed_text, embed_image, check, check, check, check};
+static void (*const uses[])(lt_session *session) = {fuzz_draw, encode, embed_text, embed_image,
+                                                    check,     check,  check,      check};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
@@ -164,8 +165,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t at = 1; at + CHANGE <= size; at += CHANGE) change(&current, data + at);
     const size_t bytes = total(&current);
     if (bytes > LARGEST_FILE) return -1;
-    lt_model *model = fuzz_open("model");
-    if (model && bytes < LARGEST_RUN) uses[*data / KINDS % LT_COUNT(uses)](model);
-    lt_model_close(model);
+    lt_session *session = fuzz_open("model");
+    if (session && bytes < LARGEST_RUN) uses[*data / KINDS % LT_COUNT(uses)](session);
+    lt_session_close(session);
     return 0;
 }

@@ -48,7 +48,7 @@ static size_t bad_values(const lt_field *f, double values[8]) {
         if (!f->optional) values[n++] = 1;
         return n;
     }
-    if (f->kind == LT_FIELD_BOOL || f->kind == LT_FIELD_SEED) return 0;
+    if (f->kind == LT_FIELD_BOOL || f->kind == LT_FIELD_SEED || f->kind == LT_FIELD_SIZE) return 0;
     const bool named = f->kind == LT_FIELD_ENUM;
     const double all[] = {
         named ? -1 : f->low - step, named ? enum_count(f) : f->high + step, INT32_MIN, INT32_MAX, NAN, (double)INFINITY,
@@ -85,12 +85,12 @@ static int refuse_bad_fields(const lt_field *fields, const void *good, size_t si
 /* Where a member that begins at offset ends. */
 static size_t end_of(const lt_field *f) {
     static const size_t sizes[] = {
-        [LT_FIELD_BOOL] = sizeof(bool),           [LT_FIELD_INT] = sizeof(int),
-        [LT_FIELD_LONG] = sizeof(long),           [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
-        [LT_FIELD_SEED] = sizeof(uint64_t),       [LT_FIELD_FLOAT] = sizeof(float),
-        [LT_FIELD_DOUBLE] = sizeof(double),       [LT_FIELD_ENUM] = sizeof(lt_isa),
-        [LT_FIELD_TEXT] = sizeof(const char *),   [LT_FIELD_FILE] = sizeof(const char *),
-        [LT_FIELD_CHOICE] = sizeof(const char *),
+        [LT_FIELD_BOOL] = sizeof(bool),         [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),         [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
+        [LT_FIELD_SEED] = sizeof(uint64_t),     [LT_FIELD_SIZE] = sizeof(size_t),
+        [LT_FIELD_FLOAT] = sizeof(float),       [LT_FIELD_DOUBLE] = sizeof(double),
+        [LT_FIELD_ENUM] = sizeof(lt_isa),       [LT_FIELD_TEXT] = sizeof(const char *),
+        [LT_FIELD_FILE] = sizeof(const char *), [LT_FIELD_CHOICE] = sizeof(const char *),
     };
     return f->offset + sizes[f->kind];
 }

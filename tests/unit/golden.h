@@ -52,13 +52,23 @@ static inline const char *synthetic_checkpoint(const char *name) {
     return path;
 }
 
+/* lt_model_open and lt_session_open; the session alone keeps the model open. */
+static inline lt_status open_session(const char *path, const lt_session_options *options, lt_session **session) {
+    lt_model *model;
+    *session = NULL;
+    LT_TRY(lt_model_open(path, NULL, &model));
+    const lt_status status = lt_session_open(model, options, session);
+    lt_model_close(model);
+    return status;
+}
+
 /* A synthetic CLIP of both towers, written on first use. */
-static inline lt_model *open_clip(void) {
+static inline lt_session *open_clip(void) {
     const char *folder = scratch_path("clip");
     if (access(folder, R_OK)) assert_ok(lt_synthetic_clip_write(lt_synthetic_clip_find("tiny"), folder, LT_F16));
-    lt_model *model;
-    assert_ok(lt_model_open(folder, NULL, &model));
-    return model;
+    lt_session *session;
+    assert_ok(open_session(folder, NULL, &session));
+    return session;
 }
 
 static inline void open_golden(const char *name, lt_checkpoint *golden) {

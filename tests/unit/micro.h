@@ -31,12 +31,12 @@ static inline const char *micro_checkpoint(void) {
     return path;
 }
 
-static inline lt_model *open_micro(int threads) {
-    lt_open_options options = lt_open_options_defaults();
+static inline lt_session *open_micro(int threads) {
+    lt_session_options options = lt_session_options_defaults();
     options.threads = threads;
-    lt_model *model;
-    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
-    return model;
+    lt_session *session;
+    assert_ok(open_session(micro_checkpoint(), &options, &session));
+    return session;
 }
 
 #endif

@@ -15,22 +15,22 @@ static lt_request micro_request(void) {
 
 /* ---- Requests ---- */
 
-static void refuse(lt_model *model, lt_request request) {
+static void refuse(lt_session *session, lt_request request) {
     lt_result result;
-    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_ARGUMENT);
     assert_true(strlen(lt_error_message()) > 10);
     assert_null(result.images);
 }
 
 static void test_bad_requests(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     const lt_request good = micro_request();
 #define REFUSE(change)                                                                                                 \
     do {                                                                                                               \
         lt_request r = good;                                                                                           \
         r.change;                                                                                                      \
-        refuse(model, r);                                                                                              \
+        refuse(session, r);                                                                                            \
     } while (0)
     REFUSE(steps = 0);
     REFUSE(steps = 1001);
@@ -52,11 +52,11 @@ static void test_bad_requests(void **state) {
     lt_request r = good;
     r.image = &picture;
     r.strength = NAN;
-    refuse(model, r);
+    refuse(session, r);
     r.strength = 1.5;
-    refuse(model, r);
+    refuse(session, r);
     free(picture.pixels);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- The same bytes ---- */
@@ -67,15 +67,15 @@ static void assert_same_picture(const lt_image *a, const lt_image *b) {
     assert_memory_equal(a->pixels, b->pixels, (size_t)a->width * (size_t)a->height * 3);
 }
 
-static lt_result generate(lt_model *model, const lt_request *request) {
+static lt_result generate(lt_session *session, const lt_request *request) {
     lt_result result;
-    assert_ok(lt_generate(model, request, &result));
+    assert_ok(lt_generate(session, request, &result));
     return result;
 }
 
 static void test_same_bytes(void **state) {
     (void)state;
-    lt_model *one = open_micro(1), *two = open_micro(2);
+    lt_session *one = open_micro(1), *two = open_micro(2);
     lt_request request = micro_request();
     request.count = 2;
     lt_result a = generate(one, &request), b = generate(two, &request);
@@ -89,62 +89,62 @@ static void test_same_bytes(void **state) {
     lt_result_free(&a);
     lt_result_free(&b);
     lt_result_free(&alone);
-    lt_model_close(one);
-    lt_model_close(two);
+    lt_session_close(one);
+    lt_session_close(two);
 }
 
 static void test_every_sampler_draws(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     for (size_t i = 0; lt_samplers()[i]; i++) {
         lt_request request = micro_request();
         request.sampler = lt_samplers()[i];
         request.steps = 3;
-        lt_result result = generate(model, &request);
+        lt_result result = generate(session, &request);
         for (int k = 0; k < 4 * 5 * 10; k++) assert_true(isfinite(result.latents[0][k]));
         lt_result_free(&result);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* Guidance 1 must be what guidance does with both passes at 1 + a hair, and 0 what the negative prompt alone does. */
 static void test_guidance_of_one_and_none(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     lt_request request = micro_request();
     request.negative_prompt = "blue";
     const size_t count = 4 * 5 * 10;
     for (int s = 0; s < 2; s++) {
         request.guidance = (float)s;
-        lt_result exact = generate(model, &request);
+        lt_result exact = generate(session, &request);
         request.guidance = (float)s + 1e-6f;
-        lt_result near = generate(model, &request);
+        lt_result near = generate(session, &request);
         assert_true(relative_error(near.latents[0], exact.latents[0], count) < 1e-4);
         lt_result_free(&exact);
         lt_result_free(&near);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* A prompt without syntax gives the same picture both ways; a prompt of several chunks works beside a short negative
  * prompt. */
 static void test_prompts(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     lt_request request = micro_request();
     request.prompt = "a red apple";
-    lt_result a = generate(model, &request);
+    lt_result a = generate(session, &request);
     request.plain_prompt = true;
-    lt_result b = generate(model, &request);
+    lt_result b = generate(session, &request);
     assert_same_picture(&a.images[0], &b.images[0]);
     lt_result_free(&a);
     lt_result_free(&b);
     request.plain_prompt = false;
     request.prompt = "one BREAK two BREAK three";
-    a = generate(model, &request);
+    a = generate(session, &request);
     assert_true(isfinite(a.latents[0][0]));
     lt_result_free(&a);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- Notes ---- */
@@ -154,20 +154,20 @@ static void collect(void *user, const char *message) {
     strncat(strncat(told, message, 400), "\n", 2);
 }
 
-static lt_model *open_told(char told[4096]) {
-    lt_open_options options = lt_open_options_defaults();
+static lt_session *open_told(char told[4096]) {
+    lt_session_options options = lt_session_options_defaults();
     options.threads = 1;
     options.notice = collect;
     options.notice_user = told;
-    lt_model *model;
-    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
-    return model;
+    lt_session *session;
+    assert_ok(open_session(micro_checkpoint(), &options, &session));
+    return session;
 }
 
 /* What was told while it was drawn. */
-static void draw_told(lt_model *model, lt_request request, char told[4096], const char *expected) {
+static void draw_told(lt_session *session, lt_request request, char told[4096], const char *expected) {
     told[0] = '\0';
-    lt_result result = generate(model, &request);
+    lt_result result = generate(session, &request);
     lt_result_free(&result);
     if (*expected ? !strstr(told, expected) : *told != '\0') fail_msg("\"%s\", expected \"%s\"", told, expected);
 }
@@ -181,15 +181,15 @@ static void test_far_sizes(void **state) {
     } cases[] = {{64, 64, false}, {256, 64, false}, {64, 62, true}, {62, 64, true}, {258, 64, true}, {64, 258, true}};
     static char told[4096];
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        lt_model *model = open_told(told);
-        assert_int_equal(lt_model_describe(model).width, 128);
+        lt_session *session = open_told(told);
+        assert_int_equal(lt_model_describe(lt_session_model(session)).width, 128);
         lt_request r = micro_request();
         r.steps = 1;
         r.width = cases[i].width;
         r.height = cases[i].height;
-        draw_told(model, r, told, cases[i].far ? "is far from 128x128" : "");
-        draw_told(model, r, told, ""); /* once */
-        lt_model_close(model);
+        draw_told(session, r, told, cases[i].far ? "is far from 128x128" : "");
+        draw_told(session, r, told, ""); /* once */
+        lt_session_close(session);
     }
 }
 
@@ -197,7 +197,7 @@ static void test_far_sizes(void **state) {
     do {                                                                                                               \
         lt_request r = usual;                                                                                          \
         r.change;                                                                                                      \
-        draw_told(model, r, told, expected);                                                                           \
+        draw_told(session, r, told, expected);                                                                         \
     } while (0)
 
 static void test_given_in_vain(void **state) {
@@ -205,7 +205,7 @@ static void test_given_in_vain(void **state) {
     static char told[4096];
     const float noise[4 * 32 * 32] = {0};
     lt_image picture = {64, 64, calloc(64 * 64, 3), NULL};
-    lt_model *model = open_told(told);
+    lt_session *session = open_told(told);
     lt_request usual = micro_request();
     usual.width = usual.height = 64;
     usual.steps = 1;
@@ -223,7 +223,7 @@ static void test_given_in_vain(void **state) {
     TOLD("", eta = 0.5f; r.sampler = "ddim");
     TOLD("`negative_prompt` does nothing at a guidance of 1", negative_prompt = "blue"; r.guidance = 1);
     TOLD("", negative_prompt = "blue");
-    lt_model_close(model);
+    lt_session_close(session);
     free(picture.pixels);
 }
 
@@ -241,23 +241,23 @@ static bool stop_now(void *user) {
 
 static void test_cancel(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     lt_request request = micro_request();
     lt_result result;
     request.progress = stop_at_first_step;
-    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_CANCELLED);
     request.progress = NULL;
     request.cancelled = stop_now;
     request.user = &(int){0};
-    assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_CANCELLED);
     assert_non_null(strstr(lt_error_message(), "before anything was computed")); /* asked while weights are packed */
     for (int operations = 0; operations < 300; operations += 37) {
         int left = operations;
         request.user = &left;
-        assert_int_equal(lt_generate(model, &request, &result), LT_ERROR_CANCELLED);
+        assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_CANCELLED);
         assert_null(result.images);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- Hostile checkpoints: layers whose shapes agree with their biases, but not with each other ---- */
@@ -302,15 +302,15 @@ static void test_twisted_layers(void **state) {
                  {"downsample.conv.", 16}, {"upsample.conv.", 5}};
     lt_image picture = {20, 10, calloc(20 * 10, 3)};
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        lt_model *model = NULL;
+        lt_session *session = NULL;
         lt_result result = {0};
         lt_request request = micro_request();
         request.image = &picture;
-        lt_status status = lt_model_open(twisted_checkpoint(cases[i].part, cases[i].rows), NULL, &model);
-        if (!status) status = lt_generate(model, &request, &result);
+        lt_status status = open_session(twisted_checkpoint(cases[i].part, cases[i].rows), NULL, &session);
+        if (!status) status = lt_generate(session, &request, &result);
         if (!status) fail_msg("%s with %zu rows was accepted", cases[i].part, cases[i].rows);
         lt_result_free(&result);
-        lt_model_close(model);
+        lt_session_close(session);
     }
     free(picture.pixels);
 }
@@ -318,18 +318,18 @@ static void test_twisted_layers(void **state) {
 /* ---- Out of memory ---- */
 
 static lt_status open_and_draw(const char *path, const lt_image *picture) {
-    lt_model *model;
-    lt_open_options options = lt_open_options_defaults();
+    lt_session *session;
+    lt_session_options options = lt_session_options_defaults();
     options.threads = 1;
-    LT_TRY(lt_model_open(path, &options, &model));
+    LT_TRY(open_session(path, &options, &session));
     lt_request request = micro_request();
     request.image = request.mask = picture;
     request.mask_blur = 1;
     request.keep_steps = true;
     lt_result result;
-    const lt_status status = lt_generate(model, &request, &result);
+    const lt_status status = lt_generate(session, &request, &result);
     lt_result_free(&result);
-    lt_model_close(model);
+    lt_session_close(session);
     return status;
 }
 

@@ -7,28 +7,28 @@ static const char *const words[] = {"a red apple", "a green tree on a hill", "a 
 
 static void test_image_embeds(void **state) {
     (void)state;
-    lt_model *model = open_clip();
+    lt_session *session = open_clip();
     lt_checkpoint golden;
     open_golden("tiny/clip_contrastive.safetensors", &golden);
     lt_run_output out[LT_MAX_OUTPUTS];
     size_t count;
-    assert_ok(lt_run_module(model, "clip-image", golden.tensors, golden.count, out, &count));
+    assert_ok(lt_run_module(session, "clip-image", golden.tensors, golden.count, out, &count));
     assert_golden(&golden, "image_embeds", out[0].tensor.data, lt_tensor_count(&out[0].tensor), 1e-5);
     lt_run_free(out, count);
     lt_checkpoint_close(&golden);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_text_embeds(void **state) {
     (void)state;
-    lt_model *model = open_clip();
+    lt_session *session = open_clip();
     lt_checkpoint golden;
     open_golden("tiny/clip_contrastive.safetensors", &golden);
     float *all = NULL;
     size_t dim = 0;
     for (size_t i = 0; i < LT_COUNT(words); i++) {
         float *embedding;
-        assert_ok(lt_embed_text(model, words[i], &embedding, &dim));
+        assert_ok(lt_embed_text(session, words[i], &embedding, &dim));
         if (!all) all = malloc(LT_COUNT(words) * dim * sizeof *all);
         memcpy(all + i * dim, embedding, dim * sizeof *all);
         lt_floats_free(embedding);
@@ -36,23 +36,23 @@ static void test_text_embeds(void **state) {
     assert_golden(&golden, "text_embeds", all, LT_COUNT(words) * dim, 1e-5);
     free(all);
     lt_checkpoint_close(&golden);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_picture_has_length_one(void **state) {
     (void)state;
-    lt_model *model = open_clip();
+    lt_session *session = open_clip();
     lt_image image;
     assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/input.png", &image));
     float *embedding;
     size_t dim;
-    assert_ok(lt_embed_image(model, &image, &embedding, &dim));
+    assert_ok(lt_embed_image(session, &image, &embedding, &dim));
     double sum = 0;
     for (size_t i = 0; i < dim; i++) sum += (double)embedding[i] * embedding[i];
     assert_true(fabs(sum - 1) < 1e-5);
     lt_floats_free(embedding);
     lt_image_free(&image);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 int main(void) {

@@ -5,23 +5,23 @@
 
 enum { SIDE = 16, PIXELS = SIDE * SIDE * 3 };
 
-static void draw(lt_model *model, uint8_t pixels[PIXELS]) {
+static void draw(lt_session *session, uint8_t pixels[PIXELS]) {
     lt_request r = lt_request_defaults();
     r.prompt = "a cat";
     r.width = r.height = SIDE;
     r.steps = 2;
     r.random_seed = false;
     lt_result result;
-    assert_ok(lt_generate(model, &r, &result));
+    assert_ok(lt_generate(session, &r, &result));
     memcpy(pixels, result.images[0].pixels, PIXELS);
     lt_result_free(&result);
 }
 
 static void draw_file(const char *path, uint8_t pixels[PIXELS]) {
-    lt_model *model;
-    assert_ok(lt_model_open(path, NULL, &model));
-    draw(model, pixels);
-    lt_model_close(model);
+    lt_session *session;
+    assert_ok(open_session(path, NULL, &session));
+    draw(session, pixels);
+    lt_session_close(session);
 }
 
 /* The F8 that a half is cut to; both are read back, so what is lost is lost in both. */
@@ -107,17 +107,17 @@ static void test_needed_foreign_tensors(void **state) {
     };
     for (size_t i = 0; i < LT_COUNT(names); i++) {
         char words[256];
-        lt_model *model;
+        lt_session *session;
         snprintf(words, sizeof words, "tensor %s has type X16, which can't be read", names[i]);
-        lt_status status = lt_model_open(retype(micro_checkpoint(), names[i]), NULL, &model);
+        lt_status status = open_session(retype(micro_checkpoint(), names[i]), NULL, &session);
         if (!status) {
             lt_request r = lt_request_defaults();
             lt_result result;
             r.width = r.height = SIDE;
-            expect(lt_generate(model, &r, &result), words);
-            expect(lt_export_ldm(model, scratch_path("out.safetensors"), NULL), words);
-            expect(lt_export_diffusers(model, scratch_path("out"), NULL), words);
-            lt_model_close(model);
+            expect(lt_generate(session, &r, &result), words);
+            expect(lt_export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL), words);
+            expect(lt_export_diffusers(lt_session_model(session), scratch_path("out"), NULL), words);
+            lt_session_close(session);
         } else {
             expect(status, words);
         }
@@ -149,13 +149,13 @@ static void test_unneeded_foreign_tensors(void **state) {
     uint8_t expected[PIXELS], pixels[PIXELS];
     draw_file(micro_checkpoint(), expected);
     for (size_t i = 0; i < LT_COUNT(names); i++) {
-        lt_model *model;
+        lt_session *session;
         lt_checkpoint written;
-        assert_ok(lt_model_open(retype(extended(names[i]), names[i]), NULL, &model));
-        draw(model, pixels);
+        assert_ok(open_session(retype(extended(names[i]), names[i]), NULL, &session));
+        draw(session, pixels);
         assert_memory_equal(pixels, expected, PIXELS);
-        assert_ok(lt_export_ldm(model, scratch_path("out.safetensors"), NULL));
-        lt_model_close(model);
+        assert_ok(lt_export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL));
+        lt_session_close(session);
         assert_ok(lt_checkpoint_open(scratch_path("out.safetensors"), &written));
         assert_null(lt_checkpoint_find(&written, names[i]));
         lt_checkpoint_close(&written);
@@ -170,8 +170,8 @@ static void test_scaled_weights(void **state) {
     static const char *const names[] = {"model.diffusion_model.input_blocks.1.0.in_layers.2.scale_weight",
                                         "first_stage_model.decoder.conv_in.weight_scale"};
     for (size_t i = 0; i < LT_COUNT(names); i++) {
-        lt_model *model;
-        expect(lt_model_open(extended(names[i]), NULL, &model), "scales its layer's weights");
+        lt_session *session;
+        expect(open_session(extended(names[i]), NULL, &session), "scales its layer's weights");
     }
 }
 

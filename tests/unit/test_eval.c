@@ -252,7 +252,7 @@ static void test_clip_score(void **state) {
     (void)state;
     write_picture("a.png", 40, 40, 90);
     lt_image image = load("a.png");
-    lt_model *clip = open_clip();
+    lt_session *clip = open_clip();
     lt_samples *samples;
     lt_clip_score score;
     lt_retrieval found;
@@ -274,7 +274,7 @@ static void test_clip_score(void **state) {
     for (int i = 0; i < 2; i++) lt_floats_free(texts[i]);
     lt_floats_free(picture);
     lt_samples_close(samples);
-    lt_model_close(clip);
+    lt_session_close(clip);
     lt_image_free(&image);
 }
 
@@ -284,8 +284,8 @@ static void test_reconstruction(void **state) {
     (void)state;
     write_dataset(nameless);
     lt_dataset *dataset = open_dataset();
-    lt_model *model = open_micro(1);
-    lt_eval_data data = {.model = model, .dataset = dataset, .size = 16};
+    lt_session *session = open_micro(1);
+    lt_eval_data data = {.session = session, .dataset = dataset, .size = 16};
     lt_reconstruction r, again;
     assert_ok(lt_eval_reconstruction(&data, &r));
     assert_int_equal(r.count, 3);
@@ -297,7 +297,7 @@ static void test_reconstruction(void **state) {
     assert_true(again.worst_psnr == again.best_psnr && again.worst == again.best);
     data.size = 15;
     assert_int_equal(lt_eval_reconstruction(&data, &r), LT_ERROR_ARGUMENT);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_dataset_close(dataset);
 }
 
@@ -305,8 +305,8 @@ static void test_clip_recall(void **state) {
     (void)state;
     write_dataset(apple);
     lt_dataset *dataset = open_dataset();
-    lt_model *clip = open_clip();
-    lt_eval_data data = {.model = clip, .dataset = dataset};
+    lt_session *clip = open_clip();
+    lt_eval_data data = {.session = clip, .dataset = dataset};
     lt_clip_recall r;
     assert_ok(lt_eval_recall(&data, &r));
     assert_int_equal(r.pictures, 3);
@@ -316,7 +316,7 @@ static void test_clip_recall(void **state) {
     assert_int_equal(r.by_text.hits[1], 2); /* in the first five of three */
     data.count = 1;
     assert_int_equal(lt_eval_recall(&data, &r), LT_ERROR_ARGUMENT);
-    lt_model_close(clip);
+    lt_session_close(clip);
     lt_dataset_close(dataset);
 }
 
@@ -324,8 +324,8 @@ static void test_bound(void **state) {
     (void)state;
     write_dataset(nameless);
     lt_dataset *dataset = open_dataset();
-    lt_model *model = open_micro(1);
-    lt_eval_data data = {.model = model, .dataset = dataset, .size = 16, .seed = 3};
+    lt_session *session = open_micro(1);
+    lt_eval_data data = {.session = session, .dataset = dataset, .size = 16, .seed = 3};
     lt_bound b, again;
     assert_ok(lt_eval_bound(&data, 4, &b));
     assert_int_equal(b.count, 3);
@@ -341,11 +341,11 @@ static void test_bound(void **state) {
     assert_ok(lt_eval_bound(&data, 4, &again));
     assert_true(b.terms[0].steps != again.terms[0].steps && b.terms[0].prior == again.terms[0].prior);
     assert_int_equal(lt_eval_bound(&data, 0, &b), LT_ERROR_ARGUMENT);
-    lt_model_close(model);
-    model = open_clip();
-    data.model = model;
+    lt_session_close(session);
+    session = open_clip();
+    data.session = session;
     assert_int_equal(lt_eval_bound(&data, 4, &b), LT_ERROR_MODEL);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_dataset_close(dataset);
 }
 
@@ -360,9 +360,9 @@ static void test_stops(void **state) {
     (void)state;
     write_dataset(apple);
     lt_dataset *dataset = open_dataset();
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     const lt_watch watch = {.progress = stop_at_once};
-    const lt_eval_data data = {.model = model, .dataset = dataset, .size = 16, .watch = watch};
+    const lt_eval_data data = {.session = session, .dataset = dataset, .size = 16, .watch = watch};
     lt_reconstruction r;
     lt_bound b;
     lt_samples *samples;
@@ -370,7 +370,7 @@ static void test_stops(void **state) {
     assert_int_equal(lt_eval_bound(&data, 2, &b), LT_ERROR_CANCELLED);
     assert_int_equal(lt_samples_open(&prompts, NULL, dataset, keys, &watch, &samples), LT_ERROR_CANCELLED);
     assert_null(samples);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_dataset_close(dataset);
 }
 
@@ -391,8 +391,8 @@ static lt_status use_lists(const lt_dataset *dataset, const lt_image *image) {
     return status;
 }
 
-static lt_status use_model(const lt_dataset *dataset, lt_model *model) {
-    const lt_eval_data data = {.model = model, .dataset = dataset, .count = 1, .size = 4};
+static lt_status use_model(const lt_dataset *dataset, lt_session *session) {
+    const lt_eval_data data = {.session = session, .dataset = dataset, .count = 1, .size = 4};
     lt_reconstruction r;
     lt_bound b;
     LT_TRY(lt_eval_reconstruction(&data, &r));
@@ -404,14 +404,14 @@ static void test_every_allocation_may_fail(void **state) {
     write_dataset(apple);
     write_text("a.jsonl", "{\"prompt\": \"a\", \"emoji\": \"apple\"}\n{\"prompt\": \"b\", \"emoji\": \"pear\"}\n");
     lt_dataset *dataset = open_dataset();
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     lt_image image = load("0.png");
-    assert_ok(use_model(dataset, model)); /* its plans are there from now on: what fails is what is tested here */
+    assert_ok(use_model(dataset, session)); /* its plans are there from now on: what fails is what is tested here */
     for (int part = 0; part < 2; part++) {
         size_t n = 0;
         for (bool failed = true; failed; n++) {
             lt_alloc_fail_at(n);
-            const lt_status status = part ? use_model(dataset, model) : use_lists(dataset, &image);
+            const lt_status status = part ? use_model(dataset, session) : use_lists(dataset, &image);
             failed = lt_alloc_failed();
             lt_alloc_fail_at(SIZE_MAX);
             assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
@@ -419,7 +419,7 @@ static void test_every_allocation_may_fail(void **state) {
         print_message("    %zu allocations\n", n - 1);
     }
     lt_image_free(&image);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_dataset_close(dataset);
 }
 

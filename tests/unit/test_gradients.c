@@ -13,15 +13,15 @@ static const double LOSS_LIMIT = 1e-5, GRADIENT_LIMIT = 1e-4, ADAMW_LIMIT = 1e-4
  * channels_last memory are up to 1.4e-4 from its float64 ones and 1.6e-4 from the ones that it recorded. */
 static const double UNET_VECTOR_LIMIT = 4e-4;
 
-static lt_model *open_model(const char *name, lt_isa isa) {
+static lt_session *open_model(const char *name, lt_isa isa) {
     const bool clip = !strcmp(name, "clip");
     const char *path = clip ? scratch_path("clip") : synthetic_checkpoint(name);
     if (clip && access(path, R_OK)) assert_ok(lt_synthetic_clip_write(lt_synthetic_clip_find("tiny"), path, LT_F16));
-    lt_open_options options = lt_open_options_defaults();
+    lt_session_options options = lt_session_options_defaults();
     options.isa = isa;
-    lt_model *model;
-    assert_ok(lt_model_open(path, &options, &model));
-    return model;
+    lt_session *session;
+    assert_ok(open_session(path, &options, &session));
+    return session;
 }
 
 /* A recorded vector of a parameter: "NAME:head". */
@@ -100,7 +100,7 @@ static void check_gradients(const lt_checkpoint *golden, const lt_parameters *p,
 
 static void step(lt_loss_run *run, lt_optimizer *optimizer) {
     lt_optimizer_report report;
-    assert_ok(lt_optimizer_step(optimizer, lt_kernels_get(run->model->parts.target.isa), 1, &report));
+    assert_ok(lt_optimizer_step(optimizer, lt_kernels_get(run->session->target.isa), 1, &report));
     lt_weights_changed(run->parameters.weights);
 }
 
@@ -132,12 +132,12 @@ static void check_adamw(const float *expected, size_t count, lt_loss_run *run, f
 
 static void check(const char *model_name, const char *loss_name, const char *file, bool adamw, double limit,
                   lt_isa isa) {
-    lt_model *model = open_model(model_name, isa);
+    lt_session *session = open_model(model_name, isa);
     lt_checkpoint golden;
     open_golden(file, &golden);
     lt_loss_run run;
     float loss;
-    assert_ok(lt_loss_open(model, loss_name, golden.tensors, golden.count, &run));
+    assert_ok(lt_loss_open(session, loss_name, golden.tensors, golden.count, &run));
     assert_ok(lt_loss_run_once(&run, &loss));
     assert_golden(&golden, "loss", &loss, 1, LOSS_LIMIT);
     check_gradients(&golden, &run.parameters, limit);
@@ -150,7 +150,7 @@ static void check(const char *model_name, const char *loss_name, const char *fil
     free(recorded_losses);
     lt_loss_close(&run);
     lt_checkpoint_close(&golden);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void check_all(lt_isa isa, double unet_limit, bool adamw) {

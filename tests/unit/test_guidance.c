@@ -384,19 +384,19 @@ static const char *trained_classifier(void) {
 
 static void test_learns_colours(void **state) {
     (void)state;
-    lt_model *model;
-    assert_ok(lt_model_open(trained_classifier(), NULL, &model));
+    lt_session *session;
+    assert_ok(open_session(trained_classifier(), NULL, &session));
     print_message("    accuracy of the last batch %.3f; %s\n", last_accuracy, last_notice);
     assert_true(last_accuracy > 0.7); /* at every noise level, the last included */
     assert_non_null(strstr(last_notice, "accuracy on 24 validation pictures: 1.000 at t = 0, 1.000 at t = 250"));
-    const lt_model_info info = lt_model_describe(model);
+    const lt_model_info info = lt_model_describe(lt_session_model(session));
     assert_true(info.has_classifier && !info.draws);
     assert_int_equal(info.class_count, COLOURS);
     assert_string_equal(info.class_names[0], "blue"); /* labels are in order of their names */
     assert_string_equal(info.class_names[2], "red");
-    assert_int_equal(model->parts.classifier.size, SIDE);
-    assert_int_equal(model->parts.classifier.heads, 4);
-    lt_model_close(model);
+    assert_int_equal(session->parts->classifier.size, SIDE);
+    assert_int_equal(session->parts->classifier.heads, 4);
+    lt_session_close(session);
 }
 
 static void test_goes_on_from_a_classifier(void **state) {
@@ -419,6 +419,7 @@ static void test_goes_on_from_a_classifier(void **state) {
  * E[x_0 | x_t] is a weighted mean of sums of Gaussians. */
 typedef struct world {
     lt_components parts;
+    lt_session session; /* on these */
     lt_guidance guidance;
 } world;
 
@@ -464,17 +465,17 @@ static int nearest_colour(const float *x) {
 }
 
 /* The share of green among samples drawn with the classifier at that scale. */
-static double share_of_green(lt_model *classifier, float scale, const char *sampler) {
+static double share_of_green(lt_session *classifier, float scale, const char *sampler) {
     enum { SAMPLES = 24 };
-    world w = {.parts = {.unet = {.out_channels = 3}, .vae = {.factor = 1}}};
-    const lt_guides guides = {.classifier = &classifier->parts};
+    world w = {.parts = {.unet = {.out_channels = 3}, .vae = {.factor = 1}}, .session = {.parts = &w.parts}};
+    const lt_guides guides = {.classifier = classifier->parts};
     lt_request request = lt_request_defaults();
     lt_steps steps;
     int green = 0;
     request.class_name = "green";
     request.classifier_scale = scale;
     assert_ok(lt_noise_schedule_init(&w.parts.schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
-    assert_ok(lt_guidance_init(&w.guidance, &w.parts, &guides, &request, SIDE, SIDE));
+    assert_ok(lt_guidance_init(&w.guidance, &w.session, &guides, &request, SIDE, SIDE));
     assert_ok(lt_steps_make(&w.parts.schedule, sampler, NULL, 10, 1, &steps));
     const lt_sampling sampling = {&w.parts.schedule, &steps, 3 * PIXELS, 0, &w, predict, NULL, NULL};
     for (uint64_t i = 0; i < SAMPLES; i++) {
@@ -493,18 +494,18 @@ static double share_of_green(lt_model *classifier, float scale, const char *samp
 static void test_guides_to_a_class(void **state) {
     (void)state;
     static const char *const samplers[] = {"ddim", "dpmpp_2m"};
-    lt_model *model;
-    assert_ok(lt_model_open(trained_classifier(), NULL, &model));
+    lt_session *session;
+    assert_ok(open_session(trained_classifier(), NULL, &session));
     for (size_t i = 0; i < LT_COUNT(samplers); i++) {
         double share[3];
-        for (int s = 0; s < 3; s++) share[s] = share_of_green(model, (float)(s == 2 ? 3 : s), samplers[i]);
+        for (int s = 0; s < 3; s++) share[s] = share_of_green(session, (float)(s == 2 ? 3 : s), samplers[i]);
         print_message("    %s: share of green at scale 0, 1, 3: %.2f %.2f %.2f\n", samplers[i], share[0], share[1],
                       share[2]);
         assert_true(share[0] > 0.1 && share[0] < 0.6);
         assert_true(share[1] > share[0] + 0.2);
         assert_true(share[2] >= share[1] && share[2] > 0.75);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- Predictions of eps and of v are shifted alike ---- */
@@ -517,15 +518,15 @@ static const lt_sd_architecture tiny_down = {.model_channels = 32,
                                              .attention = {false, true}};
 
 /* A classifier with synthetic weights of the tiny model's latents, of 8 x 8, with the given metadata. */
-static lt_model *open_synthetic_classifier(const char *labels) {
+static lt_session *open_synthetic_classifier(const char *labels) {
     lt_tensor_list list;
-    lt_model *model;
+    lt_session *session;
     const lt_metadata metadata[] = {{"latent.classifier.labels", labels}};
     const char *path = scratch_path("synthetic-classifier.safetensors");
     assert_ok(lt_classifier_list(&tiny_down, 8, 3, &list));
     write_synthetic(&list, path, metadata, labels ? 1 : 0);
-    assert_ok(lt_model_open(path, NULL, &model));
-    return model;
+    assert_ok(open_session(path, NULL, &session));
+    return session;
 }
 
 /* The shift of a prediction (of eps, or of the v that says the same) at t by both guides, into shift [n]. */
@@ -534,14 +535,18 @@ static void shift_of(const lt_guides *guides, const char *prediction, const floa
     lt_open_options options = lt_open_options_defaults();
     options.prediction = prediction;
     lt_model *model;
+    lt_session *session;
     lt_guidance guidance;
     lt_request request = lt_request_defaults();
     request.prompt = "a (red:1.2) square";
     request.class_name = "1";
     request.classifier_scale = 2;
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), &options, &model));
-    assert_ok(lt_guidance_init(&guidance, &model->parts, guides, &request, 8, 8));
-    const double s = (double)lt_t_to_sigma(&model->parts.schedule, t), alpha = 1 / sqrt(1 + s * s), sigma = s * alpha;
+    assert_ok(lt_session_open(model, NULL, &session));
+    lt_model_close(model);
+    assert_ok(lt_guidance_init(&guidance, session, guides, &request, 8, 8));
+    const double s = (double)lt_t_to_sigma(&session->parts->schedule, t), alpha = 1 / sqrt(1 + s * s),
+                 sigma = s * alpha;
     const bool v = *prediction == 'v';
     float *out = malloc(n * sizeof *out);
     assert_non_null(out);
@@ -551,14 +556,14 @@ static void shift_of(const lt_guides *guides, const char *prediction, const floa
     for (size_t i = 0; i < n; i++) shift[i] = (float)(((double)out[i] - (double)shift[i]) * (v ? alpha : 1));
     free(out);
     lt_guidance_free(&guidance);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_epsilon_and_v(void **state) {
     (void)state;
     enum { N = 4 * 8 * 8 };
-    lt_model *classifier = open_synthetic_classifier("[\"a\", \"b\", \"c\"]"), *clip = open_clip();
-    const lt_guides all[] = {{&classifier->parts, NULL}, {NULL, &clip->parts}, {&classifier->parts, &clip->parts}};
+    lt_session *classifier = open_synthetic_classifier("[\"a\", \"b\", \"c\"]"), *clip = open_clip();
+    const lt_guides all[] = {{classifier->parts, NULL}, {NULL, clip->parts}, {classifier->parts, clip->parts}};
     float *x = random_numbers(N, 1), *eps = random_numbers(N, 2), shift[LT_COUNT(all)][N], v[N];
     for (size_t i = 0; i < LT_COUNT(all); i++) {
         shift_of(&all[i], "epsilon", x, eps, 432.25f, shift[i], N);
@@ -575,8 +580,8 @@ static void test_epsilon_and_v(void **state) {
     assert_true(relative_error(v, shift[2], N) < 1e-5); /* they add up */
     free(x);
     free(eps);
-    lt_model_close(classifier);
-    lt_model_close(clip);
+    lt_session_close(classifier);
+    lt_session_close(clip);
 }
 
 /* ---- Whole pictures ---- */
@@ -590,7 +595,7 @@ static lt_request small_request(void) {
     return r;
 }
 
-static double similarity(lt_model *clip, const char *text, const lt_image *image) {
+static double similarity(lt_session *clip, const char *text, const lt_image *image) {
     float *a, *b;
     size_t n, m;
     assert_ok(lt_embed_text(clip, text, &a, &n));
@@ -603,23 +608,23 @@ static double similarity(lt_model *clip, const char *text, const lt_image *image
 
 static void test_pictures(void **state) {
     (void)state;
-    lt_model *model, *classifier = open_synthetic_classifier("[\"one, two\", \"b\", \"c\"]"), *clip = open_clip();
+    lt_session *session, *classifier = open_synthetic_classifier("[\"one, two\", \"b\", \"c\"]"), *clip = open_clip();
     lt_request r = small_request();
     lt_result plain, guided, like;
-    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
-    assert_ok(lt_generate(model, &r, &plain));
-    r.classifier = classifier;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), NULL, &session));
+    assert_ok(lt_generate(session, &r, &plain));
+    r.classifier = lt_session_model(classifier);
     r.class_name = "one, two";
     r.classifier_scale = 2.5f;
-    assert_ok(lt_generate(model, &r, &guided));
+    assert_ok(lt_generate(session, &r, &guided));
     assert_true(memcmp(plain.images[0].pixels, guided.images[0].pixels, 64 * 64 * 3) != 0);
     assert_non_null(strstr(guided.parameters[0], ", Classifier: synthetic-classifier, Class: \"one, two\", "
                                                  "Classifier scale: 2.5, RNG"));
     r.classifier = NULL;
     r.class_name = NULL;
-    r.clip = clip;
+    r.clip = lt_session_model(clip);
     r.clip_guidance = 300;
-    assert_ok(lt_generate(model, &r, &like));
+    assert_ok(lt_generate(session, &r, &like));
     assert_non_null(strstr(like.parameters[0], ", CLIP: clip, CLIP guidance: 300, RNG"));
     const double before = similarity(clip, "a cat", &plain.images[0]),
                  after = similarity(clip, "a cat", &like.images[0]);
@@ -628,16 +633,16 @@ static void test_pictures(void **state) {
     lt_result_free(&plain);
     lt_result_free(&guided);
     lt_result_free(&like);
-    lt_model_close(model);
-    lt_model_close(classifier);
-    lt_model_close(clip);
+    lt_session_close(session);
+    lt_session_close(classifier);
+    lt_session_close(clip);
 }
 
 /* ---- What does not fit ---- */
 
-static void refuse(lt_model *model, const lt_request *r, lt_status expected, const char *message) {
+static void refuse(lt_session *session, const lt_request *r, lt_status expected, const char *message) {
     lt_result result;
-    const lt_status status = lt_generate(model, r, &result);
+    const lt_status status = lt_generate(session, r, &result);
     if (status != expected || !strstr(lt_error_message(), message))
         fail_msg("status %d, expected %d with \"%s\": %s", (int)status, (int)expected, message, lt_error_message());
     assert_null(result.images);
@@ -645,51 +650,51 @@ static void refuse(lt_model *model, const lt_request *r, lt_status expected, con
 
 static void test_guides_that_do_not_fit(void **state) {
     (void)state;
-    lt_model *model, *pixels, *classifier = open_synthetic_classifier("[\"cat\", \"dog\", \"owl\"]"),
-                              *clip = open_clip();
-    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
-    assert_ok(lt_model_open(trained_classifier(), NULL, &pixels));
+    lt_session *session, *pixels, *classifier = open_synthetic_classifier("[\"cat\", \"dog\", \"owl\"]"),
+                                  *clip = open_clip();
+    assert_ok(open_session(synthetic_checkpoint("tiny"), NULL, &session));
+    assert_ok(open_session(trained_classifier(), NULL, &pixels));
     lt_request r = small_request();
-    r.classifier = classifier;
-    refuse(model, &r, LT_ERROR_ARGUMENT, "needs a class to guide to: one of cat, dog, owl");
+    r.classifier = lt_session_model(classifier);
+    refuse(session, &r, LT_ERROR_ARGUMENT, "needs a class to guide to: one of cat, dog, owl");
     r.class_name = "cow";
-    refuse(model, &r, LT_ERROR_ARGUMENT, "no class cow: there are cat, dog, owl (or 0 to 2)");
+    refuse(session, &r, LT_ERROR_ARGUMENT, "no class cow: there are cat, dog, owl (or 0 to 2)");
     r.class_name = "3";
-    refuse(model, &r, LT_ERROR_ARGUMENT, "no class 3: there are cat, dog, owl (or 0 to 2)");
+    refuse(session, &r, LT_ERROR_ARGUMENT, "no class 3: there are cat, dog, owl (or 0 to 2)");
     r.class_name = "dog";
     r.classifier_scale = INFINITY;
-    refuse(model, &r, LT_ERROR_ARGUMENT, "classifier_scale: inf; ");
+    refuse(session, &r, LT_ERROR_ARGUMENT, "classifier_scale: inf; ");
     r.classifier_scale = 1;
     r.width = 96;
-    refuse(model, &r, LT_ERROR_ARGUMENT, "trained on pictures of 64x64 with this model's VAE, and this one is 96x64");
+    refuse(session, &r, LT_ERROR_ARGUMENT, "trained on pictures of 64x64 with this model's VAE, and this one is 96x64");
     r.width = 64;
-    r.classifier = pixels;
-    refuse(model, &r, LT_ERROR_MODEL, "reads latents of 3 channels, this model's have 4");
-    r.classifier = clip;
-    refuse(model, &r, LT_ERROR_MODEL, "holds no classifier");
+    r.classifier = lt_session_model(pixels);
+    refuse(session, &r, LT_ERROR_MODEL, "reads latents of 3 channels, this model's have 4");
+    r.classifier = lt_session_model(clip);
+    refuse(session, &r, LT_ERROR_MODEL, "holds no classifier");
     r.classifier = NULL;
-    refuse(model, &r, LT_ERROR_ARGUMENT, "class_name: dog; a classifier is needed with it");
+    refuse(session, &r, LT_ERROR_ARGUMENT, "class_name: dog; a classifier is needed with it");
     r.class_name = NULL;
-    r.clip = classifier;
-    refuse(model, &r, LT_ERROR_MODEL, "needs a CLIP model of both towers; this one has no text projection");
-    lt_model_close(model);
-    lt_model_close(pixels);
-    lt_model_close(classifier);
-    lt_model_close(clip);
+    r.clip = lt_session_model(classifier);
+    refuse(session, &r, LT_ERROR_MODEL, "needs a CLIP model of both towers; this one has no text projection");
+    lt_session_close(session);
+    lt_session_close(pixels);
+    lt_session_close(classifier);
+    lt_session_close(clip);
 }
 
 static void test_classes_without_names(void **state) {
     (void)state;
     int number = -1;
-    lt_model *model = open_synthetic_classifier(NULL);
-    assert_string_equal(lt_model_describe(model).class_names[2], "2");
-    assert_ok(lt_guidance_class(&model->parts, "2", &number));
+    lt_session *session = open_synthetic_classifier(NULL);
+    assert_string_equal(lt_model_describe(lt_session_model(session)).class_names[2], "2");
+    assert_ok(lt_guidance_class(session->parts, "2", &number));
     assert_int_equal(number, 2);
-    lt_model_close(model);
-    model = open_synthetic_classifier("[\"2\", \"x\", 5]"); /* a name goes before a number */
-    assert_ok(lt_guidance_class(&model->parts, "2", &number));
+    lt_session_close(session);
+    session = open_synthetic_classifier("[\"2\", \"x\", 5]"); /* a name goes before a number */
+    assert_ok(lt_guidance_class(session->parts, "2", &number));
     assert_int_equal(number, 0);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void refuse_training(const lt_train_options *o, lt_status expected, const char *message) {
@@ -730,24 +735,25 @@ static void test_data_that_does_not_fit(void **state) {
 static void test_out_of_memory(void **state) {
     (void)state;
     const char *path = trained_classifier();
-    lt_components parts = {.unet = {.out_channels = 3}, .vae = {.factor = 1}};
+    const lt_components parts = {.unet = {.out_channels = 3}, .vae = {.factor = 1}};
+    const lt_session host = {.parts = &parts};
     lt_request request = lt_request_defaults();
     size_t n = 0;
     request.class_name = "red";
     for (bool failed = true; failed; n++) {
-        lt_model *model = NULL;
+        lt_session *session = NULL;
         lt_guidance guidance = {0};
         lt_alloc_fail_at(n);
-        lt_status status = lt_model_open(path, NULL, &model);
+        lt_status status = open_session(path, NULL, &session);
         if (!status) {
-            const lt_guides guides = {.classifier = &model->parts};
-            status = lt_guidance_init(&guidance, &parts, &guides, &request, SIDE, SIDE);
+            const lt_guides guides = {.classifier = session->parts};
+            status = lt_guidance_init(&guidance, &host, &guides, &request, SIDE, SIDE);
         }
         failed = lt_alloc_failed();
         lt_alloc_fail_at(SIZE_MAX);
         assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
         lt_guidance_free(&guidance);
-        lt_model_close(model);
+        lt_session_close(session);
     }
     print_message("    %zu allocations\n", n - 1);
 }

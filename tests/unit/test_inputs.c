@@ -10,14 +10,14 @@
 
 enum { MAX_POINTERS = 4 };
 
-static lt_model *model, *clip;
+static lt_session *session, *clip;
 static lt_image picture;
 static char saved[256];
 
 static int open_all(void **state) {
     (void)state;
     snprintf(saved, sizeof saved, "%s", scratch_path("saved.png"));
-    model = open_micro(2);
+    session = open_micro(2);
     clip = open_clip();
     picture = (lt_image){20, 12, calloc(20 * 12, 3)};
     return lt_image_save(saved, &picture, "seen") ? -1 : 0;
@@ -25,8 +25,8 @@ static int open_all(void **state) {
 
 static int close_all(void **state) {
     (void)state;
-    lt_model_close(model);
-    lt_model_close(clip);
+    lt_session_close(session);
+    lt_session_close(clip);
     lt_image_free(&picture);
     return 0;
 }
@@ -80,10 +80,17 @@ static lt_status call_model_open(int null) {
     return status;
 }
 
+static lt_status call_session_open(int null) {
+    lt_session *opened = NULL;
+    const lt_status status = lt_session_open(GIVEN(0, lt_session_model(session)), NULL, GIVEN(1, &opened));
+    lt_session_close(opened);
+    return status;
+}
+
 static lt_status call_generate(int null) {
     const lt_request request = quick_request();
     lt_result result = {.count = 1 << 20};
-    const lt_status status = lt_generate(GIVEN(0, model), GIVEN(1, &request), GIVEN(2, &result));
+    const lt_status status = lt_generate(GIVEN(0, session), GIVEN(1, &request), GIVEN(2, &result));
     if (null >= 0 && null < 2) assert_int_equal(result.count, 0);
     if (null < 2) lt_result_free(&result);
     return status;
@@ -93,7 +100,7 @@ static lt_status call_encode(int null) {
     float *latent = NULL;
     int shape[3] = {9, 9, 9};
     const lt_status status =
-        lt_encode(GIVEN(0, model), GIVEN(1, &picture), NULL, false, GIVEN(2, &latent), GIVEN(3, shape));
+        lt_encode(GIVEN(0, session), GIVEN(1, &picture), NULL, false, GIVEN(2, &latent), GIVEN(3, shape));
     if (null >= 0 && null < 3) assert_int_equal(shape[2], 0);
     lt_floats_free(latent);
     return status;
@@ -103,7 +110,7 @@ static lt_status call_decode(int null) {
     static const float latent[4 * 6 * 10];
     const int shape[3] = {4, 6, 10};
     lt_image out = {0};
-    const lt_status status = lt_decode(GIVEN(0, model), GIVEN(1, latent), GIVEN(2, shape), false, GIVEN(3, &out));
+    const lt_status status = lt_decode(GIVEN(0, session), GIVEN(1, latent), GIVEN(2, shape), false, GIVEN(3, &out));
     lt_image_free(&out);
     return status;
 }
@@ -152,11 +159,12 @@ static const struct {
     {"lt_image_encode", call_image_encode, {"format", "image", "bytes", "size"}},
     {"lt_image_parameters", call_image_parameters, {"path", "parameters"}},
     {"lt_model_open", call_model_open, {"path", "model"}},
-    {"lt_generate", call_generate, {"model", "request", "result"}},
-    {"lt_encode", call_encode, {"model", "image", "latent", "shape"}},
-    {"lt_decode", call_decode, {"model", "latent", "shape", "image"}},
-    {"lt_embed_text", call_embed_text, {"model", "text", "embedding", "dim"}},
-    {"lt_embed_image", call_embed_image, {"model", "image", "embedding", "dim"}},
+    {"lt_session_open", call_session_open, {"model", "session"}},
+    {"lt_generate", call_generate, {"session", "request", "result"}},
+    {"lt_encode", call_encode, {"session", "image", "latent", "shape"}},
+    {"lt_decode", call_decode, {"session", "latent", "shape", "image"}},
+    {"lt_embed_text", call_embed_text, {"session", "text", "embedding", "dim"}},
+    {"lt_embed_image", call_embed_image, {"session", "image", "embedding", "dim"}},
     {"lt_train", call_train, {"options"}},
 };
 
@@ -185,6 +193,8 @@ static void test_null_is_nothing(void **state) {
     lt_floats_free(NULL);
     lt_result_free(NULL);
     lt_model_close(NULL);
+    lt_session_close(NULL);
+    assert_null(lt_session_model(NULL));
     const lt_model_info info = lt_model_describe(NULL);
     assert_false(info.draws || info.has_unet || info.class_count);
 }
@@ -205,14 +215,31 @@ static void test_open_options(void **state) {
                                       {0}};
     lt_open_options o = lt_open_options_defaults();
     assert_all_members(lt_open_fields, others, sizeof o);
-    assert_true(refuse_bad_fields(lt_open_fields, &o, sizeof o, open_with) > 10);
+    assert_true(refuse_bad_fields(lt_open_fields, &o, sizeof o, open_with) > 0);
+}
+
+static lt_status use_with(const void *options) {
+    lt_session *opened = NULL;
+    const lt_status status = lt_session_open(lt_session_model(session), options, &opened);
+    lt_session_close(opened);
+    return status;
+}
+
+static void test_session_options(void **state) {
+    (void)state;
+    static const lt_field others[] = {{LT_FIELD(lt_session_options, notice), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_session_options, notice_user), LT_FIELD_TEXT},
+                                      {0}};
+    lt_session_options o = lt_session_options_defaults();
+    assert_all_members(lt_session_fields, others, sizeof o);
+    assert_true(refuse_bad_fields(lt_session_fields, &o, sizeof o, use_with) > 8);
     o.precision = LT_PRECISION_INT8;
-    assert_int_equal(open_with(&o), LT_ERROR_UNSUPPORTED);
+    assert_int_equal(use_with(&o), LT_ERROR_UNSUPPORTED);
 }
 
 static lt_status generate_with(const void *request) {
     lt_result result;
-    const lt_status status = lt_generate(model, request, &result);
+    const lt_status status = lt_generate(session, request, &result);
     assert_null(result.images);
     lt_result_free(&result);
     return status;
@@ -263,7 +290,7 @@ static void test_not_a_picture(void **state) {
         REFUSE("mask", image = &picture; r.mask = &bad[i]);
         assert_int_equal(lt_image_save(scratch_path("bad.png"), &bad[i], NULL), LT_ERROR_ARGUMENT);
         assert_int_equal(lt_image_encode("png", &bad[i], NULL, &bytes, &size), LT_ERROR_ARGUMENT);
-        assert_int_equal(lt_encode(model, &bad[i], NULL, false, &floats, shape), LT_ERROR_ARGUMENT);
+        assert_int_equal(lt_encode(session, &bad[i], NULL, false, &floats, shape), LT_ERROR_ARGUMENT);
         assert_int_equal(lt_embed_image(clip, &bad[i], &floats, &size), LT_ERROR_ARGUMENT);
     }
 }
@@ -277,7 +304,7 @@ static void test_not_a_latent(void **state) {
             int shape[3] = {4, 1, 1};
             lt_image out;
             shape[k] = sides[i];
-            assert_int_equal(lt_decode(model, latent, shape, false, &out), LT_ERROR_ARGUMENT);
+            assert_int_equal(lt_decode(session, latent, shape, false, &out), LT_ERROR_ARGUMENT);
             assert_null(out.pixels);
         }
 }
@@ -325,6 +352,7 @@ int main(void) {
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_is_nothing),
         cmocka_unit_test(test_open_options),
+        cmocka_unit_test(test_session_options),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_request_as_a_whole),
         cmocka_unit_test(test_not_a_picture),

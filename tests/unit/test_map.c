@@ -201,27 +201,27 @@ static void copy(const char *from, const char *to) {
 }
 
 /* The micro model from a file of that name and its own, which is size bytes shorter than it was once it is open. */
-static lt_model *open_shortened(const char *name, size_t less) {
+static lt_session *open_shortened(const char *name, size_t less) {
     char from[256];
     struct stat info;
-    lt_model *model;
-    lt_open_options options = lt_open_options_defaults();
+    lt_session *session;
+    lt_session_options options = lt_session_options_defaults();
     options.threads = 2;
     strcpy(from, micro_checkpoint());
     const char *path = scratch_path(name);
     copy(from, path);
-    assert_ok(lt_model_open(path, &options, &model));
+    assert_ok(open_session(path, &options, &session));
     assert_int_equal(stat(path, &info), 0);
     cut(path, less > (size_t)info.st_size ? 0 : (size_t)info.st_size - less);
-    return model;
+    return session;
 }
 
-static lt_status draw(lt_model *model, lt_result *result) {
+static lt_status draw(lt_session *session, lt_result *result) {
     lt_request request = lt_request_defaults();
     request.prompt = "a red apple";
     request.width = request.height = 64;
     request.steps = 1;
-    return lt_generate(model, &request, result);
+    return lt_generate(session, &request, result);
 }
 
 static void a_cut_model_draws_nothing(void **state) {
@@ -229,47 +229,48 @@ static void a_cut_model_draws_nothing(void **state) {
     const size_t less[] = {1, 100000, SIZE_MAX};
     lt_result result;
     for (size_t i = 0; i < LT_COUNT(less); i++) {
-        lt_model *model = open_shortened("cut.safetensors", less[i]);
+        lt_session *session = open_shortened("cut.safetensors", less[i]);
         for (int again = 0; again < 2; again++) {
-            assert_cut(draw(model, &result), "cut.safetensors");
+            assert_cut(draw(session, &result), "cut.safetensors");
             assert_int_equal(result.count, 0);
         }
-        lt_model_close(model);
+        lt_session_close(session);
     }
 }
 
 static void a_model_that_has_drawn_notices(void **state) {
     (void)state;
     lt_result result;
-    lt_model *model = open_shortened("cut.safetensors", 0);
-    assert_ok(draw(model, &result));
+    lt_session *session = open_shortened("cut.safetensors", 0);
+    assert_ok(draw(session, &result));
     lt_result_free(&result);
     cut(scratch_path("cut.safetensors"), 0);
-    assert_cut(draw(model, &result), "cut.safetensors");
-    lt_model_close(model);
+    assert_cut(draw(session, &result), "cut.safetensors");
+    lt_session_close(session);
 }
 
 static void another_model_draws(void **state) {
     (void)state;
     lt_result result;
-    lt_model *cut_one = open_shortened("cut.safetensors", SIZE_MAX), *whole = open_micro(2);
+    lt_session *cut_one = open_shortened("cut.safetensors", SIZE_MAX), *whole = open_micro(2);
     assert_cut(draw(cut_one, &result), "cut.safetensors");
     assert_ok(draw(whole, &result));
     lt_result_free(&result);
-    lt_model_close(cut_one);
-    lt_model_close(whole);
+    lt_session_close(cut_one);
+    lt_session_close(whole);
 }
 
 static void a_cut_model_is_not_converted(void **state) {
     (void)state;
     const lt_dtype types[] = {LT_F16, LT_F32}; /* as they are, and converted */
     for (size_t i = 0; i < 2 * LT_COUNT(types); i++) {
-        lt_model *model = open_shortened("cut.safetensors", i < 2 ? 1 : SIZE_MAX);
-        assert_cut(lt_export_ldm(model, scratch_path("out"), &types[i % 2]), "cut.safetensors");
+        lt_session *session = open_shortened("cut.safetensors", i < 2 ? 1 : SIZE_MAX);
+        assert_cut(lt_export_ldm(lt_session_model(session), scratch_path("out"), &types[i % 2]), "cut.safetensors");
         assert_int_equal(access(scratch_path("out"), F_OK), -1);
-        assert_cut(lt_export_diffusers(model, scratch_path("out"), &types[i % 2]), "cut.safetensors");
+        assert_cut(lt_export_diffusers(lt_session_model(session), scratch_path("out"), &types[i % 2]),
+                   "cut.safetensors");
         assert_int_equal(access(scratch_path("out"), F_OK), -1);
-        lt_model_close(model);
+        lt_session_close(session);
     }
 }
 

@@ -7,17 +7,17 @@
 static const double UNET_LIMIT = 1e-4, LIMIT = 1e-5;
 
 static void check_all(lt_isa isa) {
-    lt_open_options options = lt_open_options_defaults();
+    lt_session_options options = lt_session_options_defaults();
     options.isa = isa;
-    lt_model *model;
-    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), &options, &model));
-    check_module(model, "clip-text", "tiny/clip_text.safetensors", LIMIT);
-    check_module(model, "vae-encoder", "tiny/vae_encoder.safetensors", LIMIT);
-    check_module(model, "vae-decoder", "tiny/vae_decoder.safetensors", LIMIT);
-    check_module(model, "unet", "tiny/unet_t1.safetensors", UNET_LIMIT);
-    check_module(model, "unet", "tiny/unet_t501.safetensors", UNET_LIMIT);
-    check_module(model, "unet", "tiny/unet_t999.safetensors", UNET_LIMIT);
-    lt_model_close(model);
+    lt_session *session;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), &options, &session));
+    check_module(session, "clip-text", "tiny/clip_text.safetensors", LIMIT);
+    check_module(session, "vae-encoder", "tiny/vae_encoder.safetensors", LIMIT);
+    check_module(session, "vae-decoder", "tiny/vae_decoder.safetensors", LIMIT);
+    check_module(session, "unet", "tiny/unet_t1.safetensors", UNET_LIMIT);
+    check_module(session, "unet", "tiny/unet_t501.safetensors", UNET_LIMIT);
+    check_module(session, "unet", "tiny/unet_t999.safetensors", UNET_LIMIT);
+    lt_session_close(session);
 }
 
 static void test_scalar(void **state) {

@@ -24,13 +24,13 @@ static void poison(const char *from, const char *to, const char *name) {
     lt_checkpoint_close(&c);
 }
 
-static lt_model *open_poisoned(const char *name) {
+static lt_session *open_poisoned(const char *name) {
     char from[256];
-    lt_model *model;
+    lt_session *session;
     snprintf(from, sizeof from, "%s", micro_checkpoint());
     poison(from, scratch_path("poisoned.safetensors"), name);
-    assert_ok(lt_model_open(scratch_path("poisoned.safetensors"), NULL, &model));
-    return model;
+    assert_ok(open_session(scratch_path("poisoned.safetensors"), NULL, &session));
+    return session;
 }
 
 static void expect(lt_status status, lt_status expected, const char *words) {
@@ -53,9 +53,9 @@ static lt_request request_of(const lt_image *image) {
     return r;
 }
 
-static void refuse(lt_model *model, const lt_request *request, lt_status status, const char *words) {
+static void refuse(lt_session *session, const lt_request *request, lt_status status, const char *words) {
     lt_result result;
-    expect(lt_generate(model, request, &result), status, words);
+    expect(lt_generate(session, request, &result), status, words);
     assert_null(result.images);
     assert_null(result.latents);
 }
@@ -74,100 +74,101 @@ static void test_each_module_is_named(void **state) {
         {"first_stage_model.encoder.conv_out.bias", "the VAE encoder makes no finite", true},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        lt_model *model = open_poisoned(cases[i].tensor);
+        lt_session *session = open_poisoned(cases[i].tensor);
         const lt_request request = request_of(cases[i].from_picture ? &picture : NULL);
-        refuse(model, &request, LT_ERROR_MODEL, cases[i].words);
-        lt_model_close(model);
+        refuse(session, &request, LT_ERROR_MODEL, cases[i].words);
+        lt_session_close(session);
     }
 }
 
 /* A tile at the edge is enough. */
 static void test_tiles(void **state) {
     (void)state;
-    lt_model *model = open_poisoned("first_stage_model.decoder.conv_out.bias");
+    lt_session *session = open_poisoned("first_stage_model.decoder.conv_out.bias");
     lt_request request = request_of(NULL);
     request.width = 144;
     request.steps = 1;
     request.tiling = true;
-    refuse(model, &request, LT_ERROR_MODEL, "the VAE decoder makes no finite");
-    lt_model_close(model);
+    refuse(session, &request, LT_ERROR_MODEL, "the VAE decoder makes no finite");
+    lt_session_close(session);
 }
 
 /* A model is whole, but what it is asked for leads beyond all numbers: the step is told. */
 static void test_numbers_too_large(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     lt_request request = request_of(NULL);
     float noise[4 * 8 * 8];
     for (size_t i = 0; i < LT_COUNT(noise); i++) noise[i] = i % 2 ? 3e37f : -3e37f;
     request.noise = noise;
-    refuse(model, &request, LT_ERROR_MODEL, "step 1 of 3: ");
+    refuse(session, &request, LT_ERROR_MODEL, "step 1 of 3: ");
     request.noise = NULL;
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- Noise and latents of the caller's ---- */
 
 static void test_inputs(void **state) {
     (void)state;
-    lt_model *model = open_micro(1);
+    lt_session *session = open_micro(1);
     float noise[4 * 8 * 8] = {[37] = NAN};
     lt_request request = request_of(&picture);
     lt_image image;
     request.noise = noise;
-    refuse(model, &request, LT_ERROR_ARGUMENT, "the starting noise: not all are finite");
+    refuse(session, &request, LT_ERROR_ARGUMENT, "the starting noise: not all are finite");
     request.noise = NULL;
     request.posterior_noise = noise;
-    refuse(model, &request, LT_ERROR_ARGUMENT, "the posterior's noise: not all are finite");
+    refuse(session, &request, LT_ERROR_ARGUMENT, "the posterior's noise: not all are finite");
     noise[37] = INFINITY;
-    expect(lt_decode(model, noise, (const int[]){4, 8, 8}, false, &image), LT_ERROR_ARGUMENT, "a NaN or an infinity");
+    expect(lt_decode(session, noise, (const int[]){4, 8, 8}, false, &image), LT_ERROR_ARGUMENT, "a NaN or an infinity");
     assert_null(image.pixels);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* ---- Parts of the way ---- */
 
 static void test_encoding_and_decoding(void **state) {
     (void)state;
-    lt_model *model = open_poisoned("first_stage_model.quant_conv.weight");
+    lt_session *session = open_poisoned("first_stage_model.quant_conv.weight");
     float *latent, z[4 * 8 * 8] = {0};
     int shape[3];
     lt_image image;
-    expect(lt_encode(model, &picture, NULL, false, &latent, shape), LT_ERROR_MODEL, "the VAE encoder makes no finite");
+    expect(lt_encode(session, &picture, NULL, false, &latent, shape), LT_ERROR_MODEL,
+           "the VAE encoder makes no finite");
     assert_null(latent);
-    lt_model_close(model);
-    model = open_poisoned("first_stage_model.post_quant_conv.weight");
-    expect(lt_decode(model, z, (const int[]){4, 8, 8}, false, &image), LT_ERROR_MODEL,
+    lt_session_close(session);
+    session = open_poisoned("first_stage_model.post_quant_conv.weight");
+    expect(lt_decode(session, z, (const int[]){4, 8, 8}, false, &image), LT_ERROR_MODEL,
            "the VAE decoder makes no finite");
     assert_null(image.pixels);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
-static lt_model *open_poisoned_clip(const char *name) {
-    lt_model *model;
+static lt_session *open_poisoned_clip(const char *name) {
+    lt_session *session;
     const char *folder = scratch_path("bad-clip");
     char weights[300];
     assert_ok(lt_synthetic_clip_write(lt_synthetic_clip_find("tiny"), folder, LT_F16));
     snprintf(weights, sizeof weights, "%s/model.safetensors", folder);
     poison(weights, weights, name);
-    assert_ok(lt_model_open(scratch_path("bad-clip"), NULL, &model));
-    return model;
+    assert_ok(open_session(scratch_path("bad-clip"), NULL, &session));
+    return session;
 }
 
 static void test_clip(void **state) {
     (void)state;
     float *embedding;
     size_t dim;
-    lt_model *model = open_poisoned_clip("visual_projection.weight");
-    expect(lt_embed_image(model, &picture, &embedding, &dim), LT_ERROR_MODEL, "the image encoder makes no finite");
+    lt_session *session = open_poisoned_clip("visual_projection.weight");
+    expect(lt_embed_image(session, &picture, &embedding, &dim), LT_ERROR_MODEL, "the image encoder makes no finite");
     assert_null(embedding);
-    assert_ok(lt_embed_text(model, "a cat", &embedding, &dim)); /* that tower is whole */
+    assert_ok(lt_embed_text(session, "a cat", &embedding, &dim)); /* that tower is whole */
     lt_floats_free(embedding);
-    lt_model_close(model);
-    model = open_poisoned_clip("text_projection.weight");
-    expect(lt_embed_text(model, "a cat", &embedding, &dim), LT_ERROR_MODEL, "the text encoder makes no finite");
+    lt_session_close(session);
+    session = open_poisoned_clip("text_projection.weight");
+    expect(lt_embed_text(session, "a cat", &embedding, &dim), LT_ERROR_MODEL, "the text encoder makes no finite");
     assert_null(embedding);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static lt_status synthetic_values(void *user, const lt_tensor *t, float *values) {
@@ -176,7 +177,7 @@ static lt_status synthetic_values(void *user, const lt_tensor *t, float *values)
     return LT_OK;
 }
 
-static lt_model *open_poisoned_classifier(void) {
+static lt_session *open_poisoned_classifier(void) {
     static const lt_sd_architecture down = {.model_channels = 32,
                                             .in_channels = 4,
                                             .levels = 2,
@@ -184,45 +185,47 @@ static lt_model *open_poisoned_classifier(void) {
                                             .channel_mult = {1, 1},
                                             .attention = {false, true}};
     lt_tensor_list list;
-    lt_model *model;
+    lt_session *session;
     const char *path = scratch_path("classifier.safetensors");
     assert_ok(lt_classifier_list(&down, 8, 3, &list));
     lt_tensor_list_sort(&list);
     assert_ok(lt_safetensors_write(path, list.tensors, list.count, NULL, 0, NULL, synthetic_values, NULL));
     lt_tensor_list_free(&list);
     poison(path, path, "classifier.out.bias");
-    assert_ok(lt_model_open(path, NULL, &model));
-    return model;
+    assert_ok(open_session(path, NULL, &session));
+    return session;
 }
 
 static void test_guides(void **state) {
     (void)state;
-    lt_model *model = open_micro(1), *classifier = open_poisoned_classifier();
+    lt_session *session = open_micro(1), *classifier = open_poisoned_classifier();
     lt_request request = request_of(NULL);
-    request.classifier = classifier;
+    request.classifier = lt_session_model(classifier);
     request.class_name = "1";
-    refuse(model, &request, LT_ERROR_MODEL, "step 1 of 3: the classifier makes no finite");
-    lt_model_close(classifier);
+    refuse(session, &request, LT_ERROR_MODEL, "step 1 of 3: the classifier makes no finite");
+    lt_session_close(classifier);
     request = request_of(NULL);
-    request.clip = open_poisoned_clip("visual_projection.weight");
-    refuse(model, &request, LT_ERROR_MODEL, "step 1 of 3: the gradient of CLIP makes no finite");
-    lt_model_close(request.clip);
-    lt_model_close(model);
+    lt_session *clip = open_poisoned_clip("visual_projection.weight");
+    request.clip = lt_session_model(clip);
+    refuse(session, &request, LT_ERROR_MODEL, "step 1 of 3: the gradient of CLIP makes no finite");
+    lt_session_close(clip);
+    lt_session_close(session);
 }
 
 /* One module alone names what it was given, and itself. */
 static void test_modules_alone(void **state) {
     (void)state;
-    lt_model *model = open_poisoned("first_stage_model.decoder.conv_out.bias");
+    lt_session *session = open_poisoned("first_stage_model.decoder.conv_out.bias");
     float z[4 * 8 * 8] = {0};
     lt_tensor in = {.name = "z", .dtype = LT_F32, .rank = 4, .shape = {1, 4, 8, 8}, .data = z};
     lt_run_output out[LT_MAX_OUTPUTS];
     size_t count;
     lt_tensor_set_contiguous(&in);
-    expect(lt_run_module(model, "vae-decoder", &in, 1, out, &count), LT_ERROR_MODEL, "the VAE decoder makes no finite");
+    expect(lt_run_module(session, "vae-decoder", &in, 1, out, &count), LT_ERROR_MODEL,
+           "the VAE decoder makes no finite");
     z[0] = NAN;
-    expect(lt_run_module(model, "vae-decoder", &in, 1, out, &count), LT_ERROR_ARGUMENT, "tensor z holds a NaN");
-    lt_model_close(model);
+    expect(lt_run_module(session, "vae-decoder", &in, 1, out, &count), LT_ERROR_ARGUMENT, "tensor z holds a NaN");
+    lt_session_close(session);
 }
 
 int main(void) {

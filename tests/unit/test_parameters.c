@@ -11,14 +11,14 @@ static void hear(void *user, const char *message) {
     strcat(notices, "\n");
 }
 
-static lt_model *open_heard(void) {
-    lt_open_options options = lt_open_options_defaults();
+static lt_session *open_heard(void) {
+    lt_session_options options = lt_session_options_defaults();
     options.threads = 1;
     options.notice = hear;
-    lt_model *model;
-    assert_ok(lt_model_open(micro_checkpoint(), &options, &model));
+    lt_session *session;
+    assert_ok(open_session(micro_checkpoint(), &options, &session));
     *notices = '\0';
-    return model;
+    return session;
 }
 
 static lt_request small(const char *prompt) {
@@ -40,19 +40,19 @@ static void assert_same_picture(const lt_image *a, const lt_image *b) {
 }
 
 /* Draws, reads the picture's text, and draws what it says with the pictures that it does not hold. */
-static void redraw(lt_model *model, const lt_request *request) {
+static void redraw(lt_session *session, const lt_request *request) {
     lt_result first, again;
     lt_request r = lt_request_defaults();
     char *texts;
-    assert_ok(lt_generate(model, request, &first));
+    assert_ok(lt_generate(session, request, &first));
     r.image = request->image;
     r.mask = request->mask;
     *notices = '\0';
-    assert_ok(lt_request_from_parameters(first.parameters[0], model, &r, &texts));
+    assert_ok(lt_request_from_parameters(first.parameters[0], session, &r, &texts));
     assert_string_equal(notices, "");
     assert_string_equal(r.prompt, request->prompt);
     assert_string_equal(r.negative_prompt, request->negative_prompt);
-    assert_ok(lt_generate(model, &r, &again));
+    assert_ok(lt_generate(session, &r, &again));
     assert_string_equal(again.parameters[0], first.parameters[0]);
     assert_same_picture(&again.images[0], &first.images[0]);
     lt_string_free(texts);
@@ -62,41 +62,41 @@ static void redraw(lt_model *model, const lt_request *request) {
 
 static void test_samplers(void **state) {
     (void)state;
-    lt_model *model = open_heard();
+    lt_session *session = open_heard();
     for (const char *const *name = lt_samplers(); *name; name++) {
         lt_request r = small("a cat");
         r.sampler = *name;
-        redraw(model, &r);
+        redraw(session, &r);
     }
     for (const char *const *name = lt_schedules(); *name; name++) {
         lt_request r = small("a cat");
         r.sampler = "euler";
         r.schedule = *name;
-        redraw(model, &r);
+        redraw(session, &r);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_settings(void **state) {
     (void)state;
-    lt_model *model = open_heard();
+    lt_session *session = open_heard();
     lt_request r = small("a (cat:1.2), with \"quotes\"\nNegative prompt: in it \nSteps: 3, Seed: 4, Size: 8x8");
     r.negative_prompt = "blurry,\n Negative prompt:";
     r.guidance = 3.14159274f;
     r.seed = 18446744073709551615u;
     r.rng = LT_RNG_PHILOX;
     r.clip_skip = 2;
-    redraw(model, &r);
+    redraw(session, &r);
     r.plain_prompt = r.tiling = true;
     r.sampler = "ddim";
     r.eta = 0.3f;
-    redraw(model, &r);
-    lt_model_close(model);
+    redraw(session, &r);
+    lt_session_close(session);
 }
 
 static void test_of_a_picture(void **state) {
     (void)state;
-    lt_model *model = open_heard();
+    lt_session *session = open_heard();
     uint8_t pixels[64 * 64 * 3], mask_pixels[64 * 64 * 3];
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 7);
     for (size_t i = 0; i < sizeof pixels; i++) mask_pixels[i] = i % 192 < 96 ? 255 : 0;
@@ -104,11 +104,11 @@ static void test_of_a_picture(void **state) {
     lt_request r = small("a cat");
     r.image = &image;
     r.strength = 0.9;
-    redraw(model, &r);
+    redraw(session, &r);
     r.mask = &mask;
     r.mask_blur = 2.5f;
-    redraw(model, &r);
-    lt_model_close(model);
+    redraw(session, &r);
+    lt_session_close(session);
 }
 
 /* ---- Others' ---- */
@@ -134,27 +134,27 @@ static void test_names_of_others(void **state) {
         {"DPMSolverMultistepScheduler", "dpmpp_2m", NULL},
         {"PNDMScheduler", "plms", NULL},
     };
-    lt_model *model = open_heard();
+    lt_session *session = open_heard();
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_request r = small("a"), own = small("a");
         lt_result theirs, ours;
         r.sampler = cases[i].theirs;
         own.sampler = cases[i].sampler;
         own.schedule = cases[i].schedule;
-        assert_ok(lt_generate(model, &r, &theirs));
-        assert_ok(lt_generate(model, &own, &ours));
+        assert_ok(lt_generate(session, &r, &theirs));
+        assert_ok(lt_generate(session, &own, &ours));
         assert_string_equal(theirs.parameters[0], ours.parameters[0]);
         assert_same_picture(&theirs.images[0], &ours.images[0]);
         lt_result_free(&theirs);
         lt_result_free(&ours);
     }
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* A text of that web UI, with what is not served here: it is told. */
 static void test_a_web_ui(void **state) {
     (void)state;
-    lt_model *model = open_heard();
+    lt_session *session = open_heard();
     lt_request r = lt_request_defaults();
     char *texts;
     assert_ok(lt_request_from_parameters(
@@ -162,7 +162,7 @@ static void test_a_web_ui(void **state) {
         "12, "
         "Size: 96x64, Model hash: cc6cb27103, Model: v1-5, Denoising strength: 0.4, Clip skip: 2, "
         "Hires upscale: 2, ENSD: 31337, Version: v1.10.1",
-        model, &r, &texts));
+        session, &r, &texts));
     assert_string_equal(r.prompt, "a cat");
     assert_string_equal(r.negative_prompt, "a dog");
     assert_int_equal(r.steps, 7);
@@ -179,7 +179,7 @@ static void test_a_web_ui(void **state) {
     assert_non_null(strstr(notices, "can't be followed here: Denoising strength: 0.4"));
     assert_non_null(strstr(notices, "left out: Hires upscale, ENSD"));
     lt_string_free(texts);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_texts_that_say_little(void **state) {

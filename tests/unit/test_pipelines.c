@@ -67,13 +67,13 @@ static void check_pipeline(void **state) {
         assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/mask.png", &mask));
         request.mask = &mask;
     }
-    lt_model *model;
+    lt_session *session;
     lt_result result;
-    assert_ok(lt_model_open(synthetic_checkpoint(c->checkpoint), NULL, &model));
-    assert_ok(lt_generate(model, &request, &result));
+    assert_ok(open_session(synthetic_checkpoint(c->checkpoint), NULL, &session));
+    assert_ok(lt_generate(session, &request, &result));
     check_result(&golden, &result, c->picture);
     lt_result_free(&result);
-    lt_model_close(model);
+    lt_session_close(session);
     lt_image_free(&image);
     lt_image_free(&mask);
     free(noise);

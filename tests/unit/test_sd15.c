@@ -2,16 +2,16 @@
  * spot. */
 #include "modules.h"
 
-static lt_model *open_sd15(void) {
-    lt_model *model;
-    assert_ok(lt_model_open(synthetic_checkpoint("sd15"), NULL, &model));
-    return model;
+static lt_session *open_sd15(void) {
+    lt_session *session;
+    assert_ok(open_session(synthetic_checkpoint("sd15"), NULL, &session));
+    return session;
 }
 
 static void check(const char *module, const char *file, double limit) {
-    lt_model *model = open_sd15();
-    check_module(model, module, file, limit);
-    lt_model_close(model);
+    lt_session *session = open_sd15();
+    check_module(session, module, file, limit);
+    lt_session_close(session);
 }
 
 static void test_clip_text(void **state) {

@@ -49,9 +49,9 @@ static lt_tensor vector(const char *name, lt_dtype type, size_t n, const void *d
 static const char *folder_with(const char *name, const char *file, const char *text) {
     static char path[300];
     snprintf(path, sizeof path, "%s", scratch_path(name));
-    lt_model *model = open_micro(1);
-    assert_ok(lt_export_diffusers(model, path, NULL));
-    lt_model_close(model);
+    lt_session *session = open_micro(1);
+    assert_ok(lt_export_diffusers(lt_session_model(session), path, NULL));
+    lt_session_close(session);
     char inside[400];
     snprintf(inside, sizeof inside, "%s/%s", path, file);
     FILE *f = fopen(inside, "w");
@@ -151,14 +151,14 @@ static void the_usual_table_changes_nothing(void **state) {
     const lt_tensor tables[] = {
         vector("alphas_cumprod", LT_F32, LT_TRAIN_STEPS, usual), vector("alphas_cumprod", LT_F16, LT_TRAIN_STEPS, half),
         vector("alphas_cumprod", LT_BF16, LT_TRAIN_STEPS, brain), vector("betas", LT_F32, LT_TRAIN_STEPS, betas)};
-    lt_model *plain = open_micro(1);
+    lt_session *plain = open_micro(1);
     for (size_t i = 0; i < LT_COUNT(tables); i++) {
         lt_model *model;
         assert_ok(open_noted(marked_file(&tables[i], NULL, NULL), &model));
-        assert_memory_equal(&model->parts.schedule, &plain->parts.schedule, sizeof plain->parts.schedule);
+        assert_memory_equal(&model->parts.schedule, &plain->parts->schedule, sizeof plain->parts->schedule);
         lt_model_close(model);
     }
-    lt_model_close(plain);
+    lt_session_close(plain);
 }
 
 static void another_table_is_taken(void **state) {

@@ -3,10 +3,10 @@
 
 enum { SIDE = 96, FACTOR = 8 }; /* latent pixels: two tiles of 64 a side, the second from 32 on */
 
-static lt_model *open_tiny(void) {
-    lt_model *model;
-    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
-    return model;
+static lt_session *open_tiny(void) {
+    lt_session *session;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), NULL, &session));
+    return session;
 }
 
 /* A smooth latent, as pictures have. */
@@ -20,22 +20,22 @@ static float *smooth_latent(int side) {
     return z;
 }
 
-static lt_image decode(lt_model *model, const float *z, int side, bool tiling) {
+static lt_image decode(lt_session *session, const float *z, int side, bool tiling) {
     lt_image image;
-    assert_ok(lt_decode(model, z, (int[3]){4, side, side}, tiling, &image));
+    assert_ok(lt_decode(session, z, (int[3]){4, side, side}, tiling, &image));
     return image;
 }
 
 static void test_one_tile_is_exact(void **state) {
     (void)state;
-    lt_model *model = open_tiny();
+    lt_session *session = open_tiny();
     float *z = smooth_latent(16);
-    lt_image whole = decode(model, z, 16, false), tiled = decode(model, z, 16, true);
+    lt_image whole = decode(session, z, 16, false), tiled = decode(session, z, 16, true);
     assert_memory_equal(whole.pixels, tiled.pixels, (size_t)(16 * 16 * FACTOR * FACTOR * 3));
     lt_image_free(&whole);
     lt_image_free(&tiled);
     free(z);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 /* How far tiled - whole jumps from column x - 1 to column x, on average over rows of width * step values: a seam is a
@@ -72,9 +72,9 @@ static float *floats_of(const lt_image *image) {
 
 static void test_no_seams_in_pictures(void **state) {
     (void)state;
-    lt_model *model = open_tiny();
+    lt_session *session = open_tiny();
     float *z = smooth_latent(SIDE);
-    lt_image whole = decode(model, z, SIDE, false), tiled = decode(model, z, SIDE, true);
+    lt_image whole = decode(session, z, SIDE, false), tiled = decode(session, z, SIDE, true);
     float *a = floats_of(&whole), *b = floats_of(&tiled);
     assert_no_seams(a, b, SIDE * FACTOR, SIDE * FACTOR, 3);
     free(a);
@@ -82,24 +82,24 @@ static void test_no_seams_in_pictures(void **state) {
     lt_image_free(&whole);
     lt_image_free(&tiled);
     free(z);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 static void test_no_seams_in_latents(void **state) {
     (void)state;
-    lt_model *model = open_tiny();
+    lt_session *session = open_tiny();
     float *z = smooth_latent(SIDE), *whole, *tiled;
-    lt_image image = decode(model, z, SIDE, false);
+    lt_image image = decode(session, z, SIDE, false);
     int shape[3];
-    assert_ok(lt_encode(model, &image, NULL, false, &whole, shape));
-    assert_ok(lt_encode(model, &image, NULL, true, &tiled, shape));
+    assert_ok(lt_encode(session, &image, NULL, false, &whole, shape));
+    assert_ok(lt_encode(session, &image, NULL, true, &tiled, shape));
     assert_int_equal(shape[1], SIDE);
     assert_no_seams(whole, tiled, 4 * SIDE, SIDE, 1);
     lt_floats_free(whole);
     lt_floats_free(tiled);
     lt_image_free(&image);
     free(z);
-    lt_model_close(model);
+    lt_session_close(session);
 }
 
 int main(void) {

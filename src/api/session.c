@@ -1,0 +1,46 @@
+/* Opening a use of a model. */
+#include "api/model.h"
+#include "api/options.h"
+#include "base/door.h"
+
+static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {
+    LT_TRY(lt_fields_check(lt_session_fields, options));
+    if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
+    atomic_fetch_add(&model->users, 1);
+    session->model = model;
+    session->parts = &model->parts;
+    session->listener = (lt_listener){options->notice, options->notice_user};
+    session->target.isa = lt_isa_choose(options->isa);
+    return lt_team_create(options->threads, &session->target.team);
+}
+
+static lt_status make_session(lt_model *model, const lt_session_options *options, lt_session **session) {
+    const lt_session_options defaults = lt_session_options_defaults();
+    lt_session *s = lt_calloc(1, sizeof *s);
+    if (!s) return LT_ERROR_MEMORY;
+    const lt_status status = open_session(s, model, options ? options : &defaults);
+    if (status)
+        lt_session_close(s);
+    else
+        *session = s;
+    return status;
+}
+
+lt_status lt_session_open(lt_model *model, const lt_session_options *options, lt_session **session) {
+    const lt_argument arguments[] = {{"model", model}, {"session", .out = session, .size = sizeof *session}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = make_session(model, options, session);
+    return lt_leave(&door, status);
+}
+
+void lt_session_close(lt_session *session) {
+    if (!session) return;
+    lt_session_drop(session);
+    lt_team_free(session->target.team);
+    lt_model_close(session->model);
+    lt_free(session);
+}
+
+lt_model *lt_session_model(const lt_session *session) { return session ? session->model : NULL; }

@@ -1,0 +1,44 @@
+/* A use of an open model. */
+#include "pipeline/session.h"
+
+#include <string.h>
+
+lt_session lt_session_beside(const lt_session *host, const lt_components *parts) {
+    return (lt_session){.parts = parts, .target = host->target, .listener = host->listener};
+}
+
+void lt_session_drop(lt_session *session) {
+    for (int i = 0; i < LT_MODULE_COUNT; i++) lt_module_drop(session, (lt_module)i);
+}
+
+void lt_module_drop(lt_session *session, lt_module module) {
+    lt_plan_free(session->plans[module].plan);
+    session->plans[module].plan = NULL;
+}
+
+static lt_status make_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
+    lt_graph graph = {0};
+    const lt_status built = lt_module_build(session->parts, module, size, &graph);
+    return lt_plan_built(&graph, built, &session->target, plan);
+}
+
+lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
+    lt_plan **slot = &session->plans[module].plan;
+    if (!*slot || memcmp(size, &session->plans[module].size, sizeof *size)) {
+        lt_module_drop(session, module);
+        LT_TRY(make_plan(session, module, size, slot));
+        session->plans[module].size = *size;
+    }
+    *plan = *slot;
+    return LT_OK;
+}
+
+static lt_status poll_request(void *user) {
+    const lt_session *session = user;
+    const bool stop = session->target.cancelled && session->target.cancelled(session->target.cancelled_user);
+    return stop ? lt_fail(LT_ERROR_CANCELLED, "stopped") : LT_OK;
+}
+
+lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed) {
+    return lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)session);
+}

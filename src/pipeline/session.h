@@ -1,0 +1,35 @@
+/* A use of an open model: the plans that run its modules, the threads they run in, who is told of what, and whether to
+ * go on. One call at a time; any number of sessions on one model, each in its thread, share the packed weights. */
+#ifndef LT_SESSION_H
+#define LT_SESSION_H
+
+#include "pipeline/components.h"
+
+struct lt_session {
+    const lt_components *parts;
+    struct lt_model
+        *model;       /* whose parts these are, which the public interface keeps open; NULL in a guide's session */
+    lt_target target; /* with the callback of the request that is being served */
+    lt_listener listener;
+    bool size_noted; /* that a picture's size is far from the model's own */
+    struct {
+        lt_plan *plan;
+        lt_module_size size;
+    } plans[LT_MODULE_COUNT];
+};
+
+/* A session on other parts, a guide's, with the threads and the callbacks of host, during one call on that.
+ * lt_session_drop is due. */
+lt_session lt_session_beside(const lt_session *host, const lt_components *parts);
+/* Gives all plans' memory back. */
+void lt_session_drop(lt_session *session);
+
+/* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
+ * lacks it. */
+lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan);
+/* Runs a plan, asking between operations whether the request was cancelled. */
+lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
+/* Gives a plan's memory back, and packed weights that no other session uses. */
+void lt_module_drop(lt_session *session, lt_module module);
+
+#endif
