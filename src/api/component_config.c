@@ -1,53 +1,12 @@
-/* Configurations of diffusers' and transformers' classes, from the shapes of their tensors and an open model. */
+/* Configurations of diffusers' and transformers' classes. */
 #include "api/component_config.h"
 
 #include "models/settings.h"
-#include "nn/nn.h"
 
 #include <jansson.h>
 #include <string.h>
 
 const char lt_diffusers_version[] = "0.21.0"; /* diffusers treats files from before 0.9 as mistaken about their size */
-
-/* ---- Shapes ---- */
-
-static int dimension(lt_weights *weights, const char *name, int i) {
-    const lt_weight *w = lt_weights_find(weights, name);
-    return w && i < w->tensor.rank ? (int)w->tensor.shape[i] : 0;
-}
-
-/* Levels from the finest on, at most LT_MAX_LEVELS. */
-typedef struct levels {
-    int count;
-    int channels[LT_MAX_LEVELS], blocks[LT_MAX_LEVELS], depth[LT_MAX_LEVELS];
-    bool attention[LT_MAX_LEVELS];
-} levels;
-
-static levels read_unet_levels(lt_weights *w) {
-    levels l = {.count = (int)lt_min((size_t)lt_weights_count_indexed(w, "down_blocks."), LT_MAX_LEVELS)};
-    for (int i = 0; i < l.count; i++) {
-        const lt_name block = lt_name_of("down_blocks.%d", i);
-        l.channels[i] = dimension(w, lt_name_of("%s.resnets.0.conv1.weight", block.text).text, 0);
-        l.blocks[i] = lt_weights_count_indexed(w, lt_name_of("%s.resnets.", block.text).text);
-        l.attention[i] = lt_weights_has_prefix(w, lt_name_of("%s.attentions.", block.text).text);
-        l.depth[i] =
-            l.attention[i]
-                ? lt_weights_count_indexed(w, lt_name_of("%s.attentions.0.transformer_blocks.", block.text).text)
-                : 1;
-    }
-    return l;
-}
-
-/* From the decoder, which every VAE has; it counts from the coarsest level and has one block more at each. */
-static levels read_vae_levels(lt_weights *w) {
-    levels l = {.count = (int)lt_min((size_t)lt_weights_count_indexed(w, "decoder.up_blocks."), LT_MAX_LEVELS)};
-    for (int i = 0; i < l.count; i++) {
-        const lt_name block = lt_name_of("decoder.up_blocks.%d", l.count - 1 - i);
-        l.channels[i] = dimension(w, lt_name_of("%s.resnets.0.conv1.weight", block.text).text, 0);
-        l.blocks[i] = lt_weights_count_indexed(w, lt_name_of("%s.resnets.", block.text).text) - 1;
-    }
-    return l;
-}
 
 /* ---- JSON ---- */
 
@@ -69,11 +28,26 @@ static json_t *number_or_list(const int *values, int count) {
     return json_integer(values[0]);
 }
 
+/* Levels, column by column. */
+typedef struct columns {
+    int count, channels[LT_MAX_LEVELS], blocks[LT_MAX_LEVELS], depth[LT_MAX_LEVELS];
+} columns;
+
+static columns columns_of(const lt_resolution *level, int count) {
+    columns c = {.count = count};
+    for (int i = 0; i < count; i++) {
+        c.channels[i] = level[i].channels;
+        c.blocks[i] = level[i].blocks;
+        c.depth[i] = level[i].depth;
+    }
+    return c;
+}
+
 /* A name for each level: with where attention is, without elsewhere; from the coarsest where reversed. */
-static json_t *block_types(const levels *l, bool reversed, const char *with, const char *without) {
+static json_t *block_types(const columns *c, bool reversed, const char *with, const char *without) {
     json_t *list = json_array();
-    for (int i = 0; i < l->count; i++)
-        json_array_append_new(list, json_string(l->attention[reversed ? l->count - 1 - i : i] ? with : without));
+    for (int i = 0; i < c->count; i++)
+        json_array_append_new(list, json_string(c->depth[reversed ? c->count - 1 - i : i] ? with : without));
     return list;
 }
 
@@ -88,31 +62,37 @@ static json_t *merged(json_t *json, json_t *more) {
 
 /* ---- The U-Net ---- */
 
-static json_t *head_numbers(const lt_unet *unet, const levels *l) {
+static json_t *head_numbers(const lt_unet *unet, const columns *c) {
     if (unet->heads) return json_integer(unet->heads);
     int heads[LT_MAX_LEVELS];
-    for (int i = 0; i < l->count; i++) heads[i] = l->channels[i] / unet->head_size;
-    return list_of(heads, l->count);
+    for (int i = 0; i < c->count; i++) heads[i] = c->channels[i] / unet->head_size;
+    return list_of(heads, c->count);
 }
 
-json_t *lt_unet_config(const lt_model *model, lt_weights *w) {
-    const lt_components *parts = &model->parts;
-    const levels l = read_unet_levels(w);
-    const bool middle = lt_weights_has_prefix(w, "mid_block.attentions.");
-    const lt_weight *proj_in = lt_weights_find(w, "mid_block.attentions.0.proj_in.weight");
-    json_t *json =
-        merged(diffusers_object("UNet2DConditionModel"),
-               json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "sample_size", parts->sample_size, "in_channels",
-                         parts->unet.in_channels, "out_channels", parts->unet.out_channels, "down_block_types",
-                         block_types(&l, false, "CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types",
-                         block_types(&l, true, "CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels",
-                         list_of(l.channels, l.count), "layers_per_block", number_or_list(l.blocks, l.count),
-                         "mid_block_type", middle ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D"));
-    json =
-        merged(json, json_pack("{s:o, s:o, s:i, s:b, s:i}", "attention_head_dim", head_numbers(&parts->unet, &l),
-                               "transformer_layers_per_block", number_or_list(l.depth, l.count), "cross_attention_dim",
-                               parts->unet.context_dim ? parts->unet.context_dim : 1280, "use_linear_projection",
-                               proj_in && proj_in->tensor.rank == 2, "norm_num_groups", parts->unet.groups));
+/* A level without transformers counts as one deep; the middle is as deep as the last. */
+static json_t *depths(const lt_unet *unet, columns c) {
+    if (!c.depth[c.count - 1]) c.depth[c.count - 1] = unet->middle_depth;
+    for (int i = 0; i < c.count; i++) c.depth[i] = c.depth[i] ? c.depth[i] : 1;
+    return number_or_list(c.depth, c.count);
+}
+
+json_t *lt_unet_config(const lt_model *model) {
+    const lt_unet *u = &model->parts.unet;
+    const columns c = columns_of(u->level, u->levels);
+    json_t *json = merged(diffusers_object("UNet2DConditionModel"),
+                          json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "sample_size", model->parts.sample_size,
+                                    "in_channels", u->in_channels, "out_channels", u->out_channels, "down_block_types",
+                                    block_types(&c, false, "CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types",
+                                    block_types(&c, true, "CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels",
+                                    list_of(c.channels, c.count), "layers_per_block", number_or_list(c.blocks, c.count),
+                                    "mid_block_type", u->middle_depth ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D"));
+    json = merged(json, json_pack("{s:o, s:o, s:i, s:b, s:i}", "attention_head_dim", head_numbers(u, &c),
+                                  "transformer_layers_per_block", depths(u, c), "cross_attention_dim",
+                                  u->context_dim ? u->context_dim : 1280, "use_linear_projection", (int)u->linear,
+                                  "norm_num_groups", u->groups));
+    if (u->vector_dim)
+        json = merged(json, json_pack("{s:s, s:i, s:i}", "addition_embed_type", "text_time", "addition_time_embed_dim",
+                                      256, "projection_class_embeddings_input_dim", u->vector_dim));
     return merged(json, json_pack("{s:s, s:f, s:b, s:i, s:b, s:i, s:i}", "act_fn", "silu", "norm_eps", 1e-5,
                                   "flip_sin_to_cos", 1, "freq_shift", 0, "center_input_sample", 0, "downsample_padding",
                                   1, "mid_block_scale_factor", 1));
@@ -120,32 +100,31 @@ json_t *lt_unet_config(const lt_model *model, lt_weights *w) {
 
 /* ---- The VAE ---- */
 
-json_t *lt_vae_config(const lt_model *model, lt_weights *w) {
+json_t *lt_vae_config(const lt_model *model) {
     const lt_vae *vae = &model->parts.vae;
-    const levels l = read_vae_levels(w);
+    const columns c = columns_of(vae->level, vae->levels);
     json_t *json =
         merged(diffusers_object("AutoencoderKL"),
                json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "sample_size",
                          model->parts.sample_size * vae->factor, "in_channels", 3, "out_channels", 3, "latent_channels",
-                         vae->latent_channels, "down_block_types", block_types(&l, false, "", "DownEncoderBlock2D"),
-                         "up_block_types", block_types(&l, true, "", "UpDecoderBlock2D"), "block_out_channels",
-                         list_of(l.channels, l.count), "layers_per_block", number_or_list(l.blocks, l.count)));
+                         vae->latent_channels, "down_block_types", block_types(&c, false, "", "DownEncoderBlock2D"),
+                         "up_block_types", block_types(&c, true, "", "UpDecoderBlock2D"), "block_out_channels",
+                         list_of(c.channels, c.count), "layers_per_block", number_or_list(c.blocks, c.count)));
+    if (!vae->attention) json = merged(json, json_pack("{s:b}", "mid_block_add_attention", 0));
     return merged(json, json_pack("{s:s, s:i, s:o, s:b, s:b}", "act_fn", "silu", "norm_num_groups", vae->groups,
                                   "scaling_factor", json_real((double)vae->scaling), "use_quant_conv",
-                                  lt_weights_has_prefix(w, "quant_conv."), "use_post_quant_conv",
-                                  lt_weights_has_prefix(w, "post_quant_conv.")));
+                                  (int)vae->quant_conv, "use_post_quant_conv", (int)vae->post_quant_conv));
 }
 
 /* ---- The text encoder ---- */
 
-json_t *lt_text_config(const lt_model *model, lt_weights *w) {
+json_t *lt_text_config(const lt_model *model) {
     const lt_clip_text *text = &model->parts.text;
-    json_t *json = json_pack(
-        "{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", "CLIPTextModel", "model_type",
-        "clip_text_model", "vocab_size", dimension(w, "text_model.embeddings.token_embedding.weight", 0), "hidden_size",
-        text->width, "intermediate_size", dimension(w, "text_model.encoder.layers.0.mlp.fc1.weight", 0),
-        "num_hidden_layers", text->layers, "num_attention_heads", text->heads, "max_position_embeddings",
-        text->positions, "projection_dim", text->width);
+    json_t *json =
+        json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", "CLIPTextModel", "model_type",
+                  "clip_text_model", "vocab_size", text->vocabulary, "hidden_size", text->width, "intermediate_size",
+                  text->hidden, "num_hidden_layers", text->layers, "num_attention_heads", text->heads,
+                  "max_position_embeddings", text->positions, "projection_dim", text->width);
     return merged(json, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i}", "hidden_act", lt_activation_name(text->activation),
                                   "layer_norm_eps", 1e-5, "attention_dropout", 0.0, "bos_token_id", LT_TOKEN_START,
                                   "eos_token_id", LT_TOKEN_END, "pad_token_id", (int)text->pad));

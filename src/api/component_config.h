@@ -8,11 +8,11 @@
 /* Whose rules these files follow. */
 extern const char lt_diffusers_version[];
 
-/* Each returns a new JSON object, or NULL without memory. weights are the component's own, by their diffusers names. */
-typedef struct json_t *(*lt_component_config_fn)(const lt_model *model, lt_weights *weights);
-struct json_t *lt_unet_config(const lt_model *model, lt_weights *weights);
-struct json_t *lt_vae_config(const lt_model *model, lt_weights *weights);
-struct json_t *lt_text_config(const lt_model *model, lt_weights *weights);
+/* Each returns a new JSON object, or NULL without memory. */
+typedef struct json_t *(*lt_component_config_fn)(const lt_model *model);
+struct json_t *lt_unet_config(const lt_model *model);
+struct json_t *lt_vae_config(const lt_model *model);
+struct json_t *lt_text_config(const lt_model *model);
 struct json_t *lt_scheduler_config(const lt_model *model);
 /* The scheduler's class in diffusers. */
 const char *lt_scheduler_class(const lt_model *model);

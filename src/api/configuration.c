@@ -94,8 +94,8 @@ static lt_status read_labels(lt_components *parts, const lt_config *config) {
 
 static lt_status read_classifier(lt_components *parts, const lt_config *config) {
     if (!parts->has[LT_MODULE_CLASSIFIER]) return LT_OK;
-    parts->classifier.groups = number(config, "norm_num_groups", parts->classifier.groups);
-    parts->classifier.heads = number(config, "attention_head_dim", parts->classifier.heads);
+    parts->classifier.half.groups = number(config, "norm_num_groups", parts->classifier.half.groups);
+    parts->classifier.half.heads = number(config, "attention_head_dim", parts->classifier.half.heads);
     parts->classifier.size = number(config, "sample_size", parts->classifier.size);
     return read_labels(parts, config);
 }

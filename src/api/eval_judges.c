@@ -187,11 +187,11 @@ static lt_status judge_all(const lt_judging *j, lt_bytes text, lt_judgement *out
 static lt_status check_judge(const lt_judge *judge) {
     const lt_components *parts = judge->session->parts;
     LT_TRY(lt_module_needed(parts, LT_MODULE_CLASSIFIER, ", so it can't judge"));
-    if (parts->classifier.in_channels == 3) return LT_OK;
+    if (parts->classifier.half.in_channels == 3) return LT_OK;
     return lt_fail(LT_ERROR_MODEL,
                    "the judge of \"%s\" reads latents of %d channels: one of pictures is trained with --space pixel "
                    "--clean",
-                   judge->aspect, parts->classifier.in_channels);
+                   judge->aspect, parts->classifier.half.in_channels);
 }
 
 lt_status lt_eval_judges(const lt_judging *j, const char *folder, lt_judgement *out) {

@@ -233,24 +233,14 @@ static lt_status list_component(const lt_model *model, const struct component *c
     return lt_names_to_diffusers(all + first, end - first, LT_ROLE_CLIP, list);
 }
 
-/* config.json of the component whose tensors, by their diffusers names, are in list. */
-static lt_status write_config(const lt_model *model, const struct component *c, const lt_tensor_list *list,
-                              const lt_folder_writer *folder) {
-    lt_weights *weights;
-    LT_TRY(lt_weights_create(list->tensors, list->count, &weights));
-    const lt_status status =
-        lt_folder_write_json(folder, lt_name_of("%s/config.json", c->name).text, c->config(model, weights), JSON_FLAGS);
-    lt_weights_free(weights);
-    return status;
-}
-
 static lt_status write_component(const lt_model *model, const struct component *c, const metadata *m,
                                  const lt_dtype *type, const lt_folder_writer *folder) {
     lt_tensor_list list;
     LT_TRY(lt_folder_add(folder, c->name));
     LT_TRY(list_component(model, c, &list));
     char *path = lt_format("%s/%s/%s", folder->part.path, c->name, c->weights);
-    lt_status status = path ? write_config(model, c, &list, folder) : LT_ERROR_MEMORY;
+    const lt_name config = lt_name_of("%s/config.json", c->name);
+    lt_status status = path ? lt_folder_write_json(folder, config.text, c->config(model), JSON_FLAGS) : LT_ERROR_MEMORY;
     if (status == LT_OK) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type);
     lt_free(path);
     lt_tensor_list_free(&list);

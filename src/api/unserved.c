@@ -61,7 +61,7 @@ static const served vae_keys[] = {
     {"norm_num_groups", ANY},     {"sample_size", ANY},
     {"scaling_factor", ANY},      {"shift_factor", 0},
     {"force_upcast", ANY},        {"use_quant_conv", ANY},
-    {"use_post_quant_conv", ANY}, {"mid_block_add_attention", 1},
+    {"use_post_quant_conv", ANY}, {"mid_block_add_attention", ANY},
 };
 
 /* transformers writes scores of keys that no text encoder reads: those that matter are named. */

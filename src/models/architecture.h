@@ -1,40 +1,33 @@
-/* Architectures: the numbers that make a model, and the names and shapes of the tensors that follow from them. */
+/* Architectures: descriptions that make up a whole checkpoint, and the list of its tensors. */
 #ifndef LT_ARCHITECTURE_H
 #define LT_ARCHITECTURE_H
 
+#include "models/classifier.h"
+#include "models/clip.h"
 #include "models/names.h"
+#include "models/unet.h"
+#include "models/vae.h"
 
-/* A Stable Diffusion 1.x checkpoint's numbers, with the names that LDM's configuration files give them. */
+/* A Stable Diffusion checkpoint. */
 typedef struct lt_sd_architecture {
     const char *name;
-    size_t model_channels, in_channels, latent_channels;
-    size_t context_dim; /* 0: no cross-attention */
-    int levels, num_res_blocks;
-    size_t channel_mult[LT_MAX_LEVELS];
-    bool attention[LT_MAX_LEVELS];
-    size_t vae_channels;
-    int vae_levels, vae_res_blocks;
-    size_t vae_mult[LT_MAX_LEVELS];
-    size_t clip_width, clip_vocab, clip_positions;
-    int clip_layers;
+    lt_unet unet;
+    lt_vae vae;
+    lt_clip_text text;
 } lt_sd_architecture;
 
-/* A CLIP of two towers, in transformers' layout. Heads are 64 wide, the hidden layers four times as wide as their
- * tower. */
+/* A CLIP of two towers, in transformers' layout. */
 typedef struct lt_clip_architecture {
     const char *name;
-    size_t text_width, vocab, positions;
-    int text_layers;
-    size_t image_width, image_size, patch_size;
-    int image_layers;
-    size_t projection;
+    lt_clip_text text;
+    lt_clip_image image;
 } lt_clip_architecture;
 
 /* Names and shapes of every tensor of the models that roles (a set of text encoder, VAE, U-Net) asks for, in the file's
  * order, without data; list, emptied first, is the caller's to free. */
 lt_status lt_sd_list(const lt_sd_architecture *config, unsigned roles, lt_tensor_list *list);
 lt_status lt_clip_list(const lt_clip_architecture *config, lt_tensor_list *list);
-/* A classifier over the U-Net's way down (models/classifier.h), without context, for squares of size latents a side. */
-lt_status lt_classifier_list(const lt_sd_architecture *config, size_t size, size_t classes, lt_tensor_list *list);
+/* A classifier over the way down of a U-Net, without its context, for squares of size latents a side. */
+lt_status lt_classifier_list(const lt_unet *unet, int size, int classes, lt_tensor_list *list);
 
 #endif

@@ -9,19 +9,38 @@
 #define CLASSIFIER "classifier."
 #define POOL       CLASSIFIER "pool."
 
+static const lt_row pooling[] = {
+    {{"norm", "norm"}, LT_KIND_NORM, LT_OUT},
+    {{"class_embedding", "class_embedding"}, LT_KIND_VECTOR, LT_OUT},
+    {{"position_embedding", "position_embedding"}, LT_KIND_MATRIX, LT_POSITIONS, LT_OUT},
+    {{"q", "q"}, LT_KIND_LINEAR, LT_OUT, LT_OUT},
+    {{"k", "k"}, LT_KIND_LINEAR, LT_OUT, LT_OUT},
+    {{"v", "v"}, LT_KIND_LINEAR, LT_OUT, LT_OUT},
+    {{"out", "out"}, LT_KIND_LINEAR, LT_OUT, LT_OUT},
+};
+
+void lt_classifier_walk(const lt_classifier *c, lt_walk *walk) {
+    const int channels = c->half.level[c->half.levels - 1].channels;
+    int side = c->size;
+    for (int i = 1; i < c->half.levels; i++) side = (side + 1) / 2;
+    lt_unet_walk_down(&c->half, walk);
+    walk->place.width[LT_POSITIONS] = side * side + 1;
+    lt_walk_visit(walk, LT_STEP_NONE, channels, channels, LT_ROWS(pooling), "pool");
+    lt_walk_visit(walk, LT_STEP_NONE, channels, c->classes, LT_ROWS(lt_whole_linear), "out");
+}
+
 lt_status lt_classifier_open(lt_weights *weights, lt_classifier *c) {
-    int positions, head_size;
-    *c = (lt_classifier){.weights = weights, .groups = 32};
-    LT_TRY(lt_weight_dim("classifier", weights, CLASSIFIER "input_blocks.0.0.weight", 4, 1, &c->in_channels));
+    const lt_names names = lt_names_of_weights(weights, CLASSIFIER, "classifier");
+    int positions;
+    *c = (lt_classifier){.weights = weights, .half = {.weights = weights, .groups = 32}};
+    LT_TRY(lt_weight_dim("classifier", weights, CLASSIFIER "input_blocks.0.0.weight", 4, 1, &c->half.in_channels));
     LT_TRY(lt_weight_dim("classifier", weights, CLASSIFIER "out.weight", 2, 0, &c->classes));
     LT_TRY(lt_weight_dim("classifier", weights, POOL "position_embedding.weight", 2, 0, &positions));
-    lt_unet_guess_heads(weights, CLASSIFIER, &c->heads, &head_size);
-    if (!c->heads) c->heads = 8;
+    LT_TRY(lt_unet_read(&names, LT_NAMING_LDM, &c->half));
+    c->half.heads = 8;
     /* the largest square that leads to so many pixels; a file's metadata may name a smaller one */
     c->size = (int)lround(sqrt(positions - 1));
-    const int blocks = lt_weights_count_indexed(weights, CLASSIFIER "input_blocks.");
-    for (int k = 0; k < blocks && c->size <= 1 << 20; k++)
-        if (lt_weights_has_prefix(weights, lt_name_of(CLASSIFIER "input_blocks.%d.0.op.", k).text)) c->size *= 2;
+    for (int i = 1; i < c->half.levels && c->size <= 1 << 20; i++) c->size *= 2;
     return LT_OK;
 }
 
@@ -36,18 +55,18 @@ static lt_node *pool(lt_nn *nn, lt_node *x, int heads) {
 }
 
 lt_status lt_classifier_build(const lt_classifier *c, int n, lt_graph *graph) {
-    lt_unet_pass p = {.nn = {graph, c->weights, "classifier", c->groups}, .prefix = CLASSIFIER};
+    lt_unet_pass p = lt_unet_pass_of(&c->half, graph, "classifier", CLASSIFIER);
+    lt_walk walk = lt_unet_pass_walk(&p);
     graph->maker = "classifier";
-    p.inputs.heads = c->heads;
-    lt_node *x = lt_graph_input(graph, "x", (lt_shape){n, c->size, c->size, c->in_channels}, LT_RATE_STEP);
-    lt_node *t = lt_graph_input(graph, "t", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);
-    lt_node *pooled = pool(&p.nn, lt_unet_go_down(&p, x, t), c->heads);
-    lt_graph_output(graph, lt_linear(&p.nn, CLASSIFIER "out", pooled), "logits");
+    p.h = lt_graph_input(graph, "x", (lt_shape){n, c->size, c->size, c->half.in_channels}, LT_RATE_STEP);
+    p.t = lt_graph_input(graph, "t", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);
+    lt_unet_walk_down(&c->half, &walk);
+    lt_graph_output(graph, lt_linear(&p.nn, CLASSIFIER "out", pool(&p.nn, p.h, c->half.heads)), "logits");
     return graph->status;
 }
 
 lt_status lt_classifier_build_loss(const lt_classifier *c, int n, lt_graph *graph) {
-    lt_nn nn = {graph, c->weights, "classifier", c->groups};
+    lt_nn nn = {graph, c->weights, "classifier", c->half.groups};
     graph->training = true;
     LT_TRY(lt_classifier_build(c, n, graph));
     lt_node *label = lt_graph_input(graph, "label", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);

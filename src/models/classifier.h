@@ -3,18 +3,19 @@
 #ifndef LT_CLASSIFIER_H
 #define LT_CLASSIFIER_H
 
-#include "graph/graph.h"
+#include "models/unet.h"
 
 typedef struct lt_classifier {
     lt_weights *weights;
-    int in_channels; /* 4, or 3 for pixels */
-    int size;        /* latents a side: the positions of the pooling are made for it */
+    lt_unet half; /* what goes down: in_channels is 4, or 3 for pixels; its heads are the pooling's too */
+    int size;     /* latents a side: the positions of the pooling are made for it */
     int classes;
-    int groups; /* of every group norm */
-    int heads;  /* of every attention, the pooling's too */
 } lt_classifier;
 
-/* Reads the configuration from weights named "classifier....". */
+/* Walks over all of it. */
+void lt_classifier_walk(const lt_classifier *classifier, lt_walk *walk);
+
+/* Reads the description from weights named "classifier....". */
 lt_status lt_classifier_open(lt_weights *weights, lt_classifier *classifier);
 
 /* Inputs: "x" [n,size,size,in_channels], "t" [n,1,1,1]. Output: "logits" [n,1,1,classes]. */

@@ -24,7 +24,8 @@ static int heads_of(int width) { return width >= 64 ? width / 64 : 1; } /* heads
 static lt_name text_name(const lt_clip_text *text, const char *rest) { return lt_name_of("%s%s", text->prefix, rest); }
 
 int lt_clip_text_layers(const lt_clip_text *text) {
-    return lt_weights_count_indexed(text->weights, text_name(text, "encoder.layers.").text);
+    const lt_names names = lt_names_of_weights(text->weights, text->prefix, "clip");
+    return lt_names_count(&names, "encoder.layers.");
 }
 
 lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
@@ -37,7 +38,8 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
                          &text->positions));
     LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 1,
                          &text->width));
-    text->layers = lt_clip_text_layers(text);
+    const lt_names names = lt_names_of_weights(weights, "", "clip");
+    lt_clip_text_read(&names, text->prefix, text);
     text->heads = heads_of(text->width);
     if (lt_weights_find(weights, "text_projection.weight"))
         return lt_weight_dim("clip", weights, "text_projection.weight", 2, 0, &text->projection);
@@ -95,12 +97,13 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
     *image = (lt_clip_image){.weights = weights, .activation = LT_ACT_QUICK_GELU};
     const char *patches = "vision_model.embeddings.patch_embedding.weight";
     const char *table = "vision_model.embeddings.position_embedding.weight";
+    const lt_names names = lt_names_of_weights(weights, "", "clip");
     int positions;
     LT_TRY(lt_weight_dim("clip", weights, patches, 4, 0, &image->width));
     LT_TRY(lt_weight_dim("clip", weights, patches, 4, 2, &image->patch));
     LT_TRY(lt_weight_dim("clip", weights, table, 2, 0, &positions));
     LT_TRY(lt_weight_dim("clip", weights, "visual_projection.weight", 2, 0, &image->projection));
-    image->layers = lt_weights_count_indexed(weights, "vision_model.encoder.layers.");
+    lt_clip_image_read(&names, image);
     image->heads = heads_of(image->width);
     image->size = (int)lround(sqrt(positions - 1)) * image->patch;
     return LT_OK;

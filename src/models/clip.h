@@ -2,18 +2,26 @@
 #ifndef LT_CLIP_H
 #define LT_CLIP_H
 
-#include "graph/graph.h"
+#include "models/walk.h"
 
+/* Names and shapes tell all but heads, activation, pad and how many layers are run. */
 typedef struct lt_clip_text {
-    lt_weights *weights;
-    const char *prefix; /* of its tensors' names: "cond_stage_model.transformer.text_model." or "text_model." */
-    int width, layers,
-        heads;     /* layers: that are run, from the first on; all of them unless a configuration says less */
-    int positions; /* tokens at most: 77 */
-    lt_activation activation; /* QuickGELU */
-    int32_t pad;              /* the token that fills a context: 49407 */
+    lt_weights *weights; /* NULL: a description alone */
+    const char *prefix;  /* of its tensors' names: "cond_stage_model.transformer.text_model." or "text_model." */
+    int width, hidden, layers,
+        heads;      /* layers: that are run, from the first on; all of them unless a configuration says less */
+    int vocabulary; /* 49408 */
+    int positions;  /* tokens at most: 77 */
+    lt_activation activation; /* QuickGELU; OpenCLIP's tower has GELU */
+    int32_t pad;              /* the token that fills a context: 49407; no file that we read says another */
     int projection;           /* channels of the text embedding; 0 without "text_projection.weight" */
 } lt_clip_text;
+
+/* Walks over the tower; prefix stands before its places' names. */
+void lt_clip_text_walk(const lt_clip_text *text, const char *prefix, lt_walk *walk);
+
+/* What names and shapes tell of the tower under prefix; all 0 for what is missing. */
+void lt_clip_text_read(const lt_names *names, const char *prefix, lt_clip_text *text);
 
 /* LT_ERROR_MODEL if weights hold no text tower under either prefix. */
 lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
@@ -39,11 +47,17 @@ extern const float lt_clip_mean[3], lt_clip_deviation[3];
 
 typedef struct lt_clip_image {
     lt_weights *weights;
-    int width, layers, heads;
+    int width, hidden, layers, heads;
     int patch, size; /* pixels a side */
     lt_activation activation;
     int projection;
 } lt_clip_image;
+
+void lt_clip_image_walk(const lt_clip_image *image, lt_walk *walk);
+void lt_clip_image_read(const lt_names *names, lt_clip_image *image);
+
+/* Walks over a CLIP of two towers, the projections included. */
+void lt_clip_walk(const lt_clip_text *text, const lt_clip_image *image, lt_walk *walk);
 
 lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image);
 

@@ -11,27 +11,9 @@
 #ifndef LT_NAMES_H
 #define LT_NAMES_H
 
-#include "base/tensor.h"
-
-/* ---- A list of tensors that owns their names; the data belongs to whoever holds it (an open checkpoint) ---- */
-
-typedef struct lt_tensor_list {
-    lt_tensor *tensors;
-    size_t count, capacity;
-} lt_tensor_list;
-
-/* Appends a copy of tensor under a copy of name. The list is unchanged on failure. */
-lt_status lt_tensor_list_add(lt_tensor_list *list, const char *name, const lt_tensor *tensor);
-void lt_tensor_list_sort(lt_tensor_list *list); /* by name, strcmp */
-void lt_tensor_list_free(lt_tensor_list *list);
-
-/* The tensor of that name among tensors [count] sorted by name, or NULL. */
-const lt_tensor *lt_tensor_find(const lt_tensor *tensors, size_t count, const char *name);
+#include "models/walk.h"
 
 /* ---- What a set of names is ---- */
-
-/* Resolutions of a U-Net or a VAE, and residual blocks at one of them, at most. */
-enum { LT_MAX_LEVELS = 8, LT_MAX_BLOCKS = 32 };
 
 typedef enum lt_role {
     LT_ROLE_TEXT,
@@ -45,11 +27,6 @@ typedef enum lt_role {
 /* Sets of roles, for lt_names_add: 1u << LT_ROLE_VAE, or all. */
 #define LT_ROLES_ALL ((1u << LT_ROLE_COUNT) - 1)
 
-typedef enum lt_naming {
-    LT_NAMING_LDM,
-    LT_NAMING_DIFFUSERS /* text encoder and CLIP: transformers */
-} lt_naming;
-
 typedef struct lt_layout {
     struct lt_layout_part {
         bool present;
@@ -58,8 +35,9 @@ typedef struct lt_layout {
     } parts[LT_ROLE_COUNT];
 } lt_layout;
 
-const char *lt_role_name(lt_role role);   /* "U-Net" */
-const char *lt_role_prefix(lt_role role); /* of canonical names: "model.diffusion_model." */
+const char *lt_role_name(lt_role role);                        /* "U-Net" */
+const char *lt_role_prefix(lt_role role);                      /* of canonical names: "model.diffusion_model." */
+const char *lt_role_prefix_in(lt_role role, lt_naming naming); /* to write */
 
 /* Whose a canonical name is; text: CLIP's, both towers, which is what is none of the others. */
 bool lt_is_unet(const char *name);

@@ -82,8 +82,8 @@ static lt_status set_labels(lt_settings *s, const char *const *labels, int count
 }
 
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *c, const char *const *labels) {
-    LT_TRY(lt_settings_set(s, "latent.classifier.norm_num_groups", "%d", c->groups));
-    LT_TRY(lt_settings_set(s, "latent.classifier.attention_head_dim", "%d", c->heads));
+    LT_TRY(lt_settings_set(s, "latent.classifier.norm_num_groups", "%d", c->half.groups));
+    LT_TRY(lt_settings_set(s, "latent.classifier.attention_head_dim", "%d", c->half.heads));
     LT_TRY(lt_settings_set(s, "latent.classifier.sample_size", "%d", c->size));
     return set_labels(s, labels, c->classes);
 }

@@ -14,13 +14,31 @@
 /* ---- Configurations ---- */
 
 /* What every SD 1.x checkpoint has in common, whatever its width. */
-#define SD1(title, width, vae_width, text_width, layers, inputs)                                                       \
+#define SD1(title, unet_width, vae_width, text_width, text_layers, inputs)                                             \
     {                                                                                                                  \
-        .name = (title), .model_channels = (width), .in_channels = (inputs), .latent_channels = 4,                     \
-        .context_dim = (text_width), .levels = 4, .num_res_blocks = 2, .channel_mult = {1, 2, 4, 4},                   \
-        .attention = {true, true, true, false}, .vae_channels = (vae_width), .vae_levels = 4, .vae_res_blocks = 2,     \
-        .vae_mult = {1, 2, 4, 4}, .clip_width = (text_width), .clip_vocab = 49408, .clip_positions = 77,               \
-        .clip_layers = (layers)                                                                                        \
+        .name = (title),                                                                                               \
+        .unet = {.in_channels = (inputs),                                                                              \
+                 .out_channels = 4,                                                                                    \
+                 .channels = (unet_width),                                                                             \
+                 .context_dim = (text_width),                                                                          \
+                 .levels = 4,                                                                                          \
+                 .middle_depth = 1,                                                                                    \
+                 .level = {{(unet_width), 2, 1},                                                                       \
+                           {2 * (unet_width), 2, 1},                                                                   \
+                           {4 * (unet_width), 2, 1},                                                                   \
+                           {4 * (unet_width), 2, 0}}},                                                                 \
+        .vae = {.latent_channels = 4,                                                                                  \
+                .channels = (vae_width),                                                                               \
+                .levels = 4,                                                                                           \
+                .attention = true,                                                                                     \
+                .quant_conv = true,                                                                                    \
+                .post_quant_conv = true,                                                                               \
+                .level = {{(vae_width), 2}, {2 * (vae_width), 2}, {4 * (vae_width), 2}, {4 * (vae_width), 2}}},        \
+        .text = {.width = (text_width),                                                                                \
+                 .hidden = 4 * (text_width),                                                                           \
+                 .layers = (text_layers),                                                                              \
+                 .vocabulary = 49408,                                                                                  \
+                 .positions = 77},                                                                                     \
     }
 
 static const lt_sd_architecture sd_configs[] = {
@@ -28,27 +46,28 @@ static const lt_sd_architecture sd_configs[] = {
     SD1("tiny-inpaint", 64, 64, 64, 3, 9), /* latent, mask, latent of the masked picture */
 };
 
+#define CLIP(title, text_width, text_layers, image_width, image_layers, picture, patch_size, joint)                    \
+    {                                                                                                                  \
+        .name = (title),                                                                                               \
+        .text = {.width = (text_width),                                                                                \
+                 .hidden = 4 * (text_width),                                                                           \
+                 .layers = (text_layers),                                                                              \
+                 .heads = (text_width) / 64,                                                                           \
+                 .vocabulary = 49408,                                                                                  \
+                 .positions = 77,                                                                                      \
+                 .projection = (joint)},                                                                               \
+        .image = {.width = (image_width),                                                                              \
+                  .hidden = 4 * (image_width),                                                                         \
+                  .layers = (image_layers),                                                                            \
+                  .heads = (image_width) / 64,                                                                         \
+                  .size = (picture),                                                                                   \
+                  .patch = (patch_size),                                                                               \
+                  .projection = (joint)},                                                                              \
+    }
+
 static const lt_clip_architecture clip_configs[] = {
-    {.name = "vit-b-32",
-     .text_width = 512,
-     .text_layers = 12,
-     .vocab = 49408,
-     .positions = 77,
-     .image_width = 768,
-     .image_layers = 12,
-     .image_size = 224,
-     .patch_size = 32,
-     .projection = 512},
-    {.name = "tiny",
-     .text_width = 64,
-     .text_layers = 3,
-     .vocab = 49408,
-     .positions = 77,
-     .image_width = 128,
-     .image_layers = 2,
-     .image_size = 64,
-     .patch_size = 16,
-     .projection = 64},
+    CLIP("vit-b-32", 512, 12, 768, 12, 224, 32, 512),
+    CLIP("tiny", 64, 3, 128, 2, 64, 16, 64),
 };
 
 const lt_sd_architecture *lt_synthetic_sd_find(const char *name) {
@@ -155,22 +174,21 @@ lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *pa
 
 /* What transformers' CLIPConfig needs to know; the rest are its defaults, which are OpenAI's. */
 static lt_status clip_config_text(const lt_clip_architecture *c, lt_buffer *text) {
-    LT_TRY(
-        lt_buffer_printf(text,
-                         "{\"architectures\": [\"CLIPModel\"], \"model_type\": \"clip\", \"projection_dim\": %zu,\n"
-                         " \"text_config\": {\"vocab_size\": %zu, \"max_position_embeddings\": %zu, \"bos_token_id\": "
-                         "49406, \"eos_token_id\": 49407, \"pad_token_id\": 49407,\n",
-                         c->projection, c->vocab, c->positions));
     LT_TRY(lt_buffer_printf(text,
-                            "  \"hidden_size\": %zu, \"intermediate_size\": %zu, \"num_hidden_layers\": %d, "
-                            "\"num_attention_heads\": %zu, \"hidden_act\": \"quick_gelu\"},\n",
-                            c->text_width, 4 * c->text_width, c->text_layers, c->text_width / 64));
+                            "{\"architectures\": [\"CLIPModel\"], \"model_type\": \"clip\", \"projection_dim\": %d,\n"
+                            " \"text_config\": {\"vocab_size\": %d, \"max_position_embeddings\": %d, \"bos_token_id\": "
+                            "49406, \"eos_token_id\": 49407, \"pad_token_id\": 49407,\n",
+                            c->text.projection, c->text.vocabulary, c->text.positions));
+    LT_TRY(lt_buffer_printf(text,
+                            "  \"hidden_size\": %d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, "
+                            "\"num_attention_heads\": %d, \"hidden_act\": \"quick_gelu\"},\n",
+                            c->text.width, c->text.hidden, c->text.layers, c->text.heads));
     return lt_buffer_printf(text,
-                            " \"vision_config\": {\"image_size\": %zu, \"patch_size\": %zu,\n"
-                            "  \"hidden_size\": %zu, \"intermediate_size\": %zu, \"num_hidden_layers\": %d, "
-                            "\"num_attention_heads\": %zu, \"hidden_act\": \"quick_gelu\"}}\n",
-                            c->image_size, c->patch_size, c->image_width, 4 * c->image_width, c->image_layers,
-                            c->image_width / 64);
+                            " \"vision_config\": {\"image_size\": %d, \"patch_size\": %d,\n"
+                            "  \"hidden_size\": %d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, "
+                            "\"num_attention_heads\": %d, \"hidden_act\": \"quick_gelu\"}}\n",
+                            c->image.size, c->image.patch, c->image.width, c->image.hidden, c->image.layers,
+                            c->image.heads);
 }
 
 static lt_status write_text(const char *path, const lt_buffer *text) {

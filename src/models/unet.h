@@ -1,24 +1,47 @@
-/* The U-Net that predicts the noise: Ronneberger et al. 2015, Ho et al. 2020, Rombach et al. 2022; SD 1.x's layout, any
- * width, depth and number of levels that the tensors' shapes tell. */
+/* The U-Net that predicts the noise: Ronneberger et al. 2015, Ho et al. 2020, Rombach et al. 2022; its description
+ * holds SD 1.x, SD 2.x and SDXL, and others of any width, depth and number of levels. */
 #ifndef LT_UNET_H
 #define LT_UNET_H
 
 #include "graph/graph.h"
+#include "models/walk.h"
 
+/* Names and shapes tell all but groups, heads and head_size (lt_unet_open says what they are where nothing is said). */
 typedef struct lt_unet {
-    lt_weights *weights;
+    lt_weights *weights; /* NULL: a description alone */
     int in_channels,
-        out_channels;     /* 4 and 4; an inpainting model reads 9: latent 4, mask 1, masked picture's latent 4 */
-    int context_dim;      /* of cross-attention; 0: the model takes no context */
+        out_channels; /* 4 and 4; an inpainting model reads 9: latent 4, mask 1, masked picture's latent 4 */
+    int channels;     /* of the first convolution; the time embedding has four times as many */
+    int levels;       /* SD 1: 4 of two blocks each, 320, 640, 1280 and 1280 wide, with a transformer but for the */
+    lt_resolution level[LT_MAX_LEVELS]; /* last; SDXL: 3, with transformers of 0, 2 and 10 blocks */
+    int middle_depth;                   /* of the middle's transformer; 0: there is none */
+    int context_dim;                    /* of cross-attention; 0: the model takes no context */
+    int vector_dim;       /* SDXL: of the pooled text and the sizes that are added to the time embedding; 0: none are */
+    bool linear;          /* transformers project with linear layers (SD 2, SDXL), not with 1x1 convolutions */
     int groups;           /* of every group norm */
     int heads, head_size; /* heads, or if that is 0, channels of a head */
 } lt_unet;
 
-/* Reads the configuration from weights named as in an LDM file ("model.diffusion_model...."). */
+/* Walks over all of it, or over what goes down, the middle included. */
+void lt_unet_walk(const lt_unet *unet, lt_walk *walk);
+void lt_unet_walk_down(const lt_unet *unet, lt_walk *walk);
+
+/* What names and shapes tell, which is all 0 for what is missing, but for the number of levels and blocks:
+ * LT_ERROR_MODEL where these make no sense. */
+lt_status lt_unet_read(const lt_names *names, lt_naming naming, lt_unet *unet);
+
+/* How many heads there are cannot be told from shapes: SD 1.x projects with convolutions and has 8 heads; SD 2.x
+ * and SDXL project with linear layers and have heads of 64. */
+void lt_unet_guess_heads(lt_unet *unet);
+
+/* Reads the description from weights named as in an LDM file ("model.diffusion_model...."). */
 lt_status lt_unet_open(lt_weights *weights, lt_unet *unet);
 
+/* LT_ERROR_UNSUPPORTED where pictures would need what nothing here makes: SDXL's vector. */
+lt_status lt_unet_served(const lt_unet *unet);
+
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim] and "context_lengths" [n,1,1,1]
- * (tokens of each sample's context that count). Output: "out" [n,h,w,out_channels]. */
+ * (tokens of each sample's context that count), "vector" [n,1,1,vector_dim]. Output: "out" [n,h,w,out_channels]. */
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_graph *graph);
 
 #endif

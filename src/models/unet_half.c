@@ -1,71 +1,70 @@
-/* The half of a U-Net that goes down. */
+/* The forward pass along a walk over a U-Net. */
 #include "models/unet_half.h"
 
-#include "models/shapes.h"
-
-#include <string.h>
-
-static const lt_residual_names names = {"in_layers.0",  "in_layers.2",  "emb_layers.1",
-                                        "out_layers.0", "out_layers.3", "skip_connection"};
-
-lt_name lt_unet_name(const lt_unet_pass *p, const char *name) { return lt_name_of("%s%s", p->prefix, name); }
-
-static bool exists(const lt_unet_pass *p, const char *name) { return lt_weights_has_prefix(p->nn.weights, name); }
-
-void lt_unet_guess_heads(lt_weights *weights, const char *prefix, int *heads, int *head_size) {
-    const lt_weight *proj_in = NULL;
-    for (size_t i = 0; i < lt_weights_count(weights); i++) {
-        const lt_weight *w = lt_weights_at(weights, i);
-        if (!strncmp(w->tensor.name, prefix, strlen(prefix)) && lt_name_ends(w->tensor.name, ".1.proj_in.weight"))
-            proj_in = w;
-    }
-    const bool convolutions = !proj_in || proj_in->tensor.rank == 4;
-    *heads = convolutions ? 8 : 0;
-    *head_size = convolutions ? 0 : 64;
+/* The name of a layer at the place. */
+static lt_name name_of(const lt_unet_pass *p, const lt_place *place, size_t row) {
+    const char *at = place->name[LT_NAMING_LDM];
+    return lt_name_of("%s%s%s%s", p->prefix, at, *at ? "." : "", place->rows[row].name[LT_NAMING_LDM]);
 }
 
-/* Linear, SiLU, linear of the timestep's sinusoids, and the SiLU that stands before each use. */
-static lt_node *time_embedding(lt_unet_pass *p, lt_node *t) {
+/* Linear, SiLU, linear of the timestep's sinusoids, plus SDXL's of its vector, and the SiLU that stands before each
+ * use. Then the first convolution. */
+static void begin(lt_unet_pass *p, const lt_place *place) {
+    enum { TIME_0, TIME_2, LABEL_0, LABEL_2, CONV };
     lt_nn *nn = &p->nn;
-    const int channels = lt_channels_of(nn, lt_unet_name(p, "input_blocks.0.0").text);
     const lt_conv_layer silu = {.activation = LT_ACT_SILU};
-    lt_node *h = lt_conv_of(nn, lt_unet_name(p, "time_embed.0").text, lt_timestep(nn, t, channels), silu);
-    return lt_conv_of(nn, lt_unet_name(p, "time_embed.2").text, h, silu);
-}
-
-static lt_node *residual(lt_unet_pass *p, const char *name, lt_node *h, lt_node *skip) {
-    return lt_residual_block(&p->nn, name, &names, h, skip, p->emb, LT_UNET_EPS);
-}
-
-static lt_node *transformer(lt_unet_pass *p, const char *name, lt_node *h) {
-    return exists(p, lt_name_of("%s.norm.", name).text) ? lt_spatial_transformer(&p->nn, name, h, &p->inputs) : h;
-}
-
-lt_node *lt_unet_step(lt_unet_pass *p, const char *name, lt_node *h, lt_node *skip) {
-    h = residual(p, lt_name_of("%s.0", name).text, h, skip);
-    return transformer(p, lt_name_of("%s.1", name).text, h);
-}
-
-static lt_node *middle(lt_unet_pass *p, lt_node *h) {
-    h = residual(p, lt_unet_name(p, "middle_block.0").text, h, NULL);
-    h = transformer(p, lt_unet_name(p, "middle_block.1").text, h);
-    return residual(p, lt_unet_name(p, "middle_block.2").text, h, NULL);
-}
-
-lt_node *lt_unet_go_down(lt_unet_pass *p, lt_node *x, lt_node *t) {
-    const int blocks = lt_weights_count_indexed(p->nn.weights, lt_unet_name(p, "input_blocks.").text);
-    lt_node *h = x;
-    p->emb = time_embedding(p, t);
-    for (int k = 0; k < blocks && k < LT_UNET_MAX_SKIPS; k++) {
-        const lt_name name = lt_name_of("%sinput_blocks.%d", p->prefix, k), down = lt_name_of("%s.0.op", name.text);
-        if (k == 0)
-            h = lt_conv3x3(&p->nn, lt_name_of("%s.0", name.text).text, h);
-        else if (exists(p, down.text))
-            h = lt_conv_of(&p->nn, down.text, h,
-                           (lt_conv_layer){.kernel = 3, .stride = 2, .pad_begin = 1, .pad_end = 1});
-        else
-            h = lt_unet_step(p, name.text, h, NULL);
-        p->skips[p->depth++] = h;
+    const int channels = lt_channels_of(nn, name_of(p, place, CONV).text);
+    lt_node *h = lt_conv_of(nn, name_of(p, place, TIME_0).text, lt_timestep(nn, p->t, channels), silu);
+    if (!p->vector) {
+        p->emb = lt_conv_of(nn, name_of(p, place, TIME_2).text, h, silu);
+    } else {
+        lt_node *time = lt_linear(nn, name_of(p, place, TIME_2).text, h);
+        h = lt_conv_of(nn, name_of(p, place, LABEL_0).text, p->vector, silu);
+        h = lt_conv_of(nn, name_of(p, place, LABEL_2).text, h, (lt_conv_layer){.residual = time});
+        p->emb = lt_activate(nn, h, LT_ACT_SILU);
     }
-    return middle(p, h);
+    p->h = lt_conv3x3(nn, name_of(p, place, CONV).text, p->h);
 }
+
+static lt_node *residual(lt_unet_pass *p, const lt_place *place, const char *name, lt_node *skip) {
+    const lt_residual_names names = lt_residual_names_of(place);
+    return lt_residual_block(&p->nn, name, &names, p->h, skip, p->emb, LT_UNET_EPS);
+}
+
+/* Twice the size, or the size of the skip that comes next where a size was odd; then a 3x3 convolution. */
+static lt_node *upsample(lt_unet_pass *p, const char *name) {
+    if (p->nn.graph->status) return NULL;
+    const lt_shape next = p->skips[p->depth - 1]->operation.out;
+    return lt_conv3x3(&p->nn, name, lt_upsample(&p->nn, p->h, next.h, next.w));
+}
+
+static lt_node *end(lt_unet_pass *p, const lt_place *place) {
+    const lt_group_norm_layer silu = {.eps = LT_UNET_EPS, .activation = LT_ACT_SILU};
+    return lt_conv3x3(&p->nn, name_of(p, place, 1).text, lt_group_norm(&p->nn, name_of(p, place, 0).text, p->h, silu));
+}
+
+static void step(void *user, const lt_place *place) {
+    lt_unet_pass *p = user;
+    const lt_name name = lt_name_of("%s%s", p->prefix, place->name[LT_NAMING_LDM]);
+    const lt_conv_layer half = {.kernel = 3, .stride = 2, .pad_begin = 1, .pad_end = 1};
+    switch (place->step) {
+    case LT_STEP_BEGIN: begin(p, place); break;
+    case LT_STEP_RESIDUAL: p->h = residual(p, place, name.text, NULL); break;
+    case LT_STEP_RESIDUAL_UP: p->h = residual(p, place, name.text, p->skips[--p->depth]); break;
+    case LT_STEP_TRANSFORMER: p->h = lt_spatial_transformer(&p->nn, name.text, p->h, place->depth, &p->inputs); break;
+    case LT_STEP_DOWN: p->h = lt_conv_of(&p->nn, name.text, p->h, half); break;
+    case LT_STEP_UP: p->h = upsample(p, name.text); break;
+    case LT_STEP_END: p->h = end(p, place); break;
+    case LT_STEP_ATTENTION:
+    case LT_STEP_NONE: break;
+    }
+    if (place->kept) p->skips[p->depth++] = p->h;
+}
+
+lt_unet_pass lt_unet_pass_of(const lt_unet *unet, lt_graph *graph, const char *model, const char *prefix) {
+    return (lt_unet_pass){.nn = {graph, unet->weights, model, unet->groups},
+                          .prefix = prefix,
+                          .inputs = {.heads = unet->heads, .head_size = unet->head_size}};
+}
+
+lt_walk lt_unet_pass_walk(lt_unet_pass *pass) { return (lt_walk){.visit = step, .user = pass}; }

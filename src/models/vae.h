@@ -3,18 +3,32 @@
 #ifndef LT_VAE_H
 #define LT_VAE_H
 
-#include "graph/graph.h"
+#include "models/walk.h"
 
+/* Names and shapes tell all but groups and scaling. */
 typedef struct lt_vae {
-    lt_weights *weights;
+    lt_weights *weights; /* NULL: a description alone */
     int latent_channels;
+    int channels; /* of the encoder's first convolution */
+    int levels;   /* SD: 4 of two blocks each, 128, 256, 512 and 512 wide */
+    lt_resolution level[LT_MAX_LEVELS];
+    bool attention;                   /* in the middle */
+    bool quant_conv, post_quant_conv; /* behind the encoder, before the decoder */
+    bool has_encoder;
     int factor;    /* pixels to a latent, along each side: 8 */
     int groups;    /* of every group norm */
     float scaling; /* latents are scaled by this so that their deviation is about 1: 0.18215 */
-    bool has_encoder;
 } lt_vae;
 
-/* Reads the configuration from weights named as in an LDM file ("first_stage_model...."). */
+/* Walks over all of it, or over one half without quant_conv and post_quant_conv. */
+void lt_vae_walk(const lt_vae *vae, lt_walk *walk);
+void lt_vae_walk_encoder(const lt_vae *vae, lt_walk *walk);
+void lt_vae_walk_decoder(const lt_vae *vae, lt_walk *walk);
+
+/* What names and shapes tell, as lt_unet_read does. */
+lt_status lt_vae_read(const lt_names *names, lt_naming naming, lt_vae *vae);
+
+/* Reads the description from weights named as in an LDM file ("first_stage_model...."). */
 lt_status lt_vae_open(lt_weights *weights, lt_vae *vae);
 
 /* Input: "x" [n,h,w,3] in [-1, 1], h and w multiples of factor. Output: "moments"

@@ -61,11 +61,11 @@ static lt_node *transformer_block(lt_nn *nn, const char *name, lt_node *x, const
     return lt_conv_of(nn, SUB("ff.net.2"), h, (lt_conv_layer){.residual = x});
 }
 
-lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs) {
+lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, int depth,
+                                const lt_transformer_inputs *inputs) {
     const bool entered = lt_graph_enter_block(nn->graph);
     lt_node *h = lt_group_norm(nn, SUB("norm"), x, (lt_group_norm_layer){.eps = 1e-6f});
     h = lt_linear(nn, SUB("proj_in"), h);
-    const int depth = lt_weights_count_indexed(nn->weights, SUB("transformer_blocks."));
     for (int i = 0; i < depth; i++)
         h = transformer_block(nn, lt_name_of("%s.transformer_blocks.%d", name, i).text, h, inputs);
     h = lt_conv_of(nn, SUB("proj_out"), h, (lt_conv_layer){.residual = x});

@@ -84,9 +84,10 @@ typedef struct lt_transformer_inputs {
     int heads, head_size;
 } lt_transformer_inputs;
 
-/* Rombach et al. 2022: norm, proj_in, then for each of its blocks self-attention, cross-attention and a GEGLU network,
- * each behind a layer norm and added back, then proj_out, and x added. */
-lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs);
+/* Rombach et al. 2022: norm, proj_in, then for each of its depth blocks self-attention, cross-attention and a GEGLU
+ * network, each behind a layer norm and added back, then proj_out, and x added. */
+lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, int depth,
+                                const lt_transformer_inputs *inputs);
 
 /* CLIP's layer: self-attention and a two-layer network, each behind a layer norm and added back. name: "...layers.3" */
 lt_node *lt_clip_layer(lt_nn *nn, const char *name, lt_node *x, int heads, bool causal, lt_activation activation);

@@ -45,11 +45,11 @@ static lt_status check_classifier(const lt_components *parts, const lt_component
     if (!guide->has[LT_MODULE_CLASSIFIER])
         return lt_fail(LT_ERROR_MODEL,
                        "the classifier's file holds no classifier; `latent train classifier` makes one");
-    if (c->in_channels != channels)
+    if (c->half.in_channels != channels)
         return lt_fail(LT_ERROR_MODEL,
                        "the classifier reads latents of %d channels, this model's have %d: train one with this model's "
                        "VAE",
-                       c->in_channels, channels);
+                       c->half.in_channels, channels);
     if (c->size != h || c->size != w)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "the classifier was trained on pictures of %ldx%ld with this model's VAE, and this one is "

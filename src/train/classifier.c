@@ -91,17 +91,17 @@ static lt_status make_classifier(lt_training *t) {
     const lt_train_options *o = t->options;
     const lt_classifier *init = t->models->init_classifier;
     const lt_shape z = s->latents.shape;
-    const lt_sd_architecture a = lt_training_unet_architecture(t, z.c);
+    const lt_unet unet = lt_training_unet(t, z.c);
     lt_tensor_list list = {0};
-    LT_TRY(lt_classifier_list(&a, (size_t)z.h, lt_dataset_label_count(t->data), &list));
+    LT_TRY(lt_classifier_list(&unet, z.h, (int)lt_dataset_label_count(t->data), &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_classifier, lt_is_classifier));
     LT_TRY(lt_classifier_open(t->parameters.weights, &s->classifier));
-    s->classifier.groups = init ? init->groups : o->groups;
-    s->classifier.heads = init ? init->heads : o->heads;
+    s->classifier.half.groups = init ? init->half.groups : o->groups;
+    s->classifier.half.heads = init ? init->half.heads : o->heads;
     s->classifier.size = init ? init->size : z.h;
-    if (s->classifier.in_channels == z.c && s->classifier.size == z.h) return LT_OK;
+    if (s->classifier.half.in_channels == z.c && s->classifier.size == z.h) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "%s reads %dx%dx%d (height, width, channels), and these pictures make %dx%dx%d",
-                   o->init, s->classifier.size, s->classifier.size, s->classifier.in_channels, z.h, z.w, z.c);
+                   o->init, s->classifier.size, s->classifier.size, s->classifier.half.in_channels, z.h, z.w, z.c);
 }
 
 static lt_status open(lt_training *t) {

@@ -21,15 +21,18 @@ typedef struct clip_state {
 
 static lt_clip_architecture architecture(const lt_train_options *o) {
     return (lt_clip_architecture){
-        .text_width = (size_t)o->text_width,
-        .vocab = 49408,
-        .positions = LT_CONTEXT_TOKENS,
-        .text_layers = o->text_layers,
-        .image_width = (size_t)o->image_width,
-        .image_size = (size_t)o->size,
-        .patch_size = (size_t)o->patch,
-        .image_layers = o->image_layers,
-        .projection = (size_t)o->projection,
+        .text = {.width = o->text_width,
+                 .hidden = 4 * o->text_width,
+                 .layers = o->text_layers,
+                 .vocabulary = 49408,
+                 .positions = LT_CONTEXT_TOKENS,
+                 .projection = o->projection},
+        .image = {.width = o->image_width,
+                  .hidden = 4 * o->image_width,
+                  .layers = o->image_layers,
+                  .size = o->size,
+                  .patch = o->patch,
+                  .projection = o->projection},
     };
 }
 

@@ -33,8 +33,8 @@ static unsigned long long hash_configurations(const lt_train_models *m) {
         m->init_text ? (int)m->init_text->activation : 0,
         m->init_image ? m->init_image->heads : 0,
         m->init_image ? (int)m->init_image->activation : 0,
-        m->init_classifier ? m->init_classifier->groups : 0,
-        m->init_classifier ? m->init_classifier->heads : 0,
+        m->init_classifier ? m->init_classifier->half.groups : 0,
+        m->init_classifier ? m->init_classifier->half.heads : 0,
     };
     sum = lt_hash_bytes(sum, numbers, sizeof numbers);
     if (m->vae) sum = lt_hash_bytes(sum, &m->vae->scaling, sizeof m->vae->scaling);

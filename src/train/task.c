@@ -79,17 +79,16 @@ lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader) {
     return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, loader);
 }
 
-lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels) {
+lt_unet lt_training_unet(const lt_training *t, int channels) {
     const lt_train_options *o = t->options;
-    lt_sd_architecture a = {.model_channels = (size_t)o->width,
-                            .in_channels = (size_t)channels,
-                            .levels = o->levels,
-                            .num_res_blocks = o->blocks};
-    for (int i = 0; i < o->levels; i++) {
-        a.channel_mult[i] = (size_t)o->mult[i];
-        a.attention[i] = o->attention_levels >> i & 1;
-    }
-    return a;
+    lt_unet unet = {.in_channels = channels,
+                    .out_channels = channels,
+                    .channels = o->width,
+                    .levels = o->levels,
+                    .middle_depth = 1};
+    for (int i = 0; i < o->levels; i++)
+        unet.level[i] = (lt_resolution){o->mult[i] * o->width, o->blocks, o->attention_levels >> i & 1};
+    return unet;
 }
 
 lt_status lt_training_check_captions(const lt_training *t, const lt_dataset *data, const char *path) {

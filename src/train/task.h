@@ -99,8 +99,8 @@ lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built
 /* Begins reading batches of the training's pictures at t->run.place. */
 lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader);
 
-/* The shape of a U-Net, or half of one, as the options have it, for inputs of so many channels. */
-lt_sd_architecture lt_training_unet_architecture(const lt_training *t, int channels);
+/* A fresh U-Net, or half of one, as the options have it, for inputs of so many channels. */
+lt_unet lt_training_unet(const lt_training *t, int channels);
 
 /* For a training that reads captions: says how many pictures have none, and refuses data, which is at path, where none
  * has one. */

@@ -29,9 +29,8 @@ static lt_status make_unet(lt_training *t) {
     unet_state *s = t->state;
     const lt_train_options *o = t->options;
     const lt_unet *init = t->models->init_unet;
-    lt_sd_architecture a = lt_training_unet_architecture(t, s->latents.shape.c);
-    a.latent_channels = a.in_channels;
-    a.context_dim = (size_t)s->contexts.width;
+    lt_sd_architecture a = {.unet = lt_training_unet(t, s->latents.shape.c)};
+    a.unet.context_dim = s->contexts.width;
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_unet, o->only ? is_cross_attention : lt_is_unet));
@@ -39,6 +38,7 @@ static lt_status make_unet(lt_training *t) {
     s->unet.groups = init ? init->groups : o->groups;
     s->unet.heads = init ? init->heads : o->heads;
     s->unet.head_size = init ? init->head_size : 0;
+    LT_TRY(lt_unet_served(&s->unet));
     const int c = s->latents.shape.c;
     if (s->unet.in_channels != c || s->unet.out_channels != c)
         return lt_fail(LT_ERROR_MODEL, "this U-Net reads %d channels and makes %d; what it is to learn has %d",

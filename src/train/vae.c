@@ -19,11 +19,13 @@ typedef struct vae_state {
 /* ---- Opening ---- */
 
 static lt_sd_architecture architecture(const lt_train_options *o) {
-    lt_sd_architecture a = {.latent_channels = (size_t)o->latent_channels,
-                            .vae_channels = (size_t)o->width,
-                            .vae_levels = o->levels,
-                            .vae_res_blocks = o->blocks};
-    for (int i = 0; i < o->levels; i++) a.vae_mult[i] = (size_t)o->mult[i];
+    lt_sd_architecture a = {.vae = {.latent_channels = o->latent_channels,
+                                    .channels = o->width,
+                                    .levels = o->levels,
+                                    .attention = true,
+                                    .quant_conv = true,
+                                    .post_quant_conv = true}};
+    for (int i = 0; i < o->levels; i++) a.vae.level[i] = (lt_resolution){o->mult[i] * o->width, o->blocks};
     return a;
 }
 

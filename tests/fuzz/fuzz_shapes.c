@@ -29,11 +29,13 @@ typedef struct shapes {
 enum { KINDS = 6 };
 
 static lt_status list_model(uint8_t kind, lt_tensor_list *list) {
-    static const lt_clip_architecture clip = {"fuzz", 64, 49408, 77, 1, 64, 16, 8, 1, 32};
+    static const lt_clip_architecture clip = {
+        .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 49408, .positions = 77, .projection = 32},
+        .image = {.width = 64, .hidden = 256, .layers = 1, .size = 16, .patch = 8, .projection = 32}};
     switch (kind % KINDS) {
     case 0: return lt_sd_list(&fuzz_architecture, LT_ROLES_ALL, list);
     case 1: return lt_clip_list(&clip, list);
-    case 2: return lt_classifier_list(&fuzz_architecture, 8, 3, list);
+    case 2: return lt_classifier_list(&fuzz_architecture.unet, 8, 3, list);
     case 3: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_UNET, list);
     case 4: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_VAE, list);
     default: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_TEXT, list);

@@ -150,22 +150,23 @@ static void a_pipeline_is_opened(void **state) {
 /* A single-file checkpoint, taken apart into a diffusers folder and put together again. */
 static void a_converted_model_comes_back(void **state) {
     (void)state;
-    static const lt_sd_architecture small = {.model_channels = 32,
-                                             .in_channels = 4,
-                                             .latent_channels = 4,
-                                             .context_dim = 16,
-                                             .levels = 2,
-                                             .num_res_blocks = 1,
-                                             .channel_mult = {1, 2},
-                                             .attention = {true, false},
-                                             .vae_channels = 32,
-                                             .vae_levels = 2,
-                                             .vae_res_blocks = 1,
-                                             .vae_mult = {1, 2},
-                                             .clip_width = 64,
-                                             .clip_vocab = 10,
-                                             .clip_positions = 7,
-                                             .clip_layers = 1};
+    static const lt_sd_architecture small = {
+        .unet = {.in_channels = 4,
+                 .out_channels = 4,
+                 .channels = 32,
+                 .context_dim = 16,
+                 .levels = 2,
+                 .level = {{32, 1, 1}, {64, 1, 0}},
+                 .middle_depth = 1},
+        .vae = {.latent_channels = 4,
+                .channels = 32,
+                .levels = 2,
+                .level = {{32, 1}, {64, 1}},
+                .attention = true,
+                .quant_conv = true,
+                .post_quant_conv = true},
+        .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 10, .positions = 7},
+    };
     static const struct {
         lt_role role;
         const char *file;

@@ -213,32 +213,36 @@ static void test_cosine_gradient(void **state) {
 
 /* ---- The gradients that guide ---- */
 
-static const lt_sd_architecture small = {.model_channels = 16,
-                                         .in_channels = 4,
-                                         .latent_channels = 4,
-                                         .levels = 2,
-                                         .num_res_blocks = 1,
-                                         .channel_mult = {1, 2},
-                                         .attention = {false, true},
-                                         .vae_channels = 16,
-                                         .vae_levels = 2,
-                                         .vae_res_blocks = 1,
-                                         .vae_mult = {1, 2}};
+static const lt_sd_architecture small = {
+    .unet = {.in_channels = 4,
+             .out_channels = 4,
+             .channels = 16,
+             .levels = 2,
+             .level = {{16, 1, 0}, {32, 1, 1}},
+             .middle_depth = 1},
+    .vae = {.latent_channels = 4,
+            .channels = 16,
+            .levels = 2,
+            .level = {{16, 1}, {32, 1}},
+            .attention = true,
+            .quant_conv = true,
+            .post_quant_conv = true},
+};
 
 static void check_classifier(lt_isa isa, double limit) {
     lt_tensor_list list;
     lt_classifier classifier;
     lt_graph graph = {0};
-    assert_ok(lt_classifier_list(&small, 7, 5, &list));
+    assert_ok(lt_classifier_list(&small.unet, 7, 5, &list));
     lt_checkpoint file;
     lt_weights *weights = synthetic_weights(&list, &file);
     assert_ok(lt_classifier_open(weights, &classifier));
-    assert_int_equal(classifier.in_channels, 4);
+    assert_int_equal(classifier.half.in_channels, 4);
     assert_int_equal(classifier.classes, 5);
-    assert_int_equal(classifier.heads, 8);
+    assert_int_equal(classifier.half.heads, 8);
     assert_int_equal(classifier.size, 8); /* 7 and 8 lead to 4 x 4 */
     classifier.size = 7;
-    classifier.groups = 8;
+    classifier.half.groups = 8;
     assert_ok(lt_classifier_build_gradient(&classifier, 2, &graph));
     lt_plan *plan = make_plan(&graph, isa);
     const float t[] = {30, 801.5f}, label[] = {4, 0};
@@ -256,15 +260,10 @@ static void test_classifier_gradient(void **state) {
 }
 
 static void check_clip(lt_isa isa, double limit) {
-    static const lt_clip_architecture tower = {.text_width = 64,
-                                               .vocab = 10,
-                                               .positions = 5,
-                                               .text_layers = 1,
-                                               .image_width = 64,
-                                               .image_size = 16,
-                                               .patch_size = 8,
-                                               .image_layers = 2,
-                                               .projection = 24};
+    static const lt_clip_architecture tower = {
+        .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 10, .positions = 5, .projection = 24},
+        .image = {.width = 64, .hidden = 256, .layers = 2, .size = 16, .patch = 8, .projection = 24},
+    };
     lt_tensor_list vae_list, clip_list;
     lt_vae vae;
     lt_clip_image image;
@@ -395,7 +394,7 @@ static void test_learns_colours(void **state) {
     assert_string_equal(info.class_names[0], "blue"); /* labels are in order of their names */
     assert_string_equal(info.class_names[2], "red");
     assert_int_equal(session->parts->classifier.size, SIDE);
-    assert_int_equal(session->parts->classifier.heads, 4);
+    assert_int_equal(session->parts->classifier.half.heads, 4);
     lt_session_close(session);
 }
 
@@ -510,12 +509,8 @@ static void test_guides_to_a_class(void **state) {
 
 /* ---- Predictions of eps and of v are shifted alike ---- */
 
-static const lt_sd_architecture tiny_down = {.model_channels = 32,
-                                             .in_channels = 4,
-                                             .levels = 2,
-                                             .num_res_blocks = 1,
-                                             .channel_mult = {1, 1},
-                                             .attention = {false, true}};
+static const lt_unet tiny_down = {
+    .in_channels = 4, .channels = 32, .levels = 2, .level = {{32, 1, 0}, {32, 1, 1}}, .middle_depth = 1};
 
 /* A classifier with synthetic weights of the tiny model's latents, of 8 x 8, with the given metadata. */
 static lt_session *open_synthetic_classifier(const char *labels) {

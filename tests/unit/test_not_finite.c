@@ -178,12 +178,8 @@ static lt_status synthetic_values(void *user, const lt_tensor *t, float *values)
 }
 
 static lt_session *open_poisoned_classifier(void) {
-    static const lt_sd_architecture down = {.model_channels = 32,
-                                            .in_channels = 4,
-                                            .levels = 2,
-                                            .num_res_blocks = 1,
-                                            .channel_mult = {1, 1},
-                                            .attention = {false, true}};
+    static const lt_unet down = {
+        .in_channels = 4, .channels = 32, .levels = 2, .level = {{32, 1, 0}, {32, 1, 1}}, .middle_depth = 1};
     lt_tensor_list list;
     lt_session *session;
     const char *path = scratch_path("classifier.safetensors");

@@ -10,22 +10,23 @@ static uint64_t fnv1a(uint64_t h, const void *data, size_t size) {
 #define FNV_START 0xCBF29CE484222325u
 
 /* Another number of everything than SD 1.x has: attention at the second of three levels, 9 inputs. */
-static const lt_sd_architecture odd = {.model_channels = 32,
-                                       .in_channels = 9,
-                                       .latent_channels = 4,
-                                       .context_dim = 48,
-                                       .levels = 3,
-                                       .num_res_blocks = 3,
-                                       .channel_mult = {1, 2, 3},
-                                       .attention = {false, true, false},
-                                       .vae_channels = 32,
-                                       .vae_levels = 2,
-                                       .vae_res_blocks = 1,
-                                       .vae_mult = {1, 2},
-                                       .clip_width = 64,
-                                       .clip_vocab = 100,
-                                       .clip_positions = 7,
-                                       .clip_layers = 1};
+static const lt_sd_architecture odd = {
+    .unet = {.in_channels = 9,
+             .out_channels = 4,
+             .channels = 32,
+             .context_dim = 48,
+             .levels = 3,
+             .level = {{32, 3, 0}, {64, 3, 1}, {96, 3, 0}},
+             .middle_depth = 1},
+    .vae = {.latent_channels = 4,
+            .channels = 32,
+            .levels = 2,
+            .level = {{32, 1}, {64, 1}},
+            .attention = true,
+            .quant_conv = true,
+            .post_quant_conv = true},
+    .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 100, .positions = 7},
+};
 
 /* ---- Whole files ---- */
 
@@ -253,16 +254,11 @@ static lt_status list_odd(void) {
 }
 
 static lt_status write_clip(void) {
-    static const lt_clip_architecture small = {.name = "small",
-                                               .text_width = 64,
-                                               .vocab = 8,
-                                               .positions = 4,
-                                               .text_layers = 1,
-                                               .image_width = 64,
-                                               .image_size = 8,
-                                               .patch_size = 4,
-                                               .image_layers = 1,
-                                               .projection = 8};
+    static const lt_clip_architecture small = {
+        .name = "small",
+        .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 8, .positions = 4, .projection = 8},
+        .image = {.width = 64, .hidden = 256, .layers = 1, .size = 8, .patch = 4, .projection = 8},
+    };
     return lt_synthetic_clip_write(&small, scratch_path("small"), LT_F32);
 }
 

@@ -508,18 +508,22 @@ static void test_accumulating(void **state) {
 
 /* Values of all tensors of the roles, fresh. */
 static void make_fresh(unsigned roles, uint64_t seed, int threads, lt_parameters *p) {
-    const lt_sd_architecture a = {.model_channels = 8,
-                                  .in_channels = 4,
-                                  .latent_channels = 4,
-                                  .context_dim = 8,
-                                  .levels = 2,
-                                  .num_res_blocks = 1,
-                                  .channel_mult = {1, 2},
-                                  .attention = {true, false},
-                                  .vae_channels = 8,
-                                  .vae_levels = 2,
-                                  .vae_res_blocks = 1,
-                                  .vae_mult = {1, 1}};
+    const lt_sd_architecture a = {
+        .unet = {.in_channels = 4,
+                 .out_channels = 4,
+                 .channels = 8,
+                 .context_dim = 8,
+                 .levels = 2,
+                 .level = {{8, 1, 1}, {16, 1, 0}},
+                 .middle_depth = 1},
+        .vae = {.latent_channels = 4,
+                .channels = 8,
+                .levels = 2,
+                .level = {{8, 1}, {8, 1}},
+                .attention = true,
+                .quant_conv = true,
+                .post_quant_conv = true},
+    };
     lt_tensor_list list = {0};
     use_threads(threads);
     assert_ok(lt_sd_list(&a, roles, &list));

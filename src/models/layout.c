@@ -1,0 +1,122 @@
+/* What a set of names is: roles, and the names that tell which of them a file plays. */
+#include "models/names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *prefix[LT_NAMINGS]; /* [LDM]: the canonical one; [diffusers]: the one to write in a diffusers folder */
+} roles_table[LT_ROLE_COUNT] = {
+    [LT_ROLE_TEXT] = {"text encoder", {"cond_stage_model.transformer.text_model.", "text_model."}},
+    [LT_ROLE_VAE] = {"VAE", {"first_stage_model.", ""}},
+    [LT_ROLE_UNET] = {"U-Net", {"model.diffusion_model.", ""}},
+    [LT_ROLE_CLIP] = {"CLIP", {"", ""}},
+    [LT_ROLE_CLASSIFIER] = {"classifier", {"classifier.", "classifier."}},
+};
+
+/* Names that tell what a file is: prefix and name together. For each role the first that is there decides. */
+static const struct landmark {
+    const char *prefix, *name;
+    lt_role role;
+    lt_naming naming;
+} landmarks[] = {
+    {"model.diffusion_model.", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
+    {"diffusion_model.", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
+    {"", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
+    {"", "down_blocks.0.resnets.0.norm1.weight", LT_ROLE_UNET, LT_NAMING_DIFFUSERS},
+    {"unet.", "down_blocks.0.resnets.0.norm1.weight", LT_ROLE_UNET, LT_NAMING_DIFFUSERS},
+    {"first_stage_model.", "encoder.down.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
+    {"first_stage_model.", "decoder.up.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
+    {"", "encoder.down.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
+    {"", "decoder.up.0.block.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_LDM},
+    {"", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"vae.", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"vae.", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"first_stage_model.", "encoder.down_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"first_stage_model.", "decoder.up_blocks.0.resnets.0.norm1.weight", LT_ROLE_VAE, LT_NAMING_DIFFUSERS},
+    {"", "vision_model.embeddings.class_embedding", LT_ROLE_CLIP, LT_NAMING_DIFFUSERS},
+    {"cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
+    {"cond_stage_model.transformer.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
+    {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
+    {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"text_encoder.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"text_encoder.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+};
+
+const char *lt_role_name(lt_role role) { return roles_table[role].name; }
+
+const char *lt_role_prefix(lt_role role) { return roles_table[role].prefix[LT_NAMING_LDM]; }
+const char *lt_role_prefix_in(lt_role role, lt_naming naming) { return roles_table[role].prefix[naming]; }
+
+static bool is_of(const char *name, lt_role role) {
+    const char *prefix = lt_role_prefix(role);
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+bool lt_is_unet(const char *name) { return is_of(name, LT_ROLE_UNET); }
+bool lt_is_vae(const char *name) { return is_of(name, LT_ROLE_VAE); }
+bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER); }
+bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
+
+/* Is it the first with its name, whatever stands before it? */
+static bool is_first(size_t i) {
+    size_t k = 0;
+    while (strcmp(landmarks[k].name, landmarks[i].name)) k++;
+    return k == i;
+}
+
+static lt_status unknown_layout(void) {
+    char list[900];
+    size_t at = 0;
+    list[0] = '\0';
+    for (size_t i = 0; i < LT_COUNT(landmarks) && at < sizeof list; i++)
+        if (is_first(i))
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s%s", i ? ", " : "", landmarks[i].prefix,
+                                   landmarks[i].name);
+    return lt_fail(
+        LT_ERROR_MODEL,
+        "no model that is known here: none of these tensors was found, nor one with another program's prefix: "
+        "%s",
+        list);
+}
+
+lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout) {
+    *layout = (lt_layout){0};
+    bool any = false;
+    for (size_t i = 0; i < LT_COUNT(landmarks); i++) {
+        const struct landmark *l = &landmarks[i];
+        struct lt_layout_part *part = &layout->parts[l->role];
+        char name[LT_NAME_SIZE];
+        snprintf(name, sizeof name, "%s%s", l->prefix, l->name);
+        /* A CLIP's text tower is part of the CLIP, not a text encoder of its own. */
+        const bool tower =
+            l->role == LT_ROLE_TEXT && l->naming == LT_NAMING_DIFFUSERS && layout->parts[LT_ROLE_CLIP].present;
+        if (part->present || tower || !lt_tensor_find(tensors, count, name)) continue;
+        *part = (struct lt_layout_part){true, l->naming, l->prefix};
+        any = true;
+    }
+    return any ? LT_OK : unknown_layout();
+}
+
+void lt_layout_text(const lt_layout *layout, char *text, size_t size) {
+    size_t at = 0;
+    text[0] = '\0';
+    const char *last = "";
+    for (int role = 0; role < LT_ROLE_COUNT && at < size; role++) {
+        const struct lt_layout_part *part = &layout->parts[role];
+        if (!part->present) continue;
+        const bool transformers = role == LT_ROLE_TEXT || role == LT_ROLE_CLIP;
+        const char *kind = role == LT_ROLE_CLASSIFIER      ? "latent"
+                           : part->naming == LT_NAMING_LDM ? "LDM checkpoint"
+                           : transformers                  ? "transformers"
+                                                           : "diffusers";
+        if (strcmp(kind, last) == 0)
+            at += (size_t)snprintf(text + at, size - at, ", %s", lt_role_name((lt_role)role));
+        else
+            at += (size_t)snprintf(text + at, size - at, "%s%s: %s", at ? "; " : "", kind, lt_role_name((lt_role)role));
+        last = kind;
+    }
+}

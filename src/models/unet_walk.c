@@ -1,0 +1,222 @@
+/* The U-Net's layers, and the reading of its description from their names and shapes. */
+#include "models/unet.h"
+#include "nn/nn.h"
+
+/* ---- Tables ---- */
+
+static const lt_row beginning[] = {
+    {{"time_embed.0", "time_embedding.linear_1"}, LT_KIND_LINEAR, LT_TIME, LT_OUT},
+    {{"time_embed.2", "time_embedding.linear_2"}, LT_KIND_LINEAR, LT_TIME, LT_TIME},
+    {{"label_emb.0.0", "add_embedding.linear_1"}, LT_KIND_LINEAR, LT_TIME, LT_VECTOR, LT_VECTOR},
+    {{"label_emb.0.2", "add_embedding.linear_2"}, LT_KIND_LINEAR, LT_TIME, LT_TIME, LT_VECTOR},
+    {{"input_blocks.0.0", "conv_in"}, LT_KIND_CONV3, LT_OUT, LT_IN},
+};
+
+static const lt_row residual[] = {
+    {{"in_layers.0", "norm1"}, LT_KIND_NORM, LT_IN},
+    {{"in_layers.2", "conv1"}, LT_KIND_CONV3, LT_OUT, LT_IN},
+    {{"emb_layers.1", "time_emb_proj"}, LT_KIND_LINEAR, LT_OUT, LT_TIME},
+    {{"out_layers.0", "norm2"}, LT_KIND_NORM, LT_OUT},
+    {{"out_layers.3", "conv2"}, LT_KIND_CONV3, LT_OUT, LT_OUT},
+    {{"skip_connection", "conv_shortcut"}, LT_KIND_CONV1, LT_OUT, LT_IN, LT_SHORTCUT},
+};
+
+static const lt_row transformer_in[] = {
+    {{"norm", "norm"}, LT_KIND_NORM, LT_OUT},
+    {{"proj_in", "proj_in"}, LT_KIND_PROJECTION, LT_OUT, LT_OUT},
+};
+
+static const lt_row transformer_out[] = {{{"proj_out", "proj_out"}, LT_KIND_PROJECTION, LT_OUT, LT_OUT}};
+
+static const lt_row transformer_block[] = {
+    {{"attn1.to_q", "attn1.to_q"}, LT_KIND_MATRIX, LT_OUT, LT_OUT},
+    {{"attn1.to_k", "attn1.to_k"}, LT_KIND_MATRIX, LT_OUT, LT_OUT},
+    {{"attn1.to_v", "attn1.to_v"}, LT_KIND_MATRIX, LT_OUT, LT_OUT},
+    {{"attn1.to_out.0", "attn1.to_out.0"}, LT_KIND_LINEAR, LT_OUT, LT_OUT},
+    {{"attn2.to_q", "attn2.to_q"}, LT_KIND_MATRIX, LT_OUT, LT_OUT, LT_CONTEXT},
+    {{"attn2.to_k", "attn2.to_k"}, LT_KIND_MATRIX, LT_OUT, LT_CONTEXT, LT_CONTEXT},
+    {{"attn2.to_v", "attn2.to_v"}, LT_KIND_MATRIX, LT_OUT, LT_CONTEXT, LT_CONTEXT},
+    {{"attn2.to_out.0", "attn2.to_out.0"}, LT_KIND_LINEAR, LT_OUT, LT_OUT, LT_CONTEXT},
+    {{"ff.net.0.proj", "ff.net.0.proj"}, LT_KIND_LINEAR, LT_GATED, LT_OUT},
+    {{"ff.net.2", "ff.net.2"}, LT_KIND_LINEAR, LT_OUT, LT_HIDDEN},
+    {{"norm1", "norm1"}, LT_KIND_NORM, LT_OUT},
+    {{"norm2", "norm2"}, LT_KIND_NORM, LT_OUT, .only = LT_CONTEXT},
+    {{"norm3", "norm3"}, LT_KIND_NORM, LT_OUT},
+};
+
+static const lt_row ending[] = {
+    {{"out.0", "conv_norm_out"}, LT_KIND_NORM, LT_IN},
+    {{"out.2", "conv_out"}, LT_KIND_CONV3, LT_OUT, LT_IN},
+};
+
+/* ---- The walk ---- */
+
+enum { MAX_SKIPS = 1 + LT_MAX_LEVELS * (LT_MAX_BLOCKS + 1) };
+
+/* A transformer in the place ldm, in diffusers' files at. */
+static void transformer(lt_walk *w, int c, int depth, bool kept, lt_name ldm, lt_name at) {
+    w->place.depth = depth;
+    w->place.kept = kept;
+    w->place.width[LT_HIDDEN] = 4 * c;
+    w->place.width[LT_GATED] = 8 * c;
+    lt_walk_visit(w, LT_STEP_TRANSFORMER, c, c, LT_ROWS(transformer_in), "%s %s", ldm.text, at.text);
+    w->place.kept = false;
+    for (int i = 0; i < depth; i++)
+        lt_walk_visit(w, LT_STEP_NONE, c, c, LT_ROWS(transformer_block),
+                      "%s.transformer_blocks.%d %s.transformer_blocks.%d", ldm.text, i, at.text, i);
+    lt_walk_visit(w, LT_STEP_NONE, c, c, LT_ROWS(transformer_out), "%s %s", ldm.text, at.text);
+}
+
+/* Block j of a level: a residual block and, where it has depth, a transformer. */
+static void block(lt_walk *w, lt_step step, int in, const lt_resolution *l, lt_name ldm, lt_name level, int j) {
+    const bool kept = step == LT_STEP_RESIDUAL;
+    w->place.kept = kept && !l->depth;
+    lt_walk_visit(w, step, in, l->channels, LT_ROWS(residual), "%s.0 %s.resnets.%d", ldm.text, level.text, j);
+    if (l->depth)
+        transformer(w, l->channels, l->depth, kept, lt_name_of("%s.1", ldm.text),
+                    lt_name_of("%s.attentions.%d", level.text, j));
+    w->place.kept = false;
+}
+
+/* skips [MAX_SKIPS] gets the channels of what is kept; returns how many they are. */
+static int down(const lt_unet *u, lt_walk *w, int *skips) {
+    int k = 0, channels = u->channels;
+    w->place.width[LT_TIME] = 4 * u->channels;
+    w->place.width[LT_VECTOR] = u->vector_dim;
+    w->place.width[LT_CONTEXT] = u->context_dim;
+    w->place.width[LT_LINEARLY] = u->linear;
+    w->place.kept = true;
+    lt_walk_visit(w, LT_STEP_BEGIN, u->in_channels, channels, LT_ROWS(beginning), " ");
+    skips[k++] = channels;
+    for (int i = 0; i < u->levels; i++) {
+        w->place.level = i;
+        for (int j = 0; j < u->level[i].blocks; j++) {
+            block(w, LT_STEP_RESIDUAL, channels, &u->level[i], lt_name_of("input_blocks.%d", k),
+                  lt_name_of("down_blocks.%d", i), j);
+            skips[k++] = channels = u->level[i].channels;
+        }
+        if (i + 1 == u->levels) break;
+        w->place.kept = true;
+        lt_walk_visit(w, LT_STEP_DOWN, channels, channels, LT_ROWS(lt_whole_conv3),
+                      "input_blocks.%d.0.op down_blocks.%d.downsamplers.0.conv", k, i);
+        skips[k++] = channels;
+    }
+    w->place.kept = false;
+    return k;
+}
+
+static void middle(const lt_unet *u, lt_walk *w, int channels) {
+    lt_walk_visit(w, LT_STEP_RESIDUAL, channels, channels, LT_ROWS(residual), "middle_block.0 mid_block.resnets.0");
+    if (u->middle_depth)
+        transformer(w, channels, u->middle_depth, false, lt_name_of("middle_block.1"),
+                    lt_name_of("mid_block.attentions.0"));
+    lt_walk_visit(w, LT_STEP_RESIDUAL, channels, channels, LT_ROWS(residual), "middle_block.2 mid_block.resnets.1");
+}
+
+static void up(const lt_unet *u, lt_walk *w, const int *skips, int count) {
+    int k = 0, channels = skips[count - 1];
+    for (int i = u->levels - 1; i >= 0; i--) {
+        const lt_resolution *l = &u->level[i];
+        const lt_name level = lt_name_of("up_blocks.%d", u->levels - 1 - i);
+        w->place.level = i;
+        for (int j = 0; j <= l->blocks; j++, k++) {
+            const lt_name name = lt_name_of("output_blocks.%d", k);
+            block(w, LT_STEP_RESIDUAL_UP, channels + skips[--count], l, name, level, j);
+            channels = l->channels;
+            if (i == 0 || j < l->blocks) continue;
+            lt_walk_visit(w, LT_STEP_UP, channels, channels, LT_ROWS(lt_whole_conv3), "%s.%d.conv %s.upsamplers.0.conv",
+                          name.text, l->depth ? 2 : 1, level.text);
+        }
+    }
+    lt_walk_visit(w, LT_STEP_END, channels, u->out_channels, LT_ROWS(ending), " ");
+}
+
+void lt_unet_walk_down(const lt_unet *unet, lt_walk *walk) {
+    int skips[MAX_SKIPS];
+    middle(unet, walk, skips[down(unet, walk, skips) - 1]);
+}
+
+void lt_unet_walk(const lt_unet *unet, lt_walk *walk) {
+    int skips[MAX_SKIPS];
+    const int count = down(unet, walk, skips);
+    middle(unet, walk, skips[count - 1]);
+    up(unet, walk, skips, count);
+}
+
+/* ---- Reading ---- */
+
+/* The blocks of the transformer in the place that is printed; one that has none is one all the same. */
+static int depth_of(const lt_names *n, lt_name place) {
+    if (!lt_names_have(n, "%s.", place.text)) return 0;
+    return (int)lt_max(1, (size_t)lt_names_count(n, "%s.transformer_blocks.", place.text));
+}
+
+/* LDM numbers blocks through all levels; a level ends where a downsampler ("op") stands. */
+static void count_ldm(const lt_names *n, lt_unet *u) {
+    const int blocks = lt_names_count(n, "input_blocks.");
+    u->levels = 1;
+    for (int k = 1; k < blocks && u->levels <= LT_MAX_LEVELS; k++) {
+        lt_resolution *l = &u->level[u->levels - 1];
+        if (lt_names_have(n, "input_blocks.%d.0.op.", k)) {
+            u->levels++;
+            continue;
+        }
+        l->blocks++;
+        l->depth = (int)lt_max((size_t)l->depth, (size_t)depth_of(n, lt_name_of("input_blocks.%d.1", k)));
+    }
+    u->middle_depth = depth_of(n, lt_name_of("middle_block.1"));
+}
+
+static void count_diffusers(const lt_names *n, lt_unet *u) {
+    u->levels = lt_names_count(n, "down_blocks.");
+    for (int i = 0; i < u->levels && i < LT_MAX_LEVELS; i++) {
+        lt_resolution *l = &u->level[i];
+        l->blocks = lt_names_count(n, "down_blocks.%d.resnets.", i);
+        const int transformers = lt_names_count(n, "down_blocks.%d.attentions.", i);
+        for (int j = 0; j < transformers; j++) {
+            const int depth = depth_of(n, lt_name_of("down_blocks.%d.attentions.%d", i, j));
+            l->depth = (int)lt_max((size_t)l->depth, (size_t)depth);
+        }
+    }
+    u->middle_depth = depth_of(n, lt_name_of("mid_block.attentions.0"));
+}
+
+typedef struct reading {
+    const lt_names *names;
+    lt_naming naming;
+    lt_unet *unet;
+} reading;
+
+static void measure(void *user, const lt_place *place) {
+    const reading *r = user;
+    lt_unet *u = r->unet;
+    int width[LT_WIDTHS];
+    lt_names_measure(r->names, r->naming, place, width);
+    if (width[LT_CONTEXT]) u->context_dim = width[LT_CONTEXT];
+    if (place->step == LT_STEP_BEGIN) {
+        u->in_channels = width[LT_IN];
+        u->channels = width[LT_OUT];
+        u->vector_dim = width[LT_VECTOR];
+    }
+    lt_resolution *level = &u->level[place->level];
+    if (place->step == LT_STEP_RESIDUAL && !level->channels) level->channels = width[LT_OUT];
+    if (width[LT_LINEARLY]) u->linear = true;
+    if (place->step == LT_STEP_END) u->out_channels = width[LT_OUT];
+}
+
+lt_status lt_unet_read(const lt_names *names, lt_naming naming, lt_unet *unet) {
+    (naming == LT_NAMING_LDM ? count_ldm : count_diffusers)(names, unet);
+    LT_TRY(lt_names_check(names, unet->level, unet->levels));
+    if (unet->middle_depth > LT_MAX_DEPTH)
+        return lt_fail(LT_ERROR_MODEL, "%s: %d transformer blocks in the middle; %d are possible", names->model,
+                       unet->middle_depth, LT_MAX_DEPTH);
+    const lt_unet counted = *unet;
+    reading r = {names, naming, unet};
+    lt_unet_walk(&counted, &(lt_walk){.visit = measure, .user = &r});
+    return LT_OK;
+}
+
+void lt_unet_guess_heads(lt_unet *unet) {
+    unet->heads = unet->linear ? 0 : 8;
+    unet->head_size = unet->linear ? 64 : 0;
+}

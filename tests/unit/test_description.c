@@ -1,0 +1,211 @@
+/* Descriptions of models: the published U-Nets and VAE are told from names and shapes alone, in both namings, and give
+ * the list of tensors that diffusers' own model has (told by its FNV-1a hash); the forward pass asks for each of them.
+ */
+#include "golden.h"
+#include "models/unet_half.h"
+
+/* ---- Lists ---- */
+
+static const lt_sd_architecture published[] = {
+    {.name = "SD 1.5",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 4,
+              .level = {{320, 2, 1}, {640, 2, 1}, {1280, 2, 1}, {1280, 2, 0}},
+              .middle_depth = 1,
+              .context_dim = 768}},
+    {.name = "SD 2.1",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 4,
+              .level = {{320, 2, 1}, {640, 2, 1}, {1280, 2, 1}, {1280, 2, 0}},
+              .middle_depth = 1,
+              .context_dim = 1024,
+              .linear = true}},
+    {.name = "SDXL",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 2, 0}, {640, 2, 2}, {1280, 2, 10}},
+              .middle_depth = 10,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .linear = true}},
+    {.name = "SDXL's refiner",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 384,
+              .levels = 4,
+              .level = {{384, 2, 0}, {768, 2, 4}, {1536, 2, 4}, {1536, 2, 0}},
+              .middle_depth = 4,
+              .context_dim = 1280,
+              .vector_dim = 2560,
+              .linear = true}},
+};
+
+static const struct {
+    size_t tensors, parameters;
+    uint64_t hash; /* of the sorted lines "name [shape]" */
+    int heads, head_size;
+} expected[] = {
+    {686, 859520964, 0x321be721eb6e95a6, 8, 0},
+    {686, 865910724, 0x7e3d6441326d730e, 0, 64},
+    {1680, 2567463684, 0xeb0c53c1e39508f0, 0, 64},
+    {1220, 2259526660, 0x872d2b08327c4062, 0, 64},
+};
+
+static const lt_sd_architecture sd_vae = {.vae = {.latent_channels = 4,
+                                                  .channels = 128,
+                                                  .levels = 4,
+                                                  .level = {{128, 2}, {256, 2}, {512, 2}, {512, 2}},
+                                                  .attention = true,
+                                                  .quant_conv = true,
+                                                  .post_quant_conv = true,
+                                                  .has_encoder = true}};
+
+/* The canonical tensors and diffusers', both sorted. */
+static void list_both(const lt_sd_architecture *config, lt_role role, lt_tensor_list *ldm, lt_tensor_list *diffusers) {
+    assert_ok(lt_sd_list(config, 1u << role, ldm));
+    lt_tensor_list_sort(ldm);
+    assert_ok(lt_names_to_diffusers(ldm->tensors, ldm->count, role, diffusers));
+}
+
+static void assert_list(const lt_tensor_list *list, size_t tensors, size_t parameters, uint64_t expected_hash) {
+    uint64_t hash = 0xCBF29CE484222325;
+    size_t sum = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        char shape[128], line[512];
+        lt_tensor_shape_text(&list->tensors[i], shape, sizeof shape);
+        snprintf(line, sizeof line, "%s %s\n", list->tensors[i].name, shape);
+        for (const char *c = line; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001B3;
+        sum += lt_tensor_count(&list->tensors[i]);
+    }
+    assert_int_equal(list->count, tensors);
+    assert_int_equal(sum, parameters);
+    assert_true(hash == expected_hash);
+}
+
+/* ---- U-Nets ---- */
+
+static void lists_are_those_of_diffusers(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(published); i++) {
+        lt_tensor_list ldm, diffusers;
+        list_both(&published[i], LT_ROLE_UNET, &ldm, &diffusers);
+        assert_list(&diffusers, expected[i].tensors, expected[i].parameters, expected[i].hash);
+        lt_tensor_list_free(&ldm);
+        lt_tensor_list_free(&diffusers);
+    }
+}
+
+static void u_nets_are_told_from_names_and_shapes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(published); i++) {
+        lt_tensor_list list[LT_NAMINGS];
+        list_both(&published[i], LT_ROLE_UNET, &list[LT_NAMING_LDM], &list[LT_NAMING_DIFFUSERS]);
+        for (int naming = 0; naming < LT_NAMINGS; naming++) {
+            const char *prefix = lt_role_prefix_in(LT_ROLE_UNET, (lt_naming)naming);
+            const lt_names names =
+                lt_names_of_tensors(list[naming].tensors, list[naming].count, prefix, published[i].name);
+            lt_unet unet;
+            memset(&unet, 0, sizeof unet);
+            assert_ok(lt_unet_read(&names, (lt_naming)naming, &unet));
+            assert_memory_equal(&unet, &published[i].unet, sizeof unet);
+        }
+        lt_tensor_list_free(&list[LT_NAMING_LDM]);
+        lt_tensor_list_free(&list[LT_NAMING_DIFFUSERS]);
+    }
+}
+
+static size_t count_used(const lt_graph *graph, const lt_weights *weights) {
+    size_t used = 0;
+    for (size_t i = 0; i < lt_weights_count(weights); i++) {
+        const lt_weight *w = lt_weights_at(weights, i);
+        bool found = false;
+        for (size_t k = 0; k < graph->count && !found; k++)
+            for (int j = 0; j < LT_MAX_WEIGHTS; j++) found = found || graph->nodes[k]->operation.weight[j] == w;
+        used += found;
+    }
+    return used;
+}
+
+/* Nothing of a file is left unread, and nothing is asked for that a file lacks. */
+static void the_forward_pass_reads_every_tensor(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(published); i++) {
+        lt_tensor_list list;
+        lt_weights *weights;
+        lt_unet unet;
+        lt_graph graph = {0};
+        assert_ok(lt_sd_list(&published[i], 1u << LT_ROLE_UNET, &list));
+        lt_tensor_list_sort(&list);
+        assert_ok(lt_weights_create(list.tensors, list.count, &weights));
+        assert_ok(lt_unet_open(weights, &unet));
+        assert_int_equal(unet.heads, expected[i].heads);
+        assert_int_equal(unet.head_size, expected[i].head_size);
+        assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, &graph));
+        assert_int_equal(count_used(&graph, weights), list.count);
+        assert_int_equal(lt_graph_find(&graph, "vector") != NULL, unet.vector_dim > 0);
+        assert_int_equal(lt_unet_served(&unet), unet.vector_dim ? LT_ERROR_UNSUPPORTED : LT_OK);
+        lt_graph_free(&graph);
+        lt_weights_free(weights);
+        lt_tensor_list_free(&list);
+    }
+}
+
+static void blocks_that_do_not_match_are_refused(void **state) {
+    (void)state;
+    lt_tensor_list list;
+    lt_weights *weights;
+    lt_unet unet;
+    assert_ok(lt_sd_list(&published[0], 1u << LT_ROLE_UNET, &list));
+    lt_tensor_list_sort(&list);
+    lt_tensor_list more = {0};
+    for (size_t i = 0; i < list.count; i++)
+        if (!strstr(list.tensors[i].name, "output_blocks.11."))
+            assert_ok(lt_tensor_list_add(&more, list.tensors[i].name, &list.tensors[i]));
+    assert_ok(lt_weights_create(more.tensors, more.count, &weights));
+    assert_int_equal(lt_unet_open(weights, &unet), LT_ERROR_MODEL);
+    assert_string_equal(lt_error_message(), "unet: 11 output blocks do not match 12 input blocks");
+    lt_weights_free(weights);
+    lt_tensor_list_free(&list);
+    lt_tensor_list_free(&more);
+}
+
+/* ---- VAEs ---- */
+
+static void check_vae(const lt_sd_architecture *config) {
+    lt_tensor_list list[LT_NAMINGS];
+    list_both(config, LT_ROLE_VAE, &list[LT_NAMING_LDM], &list[LT_NAMING_DIFFUSERS]);
+    for (int naming = 0; naming < LT_NAMINGS; naming++) {
+        const char *prefix = lt_role_prefix_in(LT_ROLE_VAE, (lt_naming)naming);
+        const lt_names names = lt_names_of_tensors(list[naming].tensors, list[naming].count, prefix, "vae");
+        lt_vae vae;
+        memset(&vae, 0, sizeof vae);
+        assert_ok(lt_vae_read(&names, (lt_naming)naming, &vae));
+        assert_memory_equal(&vae, &config->vae, sizeof vae);
+    }
+    if (config->vae.attention) assert_list(&list[LT_NAMING_DIFFUSERS], 248, 83653863, 0xd387ef09945f5845);
+    lt_tensor_list_free(&list[LT_NAMING_LDM]);
+    lt_tensor_list_free(&list[LT_NAMING_DIFFUSERS]);
+}
+
+static void vaes_are_told_from_names_and_shapes(void **state) {
+    (void)state;
+    lt_sd_architecture plain = sd_vae;
+    check_vae(&sd_vae);
+    plain.vae.attention = plain.vae.quant_conv = plain.vae.post_quant_conv = false;
+    check_vae(&plain);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_are_those_of_diffusers),        cmocka_unit_test(u_nets_are_told_from_names_and_shapes),
+        cmocka_unit_test(the_forward_pass_reads_every_tensor), cmocka_unit_test(blocks_that_do_not_match_are_refused),
+        cmocka_unit_test(vaes_are_told_from_names_and_shapes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
