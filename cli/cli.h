@@ -99,7 +99,6 @@ typedef struct lt_model_options {
     const char *model, *vae, *precision, *isa, *prediction;
     bool ema;
     int threads;
-    bool hush; /* notices have been given: not again for the next picture */
 } lt_model_options;
 /* clang-format off */
 #define LT_MODEL_OPTIONS(o)                                                                                            \
@@ -124,7 +123,7 @@ const char *lt_schedule_by_name(const char *text);
 const char *lt_rng_by_name(const char *text);
 const char *lt_prediction_by_name(const char *text);
 
-/* Opens the model that the options name; notices go to standard error. options must outlive the model. */
+/* Opens the model that the options name; notices go to standard error. */
 lt_status lt_open_model(lt_model_options *options, lt_model **model);
 /* The same, and a session on it, which alone keeps it open. */
 lt_status lt_open(lt_model_options *options, lt_session **session);

@@ -127,15 +127,15 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
     return status;
 }
 
-static lt_status save_own(const lt_picture_names *n, const char *folder, const lt_result *r, char **path) {
+static lt_status save_own(const lt_picture_names *n, const char *folder, int i, const lt_result *r, char **path) {
     if (mkdir(folder, 0777) && errno != EEXIST)
         return lt_fail(LT_ERROR_FILE, "-o %s/: the folder can't be made: %s", folder, strerror(errno));
     lt_begun_hold();
-    lt_status status = claim_name(n, folder, r->seeds[0], path);
+    lt_status status = claim_name(n, folder, r->seeds[i], path);
     if (!status) lt_begun_add(*path);
     lt_begun_release();
     if (status) return status;
-    status = lt_image_save(*path, &r->images[0], r->parameters[0]);
+    status = lt_image_save(*path, &r->images[i], r->parameters[i]);
     lt_begun_end(*path);
     if (status) unlink(*path);
     return status;
@@ -149,8 +149,8 @@ static int check_standard(const lt_picture_names *n) {
     return lt_check_standard();
 }
 
-static lt_status write_standard(const lt_picture_names *n, const lt_result *r, char **path) {
-    LT_TRY(lt_write_standard(format_of(n), &r->images[0], r->parameters[0]));
+static lt_status write_standard(const lt_picture_names *n, int i, const lt_result *r, char **path) {
+    LT_TRY(lt_write_standard(format_of(n), &r->images[i], r->parameters[i]));
     *path = lt_strdup("-");
     return *path ? LT_OK : LT_ERROR_MEMORY;
 }
@@ -168,16 +168,16 @@ int lt_picture_names_check(const lt_picture_names *n) {
 
 static lt_status save_named(const lt_picture_names *n, int i, const lt_result *r, char **path) {
     *path = lt_numbered_name(n->output, i, n->count);
-    return *path ? lt_image_save(*path, &r->images[0], r->parameters[0]) : LT_ERROR_MEMORY;
+    return *path ? lt_image_save(*path, &r->images[i], r->parameters[i]) : LT_ERROR_MEMORY;
 }
 
 lt_status lt_picture_names_save(const lt_picture_names *n, int i, const lt_result *r, char **path) {
     *path = NULL;
-    if (lt_picture_names_standard(n)) return write_standard(n, r, path);
+    if (lt_picture_names_standard(n)) return write_standard(n, i, r, path);
     bool is_folder;
     char *folder = find_folder(n, &is_folder);
     if (!folder) return LT_ERROR_MEMORY;
-    const lt_status status = is_folder ? save_own(n, folder, r, path) : save_named(n, i, r, path);
+    const lt_status status = is_folder ? save_own(n, folder, i, r, path) : save_named(n, i, r, path);
     lt_free(folder);
     return status;
 }

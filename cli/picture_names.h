@@ -17,7 +17,7 @@ typedef struct lt_picture_names {
 int lt_picture_names_check(const lt_picture_names *names);
 /* Whether pictures, and nothing else, go to standard output. */
 bool lt_picture_names_standard(const lt_picture_names *names);
-/* Writes picture i of a result that holds one. *path, allocated: where it is. A name of its own, of prompt and seed, is
+/* Writes picture i of a result. *path, allocated: where it is. A name of its own, of prompt and seed, is
  * never one that is there already. */
 lt_status lt_picture_names_save(const lt_picture_names *names, int i, const lt_result *result, char **path);
 

@@ -146,8 +146,8 @@ static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t
 static lt_status save_latents(const lt_result *r, int i) {
     const size_t c = (size_t)r->latent_shape[0], h = (size_t)r->latent_shape[1], w = (size_t)r->latent_shape[2];
     lt_tensor tensors[2] = {
-        {"latents", LT_F32, 5, {(size_t)r->kept_steps, 1, c, h, w}, {0}, r->step_latents[0]},
-        {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[0]},
+        {"latents", LT_F32, 5, {(size_t)r->kept_steps, 1, c, h, w}, {0}, r->step_latents[i]},
+        {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[i]},
     };
     for (size_t t = 0; t < 2; t++) lt_tensor_set_contiguous(&tensors[t]);
     char *path = lt_numbered_name(o.save_latents, i, o.count);
@@ -253,39 +253,58 @@ static void print_done(FILE *out, const char *path, uint64_t seed, double second
     json_decref(row);
 }
 
-/* Picture i is drawn, saved and told of before the next begins. */
-static lt_status draw(lt_session *session, lt_request *request, int i) {
-    const double started = lt_now();
-    lt_progress_line line = {o.quiet, o.preview, i, o.count, {false}};
-    request->progress = lt_progress_show;
-    request->cancelled = lt_stop_asked;
-    request->user = &line;
-    lt_result result;
-    const lt_status drawn = lt_generate(session, request, &result);
-    lt_progress_end(&line);
-    if (drawn) return drawn;
-    o.model.hush = o.clip.hush = true;
+/* One call that draws, and what came of saving its pictures. */
+typedef struct drawing {
+    lt_progress_line line;
+    double started; /* the picture at hand */
+    lt_status saved;
+    lt_message why; /* it was not */
+} drawing;
+
+static bool show(void *user, const lt_progress *progress) {
+    return lt_progress_show(&((drawing *)user)->line, progress);
+}
+
+static lt_status save(drawing *d, int i, const lt_result *result) {
     char *path;
     const lt_picture_names n = names();
-    lt_status status = lt_picture_names_save(&n, i, &result, &path);
-    if (!status && o.save_latents) status = save_latents(&result, i);
+    lt_status status = lt_picture_names_save(&n, i, result, &path);
+    if (!status && o.save_latents) status = save_latents(result, i);
     FILE *out = lt_picture_names_standard(&n) ? stderr : stdout;
-    if (!status) print_done(out, path, result.seeds[0], lt_now() - started);
+    if (!status) print_done(out, path, result->seeds[i], lt_now() - d->started);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
-    request->random_seed = false;
-    request->seed = result.seeds[0] + 1;
     lt_free(path);
-    lt_result_free(&result);
     return status;
+}
+
+/* A picture is saved and told of before the next begins. */
+static bool save_ready(void *user, int i, lt_result *result) {
+    drawing *d = user;
+    lt_progress_end(&d->line);
+    d->saved = save(d, i, result);
+    lt_message_keep(&d->why);
+    d->started = lt_now();
+    lt_image_free(&result->images[i]);
+    return !d->saved;
 }
 
 static lt_status draw_all(lt_session *session, lt_inputs *in) {
     lt_request request;
+    lt_result result;
     LT_TRY(make_request(session, &request, in));
+    drawing d = {.line = {.quiet = o.quiet, .preview = o.preview}, .started = lt_now()};
     request.random_seed = o.random_seed && !o.seed_given;
     request.seed = o.seed;
-    for (int i = 0; i < o.count; i++) LT_TRY(draw(session, &request, i));
-    return LT_OK;
+    request.count = o.count;
+    request.progress = show;
+    request.cancelled = lt_stop_asked;
+    request.ready = save_ready;
+    request.user = &d;
+    const lt_status drawn = lt_generate(session, &request, &result);
+    lt_progress_end(&d.line);
+    lt_result_free(&result);
+    if (d.saved) lt_message_restore(&d.why);
+    return d.saved ? d.saved : drawn;
 }
 
 static int check_guides(void) {

@@ -15,16 +15,14 @@ static const char *time_left(double seconds, char text[LEFT_SIZE]) {
 }
 
 /* "step 7/20, 2.31 s a step, 0:30 left": of this picture and of those after it. Briefly: "7/20, 0:30 left". */
-static void describe_step(const lt_progress_line *line, const lt_progress *p, bool briefly, char text[LONGEST]) {
+static void describe_step(const lt_progress *p, bool briefly, char text[LONGEST]) {
     char picture[48] = "", speed[48] = "", left[LEFT_SIZE];
-    if (line->pictures > 1)
-        snprintf(picture, sizeof picture, briefly ? "%d/%d: " : "picture %d/%d, ", line->picture + 1, line->pictures);
+    if (p->pictures > 1)
+        snprintf(picture, sizeof picture, briefly ? "%d/%d: " : "picture %d/%d, ", p->picture + 1, p->pictures);
     if (!briefly) snprintf(speed, sizeof speed, ", %.2f s a step", p->step_seconds);
-    const double later = p->step_seconds * p->steps * (line->pictures - 1 - line->picture);
     snprintf(text, LONGEST, "%s%s%d/%d", picture, briefly ? "" : "step ", p->step, p->steps);
     if (p->step)
-        snprintf(text + strlen(text), LONGEST - strlen(text), "%s, %s", speed,
-                 time_left(p->seconds_left + later, left));
+        snprintf(text + strlen(text), LONGEST - strlen(text), "%s, %s", speed, time_left(p->seconds_left, left));
 }
 
 /* A bar as long as there is room for, and the step in words. */
@@ -32,8 +30,8 @@ static void show_bar(lt_progress_line *line, const lt_progress *p) {
     enum { LEAST = 5, MOST = 20 };
     const size_t room = lt_line_room();
     char text[LONGEST], whole[LONGEST + MOST + 3] = "";
-    describe_step(line, p, false, text);
-    if (strlen(text) > room) describe_step(line, p, true, text);
+    describe_step(p, false, text);
+    if (strlen(text) > room) describe_step(p, true, text);
     const size_t used = strlen(text) + strlen("[] "), width = used < room ? lt_min(room - used, MOST) : 0;
     if (width >= LEAST) {
         whole[0] = '[';
@@ -50,7 +48,7 @@ void lt_progress_end(lt_progress_line *line) { lt_line_end(&line->line); }
 static void show_line(lt_progress_line *line, const lt_progress *p) {
     char text[LONGEST];
     if (p->step == 0 || (p->step > 1 && p->step * 10 / p->steps == (p->step - 1) * 10 / p->steps)) return;
-    describe_step(line, p, false, text);
+    describe_step(p, false, text);
     lt_line_show(&line->line, text);
 }
 

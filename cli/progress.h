@@ -7,8 +7,7 @@
 
 typedef struct lt_progress_line {
     bool quiet;
-    const char *preview;   /* file that each step's small picture is written to, or NULL */
-    int picture, pictures; /* of those that the command makes, counted from 0 */
+    const char *preview; /* file that each step's small picture is written to, or NULL */
     lt_line line;
 } lt_progress_line;
 

@@ -18,8 +18,8 @@ int lt_choice_of(const char *const *choices, const char *chosen, int fallback) {
 }
 
 static void print_notice(void *user, const char *message) {
-    const lt_model_options *options = user;
-    if (!options->hush) lt_complain(LT_EXIT_OK, "note: %s", message);
+    (void)user;
+    lt_complain(LT_EXIT_OK, "note: %s", message);
 }
 
 const char *lt_sampler_by_name(const char *text) {
@@ -52,7 +52,6 @@ lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     o.ema = options->ema;
     o.prediction = options->prediction;
     o.notice = print_notice;
-    o.notice_user = options;
     return lt_model_open(path, &o, model);
 }
 
@@ -65,7 +64,6 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.isa = (lt_isa)lt_choice_of(lt_isa_choices, options->isa, LT_ISA_BEST);
     o.threads = options->threads;
     o.notice = print_notice;
-    o.notice_user = options;
     const lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);
     return status;

@@ -210,6 +210,8 @@ typedef struct lt_progress {
     const lt_image *preview; /* the estimate of the picture, small, if the request asked for it; else NULL */
 } lt_progress;
 
+typedef struct lt_result lt_result;
+
 typedef struct lt_request {
     /* Begin with lt_request_defaults: each field must make sense, whether this picture needs it or not. A mask without
      * an image and a class without a classifier are refused; other fields that were changed and do nothing (strength
@@ -255,6 +257,9 @@ typedef struct lt_request {
     /* Asked many times within a step, so that a stop need not wait for its end: true ends the generation. May be NULL.
      */
     bool (*cancelled)(void *user);
+    /* Called when a picture is whole, with the result so far: pictures up to that one, of which the caller may take or
+     * free what it has used (and leave it empty). Returning false ends the generation. May be NULL. */
+    bool (*ready)(void *user, int picture, lt_result *result);
     void *user;
 } lt_request;
 
@@ -263,7 +268,7 @@ typedef struct lt_request {
 LT_API lt_request lt_request_defaults(void);
 
 /* Everything is [count] long and owned by the result. */
-typedef struct lt_result {
+struct lt_result {
     int count;
     lt_image *images;
     uint64_t *seeds;
@@ -272,7 +277,7 @@ typedef struct lt_result {
     float **latents;      /* the last latent of each picture, [channels, height, width] */
     int kept_steps;       /* with keep_steps: states kept for each picture (the start, then after every step) */
     float **step_latents; /* [kept_steps, channels, height, width] for each picture, else NULL */
-} lt_result;
+};
 
 /* What *result held before is not freed. */
 LT_API lt_status lt_generate(lt_session *session, const lt_request *request, lt_result *result);

@@ -84,6 +84,11 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **pla
 lt_status lt_plan_built(lt_graph *graph, lt_status built, const lt_target *target, lt_plan **plan);
 void lt_plan_free(lt_plan *plan);
 
+/* Gives the arena back until lt_plan_wake, which must come before anything else but lt_plan_free; kernels and packed
+ * weights stay. Inputs are zeros then; the next run is one of LT_RATE_PROMPT. */
+void lt_plan_rest(lt_plan *plan);
+lt_status lt_plan_wake(lt_plan *plan); /* nothing where it is awake */
+
 /* Memory of an input (to write before a run, zeros at first) or an output (to read until the next run); NULL if there
  * is none of that name. */
 float *lt_plan_tensor(lt_plan *plan, const char *name);

@@ -123,8 +123,7 @@ static lt_status lay_out(lt_plan *plan) {
     }
     lt_free(order);
     lt_free(placed);
-    if (!status) plan->arena = lt_alloc(plan->arena_size);
-    return status ? status : plan->arena ? LT_OK : LT_ERROR_MEMORY;
+    return status;
 }
 
 static float *memory_of(const lt_plan *plan, const lt_node *node) {
@@ -156,6 +155,19 @@ static void clear_inputs(lt_plan *plan) {
     }
 }
 
+void lt_plan_rest(lt_plan *plan) {
+    lt_free(plan->arena);
+    plan->arena = NULL;
+}
+
+lt_status lt_plan_wake(lt_plan *plan) {
+    if (plan->arena) return LT_OK;
+    plan->arena = lt_alloc(plan->arena_size);
+    if (!plan->arena) return LT_ERROR_MEMORY;
+    clear_inputs(plan);
+    return LT_OK;
+}
+
 lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **result) {
     *result = NULL;
     lt_plan *plan = lt_calloc(1, sizeof *plan);
@@ -182,7 +194,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         find_lifetimes(plan);
         status = lay_out(plan);
     }
-    if (!status) clear_inputs(plan);
+    if (!status) status = lt_plan_wake(plan);
     if (status)
         lt_plan_free(plan);
     else

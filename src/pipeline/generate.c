@@ -207,12 +207,12 @@ static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {
 static lt_status make_result(lt_painting *p) {
     const lt_request *r = p->request;
     lt_result *out = p->result;
-    const size_t n = (size_t)r->count, states = r->keep_steps ? (size_t)p->steps.count + 1 : 0;
+    const size_t n = (size_t)r->count;
     out->count = r->count;
     out->latent_shape[0] = p->parts->vae.latent_channels;
     out->latent_shape[1] = p->canvas.latent_h;
     out->latent_shape[2] = p->canvas.latent_w;
-    out->kept_steps = (int)states;
+    out->kept_steps = r->keep_steps ? p->steps.count + 1 : 0;
     out->images = lt_calloc(n, sizeof *out->images);
     out->seeds = lt_calloc(n, sizeof *out->seeds);
     out->parameters = lt_calloc(n, sizeof *out->parameters);
@@ -220,15 +220,39 @@ static lt_status make_result(lt_painting *p) {
     out->step_latents = lt_calloc(n, sizeof *out->step_latents);
     if (!out->images || !out->seeds || !out->parameters || !out->latents || !out->step_latents) return LT_ERROR_MEMORY;
     const uint64_t seed = r->random_seed ? lt_rng_random_seed() : r->seed;
-    for (size_t i = 0; i < n; i++) {
-        out->seeds[i] = seed + i;
-        const lt_made made = {p->parts, r, p->guides, &p->steps, seed + i, p->canvas.width, p->canvas.height};
-        out->parameters[i] = lt_parameters_text(&made);
-        out->latents[i] = lt_alloc(p->count * sizeof(float));
-        if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
-        if (!out->parameters[i] || !out->latents[i] || (states && !out->step_latents[i])) return LT_ERROR_MEMORY;
-    }
+    for (size_t i = 0; i < n; i++) out->seeds[i] = seed + i;
     return LT_OK;
+}
+
+/* Room for what belongs to the picture at hand. */
+static lt_status make_room(lt_painting *p) {
+    const int i = p->picture;
+    lt_result *out = p->result;
+    const size_t states = (size_t)out->kept_steps;
+    const lt_made made = {p->parts, p->request, p->guides, &p->steps, out->seeds[i], p->canvas.width, p->canvas.height};
+    out->parameters[i] = lt_parameters_text(&made);
+    out->latents[i] = lt_alloc(p->count * sizeof(float));
+    if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
+    return out->parameters[i] && out->latents[i] && (!states || out->step_latents[i]) ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* Gives back what is not needed until the next picture; after the last one, weights too. */
+static void leave(lt_painting *p, lt_module module) {
+    (p->picture + 1 < p->request->count ? lt_module_rest : lt_module_drop)(p->session, module);
+}
+
+static lt_status paint_picture(lt_painting *p) {
+    const lt_request *r = p->request;
+    LT_TRY(make_room(p));
+    float *x = p->result->latents[p->picture];
+    lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
+    LT_TRY(start(p, x));
+    leave(p, LT_MODULE_VAE_ENCODER);
+    LT_TRY(denoise(p, x));
+    LT_TRY(decode(p, x, &p->result->images[p->picture]));
+    leave(p, LT_MODULE_VAE_DECODER);
+    if (!r->ready || r->ready(r->user, p->picture, p->result)) return LT_OK;
+    return lt_fail(LT_ERROR_CANCELLED, "stopped after picture %d of %d", p->picture + 1, r->count);
 }
 
 static lt_status paint(lt_painting *p) {
@@ -243,15 +267,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(make_result(p));
     LT_TRY(read_prompts(p));
     p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
-    for (p->picture = 0; p->picture < r->count; p->picture++) {
-        float *x = p->result->latents[p->picture];
-        lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
-        LT_TRY(start(p, x));
-        lt_module_drop(p->session, LT_MODULE_VAE_ENCODER);
-        LT_TRY(denoise(p, x));
-        LT_TRY(decode(p, x, &p->result->images[p->picture]));
-        lt_module_drop(p->session, LT_MODULE_VAE_DECODER);
-    }
+    for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;
 }
 
@@ -264,6 +280,8 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     const lt_status status = paint(&p);
     session->target.cancelled = NULL;
     if (status) lt_result_free(result);
+    lt_module_drop(session, LT_MODULE_VAE_ENCODER);
+    lt_module_drop(session, LT_MODULE_VAE_DECODER);
     lt_canvas_free(&p.canvas);
     lt_guidance_free(&p.guidance);
     lt_context_free(&p.prompt);

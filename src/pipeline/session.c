@@ -16,6 +16,10 @@ void lt_module_drop(lt_session *session, lt_module module) {
     session->plans[module].plan = NULL;
 }
 
+void lt_module_rest(lt_session *session, lt_module module) {
+    if (session->plans[module].plan) lt_plan_rest(session->plans[module].plan);
+}
+
 static lt_status make_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_graph graph = {0};
     const lt_status built = lt_module_build(session->parts, module, size, &graph);
@@ -31,7 +35,7 @@ lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_
         session->plans[module].size = *size;
     }
     *plan = *slot;
-    return LT_OK;
+    return lt_plan_wake(*plan);
 }
 
 static lt_status poll_request(void *user) {

@@ -29,7 +29,9 @@ void lt_session_drop(lt_session *session);
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan);
 /* Runs a plan, asking between operations whether the request was cancelled. */
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
-/* Gives a plan's memory back, and packed weights that no other session uses. */
+/* Gives the memory back in which a plan runs, if there is one, until lt_module_plan; packed weights stay. */
+void lt_module_rest(lt_session *session, lt_module module);
+/* Gives all of its memory back, and packed weights that no other session uses. */
 void lt_module_drop(lt_session *session, lt_module module);
 
 #endif

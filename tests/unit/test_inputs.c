@@ -250,9 +250,17 @@ static lt_status generate_with(const void *request) {
 
 static void test_request(void **state) {
     (void)state;
-    static const lt_field others[] = {
-        POINTER(image),           POINTER(mask),     POINTER(classifier), POINTER(clip), POINTER(noise),
-        POINTER(posterior_noise), POINTER(progress), POINTER(cancelled),  POINTER(user), {0}};
+    static const lt_field others[] = {POINTER(image),
+                                      POINTER(mask),
+                                      POINTER(classifier),
+                                      POINTER(clip),
+                                      POINTER(noise),
+                                      POINTER(posterior_noise),
+                                      POINTER(progress),
+                                      POINTER(cancelled),
+                                      POINTER(ready),
+                                      POINTER(user),
+                                      {0}};
     const lt_request r = quick_request();
     assert_all_members(lt_request_fields, others, sizeof r);
     assert_true(refuse_bad_fields(lt_request_fields, &r, sizeof r, generate_with) > 60);

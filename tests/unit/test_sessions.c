@@ -181,6 +181,55 @@ static void test_unused_weights_stay_within_the_budget(void **state) {
     lt_model_close(some);
 }
 
+typedef struct batch {
+    const lt_session *session;
+    lt_result alone;  /* pictures that were drawn one by one */
+    int ready, stop;  /* how many are; at which one to stop */
+    size_t packed[3]; /* bytes of weights behind each */
+} batch;
+
+static bool compare_picture(void *user, int picture, lt_result *result) {
+    batch *b = user;
+    if (picture != b->ready) return false;
+    b->packed[b->ready++] = lt_weights_packed_size(b->session->parts->weights);
+    const bool same = !memcmp(result->images[picture].pixels, b->alone.images[0].pixels, 64 * 64 * 3);
+    lt_image_free(&result->images[picture]);
+    return (picture || same) && b->ready != b->stop;
+}
+
+static void test_a_batch_packs_once(void **state) {
+    (void)state;
+    lt_model *model = open_model(micro_checkpoint(), 0);
+    lt_session *session;
+    lt_result result;
+    batch b = {0};
+    assert_ok(lt_session_open(model, NULL, &session));
+    b.session = session;
+    lt_request request = lt_request_defaults();
+    request.width = request.height = 64;
+    request.steps = 2;
+    request.random_seed = false;
+    assert_ok(lt_generate(session, &request, &b.alone));
+    const size_t between = lt_weights_packed_size(model->parts.weights);
+    request.count = LT_COUNT(b.packed);
+    request.ready = compare_picture;
+    request.user = &b;
+    assert_ok(lt_generate(session, &request, &result));
+    assert_int_equal(b.ready, LT_COUNT(b.packed));
+    assert_true(b.packed[0] > between && b.packed[1] == b.packed[0]); /* the decoder's stay for the next picture */
+    assert_int_equal(b.packed[2], between);
+    lt_result_free(&result);
+    b.ready = 0;
+    b.stop = 2;
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_CANCELLED);
+    assert_string_equal(lt_error_message(), "stopped after picture 2 of 3");
+    assert_int_equal(b.ready, 2);
+    assert_int_equal(lt_weights_packed_size(model->parts.weights), between);
+    lt_result_free(&b.alone);
+    lt_session_close(session);
+    lt_model_close(model);
+}
+
 /* An allocation that fails in one session leaves the others, and what comes after in its own, as they are. */
 static void test_out_of_memory_in_one(void **state) {
     (void)state;
@@ -213,7 +262,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_models_at_once),     cmocka_unit_test(test_sessions_of_one_model),
         cmocka_unit_test(test_weights_are_there_once), cmocka_unit_test(test_unused_weights_stay_within_the_budget),
-        cmocka_unit_test(test_out_of_memory_in_one),
+        cmocka_unit_test(test_a_batch_packs_once),     cmocka_unit_test(test_out_of_memory_in_one),
     };
     const int failed = cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
     remove_scratch();
