@@ -145,4 +145,8 @@ static lt_status data_run(const lt_conv_pass *pass, const lt_conv_backward_io *i
 }
 
 const lt_conv_pass_impl lt_backward_data_conv = {
-    .create = data_create, .pack = data_pack, .run = data_run, .free = data_free, .bf16 = true};
+    .create = data_create,
+    .pack = data_pack,
+    .run = data_run,
+    .free = data_free,
+    .serves = {[LT_PRECISION_F32] = LT_EVERY_FORMAT, [LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

@@ -124,4 +124,8 @@ static lt_status strided_run(const lt_conv_pass *pass, const lt_conv_backward_io
 }
 
 const lt_conv_pass_impl lt_backward_data_strided = {
-    .create = strided_create, .pack = strided_pack, .run = strided_run, .free = strided_free, .bf16 = true};
+    .create = strided_create,
+    .pack = strided_pack,
+    .run = strided_run,
+    .free = strided_free,
+    .serves = {[LT_PRECISION_F32] = LT_EVERY_FORMAT, [LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

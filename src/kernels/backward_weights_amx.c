@@ -135,8 +135,8 @@ static size_t count_words(const amx *a, const lt_conv_desc *d) {
 
 static lt_status amx_create(lt_conv_pass *pass) {
     const lt_conv_desc *d = &pass->desc;
-    if (!pass->wanted.weight || !lt_conv_is_bf16(d) || !lt_isa_has_amx(d->isa))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "AMX: bf16 gradients of weights only");
+    if (!pass->wanted.weight || !lt_isa_has_amx(d->isa))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "AMX: gradients of weights only");
     amx *a = lt_calloc(1, sizeof *a);
     if (!a) return LT_ERROR_MEMORY;
     pass->state = a;
@@ -360,4 +360,4 @@ static lt_status amx_run(const lt_conv_pass *pass, const lt_conv_backward_io *io
 }
 
 const lt_conv_pass_impl lt_backward_weights_amx = {
-    .create = amx_create, .run = amx_run, .free = amx_free, .bf16 = true};
+    .create = amx_create, .run = amx_run, .free = amx_free, .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

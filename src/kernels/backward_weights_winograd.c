@@ -165,5 +165,7 @@ static lt_status gradient_run(const lt_conv_pass *pass, const lt_conv_backward_i
     return LT_OK;
 }
 
-const lt_conv_pass_impl lt_backward_weights_winograd = {
-    .create = gradient_create, .run = gradient_run, .free = gradient_free};
+const lt_conv_pass_impl lt_backward_weights_winograd = {.create = gradient_create,
+                                                        .run = gradient_run,
+                                                        .free = gradient_free,
+                                                        .serves = {[LT_PRECISION_F32] = LT_EVERY_FORMAT}};

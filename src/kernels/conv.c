@@ -54,17 +54,24 @@ bool lt_conv_reference_will_do(const lt_conv_desc *d) {
     return d->isa == LT_ISA_SCALAR || 2.0 * (double)lt_conv_rows(d) * lt_conv_weight_rows(d) * c * taps < tiny_flops;
 }
 
-lt_status lt_conv_check_precision(const lt_conv_desc *d, bool takes_bf16) {
-    if (!lt_conv_is_bf16(d)) return LT_OK;
-    if (!lt_isa_has_bf16(d->isa))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16");
-    return takes_bf16 ? LT_OK : lt_fail(LT_ERROR_UNSUPPORTED, "float32 only");
+lt_status lt_conv_check_precision(const lt_conv_desc *d) {
+    return !lt_conv_is_bf16(d) || lt_isa_has_bf16(d->isa)
+               ? LT_OK
+               : lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16");
+}
+
+lt_status lt_conv_check_pair(const lt_conv_desc *d, const lt_conv_pairs serves) {
+    LT_TRY(lt_conv_check_precision(d));
+    const lt_weight_format_id weight = lt_conv_weight_format(d);
+    if (serves[lt_conv_is_bf16(d) ? LT_PRECISION_BF16 : LT_PRECISION_F32] >> weight & 1) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED, "no products of %s and weights in %s", lt_conv_is_bf16(d) ? "bf16" : "f32",
+                   lt_weight_formats[weight].name);
 }
 
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
     LT_TRY(lt_conv_check(desc));
-    LT_TRY(lt_conv_check_precision(desc, impl->bf16));
+    LT_TRY(lt_conv_check_pair(desc, impl->serves));
     lt_conv *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;
@@ -80,7 +87,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
 lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
     LT_TRY(lt_conv_check(desc));
-    LT_TRY(lt_conv_check_precision(desc, true));
+    LT_TRY(lt_conv_check_precision(desc));
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
         if (*impl == &lt_conv_reference && !lt_conv_reference_will_do(desc)) continue;
         const lt_status status = lt_conv_create_with(*impl, desc, conv);

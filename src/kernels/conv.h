@@ -18,10 +18,9 @@ typedef struct lt_conv_desc {
     int pad_begin, pad_end; /* zeros before (top and left) and after (bottom and right) */
     bool bias, residual;
     lt_activation act;
-    lt_dtype
-        weight_type; /* what the weight is stored as: an implementer may keep LT_F16 as it is and widen it in cache */
-    lt_isa isa;      /* not above this */
-    int threads;     /* that will run it */
+    lt_dtype weight_type; /* what the weight is stored as: an implementer may keep its format (weight_format.h) */
+    lt_isa isa;           /* not above this */
+    int threads;          /* that will run it */
     /* LT_PRECISION_BF16: sources and weight are rounded to bf16 before they are multiplied; sums, bias, residual and
      * dst stay float32. LT_ERROR_UNSUPPORTED without AMX or AVX512-BF16. Anything else: float32 throughout. */
     lt_precision precision;

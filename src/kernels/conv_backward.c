@@ -24,7 +24,7 @@ struct lt_conv_backward {
 lt_status lt_conv_pass_create_with(const lt_conv_pass_impl *impl, const lt_conv_desc *desc,
                                    const lt_conv_backward_wanted *wanted, lt_conv_pass **pass) {
     *pass = NULL;
-    LT_TRY(lt_conv_check_precision(desc, impl->bf16));
+    LT_TRY(lt_conv_check_pair(desc, impl->serves));
     lt_conv_pass *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;
@@ -64,7 +64,7 @@ lt_status lt_conv_backward_create(const lt_conv_desc *desc, const lt_conv_backwa
     d.act = LT_ACT_NONE;
     d.residual = false;
     LT_TRY(lt_conv_check(&d));
-    LT_TRY(lt_conv_check_precision(&d, true));
+    LT_TRY(lt_conv_check_precision(&d));
     lt_conv_backward *b = lt_calloc(1, sizeof *b);
     if (!b) return LT_ERROR_MEMORY;
     b->desc = d;

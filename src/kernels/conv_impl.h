@@ -5,6 +5,15 @@
 
 #include "base/threads.h"
 #include "kernels/conv.h"
+#include "kernels/weight_format.h"
+
+/* The pairs that an implementer serves: for the type in which the sources are multiplied, LT_PRECISION_F32 or
+ * LT_PRECISION_BF16, a set of weights' formats (1u << LT_WEIGHT_...). */
+typedef unsigned lt_conv_pairs[LT_PRECISION_INT8];
+
+#define LT_EVERY_FORMAT (~0u) /* by lt_tensor_read_f32, or not read at all */
+/* Those that our inner loops widen. */
+#define LT_WIDENED_FORMATS (1u << LT_WEIGHT_F32 | 1u << LT_WEIGHT_F16 | 1u << LT_WEIGHT_BF16)
 
 typedef struct lt_conv_impl {
     /* Fills name, layout, packed_size, scratch_size and state of conv (desc is set). LT_ERROR_UNSUPPORTED: not this
@@ -14,7 +23,7 @@ typedef struct lt_conv_impl {
     lt_status (*pack)(const lt_conv *conv, const lt_tensor *weight, void *packed);
     lt_status (*run)(const lt_conv *conv, const lt_conv_io *io);
     void (*free)(lt_conv *conv); /* frees state */
-    bool bf16;                   /* takes LT_PRECISION_BF16 */
+    lt_conv_pairs serves;
 } lt_conv_impl;
 
 struct lt_conv {
@@ -40,7 +49,7 @@ typedef struct lt_conv_pass_impl { /* as lt_conv_impl */
     lt_status (*pack)(const lt_conv_pass *pass, const lt_tensor *weight, void *packed); /* NULL: nothing to pack */
     lt_status (*run)(const lt_conv_pass *pass, const lt_conv_backward_io *io);
     void (*free)(lt_conv_pass *pass);
-    bool bf16;
+    lt_conv_pairs serves;
 } lt_conv_pass_impl;
 
 struct lt_conv_pass {
@@ -63,8 +72,10 @@ void lt_conv_pass_free(lt_conv_pass *pass);
 
 /* Sizes that make sense and can be addressed. */
 lt_status lt_conv_check(const lt_conv_desc *desc);
-/* LT_ERROR_UNSUPPORTED where desc asks for bf16 and the processor hasn't got it, or the implementer doesn't take it. */
-lt_status lt_conv_check_precision(const lt_conv_desc *desc, bool takes_bf16);
+/* LT_ERROR_UNSUPPORTED where desc asks for bf16 and the processor hasn't got it. */
+lt_status lt_conv_check_precision(const lt_conv_desc *desc);
+/* The same, and where desc's pair is not among those that are served. */
+lt_status lt_conv_check_pair(const lt_conv_desc *desc, const lt_conv_pairs serves);
 lt_status lt_conv_check_weight(const lt_conv_desc *desc, const lt_tensor *weight);
 /* Whether the plain loops of the references may run it. */
 bool lt_conv_reference_will_do(const lt_conv_desc *desc);
@@ -80,6 +91,9 @@ static inline size_t lt_conv_pixels(const lt_conv_desc *d) { /* of each source *
     return (size_t)d->n * (size_t)d->h * (size_t)d->w;
 }
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
+static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
+    return lt_weight_format_of(d->weight_type);
+}
 static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
 
 /* The references' layout [k, k, c, oc], float32, rounded as desc's precision says. */

@@ -101,4 +101,8 @@ static lt_status reference_run(const lt_conv *conv, const lt_conv_io *io) {
 }
 
 const lt_conv_impl lt_conv_reference = {
-    .create = reference_create, .pack = reference_pack, .run = reference_run, .free = reference_free, .bf16 = true};
+    .create = reference_create,
+    .pack = reference_pack,
+    .run = reference_run,
+    .free = reference_free,
+    .serves = {[LT_PRECISION_F32] = LT_EVERY_FORMAT, [LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

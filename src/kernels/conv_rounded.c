@@ -64,7 +64,6 @@ static lt_status round_weight(const lt_conv_desc *d, const lt_tensor *weight, lt
 
 static lt_status rounded_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc, inner = in_float(d);
-    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "nothing to round");
     rounded_conv *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_create(&inner, &s->conv);
@@ -104,8 +103,11 @@ static lt_status rounded_run(const lt_conv *conv, const lt_conv_io *io) {
     return lt_conv_run(s->conv, &inner);
 }
 
-const lt_conv_impl lt_conv_rounded = {
-    .create = rounded_create, .pack = rounded_pack, .run = rounded_run, .free = rounded_free, .bf16 = true};
+const lt_conv_impl lt_conv_rounded = {.create = rounded_create,
+                                      .pack = rounded_pack,
+                                      .run = rounded_run,
+                                      .free = rounded_free,
+                                      .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT}};
 
 /* ---- Backward ---- */
 
@@ -113,7 +115,6 @@ static lt_status pass_create(lt_conv_pass *pass) {
     const lt_conv_desc *d = &pass->desc;
     lt_conv_desc inner = in_float(d);
     inner.bias = false;
-    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "nothing to round");
     rounded_pass *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_pass_create(&inner, &pass->wanted, &s->pass);
@@ -161,5 +162,8 @@ static lt_status pass_run(const lt_conv_pass *pass, const lt_conv_backward_io *i
     return s->pass->impl->run(s->pass, &inner);
 }
 
-const lt_conv_pass_impl lt_backward_rounded = {
-    .create = pass_create, .pack = pass_pack, .run = pass_run, .free = pass_free, .bf16 = true};
+const lt_conv_pass_impl lt_backward_rounded = {.create = pass_create,
+                                               .pack = pass_pack,
+                                               .run = pass_run,
+                                               .free = pass_free,
+                                               .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

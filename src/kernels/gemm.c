@@ -29,8 +29,10 @@ typedef struct gemm {
     lt_windows windows;
     size_t rows, k, panels;
     size_t block_k, job_rows, job_panels;
-    size_t lda;                    /* of the copied rows */
-    bool half, widen;              /* the weights are f16; a job widens them before use */
+    size_t lda; /* of the copied rows */
+    const lt_weight_format *format;
+    lt_widen_loop *widen; /* of a job, before it multiplies; NULL: tile does */
+    void (*tile)(const lt_tile *t);
     size_t a_size, b_size, c_size; /* floats of scratch for each thread */
 } gemm;
 
@@ -80,6 +82,14 @@ static void plan_jobs(gemm *g, const lt_conv_desc *d) {
     g->job_rows = rows;
 }
 
+/* Few rows are multiplied sooner than their weights are widened in memory. */
+static void choose_widening(gemm *g, const lt_conv_desc *d) {
+    const lt_weight_format_id id = lt_conv_weight_format(d);
+    const bool few = g->job_rows <= 2 * g->simd->rows, as_packed = g->simd->tile[id] && (few || id == LT_WEIGHT_F32);
+    g->widen = as_packed ? NULL : g->format->widen[g->simd->isa];
+    g->tile = g->simd->tile[as_packed ? id : LT_WEIGHT_F32];
+}
+
 static lt_status gemm_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     const lt_gemm_simd *simd = lt_gemm_simd_get(d->isa);
@@ -91,12 +101,12 @@ static lt_status gemm_create(lt_conv *conv) {
     g->rows = lt_conv_rows(d);
     g->k = lt_panel_k(d);
     g->panels = lt_panels(d, simd);
-    g->block_k = lt_part(g->k, longest_block(d, simd));
+    g->format = &lt_weight_formats[lt_conv_weight_format(d)];
+    g->block_k = lt_round_up(lt_part(g->k, longest_block(d, simd)), g->format->block);
     /* an odd number of cache lines, so that rows don't share sets */
     g->lda = (lt_round_up(g->block_k, 16) / 16 | 1) * 16;
-    g->half = d->weight_type == LT_F16;
     plan_jobs(g, d);
-    g->widen = g->half && g->job_rows > 2 * simd->rows;
+    choose_widening(g, d);
     g->a_size = simd->rows * g->lda;
     g->b_size = g->widen ? g->job_panels * lt_round_up(g->block_k * simd->columns, 16) : 0;
     g->c_size = (g->k > g->block_k ? g->job_rows : simd->rows) * g->job_panels * simd->columns;
@@ -142,15 +152,26 @@ static lt_epilogue epilogue(const lt_conv_desc *d, const gemm *g, const lt_conv_
                          .dst = io->dst + row * oc + first};
 }
 
+/* The panels of one job and block of k, as its tiles read them. */
+typedef struct panels {
+    const char *first;
+    size_t next; /* bytes from one to the next */
+} panels;
+
+static panels prepare_panels(const gemm *g, const lt_conv_io *io, const job *j) {
+    const size_t columns = g->simd->columns, length = j->k_end - j->k,
+                 next = lt_weight_bytes(g->format, g->k * columns);
+    const char *packed = (const char *)io->weight + j->panel * next + lt_weight_bytes(g->format, j->k * columns);
+    if (!g->widen) return (panels){packed, next};
+    for (size_t p = 0; p < j->panels; p++) g->widen(packed + p * next, j->b + p * length * columns, length, columns);
+    return (panels){(const char *)j->b, length * columns * sizeof(float)};
+}
+
 /* All rows of a job with one block of k. */
 static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j) {
     const lt_gemm_simd *simd = g->simd;
     const size_t columns = simd->columns, length = j->k_end - j->k, ldc = j->panels * columns;
-    const size_t at = (j->panel * g->k + j->k) * columns, b_panel = g->widen ? length * columns : g->k * columns;
-    const uint16_t *b16 = (const uint16_t *)io->weight + at;
-    const float *b = g->widen ? j->b : (const float *)io->weight + at;
-    if (g->widen)
-        for (size_t p = 0; p < j->panels; p++) simd->widen(b16 + p * g->k * columns, j->b + p * b_panel, b_panel);
+    const panels b = prepare_panels(g, io, j);
     const bool last = j->k_end == g->k;
     const size_t step = lt_part(j->row_end - j->row, simd->rows);
     for (size_t row = j->row; row < j->row_end; row += step) {
@@ -160,13 +181,8 @@ static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io
         float *sums = g->k > g->block_k ? j->sums + (row - j->row) * ldc : j->sums;
         for (size_t p = 0; p < j->panels; p++) {
             t.c = sums + p * columns;
-            if (g->half && !g->widen) {
-                t.b = b16 + p * b_panel;
-                simd->tile_f16(&t);
-            } else {
-                t.b = b + p * b_panel;
-                simd->tile(&t);
-            }
+            t.b = b.first + p * b.next;
+            g->tile(&t);
         }
         if (last) {
             const lt_epilogue e = epilogue(d, g, io, j, row);
@@ -217,4 +233,8 @@ static lt_status gemm_pack(const lt_conv *conv, const lt_tensor *weight, void *p
     return lt_panels_pack(conv, g->simd, weight, packed);
 }
 
-const lt_conv_impl lt_conv_gemm = {.create = gemm_create, .pack = gemm_pack, .run = gemm_run, .free = gemm_free};
+const lt_conv_impl lt_conv_gemm = {.create = gemm_create,
+                                   .pack = gemm_pack,
+                                   .run = gemm_run,
+                                   .free = gemm_free,
+                                   .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS}};

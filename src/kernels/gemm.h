@@ -2,8 +2,8 @@
  * instruction set.
  *
  * Weights are packed in panels of `columns` output channels: [panel][k][columns], k = (ky*kernel + kx)*c + channel,
- * missing columns 0, as float32 or, for f16 checkpoints, as f16 that the inner loops widen (exactly) in cache. With
- * GEGLU panels alternate: values, gates. */
+ * missing columns 0, in the format of the checkpoint (weight_format.h), which is widened (exactly) in cache. With GEGLU
+ * panels alternate: values, gates. */
 #ifndef LT_GEMM_H
 #define LT_GEMM_H
 
@@ -36,10 +36,8 @@ typedef struct lt_tile {
 typedef struct lt_gemm_simd {
     lt_isa isa;
     size_t rows, columns; /* of the tile that stays in registers: at most rows, exactly columns */
-    void (*tile)(const lt_tile *t);
-    void (*tile_f16)(const lt_tile *t);                   /* b is f16 */
-    void (*tile_outer)(const lt_tile *t);                 /* c[rows, columns] = or += a[k, rows]' b[k, columns] */
-    void (*widen)(const uint16_t *x, float *y, size_t n); /* n: a multiple of columns */
+    void (*tile[LT_WEIGHT_FORMATS])(const lt_tile *t); /* by b's format; NULL: b has to be widened before */
+    void (*tile_outer)(const lt_tile *t);              /* c[rows, columns] = or += a[k, rows]' b[k, columns] */
     /* to[(tap*c + channel)*to_stride + row] = from[row*from_stride + channel*taps + tap]; rows: a multiple of 8 */
     void (*transpose)(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
                       size_t to_stride);
@@ -58,8 +56,7 @@ typedef struct lt_winograd_simd {
     void (*input)(const float *const *pixels, size_t first, size_t channels, float *v, size_t stride);
     /* U = G g G': packed panel rows of 9 taps, `tap` rows apart, `channels` of them; u[xi*stride + channel*columns +
      * column] */
-    void (*weights_f32)(const float *packed, size_t tap, size_t channels, float *u, size_t stride);
-    void (*weights_f16)(const uint16_t *packed, size_t tap, size_t channels, float *u, size_t stride);
+    void (*weights[LT_WEIGHT_FORMATS])(const void *packed, size_t tap, size_t channels, float *u, size_t stride);
     /* Y = A' M A: m[xi*stride + column], y[4*4][columns] */
     void (*output)(const float *m, size_t stride, float *y);
     /* Of the gradient by the weights. M = A dy A': pixels[16] point at a tile of ddst; m[xi*stride + channel] */

@@ -111,7 +111,6 @@ typedef struct lt_kernels {
     void (*add)(const float *a, const float *b, float *y, size_t n); /* y = a + b; y may be either */
     /* y[i, r, :] = a[i, r, :] + b[r, :]: a [n, rows*c] and one b [rows*c] for all (position embeddings) */
     void (*add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m);
-    void (*widen_f16)(const uint16_t *x, float *y, size_t n); /* exact */
 
     size_t (*group_norm_backward_scratch)(const lt_group_norm_backward_args *a); /* floats */
     void (*group_norm_backward)(const lt_group_norm_backward_args *a);

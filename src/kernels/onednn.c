@@ -216,7 +216,6 @@ static lt_status make_all(lt_conv *conv) {
 
 static lt_status onednn_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
-    if (!lt_conv_is_bf16(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN runs bf16 alone: float32 is ours");
     onednn_state *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     conv->state = s;
@@ -329,5 +328,8 @@ static lt_status onednn_run(const lt_conv *conv, const lt_conv_io *io) {
     return LT_OK;
 }
 
-const lt_conv_impl lt_conv_onednn = {
-    .create = onednn_create, .pack = onednn_pack, .run = onednn_run, .free = onednn_free, .bf16 = true};
+const lt_conv_impl lt_conv_onednn = {.create = onednn_create,
+                                     .pack = onednn_pack,
+                                     .run = onednn_run,
+                                     .free = onednn_free,
+                                     .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT}};

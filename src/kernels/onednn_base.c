@@ -203,6 +203,16 @@ static bool readable(const lt_tensor *w) {
     return w->dtype == LT_F32 && (uintptr_t)w->data % sizeof(float) == 0;
 }
 
+/* lt_tensor_read_f32, by vectors where it can be. */
+static void read_fast(const lt_tensor *w, lt_isa isa, float *out) {
+    const lt_weight_format_id format = lt_weight_format_of(w->dtype);
+    const bool in_blocks = lt_weight_formats[format].dtype == w->dtype && lt_tensor_contiguous(w);
+    if (in_blocks && (uintptr_t)w->data % lt_dtype_size(w->dtype) == 0)
+        lt_weight_widen(format, isa, w->data, out, lt_tensor_count(w));
+    else
+        lt_tensor_read_f32(w, out);
+}
+
 static dnnl_status_t copy_weight(const lt_onednn_engine *e, md_ref to, const lt_tensor *view, void *packed) {
     dnnl_dims_t dims = {1, 1, 1, 1}, strides = {1, 1, 1, 1};
     for (int i = 0; i < view->rank; i++) {
@@ -236,10 +246,7 @@ lt_status lt_onednn_pack(const lt_onednn_engine *e, const lt_onednn_primitive *p
     float *dense = NULL;
     if (!readable(&view)) {
         if (!(dense = lt_alloc(lt_tensor_count(&view) * sizeof *dense))) return LT_ERROR_MEMORY;
-        if (view.dtype == LT_F16 && lt_tensor_contiguous(&view) && (uintptr_t)view.data % sizeof(uint16_t) == 0)
-            lt_kernels_get(d->isa)->widen_f16(view.data, dense, lt_tensor_count(&view));
-        else
-            lt_tensor_read_f32(&view, dense);
+        read_fast(&view, d->isa, dense);
         view.data = dense;
         lt_tensor_set_contiguous(&view);
     }

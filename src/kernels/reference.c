@@ -108,10 +108,6 @@ static void add_broadcast(const float *a, const float *b, float *y, size_t n, si
     for (size_t i = 0; i < n; i++) add(a + i * m, b, y + i * m, m);
 }
 
-static void widen_f16(const uint16_t *x, float *y, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = lt_f16_to_f32(x[i]);
-}
-
 const lt_kernels lt_kernels_reference = {
     .isa = LT_ISA_SCALAR,
     .group_norm_scratch = group_norm_scratch,
@@ -123,7 +119,6 @@ const lt_kernels lt_kernels_reference = {
     .geglu = geglu,
     .add = add,
     .add_broadcast = add_broadcast,
-    .widen_f16 = widen_f16,
     .group_norm_backward_scratch = lt_reference_group_norm_backward_scratch,
     .group_norm_backward = lt_reference_group_norm_backward,
     .layer_norm_backward_scratch = lt_reference_layer_norm_backward_scratch,

@@ -6,7 +6,7 @@
  *   3. outputs: 36 values a tile and column are transformed to 4x4 pixels, then the epilogue
  * Steps 2 and 3 are done panel by panel of output channels by one thread, in its cache. U = G g G' is not stored:
  * transforming a panel's weights costs about as much as eight tiles' products, and so weights stay as small as they are
- * packed, f16 where the checkpoint is: 1 GB for Stable Diffusion 1.x's U-Net, whose U would take 8.3 GB. */
+ * packed, of 16 bits where the checkpoint is: 1 GB for Stable Diffusion 1.x's U-Net, whose U would take 8.3 GB. */
 #include "kernels/gemm.h"
 
 #include <stdio.h>
@@ -159,13 +159,12 @@ static void transform_input(const run *r, size_t index) {
 static void multiply(const run *r, size_t panel, size_t first, size_t count, float *u, float *m) {
     const winograd *g = r->g;
     const size_t columns = g->gemm->columns, step = lt_part(count, g->gemm->rows);
+    const lt_weight_format_id format = lt_conv_weight_format(r->d);
     for (size_t block = 0; block < g->blocks_c; block++) {
         const size_t c = block * g->block_c, channels = lt_min(g->block_c, g->c - c),
                      at = (panel * 9 * g->c + c) * columns;
-        if (r->d->weight_type == LT_F16)
-            g->simd->weights_f16((const uint16_t *)r->io->weight + at, g->c, channels, u, u_stride(g));
-        else
-            g->simd->weights_f32((const float *)r->io->weight + at, g->c, channels, u, u_stride(g));
+        g->simd->weights[format]((const char *)r->io->weight + lt_weight_bytes(&lt_weight_formats[format], at), g->c,
+                                 channels, u, u_stride(g));
         for (size_t xi = 0; xi < TILES; xi++) {
             const float *v = r->v + (block * TILES + xi) * v_stride(g) + first * g->lda;
             for (size_t i = 0; i < count; i += step) {
@@ -179,7 +178,7 @@ static void multiply(const run *r, size_t panel, size_t first, size_t count, flo
                                    .b = u + xi * u_stride(g),
                                    .c = m + xi * m_stride(g) + i * columns,
                                    .add = block > 0};
-                g->gemm->tile(&t);
+                g->gemm->tile[LT_WEIGHT_F32](&t);
             }
         }
     }
@@ -243,5 +242,8 @@ static lt_status winograd_pack(const lt_conv *conv, const lt_tensor *weight, voi
     return lt_panels_pack(conv, g->gemm, weight, packed);
 }
 
-const lt_conv_impl lt_conv_winograd = {
-    .create = winograd_create, .pack = winograd_pack, .run = winograd_run, .free = winograd_free};
+const lt_conv_impl lt_conv_winograd = {.create = winograd_create,
+                                       .pack = winograd_pack,
+                                       .run = winograd_run,
+                                       .free = winograd_free,
+                                       .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS}};

@@ -4,9 +4,6 @@
 
 enum { X, SKIP, RESIDUAL };
 
-/* The type that a weight is kept in: every F8 is an F16. */
-static lt_dtype kept_as(lt_dtype type) { return type == LT_F8_E4M3 || type == LT_F8_E5M2 ? LT_F16 : type; }
-
 /* in: the shapes of the forward operation's inputs. */
 static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt_target *target) {
     const lt_conv_options *a = o->attributes;
@@ -24,7 +21,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .bias = o->weight[1] != NULL,
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
-        .weight_type = kept_as(o->weight[0]->tensor.dtype),
+        .weight_type = o->weight[0]->tensor.dtype,
         .isa = target->isa,
         .threads = lt_team_size(target->team),
         .precision = target->precision,

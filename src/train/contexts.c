@@ -1,7 +1,7 @@
 /* What the text encoder makes of each caption, computed once. */
 #include "train/contexts.h"
 
-#include "kernels/kernels.h"
+#include "kernels/weight_format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +107,7 @@ lt_status lt_contexts_start(lt_training *t, lt_contexts *c) {
 void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, float *context) {
     const char **found = bsearch(&text, c->texts, c->count, sizeof *c->texts, compare);
     const uint16_t *row = lt_cache_row(&c->cache, found ? (size_t)(found - c->texts) : 0);
-    lt_kernels_get(t->target.isa)->widen_f16(row, context, c->cache.row);
+    lt_weight_widen(LT_WEIGHT_F16, t->target.isa, row, context, c->cache.row);
 }
 
 void lt_contexts_close(lt_contexts *c) {

@@ -268,40 +268,108 @@ static lt_tensor straightened(const lt_tensor *t) {
     return s;
 }
 
-static void check_weight_type(const lt_conv_desc *d, lt_dtype type) {
-    problem p = make_problem(d, 7);
-    p.desc.weight_type = type;
-    lt_tensor strided = transposed(&p, type), dense = straightened(&strided);
-    for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++) {
-        lt_conv *conv, *reference;
-        const lt_status status = lt_conv_create_with(*impl, &p.desc, &conv);
-        if (status == LT_ERROR_UNSUPPORTED) continue;
-        assert_int_equal(status, LT_OK);
-        assert_int_equal(lt_conv_create_with(&lt_conv_reference, &p.desc, &reference), LT_OK);
-        lt_free(p.expected);
-        p.expected = run(reference, &p, &dense, false);
-        float *a = run(conv, &p, &dense, false), *b = run(conv, &p, &strided, false);
-        expect_close(conv, &p, a);
-        assert_memory_equal(a, b, p.out_count * sizeof(float));
-        lt_free(a);
-        lt_free(b);
-        lt_conv_free(conv);
-        lt_conv_free(reference);
-    }
+/* impl's product of sources in `precision` and weights in `format`: true to the formula, however the weight lies in
+ * memory. Returns whether impl takes it. */
+static bool check_pair(const lt_conv_impl *impl, problem *p, const lt_tensor *strided, const lt_tensor *dense) {
+    lt_conv *conv;
+    const lt_status status = lt_conv_create_with(impl, &p->desc, &conv);
+    if (status == LT_ERROR_UNSUPPORTED) return false;
+    assert_int_equal(status, LT_OK);
+    float *a = run(conv, p, dense, false), *b = run(conv, p, strided, false);
+    expect_close(conv, p, a);
+    assert_memory_equal(a, b, p->out_count * sizeof(float));
+    lt_free(a);
+    lt_free(b);
+    lt_conv_free(conv);
+    return true;
+}
+
+static void expect_of_reference(problem *p, const lt_tensor *weight) {
+    lt_conv *reference;
+    assert_int_equal(lt_conv_create_with(&lt_conv_reference, &p->desc, &reference), LT_OK);
+    lt_free(p->expected);
+    p->expected = run(reference, p, weight, false);
+    lt_conv_free(reference);
+}
+
+/* How often each implementer took each pair. */
+typedef int pair_counts[8][LT_PRECISION_INT8][LT_WEIGHT_FORMATS];
+
+static void check_pairs(lt_conv_desc d, lt_precision precision, lt_weight_format_id format, pair_counts took) {
+    problem p = make_problem(&d, 7);
+    p.desc.precision = precision;
+    p.desc.weight_type = lt_weight_formats[format].dtype;
+    lt_tensor strided = transposed(&p, p.desc.weight_type), dense = straightened(&strided);
+    expect_of_reference(&p, &dense);
+    for (size_t i = 0; lt_conv_impls[i]; i++)
+        for (p.desc.isa = LT_ISA_SCALAR; p.desc.isa < LT_ISA_BEST; p.desc.isa++) {
+            const bool taken = check_pair(lt_conv_impls[i], &p, &strided, &dense);
+            took[i][precision][format] += taken;
+            if (taken) assert_true(lt_conv_impls[i]->serves[precision] >> format & 1);
+        }
     lt_free((void *)(uintptr_t)strided.data);
     lt_free((void *)(uintptr_t)dense.data);
     free_problem(&p);
 }
 
-static void test_weight_types_and_strides(void **state) {
+/* Every implementer over every pair that it lists, and over no other. */
+static void test_pairs(void **state) {
     (void)state;
-    static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
-    for (size_t i = 0; i < LT_COUNT(types); i++) {
-        const lt_conv_desc linear = shape(1, 1, 41, 40, 0, 33, 1, 1, 0, 0),
-                           conv = shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1), two = shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0);
-        check_weight_type(&linear, types[i]);
-        check_weight_type(&conv, types[i]);
-        check_weight_type(&two, types[i]);
+    const lt_conv_desc shapes_of_pairs[] = {
+        shape(1, 1, 41, 40, 0, 33, 1, 1, 0, 0), shape(1, 1, 3, 40, 0, 33, 1, 1, 0, 0),
+        shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1), shape(1, 8, 9, 32, 0, 40, 3, 2, 1, 1),
+        shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0)};
+    const lt_precision last = lt_isa_has_bf16(LT_ISA_BEST) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    pair_counts took = {0};
+    for (lt_precision precision = LT_PRECISION_F32; precision <= last; precision++)
+        for (lt_weight_format_id format = 0; format < LT_WEIGHT_FORMATS; format++) {
+            for (size_t i = 0; i < LT_COUNT(shapes_of_pairs); i++)
+                check_pairs(shapes_of_pairs[i], precision, format, took);
+            for (size_t i = 0; lt_conv_impls[i] && lt_isa_vectors(LT_ISA_BEST) != LT_ISA_SCALAR; i++)
+                if (!took[i][precision][format] && lt_conv_impls[i]->serves[precision] >> format & 1)
+                    fail_msg("implementer %zu does not take weights in %s, precision %d, that it lists", i,
+                             lt_weight_formats[format].name, (int)precision);
+        }
+}
+
+/* Weights that stay as they are in memory, and that are read as float32: the same bytes. */
+static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
+    d.weight_type = lt_weight_formats[format].dtype;
+    problem p = make_problem(&d, 9);
+    lt_tensor strided = transposed(&p, d.weight_type), kept = straightened(&strided), widened = kept;
+    float *values = lt_alloc(lt_tensor_count(&kept) * sizeof *values);
+    assert_non_null(values);
+    lt_tensor_read_f32(&kept, values);
+    widened.dtype = LT_F32;
+    widened.data = values;
+    for (d.isa = LT_ISA_AVX2; d.isa <= LT_ISA_AVX512; d.isa++)
+        for (size_t i = 0; lt_conv_impls[i]; i++) {
+            lt_conv *conv;
+            float *dst[2];
+            lt_conv_desc wide = d;
+            wide.weight_type = LT_F32;
+            if (lt_conv_create_with(lt_conv_impls[i], &d, &conv) != LT_OK) continue;
+            dst[0] = run(conv, &p, &kept, false);
+            lt_conv_free(conv);
+            assert_int_equal(lt_conv_create_with(lt_conv_impls[i], &wide, &conv), LT_OK);
+            dst[1] = run(conv, &p, &widened, false);
+            lt_conv_free(conv);
+            assert_memory_equal(dst[0], dst[1], p.out_count * sizeof(float));
+            lt_free(dst[0]);
+            lt_free(dst[1]);
+        }
+    lt_free(values);
+    lt_free((void *)(uintptr_t)strided.data);
+    lt_free((void *)(uintptr_t)kept.data);
+    free_problem(&p);
+}
+
+static void test_kept_weights_give_the_bytes_of_wide_ones(void **state) {
+    (void)state;
+    for (lt_weight_format_id format = 0; format < LT_WEIGHT_FORMATS; format++) {
+        expect_same_kept(shape(1, 1, 450, 72, 0, 70, 1, 1, 0, 0), format);
+        expect_same_kept(shape(1, 1, 5, 400, 0, 70, 1, 1, 0, 0), format);
+        expect_same_kept(shape(1, 12, 9, 48, 16, 40, 3, 1, 1, 1), format);
     }
 }
 
@@ -490,7 +558,8 @@ int main(void) {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_epilogues),
         cmocka_unit_test(test_random_shapes),
-        cmocka_unit_test(test_weight_types_and_strides),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_kept_weights_give_the_bytes_of_wide_ones),
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),
         cmocka_unit_test(test_same_bytes_in_bf16),

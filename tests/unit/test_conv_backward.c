@@ -446,6 +446,58 @@ static void test_strided_weights(void **state) {
     }
 }
 
+/* The same values as weight's, as far as the format holds them. */
+static lt_tensor in_format(const lt_tensor *weight, lt_weight_format_id id) {
+    const lt_weight_format *f = &lt_weight_formats[id];
+    lt_tensor t = *weight;
+    void *blocks = lt_alloc(lt_weight_bytes(f, lt_tensor_count(weight)));
+    assert_non_null(blocks);
+    f->pack(weight->data, blocks, lt_tensor_count(weight));
+    t.dtype = f->dtype;
+    t.data = blocks;
+    return t;
+}
+
+/* How many of impl's runs over d with its weight in a format, at every instruction set, gave what the formula gives. */
+static int check_format(const lt_conv_pass_impl *impl, lt_conv_desc d, const lt_conv_backward_wanted *wanted,
+                        lt_weight_format_id id) {
+    problem p = make_problem(&d, 5);
+    const lt_tensor wide = p.weight;
+    p.weight = in_format(&wide, id);
+    d.weight_type = p.desc.weight_type = p.weight.dtype;
+    expect(&p);
+    int taken = 0;
+    for (d.isa = LT_ISA_SCALAR; d.isa < LT_ISA_BEST; d.isa++) taken += check_one(impl, &p, &d, wanted);
+    lt_free((void *)(uintptr_t)wide.data);
+    free_problem(&p);
+    return taken;
+}
+
+/* Every implementer over every pair that it lists, and over no other. */
+static void test_pairs(void **state) {
+    (void)state;
+    if (lt_isa_vectors(LT_ISA_BEST) == LT_ISA_SCALAR) skip();
+    const lt_conv_desc cases[] = {shape(1, 8, 9, 32, 0, 32, 3, 1, 1, 1), shape(1, 9, 8, 32, 8, 40, 3, 2, 1, 1)};
+    const lt_precision last = have_bf16() ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    for (size_t i = 0; lt_conv_pass_impls[i]; i++)
+        for (lt_precision precision = LT_PRECISION_F32; precision <= last; precision++)
+            for (lt_weight_format_id id = 0; id < LT_WEIGHT_FORMATS; id++) {
+                int taken = 0;
+                for (size_t j = 0; j < 2 * LT_COUNT(cases); j++) {
+                    lt_conv_desc d = cases[j / 2];
+                    d.precision = precision;
+                    const lt_conv_backward_wanted wanted = {.src = {j % 2 == 0}, .weight = j % 2};
+                    taken += check_format(lt_conv_pass_impls[i], d, &wanted, id);
+                }
+                const bool listed = lt_conv_pass_impls[i]->serves[precision] >> id & 1;
+                const bool here = lt_conv_pass_impls[i]->serves[LT_PRECISION_F32] || lt_isa_has_amx(LT_ISA_BEST) ||
+                                  lt_conv_pass_impls[i] == &lt_backward_rounded;
+                if (here && listed != (taken > 0))
+                    fail_msg("implementer %zu: %d runs with weights in %s, precision %d", i, taken,
+                             lt_weight_formats[id].name, (int)precision);
+            }
+}
+
 /* ---- The whole, the choice, and what is refused ---- */
 
 static void test_both_passes_together(void **state) {
@@ -545,6 +597,7 @@ int main(void) {
         cmocka_unit_test(test_bf16_is_refused_where_it_is_missing),
         cmocka_unit_test(test_amx_only_where_it_is_allowed),
         cmocka_unit_test(test_strided_weights),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_both_passes_together),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_failing_allocations),

@@ -352,7 +352,7 @@ static void test_geglu(void **unused) {
     for_each_isa(geglu_sizes);
 }
 
-/* ---- Sums and widening: exact ---- */
+/* ---- Sums: exact ---- */
 
 static void add_sizes(const lt_kernels *k) {
     for (int i = 0; i < 40; i++) {
@@ -376,34 +376,10 @@ static void add_sizes(const lt_kernels *k) {
     }
 }
 
-static void widen_all(const lt_kernels *k) {
-    enum { N = 65536 };
-    uint16_t *x = lt_alloc(N * sizeof *x);
-    float *y = lt_alloc(N * sizeof *y);
-    assert_non_null(x);
-    assert_non_null(y);
-    for (size_t i = 0; i < N; i++) x[i] = (uint16_t)i;
-    for (size_t n = N - 20; n <= N; n++) { /* every number, and every length of the rest */
-        memset(y, 0, N * sizeof *y);
-        k->widen_f16(x + N - n, y + N - n, n);
-        for (size_t i = N - n; i < N; i++) {
-            const float expected = lt_f16_to_f32(x[i]);
-            assert_true(isnan(expected) ? isnan(y[i]) : memcmp(&expected, &y[i], sizeof expected) == 0);
-        }
-    }
-    lt_free(x);
-    lt_free(y);
-}
-
 static void test_add(void **unused) {
     (void)unused;
     for_each_isa(add_sizes);
 }
-static void test_widen_f16(void **unused) {
-    (void)unused;
-    for_each_isa(widen_all);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention_real),
@@ -415,7 +391,6 @@ int main(void) {
         cmocka_unit_test(test_activate),
         cmocka_unit_test(test_geglu),
         cmocka_unit_test(test_add),
-        cmocka_unit_test(test_widen_f16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,33 +144,3 @@ void LT_SIMD_NAME(lt_add_broadcast)(const float *a, const float *b, float *y, si
     const arrays loop = {.a = a, .b = b, .y = y, .n = m};
     lt_parallel(lt_threads_worth(n * m), n * chunks_of(m), LT_EVENLY, add_part, &loop);
 }
-
-/* ---- Widening ---- */
-
-static void widen_chunk(const uint16_t *x, float *y, size_t n) {
-    size_t i = 0;
-    for (; i + LT_VEC <= n; i += LT_VEC) vf_store(y + i, vf_load_f16(x + i));
-    if (i < n) {
-        uint16_t rest[LT_VEC] = {0};
-        memcpy(rest, x + i, (n - i) * sizeof *x);
-        vf_store_part(y + i, vf_load_f16(rest), n - i);
-    }
-}
-
-typedef struct widen_loop {
-    const uint16_t *x;
-    float *y;
-    size_t n;
-} widen_loop;
-
-static void widen_part(const void *context, size_t chunk, int thread) {
-    (void)thread;
-    const widen_loop *w = context;
-    const size_t i = chunk * CHUNK;
-    widen_chunk(w->x + i, w->y + i, lt_min(CHUNK, w->n - i));
-}
-
-void LT_SIMD_NAME(lt_widen_f16)(const uint16_t *x, float *y, size_t n) {
-    const widen_loop loop = {x, y, n};
-    lt_parallel(lt_threads_worth(n), chunks_of(n), LT_EVENLY, widen_part, &loop);
-}

@@ -4,7 +4,7 @@
  * AVX-512: 14 rows by 2 vectors, 28 sums, 2 vectors of b and one broadcast of a: 31 of 32 registers. AVX2: 6 by 2
  * of 16. With a latency of 4 cycles both keep two FMA units busy. */
 #include "kernels/gemm.h"
-#include "kernels/simd/vec.h"
+#include "kernels/simd/weight_format.h"
 
 #if defined(__AVX512F__)
 enum { ROWS = 14 };
@@ -17,7 +17,7 @@ enum { COLUMNS = 2 * LT_VEC };
 
 /* A tile with `rows` known when it is compiled, so that every sum has its register. Rows of a are reached from every
  * third one: x86 addresses p, p + lda and p + 2*lda from one pointer. */
-LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half, const bool outer) {
+LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const lt_weight_format_id b, const bool outer) {
     const size_t lda = outer ? 1 : t->lda, ldb = outer ? t->ldb : COLUMNS, ldc = t->ldc, step = outer ? t->lda : 1;
     const float *next = t->next;
     float *c = t->c;
@@ -33,9 +33,7 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half, c
     for (size_t i = 0; i < rows; i += 3) p[i / 3] = t->a + i * lda;
     for (size_t j = 0; j < t->k; j++) {
         const size_t at = j * ldb;
-        const vf b0 = half ? vf_load_f16((const uint16_t *)t->b + at) : vf_load((const float *)t->b + at);
-        const vf b1 =
-            half ? vf_load_f16((const uint16_t *)t->b + at + LT_VEC) : vf_load((const float *)t->b + at + LT_VEC);
+        const vf b0 = vf_load_weight(b, t->b, at), b1 = vf_load_weight(b, t->b, at + LT_VEC);
         if (!outer) {
             __builtin_prefetch(next);
             next += t->ahead;
@@ -57,35 +55,32 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const bool half, c
     }
 }
 
-LT_INLINE void tile_any(const lt_tile *t, const bool half, const bool outer) {
+LT_INLINE void tile_any(const lt_tile *t, const lt_weight_format_id b, const bool outer) {
     switch (t->rows) {
-    case 1: tile_rows(t, 1, half, outer); break;
-    case 2: tile_rows(t, 2, half, outer); break;
-    case 3: tile_rows(t, 3, half, outer); break;
-    case 4: tile_rows(t, 4, half, outer); break;
-    case 5: tile_rows(t, 5, half, outer); break;
-    case 6: tile_rows(t, 6, half, outer); break;
+    case 1: tile_rows(t, 1, b, outer); break;
+    case 2: tile_rows(t, 2, b, outer); break;
+    case 3: tile_rows(t, 3, b, outer); break;
+    case 4: tile_rows(t, 4, b, outer); break;
+    case 5: tile_rows(t, 5, b, outer); break;
+    case 6: tile_rows(t, 6, b, outer); break;
 #if defined(__AVX512F__)
-    case 7: tile_rows(t, 7, half, outer); break;
-    case 8: tile_rows(t, 8, half, outer); break;
-    case 9: tile_rows(t, 9, half, outer); break;
-    case 10: tile_rows(t, 10, half, outer); break;
-    case 11: tile_rows(t, 11, half, outer); break;
-    case 12: tile_rows(t, 12, half, outer); break;
-    case 13: tile_rows(t, 13, half, outer); break;
-    case 14: tile_rows(t, 14, half, outer); break;
+    case 7: tile_rows(t, 7, b, outer); break;
+    case 8: tile_rows(t, 8, b, outer); break;
+    case 9: tile_rows(t, 9, b, outer); break;
+    case 10: tile_rows(t, 10, b, outer); break;
+    case 11: tile_rows(t, 11, b, outer); break;
+    case 12: tile_rows(t, 12, b, outer); break;
+    case 13: tile_rows(t, 13, b, outer); break;
+    case 14: tile_rows(t, 14, b, outer); break;
 #endif
     default: break;
     }
 }
 
-static void tile(const lt_tile *t) { tile_any(t, false, false); }
-static void tile_f16(const lt_tile *t) { tile_any(t, true, false); }
-static void tile_outer(const lt_tile *t) { tile_any(t, false, true); }
-
-static void widen(const uint16_t *x, float *y, size_t n) {
-    for (size_t i = 0; i < n; i += LT_VEC) vf_store(y + i, vf_load_f16(x + i));
-}
+static void tile_f32(const lt_tile *t) { tile_any(t, LT_WEIGHT_F32, false); }
+static void tile_f16(const lt_tile *t) { tile_any(t, LT_WEIGHT_F16, false); }
+static void tile_bf16(const lt_tile *t) { tile_any(t, LT_WEIGHT_BF16, false); }
+static void tile_outer(const lt_tile *t) { tile_any(t, LT_WEIGHT_F32, true); }
 
 /* ---- Packing ---- */
 
@@ -162,10 +157,8 @@ const lt_gemm_simd LT_SIMD_NAME(lt_gemm_simd) = {
     .isa = LT_VEC == 16 ? LT_ISA_AVX512 : LT_ISA_AVX2,
     .rows = ROWS,
     .columns = COLUMNS,
-    .tile = tile,
-    .tile_f16 = tile_f16,
+    .tile = {[LT_WEIGHT_F32] = tile_f32, [LT_WEIGHT_F16] = tile_f16, [LT_WEIGHT_BF16] = tile_bf16},
     .tile_outer = tile_outer,
-    .widen = widen,
     .transpose = transpose,
     .finish = finish,
 };

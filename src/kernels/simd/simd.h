@@ -17,7 +17,6 @@ void LT_SIMD_NAME(lt_activate)(lt_activation act, const float *x, float *y, size
 void LT_SIMD_NAME(lt_geglu)(const float *a, float *y, size_t rows, size_t oc);
 void LT_SIMD_NAME(lt_add)(const float *a, const float *b, float *y, size_t n);
 void LT_SIMD_NAME(lt_add_broadcast)(const float *a, const float *b, float *y, size_t n, size_t m);
-void LT_SIMD_NAME(lt_widen_f16)(const uint16_t *x, float *y, size_t n);
 
 size_t LT_SIMD_NAME(lt_group_norm_backward_scratch)(const lt_group_norm_backward_args *a);
 void LT_SIMD_NAME(lt_group_norm_backward)(const lt_group_norm_backward_args *a);

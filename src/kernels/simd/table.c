@@ -12,7 +12,6 @@ const lt_kernels LT_SIMD_NAME(lt_kernels) = {
     .geglu = LT_SIMD_NAME(lt_geglu),
     .add = LT_SIMD_NAME(lt_add),
     .add_broadcast = LT_SIMD_NAME(lt_add_broadcast),
-    .widen_f16 = LT_SIMD_NAME(lt_widen_f16),
     .group_norm_backward_scratch = LT_SIMD_NAME(lt_group_norm_backward_scratch),
     .group_norm_backward = LT_SIMD_NAME(lt_group_norm_backward),
     .layer_norm_backward_scratch = LT_SIMD_NAME(lt_layer_norm_backward_scratch),

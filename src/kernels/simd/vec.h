@@ -3,7 +3,7 @@
  * a name of their own.
  *
  * Arithmetic and comparisons are the compiler's own vector operators (+, *, <, ...). Only what they can't say (maximum,
- * loads of a part, widening of f16) is an intrinsic. */
+ * loads of a part, widening of f16 and bf16) is an intrinsic. */
 #ifndef LT_VEC_H
 #define LT_VEC_H
 
@@ -86,6 +86,16 @@ LT_INLINE vf vf_load_f16(const uint16_t *p) {
 #else
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 #endif
+}
+
+/* The same of bf16: the upper half of a float. */
+LT_INLINE vf vf_load_bf16(const uint16_t *p) {
+#if defined(__AVX512F__)
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#else
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+#endif
+    return (vf)((vu)wide << 16);
 }
 
 /* ---- Arithmetic ---- */

@@ -15,7 +15,7 @@
  *          | 0   1     0  -5/2   0   1 |          |   0      0     1   |
  */
 #include "kernels/gemm.h"
-#include "kernels/simd/vec.h"
+#include "kernels/simd/weight_format.h"
 
 enum { IN = LT_WINOGRAD_IN, OUT = LT_WINOGRAD_OUT, COLUMNS = 2 * LT_VEC };
 
@@ -67,15 +67,13 @@ LT_INLINE void weight_line(const vf g[3], vf u[IN]) {
     u[5] = g[2];
 }
 
-LT_INLINE void weights(const void *packed, const bool half, size_t tap, size_t channels, float *u, size_t stride) {
+LT_INLINE void weights(const void *packed, const lt_weight_format_id format, size_t tap, size_t channels, float *u,
+                       size_t stride) {
     for (size_t at = 0; at < channels * COLUMNS; at += LT_VEC) {
         vf lines[3][IN];
         for (size_t x = 0; x < 3; x++) {
             vf g[3];
-            for (size_t y = 0; y < 3; y++) {
-                const size_t from = (y * 3 + x) * tap * COLUMNS + at;
-                g[y] = half ? vf_load_f16((const uint16_t *)packed + from) : vf_load((const float *)packed + from);
-            }
+            for (size_t y = 0; y < 3; y++) g[y] = vf_load_weight(format, packed, (y * 3 + x) * tap * COLUMNS + at);
             weight_line(g, lines[x]);
         }
         for (size_t i = 0; i < IN; i++) {
@@ -87,12 +85,16 @@ LT_INLINE void weights(const void *packed, const bool half, size_t tap, size_t c
     }
 }
 
-static void weights_f32(const float *packed, size_t tap, size_t channels, float *u, size_t stride) {
-    weights(packed, false, tap, channels, u, stride);
+static void weights_f32(const void *packed, size_t tap, size_t channels, float *u, size_t stride) {
+    weights(packed, LT_WEIGHT_F32, tap, channels, u, stride);
 }
 
-static void weights_f16(const uint16_t *packed, size_t tap, size_t channels, float *u, size_t stride) {
-    weights(packed, true, tap, channels, u, stride);
+static void weights_f16(const void *packed, size_t tap, size_t channels, float *u, size_t stride) {
+    weights(packed, LT_WEIGHT_F16, tap, channels, u, stride);
+}
+
+static void weights_bf16(const void *packed, size_t tap, size_t channels, float *u, size_t stride) {
+    weights(packed, LT_WEIGHT_BF16, tap, channels, u, stride);
 }
 
 /* y = A' m */
@@ -180,8 +182,7 @@ static void taps(const float *u, size_t stride, float *g) {
 const lt_winograd_simd LT_SIMD_NAME(lt_winograd_simd) = {
     .channels = LT_VEC,
     .input = input,
-    .weights_f32 = weights_f32,
-    .weights_f16 = weights_f16,
+    .weights = {[LT_WEIGHT_F32] = weights_f32, [LT_WEIGHT_F16] = weights_f16, [LT_WEIGHT_BF16] = weights_bf16},
     .output = output,
     .gradient = gradient,
     .taps = taps,
