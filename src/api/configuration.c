@@ -32,19 +32,19 @@ static lt_unet with_heads(lt_unet unet, int heads, int head_size) {
 /* diffusers' attention_head_dim counts heads, whatever its name says: one number for all levels, or one for each, of
  * which the channels of a head are made, the same everywhere (SD 2.x: 64). */
 static lt_status read_heads(lt_unet *unet, const lt_config *config) {
-    double heads[LT_MAX_LEVELS] = {0}, channels[LT_MAX_LEVELS] = {0};
+    double heads[LT_MAX_LEVELS] = {0};
     const size_t count = lt_config_numbers(config, "attention_head_dim", heads, LT_MAX_LEVELS);
-    const size_t levels = lt_config_numbers(config, "block_out_channels", channels, LT_MAX_LEVELS);
-    bool one = count >= 1 && heads[0] >= 1 && heads[0] <= 65536, size = count == levels;
+    const lt_resolution *level = unet->level;
+    bool one = count >= 1 && heads[0] >= 1 && heads[0] <= 65536, size = count == (size_t)unet->levels;
     for (size_t i = 1; i < lt_min(count, LT_MAX_LEVELS); i++) {
-        size = size && fabs(channels[i] * heads[0] - channels[0] * heads[i]) < 0.5;
+        size = size && fabs(level[i].channels * heads[0] - level[0].channels * heads[i]) < 0.5;
         one = one && fabs(heads[i] - heads[0]) < 0.5;
     }
     if (one) *unet = with_heads(*unet, (int)heads[0], 0);
-    if (one || !count || !levels) return LT_OK;
-    if (!size || count > LT_MAX_LEVELS || !(heads[0] >= 1 && channels[0] >= heads[0] && channels[0] <= 65536))
+    if (one || !count) return LT_OK;
+    if (!size || !(heads[0] >= 1 && level[0].channels >= heads[0]))
         return lt_fail(LT_ERROR_UNSUPPORTED, "config.json: attention_head_dim: heads that are not equally wide");
-    *unet = with_heads(*unet, 0, (int)(channels[0] / heads[0]));
+    *unet = with_heads(*unet, 0, (int)(level[0].channels / heads[0]));
     return LT_OK;
 }
 

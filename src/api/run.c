@@ -91,13 +91,21 @@ void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count) {
     for (size_t i = 0; i < count; i++) lt_free((void *)(uintptr_t)out[i].tensor.data);
 }
 
+/* y, which a U-Net with a vector reads, is an input of these alone. */
+static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor *in, size_t count) {
+    for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
+    if (!lt_plan_tensor(plan, "y")) return LT_OK;
+    const lt_tensor *y = lt_tensor_named(in, count, "y");
+    return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
+}
+
 static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count,
                      lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
     lt_module_size size;
     lt_plan *plan = NULL;
     LT_TRY(size_of(r, in, in_count, &size));
     LT_TRY(lt_module_plan(session, r->module, &size, &plan));
-    for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, in_count, r->inputs[i])));
+    LT_TRY(write_inputs(r, plan, in, in_count));
     float *lengths = lt_plan_tensor(plan, "context_lengths");
     for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));

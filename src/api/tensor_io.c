@@ -30,6 +30,7 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     LT_TRY(lt_tensor_readable(t));
     LT_TRY(lt_shape_of_tensor(t, &shape));
     const lt_shape wanted = lt_plan_shape(plan, t->name);
+    if (t->rank == 2 && wanted.w == 1) shape = (lt_shape){shape.n, 1, 1, shape.w}; /* channels, not tokens */
     if (!lt_shape_equal(shape, wanted))
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is n %d, h %d, w %d, c %d; this model takes %d, %d, %d, %d",
                        t->name, shape.n, shape.h, shape.w, shape.c, wanted.n, wanted.h, wanted.w, wanted.c);

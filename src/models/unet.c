@@ -27,7 +27,7 @@ lt_status lt_unet_served(const lt_unet *unet) {
     if (!unet->vector_dim) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED,
                    "this U-Net adds a vector of %d, a pooled text and sizes (label_emb, as SDXL does), to its time "
-                   "embedding: this version can convert it, not run it",
+                   "embedding: this version can convert it, not draw with it",
                    unet->vector_dim);
 }
 
@@ -43,8 +43,7 @@ lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt
             lt_graph_input(graph, "context", (lt_shape){n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT);
         p.inputs.context_lengths = lt_graph_input(graph, "context_lengths", one, LT_RATE_PROMPT);
     }
-    if (unet->vector_dim)
-        p.vector = lt_graph_input(graph, "vector", (lt_shape){n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT);
+    if (unet->vector_dim) p.vector = lt_graph_input(graph, "y", (lt_shape){n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT);
     lt_unet_walk(unet, &walk);
     lt_graph_output(graph, p.h, "out");
     return graph->status;

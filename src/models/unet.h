@@ -41,7 +41,8 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet);
 lt_status lt_unet_served(const lt_unet *unet);
 
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim] and "context_lengths" [n,1,1,1]
- * (tokens of each sample's context that count), "vector" [n,1,1,vector_dim]. Output: "out" [n,h,w,out_channels]. */
+ * (tokens of each sample's context that count), and with a vector_dim "y" [n,1,1,vector_dim]. Output: "out"
+ * [n,h,w,out_channels]. */
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_graph *graph);
 
 #endif

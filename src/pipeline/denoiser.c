@@ -28,6 +28,7 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_context
     const lt_components *parts = session->parts;
     const lt_unet *unet = &parts->unet;
     const lt_context *first = guidance == 1 ? prompt : negative;
+    LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, lt_unet_served(unet)));
     *d = (lt_denoiser){.session = session, .guidance = guidance, .latent = {1, h, w, unet->out_channels}};
     d->passes = guidance == 1 || guidance == 0 || unet->context_dim == 0 ? 1 : 2;
     const int tokens = d->passes == 2 && prompt->tokens > first->tokens ? prompt->tokens : first->tokens;

@@ -27,7 +27,6 @@ static lt_status make_plan(lt_session *session, lt_module module, const lt_modul
 }
 
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
-    if (module == LT_MODULE_UNET) LT_TRY(lt_unet_served(&session->parts->unet));
     lt_plan **slot = &session->plans[module].plan;
     if (!*slot || memcmp(size, &session->plans[module].size, sizeof *size)) {
         lt_module_drop(session, module);
