@@ -186,6 +186,8 @@ typedef struct lt_session_options {
     lt_precision precision;
     int threads;         /* up to 1024; 0: one for each core this process may use */
     lt_isa isa;          /* LT_ISA_BEST */
+    bool low_memory;     /* prompt and negative prompt go through the U-Net one after the other, and what it runs in is
+                            given back while a picture is decoded: the same bytes in less memory, a little slower */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
 } lt_session_options;

@@ -86,14 +86,15 @@ static lt_status bound_of_picture(const lt_eval_data *data, size_t index, int ti
     const lt_components *parts = data->session->parts;
     const int side = w->vae.size / parts->vae.factor;
     const char *text = lt_dataset_text_count(data->dataset, index) ? lt_dataset_text(data->dataset, index, 0) : "";
-    lt_context context;
-    lt_denoiser denoiser;
+    lt_branches branches = {.count = 1};
+    lt_denoiser denoiser = {0};
     LT_TRY(lt_eval_vae_load(data, index, &w->vae));
-    LT_TRY(lt_context_make(data->session, text, true, 1, &context));
+    LT_TRY(lt_context_make(data->session, text, true, 1, &branches.items[0].context));
     lt_rng_seed(&w->rng, LT_RNG_CPU, data->seed + index); /* whatever comes before it, a picture has its own noise */
-    lt_status status = lt_denoiser_init(&denoiser, data->session, &context, &context, 1, side, side, NULL);
+    lt_status status = lt_denoiser_init(&denoiser, data->session, &branches, side, side, NULL);
     if (!status) status = bound_of_latent(&denoiser, timesteps, w, terms);
-    lt_context_free(&context);
+    lt_denoiser_free(&denoiser);
+    lt_branches_free(&branches);
     return status;
 }
 

@@ -21,6 +21,7 @@ const lt_field lt_open_fields[] = {
 const lt_field lt_session_fields[] = {
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
+    {AT(low_memory), LT_FIELD_BOOL, .help = "prompts go through the U-Net one by one: less memory, a little slower"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},
     {0},
 };

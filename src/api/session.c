@@ -11,6 +11,7 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->model = model;
     session->parts = &model->parts;
     session->listener = (lt_listener){options->notice, options->notice_user};
+    session->low_memory = options->low_memory;
     session->target.isa = lt_isa_choose(options->isa);
     return lt_team_create(options->threads, &session->target.team);
 }

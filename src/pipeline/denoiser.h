@@ -1,26 +1,28 @@
-/* The U-Net with classifier-free guidance: what the samplers ask for a prediction. */
+/* The U-Net over all branches of what it is told: what the samplers ask for a prediction. */
 #ifndef LT_DENOISER_H
 #define LT_DENOISER_H
 
-#include "pipeline/context.h"
+#include "pipeline/branches.h"
 
 typedef struct lt_denoiser {
     lt_session *session;
+    const lt_branches *branches;
     lt_plan *plan;
-    int passes; /* 2: prompt and negative prompt in one batch; 1: one of them alone */
-    float guidance;
+    int at_once;     /* branches in a batch: all of them, or one after the other in a session of little memory */
     lt_rate changed; /* what the next run has to compute anew */
     lt_shape latent; /* n = 1 */
+    float *first;    /* [latent] the first branch's prediction, NHWC */
+    float *sum;      /* [latent] what is predicted in all */
 } lt_denoiser;
 
-/* Plans the U-Net for latents of h x w and computes what depends on the prompts alone. guidance 1 takes the prompt
- * alone, 0 the negative prompt alone. extra [unet.in_channels - latent channels, h, w] is what an inpainting model
- * reads beside the latent; NULL for others. */
-lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_context *prompt, const lt_context *negative,
-                           float guidance, int h, int w, const float *extra);
+/* Plans the U-Net for latents of h x w and, where all branches are one batch, computes what depends on the prompts
+ * alone just once. branches outlive the denoiser. extra [unet.in_channels - latent channels, h, w] is what an
+ * inpainting model reads beside the latent; NULL for others. lt_denoiser_free is due even after a failure. */
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, int h, int w,
+                           const float *extra);
+void lt_denoiser_free(lt_denoiser *d); /* a zeroed one is fine */
 
-/* eps (or v) = uncond + guidance * (cond - uncond) at timestep t, for x [channels, h, w]; an lt_sampling's predict, but
- * for user. */
+/* eps (or v) of all branches at timestep t, for x [channels, h, w]; an lt_sampling's predict, but for user. */
 lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out);
 
 #endif

@@ -19,7 +19,7 @@ typedef struct lt_painting {
     const lt_guides *guides;
     lt_result *result;
     lt_canvas canvas;
-    lt_context prompt, negative;
+    lt_branches branches;
     lt_steps steps;
     lt_sampling sampling;
     lt_denoiser denoiser;
@@ -52,14 +52,6 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
         return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
     const lt_status agree = lt_parts_agree(parts);
     return agree ? lt_module_fail(parts, LT_MODULE_UNET, agree) : LT_OK;
-}
-
-static lt_status read_prompts(lt_painting *p) {
-    const lt_request *r = p->request;
-    lt_status status = lt_context_make(p->session, r->prompt, r->plain_prompt, r->clip_skip, &p->prompt);
-    if (!status) status = lt_context_make(p->session, r->negative_prompt, r->plain_prompt, r->clip_skip, &p->negative);
-    lt_module_drop(p->session, LT_MODULE_TEXT);
-    return status;
 }
 
 static lt_status allocate(lt_painting *p) {
@@ -175,8 +167,9 @@ static lt_status start(lt_painting *p, float *x) {
 
 static lt_status denoise(lt_painting *p, float *x) {
     const lt_canvas *c = &p->canvas;
-    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->prompt, &p->negative, p->request->guidance, c->latent_h,
-                            c->latent_w, c->masked_pixels ? p->extra : NULL));
+    lt_denoiser_free(&p->denoiser); /* the last picture's */
+    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, c->latent_h, c->latent_w,
+                            c->masked_pixels ? p->extra : NULL));
     keep(p, 0, x);
     p->started = lt_now();
     p->step = 0;
@@ -249,6 +242,7 @@ static lt_status paint_picture(lt_painting *p) {
     LT_TRY(start(p, x));
     leave(p, LT_MODULE_VAE_ENCODER);
     LT_TRY(denoise(p, x));
+    if (p->session->low_memory) lt_module_rest(p->session, LT_MODULE_UNET);
     LT_TRY(decode(p, x, &p->result->images[p->picture]));
     leave(p, LT_MODULE_VAE_DECODER);
     if (!r->ready || r->ready(r->user, p->picture, p->result)) return LT_OK;
@@ -265,7 +259,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
-    LT_TRY(read_prompts(p));
+    LT_TRY(lt_branches_read(p->session, r, &p->branches));
     p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;
@@ -284,8 +278,8 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     lt_module_drop(session, LT_MODULE_VAE_DECODER);
     lt_canvas_free(&p.canvas);
     lt_guidance_free(&p.guidance);
-    lt_context_free(&p.prompt);
-    lt_context_free(&p.negative);
+    lt_denoiser_free(&p.denoiser);
+    lt_branches_free(&p.branches);
     lt_steps_free(&p.steps);
     lt_free(p.noise);
     lt_free(p.x0);

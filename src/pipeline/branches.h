@@ -1,0 +1,28 @@
+/* What the U-Net is told: a list of branches, each of which predicts, and whose predictions are then one. No prompt, a
+ * prompt, and a prompt with a negative one are the same list of one or two. */
+#ifndef LT_BRANCHES_H
+#define LT_BRANCHES_H
+
+#include "pipeline/context.h"
+
+/* The prediction is that of the first branch, plus the weight of each other one times its difference from it:
+ * classifier-free guidance (Ho & Salimans 2022) has the negative prompt first and the prompt with the scale behind it;
+ * several prompts there are composed (Liu et al. 2022). */
+typedef struct lt_branch {
+    lt_context context;
+    float weight; /* of the first one: not read */
+} lt_branch;
+
+enum { LT_MAX_BRANCHES = 16 };
+
+typedef struct lt_branches {
+    lt_branch items[LT_MAX_BRANCHES];
+    int count;
+} lt_branches;
+
+/* The branches of a request: of guidance 1 the prompt alone, of 0 the negative prompt alone, else both. A model that
+ * reads no text has one, with an empty context. lt_branches_free is due even after a failure. */
+lt_status lt_branches_read(lt_session *session, const lt_request *request, lt_branches *branches);
+void lt_branches_free(lt_branches *branches); /* a zeroed one is fine */
+
+#endif

@@ -1,0 +1,108 @@
+/* The branches of what a U-Net is told: as one batch and in turn to the byte, and the sum that guidance is. */
+#include "base/rng.h"
+#include "golden.h"
+#include "pipeline/denoiser.h"
+
+enum { SIDE = 8, COUNT = 4 * SIDE * SIDE };
+
+static lt_session *open_tiny(bool low_memory) {
+    lt_session_options options = lt_session_options_defaults();
+    lt_session *session;
+    options.low_memory = low_memory;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), &options, &session));
+    return session;
+}
+
+/* Contexts of different lengths: the last prompt has two chunks. */
+static void make_branches(lt_session *session, const float *weights, int count, lt_branches *branches) {
+    static const char *const prompts[] = {"", "a red apple", "a pear BREAK on a table"};
+    *branches = (lt_branches){.count = count};
+    for (int i = 0; i < count; i++) {
+        assert_ok(lt_context_make(session, prompts[i], false, 1, &branches->items[i].context));
+        branches->items[i].weight = weights[i];
+    }
+}
+
+/* Two predictions, so that what depends on prompts alone is there once and again. */
+static void predict(lt_session *session, const lt_branches *branches, float out[COUNT]) {
+    lt_denoiser denoiser;
+    float x[COUNT];
+    lt_rng rng;
+    lt_rng_seed(&rng, LT_RNG_CPU, 1);
+    lt_rng_normal(&rng, x, COUNT);
+    assert_ok(lt_denoiser_init(&denoiser, session, branches, SIDE, SIDE, NULL));
+    assert_ok(lt_denoiser_predict(&denoiser, x, 900, out));
+    assert_ok(lt_denoiser_predict(&denoiser, x, 500, out));
+    lt_denoiser_free(&denoiser);
+}
+
+static void test_in_turn_as_at_once(void **state) {
+    (void)state;
+    static const float weights[] = {1, 7.5f, -0.5f};
+    for (int count = 1; count <= 3; count++) {
+        float out[2][COUNT];
+        for (int low = 0; low < 2; low++) {
+            lt_session *session = open_tiny(low);
+            lt_branches branches;
+            make_branches(session, weights, count, &branches);
+            predict(session, &branches, out[low]);
+            lt_branches_free(&branches);
+            lt_session_close(session);
+        }
+        assert_memory_equal(out[0], out[1], sizeof out[0]);
+    }
+}
+
+/* first + sum of weight * (other - first), from each branch's prediction alone. */
+static void test_the_sum(void **state) {
+    (void)state;
+    static const float weights[] = {1, 2, -0.5f};
+    float alone[3][COUNT], expected[COUNT], out[COUNT];
+    lt_session *session = open_tiny(false);
+    lt_branches branches;
+    make_branches(session, weights, 3, &branches);
+    for (int i = 0; i < 3; i++) {
+        lt_branches one = {.items = {branches.items[i]}, .count = 1};
+        predict(session, &one, alone[i]);
+    }
+    for (int k = 0; k < COUNT; k++)
+        expected[k] = alone[0][k] + 2 * (alone[1][k] - alone[0][k]) - 0.5f * (alone[2][k] - alone[0][k]);
+    predict(session, &branches, out);
+    assert_true(relative_error(out, expected, COUNT) < 1e-5);
+    lt_branches_free(&branches);
+    lt_session_close(session);
+}
+
+/* Guidance 1 is the prompt alone, 0 the negative one. */
+static void test_of_a_request(void **state) {
+    (void)state;
+    static const struct {
+        float guidance;
+        int count;
+    } cases[] = {{1, 1}, {0, 1}, {7.5f, 2}, {-2, 2}};
+    lt_session *session = open_tiny(false);
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_request request = lt_request_defaults();
+        lt_branches branches;
+        request.prompt = "a BREAK b"; /* two chunks, unlike the negative one */
+        request.guidance = cases[i].guidance;
+        assert_ok(lt_branches_read(session, &request, &branches));
+        assert_int_equal(branches.count, cases[i].count);
+        const lt_branch *last = &branches.items[branches.count - 1];
+        assert_int_equal(last->context.tokens, (cases[i].guidance == 0 ? 1 : 2) * LT_CONTEXT_TOKENS);
+        if (branches.count == 2) assert_true(last->weight == cases[i].guidance);
+        lt_branches_free(&branches);
+    }
+    lt_session_close(session);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_turn_as_at_once),
+        cmocka_unit_test(test_the_sum),
+        cmocka_unit_test(test_of_a_request),
+    };
+    const int failed = cmocka_run_group_tests_name("branches", tests, NULL, NULL);
+    remove_scratch();
+    return failed;
+}
