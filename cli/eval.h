@@ -2,7 +2,7 @@
 #ifndef LT_CLI_EVAL_H
 #define LT_CLI_EVAL_H
 
-#include "api/eval.h"
+#include "eval/eval.h"
 #include "progress.h"
 
 typedef struct lt_eval_options {

@@ -116,12 +116,6 @@ lt_status lt_decode(lt_session *session, const float *latent, const int shape[3]
 
 /* ---- CLIP ---- */
 
-static lt_status embed_text(lt_session *session, const char *text, float **embedding, size_t *dim) {
-    LT_TRY(lt_text_embedding(session, text, true, embedding));
-    *dim = (size_t)session->parts->text.projection;
-    return LT_OK;
-}
-
 lt_status lt_embed_text(lt_session *session, const char *text, float **embedding, size_t *dim) {
     const lt_argument arguments[] = {{"session", session},
                                      {"text", text},
@@ -129,27 +123,8 @@ lt_status lt_embed_text(lt_session *session, const char *text, float **embedding
                                      {"dim", .out = dim, .size = sizeof *dim}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = embed_text(session, text, embedding, dim);
+    if (!status) status = lt_text_embedding(session, text, true, embedding, dim);
     return lt_leave(&door, status);
-}
-
-static lt_status embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim) {
-    const lt_components *parts = session->parts;
-    LT_TRY(lt_image_check(image));
-    LT_TRY(lt_module_needed(parts, LT_MODULE_IMAGE, ": similarity needs a CLIP model of both towers"));
-    const lt_module_size size = {.n = 1};
-    lt_plan *plan;
-    LT_TRY(lt_module_plan(session, LT_MODULE_IMAGE, &size, &plan));
-    lt_image crop;
-    LT_TRY(lt_image_clip_crop(image, parts->image.size, &crop));
-    float *pixels = lt_plan_tensor(plan, "pixels");
-    for (size_t i = 0; i < (size_t)parts->image.size * (size_t)parts->image.size * 3; i++)
-        pixels[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
-    lt_image_free(&crop);
-    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
-    LT_TRY(lt_normalised_copy(lt_plan_tensor(plan, "image_embeds"), (size_t)parts->image.projection, embedding));
-    *dim = (size_t)parts->image.projection;
-    return LT_OK;
 }
 
 lt_status lt_embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim) {
@@ -159,6 +134,6 @@ lt_status lt_embed_image(lt_session *session, const lt_image *image, float **emb
                                      {"dim", .out = dim, .size = sizeof *dim}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = embed_image(session, image, embedding, dim);
+    if (!status) status = lt_image_embedding(session, image, embedding, dim);
     return lt_leave(&door, status);
 }

@@ -1,17 +1,22 @@
 /* CLIP's embeddings. */
 #include "pipeline/embedding.h"
 
+#include "base/picture.h"
 #include "pipeline/context.h"
 
 #include <string.h>
 
-lt_status lt_normalised_copy(const float *row, size_t n, float **copy) {
-    *copy = lt_alloc(n * sizeof(float));
-    if (!*copy) return LT_ERROR_MEMORY;
-    memcpy(*copy, row, n * sizeof(float));
-    lt_normalise(*copy, n);
+/* A copy of what a tower made, [dim], scaled to length 1. */
+static lt_status take(lt_plan *plan, const char *tensor, int projection, float **embedding, size_t *dim) {
+    *dim = (size_t)projection;
+    *embedding = lt_alloc(*dim * sizeof(float));
+    if (!*embedding) return LT_ERROR_MEMORY;
+    memcpy(*embedding, lt_plan_tensor(plan, tensor), *dim * sizeof(float));
+    lt_normalise(*embedding, *dim);
     return LT_OK;
 }
+
+/* ---- Texts ---- */
 
 /* The first tokens' embedding, as the text tower's plan holds it. */
 static lt_status run_tower(lt_session *session, const lt_prompt *prompt, lt_plan **plan) {
@@ -21,7 +26,7 @@ static lt_status run_tower(lt_session *session, const lt_prompt *prompt, lt_plan
     return lt_module_run(session, *plan, LT_RATE_PROMPT);
 }
 
-lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, float **embedding) {
+lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, float **embedding, size_t *dim) {
     const lt_components *parts = session->parts;
     *embedding = NULL;
     if (!parts->has[LT_MODULE_TEXT] || !parts->text.projection)
@@ -37,6 +42,31 @@ lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, f
     lt_plan *plan = NULL;
     const lt_status status = run_tower(session, &prompt, &plan);
     lt_prompt_free(&prompt);
-    if (status) return status;
-    return lt_normalised_copy(lt_plan_tensor(plan, "text_embeds"), (size_t)parts->text.projection, embedding);
+    return status ? status : take(plan, "text_embeds", parts->text.projection, embedding, dim);
+}
+
+/* ---- Pictures ---- */
+
+/* Cut to the tower's size, and as it reads them. */
+static lt_status write_pixels(lt_plan *plan, const lt_image *image, int size) {
+    lt_image crop;
+    LT_TRY(lt_image_clip_crop(image, size, &crop));
+    float *pixels = lt_plan_tensor(plan, "pixels");
+    for (size_t i = 0; i < (size_t)size * (size_t)size * 3; i++)
+        pixels[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
+    lt_image_free(&crop);
+    return LT_OK;
+}
+
+lt_status lt_image_embedding(lt_session *session, const lt_image *image, float **embedding, size_t *dim) {
+    const lt_components *parts = session->parts;
+    const lt_module_size size = {.n = 1};
+    lt_plan *plan;
+    *embedding = NULL;
+    LT_TRY(lt_image_check(image));
+    LT_TRY(lt_module_needed(parts, LT_MODULE_IMAGE, ": similarity needs a CLIP model of both towers"));
+    LT_TRY(lt_module_plan(session, LT_MODULE_IMAGE, &size, &plan));
+    LT_TRY(write_pixels(plan, image, parts->image.size));
+    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
+    return take(plan, "image_embeds", parts->image.projection, embedding, dim);
 }

@@ -4,11 +4,10 @@
 
 #include "pipeline/session.h"
 
-/* The text's embedding [projection], of length 1, allocated. plain: no prompt syntax, cut at 77 tokens with
- * a notice; else words weigh the same, whatever the syntax says, and what follows the first 75 tokens is left out. */
-lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, float **embedding);
-
-/* An allocated copy of row [n], scaled to length 1. */
-lt_status lt_normalised_copy(const float *row, size_t n, float **copy);
+/* The text's embedding [*dim], of length 1, allocated. plain: no prompt syntax, cut at 77 tokens with a notice; else
+ * words weigh the same, whatever the syntax says, and what follows the first 75 tokens is left out. */
+lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, float **embedding, size_t *dim);
+/* A picture's, likewise. */
+lt_status lt_image_embedding(lt_session *session, const lt_image *image, float **embedding, size_t *dim);
 
 #endif

@@ -122,8 +122,9 @@ static lt_status check_clip(const lt_components *guide) {
 static lt_status read_prompt(lt_guidance *g, const lt_components *guide, const lt_request *r) {
     lt_session session = lt_session_beside(g->session, guide);
     float *text = NULL;
-    const lt_status status = lt_text_embedding(&session, r->prompt, r->plain_prompt, &text);
-    if (!status) memcpy(lt_plan_tensor(g->clip, "text"), text, (size_t)guide->text.projection * sizeof *text);
+    size_t dim;
+    const lt_status status = lt_text_embedding(&session, r->prompt, r->plain_prompt, &text, &dim);
+    if (!status) memcpy(lt_plan_tensor(g->clip, "text"), text, dim * sizeof *text);
     lt_free(text);
     lt_session_drop(&session);
     return status;

@@ -3,6 +3,7 @@
 #define LT_TASK_H
 
 #include "base/fields.h"
+#include "data/dataset.h"
 #include "diffusion/diffusion.h"
 #include "graph/graph.h"
 #include "models/architecture.h"
@@ -12,7 +13,6 @@
 #include "models/unet.h"
 #include "models/vae.h"
 #include "text/text.h"
-#include "train/dataset.h"
 #include "train/parameters.h"
 #include "train/state.h"
 

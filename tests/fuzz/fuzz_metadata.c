@@ -1,6 +1,6 @@
 /* Any bytes as what somebody wrote of a picture: a line of metadata.jsonl, lines of text, a label. */
+#include "data/parts.h"
 #include "formats/json.h"
-#include "train/dataset_parts.h"
 
 #include <stdlib.h>
 #include <string.h>

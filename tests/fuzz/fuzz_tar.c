@@ -1,5 +1,5 @@
 /* Any bytes as a shard: refused, or every picture lies within it and has its texts. */
-#include "train/dataset_parts.h"
+#include "data/parts.h"
 
 #include <stdlib.h>
 #include <string.h>

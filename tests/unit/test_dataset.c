@@ -1,7 +1,7 @@
 /* Data sets: folders made here are read, drawn from and loaded; what comes in which order, again after a restart; and
  * what broken pictures, hostile lists and a lack of memory do. */
+#include "data/parts.h"
 #include "dataset_files.h"
-#include "train/dataset_parts.h"
 
 /* 00.png, 01.png, ... of 4 x 4, blue as their number says; those whose bit is set in broken are no pictures. */
 static void write_pictures(int count, unsigned broken) {

@@ -1,7 +1,7 @@
 /* Evaluation: ranks, recall and errors by hand; lists and what is wrong with them; small models measured over data sets
  * made here. */
-#include "api/eval.h"
 #include "dataset_files.h"
+#include "eval/eval.h"
 #include "micro.h"
 
 /* ---- Ranks ---- */

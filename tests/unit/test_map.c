@@ -2,9 +2,9 @@
 #include "api/export.h"
 #include "base/map.h"
 #include "base/threads.h"
+#include "data/dataset.h"
 #include "micro.h"
 #include "train/cache.h"
-#include "train/dataset.h"
 
 #include <signal.h>
 #include <sys/mman.h>

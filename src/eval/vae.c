@@ -1,6 +1,6 @@
 /* A model measured over a data set: what that takes, and the VAE's reconstruction. */
-#include "api/eval_parts.h"
 #include "base/picture.h"
+#include "eval/parts.h"
 #include "pipeline/latent.h"
 
 /* ---- What all of them do ---- */
@@ -31,12 +31,13 @@ lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const l
 
 /* Pixels a side of the pictures that the VAE encodes. */
 static lt_status choose_size(const lt_eval_data *data, int *size) {
-    const lt_model_info info = lt_model_describe(lt_session_model(data->session));
-    *size = data->size ? data->size : data->session->parts->sample_size * info.factor;
-    if (!data->session->parts->pixels) LT_TRY(lt_module_needed(data->session->parts, LT_MODULE_VAE_ENCODER, ""));
-    if (*size % info.factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
+    const lt_components *parts = data->session->parts;
+    const int factor = parts->vae.factor;
+    *size = data->size ? data->size : parts->sample_size * factor;
+    if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
+    if (*size % factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
-                   info.factor, LT_IMAGE_MAX_SIDE);
+                   factor, LT_IMAGE_MAX_SIDE);
 }
 
 lt_status lt_eval_vae_open(const lt_eval_data *data, lt_eval_vae *w) {

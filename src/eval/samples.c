@@ -1,7 +1,8 @@
 /* Pictures that were drawn, compared with their prompts by CLIP and with the pictures of a data set by their pixels.
  * Of each picture there stays only what is counted. */
-#include "api/eval_parts.h"
 #include "base/picture.h"
+#include "eval/parts.h"
+#include "pipeline/embedding.h"
 #include "pipeline/latent.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ static lt_status embed_prompts(lt_samples *s, const lt_watch *watch) {
     for (size_t i = 0; i < count && !status; i++) {
         float *row;
         size_t dim;
-        status = lt_embed_text(s->clip, strings[i], &row, &dim);
+        status = lt_text_embedding(s->clip, strings[i], true, &row, &dim);
         if (!status) status = lt_embeddings_keep(&s->texts, count, row, dim, groups[i]);
         if (!status) status = lt_eval_report(watch, i + 1, count);
     }
@@ -64,10 +65,10 @@ static void count_similarity(lt_samples *s, size_t prompt, const float *embeddin
 static lt_status compare_with_prompts(lt_samples *s, size_t prompt, const lt_image *image) {
     float *embedding;
     size_t dim;
-    LT_TRY(lt_embed_image(s->clip, image, &embedding, &dim));
+    LT_TRY(lt_image_embedding(s->clip, image, &embedding, &dim));
     const bool fits = dim == s->texts.dim;
     if (fits) count_similarity(s, prompt, embedding);
-    lt_floats_free(embedding);
+    lt_free(embedding);
     return fits ? LT_OK
                 : lt_fail(LT_ERROR_MODEL, "texts have %zu numbers, pictures %zu: not one CLIP", s->texts.dim, dim);
 }

@@ -1,5 +1,5 @@
 /* What strangers write of their pictures: JSON objects, lines of text, labels. */
-#include "train/dataset_record.h"
+#include "data/record.h"
 #include "formats/json.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef LT_EVAL_PARTS_H
 #define LT_EVAL_PARTS_H
 
-#include "api/eval.h"
+#include "eval/eval.h"
 
 /* ---- Pictures of a data set ---- */
 
@@ -14,7 +14,7 @@ lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count);
 /* Runs measure with the model asking whether to stop, also within a picture. */
 lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out);
 
-/* ---- A picture on its way through the VAE (eval_vae.c) ---- */
+/* ---- A picture on its way through the VAE (vae.c) ---- */
 
 typedef struct lt_eval_vae {
     int size;
@@ -29,9 +29,9 @@ void lt_eval_vae_close(lt_eval_vae *w);
 /* Picture i of the data set into pixels and latent (the posterior's mean). */
 lt_status lt_eval_vae_load(const lt_eval_data *data, size_t i, lt_eval_vae *w);
 
-/* ---- Embeddings (eval_recall.c) ---- */
+/* ---- Embeddings (recall.c) ---- */
 
-/* Takes in an embedding as lt_embed_text and lt_embed_image give it, and frees it. The first one says how long rows
+/* Takes in an embedding as pipeline/embedding.h gives it, and frees it. The first one says how long rows
  * are, and makes room for capacity of them; one of another length is LT_ERROR_MODEL. */
 lt_status lt_embeddings_keep(lt_embeddings *e, size_t capacity, float *row, size_t dim, size_t group);
 void lt_embeddings_free(lt_embeddings *e); /* a zeroed one is fine */

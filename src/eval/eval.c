@@ -1,5 +1,5 @@
 /* What is counted of pictures: their errors. Plain functions. */
-#include "api/eval.h"
+#include "eval/eval.h"
 
 #include <math.h>
 

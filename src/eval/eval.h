@@ -3,10 +3,10 @@
 #ifndef LT_EVAL_H
 #define LT_EVAL_H
 
-#include "api/model.h"
+#include "data/dataset.h"
 #include "diffusion/bound.h"
 #include "formats/arena.h"
-#include "train/dataset.h"
+#include "pipeline/session.h"
 #include "train/recall.h"
 
 /* ---- Pictures ---- */
@@ -17,7 +17,7 @@ double lt_mean_square(const uint8_t *a, const uint8_t *b, size_t n);
 double lt_psnr(double mean_square);
 enum { LT_PSNR_MOST = 100 };
 
-/* ---- Lists: what is asked for by name (eval_list.c) ---- */
+/* ---- Lists: what is asked for by name (list.c) ---- */
 
 typedef struct lt_prompt_row {
     const char *prompt, *key; /* key: NULL where it is not asked for */
@@ -49,7 +49,7 @@ typedef struct lt_watch {
     void *user;
 } lt_watch;
 
-/* ---- Over a data set (eval_vae.c, eval_recall.c, eval_bound.c) ---- */
+/* ---- Over a data set (vae.c, recall.c, bound.c) ---- */
 
 /* Pictures of a data set: all of them, or `count` that the seed draws. */
 typedef struct lt_eval_data {
@@ -94,7 +94,7 @@ typedef struct lt_bound {
 /* timesteps: at how many places of the schedule each picture is noised for the sum of L_{t-1}, 1 .. 10000. */
 lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out);
 
-/* ---- Over a data set, by classifiers (eval_judges.c) ---- */
+/* ---- Over a data set, by classifiers (judges.c) ---- */
 
 enum { LT_MAX_JUDGES = 16, LT_MAX_KINDS = 64 };
 
@@ -130,7 +130,7 @@ typedef struct lt_judgement {
 lt_status lt_eval_judges(const lt_judging *judging, const char *folder, lt_judgement *out);
 void lt_judgement_free(lt_judgement *judgement); /* a zeroed one is fine */
 
-/* ---- Over pictures that were drawn (eval_samples.c) ---- */
+/* ---- Over pictures that were drawn (samples.c) ---- */
 
 enum { LT_THUMBNAIL = 32 }; /* pixels a side, at which pictures are compared */
 

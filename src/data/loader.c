@@ -3,7 +3,7 @@
  * What is in a batch follows from the place where it begins and from which pictures can be read, never from when the
  * thread ran: so that a training that starts again at a batch's place sees the same batches. Failures and notices wait
  * in the slot until the trainer comes for it. */
-#include "train/dataset_parts.h"
+#include "data/parts.h"
 
 #include "base/threads.h"
 

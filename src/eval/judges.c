@@ -1,6 +1,6 @@
 /* Pictures as judges see them: classifiers, each of one aspect, asked whether what a data set's list says is there. */
-#include "api/eval_parts.h"
-#include "train/dataset_record.h"
+#include "data/record.h"
+#include "eval/parts.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -3,8 +3,8 @@
 #define LT_DATASET_PARTS_H
 
 #include "base/file.h"
-#include "train/dataset.h"
-#include "train/dataset_record.h"
+#include "data/dataset.h"
+#include "data/record.h"
 
 typedef struct lt_sample {
     const char *name; /* relative to the folder, or SHARD.tar:KEY.png */
@@ -37,7 +37,7 @@ bool lt_is_picture_name(const char *name); /* by its ending */
 lt_status lt_check_relative_name(const char *name);
 lt_status lt_picture_options_check(const lt_picture_options *options); /* LT_ERROR_ARGUMENT for an impossible size */
 
-/* ---- Tar (dataset_tar.c) ---- */
+/* ---- Tar (tar.c) ---- */
 
 /* Set file, zero the rest. */
 typedef struct lt_tar {
@@ -59,8 +59,8 @@ void lt_tar_free(lt_tar *tar);
 
 /* ---- Where samples come from ---- */
 
-lt_status lt_dataset_read_folder(lt_dataset *dataset);              /* dataset_folder.c */
-lt_status lt_dataset_read_shard(lt_dataset *dataset);               /* dataset_shards.c: root is a tar */
+lt_status lt_dataset_read_folder(lt_dataset *dataset);              /* folder.c */
+lt_status lt_dataset_read_shard(lt_dataset *dataset);               /* shards.c: root is a tar */
 lt_status lt_dataset_read_shards(lt_dataset *dataset, bool *found); /* root is a folder of them, or not */
 /* Adds what is in a shard; dataset->shard_count is its number. file must live as long as the data set. */
 lt_status lt_dataset_index_shard(lt_dataset *dataset, const char *shard, lt_bytes file);

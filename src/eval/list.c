@@ -1,6 +1,6 @@
 /* Lists: prompts of a file, and the key that names what a data set's pictures show. */
-#include "api/eval.h"
-#include "train/dataset_record.h"
+#include "data/record.h"
+#include "eval/eval.h"
 
 #include <jansson.h>
 #include <string.h>

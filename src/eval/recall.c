@@ -1,5 +1,6 @@
 /* CLIP measured over a data set: which pictures its texts find, and which texts its pictures. */
-#include "api/eval_parts.h"
+#include "eval/parts.h"
+#include "pipeline/embedding.h"
 #include "pipeline/latent.h"
 
 #include <string.h>
@@ -23,7 +24,7 @@ lt_status lt_embeddings_keep(lt_embeddings *e, size_t capacity, float *row, size
         memcpy(e->rows + e->count * dim, row, dim * sizeof *row);
         e->groups[e->count++] = group;
     }
-    lt_floats_free(row);
+    lt_free(row);
     return status;
 }
 
@@ -74,7 +75,7 @@ static lt_status embed_picture(const lt_eval_data *data, size_t i, float **row, 
     if (!status) status = lt_dataset_load(data->dataset, i, &options, 0, pixels);
     if (!status) {
         lt_pixels_to_bytes(pixels, image.pixels, count);
-        status = lt_embed_image(data->session, &image, row, dim);
+        status = lt_image_embedding(data->session, &image, row, dim);
     }
     lt_free(pixels);
     lt_image_free(&image);
@@ -88,7 +89,7 @@ static lt_status embed_pairs(const lt_eval_data *data, recall_work *w) {
     for (size_t i = 0; i < w->count; i++) {
         if (w->seen[w->groups[i]]) continue;
         w->seen[w->groups[i]] = true;
-        LT_TRY(lt_embed_text(data->session, w->texts[i], &row, &dim));
+        LT_TRY(lt_text_embedding(data->session, w->texts[i], true, &row, &dim));
         LT_TRY(lt_embeddings_keep(&w->text_rows, w->group_count, row, dim, w->groups[i]));
         LT_TRY(lt_eval_report(&data->watch, w->text_rows.count, w->group_count + w->count));
     }

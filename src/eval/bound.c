@@ -1,6 +1,6 @@
 /* The variational bound of a U-Net over the latents of a data set. */
-#include "api/eval_parts.h"
 #include "base/rng.h"
+#include "eval/parts.h"
 #include "pipeline/denoiser.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Data sets: opened and checked as a whole, drawn from by place, and their pictures loaded. */
+#include "data/parts.h"
 #include "formats/source.h"
-#include "train/dataset_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
