@@ -70,10 +70,10 @@ static lt_status read_curves(int logs, char **paths, plot *p) {
     *p = (plot){.curves = lt_calloc(count, sizeof *p->curves), .labels = lt_calloc(count, sizeof *p->labels)};
     char *names = lt_strdup(o.fields);
     lt_status status = p->curves && p->labels && names ? LT_OK : LT_ERROR_MEMORY;
-    for (char *field = names, *next; field && status == LT_OK; field = next) {
+    for (char *field = names, *next; field && !status; field = next) {
         next = strchr(field, ',');
         if (next) *next++ = '\0';
-        for (int i = 0; i < logs && status == LT_OK; i++) status = add_curve(p, paths[i], field, logs > 1, fields > 1);
+        for (int i = 0; i < logs && !status; i++) status = add_curve(p, paths[i], field, logs > 1, fields > 1);
     }
     lt_free(names);
     return status;
@@ -325,8 +325,8 @@ static int run(int count, char **words) {
     plot p;
     frame f = {0};
     lt_status status = read_curves(count, words, &p);
-    if (status == LT_OK) status = draw(&p, &f);
-    if (status == LT_OK) status = lt_write_drawing(o.output, &f.canvas.image);
+    if (!status) status = draw(&p, &f);
+    if (!status) status = lt_write_drawing(o.output, &f.canvas.image);
     plot_canvas_close(&f.canvas);
     plot_free(&p);
     return status ? lt_complain_error() : LT_EXIT_OK;

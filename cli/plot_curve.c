@@ -40,7 +40,7 @@ static lt_status list_numbers(json_t *row, lt_buffer *names) {
 static lt_status complain_about(json_t *row, const char *field, bool logarithmic) {
     lt_buffer names = {0};
     lt_status status = list_numbers(row, &names);
-    if (status == LT_OK)
+    if (!status)
         status = lt_fail(LT_ERROR_FORMAT, "no row has a step and a number \"%s\"%s; numbers of the last row: %s", field,
                          logarithmic ? " above 0" : "", names.data ? names.data : "none");
     lt_buffer_free(&names);
@@ -71,7 +71,7 @@ static lt_status read_rows(const char *text, size_t size, const char *field, boo
         }
         add_row(row, field, logarithmic, curve);
     }
-    if (status == LT_OK && curve->count == 0) status = complain_about(last, field, logarithmic);
+    if (!status && curve->count == 0) status = complain_about(last, field, logarithmic);
     json_decref(last);
     return status;
 }
@@ -87,7 +87,7 @@ lt_status plot_curve_read(const char *path, const char *field, bool logarithmic,
     lt_status status = LT_ERROR_MEMORY;
     if (curve->x && curve->y) status = read_rows(text, map.size, field, logarithmic, curve);
     status = lt_map_finish(&map, status);
-    if (status == LT_OK) return LT_OK;
+    if (!status) return LT_OK;
     plot_curve_free(curve);
     return lt_fail_in(status, "%s", path);
 }

@@ -54,7 +54,7 @@ static void show_line(lt_progress_line *line, const lt_progress *p) {
 
 /* A preview that can't be written is no reason to throw the picture away. */
 static void save_preview(lt_progress_line *line, const lt_image *preview) {
-    if (lt_image_save(line->preview, preview, NULL) == LT_OK) return;
+    if (!lt_image_save(line->preview, preview, NULL)) return;
     lt_progress_end(line);
     lt_complain(LT_EXIT_OK, "note: no more previews: %s", lt_error_message());
     line->preview = NULL;

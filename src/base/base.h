@@ -26,7 +26,7 @@ void lt_message_restore(const lt_message *kept);
 #define LT_TRY(expr)                                                                                                   \
     do {                                                                                                               \
         const lt_status lt_try_status_ = (expr);                                                                       \
-        if (lt_try_status_ != LT_OK) return lt_try_status_;                                                            \
+        if (lt_try_status_) return lt_try_status_;                                                                     \
     } while (0)
 
 /* Who is told what a caller's user should know; nobody where tell is NULL. */

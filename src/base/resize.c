@@ -172,13 +172,13 @@ static lt_status scale(const lt_image *image, const filter *f, int width, int he
     axis columns = {0}, rows = {0};
     *out = (lt_image){0};
     lt_status status = lt_image_alloc(keep.width, keep.height, out);
-    if (status == LT_OK) status = axis_make(f, image->width, width, keep.x, keep.width, &columns);
-    if (status == LT_OK) status = axis_make(f, image->height, height, keep.y, keep.height, &rows);
-    if (status == LT_OK)
+    if (!status) status = axis_make(f, image->width, width, keep.x, keep.width, &columns);
+    if (!status) status = axis_make(f, image->height, height, keep.y, keep.height, &rows);
+    if (!status)
         status = (is_rows_first(image, width, height) ? rows_first : columns_first)(image, &columns, &rows, out);
     axis_free(&columns);
     axis_free(&rows);
-    if (status != LT_OK) lt_image_free(out);
+    if (status) lt_image_free(out);
     return status;
 }
 

@@ -147,9 +147,9 @@ static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *check
 
 lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     lt_status status = lt_checkpoint_begin(checkpoint);
-    if (status == LT_OK) status = read_any(data, size, checkpoint);
-    if (status == LT_OK) status = lt_checkpoint_finish(checkpoint);
-    if (status != LT_OK) lt_checkpoint_close(checkpoint);
+    if (!status) status = read_any(data, size, checkpoint);
+    if (!status) status = lt_checkpoint_finish(checkpoint);
+    if (status) lt_checkpoint_close(checkpoint);
     return status;
 }
 
@@ -163,14 +163,14 @@ static lt_status add_file(const char *path, lt_checkpoint *checkpoint) {
     LT_TRY(lt_map_open(path, map));
     files->count++;
     const lt_status status = lt_map_check(map->data, read_any(map->data, map->size, checkpoint));
-    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
 lt_status lt_checkpoint_open(const char *path, lt_checkpoint *checkpoint) {
     lt_status status = lt_checkpoint_begin(checkpoint);
-    if (status == LT_OK) status = add_file(path, checkpoint);
-    if (status == LT_OK && (status = lt_checkpoint_finish(checkpoint)) != LT_OK) lt_fail_in(status, "%s", path);
-    if (status != LT_OK) lt_checkpoint_close(checkpoint);
+    if (!status) status = add_file(path, checkpoint);
+    if (!status && (status = lt_checkpoint_finish(checkpoint))) lt_fail_in(status, "%s", path);
+    if (status) lt_checkpoint_close(checkpoint);
     return status;
 }
 
@@ -189,7 +189,7 @@ static lt_status add_shards(const char *folder, size_t folder_size, json_t *weig
     json_t *file;
     json_object_foreach(weight_map, tensor, file) {
         const char *name = json_string_value(file);
-        if (status != LT_OK) break;
+        if (status) break;
         if (!name || !is_plain_name(name)) {
             status = lt_fail(LT_ERROR_FORMAT, "tensor %s is in no plain file beside the index", tensor);
         } else if (!json_object_get(done, name)) {
@@ -222,9 +222,9 @@ static lt_status read_index(const char *path, const lt_map *map, lt_checkpoint *
     lt_status status = LT_OK;
     if (json_object_size(weight_map) == 0)
         status = lt_fail(LT_ERROR_FORMAT, "no index of a sharded checkpoint: weight_map is missing");
-    if (status == LT_OK) status = add_shards(path, slash ? (size_t)(slash + 1 - path) : 0, weight_map, checkpoint);
-    if (status == LT_OK) status = lt_checkpoint_finish(checkpoint);
-    if (status == LT_OK) status = check_all_found(weight_map, checkpoint);
+    if (!status) status = add_shards(path, slash ? (size_t)(slash + 1 - path) : 0, weight_map, checkpoint);
+    if (!status) status = lt_checkpoint_finish(checkpoint);
+    if (!status) status = check_all_found(weight_map, checkpoint);
     json_decref(index);
     return status;
 }
@@ -232,9 +232,9 @@ static lt_status read_index(const char *path, const lt_map *map, lt_checkpoint *
 lt_status lt_checkpoint_open_sharded(const char *index_path, lt_checkpoint *checkpoint) {
     lt_map map = {0};
     lt_status status = lt_checkpoint_begin(checkpoint);
-    if (status == LT_OK) status = lt_map_open(index_path, &map);
-    if (status == LT_OK) status = lt_map_finish(&map, read_index(index_path, &map, checkpoint));
-    if (status == LT_OK) return LT_OK;
+    if (!status) status = lt_map_open(index_path, &map);
+    if (!status) status = lt_map_finish(&map, read_index(index_path, &map, checkpoint));
+    if (!status) return LT_OK;
     lt_checkpoint_close(checkpoint);
     return lt_fail_in(status, "%s", index_path);
 }

@@ -190,7 +190,7 @@ static lt_status add_component(lt_diffusers *all, const char *folder, const char
     if (!path) return LT_ERROR_MEMORY;
     lt_status status = lt_config_open(path, &c->config);
     lt_free(path);
-    if (status == LT_OK && weights) status = open_weights(folder, &c->checkpoint);
+    if (!status && weights) status = open_weights(folder, &c->checkpoint);
     return status;
 }
 
@@ -215,7 +215,7 @@ lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
     if (index_path && config_path) {
         if (is_file(index_path)) {
             status = lt_config_open(index_path, &folder->index);
-            if (status == LT_OK) status = add_components(folder, path);
+            if (!status) status = add_components(folder, path);
         } else if (is_file(config_path)) {
             status = add_component(folder, path, "", "config.json", true);
         } else {
@@ -226,7 +226,7 @@ lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {
     }
     lt_free(index_path);
     lt_free(config_path);
-    if (status != LT_OK) lt_diffusers_close(folder);
+    if (status) lt_diffusers_close(folder);
     return status;
 }
 

@@ -29,8 +29,8 @@ lt_status lt_folder_open(const char *path, lt_folder_writer *w) {
     while (size > 1 && path[size - 1] == '/') size--; /* the temporary folder stands beside it, not in it */
     w->path = lt_strndup(path, size);
     lt_status status = w->path ? check_free(w->path) : LT_ERROR_MEMORY;
-    if (status == LT_OK) status = lt_part_open(w->path, LT_PART_FOLDER, NULL, NULL, &w->part);
-    if (status != LT_OK) lt_folder_abort(w);
+    if (!status) status = lt_part_open(w->path, LT_PART_FOLDER, NULL, NULL, &w->part);
+    if (status) lt_folder_abort(w);
     return status;
 }
 
@@ -48,8 +48,8 @@ lt_status lt_folder_write(const lt_folder_writer *w, const char *name, const cha
     char *path = lt_format("%s/%s", w->part.path, name);
     lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
     lt_free(path);
-    if (status == LT_OK) status = lt_writer_write(&file, text, size);
-    if (status == LT_OK) return lt_writer_commit(&file);
+    if (!status) status = lt_writer_write(&file, text, size);
+    if (!status) return lt_writer_commit(&file);
     lt_writer_abort(&file);
     return status;
 }

@@ -129,7 +129,7 @@ static lt_status load(const char *path, lt_image *image) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
     const lt_status status = lt_map_finish(&map, lt_image_decode((lt_bytes){map.data, map.size}, image));
-    if (status == LT_OK) return LT_OK;
+    if (!status) return LT_OK;
     lt_image_free(image);
     return lt_fail_in(status, "%s", path);
 }
@@ -147,7 +147,7 @@ static lt_status load_parameters(const char *path, char **parameters) {
     LT_TRY(lt_map_open(path, &map));
     const lt_status status =
         lt_map_finish(&map, lt_image_decode_parameters((lt_bytes){map.data, map.size}, parameters));
-    if (status == LT_OK) return LT_OK;
+    if (!status) return LT_OK;
     lt_string_free(*parameters);
     *parameters = NULL;
     return lt_fail_in(status, "%s", path);
@@ -196,7 +196,7 @@ static lt_status save(const char *path, const lt_image *image, const char *param
     lt_writer w;
     LT_TRY(lt_writer_open(path, &w));
     lt_status status = codec->encode(&w, image, parameters);
-    if (status != LT_OK) {
+    if (status) {
         lt_writer_abort(&w);
         return lt_fail_in(status, "%s", path);
     }
@@ -229,11 +229,11 @@ static lt_status encode(const char *format, const lt_image *image, const char *p
     if (!file) return lt_fail(LT_ERROR_MEMORY, "no memory for a picture: %s", strerror(errno));
     lt_status status = encode_into(codec, image, parameters, file);
     fclose(file);
-    if (status == LT_OK) *bytes = lt_alloc(written);
+    if (!status) *bytes = lt_alloc(written);
     if (*bytes) *size = written;
     if (*bytes) memcpy(*bytes, data, written);
     free(data);
-    return status != LT_OK ? status : *bytes ? LT_OK : LT_ERROR_MEMORY;
+    return status ? status : *bytes ? LT_OK : LT_ERROR_MEMORY;
 }
 
 lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,

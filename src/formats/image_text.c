@@ -52,12 +52,12 @@ static uint32_t next_utf16_little(lt_bytes bytes, size_t *length) { return next_
 static lt_status convert(lt_bytes bytes, uint32_t (*next)(lt_bytes, size_t *), char **text) {
     lt_buffer b = {0};
     lt_status status = lt_buffer_append(&b, NULL, 0); /* so that no text is an empty string, not NULL */
-    for (size_t at = 0, length; status == LT_OK && at < bytes.size; at += length) {
+    for (size_t at = 0, length; !status && at < bytes.size; at += length) {
         const uint32_t code = next((lt_bytes){bytes.data + at, bytes.size - at}, &length);
         if (code == 0) break;
         status = append_code_point(&b, code);
     }
-    if (status != LT_OK) lt_buffer_free(&b);
+    if (status) lt_buffer_free(&b);
     *text = b.data;
     return status;
 }

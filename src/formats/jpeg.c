@@ -33,10 +33,9 @@ static void on_error(j_common_ptr jpeg) {
     char text[JMSG_LENGTH_MAX];
     jpeg->err->format_message(jpeg, text);
     const int code = jpeg->err->msg_code;
-    if (job->status == LT_OK && code == JERR_OUT_OF_MEMORY)
-        job->status = lt_fail(LT_ERROR_MEMORY, "out of memory for a JPEG");
-    if (job->status == LT_OK && code == JWRN_JPEG_EOF) job->status = lt_fail(LT_ERROR_FORMAT, "this JPEG ends early");
-    if (job->status == LT_OK) job->status = lt_fail(LT_ERROR_FORMAT, "this JPEG is broken: %s", text);
+    if (!job->status && code == JERR_OUT_OF_MEMORY) job->status = lt_fail(LT_ERROR_MEMORY, "out of memory for a JPEG");
+    if (!job->status && code == JWRN_JPEG_EOF) job->status = lt_fail(LT_ERROR_FORMAT, "this JPEG ends early");
+    if (!job->status) job->status = lt_fail(LT_ERROR_FORMAT, "this JPEG is broken: %s", text);
     longjmp(job->failed, 1);
 }
 
@@ -146,7 +145,7 @@ static lt_status decode(lt_bytes file, lt_pixels *pixels) {
     jpeg_destroy_decompress(&job->reader);
     lt_free(job->line);
     lt_free(job);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(pixels->data);
         *pixels = (lt_pixels){0};
     }
@@ -157,7 +156,7 @@ static lt_status decode(lt_bytes file, lt_pixels *pixels) {
 
 static void write_out(jpeg_job *job, size_t size) {
     job->status = lt_writer_write(job->writer, job->written, size);
-    if (job->status != LT_OK) on_error((j_common_ptr)&job->compressor);
+    if (job->status) on_error((j_common_ptr)&job->compressor);
     job->destination.next_output_byte = job->written;
     job->destination.free_in_buffer = sizeof job->written;
 }
@@ -219,8 +218,8 @@ static lt_status encode(lt_writer *w, const lt_image *image, const char *paramet
     lt_buffer exif = {0};
     jpeg_job *job = lt_calloc(1, sizeof *job);
     lt_status status = job ? LT_OK : LT_ERROR_MEMORY;
-    if (status == LT_OK && parameters) status = make_exif(parameters, &exif);
-    if (status == LT_OK) {
+    if (!status && parameters) status = make_exif(parameters, &exif);
+    if (!status) {
         job->writer = w;
         status = write_pixels(job, image, &exif);
         jpeg_destroy_compress(&job->compressor);

@@ -659,7 +659,7 @@ lt_status lt_pickle_read(const uint8_t *data, size_t size, lt_pickle *pickle) {
     if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the pickle is empty");
     reader r = {.at = data, .begin = data, .end = data + size, .arena = &pickle->arena};
     const lt_status status = run(&r);
-    if (status == LT_OK)
+    if (!status)
         finish(&r, pickle);
     else
         lt_pickle_free(pickle);

@@ -21,8 +21,8 @@ typedef struct png_job {
 
 static void on_error(png_structp png, png_const_charp text) {
     png_job *job = png_get_error_ptr(png);
-    if (job->status == LT_OK && job->out_of_memory) job->status = lt_fail(LT_ERROR_MEMORY, "out of memory for a PNG");
-    if (job->status == LT_OK) job->status = lt_fail(LT_ERROR_FORMAT, "this PNG is broken: %s", text);
+    if (!job->status && job->out_of_memory) job->status = lt_fail(LT_ERROR_MEMORY, "out of memory for a PNG");
+    if (!job->status) job->status = lt_fail(LT_ERROR_FORMAT, "this PNG is broken: %s", text);
     longjmp(job->failed, 1);
 }
 
@@ -55,7 +55,7 @@ static void on_read(png_structp png, png_bytep data, size_t size) {
 static void on_write(png_structp png, png_bytep data, size_t size) {
     png_job *job = png_get_io_ptr(png);
     job->status = lt_writer_write(job->writer, data, size);
-    if (job->status != LT_OK) png_error(png, "");
+    if (job->status) png_error(png, "");
 }
 
 static void on_flush(png_structp png) { (void)png; }
@@ -113,7 +113,7 @@ static lt_status decode(lt_bytes file, lt_pixels *pixels) {
     png_job job = {.left = file};
     const lt_status status = read_pixels(&job, file, pixels);
     png_destroy_read_struct(&job.png, &job.info, NULL);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(pixels->data);
         *pixels = (lt_pixels){0};
     }
@@ -147,7 +147,7 @@ static lt_status encode(lt_writer *w, const lt_image *image, const char *paramet
     lt_buffer text = {0};
     const char *text_type = NULL;
     lt_status status = parameters ? lt_png_text_write(parameters, &text_type, &text) : LT_OK;
-    if (status == LT_OK) status = write_pixels(&job, image, text_type, parameters ? &text : NULL);
+    if (!status) status = write_pixels(&job, image, text_type, parameters ? &text : NULL);
     png_destroy_write_struct(&job.png, &job.info);
     lt_buffer_free(&text);
     return status;

@@ -81,7 +81,7 @@ static lt_status convert(lt_bytes text, bool packed, bool is_utf8, char **out) {
     lt_buffer unpacked = {0};
     lt_status status = packed ? unpack(text, &unpacked) : LT_OK;
     if (packed) text = (lt_bytes){(const uint8_t *)unpacked.data, unpacked.size};
-    if (status == LT_OK) status = is_utf8 ? lt_text_from_utf8(text, out) : lt_text_from_latin1(text, out);
+    if (!status) status = is_utf8 ? lt_text_from_utf8(text, out) : lt_text_from_latin1(text, out);
     lt_buffer_free(&unpacked);
     return status;
 }

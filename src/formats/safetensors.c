@@ -154,9 +154,9 @@ static lt_status read_header(json_t *header, const uint8_t *payload, size_t size
             status = read_metadata(entry, checkpoint);
         else
             status = read_entry(name, entry, payload, size, checkpoint, &extents[count++]);
-        if (status != LT_OK) break;
+        if (status) break;
     }
-    if (status == LT_OK) status = check_extents(extents, count, size);
+    if (!status) status = check_extents(extents, count, size);
     lt_free(extents);
     return status;
 }
@@ -232,20 +232,20 @@ static lt_status write_header(lt_writer *writer, const lt_tensor *tensors, size_
     lt_buffer header = {0};
     size_t at = 0;
     lt_status status = lt_buffer_append(&header, "{", 1);
-    if (status == LT_OK) status = append_metadata(&header, metadata, metadata_count);
-    for (size_t i = 0; i < count && status == LT_OK; i++) {
+    if (!status) status = append_metadata(&header, metadata, metadata_count);
+    for (size_t i = 0; i < count && !status; i++) {
         if (i || metadata_count) status = lt_buffer_append(&header, ",", 1);
-        if (status == LT_OK) status = append_entry(&header, &tensors[i], types ? types[i] : tensors[i].dtype, &at);
+        if (!status) status = append_entry(&header, &tensors[i], types ? types[i] : tensors[i].dtype, &at);
     }
-    if (status == LT_OK) status = lt_buffer_append(&header, "}", 1);
-    while (status == LT_OK && header.size % 8) status = lt_buffer_append(&header, " ", 1);
-    if (status == LT_OK && header.size > HEADER_LIMIT)
+    if (!status) status = lt_buffer_append(&header, "}", 1);
+    while (!status && header.size % 8) status = lt_buffer_append(&header, " ", 1);
+    if (!status && header.size > HEADER_LIMIT)
         status = lt_fail(LT_ERROR_ARGUMENT, "a header of %zu bytes is over safetensors' limit of %d", header.size,
                          HEADER_LIMIT);
     uint8_t length[LENGTH_SIZE];
     for (int i = 0; i < LENGTH_SIZE; i++) length[i] = (uint8_t)((uint64_t)header.size >> 8 * i);
-    if (status == LT_OK) status = lt_writer_write(writer, length, sizeof length);
-    if (status == LT_OK) status = lt_writer_write(writer, header.data, header.size);
+    if (!status) status = lt_writer_write(writer, length, sizeof length);
+    if (!status) status = lt_writer_write(writer, header.data, header.size);
     lt_buffer_free(&header);
     return status;
 }
@@ -326,7 +326,7 @@ static lt_status write_converted(lt_writer *writer, const lt_tensor *tensor, lt_
         status = fill(user, tensor, values);
     else
         lt_tensor_read_f32(tensor, values);
-    if (status == LT_OK) status = write_values(writer, values, count, type, block);
+    if (!status) status = write_values(writer, values, count, type, block);
     lt_free(block);
     lt_free(values);
     return status;
@@ -336,13 +336,13 @@ lt_status lt_safetensors_write_into(lt_writer *writer, const lt_tensor *tensors,
                                     const lt_metadata *metadata, size_t metadata_count, const lt_dtype *types,
                                     lt_fill_fn fill, void *user) {
     lt_status status = write_header(writer, tensors, count, metadata, metadata_count, types);
-    for (size_t i = 0; i < count && status == LT_OK; i++) {
+    for (size_t i = 0; i < count && !status; i++) {
         const lt_dtype type = types ? types[i] : tensors[i].dtype;
         const bool as_is = !fill && type == tensors[i].dtype;
         status = as_is ? write_raw(writer, &tensors[i]) : write_converted(writer, &tensors[i], type, fill, user);
         status = lt_map_check(tensors[i].data, status);
     }
-    if (status == LT_OK) return lt_writer_commit(writer);
+    if (!status) return lt_writer_commit(writer);
     lt_writer_abort(writer);
     return status;
 }

@@ -185,7 +185,7 @@ static lt_status visit(reader *r, const lt_pickle_value *value, size_t size, int
             status = read_tensor(r, value, &tensor);
         else
             make_foreign(r, &tensor, 0, "%s", value->maker->text.data);
-        if (status != LT_OK) return lt_fail_in(status, "tensor %s", r->name);
+        if (status) return lt_fail_in(status, "tensor %s", r->name);
         return lt_checkpoint_add(r->checkpoint, r->name, size, &tensor);
     }
     if (value->kind != LT_PICKLE_DICT || value->list.count == 0) return LT_OK;

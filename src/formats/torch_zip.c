@@ -74,7 +74,7 @@ static lt_status read_archive(torch_file *file, lt_checkpoint *checkpoint) {
 lt_status lt_torch_zip_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     torch_file file = {0};
     lt_status status = lt_zip_read(data, size, &file.zip);
-    if (status == LT_OK) status = read_archive(&file, checkpoint);
+    if (!status) status = read_archive(&file, checkpoint);
     lt_pickle_free(&file.pickle);
     lt_zip_free(&file.zip);
     if (!checkpoint->format) checkpoint->format = "pytorch zip";

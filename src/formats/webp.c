@@ -94,7 +94,7 @@ static lt_status decode(lt_bytes file, lt_pixels *pixels) {
     LT_TRY(lt_pixels_alloc(width, height, config.input.has_alpha ? 4 : 3, pixels));
     const lt_status status = decode_into(&whole, &config, pixels);
     WebPFreeDecBuffer(&config.output);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(pixels->data);
         *pixels = (lt_pixels){0};
     }
@@ -147,10 +147,10 @@ static lt_status encode(lt_writer *w, const lt_image *image, const char *paramet
     WebPMemoryWriterInit(&memory);
     lt_buffer exif = {0};
     lt_status status = parameters ? lt_exif_write(parameters, &exif) : LT_OK;
-    if (status == LT_OK) status = compress(image, &memory);
+    if (!status) status = compress(image, &memory);
     const lt_bytes simple = {memory.mem, memory.size};
-    if (status == LT_OK && parameters) status = write_extended(w, image, simple, &exif);
-    if (status == LT_OK && !parameters) status = lt_writer_write(w, simple.data, simple.size);
+    if (!status && parameters) status = write_extended(w, image, simple, &exif);
+    if (!status && !parameters) status = lt_writer_write(w, simple.data, simple.size);
     WebPMemoryWriterClear(&memory);
     lt_buffer_free(&exif);
     return status;

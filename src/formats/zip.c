@@ -165,7 +165,7 @@ lt_status lt_zip_read(const uint8_t *data, size_t size, lt_zip *zip) {
     zip->entries = lt_calloc((size_t)where.count, sizeof *zip->entries);
     if (!zip->entries) return LT_ERROR_MEMORY;
     const lt_status status = read_directory(data, &where, zip);
-    if (status != LT_OK) lt_zip_free(zip);
+    if (status) lt_zip_free(zip);
     return status;
 }
 

@@ -69,13 +69,15 @@ static void copy_node(lt_differentiation *d, lt_node *node) {
     if (copy) d->copy[node->id] = copy;
 }
 
-/* When the backward half comes to a block, all of its nodes but the last, whose value the next block keeps anyway. */
+/* When the backward half comes to a block, all of its nodes but the last, whose value the next block keeps anyway. A
+ * block's nodes are next to each other. */
 static void enter_block(lt_differentiation *d, const lt_node *last) {
     if (!d->recompute || last->block == d->block) return;
     d->block = last->block;
     if (!d->block) return;
-    for (int i = 0; i < last->id; i++)
-        if (d->graph->nodes[i]->block == d->block) copy_node(d, d->graph->nodes[i]);
+    int first = last->id;
+    while (first > 0 && d->graph->nodes[first - 1]->block == d->block) first--;
+    for (int i = first; i < last->id; i++) copy_node(d, d->graph->nodes[i]);
 }
 
 /* ---- One node ---- */

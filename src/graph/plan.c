@@ -30,23 +30,6 @@ static size_t tensor_size(const lt_node *n) {
     return lt_round_up(lt_shape_count(n->operation.out) * sizeof(float), 64);
 }
 
-static int last_use(const lt_plan *plan, const lt_node *node) {
-    int last = node->id;
-    for (size_t i = (size_t)node->id + 1; i < plan->graph.count; i++)
-        for (int k = 0; k < LT_MAX_INPUTS; k++)
-            if (plan->graph.nodes[i]->input[k] == node) last = (int)i;
-    return last;
-}
-
-/* Kept for good: what the caller writes or reads, and what is computed once for a prompt and read at every step. */
-static bool outlives_run(const lt_plan *plan, const lt_node *node) {
-    if (node->operation.op == &lt_op_input || node->is_output) return true;
-    for (size_t i = 0; i < plan->graph.count; i++)
-        for (int k = 0; k < LT_MAX_INPUTS; k++)
-            if (plan->graph.nodes[i]->input[k] == node && plan->graph.nodes[i]->rate != node->rate) return true;
-    return false;
-}
-
 /* The node whose running writes node's tensor. */
 static const lt_node *writer_of(const lt_node *node) {
     return node->operation.op == &lt_op_result ? node->input[0] : node;
@@ -63,19 +46,38 @@ static const lt_node *takes_over(const lt_plan *plan, const lt_node *node) {
     return !b->pinned && b->last == writer->id ? input : NULL;
 }
 
+/* Each input lives on until node runs. What is computed once for a prompt and read at every step is kept for good. */
+static void note_uses(lt_plan *plan, const lt_node *node) {
+    for (int k = 0; k < LT_MAX_INPUTS; k++) {
+        if (!node->input[k]) continue;
+        lt_block *b = &plan->blocks[node->input[k]->id];
+        b->last = node->id;
+        b->pinned |= node->input[k]->rate != node->rate;
+    }
+}
+
+/* A block for each tensor by itself, and one for each scratch. */
 static void find_lifetimes(lt_plan *plan) {
     const size_t count = plan->graph.count;
     for (size_t i = 0; i < count; i++) {
-        const lt_node *node = plan->graph.nodes[i], *writer = writer_of(node);
-        const int last = last_use(plan, node);
-        const bool pinned = outlives_run(plan, node);
-        const lt_node *input = pinned ? NULL : takes_over(plan, node);
-        plan->block_of[i] = input ? plan->block_of[input->id] : (int)i;
-        if (input)
-            plan->blocks[plan->block_of[i]].last = last;
-        else
-            plan->blocks[i] = (lt_block){tensor_size(node), 0, writer->id, last, pinned};
+        const lt_node *node = plan->graph.nodes[i];
+        const bool pinned = node->operation.op == &lt_op_input || node->is_output; /* what the caller writes or reads */
+        plan->block_of[i] = (int)i;
+        plan->blocks[i] = (lt_block){tensor_size(node), 0, writer_of(node)->id, (int)i, pinned};
         plan->blocks[count + i] = (lt_block){lt_round_up(plan->prepared[i].scratch_size, 64), 0, (int)i, (int)i, false};
+        note_uses(plan, node);
+    }
+}
+
+/* Tensors that are made in place move into their input's block, which then lives as long as they do. */
+static void merge_in_place(lt_plan *plan) {
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        lt_block *own = &plan->blocks[i];
+        const lt_node *input = own->pinned ? NULL : takes_over(plan, plan->graph.nodes[i]);
+        if (!input) continue;
+        plan->block_of[i] = plan->block_of[input->id];
+        plan->blocks[plan->block_of[i]].last = own->last;
+        own->size = 0;
     }
 }
 
@@ -192,6 +194,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
     lt_team_enter(before);
     if (!status) {
         find_lifetimes(plan);
+        merge_in_place(plan);
         status = lay_out(plan);
     }
     if (!status) status = lt_plan_wake(plan);
@@ -276,7 +279,7 @@ typedef struct polling {
 static bool asks_to_stop(void *user) {
     polling *p = user;
     if (p->poll && !p->status) p->status = p->poll(p->user);
-    return p->status != LT_OK;
+    return p->status;
 }
 
 static lt_status run_all(lt_plan *plan, lt_rate changed, polling *p) {

@@ -61,7 +61,7 @@ static lt_status data_create(lt_conv_pass *pass) {
     if (!t) return LT_ERROR_MEMORY;
     pass->state = t;
     const lt_status status = make_convs(pass, t);
-    if (status != LT_OK) data_free(pass);
+    if (status) data_free(pass);
     return status;
 }
 

@@ -35,7 +35,7 @@ static lt_status strided_create(lt_conv_pass *pass) {
     strided *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_create(&linear, &s->linear);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(s);
         return status;
     }

@@ -77,7 +77,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
     made->desc = *desc;
     made->impl = impl;
     const lt_status status = impl->create(made);
-    if (status == LT_OK)
+    if (!status)
         *conv = made;
     else
         lt_free(made);

@@ -31,7 +31,7 @@ lt_status lt_conv_pass_create_with(const lt_conv_pass_impl *impl, const lt_conv_
     made->wanted = *wanted;
     made->impl = impl;
     const lt_status status = impl->create(made);
-    if (status == LT_OK)
+    if (!status)
         *pass = made;
     else
         lt_free(made);
@@ -73,8 +73,8 @@ lt_status lt_conv_backward_create(const lt_conv_desc *desc, const lt_conv_backwa
     const lt_conv_backward_wanted data = {.src = {b->wanted.src[0], b->wanted.src[1]}}, weights = {.weight = true};
     lt_status status = LT_OK;
     if (data.src[0] || data.src[1]) status = lt_conv_pass_create(&d, &data, &b->data);
-    if (status == LT_OK && wanted->weight) status = lt_conv_pass_create(&d, &weights, &b->weights);
-    if (status != LT_OK) {
+    if (!status && wanted->weight) status = lt_conv_pass_create(&d, &weights, &b->weights);
+    if (status) {
         lt_conv_backward_free(b);
         return status;
     }

@@ -67,7 +67,7 @@ static lt_status rounded_create(lt_conv *conv) {
     rounded_conv *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_create(&inner, &s->conv);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(s);
         return status;
     }
@@ -118,7 +118,7 @@ static lt_status pass_create(lt_conv_pass *pass) {
     rounded_pass *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_pass_create(&inner, &pass->wanted, &s->pass);
-    if (status != LT_OK) {
+    if (status) {
         lt_free(s);
         return status;
     }

@@ -222,7 +222,7 @@ static lt_status onednn_create(lt_conv *conv) {
     s->part_count = d->c[1] ? 2 : 1;
     s->separate = d->act == LT_ACT_GEGLU || (d->act != LT_ACT_NONE && d->residual);
     const lt_status made = make_all(conv);
-    if (made == LT_OK)
+    if (!made)
         plan_scratch(conv);
     else
         onednn_free(conv);

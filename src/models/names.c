@@ -210,7 +210,7 @@ lt_status lt_names_add(lt_tensor_list *list, const lt_tensor *tensors, size_t co
         status = alone ? add_parts(list, average.tensors, average.count, roles, false)
                        : add_parts(list, tensors, count, roles, ema);
     lt_tensor_list_free(&average);
-    if (status != LT_OK)
+    if (status)
         lt_tensor_list_free(list);
     else if (ignored)
         *ignored += count - (list->count - before);
@@ -221,7 +221,7 @@ lt_status lt_names_to_diffusers(const lt_tensor *tensors, size_t count, lt_role 
     *out = (lt_tensor_list){0};
     const lt_names n = lt_names_of_tensors(tensors, count, lt_role_prefix(role), lt_role_name(role));
     const lt_status status = add_translated(out, &n, role, LT_NAMING_LDM, LT_NAMING_DIFFUSERS, false);
-    if (status == LT_OK)
+    if (!status)
         lt_tensor_list_sort(out);
     else
         lt_tensor_list_free(out);

@@ -195,7 +195,7 @@ static lt_status write_text(const char *path, const lt_buffer *text) {
     lt_writer writer;
     LT_TRY(lt_writer_open(path, &writer));
     lt_status status = lt_writer_write(&writer, text->data, text->size);
-    if (status == LT_OK) return lt_writer_commit(&writer);
+    if (!status) return lt_writer_commit(&writer);
     lt_writer_abort(&writer);
     return status;
 }
@@ -207,9 +207,9 @@ lt_status lt_synthetic_clip_write(const lt_clip_architecture *config, const char
     lt_tensor_list list = {0};
     char *settings = lt_format("%s/config.json", folder), *weights = lt_format("%s/model.safetensors", folder);
     lt_status status = settings && weights ? clip_config_text(config, &text) : LT_ERROR_MEMORY;
-    if (status == LT_OK) status = write_text(settings, &text);
-    if (status == LT_OK) status = lt_clip_list(config, &list);
-    if (status == LT_OK) status = write_list(&list, weights, type);
+    if (!status) status = write_text(settings, &text);
+    if (!status) status = lt_clip_list(config, &list);
+    if (!status) status = write_list(&list, weights, type);
     lt_free(settings);
     lt_free(weights);
     lt_buffer_free(&text);

@@ -99,7 +99,7 @@ static lt_status report(lt_painting *p, int step, const float *denoised) {
     if (r->preview && denoised) {
         preview.pixels = lt_alloc((size_t)preview.width * (size_t)preview.height * 3);
         if (!preview.pixels) return LT_ERROR_MEMORY;
-        lt_latent_preview(denoised, p->parts->vae.latent_channels, preview.height, preview.width, preview.pixels);
+        lt_latent_preview(p->parts, denoised, preview.height, preview.width, preview.pixels);
         progress.preview = &preview;
     }
     const bool go_on = r->progress(r->user, &progress);

@@ -155,19 +155,35 @@ void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count) {
 
 /* ---- Preview ---- */
 
-void lt_latent_preview(const float *latent, int channels, int h, int w, uint8_t *rgb) {
-    /* A linear fit of SD 1.x's decoder, as it is known in the field (one row for each latent channel). */
-    static const float to_rgb[4][3] = {{0.3512f, 0.2297f, 0.3227f},
-                                       {0.3250f, 0.4974f, 0.2350f},
-                                       {-0.2829f, 0.1762f, 0.2721f},
-                                       {-0.2120f, -0.2616f, -0.7177f}};
+/* How much of each of the first channels, one a row, is in red, green and blue. */
+typedef struct lt_look {
+    int channels;
+    float to_rgb[4][3];
+} lt_look;
+
+static const lt_look look_of_pixels = {3, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+static const lt_look look_in_grey = {1, {{0.5f, 0.5f, 0.5f}}};
+/* A linear fit of SD 1.x's decoder, as it is known in the field. */
+static const lt_look look_of_sd = {4,
+                                   {{0.3512f, 0.2297f, 0.3227f},
+                                    {0.3250f, 0.4974f, 0.2350f},
+                                    {-0.2829f, 0.1762f, 0.2721f},
+                                    {-0.2120f, -0.2616f, -0.7177f}}};
+
+/* SD 1.x's latents, and SD 2.x's, which are the same, are told by what they are scaled by. */
+static const lt_look *look_of(const lt_components *parts) {
+    const lt_vae *vae = &parts->vae;
+    const bool is_sd = vae->latent_channels == 4 && vae->factor == 8 && fabsf(vae->scaling - 0.18215f) < 1e-5f;
+    return parts->pixels ? &look_of_pixels : is_sd ? &look_of_sd : &look_in_grey;
+}
+
+void lt_latent_preview(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb) {
+    const lt_look *look = look_of(parts);
     const size_t pixels = (size_t)h * (size_t)w;
     for (size_t p = 0; p < pixels; p++) {
         float v[3] = {0};
         for (int i = 0; i < 3; i++)
-            for (int k = 0; k < (channels == 4 ? 4 : 1); k++)
-                v[i] += (channels == 4 ? to_rgb[k][i] : 0.5f) * latent[(size_t)k * pixels + p];
-        for (int i = 0; i < 3 && channels == 3; i++) v[i] = latent[(size_t)i * pixels + p]; /* pixels themselves */
+            for (int k = 0; k < look->channels; k++) v[i] += look->to_rgb[k][i] * latent[(size_t)k * pixels + p];
         lt_pixels_to_bytes(v, rgb + 3 * p, 3);
     }
 }

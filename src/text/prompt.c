@@ -277,7 +277,7 @@ static lt_status add_weighted(chunks *c, const lt_tokenizer *tokenizer, const ch
     lt_tokens tokens;
     LT_TRY(lt_tokenize(tokenizer, text, &tokens));
     lt_status status = LT_OK;
-    for (size_t i = 0; i < tokens.count && status == LT_OK; i++) status = add_token(c, tokens.ids[i], as_float(weight));
+    for (size_t i = 0; i < tokens.count && !status; i++) status = add_token(c, tokens.ids[i], as_float(weight));
     lt_tokens_free(&tokens);
     return status;
 }
@@ -309,8 +309,8 @@ static void pad_after_end(lt_prompt *p, int32_t pad) {
 static lt_status parse_served(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
     parser p = {0};
     lt_status status = parse(&p, text);
-    if (status == LT_OK) status = fill(c, tokenizer, &p);
-    if (status == LT_OK && pad != LT_TOKEN_END) pad_after_end(&c->prompt, pad);
+    if (!status) status = fill(c, tokenizer, &p);
+    if (!status && pad != LT_TOKEN_END) pad_after_end(&c->prompt, pad);
     lt_buffer_free(&p.text);
     lt_free(p.stretches);
     return status;
@@ -319,7 +319,7 @@ static lt_status parse_served(const lt_tokenizer *tokenizer, const char *text, i
 static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
     lt_buffer served, unserved;
     lt_status status = lt_prompt_serve(text, &served, &unserved);
-    if (status == LT_OK) status = parse_served(tokenizer, served.data, pad, c);
+    if (!status) status = parse_served(tokenizer, served.data, pad, c);
     lt_buffer_free(&served);
     c->prompt.unserved = unserved.data;
     return status;
@@ -349,7 +349,7 @@ lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool 
     chunks c = {0};
     *prompt = (lt_prompt){0};
     const lt_status status = syntax ? parse_syntax(tokenizer, text, pad, &c) : parse_plain(tokenizer, text, pad, &c);
-    if (status == LT_OK)
+    if (!status)
         *prompt = c.prompt;
     else
         lt_prompt_free(&c.prompt);

@@ -162,7 +162,7 @@ lt_status lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **to
     }
     if (n) lt_free(n->text);
     lt_free(n);
-    if (status == LT_OK)
+    if (!status)
         *tokenizer = t;
     else
         lt_tokenizer_free(t);
@@ -382,7 +382,7 @@ lt_status lt_tokenize(const lt_tokenizer *tokenizer, const char *text, lt_tokens
         return lt_fail(LT_ERROR_ARGUMENT, "prompt: %zu bytes are too many, at most %d are read", size, MAX_TEXT);
     encoder e = {.tokenizer = tokenizer};
     const lt_status status = encode(&e, text, size);
-    if (status == LT_OK)
+    if (!status)
         *tokens = e.tokens;
     else
         lt_tokens_free(&e.tokens);

@@ -178,7 +178,7 @@ static lt_status read_piece(reader *r, size_t at, size_t *length) {
 lt_status lt_prompt_serve(const char *text, lt_buffer *kept, lt_buffer *told) {
     reader r = {.text = text, .size = strlen(text), .closed = true};
     lt_status status = lt_buffer_append(&r.kept, "", 0);
-    for (size_t at = 0, length; status == LT_OK && at < r.size; at += length) status = read_piece(&r, at, &length);
+    for (size_t at = 0, length; !status && at < r.size; at += length) status = read_piece(&r, at, &length);
     *kept = r.kept;
     *told = r.told;
     return status;
