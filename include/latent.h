@@ -89,7 +89,12 @@ typedef enum lt_precision {
  * whatever is asked. */
 typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_AMX, LT_ISA_BEST } lt_isa;
 
-/* "0.1.0" */
+/* Of this header: a program may ask, while it is compiled, whether it is new enough. */
+#define LT_VERSION_MAJOR 0
+#define LT_VERSION_MINOR 1
+#define LT_VERSION_PATCH 0
+
+/* Of the library that runs: "0.1.0" */
 LT_API const char *lt_version(void);
 
 /* ---- Pictures ---- */

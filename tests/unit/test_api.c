@@ -354,8 +354,16 @@ static void test_every_allocation_fails(void **state) {
     free(picture.pixels);
 }
 
+static void test_version(void **state) {
+    (void)state;
+    char header[32];
+    snprintf(header, sizeof header, "%d.%d.%d", LT_VERSION_MAJOR, LT_VERSION_MINOR, LT_VERSION_PATCH);
+    assert_string_equal(header, lt_version());
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version),
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_every_sampler_draws),
