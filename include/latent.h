@@ -353,7 +353,7 @@ typedef struct lt_train_options {
     const char *vae;    /* unet, classifier: whose latents are learned */
     const char *text;   /* unet: whose contexts are read */
     const char *cache;  /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
-    bool resume;        /* go on from OUTPUT.state, bit for bit as if nothing had happened (with as many threads);
+    bool resume;        /* go on from OUTPUT.state, bit for bit as if nothing had happened;
                            without one: begin */
     bool overwrite;     /* begin where a model, state or log is in output's place, and lose it; else that is refused */
 

@@ -115,20 +115,16 @@ static void copy_block(const run *r, const job *j, size_t row, size_t rows, floa
 /* sums [outputs, job_k] = or += a' b */
 static void multiply(const gradient *g, const job *j, size_t rows, const float *a, const float *b, float *sums,
                      bool add) {
-    const size_t step = lt_part(j->outputs, g->simd->rows);
-    for (size_t column = 0; column < j->columns; column += g->simd->columns)
-        for (size_t o = 0; o < j->outputs; o += step) {
-            const lt_tile t = {.rows = lt_min(step, j->outputs - o),
-                               .k = rows,
-                               .a = a + o,
-                               .lda = g->lda,
-                               .b = b + column,
-                               .ldb = g->ldb,
-                               .c = sums + o * g->job_k + column,
-                               .ldc = g->job_k,
-                               .add = add};
-            g->simd->tile_outer(&t);
-        }
+    const lt_tile all = {.rows = j->outputs,
+                         .k = rows,
+                         .a = a,
+                         .lda = g->lda,
+                         .b = b,
+                         .ldb = g->ldb,
+                         .c = sums,
+                         .ldc = g->job_k,
+                         .add = add};
+    lt_gemm_outer(g->simd, &all, j->columns);
 }
 
 static float *sums_of(const run *r, size_t index, size_t part) {

@@ -93,22 +93,19 @@ static void transform(const lt_conv_pass *pass, const lt_conv_backward_io *io, s
 /* Some rows of one xi's dU (+)= M' V. */
 static void multiply(const gradient *g, float *scratch, size_t job, size_t tiles, bool add) {
     const size_t xi = job / g->jobs_a_xi, first = job % g->jobs_a_xi * g->job_rows;
-    const size_t last = lt_min(first + g->job_rows, g->oc), step = lt_part(last - first, g->gemm->rows);
+    const size_t last = lt_min(first + g->job_rows, g->oc);
     const float *v = scratch + g->v_at + xi * g->v_xi, *m = scratch + g->m_at + xi * g->m_xi;
     float *u = scratch + g->u_at + xi * g->u_xi;
-    for (size_t column = 0; column < g->c; column += g->gemm->columns)
-        for (size_t row = first; row < last; row += step) {
-            const lt_tile t = {.rows = lt_min(step, last - row),
-                               .k = tiles,
-                               .a = m + row,
-                               .lda = g->ldm,
-                               .b = v + column,
-                               .ldb = g->ldv,
-                               .c = u + row * g->ldu + column,
-                               .ldc = g->ldu,
-                               .add = add};
-            g->gemm->tile_outer(&t);
-        }
+    const lt_tile all = {.rows = last - first,
+                         .k = tiles,
+                         .a = m + first,
+                         .lda = g->ldm,
+                         .b = v,
+                         .ldb = g->ldv,
+                         .c = u + first * g->ldu,
+                         .ldc = g->ldu,
+                         .add = add};
+    lt_gemm_outer(g->gemm, &all, g->c);
 }
 
 /* Output channel o of dU, transformed and added to dweight. */

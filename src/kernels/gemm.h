@@ -84,6 +84,20 @@ static inline size_t lt_count_parts(size_t n, size_t size) { return (n + size - 
 /* The size of a part when n is cut into as many equal parts as it takes for none to be over most. */
 static inline size_t lt_part(size_t n, size_t most) { return lt_count_parts(n, lt_count_parts(n, most)); }
 
+/* tile_outer over any number of rows and of columns, which b and c have room for in whole tiles: all says the rest. */
+static inline void lt_gemm_outer(const lt_gemm_simd *simd, const lt_tile *all, size_t columns) {
+    const size_t step = lt_part(all->rows, simd->rows);
+    for (size_t column = 0; column < columns; column += simd->columns)
+        for (size_t row = 0; row < all->rows; row += step) {
+            lt_tile t = *all;
+            t.rows = lt_min(step, all->rows - row);
+            t.a += row;
+            t.b = (const float *)all->b + column;
+            t.c += row * all->ldc + column;
+            simd->tile_outer(&t);
+        }
+}
+
 /* Packed weights, for both. */
 static inline size_t lt_panels(const lt_conv_desc *d, const lt_gemm_simd *simd) {
     return lt_count_parts((size_t)d->oc, simd->columns) * (d->act == LT_ACT_GEGLU ? 2 : 1);
