@@ -52,7 +52,7 @@ static int slowest_first(const void *a, const void *b) {
 
 static lt_status print_operations(const lt_plan *plan) {
     const size_t count = lt_plan_row_count(plan);
-    lt_plan_row *rows = lt_alloc(count * sizeof *rows);
+    lt_plan_row *rows = cli_alloc(count * sizeof *rows);
     if (!rows) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) rows[i] = lt_plan_row_at(plan, i);
     qsort(rows, count, sizeof *rows, slowest_first);
@@ -64,7 +64,7 @@ static lt_status print_operations(const lt_plan *plan) {
         printf("  %9.3f %9.1f  %-20s %-28s %s %s\n", 1e3 * r->seconds, 1e-9 * r->flops / r->seconds, shape, r->kernel,
                r->op, r->weight);
     }
-    lt_free(rows);
+    free(rows);
     return LT_OK;
 }
 
@@ -86,28 +86,28 @@ static void fill_inputs(const lt_session *session, lt_plan *plan) {
 }
 
 static lt_status time_runs(const lt_session *session, lt_plan *plan, lt_rate rate, double *median) {
-    double *seconds = lt_alloc((size_t)o.runs * sizeof *seconds);
+    double *seconds = cli_alloc((size_t)o.runs * sizeof *seconds);
     if (!seconds) return LT_ERROR_MEMORY;
     lt_status status = lt_module_run(session, plan, LT_RATE_PROMPT);
     for (int i = 0; i < o.runs && !status; i++) {
-        const double start = lt_now();
+        const double start = cli_now();
         status = lt_module_run(session, plan, rate);
-        seconds[i] = lt_now() - start;
+        seconds[i] = cli_now() - start;
     }
     if (!status) {
         qsort(seconds, (size_t)o.runs, sizeof *seconds, by_value);
         *median = seconds[o.runs / 2];
     }
-    lt_free(seconds);
+    free(seconds);
     return status;
 }
 
 static lt_status time_module(lt_session *session, lt_module module, const lt_module_size *size, lt_timing *timing) {
     lt_plan *plan;
-    const double start = lt_now();
+    const double start = cli_now();
     LT_TRY(lt_module_plan(session, module, size, &plan));
     timing->name = lt_module_name(module);
-    timing->prepare = lt_now() - start;
+    timing->prepare = cli_now() - start;
     timing->arena_mb = (double)lt_plan_arena_size(plan) / (1 << 20);
     fill_inputs(session, plan);
     lt_plan_trace(plan, o.ops);

@@ -3,7 +3,8 @@
 #ifndef LT_CLI_H
 #define LT_CLI_H
 
-#include "api/options.h"
+#include "base/fields.h"
+#include "tools.h"
 
 /* Exit statuses; a stop by a signal is 128 and its number (signals.h). */
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
@@ -15,7 +16,7 @@ typedef enum lt_option_kind {
     LT_OPTION_SEED,   /* uint64_t; -1 draws one, which is told */
     LT_OPTION_TEXT,   /* const char *, as it is */
     LT_OPTION_FILE,   /* const char *, completed as a file name */
-    LT_OPTION_CHOICE, /* const char *, one of lt_option_choices */
+    LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
     LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
 
@@ -30,17 +31,16 @@ typedef struct lt_option {
     const char *const *choices;               /* NULL-terminated */
     const char *const *(*list_choices)(void); /* or who knows them */
     const char *(*by_name)(const char *text); /* what is taken for a choice by another name, or NULL; may be NULL */
-    bool *given;                              /* set to true when the option is there; may be NULL */
     bool told;                                /* of a seed: the command itself says which one it took */
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
                          Names with hyphens may be written with underscores, these and our own */
     const char *idle; /* values by which other programs leave it as it is, with spaces between; and what is told then */
     const char *idle_note;
-    /* The library's table of the struct that value ends in: its field of that name (member, or else name) has range
-     * (low over 0 narrows it) and choices, and the help too, where none stands here; the default, which value holds
-     * from the beginning, is added. */
-    const lt_field *fields;
+    /* The library's table of a struct of options: its field of that name (member, or else name) has value's type, which
+     * may be its place in such a struct, its range (low over 0 narrows it) and choices, and the help too, where none
+     * stands here. From the beginning value holds the default, which help adds. */
+    const lt_field *(*fields)(void);
     const char *member;
 } lt_option;
 
@@ -61,7 +61,7 @@ typedef struct lt_command {
     const char *examples;     /* whole lines */
     const lt_option *options; /* ended by an entry with name NULL; values point to the command's own variables */
     int (*run)(int count, char **words); /* what is left behind the options; returns an exit status */
-    void (*begin)(void);                 /* first of all: sets what the options are without a word; may be NULL */
+    void (*begin)(void);                 /* sets what else the options are without a word; may be NULL */
     const char *const *(*words)(void);   /* what the first word may be, for completion, NULL-terminated; or NULL */
 } lt_command;
 
@@ -69,6 +69,8 @@ extern const lt_command *const lt_commands[];        /* NULL-terminated, in the 
 const lt_command *lt_command_find(const char *name); /* NULL if there is none */
 int lt_command_unknown(const char *name);            /* says so, and what may have been meant; returns LT_EXIT_USAGE */
 
+/* First of all: options with a field become what the library's defaults are. */
+void lt_options_begin(const lt_command *command);
 /* What the words ask for in place of the command's work, as an option of their own: "--help" behind --prompt is a
  * prompt. */
 typedef enum lt_asked { LT_ASKED_NOTHING, LT_ASKED_HELP, LT_ASKED_VERSION } lt_asked;
@@ -81,6 +83,8 @@ int lt_options_parse(const lt_command *command, int *count, char **words);
 const char *lt_options_peek(const lt_command *command, const char *name, int count, char **words);
 /* Whether an option of the last command line sets *value. */
 bool lt_option_given(const void *value);
+/* What a struct of options from says, where no option has set to's own: field by field. */
+void lt_options_follow(const lt_field *(*fields)(void), void *to, const void *from);
 void lt_command_explain(const lt_command *command); /* its help */
 /* What an option of kind LT_OPTION_CHOICE takes, NULL-terminated; NULL for other kinds. */
 const char *const *lt_option_choices(const lt_option *option);
@@ -96,8 +100,10 @@ int lt_complain_error(void);
 
 /* Options of every command that opens a model. */
 typedef struct lt_model_options {
-    const char *model, *vae, *precision, *isa, *prediction;
+    const char *model, *vae, *prediction;
     bool ema;
+    lt_precision precision;
+    lt_isa isa;
     int threads;
 } lt_model_options;
 /* clang-format off */
@@ -112,9 +118,6 @@ typedef struct lt_model_options {
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true}
 /* clang-format on */
-
-/* The place of chosen among choices, or fallback if nothing was chosen. */
-int lt_choice_of(const char *const *choices, const char *chosen, int fallback);
 
 /* What other programs' names stand for, or NULL: a sampler and a schedule remain as they are, which the library reads.
  */

@@ -6,6 +6,7 @@
 #include "signals.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -73,7 +74,7 @@ static lt_status check_readable(const lt_checkpoint *c) {
 /* All tensors and metadata, whatever they are called, and what the folder that they come from says of them. */
 static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings, const char *out) {
     LT_TRY(check_readable(c));
-    lt_metadata *metadata = lt_calloc(c->metadata_count + settings->count, sizeof *metadata);
+    lt_metadata *metadata = cli_calloc(c->metadata_count + settings->count, sizeof *metadata);
     if (!metadata) return LT_ERROR_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < c->metadata_count; i++)
@@ -82,7 +83,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
     for (size_t i = 0; i < settings->count; i++)
         metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
     const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, chosen_type());
-    lt_free(metadata);
+    free(metadata);
     return status;
 }
 

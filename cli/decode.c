@@ -2,6 +2,8 @@
 #include "cli.h"
 #include "formats/formats.h"
 
+#include <stdlib.h>
+
 static struct {
     lt_model_options model;
     const char *output;
@@ -28,7 +30,7 @@ static lt_status read_latent(const char *path, const lt_checkpoint *file, float 
             return lt_fail(LT_ERROR_ARGUMENT, "%s: latent has a side of %zu", path, t->shape[skip + i]);
         shape[i] = (int)t->shape[skip + i];
     }
-    *latent = lt_alloc(lt_tensor_count(t) * sizeof(float));
+    *latent = cli_alloc(lt_tensor_count(t) * sizeof(float));
     if (!*latent) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, *latent);
     return lt_map_check(t->data, LT_OK);
@@ -52,7 +54,7 @@ static int run(int count, char **words) {
     if (!status) status = lt_write_drawing(o.output, &image);
     lt_image_free(&image);
     lt_session_close(session);
-    lt_free(latent);
+    free(latent);
     lt_checkpoint_close(&file);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

@@ -7,13 +7,12 @@ static struct {
     lt_model_options model;
     const char *output;
     uint64_t seed;
-    bool seed_given, tiling;
+    bool tiling;
 } o;
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
-    {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior (-1: by any seed); default: its mean", &o.seed,
-     .given = &o.seed_given},
+    {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior (-1: by any seed); default: its mean", &o.seed},
     {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
     {"output", 'o', LT_OPTION_FILE, "Z", "safetensors file with a tensor latent [1,c,h,w]", &o.output},
     {0},
@@ -22,7 +21,7 @@ static const lt_option options[] = {
 static lt_status encode(lt_session *session, const lt_image *image) {
     float *latent;
     int shape[3];
-    LT_TRY(lt_encode(session, image, o.seed_given ? &o.seed : NULL, o.tiling, &latent, shape));
+    LT_TRY(lt_encode(session, image, lt_option_given(&o.seed) ? &o.seed : NULL, o.tiling, &latent, shape));
     lt_tensor tensor = {"latent", LT_F32, 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, {0}, latent};
     lt_tensor_set_contiguous(&tensor);
     lt_stop_writing_on_signals();

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static lt_eval_options o = {
-    .key = "emoji", .sampler = "dpmpp_2m", .seeds = 4, .steps = 20, .columns = 8, .timesteps = 50, .cfg = 7.5};
+static lt_eval_options o = {.key = "emoji", .seeds = 4, .columns = 8, .timesteps = 50};
 
 enum { BOUND_PICTURES = 64 }; /* without --count: each is as dear as one that is drawn, or more */
 

@@ -9,7 +9,7 @@ typedef struct lt_eval_options {
     lt_model_options model, clip; /* clip.model NULL: the model's own towers, if it has both */
     const char *prompts, *key, *sampler, *sheet, *pictures, *data, *reconstruct, *recall, *bound, *judge, *judges;
     int seeds, steps, count, size, columns, timesteps;
-    double cfg;
+    float cfg;
     uint64_t seed;
     bool quiet, json;
 } lt_eval_options;

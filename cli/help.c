@@ -1,5 +1,4 @@
 /* help: the commands, or what one of them does. */
-#include "base/nearest.h"
 #include "cli.h"
 
 #include <stdio.h>

@@ -433,9 +433,9 @@ static json_t *metadata_json(const lt_source *source) {
     json_t *all = json_object();
     for (size_t i = 0; (c = checkpoint_at(source, i, &component)); i++)
         for (size_t k = 0; k < c->metadata_count; k++) {
-            char *key = lt_format("%s%s%s", component, *component ? ": " : "", c->metadata[k].key);
+            char *key = cli_format("%s%s%s", component, *component ? ": " : "", c->metadata[k].key);
             json_object_set_new(all, key, json_text(c->metadata[k].value));
-            lt_free(key);
+            free(key);
         }
     return all;
 }
@@ -520,7 +520,7 @@ static int inspect_checkpoint(const char *path) {
     int exit_status = status ? lt_complain_error() : LT_EXIT_OK;
     if (surveyed && (o.json ? print_all_json : print_table)(path, &source, &s, model, &all))
         exit_status = LT_EXIT_FAILED;
-    lt_free(all.items);
+    free(all.items);
     lt_model_close(model);
     lt_source_close(&source);
     return exit_status;

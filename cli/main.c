@@ -87,6 +87,7 @@ static void hold_standard_streams(void) {
 }
 
 static void begin_all(void) {
+    for (size_t i = 0; lt_commands[i]; i++) lt_options_begin(lt_commands[i]);
     for (size_t i = 0; lt_commands[i]; i++)
         if (lt_commands[i]->begin) lt_commands[i]->begin();
 }

@@ -28,6 +28,7 @@ static const lt_option options[] = {
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side; - is standard output", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
     {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields},
     {0},
 };
 
@@ -77,7 +78,7 @@ static lt_status read_start(lt_session *session, const lt_image *image, float **
         return LT_OK;
     }
     *n = (size_t)image->width * (size_t)image->height * 3;
-    *x0 = lt_alloc(*n * sizeof(float));
+    *x0 = cli_alloc(*n * sizeof(float));
     if (!*x0) return LT_ERROR_MEMORY;
     lt_pixels_from_bytes(image->pixels, *x0, *n);
     return LT_OK;
@@ -86,7 +87,7 @@ static lt_status read_start(lt_session *session, const lt_image *image, float **
 static lt_status picture_of(lt_session *session, const float *x, size_t n, const int shape[3], const lt_image *like,
                             lt_image *out) {
     if (session) return lt_decode(session, x, shape, true, out);
-    *out = (lt_image){like->width, like->height, lt_alloc(n)};
+    *out = (lt_image){like->width, like->height, cli_alloc(n)};
     if (!out->pixels) return LT_ERROR_MEMORY;
     lt_pixels_to_bytes(x, out->pixels, n);
     return LT_OK;
@@ -96,7 +97,7 @@ static lt_status picture_of(lt_session *session, const float *x, size_t n, const
 static lt_status place(lt_image *grid, const lt_image *picture, int i, int count) {
     if (!grid->pixels) {
         *grid = (lt_image){picture->width * count, picture->height, NULL};
-        grid->pixels = lt_alloc((size_t)grid->width * (size_t)grid->height * 3);
+        grid->pixels = cli_alloc((size_t)grid->width * (size_t)grid->height * 3);
         if (!grid->pixels) return LT_ERROR_MEMORY;
     }
     const size_t row = (size_t)picture->width * 3;
@@ -117,7 +118,7 @@ static lt_status draw(lt_session *session, const lt_image *image, const int *tim
     size_t n = 0;
     int shape[3] = {0};
     LT_TRY(read_start(session, image, &x0, &n, shape));
-    float *x = lt_alloc(n * sizeof(float)), *noise = lt_alloc(n * sizeof(float));
+    float *x = cli_alloc(n * sizeof(float)), *noise = cli_alloc(n * sizeof(float));
     lt_status status = x && noise ? LT_OK : LT_ERROR_MEMORY;
     for (int i = 0; i < count && !status; i++) {
         lt_image picture = {0};
@@ -126,9 +127,9 @@ static lt_status draw(lt_session *session, const lt_image *image, const int *tim
         if (!status) status = place(grid, &picture, i, count);
         lt_image_free(&picture);
     }
-    lt_free(x0);
-    lt_free(x);
-    lt_free(noise);
+    free(x0);
+    free(x);
+    free(noise);
     return status;
 }
 

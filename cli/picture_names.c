@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -37,10 +38,10 @@ char *lt_numbered_name(const char *path, int i, int count) {
     int digits = 0;
     if (number) {
         sscanf(number + 1, "%d", &digits);
-        return lt_format("%.*s%0*d%s", (int)(number - path), path, digits, i + 1, end);
+        return cli_format("%.*s%0*d%s", (int)(number - path), path, digits, i + 1, end);
     }
-    if (count == 1 || !dot || (slash && dot < slash)) return lt_strdup(path);
-    return lt_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
+    if (count == 1 || !dot || (slash && dot < slash)) return cli_strdup(path);
+    return cli_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
 }
 
 static int check_named(const lt_picture_names *n) {
@@ -50,7 +51,7 @@ static int check_named(const lt_picture_names *n) {
     for (int i = 0; i < n->count && !status; i++) {
         char *path = lt_numbered_name(n->output, i, n->count);
         status = path ? lt_check_picture("-o", path) : lt_complain_error();
-        lt_free(path);
+        free(path);
     }
     if (status || !n->format || jpeg || !strcasecmp(dot + 1, n->format)) return status;
     return lt_complain(LT_EXIT_USAGE, "-o %s is no name of --format %s", n->output, n->format);
@@ -66,7 +67,7 @@ static char *find_folder(const lt_picture_names *n, bool *is_folder) {
     size_t size = strlen(path);
     *is_folder = (size && path[size - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
     while (size > 1 && path[size - 1] == '/') size--;
-    return lt_strndup(path, size);
+    return cli_strndup(path, size);
 }
 
 /* A folder that is not there is made later, in one that is. */
@@ -113,16 +114,16 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
     char slug[64], again[16] = "";
     make_slug(n->prompt, slug);
     for (int attempt = 2;; attempt++) {
-        *path = lt_format("%s%s%s-%llu%s.%s", in, *in ? "/" : "", slug, (unsigned long long)seed, again, format_of(n));
+        *path = cli_format("%s%s%s-%llu%s.%s", in, *in ? "/" : "", slug, (unsigned long long)seed, again, format_of(n));
         if (!*path) return LT_ERROR_MEMORY;
         const int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file >= 0) return close(file) ? lt_fail(LT_ERROR_FILE, "%s: %s", *path, strerror(errno)) : LT_OK;
         if (errno != EEXIST) break;
         snprintf(again, sizeof again, "-%d", attempt);
-        lt_free(*path);
+        free(*path);
     }
     const lt_status status = lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", *path, strerror(errno));
-    lt_free(*path);
+    free(*path);
     *path = NULL;
     return status;
 }
@@ -151,7 +152,7 @@ static int check_standard(const lt_picture_names *n) {
 
 static lt_status write_standard(const lt_picture_names *n, int i, const lt_result *r, char **path) {
     LT_TRY(lt_write_standard(format_of(n), &r->images[i], r->parameters[i]));
-    *path = lt_strdup("-");
+    *path = cli_strdup("-");
     return *path ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -162,7 +163,7 @@ int lt_picture_names_check(const lt_picture_names *n) {
     bool is_folder;
     char *folder = find_folder(n, &is_folder);
     const int status = !folder ? lt_complain_error() : is_folder ? check_folder(folder) : check_named(n);
-    lt_free(folder);
+    free(folder);
     return status;
 }
 
@@ -178,6 +179,6 @@ lt_status lt_picture_names_save(const lt_picture_names *n, int i, const lt_resul
     char *folder = find_folder(n, &is_folder);
     if (!folder) return LT_ERROR_MEMORY;
     const lt_status status = is_folder ? save_own(n, folder, i, r, path) : save_named(n, i, r, path);
-    lt_free(folder);
+    free(folder);
     return status;
 }

@@ -12,13 +12,9 @@
 
 static struct {
     lt_model_options model, classifier, clip; /* of the guides' the file alone */
-    const char *class;
-    const char *prompt, *negative, *sampler, *schedule, *rng, *output, *format, *input, *mask, *mask_rule, *from,
-        *noise, *save_latents, *preview;
-    int size[2], steps, count, clip_skip; /* size: width and height, 0 where none is given */
-    double cfg, strength, eta, mask_blur, classifier_scale, clip_guidance;
-    uint64_t seed;
-    bool random_seed, seed_given, plain, tiling, quiet, json;
+    lt_request request;                       /* what can be said in words; the rest is added to it */
+    const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
+    bool quiet, json;
 } o;
 
 /* One table: inpaint takes all of it, img2img what comes behind the mask, txt2img what comes behind the input picture.
@@ -28,47 +24,47 @@ static struct {
 static const lt_option options[] = {
     {"mask", 0, LT_OPTION_FILE, "MASK", "a picture: white is repainted, black and transparent are kept", &o.mask,
      .also = "mask-image"},
-    {"mask-rule", 0, LT_OPTION_CHOICE, "RULE", NULL, &o.mask_rule, OF_REQUEST},
-    {"mask-blur", 0, LT_OPTION_NUMBER, "PX", NULL, &o.mask_blur, OF_REQUEST},
+    {"mask-rule", 0, LT_OPTION_CHOICE, "RULE", NULL, &o.request.mask_rule, OF_REQUEST},
+    {"mask-blur", 0, LT_OPTION_NUMBER, "PX", NULL, &o.request.mask_blur, OF_REQUEST},
     {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input,
      .also = "init-img init-image image"},
-    {"strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.strength, OF_REQUEST, .also = "denoising-strength"},
+    {"strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.strength, OF_REQUEST, .also = "denoising-strength"},
     {"prompt", 'p', LT_OPTION_TEXT, "TEXT", "what to draw; (more:1.3) [less] weigh words; - or @FILE reads it",
      &o.prompt},
-    {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.negative, OF_REQUEST, .member = "negative_prompt",
+    {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.request.negative_prompt, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
     {"format", 0, LT_OPTION_CHOICE, "F", "of pictures that are not named: png (default), jpg or webp", &o.format,
      .choices = lt_picture_formats},
-    {"width", 'W', LT_OPTION_INT, "PX", NULL, &o.size[0], 1, OF_REQUEST},
-    {"height", 'H', LT_OPTION_INT, "PX", NULL, &o.size[1], 1, OF_REQUEST},
-    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.size, 1, OF_REQUEST, .member = "width"},
-    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
-    {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.cfg, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.sampler, OF_REQUEST, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.schedule, OF_REQUEST, .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
-    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, .given = &o.seed_given, .told = true, .also = "s", OF_REQUEST},
-    {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.count, OF_REQUEST,
+    {"width", 'W', LT_OPTION_INT, "PX", NULL, &o.request.width, 1, OF_REQUEST},
+    {"height", 'H', LT_OPTION_INT, "PX", NULL, &o.request.height, 1, OF_REQUEST},
+    {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.request.width, 1, OF_REQUEST, .member = "width"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
+    {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.guidance, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.request.sampler, OF_REQUEST, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.schedule, OF_REQUEST, .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
+    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.request.seed, .told = true, .also = "s", OF_REQUEST},
+    {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.request.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a small picture after each step", &o.preview,
      .also = "preview-path", .idle = "none proj tae vae", .idle_note = "here FILE says where it goes, and there is one way to make it"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
-    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.plain, OF_REQUEST, .rare = true},
-    {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
-    {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
-    {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.rng, OF_REQUEST, .by_name = lt_rng_by_name, .rare = true},
+    {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.plain_prompt, OF_REQUEST, .rare = true},
+    {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.request.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
+    {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.request.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
+    {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.request.rng, OF_REQUEST, .by_name = lt_rng_by_name, .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
      &o.classifier.model, .rare = true},
-    {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.class, OF_REQUEST, .member = "class_name", .rare = true},
-    {"classifier-scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.classifier_scale, OF_REQUEST, .rare = true},
+    {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.request.class_name, OF_REQUEST, .member = "class_name", .rare = true},
+    {"classifier-scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.classifier_scale, OF_REQUEST, .rare = true},
     {"clip", 0, LT_OPTION_FILE, "MODEL", "guide by a CLIP's similarity of prompt and picture", &o.clip.model,
      .rare = true},
-    {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.clip_guidance, OF_REQUEST, .rare = true},
-    {"tiling", 0, LT_OPTION_FLAG, NULL, NULL, &o.tiling, OF_REQUEST, .rare = true, .also = "vae-tiling"},
+    {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.clip_guidance, OF_REQUEST, .rare = true},
+    {"tiling", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.tiling, OF_REQUEST, .rare = true, .also = "vae-tiling"},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
      .rare = true},
     {"save-latents", 0, LT_OPTION_FILE, "FILE", "write latents (start, each step) and latent (last)", &o.save_latents,
@@ -78,42 +74,11 @@ static const lt_option options[] = {
 /* clang-format on */
 enum { INPUT_OPTIONS = 3, TEXT_OPTIONS = 5 }; /* where those of img2img and of txt2img begin */
 
-/* What r says, where the command line says nothing. */
-static void follow(const lt_request *r) {
-#define FOLLOW(option, value)                                                                                          \
-    if (!lt_option_given(&(option))) (option) = (value)
-    FOLLOW(o.negative, r->negative_prompt);
-    FOLLOW(o.plain, r->plain_prompt);
-    FOLLOW(o.clip_skip, r->clip_skip);
-    FOLLOW(o.size[0], r->width);
-    FOLLOW(o.size[1], r->height);
-    FOLLOW(o.steps, r->steps);
-    FOLLOW(o.cfg, (double)r->guidance);
-    if (!lt_option_given(&o.sampler)) FOLLOW(o.schedule, r->schedule); /* another sampler has its own */
-    FOLLOW(o.sampler, r->sampler);
-    FOLLOW(o.eta, (double)r->eta);
-    FOLLOW(o.rng, lt_rng_choices[r->rng]);
-    FOLLOW(o.seed, r->seed);
-    FOLLOW(o.random_seed, r->random_seed);
-    FOLLOW(o.strength, r->strength);
-    FOLLOW(o.mask_rule, lt_mask_choices[r->mask_rule]);
-    FOLLOW(o.mask_blur, (double)r->mask_blur);
-    FOLLOW(o.tiling, r->tiling);
-    FOLLOW(o.class, r->class_name);
-    FOLLOW(o.classifier_scale, (double)r->classifier_scale);
-    FOLLOW(o.clip_guidance, (double)r->clip_guidance);
-#undef FOLLOW
-}
-
-static void begin(void) {
-    const lt_request r = lt_request_defaults();
-    follow(&r);
-    o.count = r.count;
-}
+static void begin(void) { o.request = lt_request_defaults(); }
 
 /* ---- Files ---- */
 
-static lt_picture_names names(void) { return (lt_picture_names){o.output, o.format, o.prompt, o.count}; }
+static lt_picture_names names(void) { return (lt_picture_names){o.output, o.format, o.prompt, o.request.count}; }
 
 static int check_outputs(void) {
     const lt_picture_names n = names();
@@ -136,7 +101,7 @@ static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t
     if (lt_tensor_count(t) != expected)
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %zu values, this picture's latent has %zu", name,
                        lt_tensor_count(t), expected);
-    *values = lt_alloc(expected * sizeof(float));
+    *values = cli_alloc(expected * sizeof(float));
     if (!*values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, *values);
     return lt_map_check(t->data, LT_OK);
@@ -150,9 +115,9 @@ static lt_status save_latents(const lt_result *r, int i) {
         {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[i]},
     };
     for (size_t t = 0; t < 2; t++) lt_tensor_set_contiguous(&tensors[t]);
-    char *path = lt_numbered_name(o.save_latents, i, o.count);
+    char *path = lt_numbered_name(o.save_latents, i, o.request.count);
     const lt_status status = path ? lt_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, NULL) : LT_ERROR_MEMORY;
-    lt_free(path);
+    free(path);
     return status;
 }
 
@@ -173,11 +138,11 @@ static void free_inputs(lt_inputs *in) {
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
     lt_checkpoint_close(&in->noise_file);
-    lt_free(in->noise);
-    lt_free(in->posterior_noise);
-    lt_free(in->prompt);
-    lt_free(in->negative);
-    lt_free(in->from);
+    free(in->noise);
+    free(in->posterior_noise);
+    free(in->prompt);
+    free(in->negative);
+    free(in->from);
 }
 
 static lt_status open_guide(lt_model_options *guide, lt_model **model) {
@@ -202,31 +167,15 @@ static lt_status read_noise(const lt_session *session, const lt_request *r, lt_i
     return LT_OK;
 }
 
-static lt_status make_request(const lt_session *session, lt_request *r, lt_inputs *in) {
-    *r = lt_request_defaults();
+/* Adds to the request what it points to. */
+static lt_status complete_request(const lt_session *session, lt_inputs *in) {
+    lt_request *r = &o.request;
     r->prompt = o.prompt ? o.prompt : "";
-    r->negative_prompt = o.negative;
-    r->plain_prompt = o.plain;
-    r->clip_skip = o.clip_skip;
-    r->width = o.size[0];
-    r->height = o.size[1];
-    r->steps = o.steps;
-    r->guidance = (float)o.cfg;
-    r->sampler = o.sampler;
-    r->schedule = o.schedule;
-    r->eta = (float)o.eta;
-    r->rng = strcmp(o.rng, lt_rng_choices[LT_RNG_PHILOX]) ? LT_RNG_CPU : LT_RNG_PHILOX;
-    r->strength = o.strength;
-    r->mask_rule = (lt_mask_rule)lt_choice_of(lt_mask_choices, o.mask_rule, LT_MASK_WHITE);
-    r->mask_blur = (float)o.mask_blur;
-    r->tiling = o.tiling;
+    r->random_seed = r->random_seed && !lt_option_given(&r->seed);
     r->preview = o.preview != NULL;
     r->keep_steps = o.save_latents != NULL;
     r->classifier = in->classifier;
-    r->class_name = o.class;
-    r->classifier_scale = (float)o.classifier_scale;
     r->clip = in->clip;
-    r->clip_guidance = (float)o.clip_guidance;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     if (o.noise) LT_TRY(read_noise(session, r, in));
@@ -258,7 +207,7 @@ typedef struct drawing {
     lt_progress_line line;
     double started; /* the picture at hand */
     lt_status saved;
-    lt_message why; /* it was not */
+    char *why; /* it was not; allocated */
 } drawing;
 
 static bool show(void *user, const lt_progress *progress) {
@@ -271,9 +220,9 @@ static lt_status save(drawing *d, int i, const lt_result *result) {
     lt_status status = lt_picture_names_save(&n, i, result, &path);
     if (!status && o.save_latents) status = save_latents(result, i);
     FILE *out = lt_picture_names_standard(&n) ? stderr : stdout;
-    if (!status) print_done(out, path, result->seeds[i], lt_now() - d->started);
+    if (!status) print_done(out, path, result->seeds[i], cli_now() - d->started);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
-    lt_free(path);
+    free(path);
     return status;
 }
 
@@ -282,39 +231,37 @@ static bool save_ready(void *user, int i, lt_result *result) {
     drawing *d = user;
     lt_progress_end(&d->line);
     d->saved = save(d, i, result);
-    lt_message_keep(&d->why);
-    d->started = lt_now();
+    if (d->saved) d->why = strdup(lt_error_message());
+    d->started = cli_now();
     lt_image_free(&result->images[i]);
     return !d->saved;
 }
 
 static lt_status draw_all(lt_session *session, lt_inputs *in) {
-    lt_request request;
     lt_result result;
-    LT_TRY(make_request(session, &request, in));
-    drawing d = {.line = {.quiet = o.quiet, .preview = o.preview}, .started = lt_now()};
-    request.random_seed = o.random_seed && !o.seed_given;
-    request.seed = o.seed;
-    request.count = o.count;
-    request.progress = show;
-    request.cancelled = lt_stop_asked;
-    request.ready = save_ready;
-    request.user = &d;
-    const lt_status drawn = lt_generate(session, &request, &result);
+    LT_TRY(complete_request(session, in));
+    drawing d = {.line = {.quiet = o.quiet, .preview = o.preview}, .started = cli_now()};
+    o.request.progress = show;
+    o.request.cancelled = lt_stop_asked;
+    o.request.ready = save_ready;
+    o.request.user = &d;
+    const lt_status drawn = lt_generate(session, &o.request, &result);
     lt_progress_end(&d.line);
     lt_result_free(&result);
-    if (d.saved) lt_message_restore(&d.why);
+    if (d.saved) lt_fail(d.saved, "%s", d.why);
+    free(d.why);
     return d.saved ? d.saved : drawn;
 }
 
 static int check_guides(void) {
-    if (o.class && !o.classifier.model)
-        return lt_complain(LT_EXIT_USAGE, "--class %s: whose? name a classifier with --classifier FILE", o.class);
-    if (!o.classifier.model && fabs(o.classifier_scale - 1) > 0)
+    const lt_request *r = &o.request, defaults = lt_request_defaults();
+    if (r->class_name && !o.classifier.model)
+        return lt_complain(LT_EXIT_USAGE, "--class %s: whose? name a classifier with --classifier FILE", r->class_name);
+    if (!o.classifier.model && fabsf(r->classifier_scale - defaults.classifier_scale) > 0)
         return lt_complain(LT_EXIT_USAGE, "--classifier-scale: of what? name a classifier with --classifier FILE");
-    if (!o.clip.model && fabs(o.clip_guidance - 100) > 0)
+    if (!o.clip.model && fabsf(r->clip_guidance - defaults.clip_guidance) > 0)
         return lt_complain(LT_EXIT_USAGE, "--clip-guidance: by what? name a CLIP model with --clip FILE");
-    if (o.classifier.model && !o.class && !o.from)
+    if (o.classifier.model && !r->class_name && !o.from)
         return lt_complain(LT_EXIT_USAGE, "which class? name one with --class NAME");
     return LT_EXIT_OK;
 }
@@ -330,7 +277,7 @@ static int take_words(int count, char **words) {
         return lt_complain(LT_EXIT_USAGE,
                            "what is \"%s\"? a prompt goes behind -p, in quotation marks; OUT.png behind -o", word);
     }
-    const bool twice = o.prompt && !strcmp(o.prompt, "-") && !strcmp(o.negative, "-");
+    const bool twice = o.prompt && !strcmp(o.prompt, "-") && !strcmp(o.request.negative_prompt, "-");
     return twice ? lt_complain(LT_EXIT_USAGE, "-p -, -n -: standard input can be read for one of them") : LT_EXIT_OK;
 }
 
@@ -343,9 +290,10 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
     const lt_status status = lt_request_from_parameters(text, session, &r, &in->from);
-    lt_free(text);
+    free(text);
     if (status) return status;
-    follow(&r);
+    if (lt_option_given(&o.request.sampler)) r.schedule = o.request.schedule; /* that one has its own */
+    lt_options_follow(lt_request_fields, &o.request, &r);
     if (!o.prompt) o.prompt = r.prompt;
     return LT_OK;
 }
@@ -354,8 +302,8 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
 static lt_status read_prompts(lt_inputs *in) {
     if (o.prompt) LT_TRY(lt_prompt_read("-p", o.prompt, &in->prompt));
     o.prompt = in->prompt;
-    LT_TRY(lt_prompt_read("-n", o.negative, &in->negative));
-    o.negative = in->negative;
+    LT_TRY(lt_prompt_read("-n", o.request.negative_prompt, &in->negative));
+    o.request.negative_prompt = in->negative;
     return LT_OK;
 }
 
@@ -371,7 +319,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
 /* Only a model that reads no text, or one that is told a class, can do without a prompt; "" is one. */
 static int check_prompt(const lt_session *session) {
     const lt_model_info info = lt_model_describe(lt_session_model(session));
-    if (o.prompt || o.class || !info.draws || !info.context_dim) return LT_EXIT_OK;
+    if (o.prompt || o.request.class_name || !info.draws || !info.context_dim) return LT_EXIT_OK;
     return lt_complain(LT_EXIT_USAGE, "what is to be drawn? say it with -p PROMPT; -p \"\" is the empty prompt");
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LONGEST = 1 << 20 }; /* bytes: far over what a person writes */
@@ -23,7 +24,7 @@ static char *trimmed(const lt_buffer *text) {
     size_t size = text->size;
     while (size && strchr("\r\n", start[size - 1])) size--;
     const size_t mark = size >= 3 && !memcmp(start, "\357\273\277", 3) ? 3 : 0;
-    return lt_strndup(start + mark, size - mark);
+    return cli_strndup(start + mark, size - mark);
 }
 
 static lt_status read_file(FILE *file, const char *name, char **text) {
@@ -38,7 +39,7 @@ lt_status lt_prompt_read(const char *option, const char *word, char **text) {
     *text = NULL;
     if (!strcmp(word, "-")) return read_file(stdin, "standard input", text);
     if (word[0] != '@' || word[1] == '@') {
-        *text = lt_strdup(word + (word[0] == '@'));
+        *text = cli_strdup(word + (word[0] == '@'));
         return *text ? LT_OK : LT_ERROR_MEMORY;
     }
     FILE *file = fopen(word + 1, "rb");

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "signals.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -32,7 +33,7 @@ static lt_status run_module(lt_session *session, const char *module, const lt_ch
 
 /* The loss, and each parameter's gradient under the parameter's name. */
 static lt_status write_gradients(const lt_parameters *p, const float *loss) {
-    lt_tensor *tensors = lt_calloc(p->count + 1, sizeof *tensors);
+    lt_tensor *tensors = cli_calloc(p->count + 1, sizeof *tensors);
     if (!tensors) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < p->count; i++) {
         tensors[i] = *lt_tensor_find(p->tensors.tensors, p->tensors.count, p->items[i].name);
@@ -42,7 +43,7 @@ static lt_status write_gradients(const lt_parameters *p, const float *loss) {
     lt_tensor_set_contiguous(&tensors[p->count]);
     lt_stop_writing_on_signals();
     const lt_status status = lt_safetensors_write(o.out, tensors, p->count + 1, NULL, 0, NULL, NULL, NULL);
-    lt_free(tensors);
+    free(tensors);
     return status;
 }
 

@@ -9,7 +9,7 @@ static struct {
     int steps;
     double strength;
     bool json;
-} o = {.steps = 20, .strength = 1};
+} o;
 
 static const lt_option options[] = {
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.sampler,
@@ -22,6 +22,11 @@ static const lt_option options[] = {
     {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json},
     {0},
 };
+
+static void begin(void) {
+    o.sampler = NULL; /* which lists all */
+    o.strength = 1;   /* the whole way */
+}
 
 static void print_names(const char *title, const char *const *names) {
     printf("%s:", title);
@@ -77,4 +82,5 @@ const lt_command lt_command_schedule = {
     "  latent schedule --sampler dpmpp_2m --schedule karras --steps 10\n",
     options,
     run,
+    begin,
 };

@@ -6,16 +6,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int lt_choice_of(const char *const *choices, const char *chosen, int fallback) {
-    for (int i = 0; chosen && choices[i]; i++)
-        if (!strcmp(choices[i], chosen)) return i;
-    return fallback;
-}
 
 static void print_notice(void *user, const char *message) {
     (void)user;
@@ -60,8 +55,8 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     *session = NULL;
     LT_TRY(lt_open_model(options, &model));
     lt_session_options o = lt_session_options_defaults();
-    o.precision = (lt_precision)lt_choice_of(lt_precision_choices, options->precision, LT_PRECISION_AUTO);
-    o.isa = (lt_isa)lt_choice_of(lt_isa_choices, options->isa, LT_ISA_BEST);
+    o.precision = options->precision;
+    o.isa = options->isa;
     o.threads = options->threads;
     o.notice = print_notice;
     const lt_status status = lt_session_open(model, &o, session);
@@ -93,10 +88,10 @@ int lt_check_output(const char *option, const char *path) {
     char *target; /* of a link */
     if (lt_link_target(path, &target)) return lt_complain_error();
     char *folder = lt_folder_of(target);
-    lt_free(target);
+    free(target);
     if (!folder) return lt_complain_error();
     const int status = check_room(option, path, folder);
-    lt_free(folder);
+    free(folder);
     return status;
 }
 

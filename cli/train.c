@@ -9,8 +9,7 @@
 
 /* What the table fills in; the rest of o is set by hand. */
 static lt_train_options o;
-static const char *precision, *isa, *mult, *attention;
-static int steps, save_steps, sample_steps, warmup;
+static const char *mult, *attention;
 static bool quiet;
 
 static const char *const spaces[] = {"latent", "pixel", NULL};
@@ -24,12 +23,12 @@ static const lt_option options[] = {
     {"resume", 0, LT_OPTION_FLAG, NULL, NULL, &o.resume, OF_TRAINING},
     {"overwrite", 0, LT_OPTION_FLAG, NULL, NULL, &o.overwrite, OF_TRAINING},
     {"init", 0, LT_OPTION_FILE, "FILE", NULL, &o.init, OF_TRAINING, .also = "pretrained-model-name-or-path"},
-    {"steps", 0, LT_OPTION_INT, "N", NULL, &steps, OF_TRAINING, .also = "max-train-steps"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_TRAINING, .also = "max-train-steps"},
     {"batch", 'b', LT_OPTION_INT, "N", NULL, &o.batch, OF_TRAINING, .also = "batch-size train-batch-size"},
     {"size", 's', LT_OPTION_INT, "PX", NULL, &o.size, OF_TRAINING, .also = "resolution"},
     {"rate", 0, LT_OPTION_NUMBER, "X", NULL, &o.rate, OF_TRAINING, .also = "learning-rate lr"},
     {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, OF_TRAINING},
-    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &precision, OF_TRAINING},
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.precision, OF_TRAINING},
     {"threads", 't', LT_OPTION_INT, "N", NULL, &o.threads, OF_TRAINING},
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.vae, OF_TRAINING},
     {"text", 0, LT_OPTION_FILE, "FILE", NULL, &o.text, OF_TRAINING},
@@ -37,9 +36,9 @@ static const lt_option options[] = {
     {"crop", 0, LT_OPTION_FLAG, NULL, NULL, &o.crop, OF_TRAINING},
     {"flip", 0, LT_OPTION_FLAG, NULL, NULL, &o.flip, OF_TRAINING, .also = "random-flip"},
     {"validation", 0, LT_OPTION_FILE, "DATA", NULL, &o.validation, OF_TRAINING},
-    {"save-steps", 0, LT_OPTION_INT, "N", NULL, &save_steps, OF_TRAINING, .also = "checkpointing-steps"},
+    {"save-steps", 0, LT_OPTION_INT, "N", NULL, &o.save_steps, OF_TRAINING, .also = "checkpointing-steps"},
     {"save-minutes", 0, LT_OPTION_NUMBER, "M", NULL, &o.save_minutes, OF_TRAINING},
-    {"sample-steps", 0, LT_OPTION_INT, "N", NULL, &sample_steps, OF_TRAINING},
+    {"sample-steps", 0, LT_OPTION_INT, "N", NULL, &o.sample_steps, OF_TRAINING},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
     {"width", 0, LT_OPTION_INT, "N", NULL, &o.width, OF_TRAINING, .rare = true},
     {"mult", 0, LT_OPTION_TEXT, "LIST", "all but clip: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
@@ -63,7 +62,7 @@ static const lt_option options[] = {
     {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.unconditional, OF_TRAINING, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
     {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},
-    {"warmup", 0, LT_OPTION_INT, "N", NULL, &warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
+    {"warmup", 0, LT_OPTION_INT, "N", NULL, &o.warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
     {"cosine", 0, LT_OPTION_FLAG, NULL, NULL, &o.cosine, OF_TRAINING, .rare = true},
     {"decay", 0, LT_OPTION_NUMBER, "X", NULL, &o.decay, OF_TRAINING, .rare = true, .also = "weight-decay"},
     {"clip", 0, LT_OPTION_NUMBER, "X", NULL, &o.clip, OF_TRAINING, .rare = true, .also = "max-grad-norm"},
@@ -71,7 +70,7 @@ static const lt_option options[] = {
     {"recompute", 0, LT_OPTION_FLAG, NULL, NULL, &o.recompute, OF_TRAINING, .rare = true, .also = "gradient-checkpointing"},
     {"memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.memory, OF_TRAINING, .rare = true},
     {"cache", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.cache, OF_TRAINING, .rare = true},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &isa, OF_TRAINING, .rare = true},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.isa, OF_TRAINING, .rare = true},
     {0},
 };
 /* clang-format on */
@@ -110,8 +109,8 @@ static bool show_progress(void *user, const lt_train_progress *p) {
     (void)user;
     const bool watched = lt_line_watched();
     char text[256];
-    if (quiet || (p->step < p->steps && lt_now() - last_shown < (watched ? 0.2 : 30))) return true;
-    last_shown = lt_now();
+    if (quiet || (p->step < p->steps && cli_now() - last_shown < (watched ? 0.2 : 30))) return true;
+    last_shown = cli_now();
     describe(p, watched ? lt_line_room() : sizeof text, text);
     lt_line_show(&line, text);
     return true;
@@ -133,14 +132,14 @@ static lt_status draw_sample(void *user, long step, const char *path) {
     lt_request request = lt_request_defaults();
     request.random_seed = false;
     request.cancelled = lt_stop_asked;
-    char *name = lt_format("%s-%ld.png", o.output, step);
+    char *name = cli_format("%s-%ld.png", o.output, step);
     lt_status status = name ? lt_session_open(model, NULL, &session) : LT_ERROR_MEMORY;
     if (!status) status = lt_generate(session, &request, &result);
     if (!status) {
         status = lt_image_save(name, &result.images[0], result.parameters[0]);
         lt_result_free(&result);
     }
-    lt_free(name);
+    free(name);
     lt_session_close(session);
     lt_model_close(model);
     return status;
@@ -186,13 +185,7 @@ static int prepare(void) {
         return lt_complain(LT_EXIT_USAGE, "--data DATA and -o MODEL are needed; see `latent train --help`");
     const int status = read_lists();
     if (status) return status;
-    o.steps = steps;
-    o.save_steps = save_steps;
-    o.warmup = warmup;
     o.pixels = space && !strcmp(space, "pixel");
-    o.precision = (lt_precision)lt_choice_of(lt_precision_choices, precision, LT_PRECISION_AUTO);
-    o.isa = (lt_isa)lt_choice_of(lt_isa_choices, isa, LT_ISA_BEST);
-    o.sample_steps = sample_steps;
     o.sample = draw_sample;
     o.progress = show_progress;
     o.cancelled = lt_stop_asked;
@@ -200,11 +193,7 @@ static int prepare(void) {
     return lt_check_safetensors("-o", o.output);
 }
 
-static void begin(void) {
-    o = lt_train_options_defaults();
-    steps = (int)o.steps;
-    warmup = (int)o.warmup;
-}
+static void begin(void) { o = lt_train_options_defaults(); }
 
 static int run(int count, char **words) {
     if (count != 1)

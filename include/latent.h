@@ -63,6 +63,13 @@ typedef enum lt_status {
  * succeeds leaves it as it is. Valid until that thread's next call. */
 LT_API const char *lt_error_message(void);
 
+/* Makes that message (printf style) and returns status: for a callback that returns one, and for programs whose own
+ * functions fail in this way. */
+LT_API lt_status lt_fail(lt_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " before the calling thread's message and returns status, for the caller who knows which file it was;
+ * leaves a message that begins with it, or with a file of that folder. */
+LT_API lt_status lt_fail_in(lt_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* ---- Choices ---- */
 
 /* Whose random numbers a seed stands for. */
@@ -70,6 +77,9 @@ typedef enum lt_rng_kind {
     LT_RNG_CPU,   /* PyTorch's CPU generator, as diffusers on a CPU */
     LT_RNG_PHILOX /* PyTorch's CUDA generator, as the web UIs */
 } lt_rng_kind;
+
+/* A seed that nobody chose: from the operating system, under 2^32 as the web UIs have it. */
+LT_API uint64_t lt_random_seed(void);
 
 /* What of a mask is repainted. */
 typedef enum lt_mask_rule {
@@ -96,6 +106,59 @@ typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_AMX, LT_
 
 /* Of the library that runs: "0.1.0" */
 LT_API const char *lt_version(void);
+
+/* ---- Options as data ---- */
+
+/* What a field of a struct of options takes: for programs that offer its options, check them early and explain them. */
+typedef enum lt_field_kind {
+    LT_FIELD_BOOL,   /* bool: either */
+    LT_FIELD_INT,    /* int within [low, high] */
+    LT_FIELD_LONG,   /* long within [low, high] */
+    LT_FIELD_LIST,   /* int [], each within [low, high]; count says how many */
+    LT_FIELD_SEED,   /* uint64_t: any */
+    LT_FIELD_SIZE,   /* size_t: any */
+    LT_FIELD_FLOAT,  /* float within [low, high]; never NaN */
+    LT_FIELD_DOUBLE, /* double within [low, high]; never NaN */
+    LT_FIELD_ENUM,   /* an enumeration from 0, whose names are choices */
+    LT_FIELD_TEXT,   /* const char *: anything but NULL */
+    LT_FIELD_FILE,   /* const char *: a path; anything but NULL */
+    LT_FIELD_CHOICE  /* const char *: one of choices */
+} lt_field_kind;
+
+typedef struct lt_field {
+    const char *name; /* as the struct has it: "save_steps" */
+    size_t offset;    /* in the struct */
+    lt_field_kind kind;
+    double low, high;
+    bool above;                               /* low itself is not possible */
+    bool optional;                            /* TEXT, FILE and CHOICE may be NULL */
+    const char *const *choices;               /* NULL-terminated */
+    const char *const *(*list_choices)(void); /* or who knows them */
+    size_t count;                             /* LIST: the offset of the int that says how many, checked before */
+    const char *help;                         /* one line, for a person */
+} lt_field;
+
+/* The fields of lt_open_options, lt_session_options, lt_request and lt_train_options; a name of NULL ends them. What
+ * points to pictures, models, numbers and functions is not among them. */
+LT_API const lt_field *lt_open_fields(void);
+LT_API const lt_field *lt_session_fields(void);
+LT_API const lt_field *lt_request_fields(void);
+LT_API const lt_field *lt_train_fields(void);
+
+/* The field of that name, or NULL; "save-steps" is save_steps. */
+LT_API const lt_field *lt_fields_find(const lt_field *fields, const char *name);
+/* What a field of kind LT_FIELD_ENUM or LT_FIELD_CHOICE takes, NULL-terminated; of a LT_FIELD_TEXT that goes by other
+ * names too, the names of ours. */
+LT_API const char *const *lt_field_choices(const lt_field *field);
+
+/* What somebody may have meant by a word that is no name: zero it and set word, then try every name. */
+typedef struct lt_nearest {
+    const char *word, *name; /* name: the nearest so far; NULL while none is near */
+    size_t edits;            /* between them */
+} lt_nearest;
+/* A name is near if a third of the word's letters are wrong, or if it only goes on behind the word. If it is, and
+ * nearer than those before, meant is what the user is told: name itself, or what it stands for. */
+LT_API void lt_nearest_try(lt_nearest *nearest, const char *name, const char *meant);
 
 /* ---- Pictures ---- */
 

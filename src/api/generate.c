@@ -1,8 +1,8 @@
 /* The public interface's work: pictures, latents, embeddings. */
 #include "pipeline/generate.h"
 #include "api/model.h"
-#include "api/options.h"
 #include "base/door.h"
+#include "base/fields.h"
 #include "base/picture.h"
 #include "base/rng.h"
 #include "pipeline/embedding.h"
@@ -21,7 +21,7 @@ lt_status lt_generate(lt_session *session, const lt_request *request, lt_result 
         {"session", session}, {"request", request}, {"result", .out = result, .size = sizeof *result}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = lt_fields_check(lt_request_fields, request);
+    if (!status) status = lt_fields_check(lt_request_fields(), request);
     if (!status) status = generate(session, request, result);
     return lt_leave(&door, status);
 }

@@ -1,8 +1,8 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "api/configuration.h"
 #include "api/merges.h"
-#include "api/options.h"
 #include "base/door.h"
+#include "base/fields.h"
 #include "train/state.h"
 
 #include <string.h>
@@ -115,7 +115,7 @@ static lt_status name_model(lt_components *parts, const char *path, const char *
 }
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
-    LT_TRY(lt_fields_check(lt_open_fields, options));
+    LT_TRY(lt_fields_check(lt_open_fields(), options));
     const unsigned vae = 1u << LT_ROLE_VAE;
     LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));

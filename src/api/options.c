@@ -1,6 +1,5 @@
 /* What the fields of latent.h's structs of options may hold. */
-#include "api/options.h"
-
+#include "base/fields.h"
 #include "base/picture.h"
 #include "base/threads.h"
 #include "diffusion/diffusion.h"
@@ -9,7 +8,7 @@
 
 /* clang-format off */
 #define AT(member) LT_FIELD(lt_open_options, member)
-const lt_field lt_open_fields[] = {
+static const lt_field open_fields[] = {
     {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "what the U-Net predicts: epsilon or v"},
@@ -18,7 +17,7 @@ const lt_field lt_open_fields[] = {
 };
 #undef AT
 #define AT(member) LT_FIELD(lt_session_options, member)
-const lt_field lt_session_fields[] = {
+static const lt_field session_fields[] = {
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(low_memory), LT_FIELD_BOOL, .help = "prompts go through the U-Net one by one: less memory, a little slower"},
@@ -34,7 +33,7 @@ const lt_field lt_session_fields[] = {
  * sampler and of the schedule, which goes by more than one. */
 /* clang-format off */
 #define AT(member) LT_FIELD(lt_request, member)
-const lt_field lt_request_fields[] = {
+static const lt_field request_fields[] = {
     {AT(prompt), LT_FIELD_TEXT, .help = "what to draw; (more:1.3) [less] weigh words"},
     {AT(negative_prompt), LT_FIELD_TEXT, .help = "what to keep away from"},
     {AT(plain_prompt), LT_FIELD_BOOL, .help = "take prompts letter by letter, cut at 75 tokens"},
@@ -62,3 +61,7 @@ const lt_field lt_request_fields[] = {
     {0},
 };
 /* clang-format on */
+
+const lt_field *lt_open_fields(void) { return open_fields; }
+const lt_field *lt_session_fields(void) { return session_fields; }
+const lt_field *lt_request_fields(void) { return request_fields; }

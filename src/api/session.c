@@ -1,10 +1,10 @@
 /* Opening a use of a model. */
 #include "api/model.h"
-#include "api/options.h"
 #include "base/door.h"
+#include "base/fields.h"
 
 static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {
-    LT_TRY(lt_fields_check(lt_session_fields, options));
+    LT_TRY(lt_fields_check(lt_session_fields(), options));
     if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
         return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
     atomic_fetch_add(&model->users, 1);

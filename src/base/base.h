@@ -6,14 +6,7 @@
 
 #include <stdarg.h>
 
-/* ---- Errors: values, with a message for a person ---- */
-
-/* Records the calling thread's error message (printf style) and returns code. */
-lt_status lt_fail(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Puts "context: " before the calling thread's message and returns code, for the caller who knows which file it was;
- * leaves a message that begins with it, or with a file of that folder. */
-lt_status lt_fail_in(lt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ---- Errors: values, with a message for a person (lt_fail, lt_fail_in) ---- */
 
 /* The calling thread's message, for whoever must put it back (base/door.h). */
 typedef struct lt_message {

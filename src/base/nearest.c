@@ -1,6 +1,4 @@
 /* What somebody may have meant. */
-#include "base/nearest.h"
-
 #include "base/base.h"
 
 #include <string.h>

@@ -215,7 +215,7 @@ void lt_rng_uniform(lt_rng *rng, float *out, size_t n) {
     }
 }
 
-uint64_t lt_rng_random_seed(void) {
+uint64_t lt_random_seed(void) {
     uint32_t seed;
     if (getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed)
         return seed;     /* so few bytes come whole or not at all */

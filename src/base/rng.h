@@ -27,7 +27,4 @@ void lt_rng_normal(lt_rng *rng, float *out, size_t n);
 /* The n numbers in [0, 1) that torch.rand(n) gives next (cpu); from Philox words for philox. */
 void lt_rng_uniform(lt_rng *rng, float *out, size_t n);
 
-/* A seed nobody chose: from the operating system, under 2^32 as the web UIs have it. */
-uint64_t lt_rng_random_seed(void);
-
 #endif

@@ -212,7 +212,7 @@ static lt_status make_result(lt_painting *p) {
     out->latents = lt_calloc(n, sizeof *out->latents);
     out->step_latents = lt_calloc(n, sizeof *out->step_latents);
     if (!out->images || !out->seeds || !out->parameters || !out->latents || !out->step_latents) return LT_ERROR_MEMORY;
-    const uint64_t seed = r->random_seed ? lt_rng_random_seed() : r->seed;
+    const uint64_t seed = r->random_seed ? lt_random_seed() : r->seed;
     for (size_t i = 0; i < n; i++) out->seeds[i] = seed + i;
     return LT_OK;
 }

@@ -1,8 +1,6 @@
 /* What a small model has learned, and what of a prompt is beyond it. */
 #include "text/known.h"
 
-#include "base/nearest.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 static const char *const parts[] = {"cross-attention", NULL};
 
 /* clang-format off */
-const lt_field lt_train_fields[] = {
+static const lt_field fields[] = {
     {AT(data), LT_FIELD_FILE, .help = "pictures: a folder with metadata.jsonl, or tar shards"},
     {AT(output), LT_FIELD_FILE, .help = "the model; MODEL.state and MODEL.jsonl go beside it"},
     {AT(resume), LT_FIELD_BOOL, .help = "go on from MODEL.state; without one, begin"},
@@ -70,6 +70,8 @@ const lt_field lt_train_fields[] = {
 };
 /* clang-format on */
 
+const lt_field *lt_train_fields(void) { return fields; }
+
 static lt_status check_meaning(const lt_task *task, const lt_train_options *o) {
     if (o->only && task != &lt_task_unet)
         return lt_fail(LT_ERROR_ARGUMENT, "`only` %s: only of a U-Net can a part be trained", o->only);
@@ -96,7 +98,7 @@ static lt_status check_apart(const lt_train_options *o) {
 }
 
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *o) {
-    LT_TRY(lt_fields_check(lt_train_fields, o));
+    LT_TRY(lt_fields_check(fields, o));
     LT_TRY(check_meaning(task, o));
     return check_apart(o);
 }

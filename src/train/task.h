@@ -79,9 +79,6 @@ extern const lt_task lt_task_vae, lt_task_clip, lt_task_unet, lt_task_classifier
 /* The loop. options have been checked. */
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models);
 
-/* Every option of lt_train_options but the caller's functions: what is possible, and a line of help. */
-extern const lt_field lt_train_fields[];
-
 /* LT_ERROR_ARGUMENT for what makes no sense. */
 lt_status lt_training_check_options(const lt_task *task, const lt_train_options *options);
 /* LT_ERROR_ARGUMENT where the training would write over what it was not told to lose: the output, or these two. */

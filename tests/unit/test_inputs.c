@@ -1,8 +1,8 @@
 /* The public interface and what a caller may get wrong: each pointer NULL in turn, numbers at their extremes; and whose
  * message lt_error_message() is afterwards. */
-#include "api/options.h"
 #include "bad_fields.h"
 #include "base/door.h"
+#include "base/fields.h"
 #include "micro.h"
 
 #include <limits.h>
@@ -214,8 +214,8 @@ static void test_open_options(void **state) {
                                       {LT_FIELD(lt_open_options, notice_user), LT_FIELD_TEXT},
                                       {0}};
     lt_open_options o = lt_open_options_defaults();
-    assert_all_members(lt_open_fields, others, sizeof o);
-    assert_true(refuse_bad_fields(lt_open_fields, &o, sizeof o, open_with) > 0);
+    assert_all_members(lt_open_fields(), others, sizeof o);
+    assert_true(refuse_bad_fields(lt_open_fields(), &o, sizeof o, open_with) > 0);
 }
 
 static lt_status use_with(const void *options) {
@@ -231,8 +231,8 @@ static void test_session_options(void **state) {
                                       {LT_FIELD(lt_session_options, notice_user), LT_FIELD_TEXT},
                                       {0}};
     lt_session_options o = lt_session_options_defaults();
-    assert_all_members(lt_session_fields, others, sizeof o);
-    assert_true(refuse_bad_fields(lt_session_fields, &o, sizeof o, use_with) > 8);
+    assert_all_members(lt_session_fields(), others, sizeof o);
+    assert_true(refuse_bad_fields(lt_session_fields(), &o, sizeof o, use_with) > 8);
     o.precision = LT_PRECISION_INT8;
     assert_int_equal(use_with(&o), LT_ERROR_UNSUPPORTED);
 }
@@ -262,8 +262,8 @@ static void test_request(void **state) {
                                       POINTER(user),
                                       {0}};
     const lt_request r = quick_request();
-    assert_all_members(lt_request_fields, others, sizeof r);
-    assert_true(refuse_bad_fields(lt_request_fields, &r, sizeof r, generate_with) > 60);
+    assert_all_members(lt_request_fields(), others, sizeof r);
+    assert_true(refuse_bad_fields(lt_request_fields(), &r, sizeof r, generate_with) > 60);
 }
 
 /* A request with one thing changed: refused by that thing's name. */

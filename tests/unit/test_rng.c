@@ -121,7 +121,7 @@ static void test_nothing_asked(void **state) {
 
 static void test_random_seed(void **state) {
     (void)state;
-    assert_true(lt_rng_random_seed() < (1ull << 32));
+    assert_true(lt_random_seed() < (1ull << 32));
 }
 
 int main(void) {

@@ -643,8 +643,8 @@ static void test_senseless_options(void **state) {
         {LT_FIELD(lt_train_options, sample), LT_FIELD_TEXT},   {LT_FIELD(lt_train_options, notice), LT_FIELD_TEXT},
         {LT_FIELD(lt_train_options, user), LT_FIELD_TEXT},     {0}};
     const lt_train_options good = small("senseless");
-    assert_all_members(lt_train_fields, others, sizeof good);
-    assert_true(refuse_bad_fields(lt_train_fields, &good, sizeof good, train_senselessly) > 150);
+    assert_all_members(lt_train_fields(), others, sizeof good);
+    assert_true(refuse_bad_fields(lt_train_fields(), &good, sizeof good, train_senselessly) > 150);
 }
 
 static void test_senseless_trainings(void **state) {
