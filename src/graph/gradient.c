@@ -37,20 +37,18 @@ static bool is_needed(const lt_differentiation *d, const lt_node *node) {
 
 /* ---- Appending ---- */
 
-static lt_node *append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS], const lt_node *like,
-                       const void *attributes, size_t size) {
-    lt_weight *none[LT_MAX_WEIGHTS] = {0};
-    return lt_graph_append(g, op, inputs, like ? like->operation.weight : none, attributes, size);
-}
-
 static lt_node *constant(lt_graph *g, float value) {
-    lt_node *none[LT_MAX_INPUTS] = {0};
-    return append(g, &lt_op_constant, none, NULL, &value, sizeof value);
+    return lt_graph_append(g, (lt_call){&lt_op_constant, LT_OPTIONS(value)});
 }
 
-static lt_node *sum(lt_graph *g, lt_node *a, lt_node *b) {
-    lt_node *inputs[LT_MAX_INPUTS] = {a, b};
-    return append(g, &lt_op_add, inputs, NULL, NULL, 0);
+static lt_node *sum(lt_graph *g, lt_node *a, lt_node *b) { return lt_graph_append(g, (lt_call){&lt_op_add, {a, b}}); }
+
+/* op with the weights and the options of node. */
+static lt_call call_like(const lt_op *op, const lt_node *node) {
+    const lt_operation *o = &node->operation;
+    lt_call call = {op, .attributes = o->attributes, .attributes_size = o->attributes_size};
+    memcpy(call.weight, o->weight, sizeof call.weight);
+    return call;
 }
 
 static void add_gradient(lt_differentiation *d, lt_node *node, lt_node *gradient) {
@@ -61,11 +59,10 @@ static void add_gradient(lt_differentiation *d, lt_node *node, lt_node *gradient
 /* ---- Computing a block again ---- */
 
 static void copy_node(lt_differentiation *d, lt_node *node) {
-    lt_node *inputs[LT_MAX_INPUTS] = {0};
+    lt_call call = call_like(node->operation.op, node);
     for (int k = 0; k < LT_MAX_INPUTS; k++)
-        if (node->input[k]) inputs[k] = d->copy[node->input[k]->id];
-    lt_node *copy =
-        append(d->graph, node->operation.op, inputs, node, node->operation.attributes, node->operation.attributes_size);
+        if (node->input[k]) call.in[k] = d->copy[node->input[k]->id];
+    lt_node *copy = lt_graph_append(d->graph, call);
     if (copy) d->copy[node->id] = copy;
 }
 
@@ -85,9 +82,8 @@ static void enter_block(lt_differentiation *d, const lt_node *last) {
 static void make_results(lt_differentiation *d, lt_node *backward, lt_node *node, unsigned wanted) {
     for (int k = 0; k < LT_MAX_RESULTS && backward; k++) {
         if (!(wanted & 1u << k)) continue;
-        lt_node *inputs[LT_MAX_INPUTS] = {backward};
-        const lt_shape shape = node->operation.in[k];
-        backward->result[k] = append(d->graph, &lt_op_result, inputs, NULL, &shape, sizeof shape);
+        const lt_shape *shape = &node->operation.in[k];
+        backward->result[k] = lt_graph_append(d->graph, (lt_call){&lt_op_result, {backward}, LT_OPTIONS(*shape)});
     }
     for (int k = 0; k < LT_MAX_RESULTS && backward; k++)
         if (backward->result[k]) add_gradient(d, node->input[k], backward->result[k]);
@@ -95,12 +91,12 @@ static void make_results(lt_differentiation *d, lt_node *backward, lt_node *node
 
 static void append_backward(lt_differentiation *d, lt_node *node, unsigned wanted) {
     const lt_gradient *how = node->operation.op->gradient;
-    lt_node *inputs[LT_MAX_INPUTS] = {[DY] = node->gradient};
+    lt_call call = call_like(how->op, node);
+    call.in[DY] = node->gradient;
     for (int k = 0; k < LT_MAX_RESULTS; k++)
-        if (node->input[k] && how->reads & 1u << k) inputs[FORWARD + k] = d->copy[node->input[k]->id];
-    if (how->reads_output) inputs[OUTPUT] = d->copy[node->id];
-    lt_node *backward =
-        append(d->graph, how->op, inputs, node, node->operation.attributes, node->operation.attributes_size);
+        if (node->input[k] && how->reads & 1u << k) call.in[FORWARD + k] = d->copy[node->input[k]->id];
+    if (how->reads_output) call.in[OUTPUT] = d->copy[node->id];
+    lt_node *backward = lt_graph_append(d->graph, call);
     if (!backward) return;
     backward->is_backward = true;
     backward->operation.wanted = wanted;

@@ -40,46 +40,42 @@ static lt_status check_size(const lt_operation *o) {
                    o->op->name, s.n, s.h, s.w, s.c);
 }
 
-static lt_status connect(lt_node *node, lt_node *const inputs[LT_MAX_INPUTS],
-                         lt_weight *const weights[LT_MAX_WEIGHTS]) {
+static lt_status connect(lt_node *node, const lt_call *call) {
     lt_operation *o = &node->operation;
     node->rate = LT_RATE_PROMPT;
     for (int i = 0; i < LT_MAX_INPUTS; i++) {
-        if (!inputs[i]) continue;
-        node->input[i] = inputs[i];
-        o->in[i] = inputs[i]->operation.out;
-        if (inputs[i]->rate > node->rate) node->rate = inputs[i]->rate;
+        lt_node *input = node->input[i] = call->in[i];
+        if (!input) continue;
+        o->in[i] = input->operation.out;
+        if (input->rate > node->rate) node->rate = input->rate;
     }
-    for (int i = 0; i < LT_MAX_WEIGHTS; i++) o->weight[i] = weights[i];
+    memcpy(o->weight, call->weight, sizeof o->weight);
     LT_TRY(o->op->infer(o));
     return check_size(o);
 }
 
-lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS],
-                         lt_weight *const weights[LT_MAX_WEIGHTS], const void *attributes, size_t attributes_size) {
+lt_node *lt_graph_append(lt_graph *g, lt_call call) {
     if (g->status) return NULL;
     lt_node *node = reserve(g) ? NULL : lt_calloc(1, sizeof *node);
-    void *copy = node ? lt_alloc(attributes_size) : NULL;
+    void *copy = node ? lt_alloc(call.attributes_size) : NULL;
     if (!copy) {
         lt_free(node);
         g->status = LT_ERROR_MEMORY;
         return NULL;
     }
-    if (attributes_size) memcpy(copy, attributes, attributes_size);
-    node->operation.op = op;
+    if (call.attributes_size) memcpy(copy, call.attributes, call.attributes_size);
+    node->operation.op = call.op;
     node->operation.attributes = copy;
-    node->operation.attributes_size = attributes_size;
+    node->operation.attributes_size = call.attributes_size;
     node->id = (int)g->count;
     node->block = g->block;
     g->nodes[g->count++] = node;
-    g->status = connect(node, inputs, weights);
+    g->status = connect(node, &call);
     return g->status ? NULL : node;
 }
 
 lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate) {
-    lt_node *none[LT_MAX_INPUTS] = {0};
-    lt_weight *no_weights[LT_MAX_WEIGHTS] = {0};
-    lt_node *node = lt_graph_append(g, &lt_op_input, none, no_weights, &shape, sizeof shape);
+    lt_node *node = lt_graph_append(g, (lt_call){&lt_op_input, LT_OPTIONS(shape)});
     if (node) {
         node->rate = rate;
         node->name = name;

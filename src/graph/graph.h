@@ -41,8 +41,18 @@ void lt_graph_free(lt_graph *graph); /* graphs start zeroed: lt_graph g = {0} */
 
 /* ---- Building: each appends one node and returns it, or NULL after a failure ---- */
 
-lt_node *lt_graph_append(lt_graph *g, const lt_op *op, lt_node *const inputs[LT_MAX_INPUTS],
-                         lt_weight *const weights[LT_MAX_WEIGHTS], const void *attributes, size_t attributes_size);
+/* An operation on nodes and weights; those that it can do without may be NULL. */
+typedef struct lt_call {
+    const lt_op *op;
+    lt_node *in[LT_MAX_INPUTS];
+    lt_weight *weight[LT_MAX_WEIGHTS];
+    const void *attributes; /* [attributes_size] the op's options, which are copied */
+    size_t attributes_size;
+} lt_call;
+
+#define LT_OPTIONS(options) .attributes = &(options), .attributes_size = sizeof(options)
+
+lt_node *lt_graph_append(lt_graph *g, lt_call call);
 
 lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate); /* name: a literal */
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name);

@@ -67,13 +67,6 @@ int lt_channels_of(lt_nn *nn, const char *name) {
 
 /* ---- Layers ---- */
 
-static lt_node *append(lt_nn *nn, const lt_op *op, lt_node *a, lt_node *b, lt_node *c, lt_node *d, lt_weight *w0,
-                       lt_weight *w1, const void *attributes, size_t size) {
-    lt_node *inputs[LT_MAX_INPUTS] = {a, b, c, d};
-    lt_weight *weights[LT_MAX_WEIGHTS] = {w0, w1};
-    return lt_graph_append(nn->graph, op, inputs, weights, attributes, size);
-}
-
 lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer) {
     const int kernel = layer.kernel ? layer.kernel : 1;
     const int channels = layer.channels ? layer.channels : lt_channels_of(nn, name);
@@ -92,51 +85,55 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
         .pad_end = layer.pad_end,
         .activation = layer.activation,
     };
-    return lt_activate(
-        nn, append(nn, &lt_op_conv, x, layer.skip, layer.residual, NULL, weight, bias, &options, sizeof options),
-        apart);
+    lt_node *y = lt_graph_append(
+        nn->graph, (lt_call){&lt_op_conv, {x, layer.skip, layer.residual}, {weight, bias}, LT_OPTIONS(options)});
+    return lt_activate(nn, y, apart);
 }
 
 lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation) {
     const lt_activate_options options = {activation};
-    return activation ? append(nn, &lt_op_activate, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options) : x;
+    return activation ? lt_graph_append(nn->graph, (lt_call){&lt_op_activate, {x}, LT_OPTIONS(options)}) : x;
 }
 
 lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer) {
     if (nn->graph->status) return NULL;
     const int c = x->operation.out.c + (layer.skip ? layer.skip->operation.out.c : 0);
     const lt_group_norm_options options = {nn->groups, layer.eps, layer.activation};
-    return append(nn, &lt_op_group_norm, x, layer.skip, layer.vector, NULL, find_vector(nn, name, "weight", c),
-                  find_vector(nn, name, "bias", c), &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_group_norm,
+                                                {x, layer.skip, layer.vector},
+                                                {find_vector(nn, name, "weight", c), find_vector(nn, name, "bias", c)},
+                                                LT_OPTIONS(options)});
 }
 
 lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x) {
     if (nn->graph->status) return NULL;
     const int c = x->operation.out.c;
     const lt_layer_norm_options options = {1e-5f};
-    return append(nn, &lt_op_layer_norm, x, NULL, NULL, NULL, find_vector(nn, name, "weight", c),
-                  find_vector(nn, name, "bias", c), &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_layer_norm,
+                                                {x},
+                                                {find_vector(nn, name, "weight", c), find_vector(nn, name, "bias", c)},
+                                                LT_OPTIONS(options)});
 }
 
 lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal) {
     const lt_attention_options options = {heads, causal};
-    return append(nn, &lt_op_attention, q, k, v, lengths, NULL, NULL, &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_attention, {q, k, v, lengths}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w) {
     const lt_upsample_options options = {h, w};
-    return append(nn, &lt_op_upsample, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_upsample, {x}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels) {
     const lt_timestep_options options = {channels};
-    return append(nn, &lt_op_timestep, t, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_timestep, {t}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids) {
     lt_weight *t = find_matrix(nn, table), *p = find_matrix(nn, positions);
     if (t && p && t->tensor.shape[1] != p->tensor.shape[1]) refuse(nn, p, "as wide as the token embedding");
-    return append(nn, &lt_op_token_embedding, ids, NULL, NULL, NULL, t, p, NULL, 0);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_token_embedding, {ids}, {t, p}});
 }
 
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches) {
@@ -144,26 +141,29 @@ lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_
     const size_t shape[4] = {(size_t)patches->operation.out.c};
     lt_weight *t = find_shaped(nn, token, 1, shape), *p = find_matrix(nn, positions);
     if (t && p && p->tensor.shape[1] != shape[0]) refuse(nn, p, "as wide as the class embedding");
-    return append(nn, &lt_op_class_token, patches, NULL, NULL, NULL, t, p, NULL, 0);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_class_token, {patches}, {t, p}});
 }
 
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index) {
-    return append(nn, &lt_op_pick_row, x, index, NULL, NULL, NULL, NULL, NULL, 0);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_pick_row, {x, index}});
 }
 
 lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size) {
     const lt_clip_crop_options options = {size};
-    return append(nn, &lt_op_clip_crop, x, NULL, NULL, NULL, NULL, NULL, &options, sizeof options);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_clip_crop, {x}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_affine(lt_nn *nn, lt_node *x, const float *numbers, int channels) {
-    return append(nn, &lt_op_affine, x, NULL, NULL, NULL, NULL, NULL, numbers, 2 * (size_t)channels * sizeof *numbers);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_affine,
+                                                {x},
+                                                .attributes = numbers,
+                                                .attributes_size = 2 * (size_t)channels * sizeof *numbers});
 }
 
 lt_node *lt_cosine(lt_nn *nn, lt_node *a, lt_node *b) {
-    return append(nn, &lt_op_cosine, a, b, NULL, NULL, NULL, NULL, NULL, 0);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_cosine, {a, b}});
 }
 
 lt_node *lt_cross_entropy(lt_nn *nn, lt_node *logits, lt_node *labels) {
-    return append(nn, &lt_op_cross_entropy, logits, labels, NULL, NULL, NULL, NULL, NULL, 0);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_cross_entropy, {logits, labels}});
 }

@@ -3,17 +3,9 @@
 
 #include "nn/nn.h"
 
-/* Appends an operation over nodes that may be NULL after a failure. */
-static lt_node *append(lt_graph *g, const lt_op *op, lt_node *a, lt_node *b, lt_node *c, lt_weight *w,
-                       const void *attributes, size_t size) {
-    lt_node *inputs[LT_MAX_INPUTS] = {a, b, c};
-    lt_weight *weights[LT_MAX_WEIGHTS] = {w};
-    return lt_graph_append(g, op, inputs, weights, attributes, size);
-}
-
 static lt_node *error_of(lt_graph *g, lt_node *x, lt_node *target, lt_node *weight, bool absolute) {
     const lt_error_options options = {absolute};
-    return append(g, &lt_op_error, x, target, weight, NULL, &options, sizeof options);
+    return lt_graph_append(g, (lt_call){&lt_op_error, {x, target, weight}, LT_OPTIONS(options)});
 }
 
 static lt_status finish(lt_graph *g, lt_node *loss, bool recompute) {
@@ -39,11 +31,11 @@ lt_status lt_vae_objective(const lt_vae *vae, int n, int h, int w, const lt_vae_
     lt_shape latent = moments->operation.out;
     latent.c /= 2;
     lt_node *noise = lt_graph_input(graph, "posterior_noise", latent, LT_RATE_STEP);
-    lt_node *z = append(graph, &lt_op_posterior, moments, noise, NULL, NULL, NULL, 0);
+    lt_node *z = lt_graph_append(graph, (lt_call){&lt_op_posterior, {moments, noise}});
     LT_TRY(lt_vae_append_decoder(vae, z, graph));
     graph->maker = "VAE";
     lt_node *error = error_of(graph, lt_graph_find(graph, "out"), x, NULL, options->absolute);
-    lt_node *kl = append(graph, &lt_op_kl, moments, NULL, NULL, NULL, NULL, 0);
+    lt_node *kl = lt_graph_append(graph, (lt_call){&lt_op_kl, {moments}});
     lt_graph_output(graph, error, "reconstruction");
     lt_graph_output(graph, kl, "kl");
     const lt_loss losses[] = {{error, 1}, {kl, options->kl}};
@@ -60,7 +52,7 @@ lt_status lt_clip_objective(const lt_clip_text *text, const lt_clip_image *image
     if (!scale || lt_tensor_count(&scale->tensor) != 1)
         return lt_fail(LT_ERROR_MODEL, "clip: the checkpoint has no single value logit_scale");
     lt_node *images = lt_graph_find(graph, "image_embeds"), *texts = lt_graph_find(graph, "text_embeds");
-    return finish(graph, append(graph, &lt_op_contrastive, images, texts, NULL, scale, NULL, 0), recompute);
+    return finish(graph, lt_graph_append(graph, (lt_call){&lt_op_contrastive, {images, texts}, {scale}}), recompute);
 }
 
 lt_status lt_classifier_objective(const lt_classifier *classifier, int n, bool recompute, lt_graph *graph) {

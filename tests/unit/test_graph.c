@@ -5,11 +5,7 @@
 
 static const lt_target target = {.isa = LT_ISA_BEST};
 
-static lt_node *add(lt_graph *g, lt_node *a, lt_node *b) {
-    lt_node *inputs[LT_MAX_INPUTS] = {a, b};
-    lt_weight *weights[LT_MAX_WEIGHTS] = {0};
-    return lt_graph_append(g, &lt_op_add, inputs, weights, NULL, 0);
-}
+static lt_node *add(lt_graph *g, lt_node *a, lt_node *b) { return lt_graph_append(g, (lt_call){&lt_op_add, {a, b}}); }
 
 static void fill(float *values, size_t n, float value) {
     for (size_t i = 0; i < n; i++) values[i] = value;

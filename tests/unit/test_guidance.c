@@ -126,9 +126,8 @@ static void watch(lt_graph *graph, lt_node *x, lt_node *node) {
 
 static lt_node *error_of(lt_graph *graph, lt_node *x) {
     const lt_error_options options = {false};
-    lt_node *inputs[LT_MAX_INPUTS] = {x, lt_graph_input(graph, "target", x->operation.out, LT_RATE_STEP)};
-    lt_weight *none[LT_MAX_WEIGHTS] = {0};
-    return lt_graph_append(graph, &lt_op_error, inputs, none, &options, sizeof options);
+    lt_node *target = lt_graph_input(graph, "target", x->operation.out, LT_RATE_STEP);
+    return lt_graph_append(graph, (lt_call){&lt_op_error, {x, target}, LT_OPTIONS(options)});
 }
 
 static void check_crop(lt_shape shape, int size) {
