@@ -3,7 +3,6 @@
 #ifndef LT_CLI_H
 #define LT_CLI_H
 
-#include "base/fields.h"
 #include "tools.h"
 
 /* Exit statuses; a stop by a signal is 128 and its number (signals.h). */
@@ -30,7 +29,6 @@ typedef struct lt_option {
     double low, high;
     const char *const *choices;               /* NULL-terminated */
     const char *const *(*list_choices)(void); /* or who knows them */
-    const char *(*by_name)(const char *text); /* what is taken for a choice by another name, or NULL; may be NULL */
     bool told;                                /* of a seed: the command itself says which one it took */
     bool rare;                                /* help puts it behind those that everybody needs */
     const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
@@ -114,17 +112,10 @@ typedef struct lt_model_options {
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
-     .by_name = lt_prediction_by_name, .rare = true},                                                                  \
+     .rare = true},                                                                                                    \
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true}
 /* clang-format on */
-
-/* What other programs' names stand for, or NULL: a sampler and a schedule remain as they are, which the library reads.
- */
-const char *lt_sampler_by_name(const char *text);
-const char *lt_schedule_by_name(const char *text);
-const char *lt_rng_by_name(const char *text);
-const char *lt_prediction_by_name(const char *text);
 
 /* Opens the model that the options name; notices go to standard error. */
 lt_status lt_open_model(lt_model_options *options, lt_model **model);

@@ -24,7 +24,7 @@ static const lt_option options[] = {
     {"to", 0, LT_OPTION_CHOICE, "LAYOUT", "ldm (one file) or diffusers (a folder)", &o.to, .choices = layouts},
     {"ema", 0, LT_OPTION_FLAG, NULL, "take the averaged weights of the U-Net", &o.model.ema},
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts, if IN does not say: epsilon or v",
-     &o.model.prediction, .choices = lt_prediction_choices, .by_name = lt_prediction_by_name},
+     &o.model.prediction, .fields = lt_open_fields},
     {"synthetic", 0, LT_OPTION_CHOICE, "NAME", "make a checkpoint of made-up weights: see above", &o.synthetic,
      .choices = synthetics},
     {"model", 'm', LT_OPTION_FILE, "IN", "the same as IN", &o.in, .rare = true},

@@ -1,8 +1,5 @@
 /* decode: the picture of a latent. */
 #include "cli.h"
-#include "formats/formats.h"
-
-#include <stdlib.h>
 
 static struct {
     lt_model_options model;
@@ -17,45 +14,39 @@ static const lt_option options[] = {
     {0},
 };
 
-/* The tensor latent [1,c,h,w] or [c,h,w] of a file, as encode and --save-latents write it. */
-static lt_status read_latent(const char *path, const lt_checkpoint *file, float **latent, int shape[3]) {
-    const lt_tensor *t = lt_checkpoint_find(file, "latent");
-    if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s has no tensor called latent", path);
-    LT_TRY(lt_tensor_readable(t));
-    const int skip = t->rank - 3;
-    if ((skip != 0 && skip != 1) || (skip == 1 && t->shape[0] != 1))
+/* The latent [1,c,h,w] or [c,h,w] of a file, as encode and --save-latents write it. */
+static lt_status read_latent(const char *path, lt_arrays *file, int shape[3]) {
+    LT_TRY(lt_arrays_load(path, "latent", file));
+    if (!file->count) return lt_fail(LT_ERROR_ARGUMENT, "%s has no tensor called latent", path);
+    const lt_array *latent = &file->items[0];
+    const int skip = latent->rank - 3;
+    if ((skip != 0 && skip != 1) || (skip == 1 && latent->shape[0] != 1))
         return lt_fail(LT_ERROR_ARGUMENT, "%s: latent needs the shape [1, channels, height, width]", path);
     for (int i = 0; i < 3; i++) {
-        if (t->shape[skip + i] < 1 || t->shape[skip + i] > 1 << 16)
-            return lt_fail(LT_ERROR_ARGUMENT, "%s: latent has a side of %zu", path, t->shape[skip + i]);
-        shape[i] = (int)t->shape[skip + i];
+        const size_t side = latent->shape[skip + i];
+        if (side < 1 || side > 1 << 16) return lt_fail(LT_ERROR_ARGUMENT, "%s: latent has a side of %zu", path, side);
+        shape[i] = (int)side;
     }
-    *latent = cli_alloc(lt_tensor_count(t) * sizeof(float));
-    if (!*latent) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(t, *latent);
-    return lt_map_check(t->data, LT_OK);
+    return LT_OK;
 }
 
 static int run(int count, char **words) {
     if (count != 1 || !o.output)
         return lt_complain(LT_EXIT_USAGE, "one latent, and -o IMG; see `latent decode --help`");
-    lt_checkpoint file = {0};
+    lt_arrays file = {0};
     lt_session *session = NULL;
     lt_image image = {0};
-    float *latent = NULL;
     int shape[3];
     const int blocked = lt_check_drawing(o.output);
     if (blocked) return blocked;
-    lt_status status = lt_checkpoint_open(words[0], &file);
-    if (!status) status = read_latent(words[0], &file, &latent, shape);
+    lt_status status = read_latent(words[0], &file, shape);
     if (!status) status = lt_open(&o.model, &session);
-    if (!status) status = lt_decode(session, latent, shape, o.tiling, &image);
+    if (!status) status = lt_decode(session, file.items[0].data, shape, o.tiling, &image);
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", words[0]);
     if (!status) status = lt_write_drawing(o.output, &image);
     lt_image_free(&image);
     lt_session_close(session);
-    free(latent);
-    lt_checkpoint_close(&file);
+    lt_arrays_free(&file);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -1,6 +1,5 @@
 /* encode: a picture as the latent that a U-Net works on. */
 #include "cli.h"
-#include "formats/formats.h"
 #include "signals.h"
 
 static struct {
@@ -22,10 +21,9 @@ static lt_status encode(lt_session *session, const lt_image *image) {
     float *latent;
     int shape[3];
     LT_TRY(lt_encode(session, image, lt_option_given(&o.seed) ? &o.seed : NULL, o.tiling, &latent, shape));
-    lt_tensor tensor = {"latent", LT_F32, 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, {0}, latent};
-    lt_tensor_set_contiguous(&tensor);
+    const lt_array array = {"latent", 4, {1, (size_t)shape[0], (size_t)shape[1], (size_t)shape[2]}, latent};
     lt_stop_writing_on_signals();
-    const lt_status status = lt_safetensors_write(o.output, &tensor, 1, NULL, 0, NULL, NULL, NULL);
+    const lt_status status = lt_arrays_save(o.output, &array, 1);
     lt_floats_free(latent);
     return status;
 }

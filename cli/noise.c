@@ -1,16 +1,10 @@
 /* noise: the forward process q(x_t | x_0), to look at. */
-#include "api/model.h"
-#include "base/picture.h"
-#include "base/rng.h"
 #include "cli.h"
-#include "diffusion/diffusion.h"
-#include "pipeline/latent.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TIMES = 64 };
+enum { MAX_TIMES = 64, MAX_T = 1000 };
 
 static struct {
     lt_model_options model;
@@ -38,98 +32,36 @@ static int parse_times(int times[MAX_TIMES]) {
     for (const char *s = o.times; count < MAX_TIMES; s++) {
         char *end;
         const long t = strtol(s, &end, 10);
-        if (end == s || t < 0 || t >= LT_TRAIN_STEPS || (*end && *end != ',')) break;
+        if (end == s || t < 0 || t >= MAX_T || (*end && *end != ',')) break;
         times[count++] = (int)t;
         if (!*end) return count;
         s = end;
     }
     lt_complain(LT_EXIT_USAGE, "--timesteps %s: up to %d whole numbers from 0 to %d with commas between", o.times,
-                MAX_TIMES, LT_TRAIN_STEPS - 1);
+                MAX_TIMES, MAX_T - 1);
     return 0;
 }
 
-/* x_t of x0 by single steps: x_s = sqrt(1 - beta_s) x_s-1 + sqrt(beta_s) noise, 1 - beta_s = abar_s / abar_s-1. */
-static void walk(const lt_noise_schedule *s, int t, lt_rng *rng, float *x, float *noise, size_t n) {
-    for (int step = 0; step <= t; step++) {
-        const float alpha = s->alphas_cumprod[step] / (step ? s->alphas_cumprod[step - 1] : 1);
-        lt_rng_normal(rng, noise, n);
-        for (size_t i = 0; i < n; i++) x[i] = sqrtf(alpha) * x[i] + sqrtf(1 - alpha) * noise[i];
-    }
-}
-
-/* x_t of x0 [n] into x, from the seed; every timestep sees the same noise, so that only its share changes. */
-static void noised(const lt_noise_schedule *s, int t, const float *x0, float *x, float *noise, size_t n) {
-    lt_rng rng;
-    lt_rng_seed(&rng, LT_RNG_CPU, o.seed);
-    memcpy(x, x0, n * sizeof(float));
-    if (o.chain) {
-        walk(s, t, &rng, x, noise, n);
-    } else {
-        lt_rng_normal(&rng, noise, n);
-        lt_forward_process(s, t, x, noise, x, n);
-    }
-}
-
-/* x0 is the picture's pixels in [-1, 1], or its latent. */
-static lt_status read_start(lt_session *session, const lt_image *image, float **x0, size_t *n, int shape[3]) {
-    if (session) {
-        LT_TRY(lt_encode(session, image, NULL, true, x0, shape));
-        *n = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
-        return LT_OK;
-    }
-    *n = (size_t)image->width * (size_t)image->height * 3;
-    *x0 = cli_alloc(*n * sizeof(float));
-    if (!*x0) return LT_ERROR_MEMORY;
-    lt_pixels_from_bytes(image->pixels, *x0, *n);
-    return LT_OK;
-}
-
-static lt_status picture_of(lt_session *session, const float *x, size_t n, const int shape[3], const lt_image *like,
-                            lt_image *out) {
-    if (session) return lt_decode(session, x, shape, true, out);
-    *out = (lt_image){like->width, like->height, cli_alloc(n)};
-    if (!out->pixels) return LT_ERROR_MEMORY;
-    lt_pixels_to_bytes(x, out->pixels, n);
-    return LT_OK;
-}
-
-/* Puts a picture into column i of a grid of count. */
-static lt_status place(lt_image *grid, const lt_image *picture, int i, int count) {
-    if (!grid->pixels) {
-        *grid = (lt_image){picture->width * count, picture->height, NULL};
-        grid->pixels = cli_alloc((size_t)grid->width * (size_t)grid->height * 3);
-        if (!grid->pixels) return LT_ERROR_MEMORY;
-    }
-    const size_t row = (size_t)picture->width * 3;
-    for (size_t y = 0; y < (size_t)picture->height; y++)
-        memcpy(grid->pixels + y * (size_t)grid->width * 3 + (size_t)i * row, picture->pixels + y * row, row);
+/* Side by side. */
+static lt_status join(const lt_image *pictures, int count, lt_image *grid) {
+    const size_t row = (size_t)pictures->width * 3;
+    LT_TRY(lt_image_alloc(pictures->width * count, pictures->height, grid));
+    for (size_t y = 0; y < (size_t)grid->height; y++)
+        for (size_t i = 0; i < (size_t)count; i++)
+            memcpy(grid->pixels + (y * (size_t)count + i) * row, pictures[i].pixels + y * row, row);
     return LT_OK;
 }
 
 static lt_status draw(lt_session *session, const lt_image *image, const int *times, int count, lt_image *grid) {
-    lt_noise_schedule schedule;
-    LT_TRY(lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
-    if (session) schedule = session->parts->schedule;
-    if ((int64_t)image->width * count > LT_IMAGE_MAX_SIDE)
+    enum { WIDEST = 16384 };
+    lt_image pictures[MAX_TIMES] = {{0}};
+    if ((int64_t)image->width * count > WIDEST)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "%d pictures of %d pixels side by side are wider than %d: scale it, or ask for fewer timesteps",
-                       count, image->width, LT_IMAGE_MAX_SIDE);
-    float *x0 = NULL;
-    size_t n = 0;
-    int shape[3] = {0};
-    LT_TRY(read_start(session, image, &x0, &n, shape));
-    float *x = cli_alloc(n * sizeof(float)), *noise = cli_alloc(n * sizeof(float));
-    lt_status status = x && noise ? LT_OK : LT_ERROR_MEMORY;
-    for (int i = 0; i < count && !status; i++) {
-        lt_image picture = {0};
-        noised(&schedule, times[i], x0, x, noise, n);
-        status = picture_of(session, x, n, shape, image, &picture);
-        if (!status) status = place(grid, &picture, i, count);
-        lt_image_free(&picture);
-    }
-    free(x0);
-    free(x);
-    free(noise);
+                       count, image->width, WIDEST);
+    LT_TRY(lt_noise(session, image, times, count, o.seed, o.chain, pictures));
+    const lt_status status = join(pictures, count, grid);
+    for (int i = 0; i < count; i++) lt_image_free(&pictures[i]);
     return status;
 }
 

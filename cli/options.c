@@ -1,5 +1,4 @@
 /* Options from tables: parsing, and help. The words are split by getopt_long. */
-#include "base/rng.h"
 #include "cli.h"
 #include "foreign.h"
 
@@ -7,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +218,8 @@ static int parse_seed(const lt_option *o, const char *text) {
 
 static int parse_choice(const lt_option *o, const char *text) {
     const char *const *choices = lt_option_choices(o);
-    const char *named = o->by_name ? o->by_name(text) : NULL;
+    const lt_field *f = field_of(o);
+    const char *named = f && f->by_name ? f->by_name(text) : NULL;
     char all[512] = "";
     if (named) put_choice(o, named);
     if (named) return LT_EXIT_OK;

@@ -1,7 +1,7 @@
 /* Where pictures go. */
 #include "picture_names.h"
 
-#include "base/part.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,14 +131,13 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
 static lt_status save_own(const lt_picture_names *n, const char *folder, int i, const lt_result *r, char **path) {
     if (mkdir(folder, 0777) && errno != EEXIST)
         return lt_fail(LT_ERROR_FILE, "-o %s/: the folder can't be made: %s", folder, strerror(errno));
-    lt_begun_hold();
+    lt_claim_hold();
     lt_status status = claim_name(n, folder, r->seeds[i], path);
-    if (!status) lt_begun_add(*path);
-    lt_begun_release();
+    lt_claim_release(*path);
     if (status) return status;
     status = lt_image_save(*path, &r->images[i], r->parameters[i]);
-    lt_begun_end(*path);
     if (status) unlink(*path);
+    lt_claim_end();
     return status;
 }
 

@@ -1,5 +1,4 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
-#include "formats/formats.h"
 #include "picture_names.h"
 #include "progress.h"
 #include "prompt.h"
@@ -43,8 +42,8 @@ static const lt_option options[] = {
     {"size", 0, LT_OPTION_SIZE, "WxH", "both: 512x768, or 512 for a square", &o.request.width, 1, OF_REQUEST, .member = "width"},
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, OF_REQUEST, .also = LT_ALSO_STEPS},
     {"cfg", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.guidance, OF_REQUEST, .member = "guidance", .also = LT_ALSO_CFG},
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.request.sampler, OF_REQUEST, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.schedule, OF_REQUEST, .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.request.sampler, OF_REQUEST,  .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.schedule, OF_REQUEST,  .also = LT_ALSO_SCHEDULE},
     {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.request.seed, .told = true, .also = "s", OF_REQUEST},
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.request.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
@@ -56,7 +55,7 @@ static const lt_option options[] = {
     {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.plain_prompt, OF_REQUEST, .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.request.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
     {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.request.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
-    {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.request.rng, OF_REQUEST, .by_name = lt_rng_by_name, .rare = true},
+    {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.request.rng, OF_REQUEST,  .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
      &o.classifier.model, .rare = true},
     {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.request.class_name, OF_REQUEST, .member = "class_name", .rare = true},
@@ -92,31 +91,13 @@ static int check_outputs(void) {
     return status ? status : lt_check_apart("--preview", o.preview, o.output);
 }
 
-/* The tensor called name of a file as floats, allocated; NULL if it has none of that name. */
-static lt_status read_floats(const lt_checkpoint *file, const char *name, size_t expected, float **values) {
-    *values = NULL;
-    const lt_tensor *t = lt_checkpoint_find(file, name);
-    if (!t) return LT_OK;
-    LT_TRY(lt_tensor_readable(t));
-    if (lt_tensor_count(t) != expected)
-        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %zu values, this picture's latent has %zu", name,
-                       lt_tensor_count(t), expected);
-    *values = cli_alloc(expected * sizeof(float));
-    if (!*values) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(t, *values);
-    return lt_map_check(t->data, LT_OK);
-}
-
 /* Of picture i, named as it is. */
 static lt_status save_latents(const lt_result *r, int i) {
     const size_t c = (size_t)r->latent_shape[0], h = (size_t)r->latent_shape[1], w = (size_t)r->latent_shape[2];
-    lt_tensor tensors[2] = {
-        {"latents", LT_F32, 5, {(size_t)r->kept_steps, 1, c, h, w}, {0}, r->step_latents[i]},
-        {"latent", LT_F32, 4, {1, c, h, w}, {0}, r->latents[i]},
-    };
-    for (size_t t = 0; t < 2; t++) lt_tensor_set_contiguous(&tensors[t]);
+    const lt_array arrays[] = {{"latents", 5, {(size_t)r->kept_steps, 1, c, h, w}, r->step_latents[i]},
+                               {"latent", 4, {1, c, h, w}, r->latents[i]}};
     char *path = lt_numbered_name(o.save_latents, i, o.request.count);
-    const lt_status status = path ? lt_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, NULL) : LT_ERROR_MEMORY;
+    const lt_status status = path ? lt_arrays_save(path, arrays, LT_COUNT(arrays)) : LT_ERROR_MEMORY;
     free(path);
     return status;
 }
@@ -127,8 +108,7 @@ static lt_status save_latents(const lt_result *r, int i) {
 typedef struct lt_inputs {
     lt_model *classifier, *clip;
     lt_image image, mask;
-    lt_checkpoint noise_file;
-    float *noise, *posterior_noise;
+    lt_arrays noise;
     char *prompt, *negative, *from; /* from: what --from's texts point into */
 } lt_inputs;
 
@@ -137,9 +117,7 @@ static void free_inputs(lt_inputs *in) {
     lt_model_close(in->clip);
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
-    lt_checkpoint_close(&in->noise_file);
-    free(in->noise);
-    free(in->posterior_noise);
+    lt_arrays_free(&in->noise);
     free(in->prompt);
     free(in->negative);
     free(in->from);
@@ -151,18 +129,29 @@ static lt_status open_guide(lt_model_options *guide, lt_model **model) {
 
 static size_t latent_side(int size, int factor) { return size / factor > 0 ? (size_t)(size / factor) : 1; }
 
-static lt_status read_noise(const lt_session *session, const lt_request *r, lt_inputs *in) {
+/* The numbers called name of --noise's file, of which there must be expected; NULL if it has none of that name. */
+static lt_status find_noise(const lt_arrays *file, const char *name, size_t expected, const float **values) {
+    const lt_array *a = lt_arrays_find(file, name);
+    size_t count = 1;
+    for (int i = 0; a && i < a->rank; i++) count *= a->shape[i];
+    if (a && count != expected)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: tensor %s has %zu values, this picture's latent has %zu", o.noise, name,
+                       count, expected);
+    *values = a ? a->data : NULL;
+    return LT_OK;
+}
+
+static lt_status read_noise(const lt_session *session, lt_inputs *in, lt_request *r) {
     const lt_model_info info = lt_model_describe(lt_session_model(session));
     if (!info.draws) return LT_OK; /* lt_generate says why it can't */
     const int width = r->width ? r->width : r->image ? r->image->width : info.width;
     const int height = r->height ? r->height : r->image ? r->image->height : info.height;
     const size_t count =
         (size_t)info.latent_channels * latent_side(width, info.factor) * latent_side(height, info.factor);
-    LT_TRY(lt_checkpoint_open(o.noise, &in->noise_file));
-    lt_status status = read_floats(&in->noise_file, "noise", count, &in->noise);
-    if (!status) status = read_floats(&in->noise_file, "posterior_noise", count, &in->posterior_noise);
-    if (status) return lt_fail_in(status, "%s", o.noise);
-    if (!in->noise && !in->posterior_noise)
+    LT_TRY(lt_arrays_load(o.noise, NULL, &in->noise));
+    LT_TRY(find_noise(&in->noise, "noise", count, &r->noise));
+    LT_TRY(find_noise(&in->noise, "posterior_noise", count, &r->posterior_noise));
+    if (!r->noise && !r->posterior_noise)
         return lt_fail(LT_ERROR_ARGUMENT, "%s has neither a tensor noise nor posterior_noise", o.noise);
     return LT_OK;
 }
@@ -178,10 +167,7 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->clip = in->clip;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
-    if (o.noise) LT_TRY(read_noise(session, r, in));
-    r->noise = in->noise;
-    r->posterior_noise = in->posterior_noise;
-    return LT_OK;
+    return o.noise ? read_noise(session, in, r) : LT_OK;
 }
 
 /* ---- Drawing ---- */

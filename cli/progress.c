@@ -32,7 +32,8 @@ static void show_bar(lt_progress_line *line, const lt_progress *p) {
     char text[LONGEST], whole[LONGEST + MOST + 3] = "";
     describe_step(p, false, text);
     if (strlen(text) > room) describe_step(p, true, text);
-    const size_t used = strlen(text) + strlen("[] "), width = used < room ? lt_min(room - used, MOST) : 0;
+    const size_t used = strlen(text) + strlen("[] "), left = used < room ? room - used : 0;
+    const size_t width = left < MOST ? left : MOST;
     if (width >= LEAST) {
         whole[0] = '[';
         for (size_t i = 0; i < width; i++) whole[1 + i] = i * (size_t)p->steps < width * (size_t)p->step ? '#' : '.';

@@ -8,31 +8,28 @@
 
 enum { LONGEST = 1 << 20 }; /* bytes: far over what a person writes */
 
-static lt_status read_all(FILE *file, const char *name, lt_buffer *text) {
-    char piece[4096];
-    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;) {
-        if (text->size + n > LONGEST) return lt_fail(LT_ERROR_FORMAT, "%s: that is no prompt: over 1 MB", name);
-        if (memchr(piece, '\0', n)) return lt_fail(LT_ERROR_FORMAT, "%s: that is no text: it has a NUL", name);
-        LT_TRY(lt_buffer_append(text, piece, n));
-    }
-    return ferror(file) ? lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", name, strerror(errno)) : LT_OK;
+/* Without what editors put around a text: line ends behind it, the mark of UTF-8 before it. */
+static char *trimmed(const char *text, size_t size) {
+    while (size && strchr("\r\n", text[size - 1])) size--;
+    const size_t mark = size >= 3 && !memcmp(text, "\357\273\277", 3) ? 3 : 0;
+    return cli_strndup(text + mark, size - mark);
 }
 
-/* Without what editors put around a text: line ends behind it, the mark of UTF-8 before it. */
-static char *trimmed(const lt_buffer *text) {
-    const char *start = text->size ? text->data : "";
-    size_t size = text->size;
-    while (size && strchr("\r\n", start[size - 1])) size--;
-    const size_t mark = size >= 3 && !memcmp(start, "\357\273\277", 3) ? 3 : 0;
-    return cli_strndup(start + mark, size - mark);
+static lt_status trim_text(const char *name, const char *all, size_t size, char **text) {
+    if (size > LONGEST) return lt_fail(LT_ERROR_FORMAT, "%s: that is no prompt: over 1 MB", name);
+    if (memchr(all, '\0', size)) return lt_fail(LT_ERROR_FORMAT, "%s: that is no text: it has a NUL", name);
+    *text = trimmed(all, size);
+    return *text ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static lt_status read_file(FILE *file, const char *name, char **text) {
-    lt_buffer all = {0};
-    const lt_status status = read_all(file, name, &all);
-    if (!status) *text = trimmed(&all);
-    lt_buffer_free(&all);
-    return status ? status : *text ? LT_OK : LT_ERROR_MEMORY;
+    char *all = cli_alloc(LONGEST + 1);
+    if (!all) return LT_ERROR_MEMORY;
+    const size_t size = fread(all, 1, LONGEST + 1, file);
+    const lt_status status = ferror(file) ? lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", name, strerror(errno))
+                                          : trim_text(name, all, size, text);
+    free(all);
+    return status;
 }
 
 lt_status lt_prompt_read(const char *option, const char *word, char **text) {

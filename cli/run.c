@@ -1,11 +1,6 @@
 /* run: one module of a model alone, tensors in, tensors out. */
-#include "api/run.h"
-#include "api/run_loss.h"
 #include "cli.h"
 #include "signals.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 static struct {
     lt_model_options model;
@@ -19,48 +14,13 @@ static const lt_option options[] = {
     {0},
 };
 
-static lt_status run_module(lt_session *session, const char *module, const lt_checkpoint *in) {
-    lt_run_output out[LT_MAX_OUTPUTS];
-    lt_tensor tensors[LT_MAX_OUTPUTS];
-    size_t count;
-    LT_TRY(lt_run_module(session, module, in->tensors, in->count, out, &count));
-    for (size_t i = 0; i < count; i++) tensors[i] = out[i].tensor;
+static lt_status run_module(lt_session *session, const char *module, const lt_arrays *in) {
+    lt_arrays out;
+    LT_TRY(lt_run(session, module, in->items, in->count, &out));
     lt_stop_writing_on_signals();
-    const lt_status status = lt_safetensors_write(o.out, tensors, count, NULL, 0, NULL, NULL, NULL);
-    lt_run_free(out, count);
+    const lt_status status = lt_arrays_save(o.out, out.items, out.count);
+    lt_arrays_free(&out);
     return status;
-}
-
-/* The loss, and each parameter's gradient under the parameter's name. */
-static lt_status write_gradients(const lt_parameters *p, const float *loss) {
-    lt_tensor *tensors = cli_calloc(p->count + 1, sizeof *tensors);
-    if (!tensors) return LT_ERROR_MEMORY;
-    for (size_t i = 0; i < p->count; i++) {
-        tensors[i] = *lt_tensor_find(p->tensors.tensors, p->tensors.count, p->items[i].name);
-        tensors[i].data = p->items[i].gradient;
-    }
-    tensors[p->count] = (lt_tensor){.name = "loss", .dtype = LT_F32, .rank = 1, .shape = {1}, .data = loss};
-    lt_tensor_set_contiguous(&tensors[p->count]);
-    lt_stop_writing_on_signals();
-    const lt_status status = lt_safetensors_write(o.out, tensors, p->count + 1, NULL, 0, NULL, NULL, NULL);
-    free(tensors);
-    return status;
-}
-
-static lt_status run_loss(lt_session *session, const char *loss, const lt_checkpoint *in) {
-    float value;
-    lt_loss_run r;
-    LT_TRY(lt_loss_open(session, loss, in->tensors, in->count, &r));
-    lt_status status = lt_loss_run_once(&r, &value);
-    if (!status) status = write_gradients(&r.parameters, &value);
-    lt_loss_close(&r);
-    return status;
-}
-
-static bool is_loss(const char *word) {
-    for (const char *const *name = lt_loss_names(); *name; name++)
-        if (!strcmp(*name, word)) return true;
-    return false;
 }
 
 static int run(int count, char **words) {
@@ -70,14 +30,14 @@ static int run(int count, char **words) {
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
     if (blocked) return blocked;
-    lt_checkpoint in = {0};
+    lt_arrays in = {0};
     lt_session *session = NULL;
-    lt_status status = lt_checkpoint_open(o.in, &in);
+    lt_status status = lt_arrays_load(o.in, NULL, &in);
     if (!status) status = lt_open(&o.model, &session);
-    if (!status) status = (is_loss(words[0]) ? run_loss : run_module)(session, words[0], &in);
+    if (!status) status = run_module(session, words[0], &in);
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", o.in);
     lt_session_close(session);
-    lt_checkpoint_close(&in);
+    lt_arrays_free(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -1,31 +1,30 @@
 /* schedule: the noise levels that a sampler goes through. */
 #include "cli.h"
-#include "diffusion/diffusion.h"
 
 #include <stdio.h>
 
 static struct {
-    const char *sampler, *schedule;
-    int steps;
-    double strength;
+    lt_request request;
     bool json;
 } o;
 
 static const lt_option options[] = {
-    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.sampler,
-     .fields = lt_request_fields, .by_name = lt_sampler_by_name, .also = LT_ALSO_SAMPLER},
-    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.schedule, .fields = lt_request_fields,
-     .by_name = lt_schedule_by_name, .also = LT_ALSO_SCHEDULE},
-    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
-    {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.strength,
+    {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.request.sampler,
+     .fields = lt_request_fields, .also = LT_ALSO_SAMPLER},
+    {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.request.schedule,
+     .fields = lt_request_fields, .also = LT_ALSO_SCHEDULE},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
+    {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.request.strength,
      .fields = lt_request_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json},
     {0},
 };
 
 static void begin(void) {
-    o.sampler = NULL; /* which lists all */
-    o.strength = 1;   /* the whole way */
+    static const lt_image any = {1, 1, NULL}; /* so that strength counts */
+    o.request = lt_request_defaults();
+    o.request.strength = 1; /* the whole way */
+    o.request.image = &any;
 }
 
 static void print_names(const char *title, const char *const *names) {
@@ -57,16 +56,13 @@ static void print_steps(const lt_steps *steps) {
 
 static int run(int count, char **words) {
     if (count) return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? see `latent schedule --help`", words[0]);
-    if (!o.sampler) {
+    if (!lt_option_given(&o.request.sampler)) {
         print_names("samplers", lt_samplers());
         print_names("schedules", lt_schedules());
         return LT_EXIT_OK;
     }
-    lt_noise_schedule schedule;
     lt_steps steps;
-    lt_status status = lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON);
-    if (!status) status = lt_steps_make(&schedule, o.sampler, o.schedule, o.steps, o.strength, &steps);
-    if (status) return lt_complain_error();
+    if (lt_plan_steps(NULL, &o.request, &steps)) return lt_complain_error();
     print_steps(&steps);
     lt_steps_free(&steps);
     return LT_EXIT_OK;

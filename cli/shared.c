@@ -1,7 +1,4 @@
 /* What several commands share. */
-#include "base/file.h"
-#include "base/rng.h"
-#include "diffusion/diffusion.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -15,25 +12,6 @@
 static void print_notice(void *user, const char *message) {
     (void)user;
     lt_complain(LT_EXIT_OK, "note: %s", message);
-}
-
-const char *lt_sampler_by_name(const char *text) {
-    const char *schedule;
-    return lt_sampler_read(text, &schedule) ? text : NULL;
-}
-
-const char *lt_schedule_by_name(const char *text) {
-    return lt_schedule_read(text) || lt_schedule_is_automatic(text) ? text : NULL;
-}
-
-const char *lt_rng_by_name(const char *text) {
-    lt_rng_kind kind;
-    return lt_rng_read(text, &kind) ? lt_rng_choices[kind] : NULL;
-}
-
-const char *lt_prediction_by_name(const char *text) {
-    if (!strcmp(text, "eps")) return lt_prediction_choices[0];
-    return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
 }
 
 lt_status lt_open_model(lt_model_options *options, lt_model **model) {
@@ -64,35 +42,15 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     return status;
 }
 
-/* What keeps files from being made in folder: an errno, or 0. */
-static int blocked_by(const char *folder) {
+int lt_check_folder(const char *option, const char *folder) {
     struct stat info;
-    if (stat(folder, &info)) return errno;
-    if (!S_ISDIR(info.st_mode)) return ENOTDIR;
-    return access(folder, W_OK | X_OK) ? errno : 0;
+    if (!stat(folder, &info) && S_ISDIR(info.st_mode) && !access(folder, W_OK | X_OK)) return LT_EXIT_OK;
+    return lt_complain(LT_EXIT_FAILED, "%s %s: can't write there: %s", option, folder, strerror(errno));
 }
-
-/* folder: where path is to be made */
-static int check_room(const char *option, const char *path, const char *folder) {
-    const int blocked = blocked_by(folder);
-    return blocked ? lt_complain(LT_EXIT_FAILED, "%s %s: can't write there: %s", option, path, strerror(blocked))
-                   : LT_EXIT_OK;
-}
-
-int lt_check_folder(const char *option, const char *folder) { return check_room(option, folder, folder); }
 
 int lt_check_output(const char *option, const char *path) {
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return lt_complain(LT_EXIT_FAILED, "%s %s: not a file that can be written over", option, path);
-    char *target; /* of a link */
-    if (lt_link_target(path, &target)) return lt_complain_error();
-    char *folder = lt_folder_of(target);
-    free(target);
-    if (!folder) return lt_complain_error();
-    const int status = check_room(option, path, folder);
-    free(folder);
-    return status;
+    if (!lt_check_writable(path)) return LT_EXIT_OK;
+    return lt_complain(LT_EXIT_FAILED, "%s %s", option, lt_error_message());
 }
 
 int lt_check_safetensors_name(const char *option, const char *path) {

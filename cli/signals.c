@@ -1,20 +1,35 @@
 /* Stops. */
 #include "signals.h"
 
-#include "base/file.h"
-
 #include <signal.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t stop; /* the signal's number */
+static const char *volatile claim; /* a file that is nothing yet */
+static sigset_t unheld;
 
 static void on_signal(int number) {
     if (stop) {
-        lt_begun_remove();
+        lt_remove_unfinished();
+        if (claim) unlink(claim);
         signal(number, SIG_DFL);
         raise(number);
     }
     stop = number;
 }
+
+void lt_claim_hold(void) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &unheld);
+}
+
+void lt_claim_release(const char *path) {
+    claim = path;
+    sigprocmask(SIG_SETMASK, &unheld, NULL);
+}
+
+void lt_claim_end(void) { claim = NULL; }
 
 void lt_stop_on_signals(void) {
     signal(SIGINT, on_signal);
@@ -23,7 +38,7 @@ void lt_stop_on_signals(void) {
 }
 
 void lt_stop_writing_on_signals(void) {
-    lt_writer_watch(lt_stop_asked);
+    lt_watch_writing(lt_stop_asked);
     lt_stop_on_signals();
 }
 

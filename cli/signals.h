@@ -10,6 +10,11 @@
 void lt_stop_on_signals(void);
 /* The same where nothing is left to do but to write a file: it is given up, and leaves nothing behind. */
 void lt_stop_writing_on_signals(void);
+/* Around making an empty file that keeps a name until something is in it: no signal comes between, and the one that
+ * ends the program removes the file at path, this string, until the end of the claim. */
+void lt_claim_hold(void);
+void lt_claim_release(const char *path);
+void lt_claim_end(void);
 /* For lt_request.cancelled. */
 bool lt_stop_asked(void *user);
 /* What a shell calls it: 130 of a run that failed because of Ctrl-C, 143 of SIGTERM; any other status is itself. */

@@ -1,15 +1,13 @@
 /* tokenize: the numbers that CLIP reads a text as. */
-#include "api/merges.h"
 #include "cli.h"
-#include "text/text.h"
 
 #include <stdio.h>
 
 static const lt_option options[] = {{0}};
 
-static lt_status print_tokens(const lt_tokenizer *tokenizer, const char *text) {
+static lt_status print_tokens(const char *text) {
     lt_tokens tokens;
-    LT_TRY(lt_tokenize(tokenizer, text, &tokens));
+    LT_TRY(lt_tokenize(text, &tokens));
     printf("[%d", LT_TOKEN_START);
     for (size_t i = 0; i < tokens.count; i++) printf(", %d", tokens.ids[i]);
     printf(", %d]\n", LT_TOKEN_END);
@@ -19,10 +17,8 @@ static lt_status print_tokens(const lt_tokenizer *tokenizer, const char *text) {
 
 static int run(int count, char **words) {
     if (count < 1) return lt_complain(LT_EXIT_USAGE, "which text? see `latent tokenize --help`");
-    lt_tokenizer *tokenizer;
-    lt_status status = lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &tokenizer);
-    for (int i = 0; i < count && !status; i++) status = print_tokens(tokenizer, words[i]);
-    if (tokenizer) lt_tokenizer_free(tokenizer);
+    lt_status status = LT_OK;
+    for (int i = 0; i < count && !status; i++) status = print_tokens(words[i]);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -1,7 +1,6 @@
 /* train: the autoencoder, CLIP, the U-Net, a classifier. */
 #include "cli.h"
 #include "progress.h"
-#include "train/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -21,7 +21,8 @@
  *   - The library never prints, never exits and keeps no global state but the message of each thread's last error, and
  * the handler for SIGBUS that lt_model_open speaks of.
  *   - A model never changes once it is open: any number of threads may use one at once, and its weights are in memory
- * once. A session is a use of a model and serves one call at a time; different sessions, of one model or of several,
+ * once. A session is a use of a model and serves one call at a time (a second one meanwhile, also from a callback, is
+ * refused with LT_ERROR_ARGUMENT); different sessions, of one model or of several,
  * may be used from different threads at once, and draw the same bytes as alone. Callbacks come from the thread that
  * made the call.
  *   - A file that is written takes its place whole or not at all. A link in that place stays: the file goes where it
@@ -135,6 +136,8 @@ typedef struct lt_field {
     const char *const *choices;               /* NULL-terminated */
     const char *const *(*list_choices)(void); /* or who knows them */
     size_t count;                             /* LIST: the offset of the int that says how many, checked before */
+    const char *(*by_name)(const char *text); /* what other programs' names mean: a choice, or the text itself where
+                                                 the library reads it; NULL: nothing. NULL: there are none */
     const char *help;                         /* one line, for a person */
 } lt_field;
 
@@ -189,9 +192,23 @@ LT_API lt_status lt_image_encode(const char *format, const lt_image *image, cons
  * lt_string_free. */
 LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 
+/* A picture of these sides, its pixels not yet written. */
+LT_API lt_status lt_image_alloc(int width, int height, lt_image *image);
 LT_API void lt_image_free(lt_image *image); /* and empties it */
 LT_API void lt_string_free(char *string);
 LT_API void lt_bytes_free(uint8_t *bytes);
+
+/* ---- Files that are being written ---- */
+
+/* Whether a file can be written at path, found out before long work: its folder is there and lets us, and nothing but a
+ * file is in the way. */
+LT_API lt_status lt_check_writable(const char *path);
+/* From now on whatever this thread writes asks stopped, with NULL, before each piece: true gives the file up with
+ * LT_ERROR_CANCELLED. NULL: nobody is asked. */
+LT_API void lt_watch_writing(bool (*stopped)(void *user));
+/* For a handler of signals that ends the process, and by system calls alone: removes what this process has begun to
+ * write. What another process left when it was killed is removed by the next that writes there. */
+LT_API void lt_remove_unfinished(void);
 
 /* ---- Models ---- */
 
@@ -382,6 +399,77 @@ LT_API lt_status lt_embed_text(lt_session *session, const char *text, float **em
 LT_API lt_status lt_embed_image(lt_session *session, const lt_image *image, float **embedding, size_t *dim);
 
 LT_API void lt_floats_free(float *floats);
+
+/* The forward process q(x_t | x_0) = N(sqrt(alphas_cumprod_t) x_0, 1 - alphas_cumprod_t), to look at: images [count] of
+ * a picture at each of timesteps [count], 0 to 999, allocated one by one. All see the seed's same noise. session: in
+ * its latents, by its model's noise; NULL: in pixels, by Stable Diffusion 1's. chain: by single steps q(x_t | x_t-1).
+ */
+LT_API lt_status lt_noise(lt_session *session, const lt_image *image, const int *timesteps, int count, uint64_t seed,
+                          bool chain, lt_image *images);
+
+/* The numbers that CLIP reads a text as, without start and end, as transformers' CLIPTokenizer has them. */
+enum { LT_TOKEN_START = 49406, LT_TOKEN_END = 49407 };
+typedef struct lt_tokens {
+    int32_t *ids; /* [count] */
+    size_t *ends; /* [count]: the byte of the text at which each token ends */
+    size_t count;
+} lt_tokens;
+LT_API lt_status lt_tokenize(const char *text, lt_tokens *tokens);
+LT_API void lt_tokens_free(lt_tokens *tokens); /* and empties it */
+
+/* The noise levels that a sampler goes through: sigma is sqrt((1 - alphas_cumprod) / alphas_cumprod). */
+typedef struct lt_steps {
+    const char *sampler, *schedule; /* our own names of the chosen ones, static */
+    int count;                      /* calls of the sampler's step */
+    float *timesteps;               /* [count], falling; plms has its second one twice */
+    float *sigmas;                  /* [count + 1], falling likewise, the last 0 */
+    int stride; /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
+} lt_steps;
+/* As lt_generate would go, with sampler, schedule, steps of a request, and its strength where it has an image. model:
+ * NULL for Stable Diffusion 1's noise. */
+LT_API lt_status lt_plan_steps(const lt_model *model, const lt_request *request, lt_steps *steps);
+LT_API void lt_steps_free(lt_steps *steps); /* and empties it */
+
+/* ---- One module alone, and arrays in files ---- */
+
+enum { LT_ARRAY_RANK = 8 };
+
+/* Float32 numbers of some shape, row-major. */
+typedef struct lt_array {
+    const char *name;
+    int rank; /* 0: a single number */
+    size_t shape[LT_ARRAY_RANK];
+    const float *data;
+} lt_array;
+
+typedef struct lt_arrays {
+    size_t count;
+    lt_array *items;
+    void *owner; /* of what data point to */
+} lt_arrays;
+
+/* The tensors of a checkpoint of any kind as float32; name, if not NULL, that one alone, if it is there. */
+LT_API lt_status lt_arrays_load(const char *path, const char *name, lt_arrays *arrays);
+/* Writes a safetensors file. */
+LT_API lt_status lt_arrays_save(const char *path, const lt_array *items, size_t count);
+/* NULL: there is none of that name; so of NULL. */
+LT_API const lt_array *lt_arrays_find(const lt_arrays *arrays, const char *name);
+LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
+
+/* Runs one module of a model alone, as the recorded files of other implementations have it. Tensors are NCHW:
+ *   clip-text    ids [n,77]                  -> out, penultimate [n,77,width]
+ *   clip-image   pixels [n,3,size,size]      -> image_embeds [n,projection], of length 1
+ *   vae-encoder  x [n,3,h,w]                 -> mean, logvar [n,c,h/f,w/f]
+ *   vae-decoder  z [n,c,h,w] (unscaled)      -> out [n,3,h*f,w*f]
+ *   unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w]
+ *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes]
+ * or a loss of training, whose outputs are loss [1] and the gradient of each parameter under its name:
+ *   unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: mean squared error of the predicted noise
+ *   vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: mean squared error + 1e-6 KL
+ *   clip-loss    ids [n,77], pixels [n,3,size,size]: symmetric contrastive loss */
+LT_API lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out);
+/* Those names, NULL-terminated. */
+LT_API const char *const *lt_modules(void);
 
 /* ---- Training ---- */
 

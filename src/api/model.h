@@ -16,4 +16,8 @@ struct lt_model {
     size_t ignored;         /* tensors that were not needed */
 };
 
+/* The argument `session` of a public function (base/door.h). */
+#define LT_SESSION_ARGUMENT                                                                                            \
+    { "session", session, .busy = session ? &session->busy : NULL }
+
 #endif

@@ -1,8 +1,32 @@
 /* What the fields of latent.h's structs of options may hold. */
 #include "base/fields.h"
 #include "base/picture.h"
+#include "base/rng.h"
 #include "base/threads.h"
 #include "diffusion/diffusion.h"
+
+#include <string.h>
+
+/* ---- What other programs call them ---- */
+
+static const char *sampler_by_name(const char *text) {
+    const char *schedule;
+    return lt_sampler_read(text, &schedule) ? text : NULL;
+}
+
+static const char *schedule_by_name(const char *text) {
+    return lt_schedule_read(text) || lt_schedule_is_automatic(text) ? text : NULL;
+}
+
+static const char *rng_by_name(const char *text) {
+    lt_rng_kind kind;
+    return lt_rng_read(text, &kind) ? lt_rng_choices[kind] : NULL;
+}
+
+static const char *prediction_by_name(const char *text) {
+    if (!strcmp(text, "eps")) return lt_prediction_choices[0];
+    return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
+}
 
 /* ---- Opening ---- */
 
@@ -11,7 +35,7 @@
 static const lt_field open_fields[] = {
     {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
-    {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "what the U-Net predicts: epsilon or v"},
+    {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .by_name = prediction_by_name, .help = "what the U-Net predicts: epsilon or v"},
     {AT(memory), LT_FIELD_SIZE, .help = "bytes of packed weights that stay when nobody uses them"},
     {0},
 };
@@ -42,12 +66,12 @@ static const lt_field request_fields[] = {
     {AT(height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},
     {AT(steps), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "steps of the sampler"},
     {AT(guidance), LT_FIELD_FLOAT, -1000, 1000, .help = "guidance: 1 the prompt alone, 0 none"},
-    {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .help = "a name of lt_samplers"},
-    {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .help = "default: karras, or what the sampler was made for"},
+    {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .by_name = sampler_by_name, .help = "a name of lt_samplers"},
+    {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .by_name = schedule_by_name, .help = "default: karras, or what the sampler was made for"},
     {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},
     {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},
     {AT(seed), LT_FIELD_SEED, .help = "default, and -1: a random one, which is printed"},
-    {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},
+    {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .by_name = rng_by_name, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},
     {AT(count), LT_FIELD_INT, 1, 10000, .help = "pictures, with seeds that follow each other"},
     {AT(strength), LT_FIELD_DOUBLE, 0, 1, .above = true, .help = "how far to go from it, up to 1"},
     {AT(mask_rule), LT_FIELD_ENUM, .choices = lt_mask_choices, .help = "repaints what is white, or transparent (OpenAI's way)"},
@@ -65,3 +89,6 @@ static const lt_field request_fields[] = {
 const lt_field *lt_open_fields(void) { return open_fields; }
 const lt_field *lt_session_fields(void) { return session_fields; }
 const lt_field *lt_request_fields(void) { return request_fields; }
+
+lt_open_options lt_open_options_defaults(void) { return (lt_open_options){0}; }
+lt_session_options lt_session_options_defaults(void) { return (lt_session_options){.isa = LT_ISA_BEST}; }

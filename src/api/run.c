@@ -1,10 +1,14 @@
 /* One module alone. */
 #include "api/run.h"
+
+#include "api/arrays.h"
 #include "api/tensor_io.h"
 #include "pipeline/embedding.h"
 
 #include <math.h>
 #include <string.h>
+
+enum { LT_MAX_OUTPUTS = 2 };
 
 typedef struct lt_runner {
     const char *name;
@@ -22,12 +26,6 @@ static const lt_runner runners[] = {
     {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}},
     {"classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"}},
 };
-
-const char *const *lt_run_names(void) {
-    static const char *const names[] = {"clip-text", "clip-image", "vae-encoder", "vae-decoder",
-                                        "unet",      "classifier", NULL};
-    return names;
-}
 
 /* ---- In ---- */
 
@@ -59,36 +57,51 @@ static void take_channels(const float *from, size_t from_channels, size_t first,
                 to[(i * c + k) * pixels + p] = from[(i * pixels + p) * from_channels + first + k];
 }
 
-/* Output k of a runner: tokens [n, tokens, c] and embeddings [n, c] as they are, pictures as NCHW. */
-static lt_status read_output(const lt_runner *r, int k, lt_plan *plan, lt_run_output *out) {
-    const float *source = lt_plan_tensor(plan, r->sources[k]);
-    lt_shape s = lt_plan_shape(plan, r->sources[k]);
-    const size_t source_channels = (size_t)s.c;
-    if (r->module == LT_MODULE_VAE_ENCODER) s.c /= 2; /* moments: mean, then log-variance */
-    const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c, count = lt_shape_count(s);
-    float *values = lt_alloc(count * sizeof(float));
-    if (!values) return LT_ERROR_MEMORY;
-    lt_tensor t = {.name = r->outputs[k], .dtype = LT_F32, .data = values};
-    if (r->module == LT_MODULE_TEXT) {
-        t = (lt_tensor){t.name, LT_F32, 3, {n, w, c}, {0}, values};
-        memcpy(values, source, count * sizeof(float));
-    } else if (r->module == LT_MODULE_IMAGE || r->module == LT_MODULE_CLASSIFIER) {
-        t = (lt_tensor){t.name, LT_F32, 2, {n, c}, {0}, values};
-        memcpy(values, source, count * sizeof(float));
-        for (size_t i = 0; i < n && r->module == LT_MODULE_IMAGE; i++) lt_normalise(values + i * c, c);
-    } else {
-        t = (lt_tensor){t.name, LT_F32, 4, {n, c, h, w}, {0}, values};
-        take_channels(source, source_channels, (size_t)k * c, s, values);
+/* Output k of a runner as the file has it, its data still to come: tokens [n, tokens, c] and embeddings [n, c] as they
+ * are, pictures as NCHW; of the moments the half that is its own. */
+static lt_tensor shape_output(const lt_runner *r, int k, const lt_plan *plan) {
+    const lt_shape s = lt_plan_shape(plan, r->sources[k]);
+    const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c;
+    const char *name = r->outputs[k];
+    switch (r->module) {
+    case LT_MODULE_TEXT: return (lt_tensor){name, LT_F32, 3, {n, w, c}};
+    case LT_MODULE_IMAGE:
+    case LT_MODULE_CLASSIFIER: return (lt_tensor){name, LT_F32, 2, {n, c}};
+    case LT_MODULE_VAE_ENCODER: return (lt_tensor){name, LT_F32, 4, {n, c / 2, h, w}};
+    default: return (lt_tensor){name, LT_F32, 4, {n, c, h, w}};
     }
-    if (r->module == LT_MODULE_VAE_ENCODER && k == 1)
-        for (size_t i = 0; i < count; i++) values[i] = lt_clamp_logvar(values[i]);
-    lt_tensor_set_contiguous(&t);
-    *out = (lt_run_output){r->outputs[k], t};
-    return LT_OK;
 }
 
-void lt_run_free(lt_run_output out[LT_MAX_OUTPUTS], size_t count) {
-    for (size_t i = 0; i < count; i++) lt_free((void *)(uintptr_t)out[i].tensor.data);
+/* values: where output k is to be. */
+static void read_output(const lt_runner *r, int k, lt_plan *plan, const lt_tensor *t, float *values) {
+    const float *source = lt_plan_tensor(plan, r->sources[k]);
+    lt_shape s = lt_plan_shape(plan, r->sources[k]);
+    const size_t from_channels = (size_t)s.c, count = lt_tensor_count(t);
+    if (t->rank < 4) memcpy(values, source, count * sizeof(float));
+    if (r->module == LT_MODULE_IMAGE)
+        for (size_t i = 0; i < t->shape[0]; i++) lt_normalise(values + i * t->shape[1], t->shape[1]);
+    if (t->rank < 4) return;
+    s.c = (int)t->shape[1];
+    take_channels(source, from_channels, (size_t)k * t->shape[1], s, values);
+    if (r->module == LT_MODULE_VAE_ENCODER && k == 1)
+        for (size_t i = 0; i < count; i++) values[i] = lt_clamp_logvar(values[i]);
+}
+
+static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out) {
+    lt_tensor outputs[LT_MAX_OUTPUTS];
+    int count = 0;
+    size_t floats = 0;
+    for (; count < LT_MAX_OUTPUTS && r->outputs[count]; count++) {
+        outputs[count] = shape_output(r, count, plan);
+        floats += lt_tensor_count(&outputs[count]);
+    }
+    float *values = lt_alloc(floats * sizeof(float)), *at = values;
+    if (!values) return LT_ERROR_MEMORY;
+    for (int k = 0; k < count; at += lt_tensor_count(&outputs[k++])) {
+        read_output(r, k, plan, &outputs[k], at);
+        outputs[k].data = at;
+    }
+    return lt_arrays_take(outputs, (size_t)count, values, out);
 }
 
 /* y, which a U-Net with a vector reads, is an input of these alone. */
@@ -99,8 +112,7 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
 }
 
-static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count,
-                     lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
+static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count, lt_arrays *out) {
     lt_module_size size;
     lt_plan *plan = NULL;
     LT_TRY(size_of(r, in, in_count, &size));
@@ -109,28 +121,14 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *i
     float *lengths = lt_plan_tensor(plan, "context_lengths");
     for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
-    for (int k = 0; k < LT_MAX_OUTPUTS && r->outputs[k]; k++) {
-        LT_TRY(read_output(r, k, plan, &out[k]));
-        ++*out_count;
-    }
-    return LT_OK;
+    return read_outputs(r, plan, out);
 }
 
-lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
-                        lt_run_output out[LT_MAX_OUTPUTS], size_t *out_count) {
-    const lt_runner *r = NULL;
+lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out) {
     for (size_t i = 0; i < LT_COUNT(runners); i++)
-        if (!strcmp(runners[i].name, module)) r = &runners[i];
-    if (!r)
-        return lt_fail(LT_ERROR_ARGUMENT,
-                       "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet, classifier, and "
-                       "unet-loss, vae-loss, clip-loss",
-                       module);
-    *out_count = 0;
-    const lt_status status = run(session, r, in, in_count, out, out_count);
-    if (status) {
-        lt_run_free(out, *out_count);
-        *out_count = 0;
-    }
-    return status;
+        if (!strcmp(runners[i].name, module)) return run(session, &runners[i], in, in_count, out);
+    return lt_fail(LT_ERROR_ARGUMENT,
+                   "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet, classifier, and "
+                   "unet-loss, vae-loss, clip-loss",
+                   module);
 }

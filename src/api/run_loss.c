@@ -1,6 +1,7 @@
 /* The loss of a model on given tensors, and its gradients. */
 #include "api/run_loss.h"
 
+#include "api/arrays.h"
 #include "api/tensor_io.h"
 #include "train/objectives.h"
 
@@ -144,10 +145,13 @@ static const lt_loss_kind kinds[] = {
     {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_text, build_clip, fill_clip, plain_loss},
 };
 
-const char *const *lt_loss_names(void) {
-    static const char *const names[] = {"unet-loss", "vae-loss", "clip-loss", NULL};
-    return names;
+static const lt_loss_kind *find_kind(const char *name) {
+    for (size_t i = 0; i < LT_COUNT(kinds); i++)
+        if (!strcmp(kinds[i].name, name)) return &kinds[i];
+    return NULL;
 }
+
+bool lt_is_loss(const char *name) { return find_kind(name); }
 
 static lt_status open_run(lt_loss_run *run) {
     const lt_model *model = run->session->model;
@@ -159,10 +163,7 @@ static lt_status open_run(lt_loss_run *run) {
 }
 
 lt_status lt_loss_open(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run) {
-    *run = (lt_loss_run){.session = session, .in = in, .in_count = in_count};
-    for (size_t i = 0; i < LT_COUNT(kinds); i++)
-        if (!strcmp(kinds[i].name, loss)) run->kind = &kinds[i];
-    if (!run->kind) return lt_fail(LT_ERROR_ARGUMENT, "no loss %s: there are unet-loss, vae-loss and clip-loss", loss);
+    *run = (lt_loss_run){.session = session, .kind = find_kind(loss), .in = in, .in_count = in_count};
     const lt_status status = open_run(run);
     if (status) lt_loss_close(run);
     return status;
@@ -179,4 +180,32 @@ void lt_loss_close(lt_loss_run *run) {
     lt_graph_free(&run->graph);
     lt_parameters_free(&run->parameters);
     *run = (lt_loss_run){0};
+}
+
+/* The loss, and each parameter's gradient under the parameter's name, out of the parameters' own memory, whose values
+ * are no longer needed. */
+static lt_status take_gradients(lt_parameters *p, float loss, lt_arrays *out) {
+    float *memory = p->memory;
+    lt_tensor *tensors = lt_calloc(p->count + 1, sizeof *tensors);
+    if (!tensors) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < p->count; i++) {
+        tensors[i] = *lt_tensor_find(p->tensors.tensors, p->tensors.count, p->items[i].name);
+        tensors[i].data = p->items[i].gradient;
+    }
+    memory[0] = loss;
+    tensors[p->count] = (lt_tensor){.name = "loss", .dtype = LT_F32, .rank = 1, .shape = {1}, .data = memory};
+    p->memory = NULL;
+    const lt_status status = lt_arrays_take(tensors, p->count + 1, memory, out);
+    lt_free(tensors);
+    return status;
+}
+
+lt_status lt_run_loss(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+    float value;
+    lt_loss_run run;
+    LT_TRY(lt_loss_open(session, loss, in, in_count, &run));
+    lt_status status = lt_loss_run_once(&run, &value);
+    if (!status) status = take_gradients(&run.parameters, value, out);
+    lt_loss_close(&run);
+    return status;
 }

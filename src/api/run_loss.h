@@ -16,15 +16,13 @@ typedef struct lt_loss_run {
     lt_plan *plan;
 } lt_loss_run;
 
-/* loss: one of lt_loss_names. in: NCHW tensors, which are read now:
- *   unet-loss  x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: mean squared error of the predicted noise
- *   vae-loss   x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: mean squared error + 1e-6 KL
- *   clip-loss  ids [n,77], pixels [n,3,size,size]: symmetric contrastive loss
- * The session outlives the run. */
+bool lt_is_loss(const char *name);
+/* lt_run of a loss. */
+lt_status lt_run_loss(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_arrays *out);
+
+/* The same in parts, for more than one run. in is read now; the session outlives the run. */
 lt_status lt_loss_open(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_loss_run *run);
 lt_status lt_loss_run_once(lt_loss_run *run, float *value);
 void lt_loss_close(lt_loss_run *run); /* a zeroed one is fine */
-
-const char *const *lt_loss_names(void); /* NULL-terminated */
 
 #endif

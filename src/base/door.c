@@ -8,17 +8,29 @@ static lt_status refuse_null(const char *function, const lt_argument *a) {
                    a->size ? "the result needs a place" : "one is needed");
 }
 
+/* Before anybody else does. */
+static lt_status take(lt_door *door, const char *function, const lt_argument *a) {
+    if (atomic_flag_test_and_set(a->busy))
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: %s is in use: it serves one call at a time", function, a->name);
+    door->busy = a->busy;
+    return LT_OK;
+}
+
 lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count) {
     lt_status status = LT_OK;
     lt_message_keep(&door->before);
+    door->busy = NULL;
     for (size_t i = 0; i < count; i++)
         if (arguments[i].out) memset(arguments[i].out, 0, arguments[i].size);
     for (size_t i = 0; i < count && !status; i++)
         if (!arguments[i].in && !arguments[i].out) status = refuse_null(function, &arguments[i]);
+    for (size_t i = 0; i < count && !status; i++)
+        if (arguments[i].busy) status = take(door, function, &arguments[i]);
     return status;
 }
 
 lt_status lt_leave(const lt_door *door, lt_status status) {
+    if (door->busy) atomic_flag_clear(door->busy);
     if (!status) lt_message_restore(&door->before);
     return status;
 }

@@ -12,19 +12,23 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
+
 /* A pointer that may not be NULL: to what is read (in), or to a result (out) of so many bytes. */
 typedef struct lt_argument {
     const char *name;
     const void *in;
     void *out;
     size_t size;
+    atomic_flag *busy; /* of what serves one call at a time: set meanwhile; NULL: it serves any number */
 } lt_argument;
 
 typedef struct lt_door {
     lt_message before; /* the calling thread's, of an earlier failure */
+    atomic_flag *busy; /* that this call has set */
 } lt_door;
 
-/* Empties the results and refuses a NULL. lt_leave must follow, whatever this returns. */
+/* Empties the results, refuses a NULL and what another call uses. lt_leave must follow, whatever this returns. */
 lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count);
 /* Returns status; where it is LT_OK the thread's message is again what it was at lt_enter. */
 lt_status lt_leave(const lt_door *door, lt_status status);

@@ -1,6 +1,8 @@
 /* Files written beside and renamed. */
 #include "base/file.h"
 
+#include "base/door.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -44,7 +46,7 @@ lt_status lt_writer_open(const char *path, lt_writer *w) { return lt_writer_wait
 
 static _Thread_local bool (*is_stopped)(void *user);
 
-void lt_writer_watch(bool (*stopped)(void *user)) { is_stopped = stopped; }
+void lt_watch_writing(bool (*stopped)(void *user)) { is_stopped = stopped; }
 
 lt_status lt_writer_ask(void) {
     return is_stopped && is_stopped(NULL) ? lt_fail(LT_ERROR_CANCELLED, "stopped; nothing was written") : LT_OK;
@@ -84,4 +86,36 @@ void lt_writer_abort(lt_writer *w) {
     lt_part_abort(&w->part);
     lt_free(w->path);
     *w = (lt_writer){0};
+}
+
+/* ---- Beforehand ---- */
+
+/* What keeps files from being made in folder: an errno, or 0. */
+static int blocked_by(const char *folder) {
+    struct stat info;
+    if (stat(folder, &info)) return errno;
+    if (!S_ISDIR(info.st_mode)) return ENOTDIR;
+    return access(folder, W_OK | X_OK) ? errno : 0;
+}
+
+static lt_status check_writable(const char *path) {
+    struct stat info;
+    char *target, *folder; /* of a link */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return lt_fail(LT_ERROR_FILE, "%s: not a file that can be written over", path);
+    LT_TRY(lt_link_target(path, &target));
+    folder = lt_folder_of(target);
+    lt_free(target);
+    if (!folder) return LT_ERROR_MEMORY;
+    const int blocked = blocked_by(folder);
+    lt_free(folder);
+    return blocked ? lt_fail(LT_ERROR_FILE, "%s: can't write there: %s", path, strerror(blocked)) : LT_OK;
+}
+
+lt_status lt_check_writable(const char *path) {
+    const lt_argument arguments[] = {{"path", path}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = check_writable(path);
+    return lt_leave(&door, status);
 }

@@ -22,10 +22,7 @@ lt_status lt_writer_write(lt_writer *w, const void *data, size_t size);
 lt_status lt_writer_commit(lt_writer *w); /* flush, sync, rename; on failure the temporary file is gone */
 void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writer, it does nothing */
 
-/* From now on this thread's writers ask stopped, with NULL, before each piece: true gives the file up, with
- * LT_ERROR_CANCELLED. NULL: nobody is asked. */
-void lt_writer_watch(bool (*stopped)(void *user));
-/* The same question between, where much is read before a piece is written. */
+/* What lt_watch_writing has asked before each piece, where much is read before one is written. */
 lt_status lt_writer_ask(void);
 
 /* The folder that path is in, allocated, or NULL. */

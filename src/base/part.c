@@ -95,11 +95,11 @@ static int remove_all(const char *path) { return remove_at(AT_FDCWD, path); }
 
 /* ---- What this process has begun ---- */
 
-enum { MOST_BEGUN = 64 }; /* one more is written all the same, and only not removed by lt_begun_remove */
+enum { MOST_BEGUN = 64 }; /* one more is written all the same, and only not removed by lt_remove_unfinished */
 
 static _Atomic(const char *) begun[MOST_BEGUN];
 
-void lt_begun_add(const char *path) {
+static void add_begun(const char *path) {
     for (size_t i = 0; i < MOST_BEGUN; i++) {
         const char *nobody = NULL;
         if (atomic_compare_exchange_strong(&begun[i], &nobody, path)) return;
@@ -115,15 +115,16 @@ void lt_begun_end(const char *path) {
 
 static _Thread_local sigset_t unheld;
 
-void lt_begun_hold(void) {
+/* Between the two no signal reaches the calling thread: what is made there is on the list before a handler looks. */
+static void hold_signals(void) {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &unheld);
 }
 
-void lt_begun_release(void) { pthread_sigmask(SIG_SETMASK, &unheld, NULL); }
+static void release_signals(void) { pthread_sigmask(SIG_SETMASK, &unheld, NULL); }
 
-void lt_begun_remove(void) {
+void lt_remove_unfinished(void) {
     for (size_t i = 0; i < MOST_BEGUN; i++) {
         const char *path = atomic_load(&begun[i]);
         if (path) remove_all(path);
@@ -174,7 +175,7 @@ static void try_create(lt_part_kind kind, lt_part *part, int *error) {
     const lock_state lock = take_lock(descriptor, part->path);
     if (lock == TAKEN || lock == UNKNOWN) {
         part->descriptor = descriptor;
-        lt_begun_add(part->path);
+        add_begun(part->path);
     } else { /* somebody took it for a leftover before it was locked, and removes it */
         close(descriptor);
     }
@@ -183,9 +184,9 @@ static void try_create(lt_part_kind kind, lt_part *part, int *error) {
 /* Tries once; part->descriptor stays -1, without an error, where another try makes sense. */
 static lt_status try_open(const char *path, lt_part_kind kind, lt_part *part, bool *held) {
     int error;
-    lt_begun_hold();
+    hold_signals();
     try_create(kind, part, &error);
-    lt_begun_release();
+    release_signals();
     *held = false;
     if (error == EEXIST) return clear_way(part->path, held);
     return error ? lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(error)) : LT_OK;

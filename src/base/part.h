@@ -31,15 +31,7 @@ void lt_part_abort(lt_part *part);
  * LT_ERROR_FILE for links in a circle. */
 lt_status lt_link_target(const char *path, char **target);
 
-/* For a handler of signals that ends the process: removes every part that this one has open, and what else it has
- * begun. */
-void lt_begun_remove(void);
-/* Something else that is nothing until it is whole, such as an empty file that keeps a name. path, this string, stays
- * until lt_begun_end. */
-void lt_begun_add(const char *path);
+/* This process no longer counts as the writer of path, this string: lt_remove_unfinished leaves it. */
 void lt_begun_end(const char *path);
-/* Between the two no signal reaches the calling thread: what is made there is on the list before a handler looks. */
-void lt_begun_hold(void);
-void lt_begun_release(void);
 
 #endif

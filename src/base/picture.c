@@ -1,6 +1,8 @@
 /* Pictures in memory: their limits, their memory, their grey levels. */
 #include "base/picture.h"
 
+#include "base/door.h"
+
 lt_status lt_image_check_size(size_t width, size_t height) {
     if (width == 0 || height == 0)
         return lt_fail(LT_ERROR_FORMAT, "a picture of %zux%zu pixels is empty", width, height);
@@ -17,13 +19,20 @@ lt_status lt_image_check(const lt_image *image) {
     return lt_fail(LT_ERROR_ARGUMENT, "an empty picture, or one with a side over %d", LT_IMAGE_MAX_SIDE);
 }
 
-lt_status lt_image_alloc(int width, int height, lt_image *image) {
-    *image = (lt_image){0};
+static lt_status alloc(int width, int height, lt_image *image) {
     LT_TRY(lt_image_check_size((size_t)width, (size_t)height));
     uint8_t *pixels = lt_alloc((size_t)width * (size_t)height * 3);
     if (!pixels) return LT_ERROR_MEMORY;
     *image = (lt_image){width, height, pixels, NULL};
     return LT_OK;
+}
+
+lt_status lt_image_alloc(int width, int height, lt_image *image) {
+    const lt_argument arguments[] = {{"image", .out = image, .size = sizeof *image}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = alloc(width, height, image);
+    return lt_leave(&door, status);
 }
 
 void lt_image_free(lt_image *image) {

@@ -12,9 +12,6 @@ enum { LT_IMAGE_MAX_SIDE = 16384 };
 lt_status lt_image_check_size(size_t width, size_t height);
 /* LT_ERROR_ARGUMENT for a caller's picture that is empty or over the limits. */
 lt_status lt_image_check(const lt_image *image);
-/* A picture of these sides, its pixels not yet written. LT_ERROR_FORMAT where lt_image_load would refuse the size. */
-lt_status lt_image_alloc(int width, int height, lt_image *image);
-
 /* The picture scaled to width x height: Lanczos 3, antialiased when shrinking, the same bytes as Pillow 13's
  * resize(LANCZOS). */
 lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image *out);

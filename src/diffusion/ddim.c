@@ -6,13 +6,13 @@
 /* diffusers goes down by a fixed stride of t, which on trailing and linspace isn't always where the next step begins;
  * its last step goes to step 0's sigma, or with set_alpha_to_one to 0. A schedule over sigma says itself where to go,
  * and ends at 0. */
-double lt_stride_sigma(const lt_run *run, int from_t) {
+double lt_stride_sigma(const lt_sampler_state *run, int from_t) {
     const lt_noise_schedule *schedule = run->asked->schedule;
     const int t = from_t - run->asked->steps->stride;
     return t < 0 && schedule->to_one ? 0 : (double)schedule->sigmas[t < 0 ? 0 : t];
 }
 
-static lt_status ddim_step(lt_run *run, int i) {
+static lt_status ddim_step(lt_sampler_state *run, int i) {
     const bool over_t = run->asked->steps->stride > 0;
     const double from = run->sigmas[i], to = over_t ? lt_stride_sigma(run, (int)run->timesteps[i]) : run->sigmas[i + 1];
     const double from_alpha = lt_alpha(from), to_alpha = lt_alpha(to), alpha_ratio = from_alpha / to_alpha;

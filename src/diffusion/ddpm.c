@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static lt_status ddpm_step(lt_run *run, int i) {
+static lt_status ddpm_step(lt_sampler_state *run, int i) {
     const double sigma = run->sigmas[i], next = run->sigmas[i + 1];
     const double beta_bar = sigma * sigma / (1 + sigma * sigma), next_beta_bar = next * next / (1 + next * next);
     const double alpha = (1 + next * next) / (1 + sigma * sigma); /* abar_t / abar_(t-1), of this step alone */

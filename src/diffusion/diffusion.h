@@ -63,14 +63,6 @@ void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, cons
  * spaces steps + 1 timesteps and leaves the lowest out, plms makes its second step twice, lcm's leading picks from its
  * own 50, and ddim_uniform may give more steps than were asked for. */
 
-typedef struct lt_steps {
-    const char *sampler, *schedule; /* our own names of the chosen ones, static */
-    int count;                      /* calls of the sampler's step */
-    float *timesteps;               /* [count], falling; plms has its second one twice */
-    float *sigmas;                  /* [count + 1], falling likewise, the last 0 */
-    int stride; /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
-} lt_steps;
-
 /* schedule: NULL or "automatic" for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000.
  * strength in (0, 1]: only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that
  * 0.7 of 10 are 7, as in the reference. An unknown sampler or schedule, a number out of range, or a pair that can't be
@@ -78,7 +70,6 @@ typedef struct lt_steps {
  * (lt_ends_in_noise). On failure out is empty. */
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const char *schedule, int steps,
                         double strength, lt_steps *out);
-void lt_steps_free(lt_steps *steps);
 
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);

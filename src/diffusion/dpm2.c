@@ -5,7 +5,7 @@
 #include <math.h>
 
 /* From sigma `from` to `to` along the slope at their geometric mean; x is at `from`, its x_0 in run->denoised. */
-static lt_status midpoint_step(lt_run *run, double from, double to) {
+static lt_status midpoint_step(lt_sampler_state *run, double from, double to) {
     float *const middle_x = run->history[0], *const x = run->x;
     const double middle = sqrt(from * to);
     lt_step_toward(middle_x, middle / from, x, run->denoised, run->n);
@@ -15,16 +15,16 @@ static lt_status midpoint_step(lt_run *run, double from, double to) {
     return LT_OK;
 }
 
-static lt_status step_to(lt_run *run, double from, double to) {
+static lt_status step_to(lt_sampler_state *run, double from, double to) {
     LT_TRY(lt_denoise(run, run->x, from, run->denoised));
     if (to > 0) return midpoint_step(run, from, to);
     lt_step_toward(run->x, 0, run->x, run->denoised, run->n);
     return LT_OK;
 }
 
-static lt_status dpm2_step(lt_run *run, int i) { return step_to(run, run->sigmas[i], run->sigmas[i + 1]); }
+static lt_status dpm2_step(lt_sampler_state *run, int i) { return step_to(run, run->sigmas[i], run->sigmas[i + 1]); }
 
-static lt_status dpm2_a_step(lt_run *run, int i) {
+static lt_status dpm2_a_step(lt_sampler_state *run, int i) {
     const lt_ancestral step = lt_ancestral_step(run->sigmas[i], run->sigmas[i + 1]);
     LT_TRY(step_to(run, run->sigmas[i], step.down));
     return step.down > 0 ? lt_add_noise(run, run->x, step.up) : LT_OK;

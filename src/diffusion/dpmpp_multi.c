@@ -5,20 +5,20 @@
 #include <math.h>
 
 /* Length of step i in lambda. */
-static double length(const lt_run *run, int i) { return log((double)run->sigmas[i] / run->sigmas[i + 1]); }
+static double length(const lt_sampler_state *run, int i) { return log((double)run->sigmas[i] / run->sigmas[i + 1]); }
 
-static void remember_denoised(lt_run *run, int count) {
+static void remember_denoised(lt_sampler_state *run, int count) {
     lt_rotate_history(run, count);
     lt_copy(run->history[0], run->denoised, run->n);
 }
 
 /* The last step of all: to the picture itself. */
-static lt_status finish(lt_run *run) {
+static lt_status finish(lt_sampler_state *run) {
     lt_copy(run->x, run->denoised, run->n);
     return LT_OK;
 }
 
-static lt_status dpmpp_2m_step(lt_run *run, int i) {
+static lt_status dpmpp_2m_step(lt_sampler_state *run, int i) {
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     if (run->sigmas[i + 1] == 0) return finish(run);
     const double ratio = (double)run->sigmas[i + 1] / run->sigmas[i];
@@ -32,16 +32,16 @@ static lt_status dpmpp_2m_step(lt_run *run, int i) {
 }
 
 /* Both stochastic samplers, eta being 1, first shrink x by (to / from)^2 and fill up with denoised, ... */
-static void sde_first_order(lt_run *run, double ratio) {
+static void sde_first_order(lt_sampler_state *run, double ratio) {
     lt_step_toward(run->x, ratio * ratio, run->x, run->denoised, run->n);
 }
 
 /* ... and at last add the noise that is missing to sigma `to`. */
-static lt_status sde_noise(lt_run *run, double ratio, double to) {
+static lt_status sde_noise(lt_sampler_state *run, double ratio, double to) {
     return lt_add_noise(run, run->x, to * sqrt(1 - ratio * ratio));
 }
 
-static lt_status dpmpp_2m_sde_step(lt_run *run, int i) {
+static lt_status dpmpp_2m_sde_step(lt_sampler_state *run, int i) {
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     if (run->sigmas[i + 1] == 0) return finish(run);
     const double to = run->sigmas[i + 1], ratio = to / run->sigmas[i];
@@ -55,7 +55,7 @@ static lt_status dpmpp_2m_sde_step(lt_run *run, int i) {
 }
 
 /* Adds phi_2 d1 - phi_3 d2, d1 and d2 being the first and second differences of the last three x_0. */
-static void add_third_order(lt_run *run, int i, double phi_2, double phi_3) {
+static void add_third_order(lt_sampler_state *run, int i, double phi_2, double phi_3) {
     const double r0 = length(run, i - 1) / length(run, i), r1 = length(run, i - 2) / length(run, i);
     const float *const d0 = run->denoised, *const d1 = run->history[0], *const d2 = run->history[1];
     const float of_near = (float)(phi_2 / r0), of_bend = (float)((phi_2 * r0 - phi_3) / (r0 + r1));
@@ -66,7 +66,7 @@ static void add_third_order(lt_run *run, int i, double phi_2, double phi_3) {
     }
 }
 
-static lt_status dpmpp_3m_sde_step(lt_run *run, int i) {
+static lt_status dpmpp_3m_sde_step(lt_sampler_state *run, int i) {
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     if (run->sigmas[i + 1] == 0) return finish(run);
     const double to = run->sigmas[i + 1], ratio = to / run->sigmas[i], h_eta = 2 * length(run, i);

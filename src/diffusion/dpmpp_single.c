@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static lt_status dpmpp_2s_a_step(lt_run *run, int i) {
+static lt_status dpmpp_2s_a_step(lt_sampler_state *run, int i) {
     const double from = run->sigmas[i];
     const lt_ancestral step = lt_ancestral_step(from, run->sigmas[i + 1]);
     LT_TRY(lt_denoise(run, run->x, from, run->denoised));
@@ -19,7 +19,7 @@ static lt_status dpmpp_2s_a_step(lt_run *run, int i) {
 
 /* Both halves are ancestral: first to the geometric mean of the sigmas, then the whole step with the x_0 found there
  * (k-diffusion's r is 1/2, for which the first x_0 has no weight left). */
-static lt_status dpmpp_sde_step(lt_run *run, int i) {
+static lt_status dpmpp_sde_step(lt_sampler_state *run, int i) {
     const double from = run->sigmas[i], to = run->sigmas[i + 1];
     LT_TRY(lt_denoise(run, run->x, from, run->denoised));
     if (to == 0) {

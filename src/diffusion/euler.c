@@ -1,14 +1,14 @@
 /* Euler's method in sigma (Karras et al. 2022, algorithm 2 without churn), plain and ancestral, after k-diffusion. */
 #include "diffusion/sampler.h"
 
-static lt_status euler_step(lt_run *run, int i) {
+static lt_status euler_step(lt_sampler_state *run, int i) {
     const double from = run->sigmas[i], to = run->sigmas[i + 1];
     LT_TRY(lt_denoise(run, run->x, from, run->denoised));
     lt_step_toward(run->x, to / from, run->x, run->denoised, run->n);
     return LT_OK;
 }
 
-static lt_status euler_a_step(lt_run *run, int i) {
+static lt_status euler_a_step(lt_sampler_state *run, int i) {
     const double from = run->sigmas[i], to = run->sigmas[i + 1];
     const lt_ancestral step = lt_ancestral_step(from, to);
     LT_TRY(lt_denoise(run, run->x, from, run->denoised));

@@ -2,7 +2,7 @@
 #include "diffusion/sampler.h"
 
 /* x moves by the mean of the slopes dx/dsigma = (x - denoised) / sigma at both ends. */
-static lt_status heun_step(lt_run *run, int i) {
+static lt_status heun_step(lt_sampler_state *run, int i) {
     float *const first = run->history[0], *const end = run->history[1], *const x = run->x;
     const double from = run->sigmas[i], to = run->sigmas[i + 1];
     LT_TRY(lt_denoise(run, x, from, run->denoised));

@@ -6,7 +6,7 @@
 enum { TEACHER_STEPS = 50 }; /* of the solver that the model was distilled from: original_inference_steps */
 
 /* f(x, t) = c_skip x + c_out x_0, then fresh noise up to the next step's level. */
-static lt_status lcm_step(lt_run *run, int i) {
+static lt_status lcm_step(lt_sampler_state *run, int i) {
     const double sigma_data = 0.5, t = 10.0 * run->timesteps[i]; /* timestep_scaling */
     const double variance = t * t + sigma_data * sigma_data;
     const double c_skip = sigma_data * sigma_data / variance, c_out = t / sqrt(variance);

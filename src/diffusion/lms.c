@@ -20,7 +20,7 @@ static double coefficient(const float *sigmas, int i, int order, int j) {
 }
 
 /* history[j]: the slope dx/dsigma = (x - denoised) / sigma of j steps ago. */
-static lt_status lms_step(lt_run *run, int i) {
+static lt_status lms_step(lt_sampler_state *run, int i) {
     const int order = i + 1 < ORDER ? i + 1 : ORDER;
     const double sigma = run->sigmas[i];
     LT_TRY(lt_denoise(run, run->x, sigma, run->denoised));

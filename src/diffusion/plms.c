@@ -6,18 +6,18 @@
 enum { EPS_COUNT = 4, START = EPS_COUNT };
 
 /* DDIM's step without noise from one sigma to another, x to run->x; eps [n]. */
-static void transfer(lt_run *run, double from, double to, const float *x, const float *eps) {
+static void transfer(lt_sampler_state *run, double from, double to, const float *x, const float *eps) {
     const double keep = lt_alpha(to) / lt_alpha(from);
     lt_mix(run->x, keep, x, lt_alpha(to) * (to - from), eps, run->n);
 }
 
 /* The network's eps for the state at sigma, from run->denoised. */
-static void find_eps(const lt_run *run, double sigma, float *eps) {
+static void find_eps(const lt_sampler_state *run, double sigma, float *eps) {
     lt_mix(eps, 1 / (sigma * lt_alpha(sigma)), run->x, -1 / sigma, run->denoised, run->n);
 }
 
 /* The multistep eps from the `known` latest ones, history[0] the newest, into out. */
-static void extrapolate(const lt_run *run, int known, float *out) {
+static void extrapolate(const lt_sampler_state *run, int known, float *out) {
     static const float weights[EPS_COUNT][EPS_COUNT] = {
         {1},
         {3.0f / 2, -1.0f / 2},
@@ -33,7 +33,7 @@ static void extrapolate(const lt_run *run, int known, float *out) {
 }
 
 /* The first step again, with the mean of the eps at both its ends; the second of them isn't kept. */
-static void repeat_first_step(lt_run *run) {
+static void repeat_first_step(lt_sampler_state *run) {
     const int from_t = (int)run->timesteps[1] + run->asked->steps->stride;
     const double from = run->asked->schedule->sigmas[from_t < LT_TRAIN_STEPS ? from_t : LT_TRAIN_STEPS - 1];
     find_eps(run, run->sigmas[1], run->work);
@@ -42,7 +42,7 @@ static void repeat_first_step(lt_run *run) {
 }
 
 /* history[0 .. 3]: eps, the newest first; history[4]: the state before the first step. */
-static lt_status plms_step(lt_run *run, int i) {
+static lt_status plms_step(lt_sampler_state *run, int i) {
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     if (i == 1) {
         repeat_first_step(run);

@@ -50,7 +50,7 @@ void lt_step_toward(float *out, double ratio, const float *x, const float *denoi
     lt_mix(out, ratio, x, 1 - ratio, denoised, n);
 }
 
-void lt_rotate_history(lt_run *run, int count) {
+void lt_rotate_history(lt_sampler_state *run, int count) {
     float *const last = run->history[count - 1];
     memmove(run->history + 1, run->history, (size_t)(count - 1) * sizeof run->history[0]);
     run->history[0] = last;
@@ -66,7 +66,7 @@ lt_level lt_level_at(lt_scale scale, double sigma) {
 
 /* With u = alpha x_0 + s eps the network's input and v = alpha eps - s x_0 (Salimans & Ho 2022):
  * x_0 = (u - s eps) / alpha = alpha u - s v. */
-lt_status lt_denoise(lt_run *run, const float *x, double sigma, float *denoised) {
+lt_status lt_denoise(lt_sampler_state *run, const float *x, double sigma, float *denoised) {
     const lt_noise_schedule *schedule = run->asked->schedule;
     const double alpha = lt_alpha(sigma), s = sigma * alpha;
     const double to_input = run->scale == LT_SCALE_SIGMA ? alpha : 1; /* u = to_input x */
@@ -83,7 +83,7 @@ lt_status lt_denoise(lt_run *run, const float *x, double sigma, float *denoised)
     return LT_OK;
 }
 
-lt_status lt_add_noise(lt_run *run, float *x, double scale) {
+lt_status lt_add_noise(lt_sampler_state *run, float *x, double scale) {
     if (!run->asked->noise) return lt_fail(LT_ERROR_ARGUMENT, "this sampler draws noise, and none was given");
     LT_TRY(run->asked->noise(run->asked->user, run->work));
     lt_mix(x, 1, x, scale, run->work, run->n);
@@ -121,7 +121,7 @@ lt_status lt_sampler_noise_scale(const lt_sampling *s, const char *name, float *
     return LT_OK;
 }
 
-static lt_status run_steps(lt_run *run, const lt_sampler *sampler) {
+static lt_status run_steps(lt_sampler_state *run, const lt_sampler *sampler) {
     const lt_sampling *s = run->asked;
     for (int i = 0; i < run->count; i++) {
         LT_TRY(sampler->step(run, i));
@@ -142,15 +142,15 @@ lt_status lt_sample(const lt_sampling *s, const char *name, float *x) {
     float *block = lt_calloc(each, (2 + (size_t)sampler->history) * sizeof(float));
     if (!block) return LT_ERROR_MEMORY;
 
-    lt_run run = {.asked = s,
-                  .sigmas = s->steps->sigmas,
-                  .timesteps = s->steps->timesteps,
-                  .count = s->steps->count,
-                  .n = s->n,
-                  .scale = sampler->scale,
-                  .x = x,
-                  .denoised = block,
-                  .work = block + each};
+    lt_sampler_state run = {.asked = s,
+                            .sigmas = s->steps->sigmas,
+                            .timesteps = s->steps->timesteps,
+                            .count = s->steps->count,
+                            .n = s->n,
+                            .scale = sampler->scale,
+                            .x = x,
+                            .denoised = block,
+                            .work = block + each};
     for (int i = 0; i < sampler->history; i++) run.history[i] = block + (2 + (size_t)i) * each;
     const lt_status status = run_steps(&run, sampler);
     lt_free(block);

@@ -42,7 +42,7 @@ typedef enum lt_scale {
 typedef enum lt_spacing { LT_LEADING, LT_TRAILING, LT_LINSPACE } lt_spacing;
 
 /* One run of a sampler. All vectors but x are zero at first. */
-typedef struct lt_run {
+typedef struct lt_sampler_state {
     const lt_sampling *asked;
     const float *sigmas, *timesteps; /* of asked->steps */
     int count;
@@ -52,7 +52,7 @@ typedef struct lt_run {
     float *denoised;                /* [n] the latest estimate of x_0 */
     float *work;                    /* [n] scratch, lost in lt_denoise and lt_add_noise */
     float *history[LT_MAX_HISTORY]; /* [n] each, as many as the sampler asked for; theirs from step to step */
-} lt_run;
+} lt_sampler_state;
 
 typedef struct lt_sampler {
     lt_scale scale;
@@ -63,7 +63,7 @@ typedef struct lt_sampler {
     /* diffusers' timesteps for it, falling, t [steps]; NULL: lt_space_timesteps with as many points as steps. */
     lt_status (*timesteps)(lt_spacing spacing, int steps, int offset, float *t);
     /* Takes x from sigmas[i] to sigmas[i + 1]. */
-    lt_status (*step)(lt_run *run, int i);
+    lt_status (*step)(lt_sampler_state *run, int i);
 } lt_sampler;
 
 #define LT_DECLARE_SAMPLER(name) extern const lt_sampler lt_sampler_##name;
@@ -90,11 +90,11 @@ lt_level lt_level_at(lt_scale scale, double sigma);
 
 /* Asks the network about x, a state at sigma in the run's scale, and writes the x_0 that its eps or v stands for into
  * denoised. */
-lt_status lt_denoise(lt_run *run, const float *x, double sigma, float *denoised);
+lt_status lt_denoise(lt_sampler_state *run, const float *x, double sigma, float *denoised);
 
 /* Draws n normal numbers and adds scale times them to x. It draws for scale 0, too: the order of draws is part of a
  * picture. */
-lt_status lt_add_noise(lt_run *run, float *x, double scale);
+lt_status lt_add_noise(lt_sampler_state *run, float *x, double scale);
 
 /* An ancestral step from sigma `from` to `to` goes down to `down` without noise, then up to `to` by noise of deviation
  * `up` (eta 1 of k-diffusion: the posterior of Ho et al. 2020). */
@@ -114,9 +114,9 @@ void lt_mix(float *out, double a, const float *x, double b, const float *y, size
 void lt_step_toward(float *out, double ratio, const float *x, const float *denoised, size_t n);
 
 /* Where diffusers' ddim and plms step to from from_t on a schedule over t (ddim.c). */
-double lt_stride_sigma(const lt_run *run, int from_t);
+double lt_stride_sigma(const lt_sampler_state *run, int from_t);
 
 /* Moves each history vector one place back; the last comes round to the front, to be overwritten. */
-void lt_rotate_history(lt_run *run, int count);
+void lt_rotate_history(lt_sampler_state *run, int count);
 
 #endif

@@ -222,6 +222,7 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
 }
 
 void lt_steps_free(lt_steps *steps) {
+    if (!steps) return;
     lt_free(steps->timesteps);
     lt_free(steps->sigmas);
     *steps = (lt_steps){0};

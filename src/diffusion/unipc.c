@@ -11,7 +11,7 @@ typedef struct uni_step {
     double h, before;    /* order 2: h, and the step before it in units of h, negative */
 } uni_step;
 
-static uni_step make_step(const lt_run *run, int s, bool second_order) {
+static uni_step make_step(const lt_sampler_state *run, int s, bool second_order) {
     const double from = run->sigmas[s], to = run->sigmas[s + 1];
     uni_step u = {.keep = to * lt_alpha(to) / (from * lt_alpha(from)), .toward = lt_alpha(to) * (1 - to / from)};
     if (second_order) {
@@ -22,11 +22,11 @@ static uni_step make_step(const lt_run *run, int s, bool second_order) {
 }
 
 /* The order of the step from sigmas[s]: first where only one x_0 is known, and for the last of all. */
-static bool is_second_order(const lt_run *run, int s) { return s > 0 && s < run->count - 1; }
+static bool is_second_order(const lt_sampler_state *run, int s) { return s > 0 && s < run->count - 1; }
 
 /* history[0], history[1]: x_0 of the last step and of the one before; history[2]: the state that the last step started
  * from. run->denoised is the network's x_0 for run->x. */
-static void correct(lt_run *run, int s) {
+static void correct(lt_sampler_state *run, int s) {
     const bool second = is_second_order(run, s);
     const uni_step u = make_step(run, s, second);
     double of_now = 0.5, of_older = 0; /* the paper's rho_c; order 2: [[1, 1], [before, 1]] rho = b */
@@ -45,7 +45,7 @@ static void correct(lt_run *run, int s) {
     }
 }
 
-static void predict(lt_run *run, int s) {
+static void predict(lt_sampler_state *run, int s) {
     const bool second = is_second_order(run, s);
     const uni_step u = make_step(run, s, second);
     const float *const now = run->history[0], *const last = run->history[1];
@@ -53,7 +53,7 @@ static void predict(lt_run *run, int s) {
     for (size_t k = 0; k < run->n; k++) run->x[k] = keep * run->x[k] + toward * (now[k] + c * (last[k] - now[k]));
 }
 
-static lt_status unipc_step(lt_run *run, int i) {
+static lt_status unipc_step(lt_sampler_state *run, int i) {
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     if (i > 0) correct(run, i - 1);
     lt_rotate_history(run, 2);

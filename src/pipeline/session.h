@@ -5,14 +5,17 @@
 
 #include "pipeline/components.h"
 
+#include <stdatomic.h>
+
 struct lt_session {
     const lt_components *parts;
     struct lt_model
         *model;       /* whose parts these are, which the public interface keeps open; NULL in a guide's session */
     lt_target target; /* with the callback of the request that is being served */
     lt_listener listener;
-    bool low_memory; /* what can be run in turn is */
-    bool size_noted; /* that a picture's size is far from the model's own */
+    atomic_flag busy; /* a call is using it */
+    bool low_memory;  /* what can be run in turn is */
+    bool size_noted;  /* that a picture's size is far from the model's own */
     struct {
         lt_plan *plan;
         lt_module_size size;

@@ -275,7 +275,7 @@ static lt_status end_chunk(chunks *c) {
 static lt_status add_weighted(chunks *c, const lt_tokenizer *tokenizer, const char *text, double weight) {
     if (weight == -1 && strcmp(text, BREAK) == 0) return end_chunk(c);
     lt_tokens tokens;
-    LT_TRY(lt_tokenize(tokenizer, text, &tokens));
+    LT_TRY(lt_tokenizer_read(tokenizer, text, &tokens));
     lt_status status = LT_OK;
     for (size_t i = 0; i < tokens.count && !status; i++) status = add_token(c, tokens.ids[i], as_float(weight));
     lt_tokens_free(&tokens);
@@ -330,7 +330,7 @@ static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, i
 static lt_status parse_plain(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
     lt_tokens tokens;
     LT_TRY(add_chunk(c));
-    LT_TRY(lt_tokenize(tokenizer, text, &tokens));
+    LT_TRY(lt_tokenizer_read(tokenizer, text, &tokens));
     const size_t kept = lt_min(tokens.count, LT_CHUNK_TOKENS);
     for (size_t i = 0; i < kept; i++) c->prompt.ids[START_PLACE + i] = tokens.ids[i];
     for (size_t i = START_PLACE + kept + 1; i < LT_CONTEXT_TOKENS; i++) c->prompt.ids[i] = pad;

@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 
-enum { LT_TOKEN_START = 49406, LT_TOKEN_END = 49407, LT_CONTEXT_TOKENS = 77, LT_CHUNK_TOKENS = 75 };
+enum { LT_CONTEXT_TOKENS = 77, LT_CHUNK_TOKENS = 75 };
 
 typedef struct lt_tokenizer lt_tokenizer;
 
@@ -12,16 +12,9 @@ typedef struct lt_tokenizer lt_tokenizer;
 lt_status lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer);
 void lt_tokenizer_free(lt_tokenizer *tokenizer);
 
-typedef struct lt_tokens {
-    int32_t *ids;
-    size_t *ends; /* the byte of the text at which each token ends: what a cut leaves out can be shown */
-    size_t count;
-} lt_tokens;
-void lt_tokens_free(lt_tokens *tokens);
-
 /* text's tokens without start and end, exactly as transformers' CLIPTokenizer. Bytes that are not UTF-8 become U+FFFD.
  */
-lt_status lt_tokenize(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
+lt_status lt_tokenizer_read(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
 
 /* A prompt as the text encoder takes it: count chunks of 77 tokens (start, 75, end and padding) and a weight for each.
  */

@@ -375,7 +375,7 @@ static lt_status encode(encoder *e, const char *text, size_t size) {
     return encode_stretch(e, text, begin, size);
 }
 
-lt_status lt_tokenize(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens) {
+lt_status lt_tokenizer_read(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens) {
     *tokens = (lt_tokens){0};
     const size_t size = strlen(text);
     if (size > MAX_TEXT)
@@ -393,6 +393,7 @@ lt_status lt_tokenize(const lt_tokenizer *tokenizer, const char *text, lt_tokens
 }
 
 void lt_tokens_free(lt_tokens *tokens) {
+    if (!tokens) return;
     lt_free(tokens->ids);
     lt_free(tokens->ends);
     *tokens = (lt_tokens){0};

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = lt_strndup((const char *)data, size);
     if (!text) return 0;
     lt_tokens tokens;
-    if (lt_tokenize(tokenizer, text, &tokens) != LT_OK) abort();
+    if (lt_tokenizer_read(tokenizer, text, &tokens) != LT_OK) abort();
     for (size_t i = 0; i < tokens.count; i++) {
         if (tokens.ids[i] < 0 || tokens.ids[i] > LT_TOKEN_END || tokens.ends[i] > strlen(text)) abort();
         if (i > 0 && tokens.ends[i] < tokens.ends[i - 1]) abort();

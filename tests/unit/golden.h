@@ -110,4 +110,10 @@ static inline void assert_golden(const lt_checkpoint *golden, const char *name, 
     if (!(error <= limit)) fail_msg("%s: relative error %g is over %g", name, error, limit);
 }
 
+static inline void assert_golden_array(const lt_checkpoint *golden, const lt_array *array, double limit) {
+    size_t count = 1;
+    for (int i = 0; i < array->rank; i++) count *= array->shape[i];
+    assert_golden(golden, array->name, array->data, count, limit);
+}
+
 #endif

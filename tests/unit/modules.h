@@ -9,12 +9,10 @@
 static inline void check_module(lt_session *session, const char *module, const char *file, double limit) {
     lt_checkpoint golden;
     open_golden(file, &golden);
-    lt_run_output out[LT_MAX_OUTPUTS];
-    size_t count;
-    assert_ok(lt_run_module(session, module, golden.tensors, golden.count, out, &count));
-    for (size_t i = 0; i < count; i++)
-        assert_golden(&golden, out[i].name, out[i].tensor.data, lt_tensor_count(&out[i].tensor), limit);
-    lt_run_free(out, count);
+    lt_arrays out;
+    assert_ok(lt_run_module(session, module, golden.tensors, golden.count, &out));
+    for (size_t i = 0; i < out.count; i++) assert_golden_array(&golden, &out.items[i], limit);
+    lt_arrays_free(&out);
     lt_checkpoint_close(&golden);
 }
 

@@ -348,9 +348,9 @@ static void test_stopped_while_synchronizing(void **state) {
         assert_int_equal(lt_writer_open(path, &w), LT_OK);
         for (int i = 0; i < PIECES; i++) assert_int_equal(lt_writer_write(&w, piece, sizeof piece), LT_OK);
         answers = asked;
-        lt_writer_watch(stop_in_the_end);
+        lt_watch_writing(stop_in_the_end);
         const lt_status status = lt_writer_commit(&w);
-        lt_writer_watch(NULL);
+        lt_watch_writing(NULL);
         assert_int_equal(status, asked > PIECES ? LT_OK : LT_ERROR_CANCELLED);
         assert_int_equal(stat(path, &info), status ? -1 : 0);
         if (!status) unlink(path);
@@ -373,12 +373,12 @@ static void test_removing_what_is_begun(void **state) {
     assert_int_equal(lt_writer_open(inside, &w), LT_OK);
     assert_int_equal(lt_writer_commit(&w), LT_OK);
     assert_int_equal(stat(inside, &info), 0);
-    lt_begun_remove();
+    lt_remove_unfinished();
     for (size_t i = 0; i < 2; i++) assert_int_equal(stat(parts[i].path, &info), -1);
     assert_int_equal(stat(folder, &info), 0);
     for (size_t i = 0; i < 2; i++) lt_part_abort(&parts[i]);
     write_file("whole");
-    lt_begun_remove();
+    lt_remove_unfinished();
     assert_file_holds("whole");
 }
 

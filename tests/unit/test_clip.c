@@ -10,11 +10,11 @@ static void test_image_embeds(void **state) {
     lt_session *session = open_clip();
     lt_checkpoint golden;
     open_golden("tiny/clip_contrastive.safetensors", &golden);
-    lt_run_output out[LT_MAX_OUTPUTS];
-    size_t count;
-    assert_ok(lt_run_module(session, "clip-image", golden.tensors, golden.count, out, &count));
-    assert_golden(&golden, "image_embeds", out[0].tensor.data, lt_tensor_count(&out[0].tensor), 1e-5);
-    lt_run_free(out, count);
+    lt_arrays out;
+    assert_ok(lt_run_module(session, "clip-image", golden.tensors, golden.count, &out));
+    assert_string_equal(out.items[0].name, "image_embeds");
+    assert_golden_array(&golden, &out.items[0], 1e-5);
+    lt_arrays_free(&out);
     lt_checkpoint_close(&golden);
     lt_session_close(session);
 }

@@ -64,9 +64,9 @@ static bool stop_before_the_file(void *user) {
 static void a_stop_is_asked_for_before_the_file_is_begun(void **state) {
     (void)state;
     lt_model *model = open_tiny();
-    lt_writer_watch(stop_before_the_file);
+    lt_watch_writing(stop_before_the_file);
     assert_int_equal(lt_export_ldm(model, scratch_path("stopped.safetensors"), NULL), LT_ERROR_CANCELLED);
-    lt_writer_watch(NULL);
+    lt_watch_writing(NULL);
     assert_true(seen_no_file);
     lt_model_close(model);
 }

@@ -149,6 +149,63 @@ static lt_status call_train(int null) {
     return lt_train(LT_TRAIN_UNET, GIVEN(0, &o));
 }
 
+static lt_status call_image_alloc(int null) {
+    lt_image out = {0};
+    const lt_status status = lt_image_alloc(3, 2, GIVEN(0, &out));
+    lt_image_free(&out);
+    return status;
+}
+
+static lt_status call_noise(int null) {
+    const int timesteps[] = {0, 999};
+    lt_image out[2] = {{0}};
+    const lt_status status = lt_noise(NULL, GIVEN(0, &picture), GIVEN(1, timesteps), 2, 1, false, GIVEN(2, out));
+    for (int i = 0; i < 2; i++) lt_image_free(&out[i]);
+    return status;
+}
+
+static lt_status call_tokenize(int null) {
+    lt_tokens tokens = {.count = 7};
+    const lt_status status = lt_tokenize(GIVEN(0, "a cat"), GIVEN(1, &tokens));
+    if (null == 0) assert_int_equal(tokens.count, 0);
+    if (null < 1) lt_tokens_free(&tokens);
+    return status;
+}
+
+static lt_status call_plan_steps(int null) {
+    const lt_request request = quick_request();
+    lt_steps steps = {.count = 7};
+    const lt_status status = lt_plan_steps(NULL, GIVEN(0, &request), GIVEN(1, &steps));
+    if (null == 0) assert_int_equal(steps.count, 0);
+    if (null < 1) lt_steps_free(&steps);
+    return status;
+}
+
+static lt_status call_arrays_save(int null) {
+    static const float two[2] = {1, 2};
+    static const lt_array array = {"two", 1, {2}, two};
+    return lt_arrays_save(GIVEN(0, scratch_path("arrays.safetensors")), GIVEN(1, &array), 1);
+}
+
+static lt_status call_arrays_load(int null) {
+    lt_arrays arrays = {.count = 7};
+    const lt_status status = lt_arrays_load(GIVEN(0, micro_checkpoint()), "betas", GIVEN(1, &arrays));
+    if (null == 0) assert_int_equal(arrays.count, 0);
+    if (null < 1) lt_arrays_free(&arrays);
+    return status;
+}
+
+static lt_status call_run(int null) {
+    static const float numbers[4 * 2 * 3];
+    static const lt_array z = {"z", 4, {1, 4, 2, 3}, numbers};
+    lt_arrays out = {0};
+    const lt_status status = lt_run(GIVEN(0, session), GIVEN(1, "vae-decoder"), GIVEN(2, &z), 1, GIVEN(3, &out));
+    lt_arrays_free(&out);
+    return status;
+}
+
+static lt_status call_check_writable(int null) { return lt_check_writable(GIVEN(0, saved)); }
+
 static const struct {
     const char *name;
     lt_status (*call)(int null);
@@ -166,6 +223,14 @@ static const struct {
     {"lt_embed_text", call_embed_text, {"session", "text", "embedding", "dim"}},
     {"lt_embed_image", call_embed_image, {"session", "image", "embedding", "dim"}},
     {"lt_train", call_train, {"options"}},
+    {"lt_image_alloc", call_image_alloc, {"image"}},
+    {"lt_noise", call_noise, {"image", "timesteps", "images"}},
+    {"lt_tokenize", call_tokenize, {"text", "tokens"}},
+    {"lt_plan_steps", call_plan_steps, {"request", "steps"}},
+    {"lt_arrays_save", call_arrays_save, {"path", "items"}},
+    {"lt_arrays_load", call_arrays_load, {"path", "arrays"}},
+    {"lt_run", call_run, {"session", "module", "in", "out"}},
+    {"lt_check_writable", call_check_writable, {"path"}},
 };
 
 static void assert_says(const char *first, const char *second) {
@@ -194,6 +259,10 @@ static void test_null_is_nothing(void **state) {
     lt_result_free(NULL);
     lt_model_close(NULL);
     lt_session_close(NULL);
+    lt_arrays_free(NULL);
+    lt_tokens_free(NULL);
+    lt_steps_free(NULL);
+    assert_null(lt_arrays_find(NULL, "x"));
     assert_null(lt_session_model(NULL));
     const lt_model_info info = lt_model_describe(NULL);
     assert_false(info.draws || info.has_unet || info.class_count);

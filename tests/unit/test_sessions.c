@@ -51,7 +51,7 @@ static void *work(void *data) {
     options.threads = u->threads;
     u->status = lt_session_open(u->model, &options, &session);
     if (!u->status) u->status = draw_and_encode(u, session);
-    if (!u->status) u->status = lt_tokenize(session->parts->tokenizer, u->prompt, &u->tokens);
+    if (!u->status) u->status = lt_tokenizer_read(session->parts->tokenizer, u->prompt, &u->tokens);
     if (u->status) snprintf(u->message, sizeof u->message, "%s", lt_error_message());
     lt_session_close(session);
     return NULL;

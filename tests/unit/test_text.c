@@ -51,7 +51,7 @@ static void test_golden(void **state) {
         const char *text = json_string_value(json_object_get(row, "text"));
         lt_tokens tokens;
         lt_prompt prompt;
-        assert_int_equal(lt_tokenize(tokenizer, text, &tokens), LT_OK);
+        assert_int_equal(lt_tokenizer_read(tokenizer, text, &tokens), LT_OK);
         assert_int_equal(tokens.count + 2, json_array_size(ids)); /* the recorded ones have start and end */
         for (size_t i = 0; i < tokens.count; i++)
             assert_int_equal(tokens.ids[i], json_integer_value(json_array_get(ids, i + 1)));
@@ -86,7 +86,7 @@ static void test_unicode_versions(void **state) {
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_tokens tokens;
-        assert_int_equal(lt_tokenize(tokenizer, cases[i].text, &tokens), LT_OK);
+        assert_int_equal(lt_tokenizer_read(tokenizer, cases[i].text, &tokens), LT_OK);
         assert_int_equal(tokens.count, cases[i].count);
         assert_memory_equal(tokens.ids, cases[i].ids, tokens.count * sizeof *tokens.ids);
         lt_tokens_free(&tokens);
@@ -95,8 +95,8 @@ static void test_unicode_versions(void **state) {
 
 static void expect_same_tokens(const char *a, const char *b) {
     lt_tokens x, y;
-    assert_int_equal(lt_tokenize(tokenizer, a, &x), LT_OK);
-    assert_int_equal(lt_tokenize(tokenizer, b, &y), LT_OK);
+    assert_int_equal(lt_tokenizer_read(tokenizer, a, &x), LT_OK);
+    assert_int_equal(lt_tokenizer_read(tokenizer, b, &y), LT_OK);
     assert_int_equal(x.count, y.count);
     for (size_t i = 0; i < x.count; i++) assert_int_equal(x.ids[i], y.ids[i]);
     lt_tokens_free(&x);
@@ -154,7 +154,7 @@ static void test_utf8_reading(void **state) {
 static void test_special_tokens(void **state) {
     (void)state;
     lt_tokens tokens;
-    assert_int_equal(lt_tokenize(tokenizer, "a<|endoftext|>b<|startoftext|>", &tokens), LT_OK);
+    assert_int_equal(lt_tokenizer_read(tokenizer, "a<|endoftext|>b<|startoftext|>", &tokens), LT_OK);
     static const int32_t ids[] = {320, LT_TOKEN_END, 321, LT_TOKEN_START};
     static const size_t ends[] = {1, 14, 15, 30};
     assert_int_equal(tokens.count, LT_COUNT(ids));
@@ -173,7 +173,7 @@ static void test_ends(void **state) {
     (void)state;
     const char *text = " Une  cafe\u0301, \U0001f469\u200d\U0001f680 \u5317\u4eac 12\u0301\u0316x\u0130 ";
     lt_tokens tokens;
-    assert_int_equal(lt_tokenize(tokenizer, text, &tokens), LT_OK);
+    assert_int_equal(lt_tokenizer_read(tokenizer, text, &tokens), LT_OK);
     assert_int_equal(tokens.ends[0], 4); /* " Une" */
     for (size_t i = 1; i < tokens.count; i++) {
         assert_true(tokens.ends[i] >= tokens.ends[i - 1]);
@@ -195,7 +195,7 @@ static void test_large(void **state) {
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         char *text = repeat(cases[i].text, cases[i].count);
         lt_tokens tokens;
-        assert_int_equal(lt_tokenize(tokenizer, text, &tokens), LT_OK);
+        assert_int_equal(lt_tokenizer_read(tokenizer, text, &tokens), LT_OK);
         if (cases[i].tokens) assert_int_equal(tokens.count, cases[i].tokens);
         lt_tokens_free(&tokens);
         free(text);
@@ -249,7 +249,7 @@ static void expect_parts(const char *text, const part *parts) {
     assert_true(prompt.weights[0] == 1);
     for (size_t i = 0; i < MAX_PARTS && parts[i].text; i++) {
         lt_tokens tokens;
-        assert_int_equal(lt_tokenize(tokenizer, parts[i].text, &tokens), LT_OK);
+        assert_int_equal(lt_tokenizer_read(tokenizer, parts[i].text, &tokens), LT_OK);
         for (size_t k = 0; k < tokens.count; k++, place++)
             if (prompt.ids[place] != tokens.ids[k] || prompt.weights[place] != (float)parts[i].weight)
                 fail_msg("'%s': token %zu is %d with weight %.9g, not %d with %.9g ('%s')", text, place,
@@ -405,7 +405,7 @@ static void expect_chunks(const char *text, size_t count, const char *const *chu
     for (size_t c = 0; c < count; c++) {
         const int32_t *ids = prompt.ids + c * LT_CONTEXT_TOKENS;
         lt_tokens tokens;
-        assert_int_equal(lt_tokenize(tokenizer, chunks[c], &tokens), LT_OK);
+        assert_int_equal(lt_tokenizer_read(tokenizer, chunks[c], &tokens), LT_OK);
         assert_true(tokens.count <= LT_CHUNK_TOKENS);
         assert_int_equal(ids[0], LT_TOKEN_START);
         for (size_t i = 1; i < LT_CONTEXT_TOKENS; i++)

@@ -1,0 +1,294 @@
+/* The public interface's parts of the way: tokens, steps, noise, arrays in files, a module alone; and a session that
+ * serves one call at a time. */
+#include "micro.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+/* ---- Tokens ---- */
+
+/* As transformers' CLIPTokenizer of openai/clip-vit-large-patch14 has them. */
+static void test_tokens(void **state) {
+    (void)state;
+    static const int32_t expected[] = {320, 1125, 539, 320, 2368};
+    lt_tokens tokens;
+    assert_ok(lt_tokenize("a photo of a cat", &tokens));
+    assert_int_equal(tokens.count, LT_COUNT(expected));
+    assert_memory_equal(tokens.ids, expected, sizeof expected);
+    assert_int_equal(tokens.ends[1], strlen("a photo"));
+    lt_tokens_free(&tokens);
+    assert_null(tokens.ids);
+}
+
+/* ---- Steps ---- */
+
+static void test_steps(void **state) {
+    (void)state;
+    lt_request r = lt_request_defaults();
+    lt_steps steps;
+    r.sampler = "DPM++ 2M Karras";
+    r.steps = 10;
+    assert_ok(lt_plan_steps(NULL, &r, &steps));
+    assert_string_equal(steps.sampler, "dpmpp_2m");
+    assert_string_equal(steps.schedule, "karras");
+    assert_int_equal(steps.count, 10);
+    assert_true(fabsf(steps.sigmas[0] - 14.6146f) < 1e-3f && steps.sigmas[10] == 0);
+    lt_steps_free(&steps);
+    const lt_image from = {1, 1, NULL};
+    r.image = &from;
+    r.strength = 0.5;
+    assert_ok(lt_plan_steps(NULL, &r, &steps));
+    assert_int_equal(steps.count, 5);
+    lt_steps_free(&steps);
+    r.steps = 0;
+    assert_int_equal(lt_plan_steps(NULL, &r, &steps), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "steps: 0"));
+}
+
+/* ---- Noise ---- */
+
+static lt_image make_picture(int width, int height) {
+    lt_image image;
+    assert_ok(lt_image_alloc(width, height, &image));
+    for (int i = 0; i < width * height * 3; i++) image.pixels[i] = (uint8_t)(i * 7);
+    return image;
+}
+
+static double difference(const lt_image *a, const lt_image *b) {
+    double sum = 0;
+    for (int i = 0; i < a->width * a->height * 3; i++) sum += fabs((double)a->pixels[i] - b->pixels[i]);
+    return sum / (a->width * a->height * 3);
+}
+
+/* Of a byte's [-1, 1] sigma 0.0292 at t = 0 is about 3 of 255 in the mean; at 999 hardly anything is left. */
+static void check_noise(lt_session *session, bool chain) {
+    static const int timesteps[] = {0, 999, 0};
+    lt_image picture = make_picture(24, 16), out[3];
+    assert_ok(lt_noise(session, &picture, timesteps, 3, 5, chain, out));
+    for (int i = 0; i < 3; i++) assert_int_equal(out[i].width, 24);
+    assert_memory_equal(out[0].pixels, out[2].pixels, 24 * 16 * 3);
+    assert_true(difference(&out[0], &out[1]) > 8);
+    if (!session) assert_in_range((long)(10 * difference(&out[0], &picture)), 15, 45);
+    for (int i = 0; i < 3; i++) lt_image_free(&out[i]);
+    lt_image_free(&picture);
+}
+
+static void test_noise(void **state) {
+    (void)state;
+    lt_session *session = open_micro(1);
+    check_noise(NULL, false);
+    check_noise(NULL, true);
+    check_noise(session, false);
+    lt_session_close(session);
+}
+
+static void test_no_timesteps(void **state) {
+    (void)state;
+    static const int bad[] = {-1, 1000, INT_MAX};
+    lt_image picture = make_picture(2, 2), out;
+    for (size_t i = 0; i < LT_COUNT(bad); i++) {
+        assert_int_equal(lt_noise(NULL, &picture, &bad[i], 1, 0, false, &out), LT_ERROR_ARGUMENT);
+        assert_non_null(strstr(lt_error_message(), "timesteps"));
+        assert_null(out.pixels);
+    }
+    assert_int_equal(lt_noise(NULL, &picture, bad, 0, 0, false, &out), LT_ERROR_ARGUMENT);
+    lt_image_free(&picture);
+}
+
+/* ---- Arrays ---- */
+
+static void test_arrays_in_a_file(void **state) {
+    (void)state;
+    static const float values[] = {1, 2.5f, -3, 4, 5, 6, 7};
+    static const lt_array saved[] = {{"b", 2, {2, 3}, values}, {"a", 0, {0}, values + 6}, {"c", 1, {0}, values}};
+    char path[256];
+    lt_arrays all, one;
+    snprintf(path, sizeof path, "%s", scratch_path("some.safetensors"));
+    assert_ok(lt_arrays_save(path, saved, 3));
+    assert_ok(lt_arrays_load(path, NULL, &all));
+    assert_int_equal(all.count, 3);
+    const lt_array *b = lt_arrays_find(&all, "b");
+    assert_true(b && b->rank == 2 && b->shape[0] == 2 && b->shape[1] == 3);
+    assert_memory_equal(b->data, values, 6 * sizeof(float));
+    assert_true(lt_arrays_find(&all, "a")->rank == 0 && *lt_arrays_find(&all, "a")->data == 7);
+    assert_null(lt_arrays_find(&all, "d"));
+    lt_arrays_free(&all);
+    assert_ok(lt_arrays_load(path, "a", &one));
+    assert_true(one.count == 1 && *one.items[0].data == 7);
+    lt_arrays_free(&one);
+    assert_ok(lt_arrays_load(path, "d", &one));
+    assert_int_equal(one.count, 0);
+    lt_arrays_free(&one);
+}
+
+static void test_no_arrays(void **state) {
+    (void)state;
+    static const float value = 1;
+    static const lt_array bad[] = {{NULL, 0, {0}, &value}, {"a", 0, {0}, NULL}, {"a", 9, {0}, &value}, {"a", -1}};
+    lt_arrays out;
+    for (size_t i = 0; i < LT_COUNT(bad); i++)
+        assert_int_equal(lt_arrays_save(scratch_path("bad.safetensors"), &bad[i], 1), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_arrays_load(scratch_path("nothing.safetensors"), NULL, &out), LT_ERROR_FILE);
+    assert_null(out.items);
+}
+
+/* ---- A module alone ---- */
+
+static void test_every_module_is_known(void **state) {
+    (void)state;
+    static const float x = 0;
+    static const lt_array none = {"none", 1, {1}, &x};
+    lt_session *session = open_micro(1);
+    lt_arrays out;
+    for (const char *const *name = lt_modules(); *name; name++) {
+        assert_true(lt_run(session, *name, &none, 1, &out));
+        assert_null(strstr(lt_error_message(), "no module"));
+    }
+    assert_int_equal(lt_run(session, "vae", &none, 1, &out), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "no module vae"));
+    lt_session_close(session);
+}
+
+/* The loss of nothing but zeros, and a gradient for each parameter of the VAE and nothing else. */
+static void test_loss_alone(void **state) {
+    (void)state;
+    static const float zeros[3 * 8 * 8];
+    static const lt_array in[] = {{"x", 4, {1, 3, 8, 8}, zeros}, {"posterior_noise", 4, {1, 4, 4, 4}, zeros}};
+    lt_session *session = open_micro(2);
+    lt_arrays out;
+    assert_ok(lt_run(session, "vae-loss", in, 2, &out));
+    const lt_array *loss = lt_arrays_find(&out, "loss");
+    assert_true(loss && loss->rank == 1 && *loss->data > 0);
+    const lt_array *bias = lt_arrays_find(&out, "first_stage_model.decoder.conv_out.bias");
+    assert_true(bias && bias->shape[0] == 3 && bias->data[0] != 0);
+    for (size_t i = 0; i < out.count; i++)
+        assert_true(&out.items[i] == loss || !strncmp(out.items[i].name, "first_stage_model.", 18));
+    lt_arrays_free(&out);
+    lt_session_close(session);
+}
+
+/* ---- One call at a time ---- */
+
+static lt_session *drawing, *other;
+
+static bool encode_meanwhile(void *user, const lt_progress *progress) {
+    (void)progress;
+    lt_image picture = make_picture(24, 16);
+    float *latent;
+    int shape[3];
+    assert_int_equal(lt_encode(drawing, &picture, NULL, false, &latent, shape), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "session is in use"));
+    assert_ok(lt_encode(other, &picture, NULL, false, &latent, shape));
+    lt_floats_free(latent);
+    lt_image_free(&picture);
+    ++*(int *)user;
+    return true;
+}
+
+static void test_session_in_use(void **state) {
+    (void)state;
+    int asked = 0;
+    drawing = open_micro(1);
+    other = open_micro(1);
+    lt_request r = lt_request_defaults();
+    r.width = r.height = 16;
+    r.steps = 1;
+    r.progress = encode_meanwhile;
+    r.user = &asked;
+    lt_result result;
+    assert_ok(lt_generate(drawing, &r, &result));
+    lt_result_free(&result);
+    assert_true(asked > 0);
+    r.progress = NULL;
+    assert_ok(lt_generate(drawing, &r, &result)); /* it is free again */
+    lt_result_free(&result);
+    lt_session_close(drawing);
+    lt_session_close(other);
+}
+
+/* ---- Files ---- */
+
+static void test_writable(void **state) {
+    (void)state;
+    char path[300];
+    assert_ok(lt_check_writable(scratch_path("new.png")));
+    assert_int_equal(lt_check_writable("/nowhere/at/all.png"), LT_ERROR_FILE);
+    assert_non_null(strstr(lt_error_message(), "/nowhere/at/all.png: can't write there"));
+    snprintf(path, sizeof path, "%s", scratch_path("folder"));
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(lt_check_writable(path), LT_ERROR_FILE);
+}
+
+/* ---- Memory ---- */
+
+static lt_status try_tokens(void) {
+    lt_tokens tokens;
+    const lt_status status = lt_tokenize("a cat", &tokens);
+    lt_tokens_free(&tokens);
+    return status;
+}
+
+static lt_status try_arrays(void) {
+    lt_arrays arrays;
+    const lt_status status = lt_arrays_load(micro_checkpoint(), NULL, &arrays);
+    lt_arrays_free(&arrays);
+    return status;
+}
+
+static lt_status try_noise(void) {
+    static const int timesteps[] = {1, 2};
+    static uint8_t pixels[2 * 2 * 3];
+    const lt_image picture = {2, 2, pixels};
+    lt_image out[2];
+    const lt_status status = lt_noise(NULL, &picture, timesteps, 2, 0, false, out);
+    for (int i = 0; i < 2; i++) {
+        if (status) assert_null(out[i].pixels);
+        lt_image_free(&out[i]);
+    }
+    return status;
+}
+
+static lt_status try_loss(void) {
+    static const float zeros[3 * 8 * 8];
+    static const lt_array in[] = {{"x", 4, {1, 3, 8, 8}, zeros}, {"posterior_noise", 4, {1, 4, 4, 4}, zeros}};
+    lt_arrays out;
+    const lt_status status = lt_run(other, "vae-loss", in, 2, &out);
+    lt_arrays_free(&out);
+    return status;
+}
+
+static void test_every_allocation_fails(void **state) {
+    (void)state;
+    lt_status (*const all[])(void) = {try_tokens, try_arrays, try_noise, try_loss};
+    other = open_micro(1);
+    for (size_t i = 0; i < LT_COUNT(all); i++) {
+        lt_status status = LT_ERROR_MEMORY;
+        for (size_t n = 0; status; n++) {
+            lt_alloc_fail_at(n);
+            status = all[i]();
+            const bool failed = lt_alloc_failed();
+            lt_alloc_fail_at(SIZE_MAX);
+            assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
+        }
+    }
+    lt_session_close(other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_no_timesteps),
+        cmocka_unit_test(test_arrays_in_a_file),
+        cmocka_unit_test(test_no_arrays),
+        cmocka_unit_test(test_every_module_is_known),
+        cmocka_unit_test(test_loss_alone),
+        cmocka_unit_test(test_session_in_use),
+        cmocka_unit_test(test_writable),
+        cmocka_unit_test(test_every_allocation_fails),
+    };
+    const int failed = cmocka_run_group_tests_name("parts", tests, NULL, NULL);
+    remove_scratch();
+    return failed;
+}
