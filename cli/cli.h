@@ -117,6 +117,8 @@ typedef struct lt_model_options {
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true}
 /* clang-format on */
 
+/* For lt_open_options.notice and its kin: "latent: note: ..." on standard error. */
+void lt_print_notice(void *user, const char *message);
 /* Opens the model that the options name; notices go to standard error. */
 lt_status lt_open_model(lt_model_options *options, lt_model **model);
 /* The same, and a session on it, which alone keeps it open. */

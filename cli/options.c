@@ -123,6 +123,7 @@ void lt_options_begin(const lt_command *command) {
     const lt_open_options open = lt_open_options_defaults();
     const lt_session_options session = lt_session_options_defaults();
     const lt_request request = lt_request_defaults();
+    const lt_convert_options conversion = lt_convert_options_defaults();
     const lt_train_options training = lt_train_options_defaults();
     const struct {
         const lt_field *(*fields)(void);
@@ -130,6 +131,7 @@ void lt_options_begin(const lt_command *command) {
     } all[] = {{lt_open_fields, &open},
                {lt_session_fields, &session},
                {lt_request_fields, &request},
+               {lt_convert_fields, &conversion},
                {lt_train_fields, &training}};
     for (const lt_option *o = command->options; o->name; o++)
         for (size_t i = 0; i < LT_COUNT(all); i++)

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void print_notice(void *user, const char *message) {
+void lt_print_notice(void *user, const char *message) {
     (void)user;
     lt_complain(LT_EXIT_OK, "note: %s", message);
 }
@@ -24,7 +24,7 @@ lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     o.vae = options->vae;
     o.ema = options->ema;
     o.prediction = options->prediction;
-    o.notice = print_notice;
+    o.notice = lt_print_notice;
     return lt_model_open(path, &o, model);
 }
 
@@ -36,7 +36,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.precision = options->precision;
     o.isa = options->isa;
     o.threads = options->threads;
-    o.notice = print_notice;
+    o.notice = lt_print_notice;
     const lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);
     return status;

@@ -265,6 +265,31 @@ typedef struct lt_model_info {
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
+/* ---- Converting ---- */
+
+typedef struct lt_convert_options {
+    const char *type;       /* "f32", "f16" or "bf16", for floating-point numbers; NULL: as they are */
+    const char *layout;     /* "ldm", one file, or "diffusers", a folder; NULL: as it is */
+    bool ema;               /* as lt_open_options */
+    const char *prediction; /* likewise */
+    lt_notice_fn notice;    /* of what is left out, or can't be told in a single file; NULL: nobody is told */
+    void *notice_user;
+} lt_convert_options;
+LT_API lt_convert_options lt_convert_options_defaults(void);
+LT_API const lt_field *lt_convert_fields(void);
+
+/* Writes what lt_model_open opens as safetensors at out. Without layout, ema and prediction a file keeps its tensors,
+ * whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a model's
+ * conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another shape, is
+ * refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
+ * LT_ERROR_ARGUMENT. options may be NULL. */
+LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
+
+/* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or
+ * "tiny-inpaint", files, or "vit-b-32" or "tiny-clip", folders. type as above; NULL is "f16". */
+LT_API lt_status lt_synthesize(const char *name, const char *out, const char *type);
+LT_API const char *const *lt_synthetic_names(void); /* NULL-terminated */
+
 /* ---- Sessions ---- */
 
 typedef struct lt_session_options {

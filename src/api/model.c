@@ -1,8 +1,8 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "api/configuration.h"
-#include "api/merges.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "text/merges.h"
 #include "train/state.h"
 
 #include <string.h>
@@ -157,20 +157,24 @@ void lt_model_close(lt_model *model) {
     lt_free(model);
 }
 
+lt_exported lt_model_exported(const lt_model *model) {
+    return (lt_exported){&model->parts, model->tensors.tensors, model->tensors.count, &model->main};
+}
+
 lt_model_info lt_model_describe(const lt_model *model) {
     if (!model) return (lt_model_info){0};
     const lt_components *p = &model->parts;
-    const bool draws = p->has[LT_MODULE_UNET] && (p->pixels || p->has[LT_MODULE_VAE_DECODER]);
+    const bool pictures = p->has[LT_MODULE_UNET] && (p->pixels || p->has[LT_MODULE_VAE_DECODER]);
     return (lt_model_info){
-        .draws = draws && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim),
+        .draws = lt_parts_draw(p),
         .has_text_encoder = p->has[LT_MODULE_TEXT],
         .has_vae_encoder = p->has[LT_MODULE_VAE_ENCODER],
         .has_vae_decoder = p->has[LT_MODULE_VAE_DECODER],
         .has_unet = p->has[LT_MODULE_UNET],
         .has_image_encoder = p->has[LT_MODULE_IMAGE],
         .has_classifier = p->has[LT_MODULE_CLASSIFIER],
-        .width = draws ? p->sample_size * p->vae.factor : 0,
-        .height = draws ? p->sample_size * p->vae.factor : 0,
+        .width = pictures ? p->sample_size * p->vae.factor : 0,
+        .height = pictures ? p->sample_size * p->vae.factor : 0,
         .factor = p->vae.factor,
         .latent_channels = p->vae.latent_channels,
         .unet_channels = p->unet.in_channels,

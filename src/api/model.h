@@ -2,6 +2,7 @@
 #ifndef LT_MODEL_H
 #define LT_MODEL_H
 
+#include "export/export.h"
 #include "formats/source.h"
 #include "models/names.h"
 #include "pipeline/session.h"
@@ -15,6 +16,9 @@ struct lt_model {
     lt_source main, vae;    /* vae: the one that replaces main's */
     size_t ignored;         /* tensors that were not needed */
 };
+
+/* The model as src/export writes it; it points into model. */
+lt_exported lt_model_exported(const lt_model *model);
 
 /* The argument `session` of a public function (base/door.h). */
 #define LT_SESSION_ARGUMENT                                                                                            \

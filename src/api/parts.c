@@ -1,5 +1,4 @@
 /* The public interface's parts of the way: latents, noise, embeddings, tokens, steps. */
-#include "api/merges.h"
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -7,6 +6,7 @@
 #include "base/rng.h"
 #include "pipeline/embedding.h"
 #include "pipeline/latent.h"
+#include "text/merges.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Training: opens the models that it starts from or reads, and runs the trainer. */
-#include "api/merges.h"
 #include "api/model.h"
 #include "base/door.h"
+#include "text/merges.h"
 #include "train/task.h"
 
 #include <string.h>

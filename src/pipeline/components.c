@@ -88,6 +88,11 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
     memcpy(sizes, all, sizeof all);
 }
 
+bool lt_parts_draw(const lt_components *p) {
+    const bool pictures = p->pixels || p->has[LT_MODULE_VAE_DECODER];
+    return p->has[LT_MODULE_UNET] && pictures && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim);
+}
+
 lt_status lt_parts_agree(const lt_components *parts) {
     const lt_unet *unet = &parts->unet;
     if (!parts->has[LT_MODULE_UNET]) return LT_OK;

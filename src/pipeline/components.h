@@ -58,8 +58,10 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
 void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]);
 /* Do the parts fit together: channels and contexts, where both sides are there? LT_ERROR_MODEL says which don't. */
 lt_status lt_parts_agree(const lt_components *parts);
-/* The same, and whether each part has every tensor that its forward pass asks for, in its shape: all that drawing,
- * encoding and decoding would find out. */
+/* Is all there that drawing needs? */
+bool lt_parts_draw(const lt_components *parts);
+/* lt_parts_agree, and whether each part has every tensor that its forward pass asks for, in its shape: all that
+ * drawing, encoding and decoding would find out. */
 lt_status lt_parts_check(const lt_components *parts);
 /* LT_ERROR_MODEL unless the plan's tensor has that shape: a hostile checkpoint's layers can make something else. */
 lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape);

@@ -1,7 +1,7 @@
 /* Descriptions of models: the published U-Nets and VAE are told from names and shapes alone, in both namings, and give
  * the list of tensors that diffusers' own model has (told by its FNV-1a hash); the forward pass asks for each of them.
  */
-#include "api/export.h"
+#include "exporting.h"
 #include "formats/diffusers.h"
 #include "models/architecture.h"
 #include "modules.h"
@@ -249,7 +249,7 @@ static void sdxl_is_exported_as_it_is(void **state) {
     lt_model *model;
     lt_diffusers folder;
     assert_ok(lt_model_open(write_small(&small[1]), NULL, &model));
-    assert_ok(lt_export_diffusers(model, scratch_path("folder"), NULL));
+    assert_ok(export_diffusers(model, scratch_path("folder"), NULL));
     lt_model_close(model);
     assert_ok(lt_diffusers_open(scratch_path("folder"), &folder));
     size_t unet = 0;

@@ -1,6 +1,6 @@
 /* Weights of every type that a file may have, from the file to the picture: F8 draws as the same values in F16 do, and
  * a type that is not known refuses a file only where its tensor is needed. */
-#include "api/export.h"
+#include "exporting.h"
 #include "micro.h"
 
 enum { SIDE = 16, PIXELS = SIDE * SIDE * 3 };
@@ -115,8 +115,8 @@ static void test_needed_foreign_tensors(void **state) {
             lt_result result;
             r.width = r.height = SIDE;
             expect(lt_generate(session, &r, &result), words);
-            expect(lt_export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL), words);
-            expect(lt_export_diffusers(lt_session_model(session), scratch_path("out"), NULL), words);
+            expect(export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL), words);
+            expect(export_diffusers(lt_session_model(session), scratch_path("out"), NULL), words);
             lt_session_close(session);
         } else {
             expect(status, words);
@@ -154,7 +154,7 @@ static void test_unneeded_foreign_tensors(void **state) {
         assert_ok(open_session(retype(extended(names[i]), names[i]), NULL, &session));
         draw(session, pixels);
         assert_memory_equal(pixels, expected, PIXELS);
-        assert_ok(lt_export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL));
+        assert_ok(export_ldm(lt_session_model(session), scratch_path("out.safetensors"), NULL));
         lt_session_close(session);
         assert_ok(lt_checkpoint_open(scratch_path("out.safetensors"), &written));
         assert_null(lt_checkpoint_find(&written, names[i]));

@@ -1,6 +1,6 @@
 /* Writing models: what the end-to-end tests can't see, above all every allocation failing in turn. */
-#include "api/export.h"
 #include "base/file.h"
+#include "exporting.h"
 #include "micro.h"
 
 #include <sys/stat.h>
@@ -45,12 +45,12 @@ static void check_failures(lt_status (*write)(const lt_model *, const char *, co
 
 static void a_file_survives_failing_allocations(void **state) {
     (void)state;
-    check_failures(lt_export_ldm, "ldm.safetensors");
+    check_failures(export_ldm, "ldm.safetensors");
 }
 
 static void a_folder_survives_failing_allocations(void **state) {
     (void)state;
-    check_failures(lt_export_diffusers, "folder");
+    check_failures(export_diffusers, "folder");
 }
 
 static bool seen_no_file;
@@ -65,7 +65,7 @@ static void a_stop_is_asked_for_before_the_file_is_begun(void **state) {
     (void)state;
     lt_model *model = open_tiny();
     lt_watch_writing(stop_before_the_file);
-    assert_int_equal(lt_export_ldm(model, scratch_path("stopped.safetensors"), NULL), LT_ERROR_CANCELLED);
+    assert_int_equal(export_ldm(model, scratch_path("stopped.safetensors"), NULL), LT_ERROR_CANCELLED);
     lt_watch_writing(NULL);
     assert_true(seen_no_file);
     lt_model_close(model);
@@ -136,8 +136,8 @@ static void what_cannot_draw_is_not_converted(void **state) {
         for (int misshapen = 0; misshapen < 2; misshapen++) {
             lt_model *model;
             if (lt_model_open(damaged(i, misshapen), NULL, &model)) continue;
-            assert_int_equal(lt_export_ldm(model, scratch_path("no.safetensors"), NULL), LT_ERROR_MODEL);
-            assert_int_equal(lt_export_diffusers(model, scratch_path("no"), NULL), LT_ERROR_MODEL);
+            assert_int_equal(export_ldm(model, scratch_path("no.safetensors"), NULL), LT_ERROR_MODEL);
+            assert_int_equal(export_diffusers(model, scratch_path("no"), NULL), LT_ERROR_MODEL);
             assert_false(exists(scratch_path("no.safetensors")) || exists(scratch_path("no")));
             lt_model_close(model);
         }

@@ -204,6 +204,14 @@ static lt_status call_run(int null) {
     return status;
 }
 
+static lt_status call_convert(int null) {
+    return lt_convert(GIVEN(0, micro_checkpoint()), GIVEN(1, scratch_path("converted.safetensors")), NULL);
+}
+
+static lt_status call_synthesize(int null) {
+    return lt_synthesize(GIVEN(0, "tiny"), GIVEN(1, scratch_path("synthetic.safetensors")), NULL);
+}
+
 static lt_status call_check_writable(int null) { return lt_check_writable(GIVEN(0, saved)); }
 
 static const struct {
@@ -230,6 +238,8 @@ static const struct {
     {"lt_arrays_save", call_arrays_save, {"path", "items"}},
     {"lt_arrays_load", call_arrays_load, {"path", "arrays"}},
     {"lt_run", call_run, {"session", "module", "in", "out"}},
+    {"lt_convert", call_convert, {"in", "out"}},
+    {"lt_synthesize", call_synthesize, {"name", "out"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
 
@@ -285,6 +295,24 @@ static void test_open_options(void **state) {
     lt_open_options o = lt_open_options_defaults();
     assert_all_members(lt_open_fields(), others, sizeof o);
     assert_true(refuse_bad_fields(lt_open_fields(), &o, sizeof o, open_with) > 0);
+}
+
+static lt_status convert_with(const void *options) {
+    return lt_convert(micro_checkpoint(), scratch_path("converted.safetensors"), options);
+}
+
+static void test_convert_options(void **state) {
+    (void)state;
+    static const lt_field others[] = {{LT_FIELD(lt_convert_options, notice), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_convert_options, notice_user), LT_FIELD_TEXT},
+                                      {0}};
+    const lt_convert_options o = lt_convert_options_defaults();
+    assert_all_members(lt_convert_fields(), others, sizeof o);
+    assert_int_equal(refuse_bad_fields(lt_convert_fields(), &o, sizeof o, convert_with), 3);
+    assert_int_equal(lt_synthesize("tiny", scratch_path("no.safetensors"), "f8"), LT_ERROR_ARGUMENT);
+    assert_says("type", "f16");
+    assert_int_equal(lt_synthesize("large", scratch_path("no.safetensors"), NULL), LT_ERROR_ARGUMENT);
+    assert_says("name", "large");
 }
 
 static lt_status use_with(const void *options) {
@@ -429,6 +457,7 @@ int main(void) {
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_is_nothing),
         cmocka_unit_test(test_open_options),
+        cmocka_unit_test(test_convert_options),
         cmocka_unit_test(test_session_options),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_request_as_a_whole),

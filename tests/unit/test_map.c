@@ -1,8 +1,8 @@
 /* Mapped files that are cut short while they are open: an error that names the file, and never a signal. */
-#include "api/export.h"
 #include "base/map.h"
 #include "base/threads.h"
 #include "data/dataset.h"
+#include "exporting.h"
 #include "micro.h"
 #include "train/cache.h"
 
@@ -265,10 +265,9 @@ static void a_cut_model_is_not_converted(void **state) {
     const lt_dtype types[] = {LT_F16, LT_F32}; /* as they are, and converted */
     for (size_t i = 0; i < 2 * LT_COUNT(types); i++) {
         lt_session *session = open_shortened("cut.safetensors", i < 2 ? 1 : SIZE_MAX);
-        assert_cut(lt_export_ldm(lt_session_model(session), scratch_path("out"), &types[i % 2]), "cut.safetensors");
+        assert_cut(export_ldm(lt_session_model(session), scratch_path("out"), &types[i % 2]), "cut.safetensors");
         assert_int_equal(access(scratch_path("out"), F_OK), -1);
-        assert_cut(lt_export_diffusers(lt_session_model(session), scratch_path("out"), &types[i % 2]),
-                   "cut.safetensors");
+        assert_cut(export_diffusers(lt_session_model(session), scratch_path("out"), &types[i % 2]), "cut.safetensors");
         assert_int_equal(access(scratch_path("out"), F_OK), -1);
         lt_session_close(session);
     }

@@ -1,6 +1,6 @@
 /* What a model's sources say beside its tensors' shapes: noise schedules, heads, layers; obeyed, refused or named, and
  * still there after a conversion. */
-#include "api/export.h"
+#include "exporting.h"
 #include "micro.h"
 
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ static const char *folder_with(const char *name, const char *file, const char *t
     static char path[300];
     snprintf(path, sizeof path, "%s", scratch_path(name));
     lt_session *session = open_micro(1);
-    assert_ok(lt_export_diffusers(lt_session_model(session), path, NULL));
+    assert_ok(export_diffusers(lt_session_model(session), path, NULL));
     lt_session_close(session);
     char inside[400];
     snprintf(inside, sizeof inside, "%s/%s", path, file);
@@ -287,12 +287,12 @@ static void check_conversions(const char *from, double tolerance) {
     for (int i = 0; i < 4; i++)
         snprintf(paths[i], sizeof paths[i], "%s/to-%d-%d%s", scratch_folder(), number, i, i % 2 ? "" : ".safetensors");
     assert_ok(open_noted(from, &first));
-    assert_ok(lt_export_ldm(first, paths[0], NULL));
-    assert_ok(lt_export_diffusers(first, paths[1], NULL));
+    assert_ok(export_ldm(first, paths[0], NULL));
+    assert_ok(export_diffusers(first, paths[1], NULL));
     for (int i = 0; i < 2; i++) {
         assert_ok(open_noted(paths[i], &model));
         assert_same_settings(first, model, tolerance);
-        assert_ok((i ? lt_export_ldm : lt_export_diffusers)(model, paths[i ? 2 : 3], NULL));
+        assert_ok((i ? export_ldm : export_diffusers)(model, paths[i ? 2 : 3], NULL));
         lt_model_close(model);
     }
     for (int i = 2; i < 4; i++) {

@@ -1,7 +1,7 @@
 /* The files of transformers' CLIPTokenizer. */
-#include "api/vocabulary.h"
+#include "export/vocabulary.h"
 
-#include "api/merges.h"
+#include "text/merges.h"
 #include "text/text.h"
 #include "text/unicode.h"
 

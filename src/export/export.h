@@ -2,8 +2,18 @@
 #ifndef LT_EXPORT_H
 #define LT_EXPORT_H
 
-#include "api/model.h"
+#include "formats/source.h"
 #include "models/settings.h"
+#include "pipeline/components.h"
+
+/* What is written: an open model's parts, its tensors [count] by their canonical names, and the files that those come
+ * from. */
+typedef struct lt_exported {
+    const lt_components *parts;
+    const lt_tensor *tensors;
+    size_t count;
+    const lt_source *source;
+} lt_exported;
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
  * single values (CLIP's logit_scale) stay as they are. A NaN or an infinity is LT_ERROR_MODEL, a finite value that type
@@ -18,17 +28,17 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
 /* What config.json files say that shapes and the family don't (heads, groups, activation, scaling, noise schedule), as
  * a single file's metadata say it; of an ordinary model nothing. That other programs can't tell goes to the model's
  * notice function. settings, zeroed, is the caller's to free. */
-lt_status lt_export_settings(const lt_model *model, lt_settings *settings);
+lt_status lt_export_settings(const lt_components *parts, lt_settings *settings);
 
 /* Both of the following refuse a model that can't draw for want of a tensor or its shape (lt_parts_check), before
  * anything is written. */
 
 /* One safetensors file with canonical names: a single-file SD 1.x checkpoint, a transformers CLIP, or a part of one.
  * The source's metadata go with it; prediction, size and lt_export_settings are added where they aren't SD 1.x's. */
-lt_status lt_export_ldm(const lt_model *model, const char *path, const lt_dtype *type);
+lt_status lt_export_ldm(const lt_exported *model, const char *path, const lt_dtype *type);
 
 /* A diffusers folder (StableDiffusionPipeline) with the tokenizer and every configuration file. LT_ERROR_FILE if
  * something is at path already. */
-lt_status lt_export_diffusers(const lt_model *model, const char *path, const lt_dtype *type);
+lt_status lt_export_diffusers(const lt_exported *model, const char *path, const lt_dtype *type);
 
 #endif

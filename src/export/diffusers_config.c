@@ -1,5 +1,5 @@
 /* Configurations of diffusers' and transformers' classes. */
-#include "api/component_config.h"
+#include "export/diffusers_config.h"
 
 #include "models/settings.h"
 
@@ -76,11 +76,11 @@ static json_t *depths(const lt_unet *unet, columns c) {
     return number_or_list(c.depth, c.count);
 }
 
-json_t *lt_unet_config(const lt_model *model) {
-    const lt_unet *u = &model->parts.unet;
+json_t *lt_unet_config(const lt_components *parts) {
+    const lt_unet *u = &parts->unet;
     const columns c = columns_of(u->level, u->levels);
     json_t *json = merged(diffusers_object("UNet2DConditionModel"),
-                          json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "sample_size", model->parts.sample_size,
+                          json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "sample_size", parts->sample_size,
                                     "in_channels", u->in_channels, "out_channels", u->out_channels, "down_block_types",
                                     block_types(&c, false, "CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types",
                                     block_types(&c, true, "CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels",
@@ -100,15 +100,15 @@ json_t *lt_unet_config(const lt_model *model) {
 
 /* ---- The VAE ---- */
 
-json_t *lt_vae_config(const lt_model *model) {
-    const lt_vae *vae = &model->parts.vae;
+json_t *lt_vae_config(const lt_components *parts) {
+    const lt_vae *vae = &parts->vae;
     const columns c = columns_of(vae->level, vae->levels);
     json_t *json =
         merged(diffusers_object("AutoencoderKL"),
-               json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "sample_size",
-                         model->parts.sample_size * vae->factor, "in_channels", 3, "out_channels", 3, "latent_channels",
-                         vae->latent_channels, "down_block_types", block_types(&c, false, "", "DownEncoderBlock2D"),
-                         "up_block_types", block_types(&c, true, "", "UpDecoderBlock2D"), "block_out_channels",
+               json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "sample_size", parts->sample_size * vae->factor,
+                         "in_channels", 3, "out_channels", 3, "latent_channels", vae->latent_channels,
+                         "down_block_types", block_types(&c, false, "", "DownEncoderBlock2D"), "up_block_types",
+                         block_types(&c, true, "", "UpDecoderBlock2D"), "block_out_channels",
                          list_of(c.channels, c.count), "layers_per_block", number_or_list(c.blocks, c.count)));
     if (!vae->attention) json = merged(json, json_pack("{s:b}", "mid_block_add_attention", 0));
     return merged(json, json_pack("{s:s, s:i, s:o, s:b, s:b}", "act_fn", "silu", "norm_num_groups", vae->groups,
@@ -118,8 +118,8 @@ json_t *lt_vae_config(const lt_model *model) {
 
 /* ---- The text encoder ---- */
 
-json_t *lt_text_config(const lt_model *model) {
-    const lt_clip_text *text = &model->parts.text;
+json_t *lt_text_config(const lt_components *parts) {
+    const lt_clip_text *text = &parts->text;
     json_t *json =
         json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", "CLIPTextModel", "model_type",
                   "clip_text_model", "vocab_size", text->vocabulary, "hidden_size", text->width, "intermediate_size",
@@ -133,8 +133,8 @@ json_t *lt_text_config(const lt_model *model) {
 /* ---- The scheduler: any of diffusers' can be made from this one's numbers ---- */
 
 /* PNDM, as Stable Diffusion's own folders have it, knows nothing of zero terminal SNR. */
-const char *lt_scheduler_class(const lt_model *model) {
-    return lt_ends_in_noise(&model->parts.schedule) ? "DDIMScheduler" : "PNDMScheduler";
+const char *lt_scheduler_class(const lt_noise_schedule *schedule) {
+    return lt_ends_in_noise(schedule) ? "DDIMScheduler" : "PNDMScheduler";
 }
 
 static json_t *trained_betas(const lt_noise_schedule *schedule) {
@@ -144,9 +144,8 @@ static json_t *trained_betas(const lt_noise_schedule *schedule) {
     return list;
 }
 
-json_t *lt_scheduler_config(const lt_model *model) {
-    const lt_noise_schedule *schedule = &model->parts.schedule;
-    json_t *json = merged(diffusers_object(lt_scheduler_class(model)),
+json_t *lt_scheduler_config(const lt_noise_schedule *schedule) {
+    json_t *json = merged(diffusers_object(lt_scheduler_class(schedule)),
                           json_pack("{s:i, s:s, s:f, s:f, s:s}", "num_train_timesteps", LT_TRAIN_STEPS, "beta_schedule",
                                     lt_beta_name(schedule->kind), "beta_start", schedule->beta_start, "beta_end",
                                     schedule->beta_end, "prediction_type",

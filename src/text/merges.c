@@ -1,5 +1,5 @@
 /* CLIP's merge list, put into the program as it is. */
-#include "api/merges.h"
+#include "text/merges.h"
 
 __asm__(".section .rodata\n"
         ".global lt_clip_merges\n"

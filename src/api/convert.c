@@ -1,0 +1,161 @@
+/* Converting checkpoints, and making synthetic ones. */
+#include "api/model.h"
+#include "base/door.h"
+#include "base/fields.h"
+#include "formats/folder.h"
+#include "models/synthetic.h"
+
+#include <string.h>
+
+static const char *const type_names[] = {"f32", "f16", "bf16", NULL};
+static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
+static const char *const layouts[] = {"ldm", "diffusers", NULL};
+
+#define AT(member) LT_FIELD(lt_convert_options, member)
+static const lt_field fields[] = {
+    {AT(type), LT_FIELD_CHOICE, .optional = true, .choices = type_names, .help = "f32, f16 or bf16; default: as it is"},
+    {AT(layout), LT_FIELD_CHOICE, .optional = true, .choices = layouts,
+     .help = "ldm (one file) or diffusers (a folder)"},
+    {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
+    {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
+     .help = "what the U-Net predicts, if it is not said: epsilon or v"},
+    {0},
+};
+#undef AT
+
+const lt_field *lt_convert_fields(void) { return fields; }
+lt_convert_options lt_convert_options_defaults(void) { return (lt_convert_options){0}; }
+
+/* The type of that name, which is one; NULL of NULL. */
+static const lt_dtype *find_type(const char *name) {
+    for (size_t i = 0; name && type_names[i]; i++)
+        if (!strcmp(type_names[i], name)) return &types[i];
+    return NULL;
+}
+
+/* ---- A file as it is ---- */
+
+/* The one checkpoint that source is, or NULL if it has several components. */
+static const lt_checkpoint *only_checkpoint(const lt_source *source) {
+    if (!source->folder.count) return &source->file;
+    return *source->folder.components[0].name ? NULL : &source->folder.components[0].checkpoint;
+}
+
+static lt_status check_readable(const lt_checkpoint *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        const lt_status status = lt_tensor_readable(&c->tensors[i]);
+        if (status) return lt_fail_in(status, "`layout` leaves out what drawing does not need; without it");
+    }
+    return LT_OK;
+}
+
+/* All tensors and metadata, whatever they are called, and what the folder that they come from says of them. */
+static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings, const char *out,
+                             const lt_dtype *type) {
+    LT_TRY(check_readable(c));
+    lt_metadata *metadata = lt_calloc(c->metadata_count + settings->count, sizeof *metadata);
+    if (!metadata) return LT_ERROR_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < c->metadata_count; i++)
+        if (!lt_settings_find(settings, c->metadata[i].key))
+            metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
+    for (size_t i = 0; i < settings->count; i++)
+        metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
+    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, type);
+    lt_free(metadata);
+    return status;
+}
+
+/* ---- A model ---- */
+
+static lt_status open_model(const char *in, const lt_convert_options *o, lt_model **model) {
+    const lt_open_options open = {
+        .ema = o->ema, .prediction = o->prediction, .notice = o->notice, .notice_user = o->notice_user};
+    return lt_model_open(in, &open, model);
+}
+
+/* The settings of a component's folder, if it is a model's. */
+static lt_status read_settings(const char *in, const lt_convert_options *o, lt_settings *settings) {
+    lt_model *model;
+    if (open_model(in, o, &model)) return LT_OK;
+    const lt_status status = lt_export_settings(&model->parts, settings);
+    lt_model_close(model);
+    return status;
+}
+
+static lt_status write_only(const char *in, const lt_source *source, const lt_checkpoint *only, const char *out,
+                            const lt_convert_options *o) {
+    lt_settings settings = {0};
+    lt_status status = source->folder.count ? read_settings(in, o, &settings) : LT_OK;
+    if (!status) status = write_as_is(only, &settings, out, find_type(o->type));
+    lt_settings_free(&settings);
+    return status;
+}
+
+static lt_status write_model(const char *in, const char *out, const lt_convert_options *o) {
+    const bool folder = o->layout && !strcmp(o->layout, "diffusers");
+    lt_model *model;
+    LT_TRY(open_model(in, o, &model));
+    const lt_exported exported = lt_model_exported(model);
+    if (model->ignored)
+        lt_notify(&model->parts.listener, "not needed to draw, and left out: %zu tensor%s", model->ignored,
+                  LT_S(model->ignored));
+    const lt_status status = (folder ? lt_export_diffusers : lt_export_ldm)(&exported, out, find_type(o->type));
+    lt_model_close(model);
+    return status;
+}
+
+/* ---- The public interface ---- */
+
+static lt_status convert(const char *in, const char *out, const lt_convert_options *o) {
+    LT_TRY(lt_fields_check(fields, o));
+    if (o->layout || o->ema || o->prediction) return write_model(in, out, o);
+    lt_source source;
+    LT_TRY(lt_source_open(in, &source));
+    const lt_checkpoint *only = only_checkpoint(&source);
+    const lt_status status = only ? write_only(in, &source, only, out, o) : write_model(in, out, o);
+    lt_source_close(&source);
+    return status;
+}
+
+lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options) {
+    const lt_convert_options defaults = {0};
+    const lt_argument arguments[] = {{"in", in}, {"out", out}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = convert(in, out, options ? options : &defaults);
+    return lt_leave(&door, status);
+}
+
+/* ---- Synthetic checkpoints ---- */
+
+const char *const *lt_synthetic_names(void) {
+    static const char *const names[] = {"sd15", "tiny", "tiny-inpaint", "vit-b-32", "tiny-clip", NULL};
+    return names;
+}
+
+static lt_status write_clip(const lt_clip_architecture *clip, const char *out, lt_dtype type) {
+    lt_folder_writer folder;
+    LT_TRY(lt_folder_open(out, &folder));
+    const lt_status status = lt_synthetic_clip_write(clip, folder.part.path, type);
+    if (!status) return lt_folder_commit(&folder);
+    lt_folder_abort(&folder);
+    return status;
+}
+
+static lt_status synthesize(const char *name, const char *out, const lt_dtype *type) {
+    const lt_sd_architecture *sd = lt_synthetic_sd_find(name);
+    const lt_clip_architecture *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
+    if (!type) return lt_fail(LT_ERROR_ARGUMENT, "type: possible are f32, f16, bf16");
+    if (sd) return lt_synthetic_sd_write(sd, out, *type);
+    if (clip) return write_clip(clip, out, *type);
+    return lt_fail(LT_ERROR_ARGUMENT, "name: %s; possible are the names of lt_synthetic_names", name);
+}
+
+lt_status lt_synthesize(const char *name, const char *out, const char *type) {
+    const lt_argument arguments[] = {{"name", name}, {"out", out}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = synthesize(name, out, find_type(type ? type : "f16"));
+    return lt_leave(&door, status);
+}

@@ -1,0 +1,65 @@
+/* A single-file checkpoint. */
+#include "diffusion/schedule_settings.h"
+#include "export/metadata.h"
+#include "nn/nn.h"
+
+#include <string.h>
+
+/* Does the model differ from what a single file's shapes and family tell? */
+static bool is_unusual(const lt_components *p) {
+    lt_unet unet = p->unet;
+    lt_vae vae = p->vae;
+    lt_clip_text text = p->text;
+    lt_clip_image image = p->image;
+    lt_noise_schedule schedule = p->schedule;
+    if (p->has[LT_MODULE_UNET] && lt_unet_open(p->weights, &unet)) return true;
+    if (p->has[LT_MODULE_VAE_DECODER] && lt_vae_open(p->weights, &vae)) return true;
+    if (p->has[LT_MODULE_TEXT] && lt_clip_text_open(p->weights, &text)) return true;
+    if (p->has[LT_MODULE_IMAGE] && lt_clip_image_open(p->weights, &image)) return true;
+    if (lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, p->schedule.prediction)) return true;
+    return unet.heads != p->unet.heads || unet.head_size != p->unet.head_size || unet.groups != p->unet.groups ||
+           vae.groups != p->vae.groups || vae.scaling < p->vae.scaling || vae.scaling > p->vae.scaling ||
+           text.heads != p->text.heads || text.layers != p->text.layers || text.activation != p->text.activation ||
+           image.heads != p->image.heads || image.activation != p->image.activation ||
+           memcmp(schedule.sigmas, p->schedule.sigmas, sizeof schedule.sigmas) != 0 ||
+           schedule.spacing != p->schedule.spacing || schedule.offset != p->schedule.offset ||
+           schedule.to_one != p->schedule.to_one;
+}
+
+lt_status lt_export_settings(const lt_components *parts, lt_settings *settings) {
+    if (!is_unusual(parts)) return LT_OK;
+    lt_notify(&parts->listener,
+              "this model's heads, groups, activation, scaling or noise schedule are not Stable Diffusion's: in a "
+              "single file Latent finds them among the metadata, other programs don't");
+    if (parts->has[LT_MODULE_UNET]) {
+        LT_TRY(lt_settings_add_unet(settings, &parts->unet));
+        LT_TRY(lt_settings_add_schedule(settings, &parts->schedule));
+    }
+    if (parts->has[LT_MODULE_VAE_DECODER]) LT_TRY(lt_settings_add_vae(settings, &parts->vae));
+    if (parts->has[LT_MODULE_TEXT]) LT_TRY(lt_settings_add_text(settings, &parts->text));
+    return parts->has[LT_MODULE_IMAGE] ? lt_settings_add_image(settings, &parts->image) : LT_OK;
+}
+
+static lt_status write_file(const lt_exported *model, lt_metadata_list *m, const char *path, const lt_dtype *type) {
+    const lt_components *parts = model->parts;
+    const int side = parts->sample_size * parts->vae.factor;
+    const lt_name resolution = lt_name_of("%dx%d", side, side);
+    const bool has_unet = parts->has[LT_MODULE_UNET];
+    if (has_unet && parts->schedule.prediction == LT_PREDICT_V) lt_metadata_set(m, "modelspec.prediction_type", "v");
+    if (lt_parts_draw(parts) && parts->sample_size != 64) lt_metadata_set(m, "modelspec.resolution", resolution.text);
+    lt_settings settings = {0};
+    lt_status status = lt_export_settings(parts, &settings);
+    for (size_t i = 0; i < settings.count; i++) lt_metadata_set(m, settings.keys[i], settings.values[i]);
+    if (!status) status = lt_export_tensors(path, model->tensors, model->count, m->items, m->count, type);
+    lt_settings_free(&settings);
+    return status;
+}
+
+lt_status lt_export_ldm(const lt_exported *model, const char *path, const lt_dtype *type) {
+    lt_metadata_list m;
+    LT_TRY(lt_parts_check(model->parts));
+    LT_TRY(lt_metadata_read(model->source, &m));
+    const lt_status status = write_file(model, &m, path, type);
+    lt_free(m.items);
+    return status;
+}
