@@ -134,6 +134,12 @@ static float *memory_of(const lt_plan *plan, const lt_node *node) {
 
 /* ---- Making ready ---- */
 
+static lt_status acquire(lt_prepared *p) {
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++)
+        if (p->form[k].layout) LT_TRY(lt_weight_acquire(p->operation->weight[k], &p->form[k], &p->weight[k]));
+    return LT_OK;
+}
+
 static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
     const lt_kernels *kernels = lt_kernels_get(target->isa);
     for (size_t i = 0; i < plan->graph.count; i++) {
@@ -145,6 +151,7 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
             .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = lt_team_size(target->team)};
         p->kernel = lt_isa_name(kernels->isa);
         if (node->operation.op->prepare) LT_TRY(node->operation.op->prepare(p, target));
+        LT_TRY(acquire(p));
     }
     return LT_OK;
 }
@@ -242,7 +249,9 @@ static lt_status run_node(lt_plan *plan, const lt_node *node) {
 }
 
 static lt_status refresh(const lt_prepared *p) {
-    return p->operation->op->refresh ? p->operation->op->refresh(p) : LT_OK;
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++)
+        if (p->weight[k]) LT_TRY(lt_weight_refresh(p->operation->weight[k], &p->form[k], p->weight[k]));
+    return LT_OK;
 }
 
 static void try_to_refresh(const void *context, size_t i, int thread) {

@@ -63,8 +63,9 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
     p->kernel = lt_conv_name(conv);
     p->scratch_size = lt_conv_scratch_size(conv);
     p->in_place = desc.residual ? RESIDUAL : -1;
-    LT_TRY(lt_weight_acquire(o->weight[0], lt_conv_layout(conv), lt_conv_packed_size(conv), pack, conv, &p->weight[0]));
-    return desc.bias ? lt_weight_acquire_f32(o->weight[1], (const float **)&p->weight[1]) : LT_OK;
+    p->form[0] = (lt_form){lt_conv_layout(conv), lt_conv_packed_size(conv), pack, conv};
+    if (desc.bias) p->form[1] = lt_form_f32(o->weight[1]);
+    return LT_OK;
 }
 
 static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -83,10 +84,6 @@ static void release(lt_prepared *p) { lt_conv_free(p->state); }
 
 static double flops(const lt_operation *o) {
     return 2.0 * (double)lt_shape_rows(o->out) * (double)lt_tensor_count(&o->weight[0]->tensor);
-}
-
-static lt_status refresh(const lt_prepared *p) {
-    return lt_weight_refresh(p->operation->weight[0], p->weight[0], pack, p->state);
 }
 
 /* ---- Backward ---- */
@@ -119,9 +116,8 @@ static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
     p->kernel = lt_conv_backward_name(backward);
     p->scratch_size = lt_conv_backward_scratch_size(backward);
     const size_t size = lt_conv_backward_packed_size(backward);
-    if (!size) return LT_OK;
-    return lt_weight_acquire(o->weight[0], lt_conv_backward_layout(backward), size, pack_backward, backward,
-                             &p->weight[0]);
+    if (size) p->form[0] = (lt_form){lt_conv_backward_layout(backward), size, pack_backward, backward};
+    return LT_OK;
 }
 
 static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -138,10 +134,6 @@ static lt_status backward_run(const lt_prepared *p, const float *const *in, floa
     return lt_conv_backward_run(p->state, &io);
 }
 
-static lt_status backward_refresh(const lt_prepared *p) {
-    return lt_weight_refresh(p->operation->weight[0], p->weight[0], pack_backward, p->state);
-}
-
 static void backward_release(lt_prepared *p) { lt_conv_backward_free(p->state); }
 
 static double backward_flops(const lt_operation *o) {
@@ -156,7 +148,6 @@ static const lt_op backward_op = {
     .run = backward_run,
     .release = backward_release,
     .flops = backward_flops,
-    .refresh = backward_refresh,
 };
 
 static const lt_gradient gradient = {
@@ -173,6 +164,5 @@ const lt_op lt_op_conv = {
     .run = run,
     .release = release,
     .flops = flops,
-    .refresh = refresh,
     .gradient = &gradient,
 };

@@ -6,10 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-static lt_status acquire_both(lt_prepared *p, const lt_target *target) {
+static lt_status want_both(lt_prepared *p, const lt_target *target) {
     (void)target;
-    LT_TRY(lt_weight_acquire_f32(p->operation->weight[0], (const float **)&p->weight[0]));
-    return lt_weight_acquire_f32(p->operation->weight[1], (const float **)&p->weight[1]);
+    for (int k = 0; k < 2; k++) p->form[k] = lt_form_f32(p->operation->weight[k]);
+    return LT_OK;
 }
 
 /* Of backward operations: the inputs (the gradient, then the forward operation's), and their shapes. */
@@ -57,7 +57,8 @@ static lt_status token_infer(lt_operation *o) {
 /* The vocabulary stays where the file has it: only the rows that a text needs are ever read. */
 static lt_status token_prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
-    return lt_weight_acquire_f32(p->operation->weight[1], (const float **)&p->weight[1]);
+    p->form[1] = lt_form_f32(p->operation->weight[1]);
+    return LT_OK;
 }
 
 static lt_status token_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -154,7 +155,7 @@ static const lt_gradient class_gradient = {.op = &class_backward, .flows = 1};
 const lt_op lt_op_class_token = {
     .name = "class_token",
     .infer = class_infer,
-    .prepare = acquire_both,
+    .prepare = want_both,
     .run = class_run,
     .gradient = &class_gradient,
 };

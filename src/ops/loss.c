@@ -243,7 +243,8 @@ static lt_status contrastive_infer(lt_operation *o) {
 static lt_status contrastive_prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
     p->scratch_size = contrast_size(p->operation->in);
-    return lt_weight_acquire_f32(p->operation->weight[0], (const float **)&p->weight[0]);
+    p->form[0] = lt_form_f32(p->operation->weight[0]);
+    return LT_OK;
 }
 
 static double dot(const double *a, const double *b, int n) {
@@ -345,7 +346,8 @@ static lt_status contrastive_backward_prepare(lt_prepared *p, const lt_target *t
     (void)target;
     const lt_shape *in = p->operation->in + FORWARD;
     p->scratch_size = contrast_size(in) + 2 * (size_t)in[IMAGES].n * sizeof(double);
-    return lt_weight_acquire_f32(p->operation->weight[0], (const float **)&p->weight[0]);
+    p->form[0] = lt_form_f32(p->operation->weight[0]);
+    return LT_OK;
 }
 
 static lt_status contrastive_backward_run(const lt_prepared *p, const float *const *in, float *const *out,

@@ -5,9 +5,10 @@ enum { X, SKIP, VECTOR };
 enum { GAMMA, BETA };
 enum { DY, FORWARD }; /* backward: the gradient, then the forward operation's inputs */
 
-static lt_status acquire_affine(lt_prepared *p) {
-    LT_TRY(lt_weight_acquire_f32(p->operation->weight[GAMMA], (const float **)&p->weight[GAMMA]));
-    return lt_weight_acquire_f32(p->operation->weight[BETA], (const float **)&p->weight[BETA]);
+static lt_status want_affine(lt_prepared *p) {
+    p->form[GAMMA] = lt_form_f32(p->operation->weight[GAMMA]);
+    p->form[BETA] = lt_form_f32(p->operation->weight[BETA]);
+    return LT_OK;
 }
 
 /* ---- Group normalization ---- */
@@ -46,7 +47,7 @@ static lt_status group_prepare(lt_prepared *p, const lt_target *target) {
     const lt_group_norm_args a = group_args(p->operation, p->operation->in);
     p->scratch_size = p->kernels->group_norm_scratch(&a) * sizeof(float);
     p->in_place = lt_has_input(p->operation, SKIP) ? -1 : X;
-    return acquire_affine(p);
+    return want_affine(p);
 }
 
 static lt_status group_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -75,7 +76,7 @@ static lt_status group_backward_prepare(lt_prepared *p, const lt_target *target)
     const lt_group_norm_backward_args a = group_backward_args(p->operation);
     p->scratch_size = p->kernels->group_norm_backward_scratch(&a) * sizeof(float);
     p->in_place = lt_has_input(p->operation, FORWARD + SKIP) ? -1 : DY;
-    return acquire_affine(p);
+    return want_affine(p);
 }
 
 static lt_status group_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -125,7 +126,7 @@ static lt_status layer_infer(lt_operation *o) {
 static lt_status layer_prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
     p->in_place = X;
-    return acquire_affine(p);
+    return want_affine(p);
 }
 
 static lt_status layer_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
@@ -158,7 +159,7 @@ static lt_status layer_backward_prepare(lt_prepared *p, const lt_target *target)
     const lt_layer_norm_backward_args a = layer_backward_args(p->operation);
     p->scratch_size = p->kernels->layer_norm_backward_scratch(&a) * sizeof(float);
     p->in_place = DY;
-    return acquire_affine(p);
+    return want_affine(p);
 }
 
 static lt_status layer_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {

@@ -53,7 +53,8 @@ typedef struct lt_target {
 typedef struct lt_prepared {
     const lt_operation *operation;
     const lt_kernels *kernels;
-    const void *weight[LT_MAX_WEIGHTS]; /* packed; given back by the plan */
+    lt_form form[LT_MAX_WEIGHTS];       /* in which it reads its weights: filled by prepare */
+    const void *weight[LT_MAX_WEIGHTS]; /* in that form: the plan's business */
     void *state;                        /* the op's own */
     size_t scratch_size;                /* bytes that run needs */
     int in_place;                       /* the input whose memory the (first) output may take, or -1 */
@@ -78,14 +79,13 @@ struct lt_op {
     const char *name;
     /* Checks o's inputs, weights and attributes and sets o->out. */
     lt_status (*infer)(lt_operation *o);
-    /* Fills p (operation, kernels, threads are set; in_place is -1). On failure release is still called. */
+    /* Fills p (operation, kernels, threads are set; in_place is -1) but for its weights. On failure release is still
+     * called. */
     lt_status (*prepare)(lt_prepared *p, const lt_target *target);
     lt_status (*run)(const lt_prepared *p, const float *const *in, float *const *out, void *scratch);
     void (*release)(lt_prepared *p); /* frees state; NULL where there is none */
     /* Multiplications and additions of one run, times two: for `latent inspect`. NULL counts as none. */
     double (*flops)(const lt_operation *o);
-    /* Packs weights that have changed once more; NULL where nothing is packed. */
-    lt_status (*refresh)(const lt_prepared *p);
     const lt_gradient *gradient; /* NULL: nothing flows back through it */
 };
 

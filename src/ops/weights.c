@@ -190,22 +190,22 @@ void lt_weights_keep(lt_weights *weights, size_t bytes) {
     pthread_mutex_unlock(&weights->lock);
 }
 
-static lt_status pack_data(const lt_weight *weight, size_t size, lt_pack_fn pack, const void *user, void **data) {
+static lt_status pack_data(const lt_weight *weight, const lt_form *form, void **data) {
     const lt_tensor *t = &weight->tensor;
-    *data = lt_alloc(size);
+    *data = lt_alloc(form->size);
     if (!*data) return LT_ERROR_MEMORY;
-    const lt_status status = lt_map_check(t->data, pack(user, t, *data));
+    const lt_status status = lt_map_check(t->data, form->pack(form->user, t, *data));
     if (!status && !weight->gradient && lt_tensor_contiguous(t))
         lt_map_release(t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
     return status;
 }
 
 /* Packs p, which is in the store already, so that nobody else does, while others go on. */
-static lt_status fill_packed(lt_packed *p, lt_pack_fn pack, const void *user) {
+static lt_status fill_packed(lt_packed *p, const lt_form *form) {
     lt_weights *store = p->weight->store;
     void *data;
     p->generation = p->weight->generation;
-    const lt_status status = pack_data(p->weight, p->size, pack, user, &data);
+    const lt_status status = pack_data(p->weight, form, &data);
     pthread_mutex_lock(&store->lock);
     if (!status) {
         p->data = data;
@@ -219,15 +219,28 @@ static lt_status fill_packed(lt_packed *p, lt_pack_fn pack, const void *user) {
     return status;
 }
 
-lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
-                            const void **data) {
+static lt_status pack_f32(const void *user, const lt_tensor *weight, void *data) {
+    (void)user;
+    lt_tensor_read_f32(weight, data);
+    return LT_OK;
+}
+
+lt_form lt_form_f32(const lt_weight *weight) {
+    return (lt_form){"f32", lt_tensor_count(&weight->tensor) * sizeof(float), pack_f32, NULL};
+}
+
+lt_status lt_weight_acquire(lt_weight *weight, const lt_form *form, const void **data) {
+    if (weight->gradient && form->pack == pack_f32) {
+        *data = weight->tensor.data;
+        return LT_OK;
+    }
     pthread_mutex_lock(&weight->store->lock);
-    lt_packed *p = use_packed(weight, layout);
+    lt_packed *p = use_packed(weight, form->layout);
     const bool there = p;
-    if (!there) p = add_packed(weight, layout, size);
+    if (!there) p = add_packed(weight, form->layout, form->size);
     pthread_mutex_unlock(&weight->store->lock);
     if (!p) return LT_ERROR_MEMORY;
-    if (!there) LT_TRY(fill_packed(p, pack, user));
+    if (!there) LT_TRY(fill_packed(p, form));
     *data = p->data;
     return LT_OK;
 }
@@ -243,31 +256,15 @@ void lt_weight_release(lt_weight *weight, const void *data) {
     pthread_mutex_unlock(&store->lock);
 }
 
-lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user) {
+lt_status lt_weight_refresh(lt_weight *weight, const lt_form *form, const void *data) {
     if (!weight->gradient) return LT_OK; /* it never changes, and others may be adding forms */
     for (lt_packed *p = weight->packed; p; p = p->next) {
         if (p->data != data) continue;
         const unsigned before = atomic_exchange(&p->generation, weight->generation);
-        const lt_status status = before == weight->generation ? LT_OK : pack(user, &weight->tensor, p->data);
+        const lt_status status =
+            before == weight->generation ? LT_OK : form->pack(form->user, &weight->tensor, p->data);
         if (status) atomic_store(&p->generation, before);
         return status;
     }
-    return LT_OK;
-}
-
-static lt_status pack_f32(const void *user, const lt_tensor *weight, void *data) {
-    (void)user;
-    lt_tensor_read_f32(weight, data);
-    return LT_OK;
-}
-
-lt_status lt_weight_acquire_f32(lt_weight *weight, const float **data) {
-    const void *packed;
-    if (weight->gradient) {
-        *data = weight->tensor.data;
-        return LT_OK;
-    }
-    LT_TRY(lt_weight_acquire(weight, "f32", lt_tensor_count(&weight->tensor) * sizeof(float), pack_f32, NULL, &packed));
-    *data = packed;
     return LT_OK;
 }

@@ -45,14 +45,22 @@ void lt_weights_keep(lt_weights *weights, size_t bytes);
 /* Fills data with a packed form of weight. */
 typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
 
-/* The form of weight that layout names, made by pack on first use; weights of equal layout strings are the same bytes.
- * Each acquire is given back by one release; behind the last one it stays while lt_weights_keep allows. */
-lt_status lt_weight_acquire(lt_weight *weight, const char *layout, size_t size, lt_pack_fn pack, const void *user,
-                            const void **data);
+/* A packed form of a weight: forms of equal layout strings are the same bytes. */
+typedef struct lt_form {
+    const char *layout; /* NULL: none is wanted */
+    size_t size;
+    lt_pack_fn pack;
+    const void *user; /* pack's */
+} lt_form;
+
+/* As float32, row-major: biases, norms, embeddings. Of a trained weight its own memory, never out of date. */
+lt_form lt_form_f32(const lt_weight *weight);
+
+/* The form, packed on first use. Each acquire is given back by one release; behind the last one it stays while
+ * lt_weights_keep allows. */
+lt_status lt_weight_acquire(lt_weight *weight, const lt_form *form, const void **data);
 void lt_weight_release(lt_weight *weight, const void *data);
-/* Packs data, which came from lt_weight_acquire with the same pack and user, again if the weight has changed since. */
-lt_status lt_weight_refresh(lt_weight *weight, const void *data, lt_pack_fn pack, const void *user);
-/* As float32, row-major: biases, norms, embeddings. A trained weight's own memory, never out of date. */
-lt_status lt_weight_acquire_f32(lt_weight *weight, const float **data);
+/* Packs data, which came from lt_weight_acquire with the same form, again if the weight has changed since. */
+lt_status lt_weight_refresh(lt_weight *weight, const lt_form *form, const void *data);
 
 #endif
