@@ -111,10 +111,12 @@ static const char *get_choice(const lt_option *o) {
 
 static size_t size_of(lt_field_kind type) {
     static const size_t sizes[] = {
-        [LT_FIELD_BOOL] = sizeof(bool),     [LT_FIELD_INT] = sizeof(int),       [LT_FIELD_LONG] = sizeof(long),
-        [LT_FIELD_SEED] = sizeof(uint64_t), [LT_FIELD_SIZE] = sizeof(size_t),   [LT_FIELD_FLOAT] = sizeof(float),
-        [LT_FIELD_DOUBLE] = sizeof(double), [LT_FIELD_ENUM] = sizeof(int),      [LT_FIELD_TEXT] = sizeof(char *),
-        [LT_FIELD_FILE] = sizeof(char *),   [LT_FIELD_CHOICE] = sizeof(char *),
+        [LT_FIELD_BOOL] = sizeof(bool),     [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),     [LT_FIELD_SEED] = sizeof(uint64_t),
+        [LT_FIELD_SIZE] = sizeof(size_t),   [LT_FIELD_FLOAT] = sizeof(float),
+        [LT_FIELD_DOUBLE] = sizeof(double), [LT_FIELD_ENUM] = sizeof(int),
+        [LT_FIELD_TEXT] = sizeof(char *),   [LT_FIELD_FILE] = sizeof(char *),
+        [LT_FIELD_CHOICE] = sizeof(char *), [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
     };
     return sizes[type];
 }
@@ -124,14 +126,14 @@ void lt_options_begin(const lt_command *command) {
     const lt_session_options session = lt_session_options_defaults();
     const lt_request request = lt_request_defaults();
     const lt_convert_options conversion = lt_convert_options_defaults();
+    const lt_inspect_options looking = lt_inspect_options_defaults();
+    const lt_timing_options timing = lt_timing_options_defaults();
     const lt_train_options training = lt_train_options_defaults();
     const struct {
         const lt_field *(*fields)(void);
         const void *defaults;
-    } all[] = {{lt_open_fields, &open},
-               {lt_session_fields, &session},
-               {lt_request_fields, &request},
-               {lt_convert_fields, &conversion},
+    } all[] = {{lt_open_fields, &open},          {lt_session_fields, &session}, {lt_request_fields, &request},
+               {lt_convert_fields, &conversion}, {lt_inspect_fields, &looking}, {lt_timing_fields, &timing},
                {lt_train_fields, &training}};
     for (const lt_option *o = command->options; o->name; o++)
         for (size_t i = 0; i < LT_COUNT(all); i++)

@@ -27,6 +27,8 @@
  * made the call.
  *   - A file that is written takes its place whole or not at all. A link in that place stays: the file goes where it
  * leads.
+ *   - A struct that a program makes ends in room for what is to come: zeros, as the functions that give defaults have
+ * it, and refused where it is not; so a program goes on with a newer library without being compiled again.
  *   - Strings are UTF-8. Sizes are in pixels, images are 8-bit RGB from the top left, tensors are float32 NCHW.
  */
 #ifndef LATENT_H
@@ -92,13 +94,16 @@ typedef enum lt_mask_rule {
 typedef enum lt_precision {
     LT_PRECISION_AUTO, /* drawing: f32; lt_train: bf16 with AMX, else f32 */
     LT_PRECISION_F32,
-    LT_PRECISION_BF16, /* lt_train alone, where the processor has AVX512-BF16 or AMX; else LT_ERROR_UNSUPPORTED */
-    LT_PRECISION_INT8  /* LT_ERROR_UNSUPPORTED in this version */
+    LT_PRECISION_BF16 /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
+                         else LT_ERROR_UNSUPPORTED */
 } lt_precision;
 
 /* How far up the processor's instruction sets kernels may go, other libraries' too. What it lacks is never used,
  * whatever is asked. */
 typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_AMX, LT_ISA_BEST } lt_isa;
+
+/* Numbers at the end of structs, for what is to come. */
+enum { LT_RESERVED = 8 };
 
 /* Of this header: a program may ask, while it is compiled, whether it is new enough. */
 #define LT_VERSION_MAJOR 0
@@ -112,18 +117,19 @@ LT_API const char *lt_version(void);
 
 /* What a field of a struct of options takes: for programs that offer its options, check them early and explain them. */
 typedef enum lt_field_kind {
-    LT_FIELD_BOOL,   /* bool: either */
-    LT_FIELD_INT,    /* int within [low, high] */
-    LT_FIELD_LONG,   /* long within [low, high] */
-    LT_FIELD_LIST,   /* int [], each within [low, high]; count says how many */
-    LT_FIELD_SEED,   /* uint64_t: any */
-    LT_FIELD_SIZE,   /* size_t: any */
-    LT_FIELD_FLOAT,  /* float within [low, high]; never NaN */
-    LT_FIELD_DOUBLE, /* double within [low, high]; never NaN */
-    LT_FIELD_ENUM,   /* an enumeration from 0, whose names are choices */
-    LT_FIELD_TEXT,   /* const char *: anything but NULL */
-    LT_FIELD_FILE,   /* const char *: a path; anything but NULL */
-    LT_FIELD_CHOICE  /* const char *: one of choices */
+    LT_FIELD_BOOL,    /* bool: either */
+    LT_FIELD_INT,     /* int within [low, high] */
+    LT_FIELD_LONG,    /* long within [low, high] */
+    LT_FIELD_LIST,    /* int [], each within [low, high]; count says how many */
+    LT_FIELD_SEED,    /* uint64_t: any */
+    LT_FIELD_SIZE,    /* size_t: any */
+    LT_FIELD_FLOAT,   /* float within [low, high]; never NaN */
+    LT_FIELD_DOUBLE,  /* double within [low, high]; never NaN */
+    LT_FIELD_ENUM,    /* an enumeration from 0, whose names are choices */
+    LT_FIELD_TEXT,    /* const char *: anything but NULL */
+    LT_FIELD_FILE,    /* const char *: a path; anything but NULL */
+    LT_FIELD_CHOICE,  /* const char *: one of choices */
+    LT_FIELD_RESERVED /* no option: zeros */
 } lt_field_kind;
 
 typedef struct lt_field {
@@ -139,6 +145,7 @@ typedef struct lt_field {
     const char *(*by_name)(const char *text); /* what other programs' names mean: a choice, or the text itself where
                                                  the library reads it; NULL: nothing. NULL: there are none */
     const char *help;                         /* one line, for a person */
+    void *reserved[4];
 } lt_field;
 
 /* The fields of lt_open_options, lt_session_options, lt_request and lt_train_options; a name of NULL ends them. What
@@ -228,6 +235,7 @@ typedef struct lt_open_options {
                                going first, for the next one that does; 0: none */
     lt_notice_fn notice;    /* of what is found while opening and converting; NULL: nobody is told */
     void *notice_user;
+    uint64_t reserved[LT_RESERVED];
 } lt_open_options;
 
 LT_API lt_open_options lt_open_options_defaults(void);
@@ -262,8 +270,86 @@ typedef struct lt_model_info {
     bool zero_terminal_snr;         /* its last step of noise keeps nothing of the picture */
     int class_count;                /* of the classifier */
     const char *const *class_names; /* [class_count], valid while the model is open */
+    uint64_t reserved[LT_RESERVED];
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
+
+/* ---- Looking at files ---- */
+
+enum { LT_ARRAY_RANK = 8 }; /* dimensions of a tensor, at most */
+
+typedef struct lt_inspect_options {
+    int width, height; /* list every layer, for pictures of this size; 0: the model's own */
+    bool layers;       /* list every layer, whatever these are */
+    uint64_t reserved[LT_RESERVED];
+} lt_inspect_options;
+LT_API lt_inspect_options lt_inspect_options_defaults(void);
+LT_API const lt_field *lt_inspect_fields(void);
+
+/* Texts are as the file has them: they may hold what a terminal obeys, and need not be UTF-8. */
+typedef struct lt_tensor_info {
+    const char *component; /* the folder of a model's folder that it is in, or "" */
+    const char *name, *type;
+    bool readable; /* Latent knows the type */
+    int rank;
+    size_t shape[LT_ARRAY_RANK];
+} lt_tensor_info;
+
+typedef struct lt_metadata_info {
+    const char *component, *key, *value;
+} lt_metadata_info;
+
+/* Tensors by what they are for. */
+typedef struct lt_tensor_group {
+    const char *name; /* "U-Net", "not needed" */
+    size_t tensors, parameters, bytes;
+    size_t type_count;
+    struct {
+        const char *name;
+        size_t tensors;
+    } types[16]; /* [type_count] */
+} lt_tensor_group;
+
+typedef struct lt_layer_info {
+    const char *module;
+    char name[192], operation[32];
+    int output[4]; /* n, height, width, channels; of tokens the height is 1 */
+    size_t parameters;
+    double flop; /* one multiplication and one addition are two */
+} lt_layer_info;
+
+typedef struct lt_module_info {
+    const char *name;
+    size_t layers, parameters;
+    double flop;
+} lt_module_info;
+
+typedef struct lt_report {
+    const char *format; /* "png", "safetensors", "folder", ... */
+    bool is_picture, is_model;
+    int width, height;      /* of the picture; of the one that layers are for */
+    const char *parameters; /* a picture's text, or NULL */
+
+    const char *layout; /* "LDM checkpoint: text encoder, VAE, U-Net" */
+    lt_metadata_info *metadata;
+    size_t metadata_count;
+    lt_tensor_info *tensors;
+    size_t tensor_count;
+    lt_tensor_group *groups, all;
+    size_t group_count;
+    const lt_model *model;   /* of whose settings lt_model_describe tells; NULL: it can't be opened as one */
+    const char *fault;       /* why not, or why there are no layers; NULL: none */
+    lt_module_info *modules; /* where layers are listed */
+    size_t module_count;
+    lt_layer_info *layers; /* module by module */
+    size_t layer_count;
+    void *owner; /* of what these point to */
+    uint64_t reserved[LT_RESERVED];
+} lt_report;
+
+/* What a file is: a picture, or a checkpoint of any kind, also one that is no model of ours. options may be NULL. */
+LT_API lt_status lt_inspect(const char *path, const lt_inspect_options *options, lt_report *report);
+LT_API void lt_report_free(lt_report *report); /* and empties it */
 
 /* ---- Converting ---- */
 
@@ -274,6 +360,7 @@ typedef struct lt_convert_options {
     const char *prediction; /* likewise */
     lt_notice_fn notice;    /* of what is left out, or can't be told in a single file; NULL: nobody is told */
     void *notice_user;
+    uint64_t reserved[LT_RESERVED];
 } lt_convert_options;
 LT_API lt_convert_options lt_convert_options_defaults(void);
 LT_API const lt_field *lt_convert_fields(void);
@@ -300,6 +387,7 @@ typedef struct lt_session_options {
                             given back while a picture is decoded: the same bytes in less memory, a little slower */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
+    uint64_t reserved[LT_RESERVED];
 } lt_session_options;
 
 LT_API lt_session_options lt_session_options_defaults(void);
@@ -373,6 +461,7 @@ typedef struct lt_request {
      * free what it has used (and leave it empty). Returning false ends the generation. May be NULL. */
     bool (*ready)(void *user, int picture, lt_result *result);
     void *user;
+    uint64_t reserved[LT_RESERVED];
 } lt_request;
 
 /* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, strength 0.75, one picture of the model's own size, a
@@ -389,6 +478,7 @@ struct lt_result {
     float **latents;      /* the last latent of each picture, [channels, height, width] */
     int kept_steps;       /* with keep_steps: states kept for each picture (the start, then after every step) */
     float **step_latents; /* [kept_steps, channels, height, width] for each picture, else NULL */
+    uint64_t reserved[LT_RESERVED];
 };
 
 /* What *result held before is not freed. */
@@ -457,8 +547,6 @@ LT_API void lt_steps_free(lt_steps *steps); /* and empties it */
 
 /* ---- One module alone, and arrays in files ---- */
 
-enum { LT_ARRAY_RANK = 8 };
-
 /* Float32 numbers of some shape, row-major. */
 typedef struct lt_array {
     const char *name;
@@ -495,6 +583,46 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
 LT_API lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out);
 /* Those names, NULL-terminated. */
 LT_API const char *const *lt_modules(void);
+
+/* ---- Timing ---- */
+
+typedef struct lt_timing_options {
+    int width, height; /* of the picture; 0: the model's own */
+    int runs;          /* timed runs of each module, after one that is not */
+    bool operations;   /* list each module's operations */
+    uint64_t reserved[LT_RESERVED];
+} lt_timing_options;
+LT_API lt_timing_options lt_timing_options_defaults(void); /* 3 runs */
+LT_API const lt_field *lt_timing_fields(void);
+
+typedef struct lt_timed_operation {
+    const char *operation, *weight; /* weight: the first one's name, or ""; it stays with the model */
+    char kernel[64];
+    int output[4];        /* n, height, width, channels */
+    double flop, seconds; /* of the last run */
+} lt_timed_operation;
+
+typedef struct lt_timed_module {
+    const char *name;
+    double prepare_seconds, run_seconds; /* planning with packing; the median run */
+    double flop;                         /* of one run */
+    size_t arena_bytes;                  /* memory of activations */
+    lt_timed_operation *operations;      /* slowest first */
+    size_t operation_count;
+} lt_timed_module;
+
+typedef struct lt_timings {
+    int width, height, threads;
+    const char *isa;
+    lt_timed_module *modules;
+    size_t module_count;
+    uint64_t reserved[LT_RESERVED];
+} lt_timings;
+
+/* How long each module of the session's model takes, the U-Net as a guided step: two samples in one batch. Nothing else
+ * should run meanwhile. options may be NULL. */
+LT_API lt_status lt_time_modules(lt_session *session, const lt_timing_options *options, lt_timings *timings);
+LT_API void lt_timings_free(lt_timings *timings); /* and empties it */
 
 /* ---- Training ---- */
 

@@ -19,6 +19,7 @@ static const lt_field fields[] = {
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
+    {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
 #undef AT

@@ -37,15 +37,17 @@ static const lt_field open_fields[] = {
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .by_name = prediction_by_name, .help = "what the U-Net predicts: epsilon or v"},
     {AT(memory), LT_FIELD_SIZE, .help = "bytes of packed weights that stay when nobody uses them"},
+    {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
 #undef AT
 #define AT(member) LT_FIELD(lt_session_options, member)
 static const lt_field session_fields[] = {
-    {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "auto or f32 (bf16 and int8 are to come)"},
+    {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "f32, or bf16 where the processor has it: faster"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(low_memory), LT_FIELD_BOOL, .help = "prompts go through the U-Net one by one: less memory, a little slower"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},
+    {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
 #undef AT
@@ -82,6 +84,7 @@ static const lt_field request_fields[] = {
     {AT(class_name), LT_FIELD_TEXT, .optional = true, .help = "the class to draw, by its name or number"},
     {AT(classifier_scale), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly the classifier guides"},
     {AT(clip_guidance), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly CLIP guides"},
+    {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
 /* clang-format on */

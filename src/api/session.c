@@ -3,16 +3,21 @@
 #include "base/door.h"
 #include "base/fields.h"
 
+static lt_status choose_precision(lt_precision asked, lt_target *target) {
+    target->precision = asked == LT_PRECISION_AUTO ? LT_PRECISION_F32 : asked;
+    if (asked != LT_PRECISION_BF16 || lt_isa_has_bf16(target->isa)) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16, and no lower limit: use f32");
+}
+
 static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {
     LT_TRY(lt_fields_check(lt_session_fields(), options));
-    if (options->precision != LT_PRECISION_AUTO && options->precision != LT_PRECISION_F32)
-        return lt_fail(LT_ERROR_UNSUPPORTED, "this precision is not in this version: auto and f32 are");
     atomic_fetch_add(&model->users, 1);
     session->model = model;
     session->parts = &model->parts;
     session->listener = (lt_listener){options->notice, options->notice_user};
     session->low_memory = options->low_memory;
     session->target.isa = lt_isa_choose(options->isa);
+    LT_TRY(choose_precision(options->precision, &session->target));
     return lt_team_create(options->threads, &session->target.team);
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
+const char *const lt_precision_choices[] = {"auto", "f32", "bf16", NULL};
 const char *const lt_isa_choices[] = {"scalar", "avx2", "avx512", "amx", "best", NULL};
 const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
@@ -91,6 +91,14 @@ static lt_status check_string(const lt_field *f, const void *at) {
     return refuse_choice(f, v);
 }
 
+static lt_status check_reserved(const lt_field *f, const void *at) {
+    static const uint64_t zeros[LT_RESERVED];
+    if (!memcmp(at, zeros, sizeof zeros)) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT,
+                   "%s: not zeros; begin with the defaults, or use the library that this program was made for",
+                   f->name);
+}
+
 lt_status lt_field_check(const lt_field *f, const void *options) {
     const void *at = (const char *)options + f->offset;
     switch (f->kind) {
@@ -106,6 +114,7 @@ lt_status lt_field_check(const lt_field *f, const void *options) {
     case LT_FIELD_TEXT:
     case LT_FIELD_FILE:
     case LT_FIELD_CHOICE: return check_string(f, at);
+    case LT_FIELD_RESERVED: return check_reserved(f, at);
     }
     return lt_fail(LT_ERROR_ARGUMENT, "%s is of no known kind", f->name);
 }

@@ -9,7 +9,7 @@
 
 /* The pairs that an implementer serves: for the type in which the sources are multiplied, LT_PRECISION_F32 or
  * LT_PRECISION_BF16, a set of weights' formats (1u << LT_WEIGHT_...). */
-typedef unsigned lt_conv_pairs[LT_PRECISION_INT8];
+typedef unsigned lt_conv_pairs[LT_PRECISION_BF16 + 1];
 
 #define LT_EVERY_FORMAT (~0u) /* by lt_tensor_read_f32, or not read at all */
 /* Those that our inner loops widen. */

@@ -229,7 +229,7 @@ refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" late
 refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " latent txt2img $tiny --schedule foo
 refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
     latent txt2img $tiny -p "" --sampler plms --schedule karras
-refuse "a precision to come" 1 "precision" latent txt2img $tiny --precision bf16
+refuse "a precision that an instruction set lacks" 1 "bf16 takes a processor" latent txt2img $tiny -p "" --precision bf16 --isa avx2
 refuse "two prompts without -p" 2 "a prompt goes behind -p" latent txt2img $tiny "a cat" "a dog"
 refuse "a prompt without quotation marks" 2 'what is "cat"' latent txt2img $tiny -p a cat
 refuse "two prompts" 2 "prompt is there twice" latent txt2img $tiny -p "a cat" -p "a dog"

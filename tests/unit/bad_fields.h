@@ -27,6 +27,7 @@ static void put_bad(const lt_field *f, double value, void *options) {
     case LT_FIELD_DOUBLE: memcpy(at, &value, sizeof value); return;
     case LT_FIELD_INT:
     case LT_FIELD_LIST:
+    case LT_FIELD_RESERVED:
     case LT_FIELD_ENUM: memcpy(at, &(int){(int)value}, sizeof(int)); return;
     default: put_text(at, value);
     }
@@ -44,6 +45,8 @@ static size_t bad_values(const lt_field *f, double values[8]) {
     const double step = f->kind == LT_FIELD_FLOAT ? fmax(1, f->high / 1e6) : 1;
     size_t n = 0;
     if (f->kind == LT_FIELD_CHOICE) values[n++] = 0;
+    if (f->kind == LT_FIELD_RESERVED) values[n++] = 1;
+    if (f->kind == LT_FIELD_RESERVED) return n;
     if (f->kind == LT_FIELD_TEXT || f->kind == LT_FIELD_FILE || f->kind == LT_FIELD_CHOICE) {
         if (!f->optional) values[n++] = 1;
         return n;
@@ -85,12 +88,19 @@ static int refuse_bad_fields(const lt_field *fields, const void *good, size_t si
 /* Where a member that begins at offset ends. */
 static size_t end_of(const lt_field *f) {
     static const size_t sizes[] = {
-        [LT_FIELD_BOOL] = sizeof(bool),         [LT_FIELD_INT] = sizeof(int),
-        [LT_FIELD_LONG] = sizeof(long),         [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
-        [LT_FIELD_SEED] = sizeof(uint64_t),     [LT_FIELD_SIZE] = sizeof(size_t),
-        [LT_FIELD_FLOAT] = sizeof(float),       [LT_FIELD_DOUBLE] = sizeof(double),
-        [LT_FIELD_ENUM] = sizeof(lt_isa),       [LT_FIELD_TEXT] = sizeof(const char *),
-        [LT_FIELD_FILE] = sizeof(const char *), [LT_FIELD_CHOICE] = sizeof(const char *),
+        [LT_FIELD_BOOL] = sizeof(bool),
+        [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),
+        [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
+        [LT_FIELD_SEED] = sizeof(uint64_t),
+        [LT_FIELD_SIZE] = sizeof(size_t),
+        [LT_FIELD_FLOAT] = sizeof(float),
+        [LT_FIELD_DOUBLE] = sizeof(double),
+        [LT_FIELD_ENUM] = sizeof(lt_isa),
+        [LT_FIELD_TEXT] = sizeof(const char *),
+        [LT_FIELD_FILE] = sizeof(const char *),
+        [LT_FIELD_CHOICE] = sizeof(const char *),
+        [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
     };
     return f->offset + sizes[f->kind];
 }
@@ -104,7 +114,10 @@ static const lt_field *member_at(const lt_field *fields, const lt_field *others,
         for (const lt_field *f = tables[t]; f->name; f++)
             if (f->offset >= at && (!first || f->offset < first->offset)) first = f;
     if (!first) return NULL;
-    const size_t align = first->kind == LT_FIELD_LIST ? sizeof(int) : end_of(first) - first->offset;
+    const bool many = first->kind == LT_FIELD_LIST || first->kind == LT_FIELD_RESERVED;
+    const size_t align = !many                          ? end_of(first) - first->offset
+                         : first->kind == LT_FIELD_LIST ? sizeof(int)
+                                                        : sizeof(uint64_t);
     return first->offset == (at + align - 1) / align * align ? first : NULL;
 }
 

@@ -293,7 +293,7 @@ static void expect_of_reference(problem *p, const lt_tensor *weight) {
 }
 
 /* How often each implementer took each pair. */
-typedef int pair_counts[8][LT_PRECISION_INT8][LT_WEIGHT_FORMATS];
+typedef int pair_counts[8][LT_PRECISION_BF16 + 1][LT_WEIGHT_FORMATS];
 
 static void check_pairs(lt_conv_desc d, lt_precision precision, lt_weight_format_id format, pair_counts took) {
     problem p = make_problem(&d, 7);

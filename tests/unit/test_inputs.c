@@ -212,6 +212,23 @@ static lt_status call_synthesize(int null) {
     return lt_synthesize(GIVEN(0, "tiny"), GIVEN(1, scratch_path("synthetic.safetensors")), NULL);
 }
 
+static lt_status call_inspect(int null) {
+    lt_report report = {.tensor_count = 7};
+    const lt_status status = lt_inspect(GIVEN(0, micro_checkpoint()), NULL, GIVEN(1, &report));
+    if (null == 0) assert_int_equal(report.tensor_count, 0);
+    if (null < 1) lt_report_free(&report);
+    return status;
+}
+
+static lt_status call_time_modules(int null) {
+    const lt_timing_options o = {.width = 8, .height = 8, .runs = 1};
+    lt_timings timings = {.module_count = 7};
+    const lt_status status = lt_time_modules(GIVEN(0, session), &o, GIVEN(1, &timings));
+    if (null == 0) assert_int_equal(timings.module_count, 0);
+    if (null < 1) lt_timings_free(&timings);
+    return status;
+}
+
 static lt_status call_check_writable(int null) { return lt_check_writable(GIVEN(0, saved)); }
 
 static const struct {
@@ -240,6 +257,8 @@ static const struct {
     {"lt_run", call_run, {"session", "module", "in", "out"}},
     {"lt_convert", call_convert, {"in", "out"}},
     {"lt_synthesize", call_synthesize, {"name", "out"}},
+    {"lt_inspect", call_inspect, {"path", "report"}},
+    {"lt_time_modules", call_time_modules, {"session", "timings"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
 
@@ -270,6 +289,8 @@ static void test_null_is_nothing(void **state) {
     lt_model_close(NULL);
     lt_session_close(NULL);
     lt_arrays_free(NULL);
+    lt_report_free(NULL);
+    lt_timings_free(NULL);
     lt_tokens_free(NULL);
     lt_steps_free(NULL);
     assert_null(lt_arrays_find(NULL, "x"));
@@ -308,11 +329,36 @@ static void test_convert_options(void **state) {
                                       {0}};
     const lt_convert_options o = lt_convert_options_defaults();
     assert_all_members(lt_convert_fields(), others, sizeof o);
-    assert_int_equal(refuse_bad_fields(lt_convert_fields(), &o, sizeof o, convert_with), 3);
+    assert_int_equal(refuse_bad_fields(lt_convert_fields(), &o, sizeof o, convert_with), 4);
     assert_int_equal(lt_synthesize("tiny", scratch_path("no.safetensors"), "f8"), LT_ERROR_ARGUMENT);
     assert_says("type", "f16");
     assert_int_equal(lt_synthesize("large", scratch_path("no.safetensors"), NULL), LT_ERROR_ARGUMENT);
     assert_says("name", "large");
+}
+
+static lt_status inspect_with(const void *options) {
+    lt_report report;
+    const lt_status status = lt_inspect(micro_checkpoint(), options, &report);
+    lt_report_free(&report);
+    return status;
+}
+
+static lt_status time_with(const void *options) {
+    lt_timings timings;
+    const lt_status status = lt_time_modules(session, options, &timings);
+    lt_timings_free(&timings);
+    return status;
+}
+
+static void test_options_of_looking(void **state) {
+    (void)state;
+    static const lt_field none[] = {{0}};
+    const lt_inspect_options looking = lt_inspect_options_defaults();
+    const lt_timing_options timing = lt_timing_options_defaults();
+    assert_all_members(lt_inspect_fields(), none, sizeof looking);
+    assert_all_members(lt_timing_fields(), none, sizeof timing);
+    assert_int_equal(refuse_bad_fields(lt_inspect_fields(), &looking, sizeof looking, inspect_with), 9);
+    assert_int_equal(refuse_bad_fields(lt_timing_fields(), &timing, sizeof timing, time_with), 13);
 }
 
 static lt_status use_with(const void *options) {
@@ -330,8 +376,10 @@ static void test_session_options(void **state) {
     lt_session_options o = lt_session_options_defaults();
     assert_all_members(lt_session_fields(), others, sizeof o);
     assert_true(refuse_bad_fields(lt_session_fields(), &o, sizeof o, use_with) > 8);
-    o.precision = LT_PRECISION_INT8;
+    o.precision = LT_PRECISION_BF16;
+    o.isa = LT_ISA_AVX2;
     assert_int_equal(use_with(&o), LT_ERROR_UNSUPPORTED);
+    assert_says("bf16", "use f32");
 }
 
 static lt_status generate_with(const void *request) {
@@ -458,6 +506,7 @@ int main(void) {
         cmocka_unit_test(test_null_is_nothing),
         cmocka_unit_test(test_open_options),
         cmocka_unit_test(test_convert_options),
+        cmocka_unit_test(test_options_of_looking),
         cmocka_unit_test(test_session_options),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_request_as_a_whole),

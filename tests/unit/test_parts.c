@@ -1,5 +1,6 @@
 /* The public interface's parts of the way: tokens, steps, noise, arrays in files, a module alone; and a session that
  * serves one call at a time. */
+#include "kernels/isa.h"
 #include "micro.h"
 
 #include <limits.h>
@@ -167,6 +168,102 @@ static void test_loss_alone(void **state) {
     lt_session_close(session);
 }
 
+/* ---- Precision ---- */
+
+enum { LATENT = 12, WIDTH = 128 }; /* of the default model */
+
+static void run_unet(lt_precision precision, lt_arrays *out) {
+    static float x[LATENT * 8 * 8], context[77 * WIDTH];
+    static const float t = 500;
+    static const lt_array in[] = {
+        {"x", 4, {1, LATENT, 8, 8}, x}, {"t", 1, {1}, &t}, {"context", 3, {1, 77, WIDTH}, context}};
+    for (size_t i = 0; i < LT_COUNT(x); i++) x[i] = sinf((float)i);
+    for (size_t i = 0; i < LT_COUNT(context); i++) context[i] = cosf((float)i);
+    lt_session_options options = lt_session_options_defaults();
+    options.threads = 2;
+    options.precision = precision;
+    lt_session *session;
+    assert_ok(open_session(LT_DATA_DIR "/emoji.safetensors", &options, &session));
+    assert_ok(lt_run(session, "unet", in, LT_COUNT(in), out));
+    lt_session_close(session);
+}
+
+/* Rounded products give nearly the same, and not the same. */
+static void test_bf16(void **state) {
+    (void)state;
+    if (!lt_isa_has_bf16(LT_ISA_BEST)) skip();
+    lt_arrays exact, rounded;
+    run_unet(LT_PRECISION_F32, &exact);
+    run_unet(LT_PRECISION_BF16, &rounded);
+    const double error = relative_error(rounded.items[0].data, exact.items[0].data, LATENT * 8 * 8);
+    print_message("    relative error of the U-Net in bf16: %.2e\n", error);
+    assert_true(error > 1e-5 && error < 1e-2);
+    lt_arrays_free(&exact);
+    lt_arrays_free(&rounded);
+}
+
+/* ---- Looking at files, and timing ---- */
+
+static void test_report(void **state) {
+    (void)state;
+    const lt_inspect_options o = {.width = 24, .layers = true};
+    lt_report r;
+    size_t parameters = 0;
+    assert_ok(lt_inspect(micro_checkpoint(), &o, &r));
+    assert_true(r.is_model && !r.is_picture && r.model && !r.fault);
+    assert_string_equal(r.format, "safetensors");
+    assert_non_null(strstr(r.layout, "U-Net"));
+    assert_int_equal(r.all.tensors, r.tensor_count);
+    for (size_t i = 0; i < r.group_count; i++) parameters += r.groups[i].parameters;
+    assert_int_equal(parameters, r.all.parameters);
+    assert_int_equal(r.all.bytes, 2 * r.all.parameters); /* f16 */
+    assert_true(r.width == 24 && r.module_count == 4 && r.layer_count > 20);
+    for (size_t i = 0; i < r.module_count; i++) assert_true(r.modules[i].flop > 0);
+    lt_report_free(&r);
+    assert_null(r.tensors);
+}
+
+static void test_report_of_others(void **state) {
+    (void)state;
+    static const float one = 1;
+    static const lt_array array = {"what", 1, {1}, &one};
+    char path[256];
+    lt_image picture = make_picture(3, 5);
+    lt_report r;
+    snprintf(path, sizeof path, "%s", scratch_path("what.png"));
+    assert_ok(lt_image_save(path, &picture, "a cat"));
+    assert_ok(lt_inspect(path, NULL, &r));
+    assert_true(r.is_picture && r.width == 3 && r.height == 5);
+    assert_string_equal(r.parameters, "a cat");
+    lt_report_free(&r);
+    lt_image_free(&picture);
+    snprintf(path, sizeof path, "%s", scratch_path("what.safetensors"));
+    assert_ok(lt_arrays_save(path, &array, 1));
+    const lt_inspect_options layers = {.layers = true};
+    assert_ok(lt_inspect(path, &layers, &r));
+    assert_true(!r.is_model && !r.model && r.fault && r.tensor_count == 1 && r.groups[0].tensors == 1);
+    assert_string_equal(r.groups[0].name, "unknown");
+    lt_report_free(&r);
+}
+
+static void test_timing(void **state) {
+    (void)state;
+    const lt_timing_options o = {.width = 16, .height = 16, .runs = 2, .operations = true};
+    lt_session *session = open_micro(2);
+    lt_timings t;
+    assert_ok(lt_time_modules(session, &o, &t));
+    assert_true(t.width == 16 && t.threads == 2 && t.module_count == 4);
+    for (size_t i = 0; i < t.module_count; i++) {
+        const lt_timed_module *m = &t.modules[i];
+        assert_true(m->run_seconds > 0 && m->flop > 0 && m->arena_bytes > 0 && m->operation_count > 3);
+        for (size_t k = 1; k < m->operation_count; k++)
+            assert_true(m->operations[k].seconds <= m->operations[k - 1].seconds);
+        assert_true(strlen(m->operations[0].kernel) > 0);
+    }
+    lt_timings_free(&t);
+    lt_session_close(session);
+}
+
 /* ---- One call at a time ---- */
 
 static lt_session *drawing, *other;
@@ -248,6 +345,23 @@ static lt_status try_noise(void) {
     return status;
 }
 
+static lt_status try_report(void) {
+    const lt_inspect_options o = {.width = 24, .layers = true};
+    lt_report r;
+    const lt_status status = lt_inspect(micro_checkpoint(), &o, &r);
+    assert_true(status || !r.fault);
+    lt_report_free(&r);
+    return status;
+}
+
+static lt_status try_timing(void) {
+    const lt_timing_options o = {.width = 8, .height = 8, .runs = 1, .operations = true};
+    lt_timings t;
+    const lt_status status = lt_time_modules(other, &o, &t);
+    lt_timings_free(&t);
+    return status;
+}
+
 static lt_status try_loss(void) {
     static const float zeros[3 * 8 * 8];
     static const lt_array in[] = {{"x", 4, {1, 3, 8, 8}, zeros}, {"posterior_noise", 4, {1, 4, 4, 4}, zeros}};
@@ -259,7 +373,7 @@ static lt_status try_loss(void) {
 
 static void test_every_allocation_fails(void **state) {
     (void)state;
-    lt_status (*const all[])(void) = {try_tokens, try_arrays, try_noise, try_loss};
+    lt_status (*const all[])(void) = {try_tokens, try_arrays, try_noise, try_report, try_timing, try_loss};
     other = open_micro(1);
     for (size_t i = 0; i < LT_COUNT(all); i++) {
         lt_status status = LT_ERROR_MEMORY;
@@ -284,6 +398,10 @@ int main(void) {
         cmocka_unit_test(test_no_arrays),
         cmocka_unit_test(test_every_module_is_known),
         cmocka_unit_test(test_loss_alone),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_report_of_others),
+        cmocka_unit_test(test_timing),
         cmocka_unit_test(test_session_in_use),
         cmocka_unit_test(test_writable),
         cmocka_unit_test(test_every_allocation_fails),
