@@ -4,6 +4,7 @@
 #include "base/fields.h"
 #include "base/picture.h"
 #include "base/rng.h"
+#include "kernels/layout.h"
 #include "pipeline/embedding.h"
 #include "pipeline/latent.h"
 #include "text/merges.h"
@@ -31,23 +32,27 @@ static lt_status encode(lt_session *session, const lt_image *image, const uint64
     if (h < 1 || w < 1)
         return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d is too small: this model needs %dx%d at least",
                        image->width, image->height, factor, factor);
-    const size_t count = (size_t)parts->vae.latent_channels * (size_t)h * (size_t)w;
+    const size_t c = (size_t)parts->vae.latent_channels, area = (size_t)h * (size_t)w, count = c * area;
     float *pixels = cropped_pixels(image, h * factor, w * factor);
-    float *z = lt_alloc(count * sizeof(float)), *noise = lt_alloc(count * sizeof(float));
-    lt_status status = pixels && z && noise ? LT_OK : LT_ERROR_MEMORY;
+    float *z = lt_alloc(count * sizeof(float)), *noise = lt_alloc(count * sizeof(float)),
+          *outside = lt_alloc(count * sizeof(float)); /* [c, h, w], as noise is drawn and the latent given out */
+    lt_status status = pixels && z && noise && outside ? LT_OK : LT_ERROR_MEMORY;
     if (!status && seed) {
         lt_rng rng;
         lt_rng_seed(&rng, LT_RNG_CPU, *seed);
-        lt_rng_normal(&rng, noise, count);
+        lt_rng_normal(&rng, outside, count);
+        lt_nchw_to_nhwc(outside, noise, 1, area, c);
     }
     if (!status) status = lt_latent_encode(session, pixels, h * factor, w * factor, tiling, seed ? noise : NULL, z);
+    if (!status) lt_nhwc_to_nchw(z, outside, 1, area, c);
     lt_free(pixels);
     lt_free(noise);
+    lt_free(z);
     if (status) {
-        lt_free(z);
+        lt_free(outside);
         return status;
     }
-    *latent = z;
+    *latent = outside;
     shape[0] = parts->vae.latent_channels;
     shape[1] = h;
     shape[2] = w;
@@ -76,10 +81,12 @@ static lt_status decode(lt_session *session, const float *latent, const int shap
                        shape[1], shape[2], parts->vae.latent_channels, most);
     const int width = shape[2] * parts->vae.factor, height = shape[1] * parts->vae.factor;
     const size_t count = (size_t)width * (size_t)height * 3;
-    float *pixels = lt_alloc(count * sizeof(float));
+    const size_t c = (size_t)shape[0], area = (size_t)shape[1] * (size_t)shape[2];
+    float *pixels = lt_alloc(count * sizeof(float)), *z = lt_alloc(c * area * sizeof(float));
     uint8_t *bytes = lt_alloc(count);
-    lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_latent_decode(session, latent, shape[1], shape[2], tiling, pixels);
+    lt_status status = pixels && z && bytes ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) lt_nchw_to_nhwc(latent, z, 1, area, c);
+    if (!status) status = lt_latent_decode(session, z, shape[1], shape[2], tiling, pixels);
     if (!status) {
         lt_pixels_to_bytes(pixels, bytes, count);
         *image = (lt_image){width, height, bytes};
@@ -87,6 +94,7 @@ static lt_status decode(lt_session *session, const float *latent, const int shap
         lt_free(bytes);
     }
     lt_free(pixels);
+    lt_free(z);
     return status;
 }
 

@@ -5,7 +5,6 @@
 #include "api/tensor_io.h"
 #include "pipeline/embedding.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { LT_MAX_OUTPUTS = 2 };
@@ -48,19 +47,10 @@ static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, 
 
 /* ---- Out ---- */
 
-/* Channels [first, first + c) of NHWC values with more of them, as NCHW. */
-static void take_channels(const float *from, size_t from_channels, size_t first, lt_shape s, float *to) {
-    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
-    for (size_t i = 0; i < (size_t)s.n; i++)
-        for (size_t k = 0; k < c; k++)
-            for (size_t p = 0; p < pixels; p++)
-                to[(i * c + k) * pixels + p] = from[(i * pixels + p) * from_channels + first + k];
-}
-
 /* Output k of a runner as the file has it, its data still to come: tokens [n, tokens, c] and embeddings [n, c] as they
  * are, pictures as NCHW; of the moments the half that is its own. */
-static lt_tensor shape_output(const lt_runner *r, int k, const lt_plan *plan) {
-    const lt_shape s = lt_plan_shape(plan, r->sources[k]);
+static lt_tensor shape_output(const lt_runner *r, int k, lt_port source) {
+    const lt_shape s = lt_port_shape(source);
     const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c;
     const char *name = r->outputs[k];
     switch (r->module) {
@@ -73,32 +63,31 @@ static lt_tensor shape_output(const lt_runner *r, int k, const lt_plan *plan) {
 }
 
 /* values: where output k is to be. */
-static void read_output(const lt_runner *r, int k, lt_plan *plan, const lt_tensor *t, float *values) {
-    const float *source = lt_plan_tensor(plan, r->sources[k]);
-    lt_shape s = lt_plan_shape(plan, r->sources[k]);
-    const size_t from_channels = (size_t)s.c, count = lt_tensor_count(t);
-    if (t->rank < 4) memcpy(values, source, count * sizeof(float));
-    if (r->module == LT_MODULE_IMAGE)
-        for (size_t i = 0; i < t->shape[0]; i++) lt_normalise(values + i * t->shape[1], t->shape[1]);
-    if (t->rank < 4) return;
-    s.c = (int)t->shape[1];
-    take_channels(source, from_channels, (size_t)k * t->shape[1], s, values);
-    if (r->module == LT_MODULE_VAE_ENCODER && k == 1)
-        for (size_t i = 0; i < count; i++) values[i] = lt_clamp_logvar(values[i]);
+static void read_output(const lt_runner *r, int k, lt_port source, const lt_tensor *t, float *values) {
+    const size_t count = lt_tensor_count(t), n = t->shape[0], c = t->shape[1];
+    if (t->rank == 4)
+        lt_port_read_nchw(source, (size_t)k * c, c, values);
+    else
+        lt_port_read(source, 0, values, count);
+    for (size_t i = 0; i < n && r->module == LT_MODULE_IMAGE; i++) lt_normalise(values + i * c, c);
+    for (size_t i = 0; i < count && k == 1 && r->module == LT_MODULE_VAE_ENCODER; i++)
+        values[i] = lt_clamp_logvar(values[i]);
 }
 
 static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out) {
+    lt_port sources[LT_MAX_OUTPUTS];
     lt_tensor outputs[LT_MAX_OUTPUTS];
     int count = 0;
     size_t floats = 0;
     for (; count < LT_MAX_OUTPUTS && r->outputs[count]; count++) {
-        outputs[count] = shape_output(r, count, plan);
+        sources[count] = lt_plan_port(plan, r->sources[count]);
+        outputs[count] = shape_output(r, count, sources[count]);
         floats += lt_tensor_count(&outputs[count]);
     }
     float *values = lt_alloc(floats * sizeof(float)), *at = values;
     if (!values) return LT_ERROR_MEMORY;
     for (int k = 0; k < count; at += lt_tensor_count(&outputs[k++])) {
-        read_output(r, k, plan, &outputs[k], at);
+        read_output(r, k, sources[k], &outputs[k], at);
         outputs[k].data = at;
     }
     return lt_arrays_take(outputs, (size_t)count, values, out);
@@ -107,7 +96,7 @@ static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out)
 /* y, which a U-Net with a vector reads, is an input of these alone. */
 static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor *in, size_t count) {
     for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
-    if (!lt_plan_tensor(plan, "y")) return LT_OK;
+    if (!lt_plan_port(plan, "y").node) return LT_OK;
     const lt_tensor *y = lt_tensor_named(in, count, "y");
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
 }
@@ -118,8 +107,7 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *i
     LT_TRY(size_of(r, in, in_count, &size));
     LT_TRY(lt_module_plan(session, r->module, &size, &plan));
     LT_TRY(write_inputs(r, plan, in, in_count));
-    float *lengths = lt_plan_tensor(plan, "context_lengths");
-    for (int i = 0; lengths && i < size.n; i++) lengths[i] = (float)size.tokens;
+    lt_port_fill(lt_plan_port(plan, "context_lengths"), (float)size.tokens);
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     return read_outputs(r, plan, out);
 }

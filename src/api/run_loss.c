@@ -35,7 +35,7 @@ static lt_status fill_named(const lt_loss_run *run, const char *const *names) {
     return LT_OK;
 }
 
-static float plain_loss(lt_plan *plan) { return *lt_plan_tensor(plan, "loss"); }
+static float plain_loss(lt_plan *plan) { return lt_port_value(lt_plan_port(plan, "loss")); }
 
 /* ---- U-Net ---- */
 
@@ -65,8 +65,8 @@ static lt_status noise_samples(lt_loss_run *run, const lt_tensor *x0, const lt_t
         lt_forward_process(&run->session->parts->schedule, (int)steps[i], x + i * each, e + i * each, x + i * each,
                            each);
     }
-    lt_nchw_to_nhwc(x, lt_plan_tensor(run->plan, "x"), lt_plan_shape(run->plan, "x"));
-    lt_nchw_to_nhwc(e, lt_plan_tensor(run->plan, "target"), lt_plan_shape(run->plan, "target"));
+    lt_port_write_nchw(lt_plan_port(run->plan, "x"), x);
+    lt_port_write_nchw(lt_plan_port(run->plan, "target"), e);
     return LT_OK;
 }
 
@@ -77,17 +77,16 @@ static lt_status fill_unet(lt_loss_run *run) {
     LT_TRY(input(run, "x0", &x0, &x));
     LT_TRY(input(run, "noise", &noise, &e));
     LT_TRY(input(run, "t", &t, &s));
-    if (!lt_shape_equal(x, lt_plan_shape(run->plan, "x")) || !lt_shape_equal(e, x) || s.n != x.n)
+    const lt_shape wanted = lt_port_shape(lt_plan_port(run->plan, "x"));
+    if (!lt_shape_equal(x, wanted) || !lt_shape_equal(e, x) || s.n != x.n)
         return lt_fail(
             LT_ERROR_ARGUMENT,
             "x0 [%d,%d,%d,%d], noise [%d,%d,%d,%d] and %d t do not fit each other and the model's %d channels", x.n,
-            x.c, x.h, x.w, e.n, e.c, e.h, e.w, s.n, lt_plan_shape(run->plan, "x").c);
-    const int tokens = lt_plan_shape(run->plan, "context").w;
+            x.c, x.h, x.w, e.n, e.c, e.h, e.w, s.n, wanted.c);
+    const int tokens = lt_port_shape(lt_plan_port(run->plan, "context")).w;
     LT_TRY(fill_named(run, tokens ? names : without));
-    for (int i = 0; i < x.n; i++) {
-        lt_plan_tensor(run->plan, "weight")[i] = 1;
-        if (tokens) lt_plan_tensor(run->plan, "context_lengths")[i] = (float)tokens;
-    }
+    lt_port_fill(lt_plan_port(run->plan, "weight"), 1);
+    lt_port_fill(lt_plan_port(run->plan, "context_lengths"), (float)tokens);
     float *memory = lt_alloc((2 * lt_shape_count(x) + (size_t)x.n) * sizeof *memory);
     if (!memory) return LT_ERROR_MEMORY;
     const lt_status status = noise_samples(run, x0, noise, t, memory);
@@ -115,7 +114,7 @@ static lt_status fill_vae(lt_loss_run *run) {
 }
 
 static float vae_loss(lt_plan *plan) {
-    return *lt_plan_tensor(plan, "reconstruction") + KL_WEIGHT * *lt_plan_tensor(plan, "kl");
+    return lt_port_value(lt_plan_port(plan, "reconstruction")) + KL_WEIGHT * lt_port_value(lt_plan_port(plan, "kl"));
 }
 
 /* ---- CLIP ---- */
@@ -133,7 +132,8 @@ static lt_status build_clip(lt_loss_run *run) {
 static lt_status fill_clip(lt_loss_run *run) {
     static const char *const names[] = {"ids", "pixels", NULL};
     LT_TRY(fill_named(run, names));
-    lt_clip_find_ends(run->plan);
+    const lt_clip_inputs inputs = lt_clip_inputs_of(run->plan);
+    lt_clip_find_ends(&inputs);
     return LT_OK;
 }
 

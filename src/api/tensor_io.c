@@ -29,7 +29,8 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     lt_shape shape;
     LT_TRY(lt_tensor_readable(t));
     LT_TRY(lt_shape_of_tensor(t, &shape));
-    const lt_shape wanted = lt_plan_shape(plan, t->name);
+    const lt_port port = lt_plan_port(plan, t->name);
+    const lt_shape wanted = lt_port_shape(port);
     if (t->rank == 2 && wanted.w == 1) shape = (lt_shape){shape.n, 1, 1, shape.w}; /* channels, not tokens */
     if (!lt_shape_equal(shape, wanted))
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is n %d, h %d, w %d, c %d; this model takes %d, %d, %d, %d",
@@ -39,9 +40,9 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     lt_tensor_read_f32(t, values);
     const bool finite = lt_all_finite(values, lt_shape_count(shape));
     if (t->rank == 4)
-        lt_nchw_to_nhwc(values, lt_plan_tensor(plan, t->name), shape);
+        lt_port_write_nchw(port, values);
     else
-        memcpy(lt_plan_tensor(plan, t->name), values, lt_shape_count(shape) * sizeof(float));
+        lt_port_write(port, 0, values, lt_shape_count(shape));
     lt_free(values);
     return lt_map_check(t->data,
                         finite ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name));

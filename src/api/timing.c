@@ -24,19 +24,22 @@ lt_timing_options lt_timing_options_defaults(void) { return (lt_timing_options){
 
 /* ---- One module ---- */
 
-static void fill_inputs(const lt_session *session, lt_plan *plan) {
+static void fill_inputs(lt_plan *plan) {
     static const char *const names[] = {"x", "z", "context", "pixels"};
     lt_rng rng;
     lt_rng_seed(&rng, LT_RNG_CPU, 0);
     for (size_t i = 0; i < LT_COUNT(names); i++) {
-        float *input = lt_plan_tensor(plan, names[i]);
-        if (input) lt_rng_normal(&rng, input, lt_shape_count(lt_plan_shape(plan, names[i])));
+        const lt_port input = lt_plan_port(plan, names[i]);
+        const size_t count = lt_shape_count(lt_port_shape(input));
+        for (size_t k = 0; k < count; k++) {
+            float value;
+            lt_rng_normal(&rng, &value, 1);
+            lt_port_write(input, k, &value, 1);
+        }
     }
-    float *lengths = lt_plan_tensor(plan, "context_lengths"), *t = lt_plan_tensor(plan, "t"),
-          *ids = lt_plan_tensor(plan, "ids");
-    for (int i = 0; lengths && i < lt_plan_shape(plan, "context").n; i++) lengths[i] = LT_CONTEXT_TOKENS;
-    for (int i = 0; t && i < lt_plan_shape(plan, "t").n; i++) t[i] = 500;
-    for (int i = 0; ids && i < session->parts->text.positions; i++) ids[i] = (float)(i + 1);
+    lt_port_fill(lt_plan_port(plan, "context_lengths"), LT_CONTEXT_TOKENS);
+    lt_port_fill(lt_plan_port(plan, "t"), 500);
+    lt_port_fill(lt_plan_port(plan, "ids"), 1);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -93,7 +96,7 @@ static lt_status time_module(lt_session *session, lt_module module, const lt_mod
     LT_TRY(lt_module_plan(session, module, size, &plan));
     *m = (lt_timed_module){
         .name = lt_module_name(module), .prepare_seconds = lt_now() - start, .arena_bytes = lt_plan_arena_size(plan)};
-    fill_inputs(session, plan);
+    fill_inputs(plan);
     lt_plan_trace(plan, o->operations);
     LT_TRY(
         time_runs(session, plan, module == LT_MODULE_UNET ? LT_RATE_STEP : LT_RATE_PROMPT, o->runs, &m->run_seconds));

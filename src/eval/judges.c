@@ -71,19 +71,25 @@ static int class_of(const lt_session *judge, const char *name) {
 }
 
 /* The square at place [left, top, side] of pixels [side, side, 3], to x [size, size, 3]. */
-static void cut(const float *pixels, int side, const double *place, int size, float *x) {
+static void cut(const float *pixels, int side, const double *place, int size, lt_port x) {
     const int most = side - size;
     const int left = (int)lt_min((size_t)lround(place[0] * side), (size_t)most);
     const int top = (int)lt_min((size_t)lround(place[1] * side), (size_t)most);
     for (int y = 0; y < size; y++)
-        memcpy(x + (size_t)y * (size_t)size * 3, pixels + ((size_t)(top + y) * (size_t)side + (size_t)left) * 3,
-               (size_t)size * 3 * sizeof *x);
+        lt_port_write(x, (size_t)y * (size_t)size * 3, pixels + ((size_t)(top + y) * (size_t)side + (size_t)left) * 3,
+                      (size_t)size * 3);
 }
 
-static int largest(const float *values, int n) {
+/* The place of the largest of n logits, the first of those that are equal. */
+static int largest(lt_port logits, int n) {
+    float most = -INFINITY, value;
     int best = 0;
-    for (int i = 1; i < n; i++)
-        if (values[i] > values[best]) best = i;
+    for (int i = 0; i < n; i++) {
+        lt_port_read(logits, (size_t)i, &value, 1);
+        if (!(value > most)) continue;
+        most = value;
+        best = i;
+    }
     return best;
 }
 
@@ -97,11 +103,11 @@ static lt_status look(const lt_judging *j, lt_session *judge, size_t i, const do
     float *pixels = lt_alloc((size_t)side * (size_t)side * 3 * sizeof *pixels);
     lt_status status = pixels ? lt_dataset_load(j->dataset, i, &options, 0, pixels) : LT_ERROR_MEMORY;
     if (!status) {
-        cut(pixels, side, place, size, lt_plan_tensor(plan, "x"));
-        *lt_plan_tensor(plan, "t") = 0;
+        cut(pixels, side, place, size, lt_plan_port(plan, "x"));
+        lt_port_fill(lt_plan_port(plan, "t"), 0);
         status = lt_module_run(judge, plan, LT_RATE_PROMPT);
     }
-    if (!status) *class = largest(lt_plan_tensor(plan, "logits"), judge->parts->classifier.classes);
+    if (!status) *class = largest(lt_plan_port(plan, "logits"), judge->parts->classifier.classes);
     lt_free(pixels);
     return status;
 }

@@ -20,7 +20,7 @@ typedef struct lt_eval_vae {
     int size;
     size_t pixel_count, latent_count;
     float *pixels; /* [size, size, 3] */
-    float *latent; /* [latent channels, size / factor, size / factor] */
+    float *latent; /* [size / factor, size / factor, latent channels] */
 } lt_eval_vae;
 
 /* lt_eval_vae_close is due even after a failure. */

@@ -34,10 +34,18 @@ static lt_status check_size(const lt_operation *o) {
     const bool sides =
         s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1 && s.n <= most && s.h <= most && s.w <= most && s.c <= most;
     if (sides && lt_mul((size_t)s.n * (size_t)s.h, (size_t)s.w, &rows) && rows <= INT32_MAX &&
-        lt_mul(rows * sizeof(float), (size_t)s.c, &count) && count <= SIZE_MAX / 4)
+        lt_mul(rows * lt_value_types[o->type].bytes, (size_t)s.c, &count) && count <= SIZE_MAX / 4)
         return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "%s: a tensor of %dx%dx%dx%d (n, h, w, channels) is empty or too large",
                    o->op->name, s.n, s.h, s.w, s.c);
+}
+
+/* Kernels read and write their own types alone. */
+static lt_status check_type(const lt_op *op, int i, const lt_node *input) {
+    const lt_value_type_id type = input->operation.type;
+    return type == op->takes[i] ? LT_OK
+                                : lt_fail(LT_ERROR_MODEL, "%s: input %d is %s, expected %s", op->name, i,
+                                          lt_value_types[type].name, lt_value_types[op->takes[i]].name);
 }
 
 static lt_status connect(lt_node *node, const lt_call *call) {
@@ -48,6 +56,7 @@ static lt_status connect(lt_node *node, const lt_call *call) {
         if (!input) continue;
         o->in[i] = input->operation.out;
         if (input->rate > node->rate) node->rate = input->rate;
+        LT_TRY(check_type(o->op, i, input));
     }
     memcpy(o->weight, call->weight, sizeof o->weight);
     LT_TRY(o->op->infer(o));
@@ -74,11 +83,12 @@ lt_node *lt_graph_append(lt_graph *g, lt_call call) {
     return g->status ? NULL : node;
 }
 
-lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate) {
-    lt_node *node = lt_graph_append(g, (lt_call){&lt_op_input, LT_OPTIONS(shape)});
+lt_node *lt_graph_input(lt_graph *g, lt_input input) {
+    const lt_input_options options = {input.shape, input.type};
+    lt_node *node = lt_graph_append(g, (lt_call){&lt_op_input, LT_OPTIONS(options)});
     if (node) {
-        node->rate = rate;
-        node->name = name;
+        node->rate = input.rate;
+        node->name = input.name;
     }
     return node;
 }

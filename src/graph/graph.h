@@ -54,7 +54,14 @@ typedef struct lt_call {
 
 lt_node *lt_graph_append(lt_graph *g, lt_call call);
 
-lt_node *lt_graph_input(lt_graph *g, const char *name, lt_shape shape, lt_rate rate); /* name: a literal */
+typedef struct lt_input {
+    const char *name; /* a literal */
+    lt_shape shape;
+    lt_rate rate;
+    lt_value_type_id type;
+} lt_input;
+
+lt_node *lt_graph_input(lt_graph *g, lt_input input);
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name);
 void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
 
@@ -99,16 +106,38 @@ void lt_plan_free(lt_plan *plan);
 void lt_plan_rest(lt_plan *plan);
 lt_status lt_plan_wake(lt_plan *plan); /* nothing where it is awake */
 
-/* Memory of an input (to write before a run, zeros at first) or an output (to read until the next run); NULL if there
- * is none of that name. */
-float *lt_plan_tensor(lt_plan *plan, const char *name);
-lt_shape lt_plan_shape(const lt_plan *plan, const char *name);
-
 /* Runs every operation whose rate is at least changed: LT_RATE_PROMPT is the whole graph, LT_RATE_STEP what changes
  * with each step. LT_ERROR_MODEL where outputs that have a maker are no finite numbers. */
 lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user);
 
 size_t lt_plan_arena_size(const lt_plan *plan);
+
+/* ---- Inputs and outputs: who is above a plan has no address in its arena ---- */
+
+/* One of a plan's inputs or outputs, as long as the plan lives. One that is not there has a shape of zeros, takes what
+ * is written and gives nothing. */
+typedef struct lt_port {
+    lt_plan *plan;
+    const lt_node *node; /* NULL: not there */
+} lt_port;
+
+lt_port lt_plan_port(lt_plan *plan, const char *name);
+lt_shape lt_port_shape(lt_port port);
+
+/* Values [at, at + n) of a port, in the order [n, h, w, c]: inputs are written before a run (zeros at first), outputs
+ * read until the next. In any number of threads at once. The port's own type is rounded to and from. */
+void lt_port_write(lt_port port, size_t at, const float *values, size_t n);
+void lt_port_read(lt_port port, size_t at, float *values, size_t n);
+/* The same of a port of integers. */
+void lt_port_write_i32(lt_port port, size_t at, const int32_t *values, size_t n);
+void lt_port_read_i32(lt_port port, size_t at, int32_t *values, size_t n);
+/* value, everywhere. */
+void lt_port_fill(lt_port port, float value);
+/* Its first value: a loss. */
+float lt_port_value(lt_port port);
+/* All values of a port in the order of the outside, [n, c, h, w]; and those of channels [first, first + channels). */
+void lt_port_write_nchw(lt_port port, const float *values);
+void lt_port_read_nchw(lt_port port, size_t first, size_t channels, float *values);
 
 /* For people: each operation of the plan, and the time its last run took when tracing is on. */
 typedef struct lt_plan_row {

@@ -1,136 +1,7 @@
-/* Plans: operations made ready, tensors laid out in one arena by lifetime, and the loop that runs them. */
-#include "graph/graph.h"
+/* Plans: operations made ready, values laid out in one arena by lifetime, and the loop that runs them. */
+#include "graph/plan.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-/* A piece of the arena: a tensor, or the scratch of one operation. Nodes that work in place share one. */
-typedef struct lt_block {
-    size_t size, offset;
-    int first, last; /* the nodes between which it is alive, both included */
-    bool pinned;     /* inputs, outputs and what outlives a step: alive for good */
-} lt_block;
-
-struct lt_plan {
-    lt_graph graph;
-    lt_prepared *prepared; /* [nodes] */
-    lt_block *blocks;      /* [2 * nodes]: a tensor and a scratch for each node */
-    int *block_of;         /* [nodes]: where the node's tensor lives */
-    double *seconds;       /* [nodes] */
-    char *arena;
-    size_t arena_size;
-    lt_team *team;
-    bool trace;
-};
-
-/* ---- Lifetimes ---- */
-
-static size_t tensor_size(const lt_node *n) {
-    if (n->is_backward) return 0; /* what it writes are its results */
-    return lt_round_up(lt_shape_count(n->operation.out) * sizeof(float), 64);
-}
-
-/* The node whose running writes node's tensor. */
-static const lt_node *writer_of(const lt_node *node) {
-    return node->operation.op == &lt_op_result ? node->input[0] : node;
-}
-
-/* The input whose memory node's output takes, or NULL. Of an operation's results only the first may take one. */
-static const lt_node *takes_over(const lt_plan *plan, const lt_node *node) {
-    const lt_node *writer = writer_of(node);
-    const int k = plan->prepared[writer->id].in_place;
-    const lt_node *input = k < 0 ? NULL : writer->input[k];
-    if (!input || tensor_size(input) != tensor_size(node)) return NULL;
-    if (writer != node && writer->result[0] != node) return NULL;
-    const lt_block *b = &plan->blocks[plan->block_of[input->id]];
-    return !b->pinned && b->last == writer->id ? input : NULL;
-}
-
-/* Each input lives on until node runs. What is computed once for a prompt and read at every step is kept for good. */
-static void note_uses(lt_plan *plan, const lt_node *node) {
-    for (int k = 0; k < LT_MAX_INPUTS; k++) {
-        if (!node->input[k]) continue;
-        lt_block *b = &plan->blocks[node->input[k]->id];
-        b->last = node->id;
-        b->pinned |= node->input[k]->rate != node->rate;
-    }
-}
-
-/* A block for each tensor by itself, and one for each scratch. */
-static void find_lifetimes(lt_plan *plan) {
-    const size_t count = plan->graph.count;
-    for (size_t i = 0; i < count; i++) {
-        const lt_node *node = plan->graph.nodes[i];
-        const bool pinned = node->operation.op == &lt_op_input || node->is_output; /* what the caller writes or reads */
-        plan->block_of[i] = (int)i;
-        plan->blocks[i] = (lt_block){tensor_size(node), 0, writer_of(node)->id, (int)i, pinned};
-        plan->blocks[count + i] = (lt_block){lt_round_up(plan->prepared[i].scratch_size, 64), 0, (int)i, (int)i, false};
-        note_uses(plan, node);
-    }
-}
-
-/* Tensors that are made in place move into their input's block, which then lives as long as they do. */
-static void merge_in_place(lt_plan *plan) {
-    for (size_t i = 0; i < plan->graph.count; i++) {
-        lt_block *own = &plan->blocks[i];
-        const lt_node *input = own->pinned ? NULL : takes_over(plan, plan->graph.nodes[i]);
-        if (!input) continue;
-        plan->block_of[i] = plan->block_of[input->id];
-        plan->blocks[plan->block_of[i]].last = own->last;
-        own->size = 0;
-    }
-}
-
-/* ---- The arena: largest block first, each at the lowest place that is free during its life ---- */
-
-static bool meet(const lt_block *a, const lt_block *b) {
-    return a->pinned || b->pinned || (a->first <= b->last && b->first <= a->last);
-}
-
-static int larger_first(const void *a, const void *b) {
-    const lt_block *x = *(lt_block *const *)a, *y = *(lt_block *const *)b;
-    if (x->size != y->size) return x->size < y->size ? 1 : -1;
-    return x < y ? -1 : x > y;
-}
-
-/* The lowest place for block among those placed, which are sorted by offset. */
-static size_t lowest_place(const lt_block *block, lt_block *const *placed, size_t count) {
-    size_t offset = 0;
-    for (size_t k = 0; k < count; k++) {
-        if (!meet(block, placed[k])) continue;
-        if (placed[k]->offset >= offset + block->size) break;
-        offset = lt_max(offset, placed[k]->offset + placed[k]->size);
-    }
-    return offset;
-}
-
-static void insert_by_offset(lt_block *block, lt_block **placed, size_t count) {
-    size_t at = count;
-    for (; at > 0 && placed[at - 1]->offset > block->offset; at--) placed[at] = placed[at - 1];
-    placed[at] = block;
-}
-
-static lt_status lay_out(lt_plan *plan) {
-    const size_t most = 2 * plan->graph.count;
-    lt_block **order = lt_alloc(most * sizeof *order), **placed = lt_alloc(most * sizeof *placed);
-    lt_status status = order && placed ? LT_OK : LT_ERROR_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; !status && i < most; i++)
-        if (plan->blocks[i].size) order[count++] = &plan->blocks[i];
-    if (!status) qsort(order, count, sizeof *order, larger_first);
-    for (size_t i = 0; !status && i < count; i++) {
-        order[i]->offset = lowest_place(order[i], placed, i);
-        insert_by_offset(order[i], placed, i);
-        plan->arena_size = lt_max(plan->arena_size, order[i]->offset + order[i]->size);
-    }
-    lt_free(order);
-    lt_free(placed);
-    return status;
-}
-
-static float *memory_of(const lt_plan *plan, const lt_node *node) {
-    return (float *)(plan->arena + plan->blocks[plan->block_of[node->id]].offset);
-}
 
 /* ---- Making ready ---- */
 
@@ -160,7 +31,7 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
 static void clear_inputs(lt_plan *plan) {
     for (size_t i = 0; i < plan->graph.count; i++) {
         const lt_node *node = plan->graph.nodes[i];
-        if (node->operation.op == &lt_op_input) memset(memory_of(plan, node), 0, tensor_size(node));
+        if (node->operation.op == &lt_op_input) memset(lt_plan_value(plan, node).data, 0, lt_node_bytes(node));
     }
 }
 
@@ -191,19 +62,15 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
     lt_status status = plan->graph.status;
     if (!status) {
         plan->prepared = lt_calloc(count, sizeof *plan->prepared);
-        plan->blocks = lt_calloc(2 * count, sizeof *plan->blocks);
-        plan->block_of = lt_calloc(count, sizeof *plan->block_of);
+        plan->extents = lt_calloc(2 * count, sizeof *plan->extents);
+        plan->extent_of = lt_calloc(count, sizeof *plan->extent_of);
         plan->seconds = lt_calloc(count, sizeof *plan->seconds);
-        if (!plan->prepared || !plan->blocks || !plan->block_of || !plan->seconds) status = LT_ERROR_MEMORY;
+        if (!plan->prepared || !plan->extents || !plan->extent_of || !plan->seconds) status = LT_ERROR_MEMORY;
     }
     lt_team *before = lt_team_enter(plan->team);
     if (!status) status = prepare_all(plan, target);
     lt_team_enter(before);
-    if (!status) {
-        find_lifetimes(plan);
-        merge_in_place(plan);
-        status = lay_out(plan);
-    }
+    if (!status) status = lt_arena_lay_out(plan);
     if (!status) status = lt_plan_wake(plan);
     if (status)
         lt_plan_free(plan);
@@ -227,8 +94,8 @@ void lt_plan_free(lt_plan *plan) {
         if (p->operation->op->release) p->operation->op->release(p);
     }
     lt_free(plan->prepared);
-    lt_free(plan->blocks);
-    lt_free(plan->block_of);
+    lt_free(plan->extents);
+    lt_free(plan->extent_of);
     lt_free(plan->seconds);
     lt_free(plan->arena);
     lt_graph_free(&plan->graph);
@@ -238,14 +105,10 @@ void lt_plan_free(lt_plan *plan) {
 /* ---- Running ---- */
 
 static lt_status run_node(lt_plan *plan, const lt_node *node) {
-    const float *in[LT_MAX_INPUTS] = {0};
-    float *out[LT_MAX_RESULTS] = {memory_of(plan, node)};
-    for (int k = 0; k < LT_MAX_INPUTS; k++)
-        if (node->input[k]) in[k] = memory_of(plan, node->input[k]);
-    for (int k = 0; k < LT_MAX_RESULTS && node->is_backward; k++)
-        out[k] = node->result[k] ? memory_of(plan, node->result[k]) : NULL;
-    void *scratch = plan->arena + plan->blocks[plan->graph.count + (size_t)node->id].offset;
-    return node->operation.op->run(&plan->prepared[node->id], in, out, scratch);
+    lt_value in[LT_MAX_INPUTS], out[LT_MAX_RESULTS] = {lt_plan_value(plan, node)};
+    for (int k = 0; k < LT_MAX_INPUTS; k++) in[k] = lt_plan_value(plan, node->input[k]);
+    for (int k = 0; k < LT_MAX_RESULTS && node->is_backward; k++) out[k] = lt_plan_value(plan, node->result[k]);
+    return node->operation.op->run(&plan->prepared[node->id], in, out, lt_plan_scratch(plan, node));
 }
 
 static lt_status refresh(const lt_prepared *p) {
@@ -267,12 +130,24 @@ static lt_status refresh_all(lt_plan *plan) {
     return LT_OK;
 }
 
+static bool is_finite(lt_value value) {
+    enum { AT_ONCE = 1024 };
+    float numbers[AT_ONCE];
+    const lt_value_type *type = &lt_value_types[value.type];
+    const size_t count = lt_shape_count(value.shape);
+    for (size_t i = 0; i < count; i += AT_ONCE) {
+        const size_t n = lt_min(count - i, AT_ONCE);
+        type->read((const char *)value.data + i * type->bytes, numbers, n);
+        if (!lt_all_finite(numbers, n)) return false;
+    }
+    return true;
+}
+
 /* Here alone it is seen that a module made no numbers: whatever is drawn, encoded, decoded or trained comes by. */
 static lt_status check_outputs(const lt_plan *plan, lt_rate changed) {
     for (size_t i = 0; i < plan->graph.count && plan->graph.maker; i++) {
         const lt_node *node = plan->graph.nodes[i];
-        if (!node->is_output || node->rate < changed) continue;
-        if (!lt_all_finite(memory_of(plan, node), lt_shape_count(node->operation.out)))
+        if (node->is_output && node->rate >= changed && !is_finite(lt_plan_value(plan, node)))
             return lt_fail(LT_ERROR_MODEL, "the %s makes no finite numbers: are its weights whole?", plan->graph.maker);
     }
     return LT_OK;
@@ -315,16 +190,6 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
 }
 
 /* ---- Looking in ---- */
-
-float *lt_plan_tensor(lt_plan *plan, const char *name) {
-    const lt_node *node = lt_graph_find(&plan->graph, name);
-    return node ? memory_of(plan, node) : NULL;
-}
-
-lt_shape lt_plan_shape(const lt_plan *plan, const char *name) {
-    const lt_node *node = lt_graph_find(&plan->graph, name);
-    return node ? node->operation.out : (lt_shape){0};
-}
 
 size_t lt_plan_arena_size(const lt_plan *plan) { return plan->arena_size; }
 size_t lt_plan_row_count(const lt_plan *plan) { return plan->graph.count; }

@@ -31,6 +31,14 @@ static void round_piece(const void *context, size_t piece, int thread) {
         s->rounded[i] = lt_bf16_to_f32(lt_f32_to_bf16(s->x[i]));
 }
 
+void lt_bf16_read(const void *bf16, float *values, size_t n) {
+    for (size_t i = 0; i < n; i++) values[i] = lt_bf16_to_f32(((const uint16_t *)bf16)[i]);
+}
+
+void lt_bf16_write(const float *values, void *bf16, size_t n) {
+    for (size_t i = 0; i < n; i++) ((uint16_t *)bf16)[i] = lt_f32_to_bf16(values[i]);
+}
+
 void lt_to_bf16(const float *x, uint16_t *y, size_t n, int threads) {
     const numbers all = {.x = x, .narrow = y, .n = n};
     lt_parallel(threads, (n + PIECE - 1) / PIECE, LT_EVENLY, narrow_piece, &all);

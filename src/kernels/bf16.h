@@ -10,7 +10,11 @@ void lt_to_bf16(const float *x, uint16_t *y, size_t n, int threads);
 /* x [n] rounded to bf16, as float32, on any processor. */
 void lt_round_to_bf16(const float *x, float *y, size_t n, int threads);
 
-/* The vector loop of the former (simd/bf16.c). */
+/* Between bf16 and float32 in plain C: exact, and to the nearest. */
+void lt_bf16_read(const void *bf16, float *values, size_t n);
+void lt_bf16_write(const float *values, void *bf16, size_t n);
+
+/* The vector loop of lt_to_bf16 (simd/bf16.c). */
 void lt_to_bf16_avx512(const float *x, uint16_t *y, size_t n);
 
 #endif

@@ -2,6 +2,7 @@
 #include "kernels/weight_format.h"
 
 #include "base/threads.h"
+#include "kernels/bf16.h"
 
 #include <string.h>
 
@@ -17,13 +18,6 @@ static void pack_f16(const float *x, void *y, size_t n) {
     for (size_t i = 0; i < n; i++) ((uint16_t *)y)[i] = lt_f32_to_f16(x[i]);
 }
 
-static void read_bf16(const void *x, float *y, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = lt_bf16_to_f32(((const uint16_t *)x)[i]);
-}
-static void pack_bf16(const float *x, void *y, size_t n) {
-    for (size_t i = 0; i < n; i++) ((uint16_t *)y)[i] = lt_f32_to_bf16(x[i]);
-}
-
 /* ---- The table ---- */
 
 #if defined(__x86_64__)
@@ -37,7 +31,7 @@ static void pack_bf16(const float *x, void *y, size_t n) {
 const lt_weight_format lt_weight_formats[] = {
     [LT_WEIGHT_F32] = {"f32", LT_F32, 1, 4, read_f32, pack_f32, WIDEN(f32)},
     [LT_WEIGHT_F16] = {"f16", LT_F16, 1, 2, read_f16, pack_f16, WIDEN(f16)},
-    [LT_WEIGHT_BF16] = {"bf16", LT_BF16, 1, 2, read_bf16, pack_bf16, WIDEN(bf16)},
+    [LT_WEIGHT_BF16] = {"bf16", LT_BF16, 1, 2, lt_bf16_read, lt_bf16_write, WIDEN(bf16)},
 };
 
 lt_weight_format_id lt_weight_format_of(lt_dtype type) {

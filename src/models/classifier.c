@@ -58,8 +58,8 @@ lt_status lt_classifier_build(const lt_classifier *c, int n, lt_graph *graph) {
     lt_unet_pass p = lt_unet_pass_of(&c->half, graph, "classifier", CLASSIFIER);
     lt_walk walk = lt_unet_pass_walk(&p);
     graph->maker = "classifier";
-    p.h = lt_graph_input(graph, "x", (lt_shape){n, c->size, c->size, c->half.in_channels}, LT_RATE_STEP);
-    p.t = lt_graph_input(graph, "t", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);
+    p.h = lt_graph_input(graph, (lt_input){"x", {n, c->size, c->size, c->half.in_channels}, LT_RATE_STEP});
+    p.t = lt_graph_input(graph, (lt_input){"t", {n, 1, 1, 1}, LT_RATE_STEP});
     lt_unet_walk_down(&c->half, &walk);
     lt_graph_output(graph, lt_linear(&p.nn, CLASSIFIER "out", pool(&p.nn, p.h, c->half.heads)), "logits");
     return graph->status;
@@ -69,7 +69,7 @@ lt_status lt_classifier_build_loss(const lt_classifier *c, int n, lt_graph *grap
     lt_nn nn = {graph, c->weights, "classifier", c->half.groups};
     graph->training = true;
     LT_TRY(lt_classifier_build(c, n, graph));
-    lt_node *label = lt_graph_input(graph, "label", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);
+    lt_node *label = lt_graph_input(graph, (lt_input){"label", {n, 1, 1, 1}, LT_RATE_STEP, LT_VALUE_I32});
     lt_graph_output(graph, lt_cross_entropy(&nn, lt_graph_find(graph, "logits"), label), "loss");
     return graph->status;
 }

@@ -46,24 +46,28 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
     return LT_OK;
 }
 
-static void find_end(lt_plan *plan, int row) {
-    const int positions = lt_plan_shape(plan, "ids").w;
-    const float *ids = lt_plan_tensor(plan, "ids") + (size_t)row * (size_t)positions;
-    float *end = lt_plan_tensor(plan, "end");
-    int at = 0;
-    while (at < positions - 1 && (int)ids[at] != LT_TOKEN_END) at++;
-    if (end) end[row] = (float)at;
+lt_clip_inputs lt_clip_inputs_of(lt_plan *plan) {
+    return (lt_clip_inputs){lt_plan_port(plan, "ids"), lt_plan_port(plan, "end")};
 }
 
-void lt_clip_write_ids(lt_plan *plan, int row, const int32_t *ids) {
-    const size_t positions = (size_t)lt_plan_shape(plan, "ids").w;
-    float *to = lt_plan_tensor(plan, "ids") + (size_t)row * positions;
-    for (size_t i = 0; i < positions; i++) to[i] = (float)ids[i];
-    find_end(plan, row);
+static void find_end(const lt_clip_inputs *inputs, int row) {
+    const size_t positions = (size_t)lt_port_shape(inputs->ids).w, first = (size_t)row * positions;
+    int32_t id = 0, at = 0;
+    for (; (size_t)at < positions - 1; at++) {
+        lt_port_read_i32(inputs->ids, first + (size_t)at, &id, 1);
+        if (id == LT_TOKEN_END) break;
+    }
+    lt_port_write_i32(inputs->end, (size_t)row, &at, 1);
 }
 
-void lt_clip_find_ends(lt_plan *plan) {
-    for (int row = 0; row < lt_plan_shape(plan, "ids").n; row++) find_end(plan, row);
+void lt_clip_write_ids(const lt_clip_inputs *inputs, int row, const int32_t *ids) {
+    const size_t positions = (size_t)lt_port_shape(inputs->ids).w;
+    lt_port_write_i32(inputs->ids, (size_t)row * positions, ids, positions);
+    find_end(inputs, row);
+}
+
+void lt_clip_find_ends(const lt_clip_inputs *inputs) {
+    for (int row = 0; row < lt_port_shape(inputs->ids).n; row++) find_end(inputs, row);
 }
 
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph) {
@@ -72,7 +76,7 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
                        text->layers);
     lt_nn nn = {graph, text->weights, "clip", 0};
     graph->maker = "text encoder";
-    lt_node *ids = lt_graph_input(graph, "ids", (lt_shape){n, 1, text->positions, 1}, LT_RATE_PROMPT);
+    lt_node *ids = lt_graph_input(graph, (lt_input){"ids", {n, 1, text->positions, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
     lt_node *h = lt_token_embedding(&nn, text_name(text, "embeddings.token_embedding.weight").text,
                                     text_name(text, "embeddings.position_embedding.weight").text, ids);
     for (int i = 0; i < text->layers - skip; i++) {
@@ -83,7 +87,7 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
     lt_node *context = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
     lt_graph_output(graph, context, "context");
     if (embed) {
-        lt_node *end = lt_graph_input(graph, "end", (lt_shape){n, 1, 1, 1}, LT_RATE_PROMPT);
+        lt_node *end = lt_graph_input(graph, (lt_input){"end", {n, 1, 1, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
         lt_node *pooled = lt_pick_row(&nn, context, end);
         lt_graph_output(graph, lt_conv_of(&nn, "text_projection", pooled, (lt_conv_layer){.no_bias = true}),
                         "text_embeds");
@@ -112,7 +116,7 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
 lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
     const lt_shape shape = {n, image->size, image->size, 3};
     graph->maker = "image encoder";
-    return lt_clip_image_append(image, lt_graph_input(graph, "pixels", shape, LT_RATE_PROMPT), graph);
+    return lt_clip_image_append(image, lt_graph_input(graph, (lt_input){"pixels", shape, LT_RATE_PROMPT}), graph);
 }
 
 lt_status lt_clip_image_append(const lt_clip_image *image, lt_node *x, lt_graph *graph) {

@@ -28,16 +28,22 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
 /* The layers that the checkpoint has. */
 int lt_clip_text_layers(const lt_clip_text *text);
 
-/* Input: "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
+/* Input: i32 "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
  * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer (only
- * with skip 0). With embed, from the input "end" [n,1,1,1] (the end token's place), also "text_embeds"
+ * with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also "text_embeds"
  * [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
 
-/* Row `row` of a plan's "ids" becomes ids [positions], and of its "end", if it has one, the first end token's place. */
-void lt_clip_write_ids(lt_plan *plan, int row, const int32_t *ids);
+/* The inputs of a text tower's plan. */
+typedef struct lt_clip_inputs {
+    lt_port ids, end;
+} lt_clip_inputs;
+lt_clip_inputs lt_clip_inputs_of(lt_plan *plan);
+
+/* Row `row` of "ids" becomes ids [positions], and of "end", if it is there, the first end token's place. */
+void lt_clip_write_ids(const lt_clip_inputs *inputs, int row, const int32_t *ids);
 /* "end" of every row from "ids". */
-void lt_clip_find_ends(lt_plan *plan);
+void lt_clip_find_ends(const lt_clip_inputs *inputs);
 
 /* Scales an embedding [n] to length 1, as CLIP compares them; zeros stay zeros. */
 void lt_normalise(float *row, size_t n);

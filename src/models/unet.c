@@ -36,14 +36,16 @@ lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt
     lt_walk walk = lt_unet_pass_walk(&p);
     const lt_shape one = {n, 1, 1, 1};
     graph->maker = "U-Net";
-    p.h = lt_graph_input(graph, "x", (lt_shape){n, h, w, unet->in_channels}, LT_RATE_STEP);
-    p.t = lt_graph_input(graph, "t", one, LT_RATE_STEP);
+    p.h = lt_graph_input(graph, (lt_input){"x", {n, h, w, unet->in_channels}, LT_RATE_STEP});
+    p.t = lt_graph_input(graph, (lt_input){"t", one, LT_RATE_STEP});
     if (unet->context_dim) {
         p.inputs.context =
-            lt_graph_input(graph, "context", (lt_shape){n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT);
-        p.inputs.context_lengths = lt_graph_input(graph, "context_lengths", one, LT_RATE_PROMPT);
+            lt_graph_input(graph, (lt_input){"context", {n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT});
+        p.inputs.context_lengths =
+            lt_graph_input(graph, (lt_input){"context_lengths", one, LT_RATE_PROMPT, LT_VALUE_I32});
     }
-    if (unet->vector_dim) p.vector = lt_graph_input(graph, "y", (lt_shape){n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT);
+    if (unet->vector_dim)
+        p.vector = lt_graph_input(graph, (lt_input){"y", {n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT});
     lt_unet_walk(unet, &walk);
     lt_graph_output(graph, p.h, "out");
     return graph->status;

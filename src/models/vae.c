@@ -71,7 +71,7 @@ static void step(void *user, const lt_place *place) {
 lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
     pass p = {{graph, vae->weights, "vae", vae->groups}};
     graph->maker = "VAE encoder";
-    p.h = lt_graph_input(graph, "x", (lt_shape){n, h, w, 3}, LT_RATE_STEP);
+    p.h = lt_graph_input(graph, (lt_input){"x", {n, h, w, 3}, LT_RATE_STEP});
     lt_vae_walk_encoder(vae, &(lt_walk){.visit = step, .user = &p});
     if (vae->quant_conv) p.h = lt_linear(&p.nn, VAE "quant_conv", p.h);
     lt_graph_output(graph, p.h, "moments");
@@ -81,7 +81,7 @@ lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph 
 lt_status lt_vae_build_decoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
     const lt_shape shape = {n, h, w, vae->latent_channels};
     graph->maker = "VAE decoder";
-    return lt_vae_append_decoder(vae, lt_graph_input(graph, "z", shape, LT_RATE_STEP), graph);
+    return lt_vae_append_decoder(vae, lt_graph_input(graph, (lt_input){"z", shape, LT_RATE_STEP}), graph);
 }
 
 lt_status lt_vae_append_decoder(const lt_vae *vae, lt_node *x, lt_graph *graph) {

@@ -13,19 +13,19 @@ static lt_status in_place(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const size_t c = (size_t)p->operation->out.c, count = lt_shape_count(p->operation->out);
     const float *scale = p->operation->attributes, *shift = scale + c;
-    for (size_t i = 0; i < count; i++) out[0][i] = scale[i % c] * in[0][i] + shift[i % c];
+    for (size_t i = 0; i < count; i++) lt_f32(out[0])[i] = scale[i % c] * lt_f32(in[0])[i] + shift[i % c];
     return LT_OK;
 }
 
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const size_t c = (size_t)p->operation->in[0].c, count = lt_shape_count(p->operation->in[0]);
     const float *scale = p->operation->attributes;
-    for (size_t i = 0; i < count; i++) out[0][i] = scale[i % c] * in[0][i];
+    for (size_t i = 0; i < count; i++) lt_f32(out[0])[i] = scale[i % c] * lt_f32(in[0])[i];
     return LT_OK;
 }
 

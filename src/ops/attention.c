@@ -34,31 +34,21 @@ static lt_attention_args arguments(const lt_operation *o, const lt_shape *in) {
     };
 }
 
-static const int32_t *whole_numbers(const float *from, int32_t *to, int n) {
-    for (int i = 0; from && i < n; i++) to[i] = (int32_t)from[i];
-    return from ? to : NULL;
-}
-
-/* scratch: the kernel's, then the lengths as integers */
-static size_t kernel_scratch(const lt_prepared *p, const lt_attention_args *a) {
-    return lt_round_up(p->kernels->attention_scratch(a, p->threads) * sizeof(float), 64);
-}
-
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
     const lt_attention_args a = arguments(p->operation, p->operation->in);
-    p->scratch_size = kernel_scratch(p, &a) + (size_t)a.n * sizeof(int32_t);
+    p->scratch_size = p->kernels->attention_scratch(&a, p->threads) * sizeof(float);
     return LT_OK;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_attention_args a = arguments(p->operation, p->operation->in);
-    a.q = in[Q];
-    a.k = in[K];
-    a.v = in[V];
-    a.out = out[0];
+    a.q = lt_f32(in[Q]);
+    a.k = lt_f32(in[K]);
+    a.v = lt_f32(in[V]);
+    a.out = lt_f32(out[0]);
     a.scratch = scratch;
-    a.lengths = whole_numbers(in[LENGTHS], (int32_t *)((char *)scratch + kernel_scratch(p, &a)), a.n);
+    a.lengths = lt_i32(in[LENGTHS]);
     p->kernels->attention(&a);
     return LT_OK;
 }
@@ -69,30 +59,25 @@ static double flops(const lt_operation *o) {
 
 /* ---- Backward ---- */
 
-static size_t backward_scratch(const lt_prepared *p, const lt_attention_backward_args *a) {
-    return lt_round_up(p->kernels->attention_backward_scratch(a, p->threads) * sizeof(float), 64);
-}
-
 static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
     (void)target;
     const lt_attention_backward_args a = {.forward = arguments(p->operation, p->operation->in + FORWARD)};
-    p->scratch_size = backward_scratch(p, &a) + (size_t)a.forward.n * sizeof(int32_t);
+    p->scratch_size = p->kernels->attention_backward_scratch(&a, p->threads) * sizeof(float);
     return LT_OK;
 }
 
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_attention_backward_args a = {.forward = arguments(p->operation, p->operation->in + FORWARD)};
-    a.forward.q = in[FORWARD + Q];
-    a.forward.k = in[FORWARD + K];
-    a.forward.v = in[FORWARD + V];
-    a.forward.out = (float *)(uintptr_t)in[OUT];
-    a.dout = in[DY];
-    a.dq = out[Q];
-    a.dk = out[K];
-    a.dv = out[V];
+    a.forward.q = lt_f32(in[FORWARD + Q]);
+    a.forward.k = lt_f32(in[FORWARD + K]);
+    a.forward.v = lt_f32(in[FORWARD + V]);
+    a.forward.out = lt_f32(in[OUT]);
+    a.dout = lt_f32(in[DY]);
+    a.dq = lt_f32(out[Q]);
+    a.dk = lt_f32(out[K]);
+    a.dv = lt_f32(out[V]);
     a.scratch = scratch;
-    int32_t *lengths = (int32_t *)((char *)scratch + backward_scratch(p, &a));
-    a.forward.lengths = whole_numbers(in[FORWARD + LENGTHS], lengths, a.forward.n);
+    a.forward.lengths = lt_i32(in[FORWARD + LENGTHS]);
     p->kernels->attention_backward(&a);
     return LT_OK;
 }
@@ -103,6 +88,7 @@ static double backward_flops(const lt_operation *o) {
 
 static const lt_op backward_op = {
     .name = "attention_backward",
+    .takes = {[FORWARD + LENGTHS] = LT_VALUE_I32},
     .infer = lt_infer_backward,
     .prepare = backward_prepare,
     .run = backward_run,
@@ -118,6 +104,7 @@ static const lt_gradient gradient = {
 
 const lt_op lt_op_attention = {
     .name = "attention",
+    .takes = {[LENGTHS] = LT_VALUE_I32},
     .infer = infer,
     .prepare = prepare,
     .run = run,

@@ -68,13 +68,13 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     const lt_conv_io io = {
-        .src = {in[X], in[SKIP]},
+        .src = {lt_f32(in[X]), lt_f32(in[SKIP])},
         .weight = p->weight[0],
         .bias = p->weight[1],
-        .residual = in[RESIDUAL],
-        .dst = out[0],
+        .residual = lt_f32(in[RESIDUAL]),
+        .dst = lt_f32(out[0]),
         .scratch = scratch,
     };
     return lt_conv_run(p->state, &io);
@@ -120,13 +120,13 @@ static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_weight *const *w = p->operation->weight;
     const lt_conv_backward_io io = {
-        .src = {in[FORWARD + X], in[FORWARD + SKIP]},
+        .src = {lt_f32(in[FORWARD + X]), lt_f32(in[FORWARD + SKIP])},
         .weight = p->weight[0],
-        .ddst = in[DY],
-        .dsrc = {out[X], out[SKIP]},
+        .ddst = lt_f32(in[DY]),
+        .dsrc = {lt_f32(out[X]), lt_f32(out[SKIP])},
         .dweight = w[0]->gradient,
         .dbias = w[1] ? w[1]->gradient : NULL,
         .scratch = scratch,

@@ -30,30 +30,30 @@ static angle angle_of(const float *a, const float *b, size_t n) {
     return g;
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[A];
     const size_t each = lt_shape_count(s) / (size_t)s.n;
     double total = 0;
     for (size_t i = 0; i < (size_t)s.n; i++) {
-        const angle g = angle_of(in[A] + i * each, in[B] + i * each, each);
+        const angle g = angle_of(lt_f32(in[A]) + i * each, lt_f32(in[B]) + i * each, each);
         total += g.dot / (g.a * g.b);
     }
-    out[0][0] = (float)(total / s.n);
+    lt_f32(out[0])[0] = (float)(total / s.n);
     return LT_OK;
 }
 
 /* d cos / d a = (b/|b| - cos a/|a|) / |a| */
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[FORWARD + A];
     const size_t each = lt_shape_count(s) / (size_t)s.n;
     for (size_t i = 0; i < (size_t)s.n; i++) {
-        const float *a = in[FORWARD + A] + i * each, *b = in[FORWARD + B] + i * each;
+        const float *a = lt_f32(in[FORWARD + A]) + i * each, *b = lt_f32(in[FORWARD + B]) + i * each;
         const angle g = angle_of(a, b, each);
-        const double cosine = g.dot / (g.a * g.b), scale = (double)in[DY][0] / (s.n * g.a);
+        const double cosine = g.dot / (g.a * g.b), scale = (double)lt_f32(in[DY])[0] / (s.n * g.a);
         for (size_t k = 0; k < each; k++)
-            out[A][i * each + k] = (float)(scale * ((double)b[k] / g.b - cosine * (double)a[k] / g.a));
+            lt_f32(out[A])[i * each + k] = (float)(scale * ((double)b[k] / g.b - cosine * (double)a[k] / g.a));
     }
     return LT_OK;
 }

@@ -117,15 +117,15 @@ static void widen_row(const void *context, size_t row, int thread) {
              r->to + row * r->wide);
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     const crop *c = p->state;
     const lt_shape x = p->operation->in[0];
     const size_t channels = (size_t)x.c, size = (size_t)c->size, line = size * channels;
     float *narrow = scratch;
-    const rows all = {c, in[0], narrow, (size_t)x.w * channels, channels};
+    const rows all = {c, lt_f32(in[0]), narrow, (size_t)x.w * channels, channels};
     lt_parallel(LT_ALL_THREADS, (size_t)x.n * (size_t)x.h, LT_EVENLY, narrow_row, &all);
     for (size_t i = 0; i < (size_t)x.n; i++)
-        mix(&c->rows, c->size, line, narrow + i * (size_t)x.h * line, out[0] + i * size * line);
+        mix(&c->rows, c->size, line, narrow + i * (size_t)x.h * line, lt_f32(out[0]) + i * size * line);
     return LT_OK;
 }
 
@@ -138,14 +138,14 @@ static lt_status backward_prepare(lt_prepared *p, const lt_target *target) {
     return make_ready(p, p->operation->in[FORWARD]);
 }
 
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     const crop *c = p->state;
     const lt_shape x = p->operation->in[FORWARD];
     const size_t channels = (size_t)x.c, size = (size_t)c->size, line = size * channels;
     float *narrow = scratch;
     for (size_t i = 0; i < (size_t)x.n; i++)
-        mix_back(&c->rows, c->size, x.h, line, in[DY] + i * size * line, narrow + i * (size_t)x.h * line);
-    const rows all = {c, narrow, out[0], (size_t)x.w * channels, channels};
+        mix_back(&c->rows, c->size, x.h, line, lt_f32(in[DY]) + i * size * line, narrow + i * (size_t)x.h * line);
+    const rows all = {c, narrow, lt_f32(out[0]), (size_t)x.w * channels, channels};
     lt_parallel(LT_ALL_THREADS, (size_t)x.n * (size_t)x.h, LT_EVENLY, widen_row, &all);
     return LT_OK;
 }

@@ -15,22 +15,30 @@ static lt_status in_place(lt_prepared *p, const lt_target *target) {
 /* ---- Inputs, constants, and what a backward operation writes ---- */
 
 static lt_status input_infer(lt_operation *o) {
-    o->out = *(const lt_shape *)o->attributes;
+    const lt_input_options *a = o->attributes;
+    o->out = a->shape;
+    o->type = a->type;
     return LT_OK;
 }
 
 const lt_op lt_op_input = {.name = "input", .infer = input_infer};
-const lt_op lt_op_result = {.name = "result", .infer = input_infer};
+
+static lt_status result_infer(lt_operation *o) {
+    o->out = *(const lt_shape *)o->attributes;
+    return LT_OK;
+}
+
+const lt_op lt_op_result = {.name = "result", .infer = result_infer};
 
 static lt_status constant_infer(lt_operation *o) {
     o->out = (lt_shape){1, 1, 1, 1};
     return LT_OK;
 }
 
-static lt_status constant_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status constant_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)in;
     (void)scratch;
-    out[0][0] = *(const float *)p->operation->attributes;
+    lt_f32(out[0])[0] = *(const float *)p->operation->attributes;
     return LT_OK;
 }
 
@@ -43,9 +51,9 @@ static lt_status add_infer(lt_operation *o) {
     return same_shape(o);
 }
 
-static lt_status add_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status add_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    p->kernels->add(in[0], in[1], out[0], lt_shape_count(p->operation->out));
+    p->kernels->add(lt_f32(in[0]), lt_f32(in[1]), lt_f32(out[0]), lt_shape_count(p->operation->out));
     return LT_OK;
 }
 
@@ -79,25 +87,27 @@ static lt_status activate_prepare(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-static lt_status activate_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status activate_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_activate_options *a = o->attributes;
     if (is_geglu(o))
-        p->kernels->geglu(in[0], out[0], lt_shape_rows(o->out), (size_t)o->out.c);
+        p->kernels->geglu(lt_f32(in[0]), lt_f32(out[0]), lt_shape_rows(o->out), (size_t)o->out.c);
     else
-        p->kernels->activate(a->activation, in[0], out[0], lt_shape_count(o->out));
+        p->kernels->activate(a->activation, lt_f32(in[0]), lt_f32(out[0]), lt_shape_count(o->out));
     return LT_OK;
 }
 
-static lt_status activate_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status activate_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_activate_options *a = o->attributes;
     if (is_geglu(o))
-        p->kernels->geglu_backward(in[X], in[DY], out[0], lt_shape_rows(o->in[DY]), (size_t)o->in[DY].c);
+        p->kernels->geglu_backward(lt_f32(in[X]), lt_f32(in[DY]), lt_f32(out[0]), lt_shape_rows(o->in[DY]),
+                                   (size_t)o->in[DY].c);
     else
-        p->kernels->activate_backward(a->activation, in[X], in[DY], out[0], lt_shape_count(o->in[DY]));
+        p->kernels->activate_backward(a->activation, lt_f32(in[X]), lt_f32(in[DY]), lt_f32(out[0]),
+                                      lt_shape_count(o->in[DY]));
     return LT_OK;
 }
 

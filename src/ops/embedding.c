@@ -27,15 +27,15 @@ static lt_status timestep_infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status timestep_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status timestep_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const int half = p->operation->out.c / 2;
-    float *y = out[0];
+    float *y = lt_f32(out[0]);
     for (int i = 0; i < p->operation->out.n; i++, y += p->operation->out.c)
         for (int k = 0; k < half; k++) {
             const float frequency = expf(-logf(10000.0f) * (float)k / (float)half);
-            y[k] = cosf(in[0][i] * frequency);
-            y[half + k] = sinf(in[0][i] * frequency);
+            y[k] = cosf(lt_f32(in[0])[i] * frequency);
+            y[half + k] = sinf(lt_f32(in[0])[i] * frequency);
         }
     return LT_OK;
 }
@@ -61,17 +61,17 @@ static lt_status token_prepare(lt_prepared *p, const lt_target *target) {
     return LT_OK;
 }
 
-static lt_status token_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status token_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_tensor *table = &o->weight[0]->tensor;
     const float *positions = p->weight[1];
     const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out), vocabulary = table->shape[0];
-    float *y = out[0];
+    float *y = lt_f32(out[0]);
     for (size_t row = 0; row < lt_shape_rows(o->out); row++, y += c) {
-        const float id = in[0][row];
-        if (!(id >= 0 && id < (float)vocabulary))
-            return lt_fail(LT_ERROR_ARGUMENT, "token %g is not in the vocabulary of %zu", (double)id, vocabulary);
+        const int32_t id = lt_i32(in[0])[row];
+        if (id < 0 || (size_t)id >= vocabulary)
+            return lt_fail(LT_ERROR_ARGUMENT, "token %d is not in the vocabulary of %zu", (int)id, vocabulary);
         lt_tensor entry = {.dtype = table->dtype, .rank = 1, .shape = {c}, .stride = {table->stride[1]}};
         entry.data = (const char *)table->data + (size_t)id * table->stride[0] * lt_dtype_size(table->dtype);
         lt_tensor_read_f32(&entry, y);
@@ -80,28 +80,31 @@ static lt_status token_run(const lt_prepared *p, const float *const *in, float *
     return lt_map_check(table->data, LT_OK);
 }
 
-static lt_status token_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status token_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)out;
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_shape s = o->in[DY];
     const size_t c = (size_t)s.c, tokens = (size_t)lt_shape_pixels(s);
     float *table = o->weight[0]->gradient, *positions = o->weight[1]->gradient;
-    const float *dy = in[DY];
+    const float *dy = lt_f32(in[DY]);
     for (size_t row = 0; row < lt_shape_rows(s); row++, dy += c) {
-        add_to(p, table ? table + (size_t)in[FORWARD][row] * c : NULL, dy, c);
+        add_to(p, table ? table + (size_t)lt_i32(in[FORWARD])[row] * c : NULL, dy, c);
         add_to(p, positions ? positions + row % tokens * c : NULL, dy, c);
     }
     return LT_OK;
 }
 
-static const lt_op token_backward = {
-    .name = "token_embedding_backward", .infer = lt_infer_backward, .run = token_backward_run};
+static const lt_op token_backward = {.name = "token_embedding_backward",
+                                     .takes = {[FORWARD] = LT_VALUE_I32},
+                                     .infer = lt_infer_backward,
+                                     .run = token_backward_run};
 
 static const lt_gradient token_gradient = {.op = &token_backward, .reads = 1};
 
 const lt_op lt_op_token_embedding = {
     .name = "token_embedding",
+    .takes = {LT_VALUE_I32},
     .infer = token_infer,
     .prepare = token_prepare,
     .run = token_run,
@@ -120,29 +123,29 @@ static lt_status class_infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status class_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status class_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->out;
     const size_t c = (size_t)s.c, patches = (size_t)(s.w - 1) * c, sample = (size_t)s.w * c;
     for (size_t i = 0; i < (size_t)s.n; i++) {
-        float *y = out[0] + i * sample;
+        float *y = lt_f32(out[0]) + i * sample;
         memcpy(y, p->weight[0], c * sizeof(float));
-        memcpy(y + c, in[0] + i * patches, patches * sizeof(float));
+        memcpy(y + c, lt_f32(in[0]) + i * patches, patches * sizeof(float));
         p->kernels->add(y, p->weight[1], y, sample);
     }
     return LT_OK;
 }
 
-static lt_status class_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status class_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_shape s = o->in[DY];
     const size_t c = (size_t)s.c, patches = (size_t)(s.w - 1) * c, sample = (size_t)s.w * c;
     for (size_t i = 0; i < (size_t)s.n; i++) {
-        const float *dy = in[DY] + i * sample;
+        const float *dy = lt_f32(in[DY]) + i * sample;
         add_to(p, o->weight[0]->gradient, dy, c);
         add_to(p, o->weight[1]->gradient, dy, sample);
-        if (out[0]) memcpy(out[0] + i * patches, dy + c, patches * sizeof(float));
+        if (lt_f32(out[0])) memcpy(lt_f32(out[0]) + i * patches, dy + c, patches * sizeof(float));
     }
     return LT_OK;
 }
@@ -167,37 +170,41 @@ static lt_status pick_infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status pick_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status pick_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape x = p->operation->in[0];
     const size_t rows = (size_t)lt_shape_pixels(x), c = (size_t)x.c;
     for (size_t i = 0; i < (size_t)x.n; i++) {
-        const float index = in[1] ? in[1][i] : 0;
-        if (!(index >= 0 && index < (float)rows))
-            return lt_fail(LT_ERROR_ARGUMENT, "row %g is not among %zu", (double)index, rows);
-        memcpy(out[0] + i * c, in[0] + (i * rows + (size_t)index) * c, c * sizeof(float));
+        const int32_t index = in[1].data ? lt_i32(in[1])[i] : 0;
+        if (index < 0 || (size_t)index >= rows)
+            return lt_fail(LT_ERROR_ARGUMENT, "row %d is not among %zu", (int)index, rows);
+        memcpy(lt_f32(out[0]) + i * c, lt_f32(in[0]) + (i * rows + (size_t)index) * c, c * sizeof(float));
     }
     return LT_OK;
 }
 
-static lt_status pick_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status pick_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape x = p->operation->in[FORWARD];
     const size_t rows = (size_t)lt_shape_pixels(x), c = (size_t)x.c;
-    memset(out[0], 0, lt_shape_count(x) * sizeof(float));
+    memset(lt_f32(out[0]), 0, lt_shape_count(x) * sizeof(float));
     for (size_t i = 0; i < (size_t)x.n; i++) {
-        const size_t index = in[FORWARD + 1] ? (size_t)in[FORWARD + 1][i] : 0;
-        memcpy(out[0] + (i * rows + index) * c, in[DY] + i * c, c * sizeof(float));
+        const size_t index = in[FORWARD + 1].data ? (size_t)lt_i32(in[FORWARD + 1])[i] : 0;
+        memcpy(lt_f32(out[0]) + (i * rows + index) * c, lt_f32(in[DY]) + i * c, c * sizeof(float));
     }
     return LT_OK;
 }
 
-static const lt_op pick_backward = {.name = "pick_row_backward", .infer = lt_infer_backward, .run = pick_backward_run};
+static const lt_op pick_backward = {.name = "pick_row_backward",
+                                    .takes = {[FORWARD + 1] = LT_VALUE_I32},
+                                    .infer = lt_infer_backward,
+                                    .run = pick_backward_run};
 
 static const lt_gradient pick_gradient = {.op = &pick_backward, .flows = 1, .reads = 2};
 
 const lt_op lt_op_pick_row = {
     .name = "pick_row",
+    .takes = {[1] = LT_VALUE_I32},
     .infer = pick_infer,
     .run = pick_run,
     .gradient = &pick_gradient,

@@ -45,11 +45,11 @@ typedef struct error_samples {
     float *dx;
 } error_samples;
 
-static error_samples error_lay_out(const lt_prepared *p, const float *const *in, lt_shape s) {
+static error_samples error_lay_out(const lt_prepared *p, const lt_value *in, lt_shape s) {
     const lt_error_options *a = p->operation->attributes;
-    return (error_samples){.x = in[X],
-                           .target = in[TARGET],
-                           .weight = in[WEIGHT],
+    return (error_samples){.x = lt_f32(in[X]),
+                           .target = lt_f32(in[TARGET]),
+                           .weight = lt_f32(in[WEIGHT]),
                            .count = lt_shape_count(s) / (size_t)s.n,
                            .absolute = a->absolute};
 }
@@ -66,12 +66,12 @@ static void error_of_sample(const void *context, size_t i, int thread) {
     s->error[i] = total * (s->weight ? (double)s->weight[i] : 1) / (double)s->count;
 }
 
-static lt_status error_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status error_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     const lt_shape shape = p->operation->in[X];
     error_samples s = error_lay_out(p, in, shape);
     s.error = scratch;
     lt_parallel(LT_ALL_THREADS, (size_t)shape.n, LT_EVENLY, error_of_sample, &s);
-    out[0][0] = (float)(sum(s.error, shape.n) / shape.n);
+    lt_f32(out[0])[0] = (float)(sum(s.error, shape.n) / shape.n);
     return LT_OK;
 }
 
@@ -87,13 +87,13 @@ static void error_gradient_of_sample(const void *context, size_t i, int thread) 
     }
 }
 
-static lt_status error_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status error_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape shape = p->operation->in[FORWARD + X];
     error_samples s = error_lay_out(p, in + FORWARD, shape);
-    s.dy = in[DY][0];
+    s.dy = lt_f32(in[DY])[0];
     s.all = (float)lt_shape_count(shape);
-    s.dx = out[0];
+    s.dx = lt_f32(out[0]);
     lt_parallel(LT_ALL_THREADS, (size_t)shape.n, LT_EVENLY, error_gradient_of_sample, &s);
     return LT_OK;
 }
@@ -126,29 +126,30 @@ static lt_status posterior_infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status posterior_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status posterior_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const size_t c = (size_t)p->operation->out.c, rows = lt_shape_rows(p->operation->out);
     for (size_t row = 0; row < rows; row++) {
-        const float *mean = in[MOMENTS] + row * 2 * c, *logvar = mean + c;
+        const float *mean = lt_f32(in[MOMENTS]) + row * 2 * c, *logvar = mean + c;
         for (size_t k = 0; k < c; k++)
-            out[0][row * c + k] = mean[k] + expf(0.5f * lt_clamp_logvar(logvar[k])) * in[NOISE][row * c + k];
+            lt_f32(out[0])[row * c + k] =
+                mean[k] + expf(0.5f * lt_clamp_logvar(logvar[k])) * lt_f32(in[NOISE])[row * c + k];
     }
     return LT_OK;
 }
 
-static lt_status posterior_backward_run(const lt_prepared *p, const float *const *in, float *const *out,
-                                        void *scratch) {
+static lt_status posterior_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[DY];
     const size_t c = (size_t)s.c, rows = lt_shape_rows(s);
     for (size_t row = 0; row < rows; row++) {
-        const float *logvar = in[FORWARD + MOMENTS] + row * 2 * c + c, *dy = in[DY] + row * c;
-        float *dmean = out[MOMENTS] + row * 2 * c, *dlogvar = dmean + c;
+        const float *logvar = lt_f32(in[FORWARD + MOMENTS]) + row * 2 * c + c, *dy = lt_f32(in[DY]) + row * c;
+        float *dmean = lt_f32(out[MOMENTS]) + row * 2 * c, *dlogvar = dmean + c;
         for (size_t k = 0; k < c; k++) {
             dmean[k] = dy[k];
-            dlogvar[k] =
-                is_clamped(logvar[k]) ? 0 : dy[k] * 0.5f * expf(0.5f * logvar[k]) * in[FORWARD + NOISE][row * c + k];
+            dlogvar[k] = is_clamped(logvar[k])
+                             ? 0
+                             : dy[k] * 0.5f * expf(0.5f * logvar[k]) * lt_f32(in[FORWARD + NOISE])[row * c + k];
         }
     }
     return LT_OK;
@@ -167,30 +168,30 @@ const lt_op lt_op_posterior = {
     .gradient = &posterior_gradient,
 };
 
-static lt_status kl_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status kl_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[MOMENTS];
     const size_t c = (size_t)s.c / 2, rows = lt_shape_rows(s);
     double total = 0;
     for (size_t row = 0; row < rows; row++) {
-        const float *mean = in[MOMENTS] + row * 2 * c, *logvar = mean + c;
+        const float *mean = lt_f32(in[MOMENTS]) + row * 2 * c, *logvar = mean + c;
         for (size_t k = 0; k < c; k++) {
             const double l = (double)lt_clamp_logvar(logvar[k]);
             total += 0.5 * ((double)mean[k] * mean[k] + exp(l) - 1 - l);
         }
     }
-    out[0][0] = (float)(total / s.n);
+    lt_f32(out[0])[0] = (float)(total / s.n);
     return LT_OK;
 }
 
-static lt_status kl_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status kl_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[FORWARD + MOMENTS];
     const size_t c = (size_t)s.c / 2, rows = lt_shape_rows(s);
-    const float scale = in[DY][0] / (float)s.n;
+    const float scale = lt_f32(in[DY])[0] / (float)s.n;
     for (size_t row = 0; row < rows; row++) {
-        const float *mean = in[FORWARD + MOMENTS] + row * 2 * c, *logvar = mean + c;
-        float *dmean = out[MOMENTS] + row * 2 * c, *dlogvar = dmean + c;
+        const float *mean = lt_f32(in[FORWARD + MOMENTS]) + row * 2 * c, *logvar = mean + c;
+        float *dmean = lt_f32(out[MOMENTS]) + row * 2 * c, *dlogvar = dmean + c;
         for (size_t k = 0; k < c; k++) {
             dmean[k] = scale * mean[k];
             dlogvar[k] = is_clamped(logvar[k]) ? 0 : scale * 0.5f * (expf(logvar[k]) - 1);
@@ -272,10 +273,10 @@ static void compare_image(const void *context, size_t i, int thread) {
             c->scale * dot(c->unit[IMAGES] + i * (size_t)c->d, c->unit[TEXTS] + (size_t)j * c->d, c->d);
 }
 
-static void compare_all(contrast *c, const float *const *in, const float *logit_scale) {
+static void compare_all(contrast *c, const lt_value *in, const float *logit_scale) {
     c->scale = exp((double)*logit_scale);
-    unit_rows(c, IMAGES, in[IMAGES]);
-    unit_rows(c, TEXTS, in[TEXTS]);
+    unit_rows(c, IMAGES, lt_f32(in[IMAGES]));
+    unit_rows(c, TEXTS, lt_f32(in[TEXTS]));
     lt_parallel(LT_ALL_THREADS, (size_t)c->n, LT_EVENLY, compare_image, c);
 }
 
@@ -289,14 +290,14 @@ static double log_sum_exp(const double *x, int n, int stride) {
     return max + log(total);
 }
 
-static lt_status contrastive_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status contrastive_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     contrast c = contrast_lay_out(p->operation->in, scratch);
     compare_all(&c, in, p->weight[0]);
     double total = 0;
     for (int i = 0; i < c.n; i++)
         total += log_sum_exp(c.logits + (size_t)i * c.n, c.n, 1) + log_sum_exp(c.logits + i, c.n, c.n) -
                  2 * c.logits[(size_t)i * c.n + i];
-    out[0][0] = (float)(total / (2.0 * c.n));
+    lt_f32(out[0])[0] = (float)(total / (2.0 * c.n));
     return LT_OK;
 }
 
@@ -350,20 +351,20 @@ static lt_status contrastive_backward_prepare(lt_prepared *p, const lt_target *t
     return LT_OK;
 }
 
-static lt_status contrastive_backward_run(const lt_prepared *p, const float *const *in, float *const *out,
+static lt_status contrastive_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out,
                                           void *scratch) {
     const lt_shape *shapes = p->operation->in + FORWARD;
     contrast c = contrast_lay_out(shapes, scratch);
     double *sums = (double *)((char *)scratch + contrast_size(shapes));
     compare_all(&c, in + FORWARD, p->weight[0]);
-    logits_gradient(&c, (double)in[DY][0], sums, sums + c.n);
+    logits_gradient(&c, (double)lt_f32(in[DY])[0], sums, sums + c.n);
     float *dscale = p->operation->weight[0]->gradient;
     for (int i = 0; i < c.n && dscale; i++)
         for (int j = 0; j < c.n; j++)
             *dscale += (float)(c.logits[(size_t)i * c.n + j] * c.scale *
                                dot(c.unit[IMAGES] + (size_t)i * c.d, c.unit[TEXTS] + (size_t)j * c.d, c.d));
     for (int side = 0; side < 2; side++)
-        if (out[side]) side_gradient(&c, side, out[side]);
+        if (lt_f32(out[side])) side_gradient(&c, side, lt_f32(out[side]));
     return LT_OK;
 }
 
@@ -396,7 +397,7 @@ static lt_status cross_entropy_infer(lt_operation *o) {
 }
 
 /* The place of sample i's label among c classes. */
-static lt_status label_of(const float *labels, int i, int c, int *label) {
+static lt_status label_of(const int32_t *labels, int i, int c, int *label) {
     *label = (int)labels[i];
     return *label >= 0 && *label < c ? LT_OK
                                      : lt_fail(LT_ERROR_ARGUMENT, "label %d: the classes are 0 to %d", *label, c - 1);
@@ -410,44 +411,47 @@ static double log_sum(const float *x, int n) {
     return max + log(total);
 }
 
-static lt_status cross_entropy_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status cross_entropy_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[LOGITS];
     double total = 0;
     for (int i = 0; i < s.n; i++) {
-        const float *logits = in[LOGITS] + (size_t)i * s.c;
+        const float *logits = lt_f32(in[LOGITS]) + (size_t)i * s.c;
         int label = 0;
-        LT_TRY(label_of(in[LABELS], i, s.c, &label));
+        LT_TRY(label_of(lt_i32(in[LABELS]), i, s.c, &label));
         total += log_sum(logits, s.c) - (double)logits[label];
     }
-    out[0][0] = (float)(total / s.n);
+    lt_f32(out[0])[0] = (float)(total / s.n);
     return LT_OK;
 }
 
-static lt_status cross_entropy_backward_run(const lt_prepared *p, const float *const *in, float *const *out,
+static lt_status cross_entropy_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out,
                                             void *scratch) {
     (void)scratch;
     const lt_shape s = p->operation->in[FORWARD + LOGITS];
     for (int i = 0; i < s.n; i++) {
-        const float *logits = in[FORWARD + LOGITS] + (size_t)i * s.c;
-        float *dx = out[LOGITS] + (size_t)i * s.c;
+        const float *logits = lt_f32(in[FORWARD + LOGITS]) + (size_t)i * s.c;
+        float *dx = lt_f32(out[LOGITS]) + (size_t)i * s.c;
         int label = 0;
-        LT_TRY(label_of(in[FORWARD + LABELS], i, s.c, &label));
+        LT_TRY(label_of(lt_i32(in[FORWARD + LABELS]), i, s.c, &label));
         const double log_total = log_sum(logits, s.c);
         for (int k = 0; k < s.c; k++)
-            dx[k] = (float)((double)in[DY][0] * (exp((double)logits[k] - log_total) - (k == label)) / s.n);
+            dx[k] = (float)((double)lt_f32(in[DY])[0] * (exp((double)logits[k] - log_total) - (k == label)) / s.n);
     }
     return LT_OK;
 }
 
-static const lt_op cross_entropy_backward = {
-    .name = "cross_entropy_backward", .infer = lt_infer_backward, .run = cross_entropy_backward_run};
+static const lt_op cross_entropy_backward = {.name = "cross_entropy_backward",
+                                             .takes = {[FORWARD + LABELS] = LT_VALUE_I32},
+                                             .infer = lt_infer_backward,
+                                             .run = cross_entropy_backward_run};
 
 static const lt_gradient cross_entropy_gradient = {
     .op = &cross_entropy_backward, .flows = 1u << LOGITS, .reads = 1u << LOGITS | 1u << LABELS};
 
 const lt_op lt_op_cross_entropy = {
     .name = "cross_entropy",
+    .takes = {[LABELS] = LT_VALUE_I32},
     .infer = cross_entropy_infer,
     .run = cross_entropy_run,
     .gradient = &cross_entropy_gradient,

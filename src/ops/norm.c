@@ -50,14 +50,14 @@ static lt_status group_prepare(lt_prepared *p, const lt_target *target) {
     return want_affine(p);
 }
 
-static lt_status group_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status group_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_group_norm_args a = group_args(p->operation, p->operation->in);
-    a.x[0] = in[X];
-    a.x[1] = in[SKIP];
-    a.vector = in[VECTOR];
+    a.x[0] = lt_f32(in[X]);
+    a.x[1] = lt_f32(in[SKIP]);
+    a.vector = lt_f32(in[VECTOR]);
     a.gamma = p->weight[GAMMA];
     a.beta = p->weight[BETA];
-    a.y = out[0];
+    a.y = lt_f32(out[0]);
     a.scratch = scratch;
     p->kernels->group_norm(&a);
     return LT_OK;
@@ -79,17 +79,17 @@ static lt_status group_backward_prepare(lt_prepared *p, const lt_target *target)
     return want_affine(p);
 }
 
-static lt_status group_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status group_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_group_norm_backward_args a = group_backward_args(p->operation);
-    a.forward.x[0] = in[FORWARD + X];
-    a.forward.x[1] = in[FORWARD + SKIP];
-    a.forward.vector = in[FORWARD + VECTOR];
+    a.forward.x[0] = lt_f32(in[FORWARD + X]);
+    a.forward.x[1] = lt_f32(in[FORWARD + SKIP]);
+    a.forward.vector = lt_f32(in[FORWARD + VECTOR]);
     a.forward.gamma = p->weight[GAMMA];
     a.forward.beta = p->weight[BETA];
-    a.dy = in[DY];
-    a.dx[0] = out[X];
-    a.dx[1] = out[SKIP];
-    a.dvector = out[VECTOR];
+    a.dy = lt_f32(in[DY]);
+    a.dx[0] = lt_f32(out[X]);
+    a.dx[1] = lt_f32(out[SKIP]);
+    a.dvector = lt_f32(out[VECTOR]);
     a.scratch = scratch;
     p->kernels->group_norm_backward(&a);
     return LT_OK;
@@ -129,17 +129,17 @@ static lt_status layer_prepare(lt_prepared *p, const lt_target *target) {
     return want_affine(p);
 }
 
-static lt_status layer_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status layer_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_layer_norm_options *options = p->operation->attributes;
     const lt_layer_norm_args a = {
         .rows = lt_shape_rows(p->operation->out),
         .c = p->operation->out.c,
         .eps = options->eps,
-        .x = in[X],
+        .x = lt_f32(in[X]),
         .gamma = p->weight[GAMMA],
         .beta = p->weight[BETA],
-        .y = out[0],
+        .y = lt_f32(out[0]),
     };
     p->kernels->layer_norm(&a);
     return LT_OK;
@@ -162,13 +162,13 @@ static lt_status layer_backward_prepare(lt_prepared *p, const lt_target *target)
     return want_affine(p);
 }
 
-static lt_status layer_backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status layer_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_layer_norm_backward_args a = layer_backward_args(p->operation);
-    a.forward.x = in[FORWARD + X];
+    a.forward.x = lt_f32(in[FORWARD + X]);
     a.forward.gamma = p->weight[GAMMA];
     a.forward.beta = p->weight[BETA];
-    a.dy = in[DY];
-    a.dx = out[X];
+    a.dy = lt_f32(in[DY]);
+    a.dx = lt_f32(out[X]);
     a.scratch = scratch;
     p->kernels->layer_norm_backward(&a);
     return LT_OK;

@@ -5,10 +5,10 @@
 
 #include "base/threads.h"
 #include "kernels/kernels.h"
+#include "kernels/value_type.h"
 #include "ops/weights.h"
 
-/* Every activation is float32 [n, h, w, c], channels last; tokens are [n, 1, tokens, c] or, the same memory, [n, h, w,
- * c]. */
+/* Every value is [n, h, w, c], channels last; tokens are [n, 1, tokens, c] or, the same memory, [n, h, w, c]. */
 typedef struct lt_shape {
     int n, h, w, c;
 } lt_shape;
@@ -20,6 +20,17 @@ static inline bool lt_shape_equal(lt_shape a, lt_shape b) {
     return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
+/* What a node holds while its plan runs. */
+typedef struct lt_value {
+    lt_shape shape;
+    lt_value_type_id type;
+    void *data; /* in the arena; NULL: left out, or not wanted */
+} lt_value;
+
+/* The numbers of a value whose operation takes or makes that type. */
+static inline float *lt_f32(lt_value value) { return value.data; }
+static inline int32_t *lt_i32(lt_value value) { return value.data; }
+
 /* A backward operation reads the gradient of its forward operation's output, then that operation's inputs (at most
  * four), then its output. */
 enum { LT_MAX_INPUTS = 6, LT_MAX_WEIGHTS = 2, LT_MAX_RESULTS = 4 };
@@ -30,6 +41,7 @@ typedef struct lt_op lt_op;
 typedef struct lt_operation {
     const lt_op *op;
     lt_shape out;
+    lt_value_type_id type;             /* of out */
     lt_shape in[LT_MAX_INPUTS];        /* an input that is left out has n = 0 */
     lt_weight *weight[LT_MAX_WEIGHTS]; /* NULL where there is none */
     const void *attributes;            /* the op's own options; owned by the graph */
@@ -77,12 +89,15 @@ typedef struct lt_gradient {
 
 struct lt_op {
     const char *name;
-    /* Checks o's inputs, weights and attributes and sets o->out. */
+    lt_value_type_id takes[LT_MAX_INPUTS]; /* the types of its inputs: float32 where none is said */
+    /* Checks o's inputs (their types are right), weights and attributes and sets o->out, and o->type if that is not
+     * float32. */
     lt_status (*infer)(lt_operation *o);
     /* Fills p (operation, kernels, threads are set; in_place is -1) but for its weights. On failure release is still
      * called. */
     lt_status (*prepare)(lt_prepared *p, const lt_target *target);
-    lt_status (*run)(const lt_prepared *p, const float *const *in, float *const *out, void *scratch);
+    /* in [LT_MAX_INPUTS] is read, out [LT_MAX_RESULTS] written. */
+    lt_status (*run)(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch);
     void (*release)(lt_prepared *p); /* frees state; NULL where there is none */
     /* Multiplications and additions of one run, times two: for `latent inspect`. NULL counts as none. */
     double (*flops)(const lt_operation *o);

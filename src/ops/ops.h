@@ -4,7 +4,12 @@
 
 #include "ops/op.h"
 
-extern const lt_op lt_op_input; /* no inputs: the caller writes its memory before a run */
+/* No inputs: what holds the plan writes it before a run. Nothing runs. */
+extern const lt_op lt_op_input;
+typedef struct lt_input_options {
+    lt_shape shape;
+    lt_value_type_id type;
+} lt_input_options;
 
 /* inputs: a backward operation, one of whose results it holds; attributes: the shape. Nothing runs. */
 extern const lt_op lt_op_result;
@@ -32,7 +37,7 @@ typedef struct lt_layer_norm_options {
     float eps;
 } lt_layer_norm_options;
 
-/* inputs: q, k, v, lengths [n,1,1,1] of k and v (or none). */
+/* inputs: q, k, v, i32 lengths [n,1,1,1] of k and v (or none). */
 extern const lt_op lt_op_attention;
 typedef struct lt_attention_options {
     int heads;
@@ -74,7 +79,8 @@ typedef struct lt_timestep_options {
     int channels;
 } lt_timestep_options;
 
-/* inputs: ids [n,1,tokens,1]. weights: table [vocabulary, c], positions [at least tokens, c]. table[id] + positions[i].
+/* inputs: i32 ids [n,1,tokens,1]. weights: table [vocabulary, c], positions [at least tokens, c]. table[id] +
+ * positions[i].
  */
 extern const lt_op lt_op_token_embedding;
 
@@ -82,7 +88,7 @@ extern const lt_op lt_op_token_embedding;
  */
 extern const lt_op lt_op_class_token;
 
-/* inputs: x [n,h,w,c], index [n,1,1,1] (or none: row 0). Row index[i] of sample i -> [n,1,1,c]. */
+/* inputs: x [n,h,w,c], i32 index [n,1,1,1] (or none: row 0). Row index[i] of sample i -> [n,1,1,c]. */
 extern const lt_op lt_op_pick_row;
 
 /* ---- Losses: scalars [1,1,1,1], summed in double precision ---- */
@@ -109,7 +115,7 @@ extern const lt_op lt_op_contrastive;
  * them. */
 extern const lt_op lt_op_cosine;
 
-/* inputs: logits [n,1,1,c], labels [n,1,1,1]. mean of -log softmax(logits)[label]. */
+/* inputs: logits [n,1,1,c], i32 labels [n,1,1,1]. mean of -log softmax(logits)[label]. */
 extern const lt_op lt_op_cross_entropy;
 
 /* A posterior's log-variance is kept within what LDM lets it be. */

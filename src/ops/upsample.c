@@ -31,9 +31,9 @@ static void repeat_row(const void *context, size_t index, int thread) {
         memcpy(to + column * c, from + column * (size_t)p->x.w / w * c, c * sizeof(float));
 }
 
-static lt_status run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    const pair all = {p->operation->in[0], p->operation->out, in[0], out[0]};
+    const pair all = {p->operation->in[0], p->operation->out, lt_f32(in[0]), lt_f32(out[0])};
     lt_parallel(LT_ALL_THREADS, (size_t)all.y.n * (size_t)all.y.h, LT_EVENLY, repeat_row, &all);
     return LT_OK;
 }
@@ -55,9 +55,9 @@ static void sum_row(const void *context, size_t index, int thread) {
     }
 }
 
-static lt_status backward_run(const lt_prepared *p, const float *const *in, float *const *out, void *scratch) {
+static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    const pair all = {p->operation->in[1], p->operation->in[0], in[0], out[0]};
+    const pair all = {p->operation->in[1], p->operation->in[0], lt_f32(in[0]), lt_f32(out[0])};
     lt_parallel(LT_ALL_THREADS, (size_t)all.x.n * (size_t)all.x.h, LT_EVENLY, sum_row, &all);
     return LT_OK;
 }

@@ -122,25 +122,9 @@ lt_status lt_parts_check(const lt_components *parts) {
     return LT_OK;
 }
 
-lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape) {
-    const lt_shape s = lt_plan_shape(plan, tensor);
+lt_status lt_module_expect(lt_module module, lt_port output, lt_shape shape) {
+    const lt_shape s = lt_port_shape(output);
     if (lt_shape_equal(s, shape)) return LT_OK;
     return lt_fail(LT_ERROR_MODEL, "the %s makes %dx%dx%dx%d (n, h, w, channels), expected %dx%dx%dx%d",
                    modules[module].name, s.n, s.h, s.w, s.c, shape.n, shape.h, shape.w, shape.c);
-}
-
-/* ---- Layouts ---- */
-
-void lt_nchw_to_nhwc(const float *from, float *to, lt_shape s) {
-    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
-    for (size_t i = 0; i < (size_t)s.n; i++, from += pixels * c, to += pixels * c)
-        for (size_t k = 0; k < c; k++)
-            for (size_t p = 0; p < pixels; p++) to[p * c + k] = from[k * pixels + p];
-}
-
-void lt_nhwc_to_nchw(const float *from, float *to, lt_shape s) {
-    const size_t pixels = (size_t)lt_shape_pixels(s), c = (size_t)s.c;
-    for (size_t i = 0; i < (size_t)s.n; i++, from += pixels * c, to += pixels * c)
-        for (size_t k = 0; k < c; k++)
-            for (size_t p = 0; p < pixels; p++) to[k * pixels + p] = from[p * c + k];
 }

@@ -63,18 +63,13 @@ bool lt_parts_draw(const lt_components *parts);
 /* lt_parts_agree, and whether each part has every tensor that its forward pass asks for, in its shape: all that
  * drawing, encoding and decoding would find out. */
 lt_status lt_parts_check(const lt_components *parts);
-/* LT_ERROR_MODEL unless the plan's tensor has that shape: a hostile checkpoint's layers can make something else. */
-lt_status lt_module_expect(const lt_plan *plan, lt_module module, const char *tensor, lt_shape shape);
+/* LT_ERROR_MODEL unless the module's output has that shape: a hostile checkpoint's layers can make something else. */
+lt_status lt_module_expect(lt_module module, lt_port output, lt_shape shape);
 const char *lt_module_name(lt_module module);
 
 /* LT_ERROR_MODEL if the checkpoint lacks a module; what can't be done then stands behind it: ", so it can't draw". */
 lt_status lt_module_needed(const lt_components *parts, lt_module module, const char *then);
 /* Puts the file that the module comes from before the message where status is a fault of the model's; returns it. */
 lt_status lt_module_fail(const lt_components *parts, lt_module module, lt_status status);
-
-/* ---- Layouts: the outside speaks NCHW, the graphs speak NHWC ---- */
-
-void lt_nchw_to_nhwc(const float *from, float *to, lt_shape shape);
-void lt_nhwc_to_nchw(const float *from, float *to, lt_shape shape);
 
 #endif

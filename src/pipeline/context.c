@@ -1,8 +1,6 @@
 /* From a prompt to what the U-Net's cross-attention reads. */
 #include "pipeline/context.h"
 
-#include <string.h>
-
 enum { MAX_CHUNKS = 256 }; /* far more than anybody's prompt; a text encoder's batch */
 
 static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_skip, lt_context *context) {
@@ -17,13 +15,13 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
     const lt_module_size size = {.n = chunks, .skip = clip_skip - 1};
     lt_plan *plan;
     LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, &plan));
-    float *ids = lt_plan_tensor(plan, "ids");
-    for (int i = 0; i < chunks * LT_CONTEXT_TOKENS; i++) ids[i] = (float)prompt->ids[i];
+    const lt_clip_inputs inputs = lt_clip_inputs_of(plan);
+    for (int i = 0; i < chunks; i++) lt_clip_write_ids(&inputs, i, prompt->ids + (size_t)i * LT_CONTEXT_TOKENS);
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     const size_t count = (size_t)chunks * LT_CONTEXT_TOKENS * (size_t)width;
     context->values = lt_alloc(count * sizeof(float));
     if (!context->values) return LT_ERROR_MEMORY;
-    memcpy(context->values, lt_plan_tensor(plan, "context"), count * sizeof(float));
+    lt_port_read(lt_plan_port(plan, "context"), 0, context->values, count);
     lt_prompt_weigh(prompt, context->values, (size_t)width);
     context->tokens = chunks * LT_CONTEXT_TOKENS;
     context->width = width;

@@ -3,31 +3,26 @@
 
 #include <string.h>
 
-/* Writes one sample's context, zeros behind its end. */
-static void write_context(lt_denoiser *d, int sample, const lt_context *context) {
-    const size_t whole = lt_shape_count(lt_plan_shape(d->plan, "context")) / (size_t)d->at_once;
+/* Writes one sample's context. */
+static void write_context(const lt_denoiser *d, int sample, const lt_context *context) {
+    const size_t whole = lt_shape_count(lt_port_shape(d->context)) / (size_t)d->at_once;
     const size_t count = (size_t)context->tokens * (size_t)context->width;
-    float *to = lt_plan_tensor(d->plan, "context") + (size_t)sample * whole;
-    memcpy(to, context->values, count * sizeof(float));
-    memset(to + count, 0, (whole - count) * sizeof(float));
-    lt_plan_tensor(d->plan, "context_lengths")[sample] = (float)context->tokens;
+    lt_port_write(d->context, (size_t)sample * whole, context->values, count);
+    lt_port_write_i32(d->context_lengths, (size_t)sample, &(int32_t){context->tokens}, 1);
 }
 
 /* Makes the next run that of the branches from `first` on; the prompts' part is computed anew where they are others. */
 static void write_branches(lt_denoiser *d, int first) {
-    const bool reads = lt_plan_tensor(d->plan, "context");
-    for (int i = 0; reads && i < d->at_once; i++) write_context(d, i, &d->branches->items[first + i].context);
+    lt_port_fill(d->context, 0); /* behind the ends of the shorter ones */
+    for (int i = 0; i < d->at_once; i++) write_context(d, i, &d->branches->items[first + i].context);
     d->changed = LT_RATE_PROMPT;
 }
 
-/* Puts channels [c0, c0 + c) of every sample's pixels from NCHW values that all samples share. */
-static void write_channels(lt_denoiser *d, const float *from, int c0, int c) {
-    const lt_shape x = lt_plan_shape(d->plan, "x");
-    const size_t pixels = (size_t)lt_shape_pixels(x), width = (size_t)x.c;
-    float *to = lt_plan_tensor(d->plan, "x");
-    for (size_t i = 0; i < (size_t)x.n; i++, to += pixels * width)
-        for (int k = 0; k < c; k++)
-            for (size_t p = 0; p < pixels; p++) to[p * width + (size_t)(c0 + k)] = from[(size_t)k * pixels + p];
+/* Puts channels [k, k + c) of a sample's pixels. */
+static void put_channels(lt_denoiser *d, const float *from, int k, int c) {
+    const size_t pixels = (size_t)lt_shape_pixels(d->latent), width = (size_t)lt_port_shape(d->x).c;
+    for (size_t p = 0; p < pixels; p++)
+        memcpy(d->input + p * width + k, from + p * (size_t)c, (size_t)c * sizeof *from);
 }
 
 /* The tokens of the longest context. */
@@ -51,52 +46,64 @@ static lt_status make_plan(lt_denoiser *d) {
     out.n = d->at_once;
     LT_TRY(count_tokens(d, &size.tokens));
     LT_TRY(lt_module_plan(d->session, LT_MODULE_UNET, &size, &d->plan));
-    return lt_module_expect(d->plan, LT_MODULE_UNET, "out", out);
+    d->x = lt_plan_port(d->plan, "x");
+    d->t = lt_plan_port(d->plan, "t");
+    d->context = lt_plan_port(d->plan, "context");
+    d->context_lengths = lt_plan_port(d->plan, "context_lengths");
+    d->out = lt_plan_port(d->plan, "out");
+    return lt_module_expect(LT_MODULE_UNET, d->out, out);
+}
+
+static lt_status allocate(lt_denoiser *d) {
+    const size_t bytes = lt_shape_count(d->latent) * sizeof(float);
+    d->input = lt_alloc(lt_shape_count(lt_port_shape(d->x)) / (size_t)d->at_once * sizeof(float));
+    d->first = lt_alloc(bytes);
+    d->branch = lt_alloc(bytes);
+    return d->input && d->first && d->branch ? LT_OK : LT_ERROR_MEMORY;
 }
 
 lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, int h, int w,
-                           const float *extra) {
+                           const float *mask, const float *masked) {
     const lt_unet *unet = &session->parts->unet;
-    *d = (lt_denoiser){.session = session, .branches = branches, .latent = {1, h, w, unet->out_channels}};
+    const int c = unet->out_channels;
+    *d = (lt_denoiser){.session = session, .branches = branches, .latent = {1, h, w, c}};
     LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
     d->at_once = session->low_memory ? 1 : branches->count;
     LT_TRY(make_plan(d));
-    d->first = lt_alloc(lt_shape_count(d->latent) * sizeof(float));
-    d->sum = lt_alloc(lt_shape_count(d->latent) * sizeof(float));
-    if (!d->first || !d->sum) return LT_ERROR_MEMORY;
+    LT_TRY(allocate(d));
     write_branches(d, 0);
-    if (extra) write_channels(d, extra, d->latent.c, unet->in_channels - d->latent.c);
+    if (!mask) return LT_OK;
+    put_channels(d, mask, c, 1);
+    put_channels(d, masked, c + 1, c);
     return LT_OK;
 }
 
 void lt_denoiser_free(lt_denoiser *d) {
+    lt_free(d->input);
     lt_free(d->first);
-    lt_free(d->sum);
+    lt_free(d->branch);
     *d = (lt_denoiser){0};
 }
 
-/* Takes in what branch number i predicts, [latent]. */
-static void add_branch(lt_denoiser *d, int i, const float *eps) {
+/* Takes in what sample `sample` of the batch predicts, which is branch number i. */
+static void add_branch(lt_denoiser *d, int i, int sample, float *sum) {
     const size_t count = lt_shape_count(d->latent);
     const float weight = d->branches->items[i].weight;
-    if (i == 0) {
-        memcpy(d->first, eps, count * sizeof(float));
-        memcpy(d->sum, eps, count * sizeof(float));
-        return;
-    }
-    for (size_t k = 0; k < count; k++) d->sum[k] += weight * (eps[k] - d->first[k]);
+    lt_port_read(d->out, (size_t)sample * count, i ? d->branch : d->first, count);
+    if (i == 0) memcpy(sum, d->first, count * sizeof *sum);
+    for (size_t k = 0; k < count && i; k++) sum[k] += weight * (d->branch[k] - d->first[k]);
 }
 
 lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out) {
-    write_channels(d, x, 0, d->latent.c);
-    for (int i = 0; i < d->at_once; i++) lt_plan_tensor(d->plan, "t")[i] = t;
+    const size_t each = lt_shape_count(lt_port_shape(d->x)) / (size_t)d->at_once;
+    put_channels(d, x, 0, d->latent.c);
+    for (int i = 0; i < d->at_once; i++) lt_port_write(d->x, (size_t)i * each, d->input, each);
+    lt_port_fill(d->t, t);
     for (int i = 0; i < d->branches->count; i += d->at_once) {
         if (d->at_once < d->branches->count) write_branches(d, i);
         LT_TRY(lt_module_run(d->session, d->plan, d->changed));
-        const float *eps = lt_plan_tensor(d->plan, "out");
-        for (int k = 0; k < d->at_once; k++, eps += lt_shape_count(d->latent)) add_branch(d, i + k, eps);
+        for (int k = 0; k < d->at_once; k++) add_branch(d, i + k, k, out);
         d->changed = LT_RATE_STEP;
     }
-    lt_nhwc_to_nchw(d->sum, out, d->latent);
     return LT_OK;
 }

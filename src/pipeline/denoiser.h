@@ -11,18 +11,20 @@ typedef struct lt_denoiser {
     int at_once;     /* branches in a batch: all of them, or one after the other in a session of little memory */
     lt_rate changed; /* what the next run has to compute anew */
     lt_shape latent; /* n = 1 */
-    float *first;    /* [latent] the first branch's prediction, NHWC */
-    float *sum;      /* [latent] what is predicted in all */
+    lt_port x, t, context, context_lengths, out; /* of the plan */
+    float *input;  /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
+    float *first;  /* [latent] the first branch's prediction */
+    float *branch; /* [latent] that of the branch at hand */
 } lt_denoiser;
 
 /* Plans the U-Net for latents of h x w and, where all branches are one batch, computes what depends on the prompts
- * alone just once. branches outlive the denoiser. extra [unet.in_channels - latent channels, h, w] is what an
- * inpainting model reads beside the latent; NULL for others. lt_denoiser_free is due even after a failure. */
+ * alone just once. branches outlive the denoiser. An inpainting model reads mask [h, w] and the masked picture's
+ * latent [h, w, channels] beside the latent; for others mask is NULL. lt_denoiser_free is due even after a failure. */
 lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, int h, int w,
-                           const float *extra);
+                           const float *mask, const float *masked);
 void lt_denoiser_free(lt_denoiser *d); /* a zeroed one is fine */
 
-/* eps (or v) of all branches at timestep t, for x [channels, h, w]; an lt_sampling's predict, but for user. */
+/* eps (or v) of all branches at timestep t, for x [h, w, channels], into out, which is not x. */
 lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out);
 
 #endif

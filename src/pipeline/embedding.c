@@ -4,14 +4,12 @@
 #include "base/picture.h"
 #include "pipeline/context.h"
 
-#include <string.h>
-
 /* A copy of what a tower made, [dim], scaled to length 1. */
 static lt_status take(lt_plan *plan, const char *tensor, int projection, float **embedding, size_t *dim) {
     *dim = (size_t)projection;
     *embedding = lt_alloc(*dim * sizeof(float));
     if (!*embedding) return LT_ERROR_MEMORY;
-    memcpy(*embedding, lt_plan_tensor(plan, tensor), *dim * sizeof(float));
+    lt_port_read(lt_plan_port(plan, tensor), 0, *embedding, *dim);
     lt_normalise(*embedding, *dim);
     return LT_OK;
 }
@@ -22,7 +20,8 @@ static lt_status take(lt_plan *plan, const char *tensor, int projection, float *
 static lt_status run_tower(lt_session *session, const lt_prompt *prompt, lt_plan **plan) {
     const lt_module_size size = {.n = 1, .embed = 1};
     LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, plan));
-    lt_clip_write_ids(*plan, 0, prompt->ids);
+    const lt_clip_inputs inputs = lt_clip_inputs_of(*plan);
+    lt_clip_write_ids(&inputs, 0, prompt->ids);
     return lt_module_run(session, *plan, LT_RATE_PROMPT);
 }
 
@@ -51,9 +50,11 @@ lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, f
 static lt_status write_pixels(lt_plan *plan, const lt_image *image, int size) {
     lt_image crop;
     LT_TRY(lt_image_clip_crop(image, size, &crop));
-    float *pixels = lt_plan_tensor(plan, "pixels");
-    for (size_t i = 0; i < (size_t)size * (size_t)size * 3; i++)
-        pixels[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
+    const lt_port pixels = lt_plan_port(plan, "pixels");
+    for (size_t i = 0; i < (size_t)size * (size_t)size * 3; i++) {
+        const float value = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
+        lt_port_write(pixels, i, &value, 1);
+    }
     lt_image_free(&crop);
     return LT_OK;
 }

@@ -3,13 +3,12 @@
 
 #include "base/picture.h"
 #include "base/rng.h"
+#include "kernels/layout.h"
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/latent.h"
 #include "pipeline/notes.h"
 #include "pipeline/parameters.h"
-
-#include <string.h>
 
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
@@ -24,10 +23,13 @@ typedef struct lt_painting {
     lt_sampling sampling;
     lt_denoiser denoiser;
     lt_guidance guidance;
+    lt_shape latent;   /* n = 1; inside it is [h, w, channels], what comes and goes is [channels, h, w] */
     size_t count;      /* elements of a latent */
-    float *noise;      /* the starting noise of the picture at hand, [count] */
-    float *x0;         /* the input picture's latent, [count] */
-    float *extra;      /* what an inpainting model reads beside the latent: mask, masked picture's latent */
+    float *x;          /* the latent of the picture at hand, [latent], as are: */
+    float *noise;      /* its starting noise */
+    float *x0;         /* the input picture's latent */
+    float *masked;     /* that of the masked picture, which an inpainting model reads beside x */
+    float *outside;    /* random numbers in the order in which they are drawn */
     lt_rng rng;        /* of the picture at hand */
     int picture, step; /* which one is made; how many of its steps are done */
     double started;    /* seconds: when the sampling of the picture at hand began */
@@ -55,13 +57,20 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
 }
 
 static lt_status allocate(lt_painting *p) {
-    const lt_canvas *c = &p->canvas;
-    const size_t pixels = (size_t)c->latent_h * (size_t)c->latent_w;
-    p->count = pixels * (size_t)p->parts->vae.latent_channels;
-    p->noise = lt_alloc(p->count * sizeof(float));
-    p->x0 = lt_alloc(p->count * sizeof(float));
-    p->extra = lt_alloc((p->count + pixels) * sizeof(float));
-    return p->noise && p->x0 && p->extra ? LT_OK : LT_ERROR_MEMORY;
+    p->latent = (lt_shape){1, p->canvas.latent_h, p->canvas.latent_w, p->parts->vae.latent_channels};
+    p->count = lt_shape_count(p->latent);
+    float **const all[] = {&p->x, &p->noise, &p->x0, &p->masked, &p->outside};
+    for (size_t i = 0; i < LT_COUNT(all); i++)
+        if (!(*all[i] = lt_alloc(p->count * sizeof(float)))) return LT_ERROR_MEMORY;
+    return LT_OK;
+}
+
+static void from_outside(const lt_painting *p, const float *from, float *latent) {
+    lt_nchw_to_nhwc(from, latent, 1, (size_t)lt_shape_pixels(p->latent), (size_t)p->latent.c);
+}
+
+static void to_outside(const lt_painting *p, const float *latent, float *to) {
+    lt_nhwc_to_nchw(latent, to, 1, (size_t)lt_shape_pixels(p->latent), (size_t)p->latent.c);
 }
 
 /* ---- What the sampler calls ---- */
@@ -75,15 +84,16 @@ static lt_status predict(void *user, const float *x, float t, float *out) {
 
 static lt_status draw_noise(void *user, float *out) {
     lt_painting *p = user;
-    lt_rng_normal(&p->rng, out, p->count);
+    lt_rng_normal(&p->rng, p->outside, p->count);
+    from_outside(p, p->outside, out);
     return LT_OK;
 }
 
 /* Inpainting with an ordinary model: what is to be kept goes back, noised to where the rest is now. */
 static void put_back(const lt_painting *p, lt_level level, float *x) {
-    const size_t pixels = (size_t)p->canvas.latent_h * (size_t)p->canvas.latent_w;
     for (size_t i = 0; i < p->count; i++) {
-        const float kept = level.alpha * p->x0[i] + level.sigma * p->noise[i], m = p->canvas.latent_mask[i % pixels];
+        const float kept = level.alpha * p->x0[i] + level.sigma * p->noise[i],
+                    m = p->canvas.latent_mask[i / (size_t)p->latent.c];
         x[i] = kept * (1 - m) + x[i] * m;
     }
 }
@@ -108,8 +118,7 @@ static lt_status report(lt_painting *p, int step, const float *denoised) {
 }
 
 static void keep(lt_painting *p, int state, const float *x) {
-    if (p->request->keep_steps)
-        memcpy(p->result->step_latents[p->picture] + (size_t)state * p->count, x, p->count * sizeof(float));
+    if (p->request->keep_steps) to_outside(p, x, p->result->step_latents[p->picture] + (size_t)state * p->count);
 }
 
 static lt_status after_step(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
@@ -133,57 +142,51 @@ static lt_status encode(lt_painting *p, const float *pixels, const float *poster
     return lt_latent_encode(p->session, pixels, c->height, c->width, p->request->tiling, posterior, latent);
 }
 
-/* An inpainting model reads mask and masked picture beside the latent. */
-static lt_status make_extra(lt_painting *p, const float *posterior) {
-    const size_t pixels = (size_t)p->canvas.latent_h * (size_t)p->canvas.latent_w;
-    memcpy(p->extra, p->canvas.latent_mask, pixels * sizeof(float));
-    return encode(p, p->canvas.masked_pixels, posterior, p->extra + pixels);
-}
-
 /* The caller's random numbers, or else the seed's next ones, into p->noise. */
 static lt_status take_noise(lt_painting *p, const float *given, const char *name) {
     if (!given) return draw_noise(p, p->noise);
-    memcpy(p->noise, given, p->count * sizeof(float));
+    from_outside(p, given, p->noise);
     return lt_all_finite(given, p->count) ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s: not all are finite numbers", name);
 }
 
 /* Draws the random numbers in their order (posterior, start, and later each step's) and makes of them what sampling
  * starts from. */
-static lt_status start(lt_painting *p, float *x) {
+static lt_status start(lt_painting *p) {
     const lt_request *r = p->request;
     if (p->canvas.pixels) { /* the starting noise is drawn after the posterior's was used */
         LT_TRY(take_noise(p, r->posterior_noise, "the posterior's noise"));
         LT_TRY(encode(p, p->canvas.pixels, p->noise, p->x0));
-        if (p->canvas.masked_pixels) LT_TRY(make_extra(p, p->noise));
+        if (p->canvas.masked_pixels) LT_TRY(encode(p, p->canvas.masked_pixels, p->noise, p->masked));
     }
     LT_TRY(take_noise(p, r->noise, "the starting noise"));
     const bool from_noise = !p->canvas.pixels || (p->canvas.latent_mask && r->strength == 1);
     lt_level level = {0, 0};
     LT_TRY(from_noise ? lt_sampler_noise_scale(&p->sampling, r->sampler, &level.sigma)
                       : lt_sampler_start(&p->sampling, r->sampler, &level));
-    for (size_t i = 0; i < p->count; i++) x[i] = (from_noise ? 0 : level.alpha * p->x0[i]) + level.sigma * p->noise[i];
+    for (size_t i = 0; i < p->count; i++)
+        p->x[i] = (from_noise ? 0 : level.alpha * p->x0[i]) + level.sigma * p->noise[i];
     return LT_OK;
 }
 
-static lt_status denoise(lt_painting *p, float *x) {
+static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
     LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, c->latent_h, c->latent_w,
-                            c->masked_pixels ? p->extra : NULL));
-    keep(p, 0, x);
+                            c->masked_pixels ? c->latent_mask : NULL, p->masked));
+    keep(p, 0, p->x);
     p->started = lt_now();
     p->step = 0;
     LT_TRY(report(p, 0, NULL));
-    return lt_sample(&p->sampling, p->request->sampler, x);
+    return lt_sample(&p->sampling, p->request->sampler, p->x);
 }
 
-static lt_status decode(lt_painting *p, const float *latent, lt_image *image) {
+static lt_status decode(lt_painting *p, lt_image *image) {
     const lt_canvas *c = &p->canvas;
     const size_t count = (size_t)c->width * (size_t)c->height * 3;
     float *pixels = lt_alloc(count * sizeof(float));
     uint8_t *bytes = lt_alloc(count);
     lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_latent_decode(p->session, latent, c->latent_h, c->latent_w, p->request->tiling, pixels);
+    if (!status) status = lt_latent_decode(p->session, p->x, c->latent_h, c->latent_w, p->request->tiling, pixels);
     if (!status) {
         lt_canvas_compose(c, pixels);
         lt_pixels_to_bytes(pixels, bytes, count);
@@ -237,13 +240,13 @@ static void leave(lt_painting *p, lt_module module) {
 static lt_status paint_picture(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(make_room(p));
-    float *x = p->result->latents[p->picture];
     lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
-    LT_TRY(start(p, x));
+    LT_TRY(start(p));
     leave(p, LT_MODULE_VAE_ENCODER);
-    LT_TRY(denoise(p, x));
+    LT_TRY(denoise(p));
+    to_outside(p, p->x, p->result->latents[p->picture]);
     if (p->session->low_memory) lt_module_rest(p->session, LT_MODULE_UNET);
-    LT_TRY(decode(p, x, &p->result->images[p->picture]));
+    LT_TRY(decode(p, &p->result->images[p->picture]));
     leave(p, LT_MODULE_VAE_DECODER);
     if (!r->ready || r->ready(r->user, p->picture, p->result)) return LT_OK;
     return lt_fail(LT_ERROR_CANCELLED, "stopped after picture %d of %d", p->picture + 1, r->count);
@@ -281,8 +284,10 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     lt_denoiser_free(&p.denoiser);
     lt_branches_free(&p.branches);
     lt_steps_free(&p.steps);
+    lt_free(p.x);
     lt_free(p.noise);
     lt_free(p.x0);
-    lt_free(p.extra);
+    lt_free(p.masked);
+    lt_free(p.outside);
     return status;
 }

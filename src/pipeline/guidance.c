@@ -65,7 +65,10 @@ static lt_status open_classifier(lt_guidance *g, const lt_components *guide, con
     LT_TRY(lt_guidance_class(guide, r->class_name, &label));
     g->guide = lt_session_beside(g->session, guide);
     LT_TRY(lt_module_plan(&g->guide, LT_MODULE_CLASSIFIER, &size, &g->classifier));
-    *lt_plan_tensor(g->classifier, "label") = (float)label;
+    lt_port_fill(lt_plan_port(g->classifier, "label"), (float)label);
+    g->on_classifier.x = lt_plan_port(g->classifier, "x");
+    g->on_classifier.t = lt_plan_port(g->classifier, "t");
+    g->on_classifier.gradient = lt_plan_port(g->classifier, "gradient");
     g->classifier_scale = r->classifier_scale;
     return LT_OK;
 }
@@ -84,14 +87,14 @@ static lt_node *preprocess(lt_nn *nn, lt_node *x, int size) {
 
 /* Appends what makes pixels "out" of latents "z"; a model of pixels has no decoder, and its latents are the pixels. */
 static lt_node *append_decoder(const lt_vae *vae, int h, int w, lt_graph *graph) {
-    if (!vae->weights) return lt_graph_input(graph, "z", (lt_shape){1, h, w, 3}, LT_RATE_STEP);
+    if (!vae->weights) return lt_graph_input(graph, (lt_input){"z", {1, h, w, 3}, LT_RATE_STEP});
     return lt_vae_build_decoder(vae, 1, h, w, graph) ? NULL : lt_graph_find(graph, "out");
 }
 
 lt_status lt_guidance_build_clip(const lt_vae *vae, const lt_clip_image *image, int h, int w, lt_graph *graph) {
     lt_nn nn = {graph, image->weights, "clip", 0};
     graph->training = true;
-    lt_node *text = lt_graph_input(graph, "text", (lt_shape){1, 1, 1, image->projection}, LT_RATE_PROMPT);
+    lt_node *text = lt_graph_input(graph, (lt_input){"text", {1, 1, 1, image->projection}, LT_RATE_PROMPT});
     lt_node *pixels = append_decoder(vae, h, w, graph);
     LT_TRY(graph->status);
     LT_TRY(lt_clip_image_append(image, preprocess(&nn, pixels, image->size), graph));
@@ -124,7 +127,7 @@ static lt_status read_prompt(lt_guidance *g, const lt_components *guide, const l
     float *text = NULL;
     size_t dim;
     const lt_status status = lt_text_embedding(&session, r->prompt, r->plain_prompt, &text, &dim);
-    if (!status) memcpy(lt_plan_tensor(g->clip, "text"), text, dim * sizeof *text);
+    if (!status) lt_port_write(lt_plan_port(g->clip, "text"), 0, text, dim);
     lt_free(text);
     lt_session_drop(&session);
     return status;
@@ -136,6 +139,8 @@ static lt_status open_clip(lt_guidance *g, const lt_components *guide, const lt_
     const lt_status built =
         lt_guidance_build_clip(&g->session->parts->vae, &guide->image, g->latent.h, g->latent.w, &graph);
     LT_TRY(lt_plan_built(&graph, built, &g->session->target, &g->clip));
+    g->on_clip.z = lt_plan_port(g->clip, "z");
+    g->on_clip.gradient = lt_plan_port(g->clip, "gradient");
     LT_TRY(read_prompt(g, guide, r));
     g->clip_scale = r->clip_guidance;
     return LT_OK;
@@ -168,17 +173,17 @@ void lt_guidance_free(lt_guidance *g) {
     *g = (lt_guidance){0};
 }
 
-/* Adds scale times the plan's gradient to shift. */
-static void add_gradient(lt_guidance *g, lt_plan *plan, float scale) {
-    lt_nhwc_to_nchw(lt_plan_tensor(plan, "gradient"), g->work, g->latent);
+/* Adds scale times a gradient to shift. */
+static void add_gradient(lt_guidance *g, lt_port gradient, float scale) {
+    lt_port_read(gradient, 0, g->work, lt_shape_count(g->latent));
     for (size_t i = 0; i < lt_shape_count(g->latent); i++) g->shift[i] += scale * g->work[i];
 }
 
 static lt_status add_classifier(lt_guidance *g, const float *x, float t) {
-    lt_nchw_to_nhwc(x, lt_plan_tensor(g->classifier, "x"), g->latent);
-    *lt_plan_tensor(g->classifier, "t") = t;
+    lt_port_write(g->on_classifier.x, 0, x, lt_shape_count(g->latent));
+    lt_port_fill(g->on_classifier.t, t);
     LT_TRY(lt_module_run(g->session, g->classifier, LT_RATE_PROMPT));
-    add_gradient(g, g->classifier, g->classifier_scale);
+    add_gradient(g, g->on_classifier.gradient, g->classifier_scale);
     return LT_OK;
 }
 
@@ -190,9 +195,9 @@ static lt_status add_clip(lt_guidance *g, const float *x, lt_level at, const flo
         const float x0 = v ? at.alpha * x[i] - at.sigma * out[i] : (x[i] - at.sigma * out[i]) / at.alpha;
         g->work[i] = x0 / scaling;
     }
-    lt_nchw_to_nhwc(g->work, lt_plan_tensor(g->clip, "z"), g->latent);
+    lt_port_write(g->on_clip.z, 0, g->work, lt_shape_count(g->latent));
     LT_TRY(lt_module_run(g->session, g->clip, LT_RATE_PROMPT));
-    add_gradient(g, g->clip, g->clip_scale / (scaling * at.alpha));
+    add_gradient(g, g->on_clip.gradient, g->clip_scale / (scaling * at.alpha));
     return LT_OK;
 }
 

@@ -21,8 +21,14 @@ typedef struct lt_guidance {
     lt_shape latent;           /* n = 1 */
     lt_plan *classifier;       /* belongs to guide; NULL without */
     lt_plan *clip;             /* decoder, image tower, cosine, and back; NULL without */
+    struct {
+        lt_port x, t, gradient;
+    } on_classifier;
+    struct {
+        lt_port z, gradient;
+    } on_clip;
     float classifier_scale, clip_scale;
-    float *shift; /* [latent]: the sum of the scaled gradients, NCHW */
+    float *shift; /* [latent]: the sum of the scaled gradients */
     float *work;  /* [latent] */
 } lt_guidance;
 
@@ -33,7 +39,7 @@ lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_g
                            const lt_request *request, int h, int w);
 void lt_guidance_free(lt_guidance *g); /* a zeroed one is fine */
 
-/* Shifts out [channels, h, w], the network's eps or v for x at timestep t, which may be fractional. */
+/* Shifts out [h, w, channels], the network's eps or v for x at timestep t, which may be fractional. */
 lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out);
 
 /* The number of the class that name stands for: a name, or else a number from 0. LT_ERROR_ARGUMENT lists what is

@@ -39,28 +39,36 @@ static float share(int i, int n, bool before, bool after, int ramp) {
     return s;
 }
 
-static void read_tile(const lt_tiling *t, const float *whole, int y, int x, float *tile) {
-    const size_t unit = (size_t)t->in_unit, c = (size_t)t->in_channels, row = (size_t)t->tile_w * unit * c;
-    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++)
-        memcpy(tile + r * row, whole + (((size_t)y * unit + r) * (size_t)t->w + (size_t)x) * unit * c,
-               row * sizeof(float));
+/* Numbers of a row of a tile. */
+static size_t row_of(const lt_tiling *t, int unit, int channels) {
+    return (size_t)t->tile_w * (size_t)unit * (size_t)channels;
 }
 
-/* Adds a tile's values times their shares to sum, and the shares to total. */
-static void add_tile(const lt_tiling *t, const float *tile, int y, int x, float *sum, float *total) {
+static void write_tile(const lt_tiling *t, const float *whole, int y, int x, lt_port input) {
+    const size_t unit = (size_t)t->in_unit, c = (size_t)t->in_channels, row = row_of(t, t->in_unit, t->in_channels);
+    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++)
+        lt_port_write(input, r * row, whole + (((size_t)y * unit + r) * (size_t)t->w + (size_t)x) * unit * c, row);
+}
+
+/* Adds a tile's values times their shares to sum, and the shares to total. row: room for one of the tile's. */
+static void add_tile(const lt_tiling *t, lt_port output, int y, int x, float *row, float *sum, float *total) {
     const int unit = t->out_unit, c = t->out_channels, rows = t->tile_h * unit, columns = t->tile_w * unit;
+    const size_t each = row_of(t, unit, c);
     for (int r = 0; r < rows; r++) {
-        const float down = share(r, rows, y > 0, y + t->tile_h < t->h, OVERLAP * unit);
+        const float down = share(r, rows, y > 0, y + t->tile_h < t->h, OVERLAP * unit), *value = row;
+        lt_port_read(output, (size_t)r * each, row, each);
         for (int k = 0; k < columns; k++) {
             const float s = down * share(k, columns, x > 0, x + t->tile_w < t->w, OVERLAP * unit);
             const size_t at = (size_t)(y * unit + r) * (size_t)(t->w * unit) + (size_t)(x * unit + k);
-            for (int i = 0; i < c; i++) sum[at * (size_t)c + (size_t)i] += s * *tile++;
+            for (int i = 0; i < c; i++) sum[at * (size_t)c + (size_t)i] += s * *value++;
             total[at] += s;
         }
     }
 }
 
-static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float *in, float *out, float *total) {
+/* total: a number for each pixel of out; row: for add_tile. */
+static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float *in, float *out, float *total,
+                           float *row) {
     const lt_module_size size = {.n = 1, .h = t->tile_h * t->in_unit, .w = t->tile_w * t->in_unit};
     const size_t pixels = (size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit;
     const size_t c = (size_t)t->out_channels;
@@ -68,14 +76,15 @@ static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float 
     memset(total, 0, pixels * sizeof(float));
     lt_plan *plan;
     LT_TRY(lt_module_plan(session, t->module, &size, &plan));
+    const lt_port input = lt_plan_port(plan, t->input), output = lt_plan_port(plan, t->output);
     const lt_shape made = {1, t->tile_h * t->out_unit, t->tile_w * t->out_unit, t->out_channels};
-    LT_TRY(lt_module_expect(plan, t->module, t->output, made));
+    LT_TRY(lt_module_expect(t->module, output, made));
     const int down = tile_count(t->h, t->tile_h), across = tile_count(t->w, t->tile_w);
     for (int i = 0; i < down * across; i++) {
         const int y = tile_start(i / across, t->h, t->tile_h), x = tile_start(i % across, t->w, t->tile_w);
-        read_tile(t, in, y, x, lt_plan_tensor(plan, t->input));
+        write_tile(t, in, y, x, input);
         LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
-        add_tile(t, lt_plan_tensor(plan, t->output), y, x, out, total);
+        add_tile(t, output, y, x, row, out, total);
     }
     for (size_t p = 0; p < pixels; p++)
         for (size_t k = 0; k < c; k++) out[p * c + k] /= total[p];
@@ -86,8 +95,10 @@ static lt_status run(lt_session *session, lt_tiling *t, bool tiling, const float
     t->tile_h = tiling && t->h > TILE ? TILE : t->h;
     t->tile_w = tiling && t->w > TILE ? TILE : t->w;
     float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
-    const lt_status status = total ? run_tiles(session, t, in, out, total) : LT_ERROR_MEMORY;
+    float *row = lt_alloc(row_of(t, t->out_unit, t->out_channels) * sizeof(float));
+    const lt_status status = total && row ? run_tiles(session, t, in, out, total, row) : LT_ERROR_MEMORY;
     lt_free(total);
+    lt_free(row);
     return status;
 }
 
@@ -99,23 +110,22 @@ lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int 
     const lt_vae *vae = &parts->vae;
     const int c = vae->latent_channels;
     if (parts->pixels) {
-        lt_nhwc_to_nchw(pixels, latent, (lt_shape){1, h, w, c});
+        memcpy(latent, pixels, (size_t)h * (size_t)w * (size_t)c * sizeof(float));
         return LT_OK;
     }
     LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
     lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, 2 * c, h / vae->factor,
                    w / vae->factor,       0,   0};
-    const size_t count = (size_t)t.h * (size_t)t.w;
-    float *moments = lt_alloc(count * 2 * (size_t)c * sizeof(float));
+    const size_t count = (size_t)t.h * (size_t)t.w * (size_t)c;
+    float *moments = lt_alloc(2 * count * sizeof(float));
     lt_status status = moments ? run(session, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
-    for (int k = 0; k < c && !status; k++)
-        for (size_t p = 0; p < count; p++) {
-            const float mean = moments[p * 2 * c + k], logvar = lt_clamp_logvar(moments[(p * 2 + 1) * c + k]);
-            const size_t at = (size_t)k * count + p;
-            latent[at] = (posterior_noise ? mean + expf(0.5f * logvar) * posterior_noise[at] : mean) * vae->scaling;
-        }
+    for (size_t i = 0; i < count && !status; i++) {
+        const float *mean = moments + i / (size_t)c * 2 * (size_t)c + i % (size_t)c;
+        const float deviation = posterior_noise ? expf(0.5f * lt_clamp_logvar(mean[c])) : 0;
+        latent[i] = (posterior_noise ? *mean + deviation * posterior_noise[i] : *mean) * vae->scaling;
+    }
     lt_free(moments);
-    if (!status && !lt_all_finite(latent, count * (size_t)c))
+    if (!status && !lt_all_finite(latent, count))
         return lt_fail(LT_ERROR_MODEL, "the latent is no finite number: is the VAE's scaling, %g, right?",
                        (double)vae->scaling);
     return status;
@@ -128,15 +138,14 @@ lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int 
     if (!lt_all_finite(latent, lt_shape_count(shape)))
         return lt_fail(LT_ERROR_ARGUMENT, "a latent that holds a NaN or an infinity is no picture's");
     if (parts->pixels) {
-        lt_nchw_to_nhwc(latent, pixels, shape);
+        memcpy(pixels, latent, lt_shape_count(shape) * sizeof(float));
         return LT_OK;
     }
     LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
     lt_tiling t = {LT_MODULE_VAE_DECODER, "z", "out", 1, vae->factor, shape.c, 3, h, w, 0, 0};
     float *z = lt_alloc(lt_shape_count(shape) * sizeof(float));
     if (!z) return LT_ERROR_MEMORY;
-    lt_nchw_to_nhwc(latent, z, shape);
-    for (size_t i = 0; i < lt_shape_count(shape); i++) z[i] /= vae->scaling;
+    for (size_t i = 0; i < lt_shape_count(shape); i++) z[i] = latent[i] / vae->scaling;
     const lt_status status = run(session, &t, tiling, z, pixels);
     lt_free(z);
     return status;
@@ -179,11 +188,11 @@ static const lt_look *look_of(const lt_components *parts) {
 
 void lt_latent_preview(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb) {
     const lt_look *look = look_of(parts);
-    const size_t pixels = (size_t)h * (size_t)w;
+    const size_t pixels = (size_t)h * (size_t)w, c = (size_t)parts->vae.latent_channels;
     for (size_t p = 0; p < pixels; p++) {
         float v[3] = {0};
         for (int i = 0; i < 3; i++)
-            for (int k = 0; k < look->channels; k++) v[i] += look->to_rgb[k][i] * latent[(size_t)k * pixels + p];
+            for (int k = 0; k < look->channels; k++) v[i] += look->to_rgb[k][i] * latent[p * c + (size_t)k];
         lt_pixels_to_bytes(v, rgb + 3 * p, 3);
     }
 }

@@ -1,16 +1,16 @@
-/* Between pictures and latents, by the VAE, whole or in tiles. Latents are NCHW and scaled as the U-Net sees them; of a
- * model that works on pixels they are the pixels. */
+/* Between pictures and latents, by the VAE, whole or in tiles. Latents are [h, w, channels], as all that is inside, and
+ * scaled as the U-Net sees them; of a model that works on pixels they are the pixels. */
 #ifndef LT_LATENT_H
 #define LT_LATENT_H
 
 #include "pipeline/session.h"
 
 /* pixels [h, w, 3] in [-1, 1], h and w multiples of the factor. latent = (mean + exp(logvar / 2) * posterior_noise) *
- * scaling, without posterior_noise the mean alone; both [latent_channels, h/factor, w/factor]. */
+ * scaling, without posterior_noise the mean alone; both [h/factor, w/factor, latent_channels]. */
 lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int w, bool tiling,
                            const float *posterior_noise, float *latent);
 
-/* pixels [factor*h, factor*w, 3], about [-1, 1], of latent [latent_channels, h, w]. */
+/* pixels [factor*h, factor*w, 3], about [-1, 1], of latent [h, w, latent_channels]. */
 lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int w, bool tiling, float *pixels);
 
 /* Bytes to [-1, 1] and back, rounded and clamped, count values. */

@@ -15,15 +15,29 @@ enum { MEASURED = 512 /* validation pictures at most, with noise */ };
 /* The noise levels at which accuracy is measured. */
 static const int measured_steps[] = {0, 250, 500, 750, LT_TRAIN_STEPS - 1};
 
+typedef struct classifier_ports {
+    lt_port x, t, logits;
+} classifier_ports;
+
+static classifier_ports ports_of(lt_plan *plan) {
+    return (classifier_ports){lt_plan_port(plan, "x"), lt_plan_port(plan, "t"), lt_plan_port(plan, "logits")};
+}
+
 typedef struct classifier_state {
     lt_classifier classifier;
     lt_latents latents;
-    float *noise;        /* [batch, h, w, c] */
-    const char **labels; /* [classes]: names, the data set's */
-    lt_plan *evaluator;  /* for measuring: the classifier alone, */
-    lt_plan *encoder;    /* the VAE's encoder (NULL for pixels), */
-    float *x0;           /* [batch, h, w, c] what it makes of the validation pictures, */
-    lt_rng *rngs;        /* [batch] and each one's random numbers */
+    float *noise, *x;      /* [batch, h, w, c] */
+    const char **labels;   /* [classes]: names, the data set's */
+    float *logits;         /* [batch, classes] */
+    classifier_ports plan; /* of the training's plan */
+    lt_port label, loss;
+    lt_plan *evaluator; /* for measuring: the classifier alone, */
+    classifier_ports measured;
+    lt_plan *encoder; /* the VAE's encoder (NULL for pixels), */
+    lt_port encoder_x, moments;
+    float *pixels; /* [size, size, 3] one validation picture, */
+    float *x0;     /* [batch, h, w, c] what the encoder makes of a batch of them, */
+    lt_rng *rngs;  /* [batch] and each one's random numbers */
 } classifier_state;
 
 /* ---- Labels ---- */
@@ -114,8 +128,13 @@ static lt_status open(lt_training *t) {
     LT_TRY(make_classifier(t));
     LT_TRY(check_validation(t));
     LT_TRY(lt_training_make_plan(t, &graph, lt_classifier_objective(&s->classifier, o->batch, o->recompute, &graph)));
+    s->plan = ports_of(t->plan);
+    s->label = lt_plan_port(t->plan, "label");
+    s->loss = lt_plan_port(t->plan, "loss");
     s->noise = lt_alloc(lt_shape_count(s->latents.shape) * sizeof *s->noise);
-    return s->noise ? LT_OK : LT_ERROR_MEMORY;
+    s->x = lt_alloc(lt_shape_count(s->latents.shape) * sizeof *s->x);
+    s->logits = lt_alloc(lt_shape_count(lt_port_shape(s->plan.logits)) * sizeof *s->logits);
+    return s->noise && s->x && s->logits ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static lt_status start(lt_training *t) { return lt_latents_start(t, &((classifier_state *)t->state)->latents); }
@@ -126,16 +145,19 @@ static size_t sample_count(const classifier_state *s) {
     return lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n;
 }
 
-/* Sample i of x: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise; or x_0. */
-static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, const float *x0, float *x) {
+/* Sample i of ports: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, or x_0; and t. */
+static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, const float *x0,
+                         const classifier_ports *ports) {
     const classifier_state *s = t->state;
     const size_t each = sample_count(s), at = (size_t)i * each;
-    if (t->options->clean) {
-        memcpy(x + at, x0 + at, each * sizeof *x);
-        return;
+    const float *x = x0;
+    if (!t->options->clean) {
+        lt_rng_normal(rng, s->noise + at, each);
+        lt_forward_process(t->models->schedule, step, x0 + at, s->noise + at, s->x + at, each);
+        x = s->x;
     }
-    lt_rng_normal(rng, s->noise + at, each);
-    lt_forward_process(t->models->schedule, step, x0 + at, s->noise + at, x + at, each);
+    lt_port_write(ports->x, at, x + at, each);
+    lt_port_write(ports->t, (size_t)i, &(float){(float)step}, 1);
 }
 
 /* What is random of a sample comes in this order: t, the noise. */
@@ -150,9 +172,8 @@ static void make_sample(const void *training, size_t index, int thread) {
     lt_rng_uniform(&rng, &uniform, 1);
     const int drawn = (int)lt_min((size_t)(uniform * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1);
     const int step = t->options->clean ? 0 : drawn;
-    noise_sample(t, i, &rng, step, s->latents.z, lt_plan_tensor(t->plan, "x"));
-    lt_plan_tensor(t->plan, "t")[i] = (float)step;
-    lt_plan_tensor(t->plan, "label")[i] = (float)lt_dataset_label(t->data, s->latents.draws[i].index);
+    noise_sample(t, i, &rng, step, s->latents.z, &s->plan);
+    lt_port_write_i32(s->label, index, &(int32_t){lt_dataset_label(t->data, s->latents.draws[i].index)}, 1);
 }
 
 static lt_status next(lt_training *t) {
@@ -170,13 +191,16 @@ static int largest(const float *values, int n) {
 }
 
 static double loss(lt_training *t, lt_log_row *row) {
-    const lt_shape shape = lt_plan_shape(t->plan, "logits");
-    const float *logits = lt_plan_tensor(t->plan, "logits"), *labels = lt_plan_tensor(t->plan, "label");
+    const classifier_state *s = t->state;
+    const lt_shape shape = lt_port_shape(s->plan.logits);
     int right = 0;
-    for (int i = 0; i < shape.n; i++) right += largest(logits + (size_t)i * (size_t)shape.c, shape.c) == (int)labels[i];
+    lt_port_read(s->plan.logits, 0, s->logits, lt_shape_count(shape));
+    for (int i = 0; i < shape.n; i++)
+        right += largest(s->logits + (size_t)i * (size_t)shape.c, shape.c) ==
+                 lt_dataset_label(t->data, s->latents.draws[i].index);
     row->name[0] = "accuracy";
     row->value[0] = (double)right / shape.n;
-    return (double)*lt_plan_tensor(t->plan, "loss");
+    return (double)lt_port_value(s->loss);
 }
 
 /* ---- Accuracy by noise level ---- */
@@ -187,12 +211,17 @@ static lt_status open_evaluation(lt_training *t) {
     lt_graph encoder = {0}, classifier = {0};
     lt_status built = lt_classifier_build(&s->classifier, o->batch, &classifier);
     LT_TRY(lt_plan_built(&classifier, built, &t->target, &s->evaluator));
+    s->measured = ports_of(s->evaluator);
+    s->pixels = lt_alloc((size_t)o->size * (size_t)o->size * 3 * sizeof *s->pixels);
     s->x0 = lt_calloc(lt_shape_count(s->latents.shape), sizeof *s->x0);
     s->rngs = lt_calloc((size_t)o->batch, sizeof *s->rngs);
-    if (!s->x0 || !s->rngs) return LT_ERROR_MEMORY;
+    if (!s->pixels || !s->x0 || !s->rngs) return LT_ERROR_MEMORY;
     if (o->pixels) return LT_OK;
     built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &encoder);
-    return lt_plan_built(&encoder, built, &t->target, &s->encoder);
+    LT_TRY(lt_plan_built(&encoder, built, &t->target, &s->encoder));
+    s->encoder_x = lt_plan_port(s->encoder, "x");
+    s->moments = lt_plan_port(s->encoder, "moments");
+    return LT_OK;
 }
 
 /* x_0 of the pixels that are in the encoder's input, a draw from the posterior: (mean + deviation * noise) * scaling.
@@ -201,28 +230,32 @@ static lt_status encode(lt_training *t, int n) {
     const classifier_state *s = t->state;
     const size_t each = sample_count(s), c = (size_t)s->latents.shape.c;
     LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, lt_training_poll_measuring, t));
-    const float *moments = lt_plan_tensor(s->encoder, "moments");
     for (size_t i = 0; i < (size_t)n; i++) {
         float *z = s->x0 + i * each;
         lt_rng_normal(&s->rngs[i], z, each);
         for (size_t k = 0; k < each; k++) {
-            const float *at = moments + (i * each + k) / c * 2 * c + k % c;
-            z[k] = (at[0] + expf(0.5f * lt_clamp_logvar(at[c])) * z[k]) * s->latents.scaling;
+            const size_t at = (i * each + k) / c * 2 * c + k % c;
+            float mean, logvar;
+            lt_port_read(s->moments, at, &mean, 1);
+            lt_port_read(s->moments, at + c, &logvar, 1);
+            z[k] = (mean + expf(0.5f * lt_clamp_logvar(logvar)) * z[k]) * s->latents.scaling;
         }
     }
     return LT_OK;
 }
 
-/* Up to a batch of validation pictures from place on into pixels; those that can't be read are passed over. Each has
- * the random numbers of its place, whatever the batch. *n: how many there are. */
-static lt_status load_pictures(lt_training *t, size_t *place, size_t end, float *pixels, int *classes, int *n) {
+/* Up to a batch of validation pictures from place on to where they go, the encoder or x0; those that can't be read are
+ * passed over. Each has the random numbers of its place, whatever the batch. *n: how many there are. */
+static lt_status load_pictures(lt_training *t, size_t *place, size_t end, int *classes, int *n) {
     const classifier_state *s = t->state;
     const lt_picture_options picture = {.size = t->options->size};
     const size_t each = (size_t)t->options->size * (size_t)t->options->size * 3;
     for (*n = 0; *n < t->options->batch && *place < end; ++*place) {
         LT_TRY(lt_training_poll_measuring(t));
         const size_t i = lt_dataset_draw(t->validation, 0, *place).index;
-        if (lt_dataset_load(t->validation, i, &picture, 0, pixels + (size_t)*n * each)) continue;
+        if (lt_dataset_load(t->validation, i, &picture, 0, s->pixels)) continue;
+        lt_port_write(s->encoder_x, (size_t)*n * each, s->pixels, each);
+        if (!s->encoder) memcpy(s->x0 + (size_t)*n * each, s->pixels, each * sizeof *s->x0);
         lt_rng_seed(&s->rngs[*n], LT_RNG_CPU, *place);
         classes[(*n)++] = class_of(s, t->validation, i);
     }
@@ -232,14 +265,11 @@ static lt_status load_pictures(lt_training *t, size_t *place, size_t end, float 
 /* Adds to *right how many of the first n samples of s->x0 are told right at step. */
 static lt_status count_right(lt_training *t, int n, int step, const int *classes, int *right) {
     const classifier_state *s = t->state;
-    for (int i = 0; i < n; i++) {
-        noise_sample(t, i, &s->rngs[i], step, s->x0, lt_plan_tensor(s->evaluator, "x"));
-        lt_plan_tensor(s->evaluator, "t")[i] = (float)step;
-    }
+    for (int i = 0; i < n; i++) noise_sample(t, i, &s->rngs[i], step, s->x0, &s->measured);
     LT_TRY(lt_plan_run(s->evaluator, LT_RATE_PROMPT, lt_training_poll_measuring, t));
-    const float *logits = lt_plan_tensor(s->evaluator, "logits");
     const int count = s->classifier.classes;
-    for (int i = 0; i < n; i++) *right += largest(logits + (size_t)i * (size_t)count, count) == classes[i];
+    lt_port_read(s->measured.logits, 0, s->logits, (size_t)n * (size_t)count);
+    for (int i = 0; i < n; i++) *right += largest(s->logits + (size_t)i * (size_t)count, count) == classes[i];
     return LT_OK;
 }
 
@@ -261,11 +291,10 @@ static lt_status tell(const lt_training *t, const int *right, int used) {
 static lt_status measure(lt_training *t, int *classes) {
     const classifier_state *s = t->state;
     const size_t count = lt_dataset_count(t->validation), end = t->options->clean ? count : lt_min(count, MEASURED);
-    float *pixels = s->encoder ? lt_plan_tensor(s->encoder, "x") : s->x0;
     int right[LT_COUNT(measured_steps)] = {0}, used = 0;
     for (size_t place = 0; place < end;) {
         int n;
-        LT_TRY(load_pictures(t, &place, end, pixels, classes, &n));
+        LT_TRY(load_pictures(t, &place, end, classes, &n));
         if (s->encoder) LT_TRY(encode(t, n));
         for (size_t k = 0; k < level_count(t); k++) LT_TRY(count_right(t, n, measured_steps[k], classes, &right[k]));
         used += n;
@@ -296,8 +325,11 @@ static void close(lt_training *t) {
     lt_latents_close(&s->latents);
     lt_plan_free(s->encoder);
     lt_plan_free(s->evaluator);
+    lt_free(s->logits);
     lt_free(s->rngs);
+    lt_free(s->pixels);
     lt_free(s->x0);
+    lt_free(s->x);
     lt_free(s->noise);
     lt_free(s->labels);
 }

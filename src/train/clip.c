@@ -5,16 +5,29 @@
 #include "train/task.h"
 
 #include <math.h>
-#include <string.h>
 
 /* exp(logit_scale) is kept to this at most, as in the paper. */
 static const float MAX_LOGIT_SCALE = 4.6051702f; /* ln 100 */
+
+/* What goes into a plan of both towers, and comes out. */
+typedef struct clip_ports {
+    lt_clip_inputs text;
+    lt_port pixels, texts, images, loss;
+} clip_ports;
+
+static clip_ports ports_of(lt_plan *plan) {
+    return (clip_ports){lt_clip_inputs_of(plan), lt_plan_port(plan, "pixels"), lt_plan_port(plan, "text_embeds"),
+                        lt_plan_port(plan, "image_embeds"), lt_plan_port(plan, "loss")};
+}
 
 typedef struct clip_state {
     lt_clip_text text;
     lt_clip_image image;
     lt_loader *loader;
-    lt_plan *towers; /* alone, for measuring */
+    clip_ports plan;       /* of the training's plan */
+    float *texts, *images; /* [batch, projection] what it made of a batch */
+    lt_plan *towers;       /* alone, for measuring */
+    clip_ports measured;   /* of the towers */
 } clip_state;
 
 /* ---- Opening ---- */
@@ -73,25 +86,30 @@ static lt_status open(lt_training *t) {
     LT_TRY(lt_training_check_captions(t, t->data, o->data));
     if (t->validation) LT_TRY(lt_training_check_captions(t, t->validation, o->validation));
     lt_graph graph = {0};
-    return lt_training_make_plan(t, &graph, lt_clip_objective(&s->text, &s->image, o->batch, o->recompute, &graph));
+    LT_TRY(lt_training_make_plan(t, &graph, lt_clip_objective(&s->text, &s->image, o->batch, o->recompute, &graph)));
+    s->plan = ports_of(t->plan);
+    s->texts = lt_alloc(lt_shape_count(lt_port_shape(s->plan.texts)) * sizeof *s->texts);
+    s->images = lt_alloc(lt_shape_count(lt_port_shape(s->plan.images)) * sizeof *s->images);
+    return s->texts && s->images ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static lt_status start(lt_training *t) { return lt_training_start_loader(t, &((clip_state *)t->state)->loader); }
 
 /* ---- Batches ---- */
 
-/* pixels [count, 3] in [-1, 1] as the image tower takes them. */
-static void write_pixels(const float *pixels, float *to, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < 3; k++)
-            to[3 * i + k] = ((pixels[3 * i + k] + 1) / 2 - lt_clip_mean[k]) / lt_clip_deviation[k];
+/* pixels [count, 3] in [-1, 1] as the image tower takes them, from its pixel number `first` on. */
+static void write_pixels(const float *pixels, lt_port to, size_t first, size_t count) {
+    for (size_t i = 0; i < 3 * count; i++) {
+        const float value = ((pixels[i] + 1) / 2 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
+        lt_port_write(to, 3 * first + i, &value, 1);
+    }
 }
 
-static lt_status write_text(const lt_training *t, lt_plan *plan, int row, const char *text) {
+static lt_status write_text(const lt_training *t, const lt_clip_inputs *inputs, int row, const char *text) {
     const clip_state *s = t->state;
     lt_prompt prompt;
     LT_TRY(lt_prompt_parse(t->models->tokenizer, text, false, s->text.pad, &prompt));
-    lt_clip_write_ids(plan, row, prompt.ids);
+    lt_clip_write_ids(inputs, row, prompt.ids);
     lt_prompt_free(&prompt);
     return LT_OK;
 }
@@ -104,9 +122,9 @@ static lt_status next(lt_training *t) {
     clip_state *s = t->state;
     const lt_batch *batch;
     LT_TRY(lt_loader_next(s->loader, &batch));
-    write_pixels(batch->pixels, lt_plan_tensor(t->plan, "pixels"), lt_shape_rows(lt_plan_shape(t->plan, "pixels")));
+    write_pixels(batch->pixels, s->plan.pixels, 0, lt_shape_rows(lt_port_shape(s->plan.pixels)));
     for (int i = 0; i < batch->n; i++)
-        LT_TRY(write_text(t, t->plan, i, text_of(t->data, batch->draws[i].index, batch->draws[i].text)));
+        LT_TRY(write_text(t, &s->plan.text, i, text_of(t->data, batch->draws[i].index, batch->draws[i].text)));
     t->run.place = batch->place;
     lt_weight *scale = lt_weights_find(t->parameters.weights, "logit_scale");
     float *value = (float *)(uintptr_t)scale->tensor.data;
@@ -134,14 +152,17 @@ static lt_status recall(lt_training *t, float *texts, float *images, size_t n, s
 }
 
 static double loss(lt_training *t, lt_log_row *row) {
-    const lt_shape s = lt_plan_shape(t->plan, "text_embeds");
-    float *texts = lt_plan_tensor(t->plan, "text_embeds"), *images = lt_plan_tensor(t->plan, "image_embeds");
+    const clip_state *s = t->state;
+    const lt_shape shape = lt_port_shape(s->plan.texts);
     lt_hits hits = {0};
+    lt_port_read(s->plan.texts, 0, s->texts, lt_shape_count(shape));
+    lt_port_read(s->plan.images, 0, s->images, lt_shape_count(shape));
     row->name[0] = "accuracy"; /* of texts, which among the batch's pictures is theirs */
-    if (!recall(t, texts, images, (size_t)s.n, (size_t)s.c, NULL, &hits)) row->value[0] = lt_hits_share(&hits, 0);
+    if (!recall(t, s->texts, s->images, (size_t)shape.n, (size_t)shape.c, NULL, &hits))
+        row->value[0] = lt_hits_share(&hits, 0);
     row->name[1] = "scale";
     row->value[1] = exp((double)*(const float *)lt_weights_find(t->parameters.weights, "logit_scale")->tensor.data);
-    return (double)*lt_plan_tensor(t->plan, "loss");
+    return (double)lt_port_value(s->plan.loss);
 }
 
 /* ---- Held-out pairs ---- */
@@ -152,7 +173,9 @@ static lt_status build_towers(lt_training *t) {
     lt_status status = lt_clip_text_build(&s->text, t->options->batch, 0, true, &graph);
     if (!status) status = lt_clip_image_build(&s->image, t->options->batch, &graph);
     graph.maker = "CLIP";
-    return lt_plan_built(&graph, status, &t->target, &s->towers);
+    LT_TRY(lt_plan_built(&graph, status, &t->target, &s->towers));
+    s->measured = ports_of(s->towers);
+    return LT_OK;
 }
 
 /* The held-out pairs: embeddings of those whose pictures can be read, and their texts. */
@@ -168,7 +191,6 @@ static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
     clip_state *s = t->state;
     const lt_picture_options picture = {.size = t->options->size};
     const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size;
-    float *pixels = lt_plan_tensor(s->towers, "pixels");
     for (*n = 0; *n < t->options->batch && *next < lt_dataset_count(t->validation); ++*next) {
         LT_TRY(lt_training_poll_measuring(t));
         const lt_status status = lt_dataset_load(t->validation, *next, &picture, 0, p->pixels);
@@ -177,12 +199,13 @@ static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
             lt_training_notify(t, "left out of the held-out pairs: %s", lt_error_message());
             continue;
         }
-        write_pixels(p->pixels, pixels + (size_t)*n * 3 * pixel_count, pixel_count);
+        write_pixels(p->pixels, s->measured.pixels, (size_t)*n * pixel_count, pixel_count);
         p->words[p->count + (size_t)*n] = text_of(t->validation, *next, 0);
-        LT_TRY(write_text(t, s->towers, *n, p->words[p->count + (size_t)*n]));
+        LT_TRY(write_text(t, &s->measured.text, *n, p->words[p->count + (size_t)*n]));
         ++*n;
     }
-    for (int i = *n; i < t->options->batch; i++) LT_TRY(write_text(t, s->towers, i, "")); /* nobody looks at it */
+    for (int i = *n; i < t->options->batch; i++)
+        LT_TRY(write_text(t, &s->measured.text, i, "")); /* nobody looks at it */
     return LT_OK;
 }
 
@@ -193,8 +216,8 @@ static lt_status embed_pairs(lt_training *t, pairs *p) {
     for (size_t next = 0; next < lt_dataset_count(t->validation); p->count += (size_t)n) {
         LT_TRY(load_pairs(t, &next, p, &n));
         LT_TRY(lt_plan_run(s->towers, LT_RATE_PROMPT, lt_training_poll_measuring, t));
-        memcpy(p->texts + p->count * d, lt_plan_tensor(s->towers, "text_embeds"), (size_t)n * d * sizeof *p->texts);
-        memcpy(p->images + p->count * d, lt_plan_tensor(s->towers, "image_embeds"), (size_t)n * d * sizeof *p->images);
+        lt_port_read(s->measured.texts, 0, p->texts + p->count * d, (size_t)n * d);
+        lt_port_read(s->measured.images, 0, p->images + p->count * d, (size_t)n * d);
     }
     return p->count ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->validation);
 }
@@ -238,6 +261,8 @@ static void close(lt_training *t) {
     clip_state *s = t->state;
     lt_loader_stop(s->loader);
     lt_plan_free(s->towers);
+    lt_free(s->texts);
+    lt_free(s->images);
 }
 
 const lt_task lt_task_clip = {

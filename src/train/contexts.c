@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP = 32 /* texts that are encoded at once */ };
+enum { STEP = 32 /* texts that are encoded at once */, AT_ONCE = 4096 /* numbers that are read at once */ };
 
 static int compare(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
@@ -32,13 +32,15 @@ typedef struct encoding {
     lt_training *t;
     const lt_contexts *c;
     lt_plan *plan;
+    lt_clip_inputs inputs;
+    lt_port context;
     bool waiting; /* that has been said */
 } encoding;
 
 static lt_status write_ids(const encoding *e, size_t row, const char *text) {
     lt_prompt prompt;
     LT_TRY(lt_prompt_parse(e->t->models->tokenizer, text, false, e->t->models->text->pad, &prompt));
-    lt_clip_write_ids(e->plan, (int)row, prompt.ids);
+    lt_clip_write_ids(&e->inputs, (int)row, prompt.ids);
     lt_prompt_free(&prompt);
     return LT_OK;
 }
@@ -50,7 +52,7 @@ static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     LT_TRY(poll_caller(e->t));
     for (size_t i = 0; i < STEP; i++) LT_TRY(write_ids(e, i, i < n ? e->c->texts[first + i] : ""));
     LT_TRY(lt_plan_run(e->plan, LT_RATE_PROMPT, poll_caller, e->t));
-    memcpy(rows, lt_plan_tensor(e->plan, "context"), n * LT_CONTEXT_TOKENS * (size_t)e->c->width * sizeof *rows);
+    lt_port_read(e->context, 0, rows, n * LT_CONTEXT_TOKENS * (size_t)e->c->width);
     return LT_OK;
 }
 
@@ -73,7 +75,7 @@ static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
 }
 
 static lt_status open_cache(lt_training *t, lt_contexts *c) {
-    encoding e = {t, c, NULL, false};
+    encoding e = {.t = t, .c = c};
     const lt_cache_maker maker = {fill, wait_for_other, &e, STEP};
     const lt_tensor shape = {.dtype = LT_F16, .rank = 3, .shape = {c->count, LT_CONTEXT_TOKENS, (size_t)c->width}};
     /* float32, as when a picture is drawn: what is learned must be what is read then */
@@ -81,6 +83,10 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
     lt_graph graph = {0};
     const lt_status built = lt_clip_text_build(t->models->text, STEP, 0, false, &graph);
     lt_status status = lt_plan_built(&graph, built, &target, &e.plan);
+    if (!status) {
+        e.inputs = lt_clip_inputs_of(e.plan);
+        e.context = lt_plan_port(e.plan, "context");
+    }
     if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, &maker, &c->cache);
     lt_plan_free(e.plan);
     return status;
@@ -104,10 +110,15 @@ lt_status lt_contexts_start(lt_training *t, lt_contexts *c) {
     return open_cache(t, c);
 }
 
-void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, float *context) {
+void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, lt_port port, size_t sample) {
     const char **found = bsearch(&text, c->texts, c->count, sizeof *c->texts, compare);
     const uint16_t *row = lt_cache_row(&c->cache, found ? (size_t)(found - c->texts) : 0);
-    lt_weight_widen(LT_WEIGHT_F16, t->target.isa, row, context, c->cache.row);
+    float values[AT_ONCE];
+    for (size_t i = 0; i < c->cache.row; i += AT_ONCE) {
+        const size_t n = lt_min(c->cache.row - i, AT_ONCE);
+        lt_weight_widen(LT_WEIGHT_F16, t->target.isa, row + i, values, n);
+        lt_port_write(port, sample * c->cache.row + i, values, n);
+    }
 }
 
 void lt_contexts_close(lt_contexts *c) {

@@ -17,8 +17,9 @@ typedef struct lt_contexts {
 lt_status lt_contexts_open(const lt_training *t, lt_contexts *c);
 /* Encodes every text of the data set, if they aren't cached. */
 lt_status lt_contexts_start(lt_training *t, lt_contexts *c);
-/* The context [LT_CONTEXT_TOKENS, width] of one of the data set's texts, or of "". */
-void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, float *context);
+/* The context [LT_CONTEXT_TOKENS, width] of one of the data set's texts, or of "", to a sample of a port of contexts.
+ */
+void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, lt_port port, size_t sample);
 void lt_contexts_close(lt_contexts *c); /* a zeroed one is fine */
 
 #endif

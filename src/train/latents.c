@@ -20,44 +20,42 @@ static void deviations(float *moments, size_t rows, size_t c) {
 static lt_status poll_caller(void *training) { return lt_training_poll(training, "encoding pictures"); }
 
 static lt_status encode(lt_training *t, const lt_latents *l) {
+    const lt_shape s = lt_port_shape(l->made);
     LT_TRY(lt_plan_run(l->encoder, LT_RATE_PROMPT, poll_caller, t));
-    const lt_shape s = lt_plan_shape(l->encoder, "moments");
-    deviations(lt_plan_tensor(l->encoder, "moments"), lt_shape_rows(s), (size_t)s.c / 2);
+    lt_port_read(l->made, 0, l->moments, lt_shape_count(s));
+    deviations(l->moments, lt_shape_rows(s), (size_t)s.c / 2);
     return LT_OK;
 }
 
 typedef struct filling {
     lt_training *t;
     lt_latents *l;
-    bool waiting; /* that has been said */
+    float *pixels; /* [size, size, 3] of one picture */
+    bool waiting;  /* that has been said */
 } filling;
 
-/* Picture `index` of the data set. One that can't be read is black, and its row of the cache NaNs. */
-static lt_status load(const filling *f, size_t index, float *pixels, float *row, size_t row_size) {
+/* Picture `index` of the data set as sample i. One that can't be read is black, and its row of the cache NaNs. */
+static lt_status load(const filling *f, size_t index, size_t i, float *row, size_t row_size) {
     const lt_picture_options picture = {.size = f->t->options->size};
     const size_t count = (size_t)picture.size * (size_t)picture.size * 3;
-    const lt_status status = lt_dataset_load(f->t->data, index, &picture, 0, pixels);
+    const lt_status status = lt_dataset_load(f->t->data, index, &picture, 0, f->pixels);
+    if (status == LT_ERROR_MEMORY) return status;
+    if (status) lt_training_notify(f->t, "left out: %s", lt_error_message());
+    if (status) memset(f->pixels, 0, count * sizeof *f->pixels);
     for (size_t k = 0; k < row_size; k++) row[k] = status ? NAN : 0;
-    if (!status || status == LT_ERROR_MEMORY) return status;
-    memset(pixels, 0, count * sizeof *pixels);
-    lt_training_notify(f->t, "left out: %s", lt_error_message());
+    lt_port_write(f->l->x, i * count, f->pixels, count);
     return LT_OK;
 }
 
 /* For the cache: pictures [first, first + n). */
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const filling *f = user;
-    const lt_train_options *o = f->t->options;
-    lt_plan *encoder = f->l->encoder;
-    const size_t each = lt_shape_count(lt_plan_shape(encoder, "x")) / (size_t)o->batch;
-    const size_t row = lt_shape_count(lt_plan_shape(encoder, "moments")) / (size_t)o->batch;
+    const size_t row = lt_shape_count(lt_port_shape(f->l->made)) / (size_t)f->t->options->batch;
     LT_TRY(poll_caller(f->t));
-    for (size_t i = 0; i < n; i++)
-        LT_TRY(load(f, first + i, lt_plan_tensor(encoder, "x") + i * each, rows + i * row, row));
+    for (size_t i = 0; i < n; i++) LT_TRY(load(f, first + i, i, rows + i * row, row));
     LT_TRY(encode(f->t, f->l));
-    const float *moments = lt_plan_tensor(encoder, "moments");
     for (size_t i = 0; i < n; i++)
-        if (!isnan(rows[i * row])) memcpy(rows + i * row, moments + i * row, row * sizeof *rows);
+        if (!isnan(rows[i * row])) memcpy(rows + i * row, f->l->moments + i * row, row * sizeof *rows);
     return LT_OK;
 }
 
@@ -89,13 +87,16 @@ static lt_status count_broken(const lt_training *t, const lt_latents *l) {
 }
 
 static lt_status open_cache(lt_training *t, lt_latents *l) {
-    const lt_shape s = lt_plan_shape(l->encoder, "moments");
+    const lt_shape s = lt_port_shape(l->made);
     const lt_tensor shape = {
         .dtype = LT_F32, .rank = 4, .shape = {lt_dataset_count(t->data), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
-    filling f = {t, l, false};
+    const size_t size = (size_t)t->options->size;
+    filling f = {t, l, lt_alloc(size * size * 3 * sizeof(float)), false};
     const lt_cache_maker maker = {fill, wait_for_other, &f, (size_t)s.n};
-    LT_TRY(lt_cache_open(t->cache, "moments", cache_key(t), &shape, &maker, &l->cache));
-    return count_broken(t, l);
+    lt_status status = f.pixels ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) status = lt_cache_open(t->cache, "moments", cache_key(t), &shape, &maker, &l->cache);
+    lt_free(f.pixels);
+    return status ? status : count_broken(t, l);
 }
 
 /* ---- Opening ---- */
@@ -127,10 +128,16 @@ lt_status lt_latents_start(lt_training *t, lt_latents *l) {
     if (o->pixels) return lt_training_start_loader(t, &l->loader);
     const lt_status built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &graph);
     LT_TRY(lt_plan_built(&graph, built, &t->target, &l->encoder));
+    l->x = lt_plan_port(l->encoder, "x");
+    l->made = lt_plan_port(l->encoder, "moments");
+    l->moments = lt_alloc(lt_shape_count(lt_port_shape(l->made)) * sizeof *l->moments);
+    if (!l->moments) return LT_ERROR_MEMORY;
     if (o->crop || o->flip) return lt_training_start_loader(t, &l->loader);
     LT_TRY(open_cache(t, l));
     lt_plan_free(l->encoder);
+    lt_free(l->moments);
     l->encoder = NULL;
+    l->moments = NULL;
     return LT_OK;
 }
 
@@ -138,6 +145,7 @@ void lt_latents_close(lt_latents *l) {
     lt_loader_stop(l->loader);
     lt_plan_free(l->encoder);
     lt_cache_close(&l->cache);
+    lt_free(l->moments);
     lt_free(l->z);
     lt_free(l->draws);
     *l = (lt_latents){0};
@@ -197,11 +205,10 @@ static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moment
         memcpy(l->z, batch->pixels, lt_shape_count(l->shape) * sizeof *l->z);
         return LT_OK;
     }
-    memcpy(lt_plan_tensor(l->encoder, "x"), batch->pixels,
-           lt_shape_count(lt_plan_shape(l->encoder, "x")) * sizeof *batch->pixels);
+    lt_port_write(l->x, 0, batch->pixels, lt_shape_count(lt_port_shape(l->x)));
     LT_TRY(encode(t, l));
     const size_t row = 2 * lt_shape_count(l->shape) / (size_t)l->shape.n;
-    for (int i = 0; i < l->shape.n; i++) moments[i] = lt_plan_tensor(l->encoder, "moments") + (size_t)i * row;
+    for (int i = 0; i < l->shape.n; i++) moments[i] = l->moments + (size_t)i * row;
     draw_all(l, moments);
     return LT_OK;
 }

@@ -14,6 +14,8 @@ typedef struct lt_latents {
     lt_cache cache; /* mean and deviation of every picture, where none is cropped or flipped; else */
     lt_loader *loader;
     lt_plan *encoder; /* NULL in pixel space */
+    lt_port x, made;  /* of the encoder: pixels, and mean and log-variance */
+    float *moments;   /* [batch, h, w, 2c] mean and deviation of what the encoder was given last */
 } lt_latents;
 
 /* Says what shape they have. With options->pixels there is no VAE; else models->vae must be there. */

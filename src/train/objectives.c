@@ -18,8 +18,8 @@ lt_status lt_unet_objective(const lt_unet *unet, int n, int h, int w, int tokens
     graph->training = true;
     LT_TRY(lt_unet_build(unet, n, h, w, tokens, graph));
     lt_node *out = lt_graph_find(graph, "out");
-    lt_node *target = lt_graph_input(graph, "target", out->operation.out, LT_RATE_STEP);
-    lt_node *weight = lt_graph_input(graph, "weight", (lt_shape){n, 1, 1, 1}, LT_RATE_STEP);
+    lt_node *target = lt_graph_input(graph, (lt_input){"target", out->operation.out, LT_RATE_STEP});
+    lt_node *weight = lt_graph_input(graph, (lt_input){"weight", {n, 1, 1, 1}, LT_RATE_STEP});
     return finish(graph, error_of(graph, out, target, weight, false), recompute);
 }
 
@@ -30,7 +30,7 @@ lt_status lt_vae_objective(const lt_vae *vae, int n, int h, int w, const lt_vae_
     lt_node *x = lt_graph_find(graph, "x"), *moments = lt_graph_find(graph, "moments");
     lt_shape latent = moments->operation.out;
     latent.c /= 2;
-    lt_node *noise = lt_graph_input(graph, "posterior_noise", latent, LT_RATE_STEP);
+    lt_node *noise = lt_graph_input(graph, (lt_input){"posterior_noise", latent, LT_RATE_STEP});
     lt_node *z = lt_graph_append(graph, (lt_call){&lt_op_posterior, {moments, noise}});
     LT_TRY(lt_vae_append_decoder(vae, z, graph));
     graph->maker = "VAE";

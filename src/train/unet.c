@@ -17,7 +17,10 @@ typedef struct unet_state {
     lt_noise_schedule schedule;
     lt_latents latents;
     lt_contexts contexts;
-    float *noise; /* [batch, h, w, c] */
+    float *noise, *x, *target; /* [batch, h, w, c] */
+    struct {
+        lt_port x, t, context, context_lengths, target, weight, loss;
+    } plan; /* of the training's plan */
 } unet_state;
 
 /* ---- Opening ---- */
@@ -49,6 +52,18 @@ static lt_status make_unet(lt_training *t) {
     return LT_OK;
 }
 
+static void find_ports(lt_training *t) {
+    unet_state *s = t->state;
+    s->plan.x = lt_plan_port(t->plan, "x");
+    s->plan.t = lt_plan_port(t->plan, "t");
+    s->plan.context = lt_plan_port(t->plan, "context");
+    s->plan.context_lengths = lt_plan_port(t->plan, "context_lengths");
+    s->plan.target = lt_plan_port(t->plan, "target");
+    s->plan.weight = lt_plan_port(t->plan, "weight");
+    s->plan.loss = lt_plan_port(t->plan, "loss");
+    lt_port_fill(s->plan.context_lengths, LT_CONTEXT_TOKENS);
+}
+
 static lt_status open(lt_training *t) {
     unet_state *s = t->state;
     const lt_train_options *o = t->options;
@@ -61,12 +76,13 @@ static lt_status open(lt_training *t) {
     if (text) LT_TRY(lt_training_check_captions(t, t->data, o->data));
     LT_TRY(make_unet(t));
     const lt_shape z = s->latents.shape;
-    s->noise = lt_alloc(lt_shape_count(z) * sizeof *s->noise);
-    if (!s->noise) return LT_ERROR_MEMORY;
+    float **const all[] = {&s->noise, &s->x, &s->target};
+    for (size_t i = 0; i < LT_COUNT(all); i++)
+        if (!(*all[i] = lt_alloc(lt_shape_count(z) * sizeof(float)))) return LT_ERROR_MEMORY;
     lt_graph graph = {0};
     const int tokens = text ? LT_CONTEXT_TOKENS : 0;
     LT_TRY(lt_training_make_plan(t, &graph, lt_unet_objective(&s->unet, z.n, z.h, z.w, tokens, o->recompute, &graph)));
-    for (int i = 0; text && i < z.n; i++) lt_plan_tensor(t->plan, "context_lengths")[i] = LT_CONTEXT_TOKENS;
+    find_ports(t);
     return LT_OK;
 }
 
@@ -93,21 +109,23 @@ static void noise_sample(const lt_training *t, int i, int step) {
     const unet_state *s = t->state;
     const size_t count = lt_shape_count(s->latents.shape) / (size_t)s->latents.shape.n, at = (size_t)i * count;
     const float *z = s->latents.z + at, *noise = s->noise + at;
-    float *target = lt_plan_tensor(t->plan, "target") + at;
+    float *x = s->x + at, *target = s->target + at;
     const float abar = s->schedule.alphas_cumprod[step], alpha = sqrtf(abar), sigma = sqrtf(1 - abar);
-    lt_forward_process(&s->schedule, step, z, noise, lt_plan_tensor(t->plan, "x") + at, count);
+    lt_forward_process(&s->schedule, step, z, noise, x, count);
     const bool v = s->schedule.prediction == LT_PREDICT_V;
     for (size_t k = 0; k < count; k++) target[k] = v ? alpha * noise[k] - sigma * z[k] : noise[k];
-    lt_plan_tensor(t->plan, "t")[i] = (float)step;
-    lt_plan_tensor(t->plan, "weight")[i] = weight_of(t, abar);
+    lt_port_write(s->plan.x, at, x, count);
+    lt_port_write(s->plan.target, at, target, count);
+    lt_port_write(s->plan.t, (size_t)i, &(float){(float)step}, 1);
+    lt_port_write(s->plan.weight, (size_t)i, &(float){weight_of(t, abar)}, 1);
 }
 
 static void write_context(const lt_training *t, int i, bool dropped) {
     const unet_state *s = t->state;
     const lt_draw draw = s->latents.draws[i];
     const bool empty = dropped || !lt_dataset_text_count(t->data, draw.index);
-    float *context = lt_plan_tensor(t->plan, "context") + (size_t)i * s->contexts.cache.row;
-    lt_contexts_read(t, &s->contexts, empty ? "" : lt_dataset_text(t->data, draw.index, draw.text), context);
+    const char *text = empty ? "" : lt_dataset_text(t->data, draw.index, draw.text);
+    lt_contexts_read(t, &s->contexts, text, s->plan.context, (size_t)i);
 }
 
 /* What is random of a sample comes in this order: t, whether the prompt is dropped, the noise. */
@@ -135,7 +153,7 @@ static lt_status next(lt_training *t) {
 
 static double loss(lt_training *t, lt_log_row *row) {
     (void)row;
-    return (double)*lt_plan_tensor(t->plan, "loss");
+    return (double)lt_port_value(((unet_state *)t->state)->plan.loss);
 }
 
 /* ---- The model's file ---- */
@@ -196,6 +214,8 @@ static void close(lt_training *t) {
     lt_latents_close(&s->latents);
     lt_contexts_close(&s->contexts);
     lt_free(s->noise);
+    lt_free(s->x);
+    lt_free(s->target);
 }
 
 const lt_task lt_task_unet = {

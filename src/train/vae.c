@@ -6,14 +6,21 @@
 #include "train/task.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { MEASURED = 512 /* pictures at most, of which the latents' mean and deviation are taken */ };
 
 typedef struct vae_state {
     lt_vae vae;
     lt_loader *loader;
-    lt_plan *encoder; /* alone, for measuring */
+    float *noise; /* [batch, h, w, c] of the posterior */
+    struct {
+        lt_port x, noise, reconstruction, kl;
+    } plan; /* of the training's plan */
+    /* For measuring: */
+    lt_plan *encoder;
+    lt_port x, made; /* of the encoder: pixels, and mean and log-variance */
+    float *pixels;   /* [size, size, 3] of one picture */
+    float *moments;  /* [batch, h, w, 2c] */
 } vae_state;
 
 /* ---- Opening ---- */
@@ -27,6 +34,17 @@ static lt_sd_architecture architecture(const lt_train_options *o) {
                                     .post_quant_conv = true}};
     for (int i = 0; i < o->levels; i++) a.vae.level[i] = (lt_resolution){o->mult[i] * o->width, o->blocks};
     return a;
+}
+
+/* Where batches go and losses come from. */
+static lt_status find_ports(lt_training *t) {
+    vae_state *s = t->state;
+    s->plan.x = lt_plan_port(t->plan, "x");
+    s->plan.noise = lt_plan_port(t->plan, "posterior_noise");
+    s->plan.reconstruction = lt_plan_port(t->plan, "reconstruction");
+    s->plan.kl = lt_plan_port(t->plan, "kl");
+    s->noise = lt_alloc(lt_shape_count(lt_port_shape(s->plan.noise)) * sizeof *s->noise);
+    return s->noise ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static lt_status open(lt_training *t) {
@@ -45,7 +63,8 @@ static lt_status open(lt_training *t) {
                        s->vae.factor);
     const lt_vae_objective_options objective = {.absolute = o->absolute, .kl = (float)o->kl, .recompute = o->recompute};
     lt_graph graph = {0};
-    return lt_training_make_plan(t, &graph, lt_vae_objective(&s->vae, o->batch, o->size, o->size, &objective, &graph));
+    LT_TRY(lt_training_make_plan(t, &graph, lt_vae_objective(&s->vae, o->batch, o->size, o->size, &objective, &graph)));
+    return find_ports(t);
 }
 
 static lt_status start(lt_training *t) { return lt_training_start_loader(t, &((vae_state *)t->state)->loader); }
@@ -70,11 +89,11 @@ static lt_status next(lt_training *t) {
     vae_state *s = t->state;
     const lt_batch *batch;
     LT_TRY(lt_loader_next(s->loader, &batch));
-    const lt_shape x = lt_plan_shape(t->plan, "x"), z = lt_plan_shape(t->plan, "posterior_noise");
-    memcpy(lt_plan_tensor(t->plan, "x"), batch->pixels, lt_shape_count(x) * sizeof(float));
-    const posterior_noise noise = {batch->draws, lt_plan_tensor(t->plan, "posterior_noise"),
-                                   lt_shape_count(z) / (size_t)z.n};
+    const lt_shape z = lt_port_shape(s->plan.noise);
+    const posterior_noise noise = {batch->draws, s->noise, lt_shape_count(z) / (size_t)z.n};
     lt_parallel(LT_ALL_THREADS, (size_t)z.n, LT_EVENLY, draw_noise, &noise);
+    lt_port_write(s->plan.noise, 0, s->noise, lt_shape_count(z));
+    lt_port_write(s->plan.x, 0, batch->pixels, lt_shape_count(lt_port_shape(s->plan.x)));
     t->run.place = batch->place;
     return LT_OK;
 }
@@ -83,8 +102,8 @@ static lt_status next(lt_training *t) {
 static double psnr(double error) { return 10 * log10(4 / error); }
 
 static double loss(lt_training *t, lt_log_row *row) {
-    const double error = (double)*lt_plan_tensor(t->plan, "reconstruction"),
-                 kl = (double)*lt_plan_tensor(t->plan, "kl");
+    const vae_state *s = t->state;
+    const double error = (double)lt_port_value(s->plan.reconstruction), kl = (double)lt_port_value(s->plan.kl);
     row->name[0] = "reconstruction";
     row->value[0] = error;
     row->name[1] = "kl";
@@ -98,10 +117,13 @@ static double loss(lt_training *t, lt_log_row *row) {
 
 /* ---- The latents' scale ---- */
 
-/* Sums over pixels of each channel's mean, and of mean^2 + variance: the moments of z = mean + deviation * noise. */
-static void add_moments(const lt_plan *encoder, const float *moments, int n, double *sum, double *squares) {
-    const lt_shape s = lt_plan_shape(encoder, "moments");
-    const size_t c = (size_t)s.c / 2, rows = (size_t)n * (size_t)lt_shape_pixels(s);
+/* Sums over the pixels of n samples of each channel's mean, and of mean^2 + variance: the moments of z = mean +
+ * deviation * noise. */
+static void add_moments(vae_state *s, int n, double *sum, double *squares) {
+    const lt_shape shape = lt_port_shape(s->made);
+    const size_t c = (size_t)shape.c / 2, rows = (size_t)n * (size_t)lt_shape_pixels(shape);
+    const float *moments = s->moments;
+    lt_port_read(s->made, 0, s->moments, rows * 2 * c);
     for (size_t row = 0; row < rows; row++, moments += 2 * c)
         for (size_t k = 0; k < c; k++) {
             const double mean = (double)moments[k];
@@ -115,11 +137,12 @@ static void add_moments(const lt_plan *encoder, const float *moments, int n, dou
 static int load_pictures(lt_training *t, size_t *next, size_t used) {
     const lt_picture_options picture = {.size = t->options->size};
     const size_t each = (size_t)picture.size * (size_t)picture.size * 3, end = lt_dataset_count(t->data);
-    float *x = lt_plan_tensor(((vae_state *)t->state)->encoder, "x");
+    const vae_state *s = t->state;
     int n = 0;
     for (; n < t->options->batch && *next < lt_min(end, MEASURED); ++*next) {
         if (used && lt_training_poll_measuring(t)) break;
-        n += !lt_dataset_load(t->data, *next, &picture, 0, x + (size_t)n * each);
+        if (lt_dataset_load(t->data, *next, &picture, 0, s->pixels)) continue;
+        lt_port_write(s->x, (size_t)n++ * each, s->pixels, each);
     }
     return n;
 }
@@ -127,12 +150,12 @@ static int load_pictures(lt_training *t, size_t *next, size_t used) {
 /* The moments of up to MEASURED pictures, in the order of the data set, and how many they were. The caller may stop it
  * when a batch has been measured: a VAE without a scale is of no use. */
 static lt_status sum_moments(lt_training *t, double *sum, double *squares, size_t *used) {
-    const vae_state *s = t->state;
+    vae_state *s = t->state;
     const size_t count = lt_min(lt_dataset_count(t->data), MEASURED);
     for (size_t next = 0; next < count;) {
         const int n = load_pictures(t, &next, *used);
         LT_TRY(lt_plan_run(s->encoder, LT_RATE_PROMPT, *used ? lt_training_poll_measuring : NULL, t));
-        add_moments(s->encoder, lt_plan_tensor(s->encoder, "moments"), n, sum, squares);
+        add_moments(s, n, sum, squares);
         *used += (size_t)n;
     }
     return *used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
@@ -144,7 +167,7 @@ static lt_status measure(lt_training *t, double *mean, double *deviation) {
     size_t used = 0;
     const lt_status status = sum_moments(t, mean, deviation, &used);
     if (status && status != LT_ERROR_CANCELLED) return status;
-    const double pixels = (double)used * lt_shape_pixels(lt_plan_shape(s->encoder, "moments"));
+    const double pixels = (double)used * lt_shape_pixels(lt_port_shape(s->made));
     for (size_t k = 0; k < (size_t)s->vae.latent_channels; k++) {
         mean[k] /= pixels;
         deviation[k] = sqrt(fmax(deviation[k] / pixels - mean[k] * mean[k], 1e-12));
@@ -182,11 +205,21 @@ static lt_status standardise(lt_training *t, const double *mean, const double *d
     return LT_OK;
 }
 
-static lt_status scale(lt_training *t, double *mean, double *deviation) {
+static lt_status open_encoder(lt_training *t) {
     vae_state *s = t->state;
     lt_graph graph = {0};
     const int n = t->options->batch, size = t->options->size;
     LT_TRY(lt_plan_built(&graph, lt_vae_build_encoder(&s->vae, n, size, size, &graph), &t->target, &s->encoder));
+    s->x = lt_plan_port(s->encoder, "x");
+    s->made = lt_plan_port(s->encoder, "moments");
+    s->pixels = lt_alloc((size_t)size * (size_t)size * 3 * sizeof *s->pixels);
+    s->moments = lt_alloc(lt_shape_count(lt_port_shape(s->made)) * sizeof *s->moments);
+    return s->pixels && s->moments ? LT_OK : LT_ERROR_MEMORY;
+}
+
+static lt_status scale(lt_training *t, double *mean, double *deviation) {
+    vae_state *s = t->state;
+    LT_TRY(open_encoder(t));
     const lt_status measured = measure(t, mean, deviation);
     if (measured && measured != LT_ERROR_CANCELLED) return measured;
     s->vae.scaling = 1;
@@ -216,6 +249,9 @@ static void close(lt_training *t) {
     vae_state *s = t->state;
     lt_loader_stop(s->loader);
     lt_plan_free(s->encoder);
+    lt_free(s->noise);
+    lt_free(s->pixels);
+    lt_free(s->moments);
 }
 
 const lt_task lt_task_vae = {

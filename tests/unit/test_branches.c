@@ -30,7 +30,7 @@ static void predict(lt_session *session, const lt_branches *branches, float out[
     lt_rng rng;
     lt_rng_seed(&rng, LT_RNG_CPU, 1);
     lt_rng_normal(&rng, x, COUNT);
-    assert_ok(lt_denoiser_init(&denoiser, session, branches, SIDE, SIDE, NULL));
+    assert_ok(lt_denoiser_init(&denoiser, session, branches, SIDE, SIDE, NULL, NULL));
     assert_ok(lt_denoiser_predict(&denoiser, x, 900, out));
     assert_ok(lt_denoiser_predict(&denoiser, x, 500, out));
     lt_denoiser_free(&denoiser);

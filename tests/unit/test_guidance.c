@@ -4,6 +4,7 @@
 #include "base/picture.h"
 #include "base/rng.h"
 #include "golden.h"
+#include "kernels/layout.h"
 #include "models/architecture.h"
 #include "nn/nn.h"
 #include "pipeline/generate.h"
@@ -60,10 +61,12 @@ static double dot(const float *a, const float *b, size_t n) {
 /* value at x + step * direction */
 static double value_at(lt_plan *plan, const char *input, const char *value, const float *x, const float *direction,
                        double step) {
-    const size_t n = lt_shape_count(lt_plan_shape(plan, input));
-    for (size_t i = 0; i < n; i++) lt_plan_tensor(plan, input)[i] = (float)((double)x[i] + step * (double)direction[i]);
+    const lt_port port = lt_plan_port(plan, input);
+    const size_t n = lt_shape_count(lt_port_shape(port));
+    for (size_t i = 0; i < n; i++)
+        lt_port_write(port, i, &(float){(float)((double)x[i] + step * (double)direction[i])}, 1);
     assert_ok(lt_plan_run(plan, LT_RATE_PROMPT, NULL, NULL));
-    return (double)*lt_plan_tensor(plan, value);
+    return (double)lt_port_value(lt_plan_port(plan, value));
 }
 
 /* The slope of value along direction: Richardson's extrapolation of two central differences, exact to the fourth order.
@@ -83,11 +86,11 @@ static double slope_at(lt_plan *plan, const char *input, const char *value, cons
  * difference is measured in parts of the gradient's own length. */
 static void assert_gradient(lt_plan *plan, const char *input, const char *value, double sign, double step,
                             double limit) {
-    const size_t n = lt_shape_count(lt_plan_shape(plan, input));
+    const size_t n = lt_shape_count(lt_port_shape(lt_plan_port(plan, input)));
     float *x = random_numbers(n, 1), *gradient = malloc(n * sizeof *gradient);
     assert_non_null(gradient);
     value_at(plan, input, value, x, x, 0);
-    memcpy(gradient, lt_plan_tensor(plan, "gradient"), n * sizeof *gradient);
+    lt_port_read(lt_plan_port(plan, "gradient"), 0, gradient, n);
     const double length = sqrt(dot(gradient, gradient, n));
     assert_true(length > 0);
     for (uint64_t k = 0; k < 4; k++) {
@@ -126,19 +129,19 @@ static void watch(lt_graph *graph, lt_node *x, lt_node *node) {
 
 static lt_node *error_of(lt_graph *graph, lt_node *x) {
     const lt_error_options options = {false};
-    lt_node *target = lt_graph_input(graph, "target", x->operation.out, LT_RATE_STEP);
+    lt_node *target = lt_graph_input(graph, (lt_input){"target", x->operation.out, LT_RATE_STEP});
     return lt_graph_append(graph, (lt_call){&lt_op_error, {x, target}, LT_OPTIONS(options)});
 }
 
 static void check_crop(lt_shape shape, int size) {
     lt_graph graph = {0};
     lt_nn nn = {&graph, NULL, "test", 0};
-    lt_node *x = lt_graph_input(&graph, "x", shape, LT_RATE_STEP);
+    lt_node *x = lt_graph_input(&graph, (lt_input){"x", shape, LT_RATE_STEP});
     watch(&graph, x, error_of(&graph, lt_clip_crop(&nn, x, size)));
     lt_plan *plan = make_plan(&graph, LT_ISA_BEST);
-    const size_t n = lt_shape_count(lt_plan_shape(plan, "target"));
+    const size_t n = lt_shape_count(lt_port_shape(lt_plan_port(plan, "target")));
     float *target = random_numbers(n, 7);
-    memcpy(lt_plan_tensor(plan, "target"), target, n * sizeof *target);
+    lt_port_write(lt_plan_port(plan, "target"), 0, target, n);
     assert_gradient(plan, "x", "value", 1, 0.5, 1e-5);
     free(target);
     lt_plan_free(plan);
@@ -158,18 +161,19 @@ static void test_crop_is_clips(void **state) {
     lt_image image, expected;
     lt_graph graph = {0};
     lt_nn nn = {&graph, NULL, "test", 0};
-    lt_node *x = lt_graph_input(&graph, "x", (lt_shape){1, height, width, 3}, LT_RATE_STEP);
+    lt_node *x = lt_graph_input(&graph, (lt_input){"x", {1, height, width, 3}, LT_RATE_STEP});
     lt_graph_output(&graph, lt_clip_crop(&nn, x, size), "out");
     lt_plan *plan = make_plan(&graph, LT_ISA_BEST);
     assert_ok(lt_image_alloc(width, height, &image));
     for (int i = 0; i < width * height * 3; i++) {
         image.pixels[i] = (uint8_t)(128 + 90 * sin(0.05 * i) * cos(0.01 * i));
-        lt_plan_tensor(plan, "x")[i] = image.pixels[i];
+        lt_port_write(lt_plan_port(plan, "x"), (size_t)i, &(float){image.pixels[i]}, 1);
     }
     assert_ok(lt_image_clip_crop(&image, size, &expected));
     assert_ok(lt_plan_run(plan, LT_RATE_PROMPT, NULL, NULL));
-    for (int i = 0; i < size * size * 3; i++)
-        assert_true(fabsf(lt_plan_tensor(plan, "out")[i] - (float)expected.pixels[i]) <= 1.01f);
+    float out[16 * 16 * 3];
+    lt_port_read(lt_plan_port(plan, "out"), 0, out, LT_COUNT(out));
+    for (int i = 0; i < size * size * 3; i++) assert_true(fabsf(out[i] - (float)expected.pixels[i]) <= 1.01f);
     lt_image_free(&image);
     lt_image_free(&expected);
     lt_plan_free(plan);
@@ -180,13 +184,13 @@ static void test_affine_gradient(void **state) {
     const float numbers[] = {2, -0.5f, 3, 1, 0.25f, -4};
     lt_graph graph = {0};
     lt_nn nn = {&graph, NULL, "test", 0};
-    lt_node *x = lt_graph_input(&graph, "x", (lt_shape){2, 3, 4, 3}, LT_RATE_STEP);
+    lt_node *x = lt_graph_input(&graph, (lt_input){"x", {2, 3, 4, 3}, LT_RATE_STEP});
     watch(&graph, x, error_of(&graph, lt_affine(&nn, x, numbers, 3)));
     lt_plan *plan = make_plan(&graph, LT_ISA_BEST);
-    memset(lt_plan_tensor(plan, "target"), 0, 72 * sizeof(float));
+    lt_port_fill(lt_plan_port(plan, "target"), 0);
     assert_gradient(plan, "x", "value", 1, 0.5, 1e-5);
     lt_plan_free(plan);
-    assert_null(lt_affine(&nn, lt_graph_input(&graph, "x", (lt_shape){1, 1, 1, 4}, LT_RATE_STEP), numbers, 3));
+    assert_null(lt_affine(&nn, lt_graph_input(&graph, (lt_input){"x", {1, 1, 1, 4}, LT_RATE_STEP}), numbers, 3));
     assert_int_equal(graph.status, LT_ERROR_MODEL);
     lt_graph_free(&graph);
 }
@@ -196,16 +200,17 @@ static void test_cosine_gradient(void **state) {
     const lt_shape shape = {3, 1, 1, 20};
     lt_graph graph = {0};
     lt_nn nn = {&graph, NULL, "test", 0};
-    lt_node *x = lt_graph_input(&graph, "x", shape, LT_RATE_STEP);
-    watch(&graph, x, lt_cosine(&nn, x, lt_graph_input(&graph, "y", shape, LT_RATE_STEP)));
+    lt_node *x = lt_graph_input(&graph, (lt_input){"x", shape, LT_RATE_STEP});
+    watch(&graph, x, lt_cosine(&nn, x, lt_graph_input(&graph, (lt_input){"y", shape, LT_RATE_STEP})));
     lt_plan *plan = make_plan(&graph, LT_ISA_BEST);
     float *y = random_numbers(60, 5);
-    memcpy(lt_plan_tensor(plan, "y"), y, 60 * sizeof *y);
+    lt_port_write(lt_plan_port(plan, "y"), 0, y, 60);
     assert_gradient(plan, "x", "value", 1, 0.05, 1e-4);
     assert_true(fabs(value_at(plan, "x", "value", y, y, 2) - 1) < 1e-6);
     memset(y, 0, 60 * sizeof *y); /* nothing is like nothing, and has no direction to it */
     assert_true(value_at(plan, "x", "value", y, y, 0) == 0);
-    for (int i = 0; i < 60; i++) assert_true(isfinite(lt_plan_tensor(plan, "gradient")[i]));
+    lt_port_read(lt_plan_port(plan, "gradient"), 0, y, 60);
+    for (int i = 0; i < 60; i++) assert_true(isfinite(y[i]));
     free(y);
     lt_plan_free(plan);
 }
@@ -244,9 +249,8 @@ static void check_classifier(lt_isa isa, double limit) {
     classifier.half.groups = 8;
     assert_ok(lt_classifier_build_gradient(&classifier, 2, &graph));
     lt_plan *plan = make_plan(&graph, isa);
-    const float t[] = {30, 801.5f}, label[] = {4, 0};
-    memcpy(lt_plan_tensor(plan, "t"), t, sizeof t);
-    memcpy(lt_plan_tensor(plan, "label"), label, sizeof label);
+    lt_port_write(lt_plan_port(plan, "t"), 0, (const float[]){30, 801.5f}, 2);
+    lt_port_write_i32(lt_plan_port(plan, "label"), 0, (const int32_t[]){4, 0}, 2);
     assert_gradient(plan, "x", "loss", -2, 0.02, limit);
     lt_plan_free(plan);
     close_weights(weights, &file);
@@ -278,7 +282,7 @@ static void check_clip(lt_isa isa, double limit) {
     assert_ok(lt_guidance_build_clip(&vae, &image, 5, 7, &graph));
     lt_plan *plan = make_plan(&graph, isa);
     float *text = random_numbers(24, 3);
-    memcpy(lt_plan_tensor(plan, "text"), text, 24 * sizeof *text);
+    lt_port_write(lt_plan_port(plan, "text"), 0, text, 24);
     assert_gradient(plan, "z", "similarity", 1, 0.02, limit);
     free(text);
     lt_plan_free(plan);
@@ -431,7 +435,7 @@ static lt_status predict(void *user, const float *x, float t, float *out) {
     for (int c = 0; c < COLOURS; c++) {
         double distance = 0;
         for (int k = 0; k < 3 * PIXELS; k++) {
-            const double d = (double)x[k] - alpha * (double)channel_of(c, k / PIXELS);
+            const double d = (double)x[k] - alpha * (double)channel_of(c, k % 3);
             distance += d * d;
         }
         log_p[c] = -distance / (2 * variance);
@@ -441,7 +445,7 @@ static lt_status predict(void *user, const float *x, float t, float *out) {
     for (int k = 0; k < 3 * PIXELS; k++) {
         double mean = 0;
         for (int c = 0; c < COLOURS; c++) {
-            const double colour = (double)channel_of(c, k / PIXELS);
+            const double colour = (double)channel_of(c, k % 3);
             const double x0 = colour + alpha * TAU * TAU / variance * ((double)x[k] - alpha * colour);
             mean += exp(log_p[c] - most) / total * x0;
         }
@@ -455,7 +459,7 @@ static int nearest_colour(const float *x) {
     double least = INFINITY;
     for (int c = 0; c < COLOURS; c++) {
         double distance = 0;
-        for (int k = 0; k < 3 * PIXELS; k++) distance += fabs((double)x[k] - (double)channel_of(c, k / PIXELS));
+        for (int k = 0; k < 3 * PIXELS; k++) distance += fabs((double)x[k] - (double)channel_of(c, k % 3));
         if (distance < least) best = c;
         least = fmin(least, distance);
     }
@@ -477,12 +481,13 @@ static double share_of_green(lt_session *classifier, float scale, const char *sa
     assert_ok(lt_steps_make(&w.parts.schedule, sampler, NULL, 10, 1, &steps));
     const lt_sampling sampling = {&w.parts.schedule, &steps, 3 * PIXELS, 0, &w, predict, NULL, NULL};
     for (uint64_t i = 0; i < SAMPLES; i++) {
-        float *x = random_numbers(3 * PIXELS, 1000 + i), noise;
+        float *drawn = random_numbers(3 * PIXELS, 1000 + i), x[3 * PIXELS], noise;
+        lt_nchw_to_nhwc(drawn, x, 1, PIXELS, 3);
         assert_ok(lt_sampler_noise_scale(&sampling, sampler, &noise));
         for (int k = 0; k < 3 * PIXELS; k++) x[k] *= noise;
         assert_ok(lt_sample(&sampling, sampler, x));
         green += nearest_colour(x) == 1;
-        free(x);
+        free(drawn);
     }
     lt_steps_free(&steps);
     lt_guidance_free(&w.guidance);
