@@ -3,6 +3,7 @@
 
 #include "api/arrays.h"
 #include "api/tensor_io.h"
+#include "kernels/loss.h"
 #include "pipeline/embedding.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* scale * x + shift for each channel, with numbers that nobody trains: a tower's way of seeing pixels. */
+#include "kernels/pixels.h"
 #include "ops/ops.h"
 
 static lt_status infer(lt_operation *o) {
@@ -15,17 +16,16 @@ static lt_status in_place(lt_prepared *p, const lt_target *target) {
 
 static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    const size_t c = (size_t)p->operation->out.c, count = lt_shape_count(p->operation->out);
-    const float *scale = p->operation->attributes, *shift = scale + c;
-    for (size_t i = 0; i < count; i++) lt_f32(out[0])[i] = scale[i % c] * lt_f32(in[0])[i] + shift[i % c];
+    const lt_shape s = in[0].shape;
+    const float *scale = p->operation->attributes;
+    lt_pixels.affine(lt_f32(in[0]), scale, scale + s.c, lt_f32(out[0]), lt_shape_rows(s), (size_t)s.c);
     return LT_OK;
 }
 
 static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    const size_t c = (size_t)p->operation->in[0].c, count = lt_shape_count(p->operation->in[0]);
-    const float *scale = p->operation->attributes;
-    for (size_t i = 0; i < count; i++) lt_f32(out[0])[i] = scale[i % c] * lt_f32(in[0])[i];
+    const lt_shape s = in[0].shape;
+    lt_pixels.affine(lt_f32(in[0]), p->operation->attributes, NULL, lt_f32(out[0]), lt_shape_rows(s), (size_t)s.c);
     return LT_OK;
 }
 

@@ -118,7 +118,4 @@ extern const lt_op lt_op_cosine;
 /* inputs: logits [n,1,1,c], i32 labels [n,1,1,1]. mean of -log softmax(logits)[label]. */
 extern const lt_op lt_op_cross_entropy;
 
-/* A posterior's log-variance is kept within what LDM lets it be. */
-static inline float lt_clamp_logvar(float logvar) { return logvar < -30 ? -30 : logvar > 20 ? 20 : logvar; }
-
 #endif

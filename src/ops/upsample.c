@@ -1,8 +1,6 @@
 /* Nearest-neighbour upsampling. */
-#include "base/threads.h"
+#include "kernels/pixels.h"
 #include "ops/ops.h"
-
-#include <string.h>
 
 static lt_status infer(lt_operation *o) {
     const lt_upsample_options *a = o->attributes;
@@ -12,53 +10,35 @@ static lt_status infer(lt_operation *o) {
     return LT_OK;
 }
 
-/* x is the smaller tensor, y the larger one; or their gradients. */
-typedef struct pair {
-    lt_shape x, y;
-    const float *from;
-    float *to;
-} pair;
-
-/* Row `index` of y, of all samples. */
-static void repeat_row(const void *context, size_t index, int thread) {
-    (void)thread;
-    const pair *p = context;
-    const size_t c = (size_t)p->x.c, h = (size_t)p->y.h, w = (size_t)p->y.w;
-    const size_t from_row = index % h * (size_t)p->x.h / h;
-    const float *from = p->from + (index / h * (size_t)p->x.h + from_row) * (size_t)p->x.w * c;
-    float *to = p->to + index * w * c;
-    for (size_t column = 0; column < w; column++)
-        memcpy(to + column * c, from + column * (size_t)p->x.w / w * c, c * sizeof(float));
+static lt_upsample_args sizes(lt_shape small, lt_shape large) {
+    return (lt_upsample_args){
+        .n = (size_t)small.n,
+        .c = (size_t)small.c,
+        .small_h = (size_t)small.h,
+        .small_w = (size_t)small.w,
+        .large_h = (size_t)large.h,
+        .large_w = (size_t)large.w,
+    };
 }
 
 static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)p;
     (void)scratch;
-    const pair all = {p->operation->in[0], p->operation->out, lt_f32(in[0]), lt_f32(out[0])};
-    lt_parallel(LT_ALL_THREADS, (size_t)all.y.n * (size_t)all.y.h, LT_EVENLY, repeat_row, &all);
+    lt_upsample_args a = sizes(in[0].shape, out[0].shape);
+    a.from = lt_f32(in[0]);
+    a.to = lt_f32(out[0]);
+    lt_pixels.upsample(&a);
     return LT_OK;
 }
 
-/* Each pixel's gradient is the sum over the pixels that it went to. */
-static void sum_row(const void *context, size_t index, int thread) {
-    (void)thread;
-    const pair *p = context;
-    const size_t c = (size_t)p->x.c, h = (size_t)p->x.h, w = (size_t)p->x.w;
-    const size_t row = index % h, larger = (size_t)p->y.h, wide = (size_t)p->y.w;
-    float *to = p->to + index * w * c;
-    memset(to, 0, w * c * sizeof *to);
-    for (size_t from_row = (row * larger + h - 1) / h; from_row < larger && from_row * h / larger == row; from_row++) {
-        const float *from = p->from + (index / h * larger + from_row) * wide * c;
-        for (size_t column = 0; column < wide; column++, from += c) {
-            float *sum = to + column * w / wide * c;
-            for (size_t k = 0; k < c; k++) sum[k] += from[k];
-        }
-    }
-}
+enum { DY, FORWARD };
 
 static lt_status backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
-    const pair all = {p->operation->in[1], p->operation->in[0], lt_f32(in[0]), lt_f32(out[0])};
-    lt_parallel(LT_ALL_THREADS, (size_t)all.x.n * (size_t)all.x.h, LT_EVENLY, sum_row, &all);
+    lt_upsample_args a = sizes(p->operation->in[FORWARD], in[DY].shape);
+    a.from = lt_f32(in[DY]);
+    a.to = lt_f32(out[0]);
+    lt_pixels.upsample_backward(&a);
     return LT_OK;
 }
 

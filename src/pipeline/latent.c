@@ -1,6 +1,8 @@
 /* Between pictures and latents, by the VAE, whole or in tiles. */
 #include "pipeline/latent.h"
 
+#include "kernels/loss.h"
+
 #include <math.h>
 #include <string.h>
 

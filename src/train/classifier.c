@@ -3,6 +3,7 @@
  * them clean: x_0 itself, as t = 0. */
 #include "base/rng.h"
 #include "base/threads.h"
+#include "kernels/loss.h"
 #include "train/latents.h"
 #include "train/objectives.h"
 #include "train/task.h"

@@ -2,6 +2,7 @@
 #include "train/latents.h"
 
 #include "base/threads.h"
+#include "kernels/loss.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Training the autoencoder: reconstruction + KL (Kingma & Welling 2013, Rombach et al. 2022). */
 #include "base/rng.h"
 #include "base/threads.h"
+#include "kernels/loss.h"
 #include "nn/nn.h"
 #include "train/objectives.h"
 #include "train/task.h"
