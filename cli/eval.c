@@ -2,6 +2,7 @@
 #include "eval.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static lt_eval_options o = {.key = "emoji", .seeds = 4, .columns = 8, .timesteps = 50};
@@ -51,11 +52,12 @@ typedef struct eval_run {
     size_t judge_count;
     char *names; /* what the judges' aspects point into */
     lt_judgement judgement;
-    lt_drawn drawn;
     lt_findings findings;
 } eval_run;
 
 /* ---- Parts ---- */
+
+static lt_watch watch(eval_run *r) { return (lt_watch){lt_count_show_whole, lt_stop_asked, &r->line}; }
 
 static lt_status open_data(eval_run *r, const char *what, const char *path, lt_session *session, int count,
                            lt_eval_data *data) {
@@ -67,7 +69,7 @@ static lt_status open_data(eval_run *r, const char *what, const char *path, lt_s
                            .count = (size_t)count,
                            .size = o.size,
                            .seed = o.seed,
-                           .watch = {lt_count_show_whole, lt_stop_asked, &r->line}};
+                           .watch = watch(r)};
     return LT_OK;
 }
 
@@ -115,7 +117,7 @@ static char *next_judge(char *names, char **file) {
 }
 
 static lt_status open_judges(eval_run *r) {
-    r->names = lt_strdup(o.judges);
+    r->names = cli_strdup(o.judges);
     if (!r->names) return LT_ERROR_MEMORY;
     for (char *at = r->names, *file; at; r->judge_count++) {
         if (r->judge_count == LT_MAX_JUDGES) return lt_fail(LT_ERROR_ARGUMENT, "--judges: more than %d", LT_MAX_JUDGES);
@@ -131,11 +133,10 @@ static lt_status open_judges(eval_run *r) {
 }
 
 static lt_status measure_judges(eval_run *r) {
-    lt_eval_data data;
     LT_TRY(open_judges(r));
-    LT_TRY(open_data(r, "judging", o.judge, NULL, 0, &data));
-    const lt_judging judging = {data.dataset, r->judges, r->judge_count, data.watch};
-    LT_TRY(lt_eval_judges(&judging, o.judge, &r->judgement));
+    lt_count_begin(&r->line, "judging");
+    const lt_judging judging = {.data = o.judge, .judges = r->judges, .count = r->judge_count, .watch = watch(r)};
+    LT_TRY(lt_eval_judges(&judging, &r->judgement));
     const lt_findings found = {.judgement = &r->judgement, .judges = r->judges, .judge_count = r->judge_count};
     r->findings.judgement = found.judgement;
     r->findings.judges = found.judges;
@@ -147,9 +148,13 @@ static lt_status measure_judges(eval_run *r) {
 static lt_status measure_prompts(eval_run *r) {
     const lt_model_info info = lt_model_describe(lt_session_model(r->session));
     lt_session *own = info.has_image_encoder && info.text_embedding_dim ? r->session : NULL;
-    LT_TRY(lt_eval_draw(&o, r->session, r->clip ? r->clip : own, &r->line, &r->drawn));
-    r->findings.drawn = &r->drawn;
-    tell(r, (lt_findings){.drawn = &r->drawn});
+    lt_findings found = {0};
+    LT_TRY(lt_eval_draw(&o, r->session, r->clip ? r->clip : own, &r->line, &found));
+    r->findings.drawn = found.drawn;
+    r->findings.width = found.width;
+    r->findings.height = found.height;
+    r->findings.by_clip = found.by_clip;
+    tell(r, found);
     return LT_OK;
 }
 
@@ -201,7 +206,7 @@ static int run(int count, char **words) {
     for (size_t i = 0; i < r.dataset_count; i++) lt_dataset_close(r.datasets[i]);
     for (size_t i = 0; i < r.judge_count; i++) lt_session_close(r.judges[i].session);
     lt_judgement_free(&r.judgement);
-    lt_free(r.names);
+    free(r.names);
     lt_session_close(r.clip);
     lt_session_close(r.session);
     return result;

@@ -2,7 +2,6 @@
 #ifndef LT_CLI_EVAL_H
 #define LT_CLI_EVAL_H
 
-#include "eval/eval.h"
 #include "progress.h"
 
 typedef struct lt_eval_options {
@@ -14,22 +13,6 @@ typedef struct lt_eval_options {
     bool quiet, json;
 } lt_eval_options;
 
-/* Pictures that were drawn of the prompts, and what was found of them. */
-typedef struct lt_drawn {
-    size_t prompts;
-    int width, height;
-    double seconds;
-    bool by_clip, by_pictures; /* whether these were asked for: */
-    lt_clip_score clip;
-    lt_retrieval retrieval;
-} lt_drawn;
-
-/* Draws every prompt with every seed; pictures go to the sheet and the folder that the options name. clip: NULL
- * without.
- */
-lt_status lt_eval_draw(const lt_eval_options *o, lt_session *session, lt_session *clip, lt_count_line *line,
-                       lt_drawn *out);
-
 /* What one command found; NULL for what was not asked for. */
 typedef struct lt_findings {
     const lt_reconstruction *reconstruction;
@@ -38,8 +21,15 @@ typedef struct lt_findings {
     const lt_judgement *judgement;
     const lt_judge *judges; /* [judge_count] */
     size_t judge_count;
-    const lt_drawn *drawn;
+    lt_drawn drawn;
+    int width, height; /* of pictures drawn */
+    bool by_clip;      /* they were compared with their prompts */
 } lt_findings;
+
+/* Draws every prompt with every seed; pictures go to the sheet and the folder that the options name. clip: NULL
+ * without. */
+lt_status lt_eval_draw(const lt_eval_options *o, lt_session *session, lt_session *clip, lt_count_line *line,
+                       lt_findings *out);
 
 /* Lines for people, or everything as one JSON object. */
 void lt_findings_print(const lt_eval_options *o, const lt_findings *f);

@@ -10,29 +10,17 @@
 typedef struct draw_work {
     const lt_eval_options *o;
     lt_count_line *line;
+    lt_findings *out;
     lt_prompt_list prompts;
-    lt_dataset *dataset; /* NULL without --data */
-    const char **keys;   /* [pictures of dataset] */
-    lt_arena arena;      /* their strings */
-    lt_samples *samples;
     lt_sheet sheet;
-    size_t prompt, picture_count; /* the prompt that is drawn; pictures in all */
+    size_t drawn, picture_count; /* pictures, and in all */
+    lt_status kept;              /* of writing them */
+    char *why;                   /* that failed; allocated */
 } draw_work;
 
 /* ---- What is needed first ---- */
 
-static lt_status read_lists(draw_work *w) {
-    const lt_eval_options *o = w->o;
-    LT_TRY(lt_prompts_read(o->prompts, o->data ? o->key : NULL, (size_t)o->count, &w->prompts));
-    w->picture_count = w->prompts.count * (size_t)o->seeds;
-    if (!o->data) return LT_OK;
-    LT_TRY(lt_dataset_open(o->data, &w->dataset));
-    w->keys = lt_calloc(lt_dataset_count(w->dataset), sizeof *w->keys);
-    if (!w->keys) return LT_ERROR_MEMORY;
-    return lt_dataset_keys(w->dataset, o->data, o->key, &w->arena, w->keys);
-}
-
-static lt_status choose_size(const lt_eval_options *o, const lt_session *session, lt_drawn *out) {
+static lt_status choose_size(const lt_eval_options *o, const lt_session *session, lt_findings *out) {
     const lt_model_info info = lt_model_describe(lt_session_model(session));
     if (!info.draws)
         return lt_fail(LT_ERROR_MODEL, "this checkpoint can't draw: it lacks a text encoder, U-Net or VAE");
@@ -43,14 +31,14 @@ static lt_status choose_size(const lt_eval_options *o, const lt_session *session
     return LT_OK;
 }
 
-static lt_status open_sheet(draw_work *w, const lt_drawn *out) {
+static lt_status open_sheet(draw_work *w) {
     if (!w->o->sheet) return LT_OK;
     int lines = 0;
     for (size_t i = 0; i < w->prompts.count; i++) {
-        const int needed = lt_sheet_lines(w->prompts.rows[i].prompt, out->width);
+        const int needed = lt_sheet_lines(w->prompts.rows[i].prompt, w->out->width);
         lines = needed > lines ? needed : lines;
     }
-    return lt_sheet_open(&w->sheet, w->picture_count, w->o->columns, out->width, out->height, lines);
+    return lt_sheet_open(&w->sheet, w->picture_count, w->o->columns, w->out->width, w->out->height, lines);
 }
 
 static lt_status make_folder(const char *path) {
@@ -65,77 +53,75 @@ static lt_status make_folder(const char *path) {
 
 static bool show_step(void *user, const lt_progress *p) {
     draw_work *w = user;
-    const double done = (double)(w->prompt * (size_t)w->o->seeds) + p->picture + (double)p->step / p->steps;
-    return lt_count_show(w->line, done, w->picture_count);
+    if (!w->drawn && !p->picture && !p->step) lt_count_begin(w->line, "drawing");
+    return lt_count_show(w->line, (double)w->drawn + p->picture + (double)p->step / p->steps, w->picture_count);
 }
 
 /* "FOLDER/003-7.png": the third prompt, seed 7 */
-static lt_status save_picture(const draw_work *w, const lt_result *r, int i) {
-    char *path = lt_format("%s/%03zu-%llu.png", w->o->pictures, w->prompt + 1, (unsigned long long)r->seeds[i]);
+static lt_status save_picture(const draw_work *w, size_t prompt, const lt_result *r, int i) {
+    char *path = cli_format("%s/%03zu-%llu.png", w->o->pictures, prompt + 1, (unsigned long long)r->seeds[i]);
     const lt_status status = path ? lt_image_save(path, &r->images[i], r->parameters[i]) : LT_ERROR_MEMORY;
-    lt_free(path);
+    free(path);
     return status;
 }
 
-/* All seeds of a prompt at once: its text is read once. */
-static lt_status draw_prompt(draw_work *w, lt_session *session, const lt_drawn *out) {
+static bool keep_picture(void *user, size_t prompt, int i, const lt_result *result) {
+    draw_work *w = user;
+    if (w->o->pictures) w->kept = save_picture(w, prompt, result, i);
+    if (w->kept) w->why = strdup(lt_error_message());
+    if (w->o->sheet) lt_sheet_put(&w->sheet, w->drawn, &result->images[i], w->prompts.rows[prompt].prompt);
+    w->drawn++;
+    return !w->kept;
+}
+
+static lt_request make_request(draw_work *w) {
     const lt_eval_options *o = w->o;
-    const char *prompt = w->prompts.rows[w->prompt].prompt;
-    lt_request request = lt_request_defaults();
-    request.prompt = prompt;
-    request.plain_prompt = true; /* CLIP reads it letter by letter, too */
-    request.width = out->width;
-    request.height = out->height;
-    request.steps = o->steps;
-    request.guidance = (float)o->cfg;
-    request.sampler = o->sampler;
-    request.random_seed = false;
-    request.seed = o->seed;
-    request.count = o->seeds;
-    request.progress = show_step;
-    request.cancelled = lt_stop_asked;
-    request.user = w;
-    lt_result result;
-    lt_status status = lt_generate(session, &request, &result);
-    for (int i = 0; !status && i < result.count; i++) {
-        status = lt_samples_add(w->samples, w->prompt, &result.images[i]);
-        if (!status && o->pictures) status = save_picture(w, &result, i);
-        if (!status && o->sheet)
-            lt_sheet_put(&w->sheet, w->prompt * (size_t)o->seeds + (size_t)i, &result.images[i], prompt);
-    }
-    lt_result_free(&result);
-    return status;
+    lt_request r = lt_request_defaults();
+    r.plain_prompt = true; /* CLIP reads it letter by letter, too */
+    r.width = w->out->width;
+    r.height = w->out->height;
+    r.steps = o->steps;
+    r.guidance = o->cfg;
+    r.sampler = o->sampler;
+    r.random_seed = false;
+    r.seed = o->seed;
+    r.count = o->seeds;
+    r.progress = show_step;
+    r.cancelled = lt_stop_asked;
+    r.user = w;
+    return r;
 }
 
-static lt_status draw_all(draw_work *w, lt_session *session, lt_session *clip, lt_drawn *out) {
-    const lt_watch watch = {lt_count_show_whole, lt_stop_asked, w->line};
+static lt_status draw_all(draw_work *w, lt_session *session, lt_session *clip) {
+    const lt_eval_options *o = w->o;
     lt_count_begin(w->line, "reading");
-    LT_TRY(read_lists(w));
-    LT_TRY(choose_size(w->o, session, out));
-    LT_TRY(open_sheet(w, out));
-    LT_TRY(make_folder(w->o->pictures));
-    LT_TRY(lt_samples_open(&w->prompts, clip, w->dataset, w->keys, &watch, &w->samples));
-    lt_count_begin(w->line, "drawing");
-    const double started = lt_now();
-    for (w->prompt = 0; w->prompt < w->prompts.count; w->prompt++) LT_TRY(draw_prompt(w, session, out));
-    out->seconds = lt_now() - started;
-    out->prompts = w->prompts.count;
-    out->by_clip = clip != NULL;
-    out->by_pictures = w->dataset != NULL;
-    lt_samples_result(w->samples, &out->clip, &out->retrieval);
-    return w->o->sheet ? lt_sheet_save(&w->sheet, w->o->sheet) : LT_OK;
+    LT_TRY(lt_prompts_read(o->prompts, o->data ? o->key : NULL, (size_t)o->count, &w->prompts));
+    w->picture_count = w->prompts.count * (size_t)o->seeds;
+    LT_TRY(choose_size(o, session, w->out));
+    LT_TRY(open_sheet(w));
+    LT_TRY(make_folder(o->pictures));
+    const lt_request request = make_request(w);
+    const lt_drawing drawing = {.session = session,
+                                .prompts = &w->prompts,
+                                .request = &request,
+                                .clip = clip,
+                                .data = o->data,
+                                .key = o->data ? o->key : NULL,
+                                .watch = {lt_count_show_whole, lt_stop_asked, w->line},
+                                .drawn = keep_picture,
+                                .user = w};
+    w->out->by_clip = clip != NULL;
+    LT_TRY(lt_eval_drawing(&drawing, &w->out->drawn));
+    return o->sheet ? lt_sheet_save(&w->sheet, o->sheet) : LT_OK;
 }
 
 lt_status lt_eval_draw(const lt_eval_options *o, lt_session *session, lt_session *clip, lt_count_line *line,
-                       lt_drawn *out) {
-    *out = (lt_drawn){0};
-    draw_work w = {.o = o, .line = line};
-    const lt_status status = draw_all(&w, session, clip, out);
-    lt_samples_close(w.samples);
+                       lt_findings *out) {
+    draw_work w = {.o = o, .line = line, .out = out};
+    lt_status status = draw_all(&w, session, clip);
+    if (w.kept) status = lt_fail(w.kept, "%s", w.why);
+    free(w.why);
     lt_sheet_close(&w.sheet);
-    lt_dataset_close(w.dataset);
-    lt_free(w.keys);
-    lt_arena_free(&w.arena);
     lt_prompts_free(&w.prompts);
     return status;
 }

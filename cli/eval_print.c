@@ -10,7 +10,14 @@ static const char *const variances[LT_VARIANCE_COUNT] = {
 
 /* ---- For people: each finding is one line ---- */
 
-static double percent(const lt_hits *hits, int limit) { return 100 * lt_hits_share(hits, limit); }
+static double share(size_t right, size_t asked) { return asked ? (double)right / (double)asked : NAN; }
+
+/* 0 without a search. */
+static double hit_share(const lt_hits *hits, int limit) {
+    return hits->searches ? share(hits->hits[limit], hits->searches) : 0;
+}
+
+static double percent(const lt_hits *hits, int limit) { return 100 * hit_share(hits, limit); }
 
 static void print_reconstruction(const lt_reconstruction *r) {
     printf("reconstruction: PSNR %.2f dB a picture, %.2f dB of the mean error; %zu of %dx%d, worst %s %.2f, best %s "
@@ -36,8 +43,6 @@ static void print_bound(const lt_bound *b) {
     }
 }
 
-static double share(size_t right, size_t asked) { return asked ? (double)right / (double)asked : NAN; }
-
 static void print_judgement(const lt_findings *f) {
     for (size_t i = 0; i < f->judgement->count; i++) {
         const lt_judged *k = &f->judgement->kinds[i];
@@ -53,18 +58,19 @@ static void print_judgement(const lt_findings *f) {
     }
 }
 
-static void print_drawn(const lt_eval_options *o, const lt_drawn *d) {
+static void print_drawn(const lt_eval_options *o, const lt_findings *f) {
+    const lt_drawn *d = &f->drawn;
     const lt_clip_score *c = &d->clip;
     const lt_retrieval *r = &d->retrieval;
     printf("drawn: %zu prompt%s, %d seed%s each, %dx%d, %s, %d step%s, cfg %g: %.1f s\n", d->prompts, LT_S(d->prompts),
-           o->seeds, LT_S(o->seeds), d->width, d->height, o->sampler, o->steps, LT_S(o->steps), o->cfg, d->seconds);
-    if (d->by_clip) {
+           o->seeds, LT_S(o->seeds), f->width, f->height, o->sampler, o->steps, LT_S(o->steps), o->cfg, d->seconds);
+    if (f->by_clip) {
         printf("CLIP: similarity %.4f (x100: %.2f), score %.2f; ", c->similarity, 100 * c->similarity, c->score);
         if (!isnan(c->baseline)) printf("with other prompts %.4f; ", c->baseline);
         printf("finds the prompt first %.1f %%, in the first five %.1f %% of %zu\n", percent(&c->hits, 0),
                percent(&c->hits, 1), d->prompts);
     }
-    if (d->by_pictures)
+    if (o->data)
         printf("retrieval at 1, 5, 10: %.1f %%, %.1f %%, %.1f %% of samples; by chance %.2f %%, %.2f %%, %.2f %%; "
                "among %zu picture%s\n",
                percent(&r->hits, 0), percent(&r->hits, 1), percent(&r->hits, 2), 100 * r->chance[0], 100 * r->chance[1],
@@ -76,7 +82,7 @@ void lt_findings_print(const lt_eval_options *o, const lt_findings *f) {
     if (f->recall) print_recall(f->recall);
     if (f->bound) print_bound(f->bound);
     if (f->judgement) print_judgement(f);
-    if (f->drawn) print_drawn(o, f->drawn);
+    if (f->drawn.prompts) print_drawn(o, f);
 }
 
 /* ---- JSON ---- */
@@ -88,7 +94,7 @@ static json_t *by_limit(const double values[LT_HIT_LIMITS]) {
     json_t *object = json_object();
     for (int i = 0; i < LT_HIT_LIMITS; i++) {
         char key[32];
-        snprintf(key, sizeof key, "%zu", lt_hit_limits[i]);
+        snprintf(key, sizeof key, "%zu", lt_hit_limit(i));
         json_object_set_new(object, key, number(values[i]));
     }
     return object;
@@ -96,7 +102,7 @@ static json_t *by_limit(const double values[LT_HIT_LIMITS]) {
 
 static json_t *shares(const lt_hits *hits) {
     double values[LT_HIT_LIMITS];
-    for (int i = 0; i < LT_HIT_LIMITS; i++) values[i] = lt_hits_share(hits, i);
+    for (int i = 0; i < LT_HIT_LIMITS; i++) values[i] = hit_share(hits, i);
     return by_limit(values);
 }
 
@@ -143,11 +149,12 @@ static json_t *judgement_json(const lt_findings *f) {
     return all;
 }
 
-static json_t *drawn_json(const lt_eval_options *o, const lt_drawn *d) {
+static json_t *drawn_json(const lt_eval_options *o, const lt_findings *f) {
+    const lt_drawn *d = &f->drawn;
     char seed[32]; /* a seed may be larger than JSON's integers */
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     return json_pack("{s:I, s:i, s:s, s:i, s:i, s:s, s:i, s:f, s:f}", "prompts", (json_int_t)d->prompts, "seeds",
-                     o->seeds, "seed", seed, "width", d->width, "height", d->height, "sampler", o->sampler, "steps",
+                     o->seeds, "seed", seed, "width", f->width, "height", f->height, "sampler", o->sampler, "steps",
                      o->steps, "cfg", o->cfg, "seconds", d->seconds);
 }
 
@@ -170,10 +177,10 @@ int lt_findings_print_json(const lt_eval_options *o, const lt_findings *f) {
     if (f->recall) failed |= json_object_set_new(all, "recall", recall_json(f->recall));
     if (f->bound) failed |= json_object_set_new(all, "bound", bound_json(f->bound));
     if (f->judgement) failed |= json_object_set_new(all, "judgement", judgement_json(f));
-    if (f->drawn) failed |= json_object_set_new(all, "drawn", drawn_json(o, f->drawn));
-    if (f->drawn && f->drawn->by_clip) failed |= json_object_set_new(all, "clip", clip_json(f->drawn));
-    if (f->drawn && f->drawn->by_pictures)
-        failed |= json_object_set_new(all, "retrieval", retrieval_json(&f->drawn->retrieval));
+    if (f->drawn.prompts) failed |= json_object_set_new(all, "drawn", drawn_json(o, f));
+    if (f->by_clip) failed |= json_object_set_new(all, "clip", clip_json(&f->drawn));
+    if (f->drawn.prompts && o->data)
+        failed |= json_object_set_new(all, "retrieval", retrieval_json(&f->drawn.retrieval));
     if (!failed) {
         json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
         printf("\n");

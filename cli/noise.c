@@ -53,12 +53,11 @@ static lt_status join(const lt_image *pictures, int count, lt_image *grid) {
 }
 
 static lt_status draw(lt_session *session, const lt_image *image, const int *times, int count, lt_image *grid) {
-    enum { WIDEST = 16384 };
     lt_image pictures[MAX_TIMES] = {{0}};
-    if ((int64_t)image->width * count > WIDEST)
+    if ((int64_t)image->width * count > LT_IMAGE_MAX_SIDE)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "%d pictures of %d pixels side by side are wider than %d: scale it, or ask for fewer timesteps",
-                       count, image->width, WIDEST);
+                       count, image->width, LT_IMAGE_MAX_SIDE);
     LT_TRY(lt_noise(session, image, times, count, o.seed, o.chain, pictures));
     const lt_status status = join(pictures, count, grid);
     for (int i = 0; i < count; i++) lt_image_free(&pictures[i]);

@@ -39,15 +39,15 @@ typedef struct plot {
 static void plot_free(plot *p) {
     for (size_t i = 0; i < p->count; i++) {
         plot_curve_free(&p->curves[i]);
-        lt_free(p->labels[i]);
+        free(p->labels[i]);
     }
-    lt_free(p->curves);
-    lt_free(p->labels);
+    free(p->curves);
+    free(p->labels);
 }
 
 static lt_status make_label(const char *path, const char *field, bool logs, bool fields, char **label) {
     if (!logs && !fields) return LT_OK;
-    *label = logs && fields ? lt_format("%s: %s", path, field) : lt_strdup(logs ? path : field);
+    *label = logs && fields ? cli_format("%s: %s", path, field) : cli_strdup(logs ? path : field);
     return *label ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -67,15 +67,15 @@ static size_t count_fields(void) {
 
 static lt_status read_curves(int logs, char **paths, plot *p) {
     const size_t fields = count_fields(), count = fields * (size_t)logs;
-    *p = (plot){.curves = lt_calloc(count, sizeof *p->curves), .labels = lt_calloc(count, sizeof *p->labels)};
-    char *names = lt_strdup(o.fields);
+    *p = (plot){.curves = cli_calloc(count, sizeof *p->curves), .labels = cli_calloc(count, sizeof *p->labels)};
+    char *names = cli_strdup(o.fields);
     lt_status status = p->curves && p->labels && names ? LT_OK : LT_ERROR_MEMORY;
     for (char *field = names, *next; field && !status; field = next) {
         next = strchr(field, ',');
         if (next) *next++ = '\0';
         for (int i = 0; i < logs && !status; i++) status = add_curve(p, paths[i], field, logs > 1, fields > 1);
     }
-    lt_free(names);
+    free(names);
     return status;
 }
 
@@ -114,15 +114,15 @@ static int compare_numbers(const void *a, const void *b) {
 /* Values of a curve that the y axis must show: all of the smooth line, and of the points all but the outermost of many,
  * which would squeeze the rest. */
 static lt_status include_curve(const plot_curve *c, axis *y) {
-    double *sorted = lt_calloc(c->count, sizeof *sorted);
+    double *sorted = cli_calloc(c->log.count, sizeof *sorted);
     if (!sorted) return LT_ERROR_MEMORY;
-    memcpy(sorted, c->y, c->count * sizeof *sorted);
-    qsort(sorted, c->count, sizeof *sorted, compare_numbers);
-    const size_t outer = c->count / 200;
+    memcpy(sorted, c->log.values, c->log.count * sizeof *sorted);
+    qsort(sorted, c->log.count, sizeof *sorted, compare_numbers);
+    const size_t outer = c->log.count / 200;
     y->low = fmin(y->low, sorted[outer]);
-    y->high = fmax(y->high, sorted[c->count - 1 - outer]);
-    lt_free(sorted);
-    for (size_t i = 0; i < c->count; i++) {
+    y->high = fmax(y->high, sorted[c->log.count - 1 - outer]);
+    free(sorted);
+    for (size_t i = 0; i < c->log.count; i++) {
         y->low = fmin(y->low, c->smooth[i]);
         y->high = fmax(y->high, c->smooth[i]);
     }
@@ -136,9 +136,9 @@ static lt_status make_ranges(const plot *p, axis *x, axis *y) {
     for (size_t i = 0; i < p->count; i++) {
         const plot_curve *c = &p->curves[i];
         LT_TRY(include_curve(c, y));
-        for (size_t k = 0; k < c->count; k++) {
-            x->low = fmin(x->low, c->x[k]);
-            x->high = fmax(x->high, c->x[k]);
+        for (size_t k = 0; k < c->log.count; k++) {
+            x->low = fmin(x->low, c->log.steps[k]);
+            x->high = fmax(x->high, c->log.steps[k]);
         }
     }
     widen(x, 0.01);
@@ -264,9 +264,9 @@ static void draw_labels(frame *f) {
 
 /* The more there are, the smaller. */
 static void draw_points(frame *f, const plot_curve *c, uint32_t colour) {
-    const float size = f->letter * fminf(fmaxf(40 / sqrtf((float)c->count), 1.3F), 3);
-    for (size_t i = 0; i < c->count; i++) {
-        const float x = place(&f->x, c->x[i]), y = place(&f->y, c->y[i]);
+    const float size = f->letter * fminf(fmaxf(40 / sqrtf((float)c->log.count), 1.3F), 3);
+    for (size_t i = 0; i < c->log.count; i++) {
+        const float x = place(&f->x, c->log.steps[i]), y = place(&f->y, c->log.values[i]);
         plot_line(&f->canvas, x, y, x, y, size);
     }
     plot_ink(&f->canvas, colour, 0.33F);
@@ -275,10 +275,11 @@ static void draw_points(frame *f, const plot_curve *c, uint32_t colour) {
 /* One corner for each half pixel, the mean of the rows there: a million rows take no longer than they should. */
 static void draw_curve(frame *f, const plot_curve *c, uint32_t colour) {
     float last_x = 0, last_y = 0;
-    for (size_t i = 0, n; i < c->count; i += n) {
-        const float x = place(&f->x, c->x[i]);
+    for (size_t i = 0, n; i < c->log.count; i += n) {
+        const float x = place(&f->x, c->log.steps[i]);
         double sum = 0;
-        for (n = 0; i + n < c->count && fabsf(place(&f->x, c->x[i + n]) - x) < 0.5F; n++) sum += c->smooth[i + n];
+        for (n = 0; i + n < c->log.count && fabsf(place(&f->x, c->log.steps[i + n]) - x) < 0.5F; n++)
+            sum += c->smooth[i + n];
         const float y = place(&f->y, sum / (double)n);
         if (i == 0) plot_line(&f->canvas, x, y, x, y, 1.25F * f->letter);
         if (i) plot_line(&f->canvas, last_x, last_y, x, y, 1.25F * f->letter);

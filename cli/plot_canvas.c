@@ -1,10 +1,10 @@
 /* What plots are drawn with. */
 #include "plot_canvas.h"
 
-#include "base/picture.h"
 #include "plot_font.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 lt_status plot_canvas_open(int width, int height, plot_canvas *c) {
@@ -13,14 +13,14 @@ lt_status plot_canvas_open(int width, int height, plot_canvas *c) {
     const size_t pixels = (size_t)width * (size_t)height;
     memset(c->image.pixels, 255, 3 * pixels);
     plot_clip(c, 0, 0, width, height);
-    c->mask = lt_calloc(pixels, 1);
+    c->mask = cli_calloc(pixels, 1);
     if (c->mask) return LT_OK;
     lt_image_free(&c->image);
     return LT_ERROR_MEMORY;
 }
 
 void plot_canvas_close(plot_canvas *c) {
-    lt_free(c->mask);
+    free(c->mask);
     lt_image_free(&c->image);
     *c = (plot_canvas){0};
 }

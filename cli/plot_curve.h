@@ -2,15 +2,14 @@
 #ifndef PLOT_CURVE_H
 #define PLOT_CURVE_H
 
-#include "base/base.h"
+#include "tools.h"
 
 typedef struct plot_curve {
-    double *x, *y, *smooth; /* [count]: steps, values (their log10 if asked for), moving means */
-    size_t count;
+    lt_curve log;     /* its values are their log10, if asked for */
+    double *smooth; /* [log.count]: moving means */
 } plot_curve;
 
-/* The rows of the log at path that have that number; at least one has, or it is an error that says which numbers there
- * are. A torn last line is left out. */
+/* As lt_curve_read. */
 lt_status plot_curve_read(const char *path, const char *field, bool logarithmic, plot_curve *curve);
 void plot_curve_free(plot_curve *curve); /* a zeroed one is fine */
 

@@ -22,6 +22,8 @@ char *cli_strdup(const char *text);
 char *cli_strndup(const char *text, size_t size);
 char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+static inline size_t cli_least(size_t a, size_t b) { return a < b ? a : b; }
+
 /* Seconds on a clock that only goes forward. */
 double cli_now(void);
 

@@ -47,6 +47,11 @@ extern "C" {
 #else
 #define LT_API __attribute__((visibility("default")))
 #endif
+#if defined(__GNUC__)
+#define LT_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define LT_PRINTF(text, first)
+#endif
 
 /* ---- Errors ---- */
 
@@ -68,10 +73,10 @@ LT_API const char *lt_error_message(void);
 
 /* Makes that message (printf style) and returns status: for a callback that returns one, and for programs whose own
  * functions fail in this way. */
-LT_API lt_status lt_fail(lt_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+LT_API lt_status lt_fail(lt_status status, const char *format, ...) LT_PRINTF(2, 3);
 /* Puts "context: " before the calling thread's message and returns status, for the caller who knows which file it was;
  * leaves a message that begins with it, or with a file of that folder. */
-LT_API lt_status lt_fail_in(lt_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+LT_API lt_status lt_fail_in(lt_status status, const char *format, ...) LT_PRINTF(2, 3);
 
 /* ---- Choices ---- */
 
@@ -180,10 +185,13 @@ typedef struct lt_image {
                        a mask's counts; the pixels are laid over white as it says */
 } lt_image;
 
+/* No side is longer, so no picture has more than 2^28 pixels. */
+enum { LT_IMAGE_MAX_SIDE = 16384 };
+
 /* Reads PNG, JPEG or WebP, told by content; of an animated WebP the first frame. Grey becomes RGB, 16 bits become 8,
  * what is transparent is laid over white (and alpha says where), EXIF orientation is applied. A PNG that ends behind
- * its pixels is read; one that ends earlier is not. A side over 16384 pixels or over 2^28 pixels in all is refused
- * before anything is allocated for it. */
+ * its pixels is read; one that ends earlier is not. A side over LT_IMAGE_MAX_SIDE is refused before
+ * anything is allocated for it. */
 LT_API lt_status lt_image_load(const char *path, lt_image *image);
 
 /* Writes PNG, JPEG (quality 95) or WebP (lossless), told by path's ending (.png .jpg .jpeg .webp). parameters, if not
@@ -723,6 +731,185 @@ LT_API lt_train_options lt_train_options_defaults(void);
  * there and neither resume nor overwrite was asked for. OUTPUT.latent.part, where the model is written, is locked all
  * the while: a second training of the same output, or whatever else would write it, is LT_ERROR_FILE. */
 LT_API lt_status lt_train(lt_train_kind kind, const lt_train_options *options);
+
+/* ---- Measuring ---- */
+
+/* How good a model is, in numbers: docs/evaluation.md says what they mean. */
+
+/* Pictures with their texts: a folder with metadata.jsonl or texts beside them, or WebDataset tar shards, as lt_train
+ * reads them. */
+typedef struct lt_dataset lt_dataset;
+LT_API lt_status lt_dataset_open(const char *path, lt_dataset **dataset);
+LT_API void lt_dataset_close(lt_dataset *dataset);         /* NULL is fine */
+LT_API size_t lt_dataset_count(const lt_dataset *dataset); /* pictures, at least 1; 0 of NULL */
+
+/* Who watches. A zeroed one is nobody. */
+typedef struct lt_watch {
+    bool (*progress)(void *user, size_t done, size_t count); /* false ends it with LT_ERROR_CANCELLED; may be NULL */
+    bool (*cancelled)(void *user);                           /* asked within a picture; may be NULL */
+    void *user;
+} lt_watch;
+
+/* Searches: how many there were, and how many had something right among their first lt_hit_limit(i). */
+enum { LT_HIT_LIMITS = 3 };
+typedef struct lt_hits {
+    size_t searches, hits[LT_HIT_LIMITS];
+} lt_hits;
+LT_API size_t lt_hit_limit(int i); /* 1, 5, 10; 0 for another i */
+
+/* Pictures of a data set: all of them, or `count` that the seed draws. */
+typedef struct lt_eval_data {
+    lt_session *session;
+    const lt_dataset *dataset;
+    size_t count; /* 0: all */
+    int size;     /* pixels a side; 0: the model's own */
+    uint64_t seed;
+    lt_watch watch;
+    uint64_t reserved[LT_RESERVED];
+} lt_eval_data;
+
+/* What the VAE makes of pictures that go through it, by the posterior's mean, compared as bytes. */
+typedef struct lt_reconstruction {
+    size_t count;
+    int size;
+    double mean_psnr;    /* of each picture's, in dB; of equal pictures 100 */
+    double psnr_of_mean; /* of the mean squared error over all */
+    double worst_psnr, best_psnr;
+    const char *worst, *best; /* names, of the data set */
+    uint64_t reserved[LT_RESERVED];
+} lt_reconstruction;
+LT_API lt_status lt_eval_reconstruction(const lt_eval_data *data, lt_reconstruction *out);
+
+/* CLIP over pairs of a picture and its first text; pictures without one are left out. Texts that are the same are one:
+ * a text finds any of its pictures. */
+typedef struct lt_clip_recall {
+    size_t pictures, texts; /* in the two pools */
+    lt_hits by_text, by_picture;
+    uint64_t reserved[LT_RESERVED];
+} lt_clip_recall;
+LT_API lt_status lt_eval_recall(const lt_eval_data *data, lt_clip_recall *out);
+
+/* sigma_t^2 of p(x_{t-1} | x_t) = N(mu, sigma_t^2 I), which is not learned (Ho et al. 2020, section 3.2). Both bounds
+ * hold. */
+typedef enum lt_variance {
+    LT_VARIANCE_POSTERIOR, /* beta-tilde_t, that of q(x_{t-1} | x_t, x_0): the best for data of one point */
+    LT_VARIANCE_BETA,      /* beta_t: the best for data from N(0, I) */
+    LT_VARIANCE_COUNT
+} lt_variance;
+
+/* The variational bound of the U-Net over the latents (the posterior's mean) of pictures, given their first text; in
+ * nats for each dimension of the latent. */
+typedef struct lt_bound_terms {
+    double prior, steps, end; /* L_T, the sum of L_{t-1}, L_0 */
+    double total, error;      /* their sum, and its standard error over the pictures; 0 for one picture */
+} lt_bound_terms;
+typedef struct lt_bound {
+    size_t count, dimensions;
+    int size, timesteps;
+    lt_bound_terms terms[LT_VARIANCE_COUNT];
+    uint64_t reserved[LT_RESERVED];
+} lt_bound;
+/* timesteps: at how many places of the schedule each picture is noised for the sum of L_{t-1}, 1 .. 10000. */
+LT_API lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out);
+
+enum { LT_MAX_JUDGES = 16, LT_MAX_KINDS = 64 };
+
+/* A classifier of clean pixels, and which key of a picture's line says the class that it should see. */
+typedef struct lt_judge {
+    const char *aspect; /* "thing", "colour" */
+    lt_session *session;
+} lt_judge;
+
+typedef struct lt_judging {
+    const char *data;       /* a folder with metadata.jsonl */
+    const lt_judge *judges; /* [count], 1 to LT_MAX_JUDGES */
+    size_t count;
+    lt_watch watch;
+    uint64_t reserved[LT_RESERVED];
+} lt_judging;
+
+/* Pictures whose lines have the same "kind" ("all": none). */
+typedef struct lt_judged {
+    const char *kind;
+    size_t pictures, all_right; /* that some judge was asked about; that all who were asked found right */
+    size_t asked[LT_MAX_JUDGES], right[LT_MAX_JUDGES];
+} lt_judged;
+
+typedef struct lt_judgement {
+    size_t count;
+    lt_judged kinds[LT_MAX_KINDS]; /* [count], in the order in which they come */
+    void *owner;                   /* of their names */
+} lt_judgement;
+
+/* Every judge looks at each picture whose line has its aspect, and a class that it knows. Where a line has "things",
+ * two of them, and a "relation" (left, beside, above, on), the judge of "thing" looks for each of both where the
+ * relation has it. */
+LT_API lt_status lt_eval_judges(const lt_judging *judging, lt_judgement *out);
+LT_API void lt_judgement_free(lt_judgement *judgement); /* and empties it */
+
+/* Prompts of a file. */
+typedef struct lt_prompt_row {
+    const char *prompt, *key; /* key: NULL where it is not asked for */
+    size_t line;              /* of the file */
+} lt_prompt_row;
+typedef struct lt_prompt_list {
+    lt_prompt_row *rows;
+    size_t count;
+    void *owner; /* of the texts */
+} lt_prompt_list;
+/* Of a .txt one prompt in each line that isn't blank, of any other file a JSON object in each line, whose "prompt"
+ * ("text", "caption") is the prompt. key, if not NULL, is what each object must have besides: a string or a whole
+ * number. Stops after limit of them, if that is not 0. Messages name file and line. */
+LT_API lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_prompt_list *list);
+LT_API void lt_prompts_free(lt_prompt_list *list); /* and empties it */
+
+/* Drawing a list of prompts, and comparing what is drawn. */
+typedef struct lt_drawing {
+    lt_session *session;
+    const lt_prompt_list *prompts;
+    const lt_request *request; /* all but the prompt; its count of pictures is drawn of each */
+    lt_session *clip;          /* compares pictures with prompts; NULL: none */
+    const char *data, *key;    /* a folder with metadata.jsonl, among whose pictures those with the prompt's key are
+                                  searched by what was drawn; NULL: none */
+    lt_watch watch;            /* of what is read before drawing; the request has its own */
+    /* With each picture, [i] of result, drawn of prompt number `prompt`; false ends it. May be NULL. */
+    bool (*drawn)(void *user, size_t prompt, int i, const lt_result *result);
+    void *user;
+    uint64_t reserved[LT_RESERVED];
+} lt_drawing;
+
+typedef struct lt_clip_score {
+    size_t count;
+    double similarity; /* mean cosine of a picture and its prompt */
+    double score;      /* mean max(100 cosine, 0): Hessel et al. 2021 as it is usually scaled */
+    double baseline;   /* mean cosine with the other prompts; NaN without others */
+    lt_hits hits;      /* the prompt searched among all prompts by its picture */
+} lt_clip_score;
+
+typedef struct lt_retrieval {
+    size_t pictures; /* of the data set */
+    lt_hits hits;
+    double chance[LT_HIT_LIMITS]; /* what hits would be in a random order */
+} lt_retrieval;
+
+typedef struct lt_drawn {
+    size_t prompts, pictures;
+    double seconds;         /* for drawing and comparing */
+    lt_clip_score clip;     /* zeros without a CLIP */
+    lt_retrieval retrieval; /* zeros without data */
+    uint64_t reserved[LT_RESERVED];
+} lt_drawn;
+LT_API lt_status lt_eval_drawing(const lt_drawing *drawing, lt_drawn *out);
+
+/* One number of a training's log, row by row: OUTPUT.jsonl of lt_train, or any file with a JSON object a line. */
+typedef struct lt_curve {
+    double *steps, *values; /* [count] */
+    size_t count;
+} lt_curve;
+/* The rows that have a number "step" and a number called field; at least one has, or it is LT_ERROR_FORMAT that says
+ * which numbers there are. A torn last line is left out. */
+LT_API lt_status lt_curve_read(const char *path, const char *field, lt_curve *curve);
+LT_API void lt_curve_free(lt_curve *curve); /* and empties it */
 
 #ifdef __cplusplus
 }

@@ -91,12 +91,11 @@ static lt_status check_string(const lt_field *f, const void *at) {
     return refuse_choice(f, v);
 }
 
-static lt_status check_reserved(const lt_field *f, const void *at) {
+lt_status lt_reserved_check(const uint64_t reserved[LT_RESERVED]) {
     static const uint64_t zeros[LT_RESERVED];
-    if (!memcmp(at, zeros, sizeof zeros)) return LT_OK;
+    if (!memcmp(reserved, zeros, sizeof zeros)) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT,
-                   "%s: not zeros; begin with the defaults, or use the library that this program was made for",
-                   f->name);
+                   "reserved: not zeros; begin with the defaults, or use the library that this program was made for");
 }
 
 lt_status lt_field_check(const lt_field *f, const void *options) {
@@ -114,7 +113,7 @@ lt_status lt_field_check(const lt_field *f, const void *options) {
     case LT_FIELD_TEXT:
     case LT_FIELD_FILE:
     case LT_FIELD_CHOICE: return check_string(f, at);
-    case LT_FIELD_RESERVED: return check_reserved(f, at);
+    case LT_FIELD_RESERVED: return lt_reserved_check(at);
     }
     return lt_fail(LT_ERROR_ARGUMENT, "%s is of no known kind", f->name);
 }

@@ -5,9 +5,6 @@
 
 #include "base/base.h"
 
-/* No side is longer, so no picture has more than 2^28 pixels. */
-enum { LT_IMAGE_MAX_SIDE = 16384 };
-
 /* LT_ERROR_FORMAT for a size that a picture file may not have: 0, or a side over LT_IMAGE_MAX_SIDE. */
 lt_status lt_image_check_size(size_t width, size_t height);
 /* LT_ERROR_ARGUMENT for a caller's picture that is empty or over the limits. */

@@ -1,4 +1,5 @@
 /* Data sets: opened and checked as a whole, drawn from by place, and their pictures loaded. */
+#include "base/door.h"
 #include "data/parts.h"
 #include "formats/source.h"
 
@@ -172,22 +173,28 @@ static lt_status read_samples(lt_dataset *dataset, const char *path) {
     return lt_dataset_finish(dataset);
 }
 
-lt_status lt_dataset_open(const char *path, lt_dataset **dataset) {
-    *dataset = NULL;
+static lt_status make_dataset(const char *path, lt_dataset **dataset) {
     lt_dataset *opened = lt_calloc(1, sizeof *opened);
     if (!opened) return LT_ERROR_MEMORY;
     const lt_status status = read_samples(opened, path);
-    if (status != LT_OK) {
+    if (status)
         lt_dataset_close(opened);
-        return status;
-    }
-    *dataset = opened;
-    return LT_OK;
+    else
+        *dataset = opened;
+    return status;
+}
+
+lt_status lt_dataset_open(const char *path, lt_dataset **dataset) {
+    const lt_argument arguments[] = {{"path", path}, {"dataset", .out = dataset, .size = sizeof *dataset}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = make_dataset(path, dataset);
+    return lt_leave(&door, status);
 }
 
 /* ---- Looking at it ---- */
 
-size_t lt_dataset_count(const lt_dataset *dataset) { return dataset->count; }
+size_t lt_dataset_count(const lt_dataset *dataset) { return dataset ? dataset->count : 0; }
 const char *lt_dataset_name(const lt_dataset *dataset, size_t i) { return dataset->samples[i].name; }
 size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i) { return dataset->samples[i].record.text_count; }
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k) {

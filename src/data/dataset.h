@@ -17,13 +17,7 @@
 
 #include "base/base.h"
 
-typedef struct lt_dataset lt_dataset;
-
-/* LT_ERROR_FILE and LT_ERROR_FORMAT name the file and the line. Pictures are not opened yet. */
-lt_status lt_dataset_open(const char *path, lt_dataset **dataset);
-void lt_dataset_close(lt_dataset *dataset);
-
-size_t lt_dataset_count(const lt_dataset *dataset);               /* pictures, at least 1 */
+/* Opening is public (latent.h). Pictures are not opened yet. */
 const char *lt_dataset_name(const lt_dataset *dataset, size_t i); /* file or key, for messages */
 size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i);
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k);

@@ -17,13 +17,6 @@
 
 #include "diffusion/diffusion.h"
 
-/* sigma_t^2 of p(x_{t-1} | x_t) = N(mu, sigma_t^2 I), which is not learned (section 3.2). Both bounds hold. */
-typedef enum lt_variance {
-    LT_VARIANCE_POSTERIOR, /* beta-tilde_t, that of q(x_{t-1} | x_t, x_0): the best for data of one point */
-    LT_VARIANCE_BETA,      /* beta_t: the best for data from N(0, I) */
-    LT_VARIANCE_COUNT
-} lt_variance;
-
 /* The estimate of x_0 that a prediction of eps or v (as the schedule says) for x_t means; all [n], out may be either.
  */
 void lt_bound_estimate(const lt_noise_schedule *s, int t, const float *x, const float *prediction, float *out,

@@ -128,10 +128,12 @@ static void take_means(const bound_work *w, lt_bound *out) {
     }
 }
 
-static lt_status bound_all(const lt_eval_data *data, void *result) {
-    lt_bound *out = result;
+/* timesteps of out are set. */
+static lt_status bound_all(const lt_eval_data *data, lt_bound *out) {
     const size_t count = lt_eval_count(data);
     bound_work w = {0};
+    if (lt_ends_in_noise(&data->session->parts->schedule)) /* the steps are drawn by ratios of SNRs */
+        return lt_fail(LT_ERROR_UNSUPPORTED, "the bound of a model with zero terminal SNR can't be measured here");
     lt_status status = open_work(data, out, &w);
     for (size_t i = 0; i < count && !status; i++) {
         lt_bound_terms terms[LT_VARIANCE_COUNT] = {0};
@@ -147,9 +149,19 @@ static lt_status bound_all(const lt_eval_data *data, void *result) {
     return status;
 }
 
+/* A bound that is asked for, and where it goes. */
+typedef struct bound_wish {
+    lt_bound *out;
+    int timesteps;
+} bound_wish;
+
+static lt_status bound_as_wished(const lt_eval_data *data, void *wish) {
+    const bound_wish *w = wish;
+    w->out->timesteps = w->timesteps;
+    return bound_all(data, w->out);
+}
+
 lt_status lt_eval_bound(const lt_eval_data *data, int timesteps, lt_bound *out) {
-    *out = (lt_bound){.timesteps = timesteps};
-    if (lt_ends_in_noise(&data->session->parts->schedule)) /* the steps are drawn by ratios of SNRs */
-        return lt_fail(LT_ERROR_UNSUPPORTED, "the bound of a model with zero terminal SNR can't be measured here");
-    return lt_eval_watched(data, bound_all, out);
+    bound_wish wish = {out, timesteps};
+    return lt_eval_enter(__func__, data, out, sizeof *out, bound_as_wished, &wish);
 }

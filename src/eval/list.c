@@ -1,4 +1,5 @@
 /* Lists: prompts of a file, and the key that names what a data set's pictures show. */
+#include "base/door.h"
 #include "data/record.h"
 #include "eval/eval.h"
 
@@ -7,13 +8,20 @@
 
 /* ---- Prompts ---- */
 
-static lt_status add_row(lt_prompt_list *list, size_t *capacity, const lt_prompt_row *row) {
-    if (list->count == *capacity) {
-        const size_t larger = lt_max(64, 2 * *capacity); /* the strings lie in memory: no overflow */
-        lt_prompt_row *grown = lt_realloc(list->rows, *capacity * sizeof *row, larger * sizeof *row);
+/* A list that grows. */
+typedef struct growing_list {
+    lt_prompt_row *rows;
+    size_t count, capacity;
+    lt_arena *arena; /* of their texts */
+} growing_list;
+
+static lt_status add_row(growing_list *list, const lt_prompt_row *row) {
+    if (list->count == list->capacity) {
+        const size_t larger = lt_max(64, 2 * list->capacity); /* the strings lie in memory: no overflow */
+        lt_prompt_row *grown = lt_realloc(list->rows, list->capacity * sizeof *row, larger * sizeof *row);
         if (!grown) return LT_ERROR_MEMORY;
         list->rows = grown;
-        *capacity = larger;
+        list->capacity = larger;
     }
     list->rows[list->count++] = *row;
     return LT_OK;
@@ -32,39 +40,36 @@ static lt_status read_object(lt_arena *arena, const json_t *object, const char *
     return row->key ? LT_OK : lt_fail(LT_ERROR_FORMAT, "\"%s\" is missing: it says which pictures are right", key);
 }
 
-static lt_status read_json_lines(lt_bytes text, const char *key, size_t limit, lt_prompt_list *list) {
+static lt_status read_json_lines(lt_bytes text, const char *key, size_t limit, growing_list *list) {
     lt_bytes line;
-    size_t capacity = 0;
     for (size_t number = 0; (!limit || list->count < limit) && lt_next_line(&text, &line, &number);) {
         lt_prompt_row row = {.line = number};
         json_t *object;
         lt_status status = lt_record_parse(line, &object);
         if (!status) {
-            status = read_object(&list->arena, object, key, &row);
+            status = read_object(list->arena, object, key, &row);
             json_decref(object);
         }
-        if (!status) status = add_row(list, &capacity, &row);
+        if (!status) status = add_row(list, &row);
         if (status) return lt_fail_in(status, "line %zu", number);
     }
     return LT_OK;
 }
 
-static lt_status read_text_lines(lt_bytes text, const char *key, size_t limit, lt_prompt_list *list) {
+static lt_status read_text_lines(lt_bytes text, const char *key, size_t limit, growing_list *list) {
     lt_record record;
-    size_t capacity = 0;
     if (key)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "a list of bare prompts does not say which pictures are right: make it a .jsonl of lines "
                        "{\"prompt\": ..., \"%s\": ...}",
                        key);
-    LT_TRY(lt_record_texts(&list->arena, text, &record));
+    LT_TRY(lt_record_texts(list->arena, text, &record));
     for (size_t i = 0; i < record.text_count && (!limit || i < limit); i++)
-        LT_TRY(add_row(list, &capacity, &(lt_prompt_row){.prompt = record.texts[i]}));
+        LT_TRY(add_row(list, &(lt_prompt_row){.prompt = record.texts[i]}));
     return LT_OK;
 }
 
-lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_prompt_list *list) {
-    *list = (lt_prompt_list){0};
+static lt_status read_file(const char *path, const char *key, size_t limit, growing_list *list) {
     lt_map map;
     LT_TRY(lt_map_open(path, &map));
     const char *dot = strrchr(path, '.');
@@ -72,14 +77,31 @@ lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_pr
     lt_status status = (bare ? read_text_lines : read_json_lines)((lt_bytes){map.data, map.size}, key, limit, list);
     if (!status && !list->count) status = lt_fail(LT_ERROR_FORMAT, "there is no prompt in it");
     status = lt_map_finish(&map, status);
-    if (!status) return LT_OK;
-    lt_prompts_free(list);
-    return lt_fail_in(status, "%s", path);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
+static lt_status read_prompts(const char *path, const char *key, size_t limit, lt_prompt_list *out) {
+    growing_list list = {.arena = lt_calloc(1, sizeof *list.arena)};
+    if (!list.arena) return LT_ERROR_MEMORY;
+    const lt_status status = read_file(path, key, limit, &list);
+    *out = (lt_prompt_list){list.rows, list.count, list.arena};
+    return status;
+}
+
+lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_prompt_list *list) {
+    const lt_argument arguments[] = {{"path", path}, {"list", .out = list, .size = sizeof *list}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = read_prompts(path, key, limit, list);
+    if (status) lt_prompts_free(list);
+    return lt_leave(&door, status);
 }
 
 void lt_prompts_free(lt_prompt_list *list) {
+    if (!list) return;
+    if (list->owner) lt_arena_free(list->owner);
+    lt_free(list->owner);
     lt_free(list->rows);
-    lt_arena_free(&list->arena);
     *list = (lt_prompt_list){0};
 }
 

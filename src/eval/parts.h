@@ -11,8 +11,10 @@ size_t lt_eval_count(const lt_eval_data *data);
 size_t lt_eval_index(const lt_eval_data *data, size_t i);
 
 lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count);
-/* Runs measure with the model asking whether to stop, also within a picture. */
-lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out);
+/* The door of a public function that measures over a data set, to out [size]: measure is called with work, and the
+ * model asks whether to stop, also within a picture. */
+lt_status lt_eval_enter(const char *function, const lt_eval_data *data, void *out, size_t size,
+                        lt_status (*measure)(const lt_eval_data *, void *), void *work);
 
 /* ---- A picture on its way through the VAE (vae.c) ---- */
 

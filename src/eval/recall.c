@@ -122,6 +122,5 @@ static lt_status recall_all(const lt_eval_data *data, void *result) {
 }
 
 lt_status lt_eval_recall(const lt_eval_data *data, lt_clip_recall *out) {
-    *out = (lt_clip_recall){0};
-    return lt_eval_watched(data, recall_all, out);
+    return lt_eval_enter(__func__, data, out, sizeof *out, recall_all, out);
 }

@@ -116,7 +116,7 @@ static lt_status find_chance(lt_samples *s) {
             return lt_fail(LT_ERROR_ARGUMENT, "line %zu of the prompts: no picture of the data set is called %s",
                            row->line, row->key ? row->key : "so");
         for (int k = 0; k < LT_HIT_LIMITS; k++)
-            s->chance[k] += lt_chance(s->picture_count, right, lt_hit_limits[k]) / (double)s->prompts->count;
+            s->chance[k] += lt_chance(s->picture_count, right, lt_hit_limit(k)) / (double)s->prompts->count;
     }
     return LT_OK;
 }

@@ -1,4 +1,6 @@
 /* A model measured over a data set: what that takes, and the VAE's reconstruction. */
+#include "base/door.h"
+#include "base/fields.h"
 #include "base/picture.h"
 #include "eval/parts.h"
 #include "pipeline/latent.h"
@@ -20,13 +22,29 @@ lt_status lt_eval_report(const lt_watch *watch, size_t done, size_t count) {
     return lt_fail(LT_ERROR_CANCELLED, "stopped after %zu of %zu", done, count);
 }
 
-lt_status lt_eval_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *), void *out) {
+static lt_status measure_watched(const lt_eval_data *data, lt_status (*measure)(const lt_eval_data *, void *),
+                                 void *work) {
     lt_target *target = &data->session->target;
     target->cancelled = data->watch.cancelled;
     target->cancelled_user = data->watch.user;
-    const lt_status status = measure(data, out);
+    const lt_status status = measure(data, work);
     target->cancelled = NULL;
     return status;
+}
+
+lt_status lt_eval_enter(const char *function, const lt_eval_data *data, void *out, size_t size,
+                        lt_status (*measure)(const lt_eval_data *, void *), void *work) {
+    lt_session *session = data ? data->session : NULL;
+    const lt_dataset *dataset = data ? data->dataset : NULL;
+    const lt_argument arguments[] = {{"data", data},
+                                     {"out", .out = out, .size = size},
+                                     {"session", session, .busy = session ? &session->busy : NULL},
+                                     {"dataset", dataset}};
+    lt_door door;
+    lt_status status = lt_enter(&door, function, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_reserved_check(data->reserved);
+    if (!status) status = measure_watched(data, measure, work);
+    return lt_leave(&door, status);
 }
 
 /* Pixels a side of the pictures that the VAE encodes. */
@@ -116,6 +134,5 @@ static lt_status reconstruct_all(const lt_eval_data *data, void *result) {
 }
 
 lt_status lt_eval_reconstruction(const lt_eval_data *data, lt_reconstruction *out) {
-    *out = (lt_reconstruction){0};
-    return lt_eval_watched(data, reconstruct_all, out);
+    return lt_eval_enter(__func__, data, out, sizeof *out, reconstruct_all, out);
 }

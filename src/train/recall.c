@@ -7,7 +7,10 @@
 
 /* ---- Ranks ---- */
 
-const size_t lt_hit_limits[LT_HIT_LIMITS] = {1, 5, 10};
+size_t lt_hit_limit(int i) {
+    static const size_t limits[LT_HIT_LIMITS] = {1, 5, 10};
+    return i >= 0 && i < LT_HIT_LIMITS ? limits[i] : 0;
+}
 
 size_t lt_rank(const double *scores, const size_t *groups, size_t n, size_t group) {
     double best = -INFINITY;
@@ -25,7 +28,7 @@ size_t lt_rank(const double *scores, const size_t *groups, size_t n, size_t grou
 
 void lt_hits_add(lt_hits *hits, size_t rank) {
     hits->searches++;
-    for (int i = 0; i < LT_HIT_LIMITS; i++) hits->hits[i] += rank < lt_hit_limits[i];
+    for (int i = 0; i < LT_HIT_LIMITS; i++) hits->hits[i] += rank < lt_hit_limit(i);
 }
 
 double lt_hits_share(const lt_hits *hits, int limit) {

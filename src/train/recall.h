@@ -9,15 +9,7 @@
  * Everything that is searched belongs to a group: pictures of one emoji, equal texts. Whatever is of the group that was
  * asked for is right. */
 
-enum { LT_HIT_LIMITS = 3 };
-extern const size_t lt_hit_limits[LT_HIT_LIMITS]; /* 1, 5, 10 */
-
 #define LT_NO_GROUP SIZE_MAX
-
-/* Searches: how many there were, and how many had something right among their first lt_hit_limits[i]. */
-typedef struct lt_hits {
-    size_t searches, hits[LT_HIT_LIMITS];
-} lt_hits;
 
 /* How many wrong ones score at least as high as the best right one: ties count against it, so that a model for which
  * all is the same finds nothing. A score that is not a number is the worst if right and the best if wrong. SIZE_MAX if

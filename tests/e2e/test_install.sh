@@ -30,4 +30,10 @@ while read -r command; do
     check "there is a picture" test -s drawn.png
 done <commands
 check "the static program needs no liblatent.so" eval '! ldd program | grep -q liblatent'
+
+# Our own program is a program like any other.
+check "the command line is built by what is installed alone" eval 'cc -std=gnu17 -D_GNU_SOURCE "$source"/cli/*.c \
+    $(pkg-config --cflags --libs latent jansson libutf8proc) -lm -o latent'
+check "and draws" env LD_LIBRARY_PATH="$lib" ./latent txt2img -m tiny.safetensors -p "a red apple" --steps 1 --size 64 -o own.png
+check "a picture" test -s own.png
 exit $failed

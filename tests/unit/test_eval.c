@@ -374,6 +374,78 @@ static void test_stops(void **state) {
     lt_dataset_close(dataset);
 }
 
+/* ---- Drawing ---- */
+
+typedef struct seen {
+    size_t pictures, prompts[4];
+    uint64_t seeds[4];
+    bool go_on;
+} seen;
+
+static bool see(void *user, size_t prompt, int i, const lt_result *result) {
+    seen *s = user;
+    assert_true(s->pictures < 4 && result->images[i].pixels);
+    s->prompts[s->pictures] = prompt;
+    s->seeds[s->pictures++] = result->seeds[i];
+    return s->go_on;
+}
+
+static void test_drawing(void **state) {
+    (void)state;
+    write_dataset(apple);
+    lt_session *session = open_micro(1), *clip = open_clip();
+    lt_request request = lt_request_defaults();
+    request.width = request.height = 16;
+    request.steps = 1;
+    request.count = 2;
+    request.random_seed = false;
+    request.seed = 7;
+    seen s = {.go_on = true};
+    lt_drawing drawing = {.session = session,
+                          .prompts = &prompts,
+                          .request = &request,
+                          .clip = clip,
+                          .data = root,
+                          .key = "emoji",
+                          .drawn = see,
+                          .user = &s};
+    lt_drawn out;
+    assert_ok(lt_eval_drawing(&drawing, &out));
+    assert_true(out.prompts == 2 && out.pictures == 4 && s.pictures == 4);
+    for (size_t i = 0; i < 4; i++) assert_true(s.prompts[i] == i / 2 && s.seeds[i] == 7 + i % 2);
+    assert_true(out.clip.count == 4 && out.retrieval.pictures == 3 && out.retrieval.hits.searches == 4);
+    s = (seen){.go_on = false};
+    assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_CANCELLED);
+    assert_int_equal(s.pictures, 1);
+    drawing.key = NULL;
+    assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_ARGUMENT);
+    drawing.key = "emoji";
+    drawing.reserved[LT_RESERVED - 1] = 1;
+    assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "reserved"));
+    lt_session_close(session);
+    lt_session_close(clip);
+}
+
+/* ---- Logs ---- */
+
+static void test_curves(void **state) {
+    (void)state;
+    lt_curve curve;
+    write_text("log.jsonl", "{\"step\": 1, \"loss\": 0.5, \"rate\": NaN}\n{\"step\": 2, \"rate\": 3}\n"
+                            "{\"step\": 4, \"loss\": -1}\n{\"step\": 5, \"lo");
+    assert_ok(lt_curve_read(in_root("log.jsonl"), "loss", &curve));
+    assert_true(curve.count == 2 && curve.steps[1] == 4 && curve.values[0] == 0.5 && curve.values[1] == -1);
+    lt_curve_free(&curve);
+    assert_int_equal(lt_curve_read(in_root("log.jsonl"), "psnr", &curve), LT_ERROR_FORMAT);
+    assert_non_null(strstr(lt_error_message(), "log.jsonl: no row has a step and a number \"psnr\""));
+    assert_non_null(strstr(lt_error_message(), "the last row: step, loss"));
+    write_text("broken.jsonl", "{\"step\": 1, \"loss\": 1}\n[]\n");
+    assert_int_equal(lt_curve_read(in_root("broken.jsonl"), "loss", &curve), LT_ERROR_FORMAT);
+    assert_non_null(strstr(lt_error_message(), "line 2"));
+    assert_null(curve.steps);
+}
+
 /* ---- Memory ---- */
 
 static lt_status use_lists(const lt_dataset *dataset, const lt_image *image) {
@@ -426,10 +498,12 @@ static void test_every_allocation_may_fail(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, make_root)
     const struct CMUnitTest tests[] = {
-        TEST(test_ranks),       TEST(test_hits),      TEST(test_chance),     TEST(test_groups),
-        TEST(test_recall),      TEST(test_psnr),      TEST(test_prompts),    TEST(test_bad_prompts),
-        TEST(test_keys),        TEST(test_retrieval), TEST(test_clip_score), TEST(test_reconstruction),
-        TEST(test_clip_recall), TEST(test_bound),     TEST(test_stops),      TEST(test_every_allocation_may_fail),
+        TEST(test_ranks),       TEST(test_hits),        TEST(test_chance),
+        TEST(test_groups),      TEST(test_recall),      TEST(test_psnr),
+        TEST(test_prompts),     TEST(test_bad_prompts), TEST(test_keys),
+        TEST(test_retrieval),   TEST(test_clip_score),  TEST(test_reconstruction),
+        TEST(test_clip_recall), TEST(test_bound),       TEST(test_stops),
+        TEST(test_drawing),     TEST(test_curves),      TEST(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("eval", tests, NULL, clean);
 }

@@ -229,6 +229,82 @@ static lt_status call_time_modules(int null) {
     return status;
 }
 
+static lt_status call_dataset_open(int null) {
+    lt_dataset *opened = NULL;
+    const lt_status status = lt_dataset_open(GIVEN(0, scratch_path("pictures")), GIVEN(1, &opened));
+    lt_dataset_close(opened);
+    return status;
+}
+
+static lt_dataset *dataset(void) {
+    static lt_dataset *opened; /* in the folder that test_success_leaves_the_message makes */
+    if (!opened) assert_ok(lt_dataset_open(scratch_path("pictures"), &opened));
+    return opened;
+}
+
+static lt_status call_eval_reconstruction(int null) {
+    const lt_eval_data data = {.session = session, .dataset = dataset(), .size = 8};
+    lt_reconstruction out;
+    return lt_eval_reconstruction(GIVEN(0, &data), GIVEN(1, &out));
+}
+
+static lt_status call_eval_recall(int null) {
+    const lt_eval_data data = {.session = clip, .dataset = dataset()};
+    lt_clip_recall out = {.pictures = 7};
+    const lt_status status = lt_eval_recall(GIVEN(0, &data), GIVEN(1, &out));
+    if (null < 0) assert_int_equal(status, LT_ERROR_ARGUMENT); /* its pictures have no texts */
+    return null < 0 ? lt_fail(LT_OK, "the last failure") : status;
+}
+
+static lt_status call_eval_bound(int null) {
+    const lt_eval_data data = {.session = session, .dataset = dataset(), .size = 8};
+    lt_bound out;
+    return lt_eval_bound(GIVEN(0, &data), 1, GIVEN(1, &out));
+}
+
+static lt_status call_eval_judges(int null) {
+    const lt_judging judging = {0};
+    lt_judgement out = {.count = 7};
+    const lt_status status = lt_eval_judges(GIVEN(0, &judging), GIVEN(1, &out));
+    if (null < 0) assert_int_equal(status, LT_ERROR_ARGUMENT); /* nothing is asked for */
+    return null < 0 ? lt_fail(LT_OK, "the last failure") : status;
+}
+
+static const char *prompts_file(void) {
+    const char *path = scratch_path("prompts.txt");
+    FILE *file = fopen(path, "w");
+    assert_true(file && fputs("a cat\n", file) >= 0 && fclose(file) == 0);
+    return path;
+}
+
+static lt_status call_prompts_read(int null) {
+    lt_prompt_list list = {.count = 7};
+    const lt_status status = lt_prompts_read(GIVEN(0, prompts_file()), NULL, 0, GIVEN(1, &list));
+    if (null == 0) assert_int_equal(list.count, 0);
+    if (null < 1) lt_prompts_free(&list);
+    return status;
+}
+
+static lt_status call_eval_drawing(int null) {
+    const lt_request request = quick_request();
+    lt_prompt_row row = {.prompt = "a cat"};
+    const lt_prompt_list prompts = {.rows = &row, .count = 1};
+    const lt_drawing drawing = {.session = session, .prompts = &prompts, .request = &request};
+    lt_drawn out;
+    return lt_eval_drawing(GIVEN(0, &drawing), GIVEN(1, &out));
+}
+
+static lt_status call_curve_read(int null) {
+    const char *path = scratch_path("log.jsonl");
+    FILE *file = fopen(path, "w");
+    assert_true(file && fputs("{\"step\": 1, \"loss\": 2}\n", file) >= 0 && fclose(file) == 0);
+    lt_curve curve = {.count = 7};
+    const lt_status status = lt_curve_read(GIVEN(0, path), GIVEN(1, "loss"), GIVEN(2, &curve));
+    if (!status) assert_true(curve.count == 1 && curve.steps[0] == 1 && curve.values[0] == 2);
+    if (null < 2) lt_curve_free(&curve);
+    return status;
+}
+
 static lt_status call_check_writable(int null) { return lt_check_writable(GIVEN(0, saved)); }
 
 static const struct {
@@ -259,6 +335,14 @@ static const struct {
     {"lt_synthesize", call_synthesize, {"name", "out"}},
     {"lt_inspect", call_inspect, {"path", "report"}},
     {"lt_time_modules", call_time_modules, {"session", "timings"}},
+    {"lt_dataset_open", call_dataset_open, {"path", "dataset"}},
+    {"lt_eval_reconstruction", call_eval_reconstruction, {"data", "out"}},
+    {"lt_eval_recall", call_eval_recall, {"data", "out"}},
+    {"lt_eval_bound", call_eval_bound, {"data", "out"}},
+    {"lt_eval_judges", call_eval_judges, {"judging", "out"}},
+    {"lt_prompts_read", call_prompts_read, {"path", "list"}},
+    {"lt_eval_drawing", call_eval_drawing, {"drawing", "out"}},
+    {"lt_curve_read", call_curve_read, {"path", "field", "curve"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
 
@@ -290,6 +374,11 @@ static void test_null_is_nothing(void **state) {
     lt_session_close(NULL);
     lt_arrays_free(NULL);
     lt_report_free(NULL);
+    lt_dataset_close(NULL);
+    lt_judgement_free(NULL);
+    lt_prompts_free(NULL);
+    lt_curve_free(NULL);
+    assert_int_equal(lt_dataset_count(NULL), 0);
     lt_timings_free(NULL);
     lt_tokens_free(NULL);
     lt_steps_free(NULL);

@@ -1,0 +1,223 @@
+/* The values of options. */
+#include "values.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Their types ---- */
+
+static const lt_field *field_of(const lt_option *o) {
+    return o->fields ? lt_fields_find(o->fields(), o->member ? o->member : o->name) : NULL;
+}
+
+/* The type of an option's value, in the words of fields. */
+static lt_field_kind type_of(const lt_option *o) {
+    const lt_field *f = field_of(o);
+    static const lt_field_kind own[] = {
+        [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,   [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
+        [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT, [LT_OPTION_FILE] = LT_FIELD_FILE,
+        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,
+    };
+    return f ? f->kind : own[o->kind];
+}
+
+static void put_number(const lt_option *o, double v) {
+    switch (type_of(o)) {
+    case LT_FIELD_LONG: *(long *)o->value = (long)v; break;
+    case LT_FIELD_FLOAT: *(float *)o->value = (float)v; break;
+    case LT_FIELD_DOUBLE: *(double *)o->value = v; break;
+    default: *(int *)o->value = (int)v;
+    }
+}
+
+static double get_number(const lt_option *o) {
+    switch (type_of(o)) {
+    case LT_FIELD_LONG: return (double)*(long *)o->value;
+    case LT_FIELD_FLOAT: return (double)*(float *)o->value;
+    case LT_FIELD_DOUBLE: return *(double *)o->value;
+    default: return *(int *)o->value;
+    }
+}
+
+static void put_choice(const lt_option *o, const char *name) {
+    if (type_of(o) != LT_FIELD_ENUM) *(const char **)o->value = name;
+    const char *const *choices = lt_option_choices(o);
+    for (int i = 0; type_of(o) == LT_FIELD_ENUM && choices[i]; i++)
+        if (!strcmp(choices[i], name)) *(int *)o->value = i;
+}
+
+static const char *get_choice(const lt_option *o) {
+    return type_of(o) == LT_FIELD_ENUM ? lt_option_choices(o)[*(int *)o->value] : *(const char **)o->value;
+}
+
+/* ---- What they are without a word ---- */
+
+static size_t size_of(lt_field_kind type) {
+    static const size_t sizes[] = {
+        [LT_FIELD_BOOL] = sizeof(bool),     [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),     [LT_FIELD_SEED] = sizeof(uint64_t),
+        [LT_FIELD_SIZE] = sizeof(size_t),   [LT_FIELD_FLOAT] = sizeof(float),
+        [LT_FIELD_DOUBLE] = sizeof(double), [LT_FIELD_ENUM] = sizeof(int),
+        [LT_FIELD_TEXT] = sizeof(char *),   [LT_FIELD_FILE] = sizeof(char *),
+        [LT_FIELD_CHOICE] = sizeof(char *), [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
+    };
+    return sizes[type];
+}
+
+void lt_options_begin(const lt_command *command) {
+    const lt_open_options open = lt_open_options_defaults();
+    const lt_session_options session = lt_session_options_defaults();
+    const lt_request request = lt_request_defaults();
+    const lt_convert_options conversion = lt_convert_options_defaults();
+    const lt_inspect_options looking = lt_inspect_options_defaults();
+    const lt_timing_options timing = lt_timing_options_defaults();
+    const lt_train_options training = lt_train_options_defaults();
+    const struct {
+        const lt_field *(*fields)(void);
+        const void *defaults;
+    } all[] = {{lt_open_fields, &open},          {lt_session_fields, &session}, {lt_request_fields, &request},
+               {lt_convert_fields, &conversion}, {lt_inspect_fields, &looking}, {lt_timing_fields, &timing},
+               {lt_train_fields, &training}};
+    for (const lt_option *o = command->options; o->name; o++)
+        for (size_t i = 0; i < LT_COUNT(all); i++)
+            if (all[i].fields == o->fields)
+                memcpy(o->value, (const char *)all[i].defaults + field_of(o)->offset, size_of(type_of(o)));
+}
+
+/* ---- What may be given ---- */
+
+/* Whether v is possible; range says what is, for a person. */
+static bool allows(const lt_option *o, double v, char range[80]) {
+    const lt_field *f = field_of(o);
+    const double low = f && o->low <= 0 ? f->low : o->low, high = f ? f->high : o->high;
+    const bool above = f && f->above;
+    snprintf(range, 80, above ? "above %.10g, up to %.10g" : "from %.10g to %.10g", low, high);
+    return v >= low && v <= high && !(above && v <= low);
+}
+
+const char *const *lt_option_choices(const lt_option *o) {
+    const lt_field *f = field_of(o);
+    if (o->kind != LT_OPTION_CHOICE) return NULL;
+    return f ? lt_field_choices(f) : o->list_choices ? o->list_choices() : o->choices;
+}
+
+void lt_option_help(const lt_option *o, char text[LT_HELP_SIZE]) {
+    const lt_field *f = field_of(o);
+    const char *help = o->help || !f ? o->help : f->help;
+    const int end = snprintf(text, LT_HELP_SIZE, "%s", help);
+    const size_t room = LT_HELP_SIZE - (size_t)end;
+    if (!f) return;
+    const bool number = o->kind == LT_OPTION_INT || o->kind == LT_OPTION_NUMBER;
+    if (number && fabs(get_number(o)) > 0)
+        snprintf(text + end, room, "; default %g", get_number(o));
+    else if (o->kind == LT_OPTION_CHOICE && get_choice(o))
+        snprintf(text + end, room, "; default %s", get_choice(o));
+}
+
+/* ---- Reading them ---- */
+
+static int parse_int(const lt_option *o, const char *text) {
+    char *end, range[80];
+    errno = 0;
+    const long v = strtol(text, &end, 10);
+    const bool possible = allows(o, (double)v, range);
+    if (end == text || *end || errno || !possible)
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number %s is possible", o->name, text, range);
+    put_number(o, (double)v);
+    return LT_EXIT_OK;
+}
+
+static int parse_number(const lt_option *o, const char *text) {
+    char *end, range[80];
+    const double v = strtod(text, &end);
+    const bool possible = allows(o, v, range);
+    if (end == text || *end || !possible)
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a number %s is possible", o->name, text, range);
+    put_number(o, v);
+    return LT_EXIT_OK;
+}
+
+/* -1 draws one, as the web UIs have it. */
+static int parse_seed(const lt_option *o, const char *text) {
+    char *end;
+    errno = 0;
+    if (!strcmp(text, "-1")) {
+        const uint64_t drawn = *(uint64_t *)o->value = lt_random_seed();
+        return o->told ? LT_EXIT_OK : lt_complain(LT_EXIT_OK, "note: --%s %llu", o->name, (unsigned long long)drawn);
+    }
+    const unsigned long long v = strtoull(text, &end, 10);
+    if (end == text || *end || errno || strchr(text, '-'))
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: a whole number from 0 to 18446744073709551615 is possible, or -1",
+                           o->name, text);
+    *(uint64_t *)o->value = v;
+    return LT_EXIT_OK;
+}
+
+static int parse_choice(const lt_option *o, const char *text) {
+    const char *const *choices = lt_option_choices(o);
+    const lt_field *f = field_of(o);
+    const char *named = f && f->by_name ? f->by_name(text) : NULL;
+    char all[512] = "";
+    if (named) put_choice(o, named);
+    if (named) return LT_EXIT_OK;
+    for (size_t i = 0; choices[i]; i++) {
+        if (!strcmp(choices[i], text)) {
+            put_choice(o, choices[i]);
+            return LT_EXIT_OK;
+        }
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", choices[i]);
+    }
+    return lt_complain(LT_EXIT_USAGE, "--%s %s: possible are %s", o->name, text, all);
+}
+
+/* The multiplication sign, or what stands for it. */
+static const char *behind_times(const char *text) {
+    static const char *const signs[] = {"x", "X", "\303\227"};
+    for (size_t i = 0; i < LT_COUNT(signs); i++)
+        if (!strncmp(text, signs[i], strlen(signs[i]))) return text + strlen(signs[i]);
+    return NULL;
+}
+
+static int parse_size(const lt_option *o, const char *text) {
+    int *size = o->value;
+    const char *at = text;
+    char range[80];
+    for (int i = 0; i < 2 && at; i++) {
+        char *end;
+        const long v = strtol(at, &end, 10);
+        if (end == at || !allows(o, (double)v, range)) break;
+        size[i] = (int)v;
+        if (!i) size[1] = (int)v;
+        if (!*end) return LT_EXIT_OK;
+        at = i ? NULL : behind_times(end);
+    }
+    allows(o, 1, range);
+    return lt_complain(LT_EXIT_USAGE, "--%s %s: WIDTHxHEIGHT, as in 512x768, or one number for both, %s", o->name, text,
+                       range);
+}
+
+int lt_option_take(const lt_option *o, const char *text) {
+    switch (o->kind) {
+    case LT_OPTION_FLAG: *(bool *)o->value = true; return LT_EXIT_OK;
+    case LT_OPTION_INT: return parse_int(o, text);
+    case LT_OPTION_NUMBER: return parse_number(o, text);
+    case LT_OPTION_SEED: return parse_seed(o, text);
+    case LT_OPTION_CHOICE: return parse_choice(o, text);
+    case LT_OPTION_SIZE: return parse_size(o, text);
+    case LT_OPTION_TEXT:
+    case LT_OPTION_FILE: *(const char **)o->value = text; return LT_EXIT_OK;
+    }
+    return LT_EXIT_USAGE;
+}
+
+/* ---- From one struct to another ---- */
+
+void lt_options_follow(const lt_field *(*fields)(void), void *to, const void *from) {
+    for (const lt_field *f = fields(); f->name; f++) {
+        char *at = (char *)to + f->offset;
+        if (!lt_option_given(at)) memcpy(at, (const char *)from + f->offset, size_of(f->kind));
+    }
+}
