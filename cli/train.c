@@ -17,59 +17,59 @@ static const char *space;
 /* clang-format off */
 #define OF_TRAINING .fields = lt_train_fields
 static const lt_option options[] = {
-    {"data", 'd', LT_OPTION_FILE, "DATA", NULL, &o.data, OF_TRAINING, .also = "train-data-dir data-dir"},
-    {"output", 'o', LT_OPTION_FILE, "MODEL", NULL, &o.output, OF_TRAINING},
-    {"resume", 0, LT_OPTION_FLAG, NULL, NULL, &o.resume, OF_TRAINING},
-    {"overwrite", 0, LT_OPTION_FLAG, NULL, NULL, &o.overwrite, OF_TRAINING},
-    {"init", 0, LT_OPTION_FILE, "FILE", NULL, &o.init, OF_TRAINING, .also = "pretrained-model-name-or-path"},
-    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.steps, OF_TRAINING, .also = "max-train-steps"},
-    {"batch", 'b', LT_OPTION_INT, "N", NULL, &o.batch, OF_TRAINING, .also = "batch-size train-batch-size"},
-    {"size", 's', LT_OPTION_INT, "PX", NULL, &o.size, OF_TRAINING, .also = "resolution"},
-    {"rate", 0, LT_OPTION_NUMBER, "X", NULL, &o.rate, OF_TRAINING, .also = "learning-rate lr"},
-    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.seed, OF_TRAINING},
-    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.precision, OF_TRAINING},
-    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.threads, OF_TRAINING},
-    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.vae, OF_TRAINING},
-    {"text", 0, LT_OPTION_FILE, "FILE", NULL, &o.text, OF_TRAINING},
-    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.prediction, OF_TRAINING},
-    {"crop", 0, LT_OPTION_FLAG, NULL, NULL, &o.crop, OF_TRAINING},
-    {"flip", 0, LT_OPTION_FLAG, NULL, NULL, &o.flip, OF_TRAINING, .also = "random-flip"},
-    {"validation", 0, LT_OPTION_FILE, "DATA", NULL, &o.validation, OF_TRAINING},
-    {"save-steps", 0, LT_OPTION_INT, "N", NULL, &o.save_steps, OF_TRAINING, .also = "checkpointing-steps"},
-    {"save-minutes", 0, LT_OPTION_NUMBER, "M", NULL, &o.save_minutes, OF_TRAINING},
-    {"sample-steps", 0, LT_OPTION_INT, "N", NULL, &o.sample_steps, OF_TRAINING},
+    {"data", 'd', LT_OPTION_FILE, "DATA", NULL, &o.files.data, OF_TRAINING, .also = "train-data-dir data-dir"},
+    {"output", 'o', LT_OPTION_FILE, "MODEL", NULL, &o.files.output, OF_TRAINING},
+    {"resume", 0, LT_OPTION_FLAG, NULL, NULL, &o.files.resume, OF_TRAINING},
+    {"overwrite", 0, LT_OPTION_FLAG, NULL, NULL, &o.files.overwrite, OF_TRAINING},
+    {"init", 0, LT_OPTION_FILE, "FILE", NULL, &o.files.init, OF_TRAINING, .also = "pretrained-model-name-or-path"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.length.steps, OF_TRAINING, .also = "max-train-steps"},
+    {"batch", 'b', LT_OPTION_INT, "N", NULL, &o.length.batch, OF_TRAINING, .also = "batch-size train-batch-size"},
+    {"size", 's', LT_OPTION_INT, "PX", NULL, &o.pictures.size, OF_TRAINING, .also = "resolution"},
+    {"rate", 0, LT_OPTION_NUMBER, "X", NULL, &o.adamw.rate, OF_TRAINING, .also = "learning-rate lr"},
+    {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.computing.seed, OF_TRAINING},
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.computing.precision, OF_TRAINING},
+    {"threads", 't', LT_OPTION_INT, "N", NULL, &o.computing.threads, OF_TRAINING},
+    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.files.vae, OF_TRAINING},
+    {"text", 0, LT_OPTION_FILE, "FILE", NULL, &o.files.text, OF_TRAINING},
+    {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.losses.prediction, OF_TRAINING},
+    {"crop", 0, LT_OPTION_FLAG, NULL, NULL, &o.pictures.crop, OF_TRAINING},
+    {"flip", 0, LT_OPTION_FLAG, NULL, NULL, &o.pictures.flip, OF_TRAINING, .also = "random-flip"},
+    {"validation", 0, LT_OPTION_FILE, "DATA", NULL, &o.files.validation, OF_TRAINING},
+    {"save-steps", 0, LT_OPTION_INT, "N", NULL, &o.length.save_steps, OF_TRAINING, .also = "checkpointing-steps"},
+    {"save-minutes", 0, LT_OPTION_NUMBER, "M", NULL, &o.length.save_minutes, OF_TRAINING},
+    {"sample-steps", 0, LT_OPTION_INT, "N", NULL, &o.length.sample_steps, OF_TRAINING},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &quiet},
-    {"width", 0, LT_OPTION_INT, "N", NULL, &o.width, OF_TRAINING, .rare = true},
+    {"width", 0, LT_OPTION_INT, "N", NULL, &o.network.width, OF_TRAINING, .rare = true},
     {"mult", 0, LT_OPTION_TEXT, "LIST", "all but clip: channels of each level, in widths; 1,2,4,4", &mult, .rare = true},
     {"attention", 0, LT_OPTION_TEXT, "LIST", "unet, classifier: 1 for each level with transformers; 1,1,1,0", &attention, .rare = true},
-    {"blocks", 0, LT_OPTION_INT, "N", NULL, &o.blocks, OF_TRAINING, .rare = true},
-    {"groups", 0, LT_OPTION_INT, "N", NULL, &o.groups, OF_TRAINING, .rare = true},
-    {"heads", 0, LT_OPTION_INT, "N", NULL, &o.heads, OF_TRAINING, .rare = true},
-    {"latent-channels", 0, LT_OPTION_INT, "N", NULL, &o.latent_channels, OF_TRAINING, .rare = true},
-    {"text-width", 0, LT_OPTION_INT, "N", NULL, &o.text_width, OF_TRAINING, .rare = true},
-    {"text-layers", 0, LT_OPTION_INT, "N", NULL, &o.text_layers, OF_TRAINING, .rare = true},
-    {"image-width", 0, LT_OPTION_INT, "N", NULL, &o.image_width, OF_TRAINING, .rare = true},
-    {"image-layers", 0, LT_OPTION_INT, "N", NULL, &o.image_layers, OF_TRAINING, .rare = true},
-    {"patch", 0, LT_OPTION_INT, "PX", NULL, &o.patch, OF_TRAINING, .rare = true},
-    {"projection", 0, LT_OPTION_INT, "N", NULL, &o.projection, OF_TRAINING, .rare = true},
-    {"l1", 0, LT_OPTION_FLAG, NULL, NULL, &o.absolute, OF_TRAINING, .member = "absolute", .rare = true},
-    {"kl", 0, LT_OPTION_NUMBER, "X", NULL, &o.kl, OF_TRAINING, .rare = true},
-    {"drop-prompt", 0, LT_OPTION_NUMBER, "X", NULL, &o.drop_prompt, OF_TRAINING, .rare = true},
-    {"min-snr", 0, LT_OPTION_NUMBER, "X", NULL, &o.min_snr, OF_TRAINING, .rare = true, .also = "snr-gamma"},
-    {"only", 0, LT_OPTION_CHOICE, "PART", NULL, &o.only, OF_TRAINING, .rare = true},
-    {"clean", 0, LT_OPTION_FLAG, NULL, NULL, &o.clean, OF_TRAINING, .rare = true},
-    {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.unconditional, OF_TRAINING, .rare = true},
+    {"blocks", 0, LT_OPTION_INT, "N", NULL, &o.network.blocks, OF_TRAINING, .rare = true},
+    {"groups", 0, LT_OPTION_INT, "N", NULL, &o.network.groups, OF_TRAINING, .rare = true},
+    {"heads", 0, LT_OPTION_INT, "N", NULL, &o.network.heads, OF_TRAINING, .rare = true},
+    {"latent-channels", 0, LT_OPTION_INT, "N", NULL, &o.network.latent_channels, OF_TRAINING, .rare = true},
+    {"text-width", 0, LT_OPTION_INT, "N", NULL, &o.network.text_width, OF_TRAINING, .rare = true},
+    {"text-layers", 0, LT_OPTION_INT, "N", NULL, &o.network.text_layers, OF_TRAINING, .rare = true},
+    {"image-width", 0, LT_OPTION_INT, "N", NULL, &o.network.image_width, OF_TRAINING, .rare = true},
+    {"image-layers", 0, LT_OPTION_INT, "N", NULL, &o.network.image_layers, OF_TRAINING, .rare = true},
+    {"patch", 0, LT_OPTION_INT, "PX", NULL, &o.network.patch, OF_TRAINING, .rare = true},
+    {"projection", 0, LT_OPTION_INT, "N", NULL, &o.network.projection, OF_TRAINING, .rare = true},
+    {"l1", 0, LT_OPTION_FLAG, NULL, NULL, &o.losses.absolute, OF_TRAINING, .member = "absolute", .rare = true},
+    {"kl", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.kl, OF_TRAINING, .rare = true},
+    {"drop-prompt", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.drop_prompt, OF_TRAINING, .rare = true},
+    {"min-snr", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.min_snr, OF_TRAINING, .rare = true, .also = "snr-gamma"},
+    {"only", 0, LT_OPTION_CHOICE, "PART", NULL, &o.losses.only, OF_TRAINING, .rare = true},
+    {"clean", 0, LT_OPTION_FLAG, NULL, NULL, &o.losses.clean, OF_TRAINING, .rare = true},
+    {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.losses.unconditional, OF_TRAINING, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
-    {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},
-    {"warmup", 0, LT_OPTION_INT, "N", NULL, &o.warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
-    {"cosine", 0, LT_OPTION_FLAG, NULL, NULL, &o.cosine, OF_TRAINING, .rare = true},
-    {"decay", 0, LT_OPTION_NUMBER, "X", NULL, &o.decay, OF_TRAINING, .rare = true, .also = "weight-decay"},
-    {"clip", 0, LT_OPTION_NUMBER, "X", NULL, &o.clip, OF_TRAINING, .rare = true, .also = "max-grad-norm"},
-    {"ema", 0, LT_OPTION_NUMBER, "X", NULL, &o.ema, OF_TRAINING, .rare = true},
-    {"recompute", 0, LT_OPTION_FLAG, NULL, NULL, &o.recompute, OF_TRAINING, .rare = true, .also = "gradient-checkpointing"},
-    {"memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.memory, OF_TRAINING, .rare = true},
-    {"cache", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.cache, OF_TRAINING, .rare = true},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.isa, OF_TRAINING, .rare = true},
+    {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.length.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},
+    {"warmup", 0, LT_OPTION_INT, "N", NULL, &o.adamw.warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
+    {"cosine", 0, LT_OPTION_FLAG, NULL, NULL, &o.adamw.cosine, OF_TRAINING, .rare = true},
+    {"decay", 0, LT_OPTION_NUMBER, "X", NULL, &o.adamw.decay, OF_TRAINING, .rare = true, .also = "weight-decay"},
+    {"clip", 0, LT_OPTION_NUMBER, "X", NULL, &o.adamw.clip, OF_TRAINING, .rare = true, .also = "max-grad-norm"},
+    {"ema", 0, LT_OPTION_NUMBER, "X", NULL, &o.adamw.ema, OF_TRAINING, .rare = true},
+    {"recompute", 0, LT_OPTION_FLAG, NULL, NULL, &o.computing.recompute, OF_TRAINING, .rare = true, .also = "gradient-checkpointing"},
+    {"memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.computing.memory, OF_TRAINING, .rare = true},
+    {"cache", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.files.cache, OF_TRAINING, .rare = true},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.computing.isa, OF_TRAINING, .rare = true},
     {0},
 };
 /* clang-format on */
@@ -131,7 +131,7 @@ static lt_status draw_sample(void *user, long step, const char *path) {
     lt_request request = lt_request_defaults();
     request.random_seed = false;
     request.cancelled = lt_stop_asked;
-    char *name = cli_format("%s-%ld.png", o.output, step);
+    char *name = cli_format("%s-%ld.png", o.files.output, step);
     lt_status status = name ? lt_session_open(model, NULL, &session) : LT_ERROR_MEMORY;
     if (!status) status = lt_generate(session, &request, &result);
     if (!status) {
@@ -164,32 +164,34 @@ static int parse_list(const char *text, int *values, int most) {
 static int read_lists(void) {
     int levels[LT_TRAIN_MAX_LEVELS] = {0};
     if (mult) {
-        o.levels = parse_list(mult, o.mult, LT_TRAIN_MAX_LEVELS);
-        for (int i = 0; i < o.levels; i++)
-            if (!o.mult[i]) o.levels = -1;
-        if (o.levels < 1) return lt_complain(LT_EXIT_USAGE, "--mult %s: numbers from 1 on, as in 1,2,4,4", mult);
+        o.network.levels = parse_list(mult, o.network.mult, LT_TRAIN_MAX_LEVELS);
+        for (int i = 0; i < o.network.levels; i++)
+            if (!o.network.mult[i]) o.network.levels = -1;
+        if (o.network.levels < 1)
+            return lt_complain(LT_EXIT_USAGE, "--mult %s: numbers from 1 on, as in 1,2,4,4", mult);
     }
     if (!attention) return LT_EXIT_OK;
     const int count = parse_list(attention, levels, LT_TRAIN_MAX_LEVELS);
-    bool flags = count == o.levels;
+    bool flags = count == o.network.levels;
     for (int i = 0; i < count; i++) flags &= levels[i] <= 1;
-    if (!flags) return lt_complain(LT_EXIT_USAGE, "--attention %s: 0 or 1 for each of %d levels", attention, o.levels);
-    o.attention_levels = 0;
-    for (int i = 0; i < count; i++) o.attention_levels |= (levels[i] != 0) << i;
+    if (!flags)
+        return lt_complain(LT_EXIT_USAGE, "--attention %s: 0 or 1 for each of %d levels", attention, o.network.levels);
+    o.network.attention_levels = 0;
+    for (int i = 0; i < count; i++) o.network.attention_levels |= (levels[i] != 0) << i;
     return LT_EXIT_OK;
 }
 
 static int prepare(void) {
-    if (!o.data || !o.output)
+    if (!o.files.data || !o.files.output)
         return lt_complain(LT_EXIT_USAGE, "--data DATA and -o MODEL are needed; see `latent train --help`");
     const int status = read_lists();
     if (status) return status;
-    o.pixels = space && !strcmp(space, "pixel");
+    o.losses.pixels = space && !strcmp(space, "pixel");
     o.sample = draw_sample;
     o.progress = show_progress;
     o.cancelled = lt_stop_asked;
     o.notice = print_notice;
-    return lt_check_safetensors("-o", o.output);
+    return lt_check_safetensors("-o", o.files.output);
 }
 
 static void begin(void) { o = lt_train_options_defaults(); }

@@ -653,66 +653,72 @@ typedef struct lt_train_progress {
 /* docs/training.md explains each with its mathematics. Begin with lt_train_options_defaults: the numbers named here are
  * its own. */
 typedef struct lt_train_options {
-    /* data: a folder of pictures, with metadata.jsonl or texts beside them, or WebDataset tar shards */
-    const char *data;
-    const char *validation; /* clip, classifier: pictures to measure on in the end, never trained on; NULL: none */
-    int size;               /* pixels a side */
-    bool crop, flip;        /* random squares in place of whole pictures; left and right exchanged at random */
+    struct {
+        const char *data; /* a folder of pictures, with metadata.jsonl or texts beside them, or WebDataset shards */
+        const char *validation; /* clip, classifier: pictures to measure on in the end, never trained on; NULL: none */
+        const char *output;     /* the model, safetensors; OUTPUT.state and OUTPUT.jsonl beside it are state and log */
+        const char *init;       /* go on from the weights of this checkpoint; NULL: from random ones */
+        const char *vae;        /* unet, classifier: whose latents are learned */
+        const char *text;       /* unet: whose contexts are read */
+        const char *cache;      /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
+        bool resume;    /* go on from OUTPUT.state, bit for bit as if nothing had happened; without one: begin */
+        bool overwrite; /* begin where a model, state or log is in output's place, and lose it; else that is
+                           refused */
+    } files;
 
-    /* files */
-    const char *output; /* the model, safetensors; OUTPUT.state and OUTPUT.jsonl beside it are state and log */
-    const char *init;   /* go on from the weights of this checkpoint; NULL: from random ones */
-    const char *vae;    /* unet, classifier: whose latents are learned */
-    const char *text;   /* unet: whose contexts are read */
-    const char *cache;  /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
-    bool resume;        /* go on from OUTPUT.state, bit for bit as if nothing had happened;
-                           without one: begin */
-    bool overwrite;     /* begin where a model, state or log is in output's place, and lose it; else that is refused */
+    struct {
+        int size;        /* pixels a side */
+        bool crop, flip; /* random squares in place of whole pictures; left and right exchanged at random */
+    } pictures;
 
-    /* length */
-    long steps;
-    int batch, accumulate; /* samples of a batch; batches that make up a step */
-    long save_steps;       /* the state is saved every so many steps (0: not by steps) */
-    double save_minutes;   /* or minutes (0: not by time); state and model at the end, and when stopped */
-    long sample_steps;     /* every so many steps sample is called (0: never) */
+    struct {
+        long steps;
+        int batch, accumulate; /* samples of a batch; batches that make up a step */
+        long save_steps;       /* the state is saved every so many steps (0: not by steps) */
+        double save_minutes;   /* or minutes (0: not by time); state and model at the end, and when stopped */
+        long sample_steps;     /* every so many steps sample is called (0: never) */
+    } length;
 
-    /* AdamW: Loshchilov & Hutter 2017 */
-    double rate, beta1, beta2, eps, decay; /* 1e-4, 0.9, 0.999, 1e-8, 1e-2 */
-    double clip;                           /* the gradient's global norm at most; 0: not clipped. 1 */
-    double ema;                            /* decay of the weights' moving average, which the model gets; 0: none */
-    long warmup;                           /* steps of linear rise */
-    bool cosine;                           /* falls to 0 by half a cosine at the last step; else constant */
+    struct {                                   /* Loshchilov & Hutter 2017 */
+        double rate, beta1, beta2, eps, decay; /* 1e-4, 0.9, 0.999, 1e-8, 1e-2 */
+        double clip;                           /* the gradient's global norm at most; 0: not clipped. 1 */
+        double ema;                            /* decay of the weights' moving average, which the model gets; 0: none */
+        long warmup;                           /* steps of linear rise */
+        bool cosine;                           /* falls to 0 by half a cosine at the last step; else constant */
+    } adamw;
 
-    /* computing */
-    uint64_t seed;
-    lt_precision
-        precision; /* f32; bf16: products of rounded numbers, everything else f32; auto: bf16 with AMX, else f32 */
-    int threads;   /* 0: one for each core */
-    lt_isa isa;
-    bool recompute; /* compute each block's activations twice: less memory, about a third more time */
-    double memory;  /* GB (10^9 bytes); a training that would need more does not start. 0: what the machine has */
+    struct {
+        uint64_t seed;
+        lt_precision precision; /* auto: bf16 with AMX, else f32 */
+        int threads;            /* 0: one for each core */
+        lt_isa isa;
+        bool recompute; /* compute each block's activations twice: less memory, about a third more time */
+        double memory;  /* GB (10^9 bytes); a training that would need more does not start. 0: what the machine has */
+    } computing;
 
-    /* what is built, without init */
-    int width;                                        /* channels of the first level */
-    int levels;                                       /* resolutions */
-    int mult[LT_TRAIN_MAX_LEVELS];                    /* channels of each level, in widths */
-    int attention_levels;                             /* unet, classifier: bit i: transformers at level i */
-    int blocks;                                       /* residual blocks of a level */
-    int groups, heads;                                /* of the group norms; of unet's and classifier's attention */
-    int latent_channels;                              /* vae */
-    int text_width, text_layers;                      /* clip: heads are 64 wide */
-    int image_width, image_layers, patch, projection; /* clip */
+    struct {                                              /* what is built, without init */
+        int width;                                        /* channels of the first level */
+        int levels;                                       /* resolutions */
+        int mult[LT_TRAIN_MAX_LEVELS];                    /* channels of each level, in widths */
+        int attention_levels;                             /* unet, classifier: bit i: transformers at level i */
+        int blocks;                                       /* residual blocks of a level */
+        int groups, heads;                                /* of the group norms; of unet's and classifier's attention */
+        int latent_channels;                              /* vae */
+        int text_width, text_layers;                      /* clip: heads are 64 wide */
+        int image_width, image_layers, patch, projection; /* clip */
+    } network;
 
-    /* losses */
-    bool absolute;          /* vae: |x - out| in place of its square */
-    double kl;              /* vae: 1e-6 */
-    double drop_prompt;     /* unet: share of samples whose prompt is the empty one: 0.1 */
-    const char *prediction; /* unet: "epsilon" or "v" */
-    double min_snr;         /* unet: gamma of Hang et al. 2023; 0: every t weighs the same */
-    const char *only;       /* unet: "cross-attention" trains nothing else; NULL: everything */
-    bool unconditional;     /* unet: without text */
-    bool pixels;            /* unet, classifier: without a VAE */
-    bool clean;             /* classifier: of pictures without noise, to judge with, not to guide */
+    struct {
+        bool absolute;          /* vae: |x - out| in place of its square */
+        double kl;              /* vae: 1e-6 */
+        double drop_prompt;     /* unet: share of samples whose prompt is the empty one: 0.1 */
+        const char *prediction; /* unet: "epsilon" or "v" */
+        double min_snr;         /* unet: gamma of Hang et al. 2023; 0: every t weighs the same */
+        const char *only;       /* unet: "cross-attention" trains nothing else; NULL: everything */
+        bool unconditional;     /* unet: without text */
+        bool pixels;            /* unet, classifier: without a VAE */
+        bool clean;             /* classifier: of pictures without noise, to judge with, not to guide */
+    } losses;
 
     /* the caller */
     bool (*progress)(void *user, const lt_train_progress *progress); /* false stops, with everything saved */
@@ -721,6 +727,7 @@ typedef struct lt_train_options {
     lt_status (*sample)(void *user, long step, const char *path);
     lt_notice_fn notice;
     void *user;
+    uint64_t reserved[LT_RESERVED];
 } lt_train_options;
 
 LT_API lt_train_options lt_train_options_defaults(void);

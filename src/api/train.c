@@ -15,36 +15,32 @@ static const lt_task *const tasks[] = {
 
 lt_train_options lt_train_options_defaults(void) {
     return (lt_train_options){
-        .size = 64,
-        .steps = 10000,
-        .batch = 32,
-        .accumulate = 1,
-        .save_minutes = 10,
-        .rate = 1e-4,
-        .beta1 = 0.9,
-        .beta2 = 0.999,
-        .eps = 1e-8,
-        .decay = 1e-2,
-        .clip = 1,
-        .ema = 0.999,
-        .warmup = 100,
-        .isa = LT_ISA_BEST,
-        .width = 64,
-        .levels = 4,
-        .mult = {1, 2, 4, 4},
-        .attention_levels = 7,
-        .blocks = 1,
-        .groups = 8,
-        .heads = 4,
-        .latent_channels = 4,
-        .text_width = 128,
-        .text_layers = 4,
-        .image_width = 192,
-        .image_layers = 4,
-        .patch = 8,
-        .projection = 128,
-        .kl = 1e-6,
-        .drop_prompt = 0.1,
+        .pictures = {.size = 64},
+        .length = {.steps = 10000, .batch = 32, .accumulate = 1, .save_minutes = 10},
+        .adamw = {.rate = 1e-4,
+                  .beta1 = 0.9,
+                  .beta2 = 0.999,
+                  .eps = 1e-8,
+                  .decay = 1e-2,
+                  .clip = 1,
+                  .ema = 0.999,
+                  .warmup = 100},
+        .computing = {.isa = LT_ISA_BEST},
+        .network = {.width = 64,
+                    .levels = 4,
+                    .mult = {1, 2, 4, 4},
+                    .attention_levels = 7,
+                    .blocks = 1,
+                    .groups = 8,
+                    .heads = 4,
+                    .latent_channels = 4,
+                    .text_width = 128,
+                    .text_layers = 4,
+                    .image_width = 192,
+                    .image_layers = 4,
+                    .patch = 8,
+                    .projection = 128},
+        .losses = {.kl = 1e-6, .drop_prompt = 0.1},
     };
 }
 
@@ -60,7 +56,7 @@ typedef struct lt_train_sources {
 static lt_status open_source(const lt_train_options *o, const char *path, lt_model **model) {
     if (!path) return LT_OK;
     lt_open_options options = lt_open_options_defaults();
-    options.prediction = o->prediction;
+    options.prediction = o->losses.prediction;
     options.notice = o->notice;
     options.notice_user = o->user;
     return lt_model_open(path, &options, model);
@@ -103,11 +99,11 @@ static void describe_read(const lt_train_sources *s, lt_train_models *models) {
 }
 
 static lt_status open_sources(const lt_train_options *o, lt_train_sources *s) {
-    LT_TRY(open_source(o, o->init, &s->init));
-    LT_TRY(open_source(o, o->vae, &s->vae));
-    LT_TRY(open_source(o, o->text, &s->text));
+    LT_TRY(open_source(o, o->files.init, &s->init));
+    LT_TRY(open_source(o, o->files.vae, &s->vae));
+    LT_TRY(open_source(o, o->files.text, &s->text));
     LT_TRY(lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &s->tokenizer));
-    const bool v = o->prediction && !strcmp(o->prediction, "v");
+    const bool v = o->losses.prediction && !strcmp(o->losses.prediction, "v");
     if (s->init)
         s->schedule = s->init->parts.schedule;
     else

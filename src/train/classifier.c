@@ -62,10 +62,10 @@ static int class_of(const classifier_state *s, const lt_dataset *data, size_t i)
 static lt_status read_labels(lt_training *t) {
     classifier_state *s = t->state;
     const size_t count = lt_dataset_label_count(t->data);
-    LT_TRY(check_labels(t->data, t->options->data));
+    LT_TRY(check_labels(t->data, t->options->files.data));
     if (count < 2)
         return lt_fail(LT_ERROR_ARGUMENT, "%s: every picture has the label %s; a classifier needs two at least",
-                       t->options->data, lt_dataset_label_name(t->data, 0));
+                       t->options->files.data, lt_dataset_label_name(t->data, 0));
     s->labels = lt_calloc(count, sizeof *s->labels);
     if (!s->labels) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) s->labels[i] = lt_dataset_label_name(t->data, i);
@@ -75,12 +75,12 @@ static lt_status read_labels(lt_training *t) {
 static lt_status check_validation(lt_training *t) {
     const lt_dataset *data = t->validation;
     if (!data) return LT_OK;
-    LT_TRY(check_labels(data, t->options->validation));
+    LT_TRY(check_labels(data, t->options->files.validation));
     for (size_t i = 0; i < lt_dataset_count(data); i++)
         if (class_of(t->state, data, i) < 0)
             return lt_fail(LT_ERROR_ARGUMENT, "%s: %s has the label %s, which no picture of %s has",
-                           t->options->validation, lt_dataset_name(data, i),
-                           lt_dataset_label_name(data, (size_t)lt_dataset_label(data, i)), t->options->data);
+                           t->options->files.validation, lt_dataset_name(data, i),
+                           lt_dataset_label_name(data, (size_t)lt_dataset_label(data, i)), t->options->files.data);
     return LT_OK;
 }
 
@@ -89,13 +89,14 @@ static lt_status check_init(lt_training *t) {
     const lt_train_models *m = t->models;
     const classifier_state *s = t->state;
     if (!m->init) return LT_OK;
-    if (!m->init_classifier) return lt_fail(LT_ERROR_MODEL, "%s holds no classifier to go on from", t->options->init);
+    if (!m->init_classifier)
+        return lt_fail(LT_ERROR_MODEL, "%s holds no classifier to go on from", t->options->files.init);
     const size_t count = lt_dataset_label_count(t->data);
     bool same = (size_t)m->init_classifier->classes == count;
     for (size_t i = 0; same && i < count; i++) same = !strcmp(m->init_labels[i], s->labels[i]);
-    return same
-               ? LT_OK
-               : lt_fail(LT_ERROR_ARGUMENT, "%s tells other classes apart than %s", t->options->init, t->options->data);
+    return same ? LT_OK
+                : lt_fail(LT_ERROR_ARGUMENT, "%s tells other classes apart than %s", t->options->files.init,
+                          t->options->files.data);
 }
 
 /* ---- Opening ---- */
@@ -111,12 +112,13 @@ static lt_status make_classifier(lt_training *t) {
     LT_TRY(lt_classifier_list(&unet, z.h, (int)lt_dataset_label_count(t->data), &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_classifier, lt_is_classifier));
     LT_TRY(lt_classifier_open(t->parameters.weights, &s->classifier));
-    s->classifier.half.groups = init ? init->half.groups : o->groups;
-    s->classifier.half.heads = init ? init->half.heads : o->heads;
+    s->classifier.half.groups = init ? init->half.groups : o->network.groups;
+    s->classifier.half.heads = init ? init->half.heads : o->network.heads;
     s->classifier.size = init ? init->size : z.h;
     if (s->classifier.half.in_channels == z.c && s->classifier.size == z.h) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "%s reads %dx%dx%d (height, width, channels), and these pictures make %dx%dx%d",
-                   o->init, s->classifier.size, s->classifier.size, s->classifier.half.in_channels, z.h, z.w, z.c);
+                   o->files.init, s->classifier.size, s->classifier.size, s->classifier.half.in_channels, z.h, z.w,
+                   z.c);
 }
 
 static lt_status open(lt_training *t) {
@@ -128,7 +130,8 @@ static lt_status open(lt_training *t) {
     LT_TRY(lt_latents_open(t, &s->latents));
     LT_TRY(make_classifier(t));
     LT_TRY(check_validation(t));
-    LT_TRY(lt_training_make_plan(t, &graph, lt_classifier_objective(&s->classifier, o->batch, o->recompute, &graph)));
+    LT_TRY(lt_training_make_plan(
+        t, &graph, lt_classifier_objective(&s->classifier, o->length.batch, o->computing.recompute, &graph)));
     s->plan = ports_of(t->plan);
     s->label = lt_plan_port(t->plan, "label");
     s->loss = lt_plan_port(t->plan, "loss");
@@ -152,7 +155,7 @@ static void noise_sample(const lt_training *t, int i, lt_rng *rng, int step, con
     const classifier_state *s = t->state;
     const size_t each = sample_count(s), at = (size_t)i * each;
     const float *x = x0;
-    if (!t->options->clean) {
+    if (!t->options->losses.clean) {
         lt_rng_normal(rng, s->noise + at, each);
         lt_forward_process(t->models->schedule, step, x0 + at, s->noise + at, s->x + at, each);
         x = s->x;
@@ -172,7 +175,7 @@ static void make_sample(const void *training, size_t index, int thread) {
     lt_latents_random(&s->latents, i, &rng);
     lt_rng_uniform(&rng, &uniform, 1);
     const int drawn = (int)lt_min((size_t)(uniform * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1);
-    const int step = t->options->clean ? 0 : drawn;
+    const int step = t->options->losses.clean ? 0 : drawn;
     noise_sample(t, i, &rng, step, s->latents.z, &s->plan);
     lt_port_write_i32(s->label, index, &(int32_t){lt_dataset_label(t->data, s->latents.draws[i].index)}, 1);
 }
@@ -210,15 +213,15 @@ static lt_status open_evaluation(lt_training *t) {
     classifier_state *s = t->state;
     const lt_train_options *o = t->options;
     lt_graph encoder = {0}, classifier = {0};
-    lt_status built = lt_classifier_build(&s->classifier, o->batch, &classifier);
+    lt_status built = lt_classifier_build(&s->classifier, o->length.batch, &classifier);
     LT_TRY(lt_plan_built(&classifier, built, &t->target, &s->evaluator));
     s->measured = ports_of(s->evaluator);
-    s->pixels = lt_alloc((size_t)o->size * (size_t)o->size * 3 * sizeof *s->pixels);
+    s->pixels = lt_alloc((size_t)o->pictures.size * (size_t)o->pictures.size * 3 * sizeof *s->pixels);
     s->x0 = lt_calloc(lt_shape_count(s->latents.shape), sizeof *s->x0);
-    s->rngs = lt_calloc((size_t)o->batch, sizeof *s->rngs);
+    s->rngs = lt_calloc((size_t)o->length.batch, sizeof *s->rngs);
     if (!s->pixels || !s->x0 || !s->rngs) return LT_ERROR_MEMORY;
-    if (o->pixels) return LT_OK;
-    built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &encoder);
+    if (o->losses.pixels) return LT_OK;
+    built = lt_vae_build_encoder(t->models->vae, o->length.batch, o->pictures.size, o->pictures.size, &encoder);
     LT_TRY(lt_plan_built(&encoder, built, &t->target, &s->encoder));
     s->encoder_x = lt_plan_port(s->encoder, "x");
     s->moments = lt_plan_port(s->encoder, "moments");
@@ -249,9 +252,9 @@ static lt_status encode(lt_training *t, int n) {
  * passed over. Each has the random numbers of its place, whatever the batch. *n: how many there are. */
 static lt_status load_pictures(lt_training *t, size_t *place, size_t end, int *classes, int *n) {
     const classifier_state *s = t->state;
-    const lt_picture_options picture = {.size = t->options->size};
-    const size_t each = (size_t)t->options->size * (size_t)t->options->size * 3;
-    for (*n = 0; *n < t->options->batch && *place < end; ++*place) {
+    const lt_picture_options picture = {.size = t->options->pictures.size};
+    const size_t each = (size_t)t->options->pictures.size * (size_t)t->options->pictures.size * 3;
+    for (*n = 0; *n < t->options->length.batch && *place < end; ++*place) {
         LT_TRY(lt_training_poll_measuring(t));
         const size_t i = lt_dataset_draw(t->validation, 0, *place).index;
         if (lt_dataset_load(t->validation, i, &picture, 0, s->pixels)) continue;
@@ -275,14 +278,14 @@ static lt_status count_right(lt_training *t, int n, int step, const int *classes
 }
 
 /* How many of the noise levels are looked at. */
-static size_t level_count(const lt_training *t) { return t->options->clean ? 1 : LT_COUNT(measured_steps); }
+static size_t level_count(const lt_training *t) { return t->options->losses.clean ? 1 : LT_COUNT(measured_steps); }
 
 static lt_status tell(const lt_training *t, const int *right, int used) {
     lt_buffer text = {0};
     lt_status status = LT_OK;
-    for (size_t k = 0; k < LT_COUNT(measured_steps) && !status && !t->options->clean; k++)
+    for (size_t k = 0; k < LT_COUNT(measured_steps) && !status && !t->options->losses.clean; k++)
         status = lt_buffer_printf(&text, "%s%.3f at t = %d", k ? ", " : "", (double)right[k] / used, measured_steps[k]);
-    if (t->options->clean) status = lt_buffer_printf(&text, "%.4f", (double)right[0] / used);
+    if (t->options->losses.clean) status = lt_buffer_printf(&text, "%.4f", (double)right[0] / used);
     if (!status) lt_training_notify(t, "accuracy on %d validation pictures: %s", used, text.data);
     lt_buffer_free(&text);
     return status;
@@ -291,7 +294,8 @@ static lt_status tell(const lt_training *t, const int *right, int used) {
 /* classes [batch] is scratch. */
 static lt_status measure(lt_training *t, int *classes) {
     const classifier_state *s = t->state;
-    const size_t count = lt_dataset_count(t->validation), end = t->options->clean ? count : lt_min(count, MEASURED);
+    const size_t count = lt_dataset_count(t->validation),
+                 end = t->options->losses.clean ? count : lt_min(count, MEASURED);
     int right[LT_COUNT(measured_steps)] = {0}, used = 0;
     for (size_t place = 0; place < end;) {
         int n;
@@ -306,7 +310,7 @@ static lt_status measure(lt_training *t, int *classes) {
 static lt_status finish(lt_training *t) {
     if (!t->validation) return LT_OK;
     LT_TRY(open_evaluation(t));
-    int *classes = lt_calloc((size_t)t->options->batch, sizeof *classes);
+    int *classes = lt_calloc((size_t)t->options->length.batch, sizeof *classes);
     const lt_status status = classes ? measure(t, classes) : LT_ERROR_MEMORY;
     lt_free(classes);
     return status;
@@ -318,7 +322,8 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     const classifier_state *s = t->state;
     (void)frozen;
     LT_TRY(lt_settings_add_classifier(settings, &s->classifier, s->labels));
-    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->size, t->options->size);
+    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->pictures.size,
+                           t->options->pictures.size);
 }
 
 static void close(lt_training *t) {

@@ -34,18 +34,18 @@ typedef struct clip_state {
 
 static lt_clip_architecture architecture(const lt_train_options *o) {
     return (lt_clip_architecture){
-        .text = {.width = o->text_width,
-                 .hidden = 4 * o->text_width,
-                 .layers = o->text_layers,
+        .text = {.width = o->network.text_width,
+                 .hidden = 4 * o->network.text_width,
+                 .layers = o->network.text_layers,
                  .vocabulary = 49408,
                  .positions = LT_CONTEXT_TOKENS,
-                 .projection = o->projection},
-        .image = {.width = o->image_width,
-                  .hidden = 4 * o->image_width,
-                  .layers = o->image_layers,
-                  .size = o->size,
-                  .patch = o->patch,
-                  .projection = o->projection},
+                 .projection = o->network.projection},
+        .image = {.width = o->network.image_width,
+                  .hidden = 4 * o->network.image_width,
+                  .layers = o->network.image_layers,
+                  .size = o->pictures.size,
+                  .patch = o->network.patch,
+                  .projection = o->network.projection},
     };
 }
 
@@ -73,20 +73,22 @@ static lt_status make_towers(lt_training *t) {
 static lt_status open(lt_training *t) {
     clip_state *s = t->state;
     const lt_train_options *o = t->options;
-    if (!t->models->init && (o->size % o->patch || o->text_width % 64 || o->image_width % 64))
+    if (!t->models->init &&
+        (o->pictures.size % o->network.patch || o->network.text_width % 64 || o->network.image_width % 64))
         return lt_fail(LT_ERROR_ARGUMENT,
-                       "the size (%d) must be a multiple of the patch (%d), and widths (%d, %d) of 64", o->size,
-                       o->patch, o->text_width, o->image_width);
+                       "the size (%d) must be a multiple of the patch (%d), and widths (%d, %d) of 64",
+                       o->pictures.size, o->network.patch, o->network.text_width, o->network.image_width);
     LT_TRY(make_towers(t));
     if (s->text.positions != LT_CONTEXT_TOKENS)
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", s->text.positions,
                        LT_CONTEXT_TOKENS);
-    if (s->image.size != o->size)
-        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this CLIP sees %d", o->size, s->image.size);
-    LT_TRY(lt_training_check_captions(t, t->data, o->data));
-    if (t->validation) LT_TRY(lt_training_check_captions(t, t->validation, o->validation));
+    if (s->image.size != o->pictures.size)
+        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this CLIP sees %d", o->pictures.size, s->image.size);
+    LT_TRY(lt_training_check_captions(t, t->data, o->files.data));
+    if (t->validation) LT_TRY(lt_training_check_captions(t, t->validation, o->files.validation));
     lt_graph graph = {0};
-    LT_TRY(lt_training_make_plan(t, &graph, lt_clip_objective(&s->text, &s->image, o->batch, o->recompute, &graph)));
+    LT_TRY(lt_training_make_plan(
+        t, &graph, lt_clip_objective(&s->text, &s->image, o->length.batch, o->computing.recompute, &graph)));
     s->plan = ports_of(t->plan);
     s->texts = lt_alloc(lt_shape_count(lt_port_shape(s->plan.texts)) * sizeof *s->texts);
     s->images = lt_alloc(lt_shape_count(lt_port_shape(s->plan.images)) * sizeof *s->images);
@@ -170,8 +172,8 @@ static double loss(lt_training *t, lt_log_row *row) {
 static lt_status build_towers(lt_training *t) {
     clip_state *s = t->state;
     lt_graph graph = {0};
-    lt_status status = lt_clip_text_build(&s->text, t->options->batch, 0, true, &graph);
-    if (!status) status = lt_clip_image_build(&s->image, t->options->batch, &graph);
+    lt_status status = lt_clip_text_build(&s->text, t->options->length.batch, 0, true, &graph);
+    if (!status) status = lt_clip_image_build(&s->image, t->options->length.batch, &graph);
     graph.maker = "CLIP";
     LT_TRY(lt_plan_built(&graph, status, &t->target, &s->towers));
     s->measured = ports_of(s->towers);
@@ -189,9 +191,9 @@ typedef struct pairs {
 /* Puts the pictures from *next on, as many as a batch takes, and their texts before the towers. Returns how many. */
 static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
     clip_state *s = t->state;
-    const lt_picture_options picture = {.size = t->options->size};
-    const size_t pixel_count = (size_t)t->options->size * (size_t)t->options->size;
-    for (*n = 0; *n < t->options->batch && *next < lt_dataset_count(t->validation); ++*next) {
+    const lt_picture_options picture = {.size = t->options->pictures.size};
+    const size_t pixel_count = (size_t)t->options->pictures.size * (size_t)t->options->pictures.size;
+    for (*n = 0; *n < t->options->length.batch && *next < lt_dataset_count(t->validation); ++*next) {
         LT_TRY(lt_training_poll_measuring(t));
         const lt_status status = lt_dataset_load(t->validation, *next, &picture, 0, p->pixels);
         if (status == LT_ERROR_MEMORY) return status;
@@ -204,7 +206,7 @@ static lt_status load_pairs(lt_training *t, size_t *next, pairs *p, int *n) {
         LT_TRY(write_text(t, &s->measured.text, *n, p->words[p->count + (size_t)*n]));
         ++*n;
     }
-    for (int i = *n; i < t->options->batch; i++)
+    for (int i = *n; i < t->options->length.batch; i++)
         LT_TRY(write_text(t, &s->measured.text, i, "")); /* nobody looks at it */
     return LT_OK;
 }
@@ -219,7 +221,7 @@ static lt_status embed_pairs(lt_training *t, pairs *p) {
         lt_port_read(s->measured.texts, 0, p->texts + p->count * d, (size_t)n * d);
         lt_port_read(s->measured.images, 0, p->images + p->count * d, (size_t)n * d);
     }
-    return p->count ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->validation);
+    return p->count ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->files.validation);
 }
 
 static lt_status measure(lt_training *t, pairs *p) {
@@ -238,7 +240,8 @@ static lt_status finish(lt_training *t) {
     const size_t count = lt_dataset_count(t->validation), d = (size_t)((clip_state *)t->state)->text.projection;
     pairs p = {.texts = lt_calloc(count, d * sizeof(float)),
                .images = lt_calloc(count, d * sizeof(float)),
-               .pixels = lt_calloc((size_t)t->options->size, (size_t)t->options->size * 3 * sizeof(float)),
+               .pixels =
+                   lt_calloc((size_t)t->options->pictures.size, (size_t)t->options->pictures.size * 3 * sizeof(float)),
                .words = lt_calloc(count, sizeof *p.words)};
     const lt_status status = p.texts && p.images && p.pixels && p.words ? measure(t, &p) : LT_ERROR_MEMORY;
     lt_free(p.texts);

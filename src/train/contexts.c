@@ -94,7 +94,8 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
 
 lt_status lt_contexts_open(const lt_training *t, lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
-    if (!text && t->options->text) return lt_fail(LT_ERROR_MODEL, "%s holds no text encoder", t->options->text);
+    if (!text && t->options->files.text)
+        return lt_fail(LT_ERROR_MODEL, "%s holds no text encoder", t->options->files.text);
     if (!text)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "a text encoder is needed: name one with `text`, or train with `unconditional`");

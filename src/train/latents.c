@@ -37,7 +37,7 @@ typedef struct filling {
 
 /* Picture `index` of the data set as sample i. One that can't be read is black, and its row of the cache NaNs. */
 static lt_status load(const filling *f, size_t index, size_t i, float *row, size_t row_size) {
-    const lt_picture_options picture = {.size = f->t->options->size};
+    const lt_picture_options picture = {.size = f->t->options->pictures.size};
     const size_t count = (size_t)picture.size * (size_t)picture.size * 3;
     const lt_status status = lt_dataset_load(f->t->data, index, &picture, 0, f->pixels);
     if (status == LT_ERROR_MEMORY) return status;
@@ -51,7 +51,7 @@ static lt_status load(const filling *f, size_t index, size_t i, float *row, size
 /* For the cache: pictures [first, first + n). */
 static lt_status fill(void *user, size_t first, size_t n, float *rows) {
     const filling *f = user;
-    const size_t row = lt_shape_count(lt_port_shape(f->l->made)) / (size_t)f->t->options->batch;
+    const size_t row = lt_shape_count(lt_port_shape(f->l->made)) / (size_t)f->t->options->length.batch;
     LT_TRY(poll_caller(f->t));
     for (size_t i = 0; i < n; i++) LT_TRY(load(f, first + i, i, rows + i * row, row));
     LT_TRY(encode(f->t, f->l));
@@ -70,7 +70,7 @@ static lt_status wait_for_other(void *user) {
 static uint64_t cache_key(const lt_training *t) {
     const uint64_t data = lt_dataset_fingerprint(t->data);
     uint64_t key = lt_hash_bytes(LT_HASH_START, &data, sizeof data);
-    key = lt_hash_bytes(key, &t->options->size, sizeof t->options->size);
+    key = lt_hash_bytes(key, &t->options->pictures.size, sizeof t->options->pictures.size);
     key = lt_hash_bytes(key, &t->target.precision, sizeof t->target.precision);
     key = lt_hash_bytes(key, &t->models->vae->groups, sizeof t->models->vae->groups);
     return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
@@ -82,7 +82,7 @@ static lt_status count_broken(const lt_training *t, const lt_latents *l) {
     size_t broken = 0;
     for (size_t i = 0; i < count; i++) broken += isnan(*(const float *)lt_cache_row(&l->cache, i)) != 0;
     if (broken == count)
-        return lt_fail(LT_ERROR_FORMAT, "%s: no picture of its %zu can be read", t->options->data, count);
+        return lt_fail(LT_ERROR_FORMAT, "%s: no picture of its %zu can be read", t->options->files.data, count);
     if (broken) lt_training_notify(t, "%zu of %zu pictures can't be read: left out", broken, count);
     return LT_OK;
 }
@@ -91,7 +91,7 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
     const lt_shape s = lt_port_shape(l->made);
     const lt_tensor shape = {
         .dtype = LT_F32, .rank = 4, .shape = {lt_dataset_count(t->data), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
-    const size_t size = (size_t)t->options->size;
+    const size_t size = (size_t)t->options->pictures.size;
     filling f = {t, l, lt_alloc(size * size * 3 * sizeof(float)), false};
     const lt_cache_maker maker = {fill, wait_for_other, &f, (size_t)s.n};
     lt_status status = f.pixels ? LT_OK : LT_ERROR_MEMORY;
@@ -103,37 +103,40 @@ static lt_status open_cache(lt_training *t, lt_latents *l) {
 /* ---- Opening ---- */
 
 static lt_status check_vae(const lt_train_options *o, const lt_vae *vae) {
-    if (!vae && o->vae) return lt_fail(LT_ERROR_MODEL, "%s holds no autoencoder with an encoder", o->vae);
+    if (!vae && o->files.vae) return lt_fail(LT_ERROR_MODEL, "%s holds no autoencoder with an encoder", o->files.vae);
     if (!vae) return lt_fail(LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with `vae`");
-    if (o->size % vae->factor == 0) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size, vae->factor);
+    if (o->pictures.size % vae->factor == 0) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->pictures.size,
+                   vae->factor);
 }
 
 lt_status lt_latents_open(const lt_training *t, lt_latents *l) {
     const lt_train_options *o = t->options;
     const lt_vae *vae = t->models->vae;
-    l->shape = (lt_shape){o->batch, o->size, o->size, 3};
-    if (!o->pixels) {
+    l->shape = (lt_shape){o->length.batch, o->pictures.size, o->pictures.size, 3};
+    if (!o->losses.pixels) {
         LT_TRY(check_vae(o, vae));
         l->scaling = vae->scaling;
-        l->shape = (lt_shape){o->batch, o->size / vae->factor, o->size / vae->factor, vae->latent_channels};
+        l->shape = (lt_shape){o->length.batch, o->pictures.size / vae->factor, o->pictures.size / vae->factor,
+                              vae->latent_channels};
     }
     l->z = lt_alloc(lt_shape_count(l->shape) * sizeof *l->z);
-    l->draws = lt_calloc((size_t)o->batch, sizeof *l->draws);
+    l->draws = lt_calloc((size_t)o->length.batch, sizeof *l->draws);
     return l->z && l->draws ? LT_OK : LT_ERROR_MEMORY;
 }
 
 lt_status lt_latents_start(lt_training *t, lt_latents *l) {
     const lt_train_options *o = t->options;
     lt_graph graph = {0};
-    if (o->pixels) return lt_training_start_loader(t, &l->loader);
-    const lt_status built = lt_vae_build_encoder(t->models->vae, o->batch, o->size, o->size, &graph);
+    if (o->losses.pixels) return lt_training_start_loader(t, &l->loader);
+    const lt_status built =
+        lt_vae_build_encoder(t->models->vae, o->length.batch, o->pictures.size, o->pictures.size, &graph);
     LT_TRY(lt_plan_built(&graph, built, &t->target, &l->encoder));
     l->x = lt_plan_port(l->encoder, "x");
     l->made = lt_plan_port(l->encoder, "moments");
     l->moments = lt_alloc(lt_shape_count(lt_port_shape(l->made)) * sizeof *l->moments);
     if (!l->moments) return LT_ERROR_MEMORY;
-    if (o->crop || o->flip) return lt_training_start_loader(t, &l->loader);
+    if (o->pictures.crop || o->pictures.flip) return lt_training_start_loader(t, &l->loader);
     LT_TRY(open_cache(t, l));
     lt_plan_free(l->encoder);
     lt_free(l->moments);
@@ -189,7 +192,7 @@ static void draw_all(lt_latents *l, const float *const *moments) {
 /* The pictures at the next places, those that can't be read left out, as the loader does. */
 static lt_status next_cached(lt_training *t, lt_latents *l, const float **moments) {
     for (int i = 0; i < l->shape.n; t->run.place++) {
-        l->draws[i] = lt_dataset_draw(t->data, t->options->seed, t->run.place);
+        l->draws[i] = lt_dataset_draw(t->data, t->options->computing.seed, t->run.place);
         moments[i] = lt_cache_row(&l->cache, l->draws[i].index);
         i += !isnan(*moments[i]);
     }

@@ -50,8 +50,8 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
     const lt_train_options *o = t->options;
     const lt_train_models *m = t->models;
     char mult[64] = "";
-    for (int i = 0; i < o->levels && i < LT_TRAIN_MAX_LEVELS; i++)
-        snprintf(mult + strlen(mult), sizeof mult - strlen(mult), "%s%d", i ? "," : "", o->mult[i]);
+    for (int i = 0; i < o->network.levels && i < LT_TRAIN_MAX_LEVELS; i++)
+        snprintf(mult + strlen(mult), sizeof mult - strlen(mult), "%s%d", i ? "," : "", o->network.mult[i]);
     return lt_format(
         "trainer=%s\ndata=%016llx\nsize=%d\ncrop=%d\nflip=%d\nbatch=%d\naccumulate=%d\nbeta1=%.9g\nbeta2=%.9g\n"
         "eps=%.9g\ndecay=%.9g\nema=%.9g\ncosine=%ld\nseed=%llu\nwidth=%d\nmult=%s\nattention=%d\nblocks=%d\n"
@@ -59,14 +59,16 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
         "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n"
         "clean=%d\n",
-        task->name, (unsigned long long)lt_dataset_fingerprint(t->data), o->size, o->crop, o->flip, o->batch,
-        o->accumulate, o->beta1, o->beta2, o->eps, o->decay, o->ema, o->cosine ? o->steps : 0,
-        (unsigned long long)o->seed, o->width, mult, o->attention_levels, o->blocks, o->groups, o->heads,
-        o->latent_channels, o->text_width, o->text_layers, o->image_width, o->image_layers, o->patch, o->projection,
-        o->absolute, o->kl, o->drop_prompt, prediction_or_none(o->prediction), o->min_snr, text_or_none(o->only),
-        o->unconditional, o->pixels, hash(m->vae_tensors, m->vae_count, lt_is_vae),
-        hash(m->text_tensors, m->text_count, lt_is_text), hash(m->init, o->only ? m->init_count : 0, lt_is_unet),
-        hash_configurations(m), o->clean);
+        task->name, (unsigned long long)lt_dataset_fingerprint(t->data), o->pictures.size, o->pictures.crop,
+        o->pictures.flip, o->length.batch, o->length.accumulate, o->adamw.beta1, o->adamw.beta2, o->adamw.eps,
+        o->adamw.decay, o->adamw.ema, o->adamw.cosine ? o->length.steps : 0, (unsigned long long)o->computing.seed,
+        o->network.width, mult, o->network.attention_levels, o->network.blocks, o->network.groups, o->network.heads,
+        o->network.latent_channels, o->network.text_width, o->network.text_layers, o->network.image_width,
+        o->network.image_layers, o->network.patch, o->network.projection, o->losses.absolute, o->losses.kl,
+        o->losses.drop_prompt, prediction_or_none(o->losses.prediction), o->losses.min_snr,
+        text_or_none(o->losses.only), o->losses.unconditional, o->losses.pixels,
+        hash(m->vae_tensors, m->vae_count, lt_is_vae), hash(m->text_tensors, m->text_count, lt_is_text),
+        hash(m->init, o->losses.only ? m->init_count : 0, lt_is_unet), hash_configurations(m), o->losses.clean);
 }
 
 /* What stands behind a line that is a hash: "", or " (...)". */

@@ -11,7 +11,7 @@ static const double GB = 1e9;
 
 /* For `count` trained numbers: values, gradients, AdamW's two moments, and averages if there are any. */
 static double parameter_bytes(const lt_training *t, size_t count) {
-    const int copies = t->options->ema > 0 ? 5 : 4;
+    const int copies = t->options->adamw.ema > 0 ? 5 : 4;
     return (double)copies * (double)count * sizeof(float);
 }
 
@@ -19,7 +19,7 @@ static double parameter_bytes(const lt_training *t, size_t count) {
  * parameter_bytes; others: activations and packed weights, 0 while they are not known. */
 static lt_status check_memory(const lt_training *t, double parameters, double others) {
     const double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    const double limit = t->options->memory > 0 ? t->options->memory * GB : machine;
+    const double limit = t->options->computing.memory > 0 ? t->options->computing.memory * GB : machine;
     if (parameters + others <= limit) return LT_OK;
     const char *advice = "A smaller `batch`, `recompute`, `ema` 0 or `only` cross-attention need less";
     if (others <= 0)
@@ -55,11 +55,12 @@ lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_t
     const lt_train_models *m = t->models;
     const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
                                  : count_trained(list->tensors, list->count, part, trains);
-    lt_status status = count ? check_memory(t, parameter_bytes(t, count), 0)
-                             : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->init);
+    lt_status status = count
+                           ? check_memory(t, parameter_bytes(t, count), 0)
+                           : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->files.init);
     if (!status)
         status = m->init ? copy_part(m, part, trains, &t->parameters)
-                         : lt_parameters_fresh(list, t->options->seed, &t->parameters);
+                         : lt_parameters_fresh(list, t->options->computing.seed, &t->parameters);
     lt_tensor_list_free(list);
     return status;
 }
@@ -75,19 +76,21 @@ lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built
 
 lt_status lt_training_start_loader(const lt_training *t, lt_loader **loader) {
     const lt_train_options *o = t->options;
-    const lt_picture_options picture = {.size = o->size, .crop = o->crop, .flip = o->flip};
-    return lt_loader_start(t->data, &picture, o->batch, o->seed, t->run.place, o->notice, o->user, loader);
+    const lt_picture_options picture = {.size = o->pictures.size, .crop = o->pictures.crop, .flip = o->pictures.flip};
+    return lt_loader_start(t->data, &picture, o->length.batch, o->computing.seed, t->run.place, o->notice, o->user,
+                           loader);
 }
 
 lt_unet lt_training_unet(const lt_training *t, int channels) {
     const lt_train_options *o = t->options;
     lt_unet unet = {.in_channels = channels,
                     .out_channels = channels,
-                    .channels = o->width,
-                    .levels = o->levels,
+                    .channels = o->network.width,
+                    .levels = o->network.levels,
                     .middle_depth = 1};
-    for (int i = 0; i < o->levels; i++)
-        unet.level[i] = (lt_resolution){o->mult[i] * o->width, o->blocks, o->attention_levels >> i & 1};
+    for (int i = 0; i < o->network.levels; i++)
+        unet.level[i] = (lt_resolution){o->network.mult[i] * o->network.width, o->network.blocks,
+                                        o->network.attention_levels >> i & 1};
     return unet;
 }
 

@@ -51,8 +51,8 @@ static lt_status save_state(session *s) {
 
 static bool time_to_save(const session *s) {
     const lt_train_options *o = s->t.options;
-    if (o->save_steps && s->t.run.step % o->save_steps == 0) return true;
-    return o->save_minutes > 0 && lt_now() - s->saved > 60 * o->save_minutes;
+    if (o->length.save_steps && s->t.run.step % o->length.save_steps == 0) return true;
+    return o->length.save_minutes > 0 && lt_now() - s->saved > 60 * o->length.save_minutes;
 }
 
 /* Exchanges the weights with their moving averages, if there are any. */
@@ -106,7 +106,7 @@ static lt_status write_model(session *s, lt_writer *file, bool finished) {
 /* A sample that can't be drawn is no reason to lose a training. */
 static lt_status show_sample(session *s) {
     lt_writer file = {0};
-    char *path = lt_format("%s.sample", s->t.options->output);
+    char *path = lt_format("%s.sample", s->t.options->files.output);
     lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
     if (!status) status = write_model(s, &file, false);
     if (!status) status = s->t.options->sample(s->t.options->user, s->t.run.step, path);
@@ -122,7 +122,7 @@ static lt_status show_sample(session *s) {
 
 static lt_status stopped(const session *s) {
     return lt_fail(LT_ERROR_CANCELLED, "stopped after step %ld of %ld; `resume` goes on from %s", s->t.run.step,
-                   s->t.options->steps, s->state_path);
+                   s->t.options->length.steps, s->state_path);
 }
 
 static lt_status poll_caller(void *user) {
@@ -134,7 +134,7 @@ static lt_status poll_caller(void *user) {
 /* The gradients of accumulate batches, added up, and the mean of their losses. */
 static lt_status run_batches(session *s, lt_log_row *row) {
     lt_training *t = &s->t;
-    const int count = t->options->accumulate;
+    const int count = t->options->length.accumulate;
     row->loss = 0;
     for (int i = 0; i < count; i++) {
         LT_TRY(s->task->next(t));
@@ -156,15 +156,15 @@ static lt_status report(session *s, lt_log_row *row, double step_seconds) {
     t->run.loss += smoothing * (row->loss - t->run.loss);
     row->step = t->run.step;
     row->seconds = seconds_so_far(s);
-    row->samples_per_second = (double)o->batch * o->accumulate / step_seconds;
+    row->samples_per_second = (double)o->length.batch * o->length.accumulate / step_seconds;
     LT_TRY(lt_log_write(&s->log, row));
     if (!o->progress) return LT_OK;
     const long done = t->run.step - s->first_step;
     const double pace = (lt_now() - s->started) / (double)done;
-    lt_train_progress p = {.step = row->step, .steps = o->steps, .loss = t->run.loss, .rate = row->rate};
+    lt_train_progress p = {.step = row->step, .steps = o->length.steps, .loss = t->run.loss, .rate = row->rate};
     p.gradient_norm = row->gradient_norm;
-    p.samples_per_second = (double)o->batch * o->accumulate / pace;
-    p.seconds_left = pace * (double)(o->steps - row->step);
+    p.samples_per_second = (double)o->length.batch * o->length.accumulate / pace;
+    p.seconds_left = pace * (double)(o->length.steps - row->step);
     memcpy(p.name, row->name, sizeof p.name);
     memcpy(p.value, row->value, sizeof p.value);
     return o->progress(o->user, &p) ? LT_OK : stopped(s);
@@ -178,7 +178,7 @@ static lt_status one_step(session *s) {
     const uint64_t place = t->run.place;
     lt_status status = run_batches(s, &row);
     if (!status)
-        status = lt_optimizer_step(&t->optimizer, lt_kernels_get(t->target.isa), t->options->accumulate, &done);
+        status = lt_optimizer_step(&t->optimizer, lt_kernels_get(t->target.isa), t->options->length.accumulate, &done);
     if (status) { /* the weights are those of the last whole step */
         t->run.place = place;
         return status;
@@ -192,10 +192,10 @@ static lt_status one_step(session *s) {
 
 static lt_status run_steps(session *s) {
     const lt_train_options *o = s->t.options;
-    while (s->t.run.step < o->steps) {
+    while (s->t.run.step < o->length.steps) {
         LT_TRY(one_step(s));
         if (time_to_save(s)) LT_TRY(save_state(s));
-        if (o->sample && o->sample_steps && s->t.run.step % o->sample_steps == 0) LT_TRY(show_sample(s));
+        if (o->sample && o->length.sample_steps && s->t.run.step % o->length.sample_steps == 0) LT_TRY(show_sample(s));
     }
     return LT_OK;
 }
@@ -204,15 +204,18 @@ static lt_status run_steps(session *s) {
 
 static lt_optimizer_options optimizer_options(const lt_train_options *o) {
     return (lt_optimizer_options){
-        .rate = (float)o->rate,
-        .beta1 = (float)o->beta1,
-        .beta2 = (float)o->beta2,
-        .eps = (float)o->eps,
-        .decay = (float)o->decay,
-        .clip = (float)o->clip,
-        .ema = (float)o->ema,
-        .warmup = o->warmup,
-        .cosine = o->cosine ? (long)lt_max(1, (size_t)(o->steps > o->warmup ? o->steps - o->warmup : 1)) : 0,
+        .rate = (float)o->adamw.rate,
+        .beta1 = (float)o->adamw.beta1,
+        .beta2 = (float)o->adamw.beta2,
+        .eps = (float)o->adamw.eps,
+        .decay = (float)o->adamw.decay,
+        .clip = (float)o->adamw.clip,
+        .ema = (float)o->adamw.ema,
+        .warmup = o->adamw.warmup,
+        .cosine =
+            o->adamw.cosine
+                ? (long)lt_max(1, (size_t)(o->length.steps > o->adamw.warmup ? o->length.steps - o->adamw.warmup : 1))
+                : 0,
     };
 }
 
@@ -224,7 +227,7 @@ static lt_status check_beginning(const session *s, const char *path) {
 
 static lt_status resume(session *s) {
     char *before = NULL;
-    if (!s->t.options->resume || access(s->state_path, F_OK)) return check_beginning(s, s->t.options->init);
+    if (!s->t.options->files.resume || access(s->state_path, F_OK)) return check_beginning(s, s->t.options->files.init);
     lt_status status = lt_state_load(s->state_path, &s->t.optimizer, &s->t.run, &before);
     if (!status || before) { /* an option says more than the first tensor that it changes */
         const lt_status compared = lt_signature_compare(s->state_path, before ? before : "", s->settings);
@@ -237,20 +240,20 @@ static lt_status resume(session *s) {
 
 /* auto: products in bf16 where the processor has matrix tiles for it, several times as fast; else float32. */
 static lt_target target_of(const lt_train_options *o) {
-    const lt_precision best = lt_isa_has_amx(o->isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    const lt_precision best = lt_isa_has_amx(o->computing.isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
     return (lt_target){
-        .isa = lt_isa_choose(o->isa),
-        .precision = o->precision == LT_PRECISION_AUTO ? best : o->precision,
+        .isa = lt_isa_choose(o->computing.isa),
+        .precision = o->computing.precision == LT_PRECISION_AUTO ? best : o->computing.precision,
     };
 }
 
 /* Takes the output's place, where nothing may be lost unasked. */
 static lt_status open_output(session *s) {
     const lt_train_options *o = s->t.options;
-    s->state_path = lt_format("%s.state", o->output);
-    s->log_path = lt_format("%s.jsonl", o->output);
+    s->state_path = lt_format("%s.state", o->files.output);
+    s->log_path = lt_format("%s.jsonl", o->files.output);
     if (!s->state_path || !s->log_path) return LT_ERROR_MEMORY;
-    LT_TRY(lt_writer_open(o->output, &s->output));
+    LT_TRY(lt_writer_open(o->files.output, &s->output));
     return lt_training_check_place(o, s->state_path, s->log_path);
 }
 
@@ -269,21 +272,21 @@ static lt_status remove_state(const char *path) {
 static lt_status open_log(session *s) {
     const lt_train_options *o = s->t.options;
     LT_TRY(lt_log_open(s->log_path, s->t.run.step, &s->log));
-    return o->resume ? LT_OK : remove_state(s->state_path);
+    return o->files.resume ? LT_OK : remove_state(s->state_path);
 }
 
 static lt_status open_session(session *s) {
     lt_training *t = &s->t;
     const lt_train_options *o = t->options;
     LT_TRY(open_output(s));
-    t->cache = o->cache ? lt_strdup(o->cache) : lt_format("%s.cache", o->output);
+    t->cache = o->files.cache ? lt_strdup(o->files.cache) : lt_format("%s.cache", o->files.output);
     t->state = lt_calloc(1, s->task->state_size);
     if (!t->cache || !t->state) return LT_ERROR_MEMORY;
     t->target = target_of(o);
-    LT_TRY(lt_team_create(o->threads, &t->target.team));
+    LT_TRY(lt_team_create(o->computing.threads, &t->target.team));
     lt_team_enter(t->target.team);
-    LT_TRY(lt_dataset_open(o->data, &t->data));
-    if (o->validation) LT_TRY(lt_dataset_open(o->validation, &t->validation));
+    LT_TRY(lt_dataset_open(o->files.data, &t->data));
+    if (o->files.validation) LT_TRY(lt_dataset_open(o->files.validation, &t->validation));
     s->settings = lt_signature(s->task, t);
     if (!s->settings) return LT_ERROR_MEMORY;
     LT_TRY(s->task->open(t));
@@ -329,8 +332,9 @@ static long steps_of(const char *path) {
 /* An earlier session has made all steps and the model, which is left as it is: others may have been trained on it. */
 static bool is_done(const session *s) {
     const lt_train_options *o = s->t.options;
-    if (!o->resume || s->t.run.step < o->steps || steps_of(o->output) != s->t.run.step) return false;
-    lt_training_notify(&s->t, "%s is trained: step %ld of %ld is done", o->output, s->t.run.step, o->steps);
+    if (!o->files.resume || s->t.run.step < o->length.steps || steps_of(o->files.output) != s->t.run.step) return false;
+    lt_training_notify(&s->t, "%s is trained: step %ld of %ld is done", o->files.output, s->t.run.step,
+                       o->length.steps);
     return true;
 }
 

@@ -36,10 +36,10 @@ static lt_status make_unet(lt_training *t) {
     a.unet.context_dim = s->contexts.width;
     lt_tensor_list list = {0};
     LT_TRY(lt_sd_list(&a, 1u << LT_ROLE_UNET, &list));
-    LT_TRY(lt_training_make_parameters(t, &list, lt_is_unet, o->only ? is_cross_attention : lt_is_unet));
+    LT_TRY(lt_training_make_parameters(t, &list, lt_is_unet, o->losses.only ? is_cross_attention : lt_is_unet));
     LT_TRY(lt_unet_open(t->parameters.weights, &s->unet));
-    s->unet.groups = init ? init->groups : o->groups;
-    s->unet.heads = init ? init->heads : o->heads;
+    s->unet.groups = init ? init->groups : o->network.groups;
+    s->unet.heads = init ? init->heads : o->network.heads;
     s->unet.head_size = init ? init->head_size : 0;
     LT_TRY(lt_unet_served(&s->unet));
     const int c = s->latents.shape.c;
@@ -68,12 +68,12 @@ static lt_status open(lt_training *t) {
     unet_state *s = t->state;
     const lt_train_options *o = t->options;
     const lt_unet *init = t->models->init_unet;
-    const bool text = init ? init->context_dim > 0 : !o->unconditional;
-    if (t->models->init && !init) return lt_fail(LT_ERROR_MODEL, "%s has no U-Net", o->init);
+    const bool text = init ? init->context_dim > 0 : !o->losses.unconditional;
+    if (t->models->init && !init) return lt_fail(LT_ERROR_MODEL, "%s has no U-Net", o->files.init);
     s->schedule = *t->models->schedule;
     LT_TRY(lt_latents_open(t, &s->latents));
     if (text) LT_TRY(lt_contexts_open(t, &s->contexts));
-    if (text) LT_TRY(lt_training_check_captions(t, t->data, o->data));
+    if (text) LT_TRY(lt_training_check_captions(t, t->data, o->files.data));
     LT_TRY(make_unet(t));
     const lt_shape z = s->latents.shape;
     float **const all[] = {&s->noise, &s->x, &s->target};
@@ -81,7 +81,8 @@ static lt_status open(lt_training *t) {
         if (!(*all[i] = lt_alloc(lt_shape_count(z) * sizeof(float)))) return LT_ERROR_MEMORY;
     lt_graph graph = {0};
     const int tokens = text ? LT_CONTEXT_TOKENS : 0;
-    LT_TRY(lt_training_make_plan(t, &graph, lt_unet_objective(&s->unet, z.n, z.h, z.w, tokens, o->recompute, &graph)));
+    LT_TRY(lt_training_make_plan(t, &graph,
+                                 lt_unet_objective(&s->unet, z.n, z.h, z.w, tokens, o->computing.recompute, &graph)));
     find_ports(t);
     return LT_OK;
 }
@@ -96,7 +97,7 @@ static lt_status start(lt_training *t) {
 
 /* Hang et al. 2023: every t is to count as min(SNR, gamma) does for a prediction of x_0. */
 static float weight_of(const lt_training *t, float abar) {
-    const double gamma = t->options->min_snr;
+    const double gamma = t->options->losses.min_snr;
     const double snr = (double)abar / (1 - (double)abar);
     if (gamma <= 0) return 1;
     const bool v = ((const unet_state *)t->state)->schedule.prediction == LT_PREDICT_V;
@@ -141,7 +142,7 @@ static void make_sample(const void *training, size_t index, int thread) {
     lt_rng_uniform(&rng, uniform, 2);
     lt_rng_normal(&rng, s->noise + (size_t)i * count, count);
     noise_sample(t, i, (int)lt_min((size_t)(uniform[0] * LT_TRAIN_STEPS), LT_TRAIN_STEPS - 1));
-    if (s->contexts.width) write_context(t, i, (double)uniform[1] < t->options->drop_prompt);
+    if (s->contexts.width) write_context(t, i, (double)uniform[1] < t->options->losses.drop_prompt);
 }
 
 static lt_status next(lt_training *t) {
@@ -194,11 +195,11 @@ static lt_status describe_known(const lt_training *t, lt_settings *settings) {
 static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
     const unet_state *s = t->state;
     const lt_train_models *m = t->models;
-    const int size = t->options->size;
+    const int size = t->options->pictures.size;
     LT_TRY(lt_settings_add_unet(settings, &s->unet));
     LT_TRY(lt_settings_add_schedule(settings, &s->schedule));
     LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", size, size));
-    if (!t->options->pixels) {
+    if (!t->options->losses.pixels) {
         LT_TRY(lt_settings_add_vae(settings, m->vae));
         LT_TRY(add_frozen(m->vae_tensors, m->vae_count, lt_is_vae, frozen));
     }

@@ -27,13 +27,14 @@ typedef struct vae_state {
 /* ---- Opening ---- */
 
 static lt_sd_architecture architecture(const lt_train_options *o) {
-    lt_sd_architecture a = {.vae = {.latent_channels = o->latent_channels,
-                                    .channels = o->width,
-                                    .levels = o->levels,
+    lt_sd_architecture a = {.vae = {.latent_channels = o->network.latent_channels,
+                                    .channels = o->network.width,
+                                    .levels = o->network.levels,
                                     .attention = true,
                                     .quant_conv = true,
                                     .post_quant_conv = true}};
-    for (int i = 0; i < o->levels; i++) a.vae.level[i] = (lt_resolution){o->mult[i] * o->width, o->blocks};
+    for (int i = 0; i < o->network.levels; i++)
+        a.vae.level[i] = (lt_resolution){o->network.mult[i] * o->network.width, o->network.blocks};
     return a;
 }
 
@@ -57,14 +58,16 @@ static lt_status open(lt_training *t) {
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_vae, lt_is_vae));
     LT_TRY(lt_vae_open(t->parameters.weights, &s->vae));
     const lt_vae *init = t->models->init_vae;
-    s->vae.groups = init ? init->groups : o->groups;
+    s->vae.groups = init ? init->groups : o->network.groups;
     if (init) s->vae.scaling = init->scaling;
-    if (o->size % s->vae.factor)
-        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->size,
+    if (o->pictures.size % s->vae.factor)
+        return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels: this VAE needs a multiple of %d", o->pictures.size,
                        s->vae.factor);
-    const lt_vae_objective_options objective = {.absolute = o->absolute, .kl = (float)o->kl, .recompute = o->recompute};
+    const lt_vae_objective_options objective = {
+        .absolute = o->losses.absolute, .kl = (float)o->losses.kl, .recompute = o->computing.recompute};
     lt_graph graph = {0};
-    LT_TRY(lt_training_make_plan(t, &graph, lt_vae_objective(&s->vae, o->batch, o->size, o->size, &objective, &graph)));
+    LT_TRY(lt_training_make_plan(
+        t, &graph, lt_vae_objective(&s->vae, o->length.batch, o->pictures.size, o->pictures.size, &objective, &graph)));
     return find_ports(t);
 }
 
@@ -109,11 +112,11 @@ static double loss(lt_training *t, lt_log_row *row) {
     row->value[0] = error;
     row->name[1] = "kl";
     row->value[1] = kl;
-    if (!t->options->absolute) {
+    if (!t->options->losses.absolute) {
         row->name[2] = "psnr";
         row->value[2] = psnr(error);
     }
-    return error + t->options->kl * kl;
+    return error + t->options->losses.kl * kl;
 }
 
 /* ---- The latents' scale ---- */
@@ -136,11 +139,11 @@ static void add_moments(vae_state *s, int n, double *sum, double *squares) {
 /* Puts the pictures from *next on, as many as a batch takes, before the encoder. Returns how many; after `used` of
  * them, a stop ends that too. */
 static int load_pictures(lt_training *t, size_t *next, size_t used) {
-    const lt_picture_options picture = {.size = t->options->size};
+    const lt_picture_options picture = {.size = t->options->pictures.size};
     const size_t each = (size_t)picture.size * (size_t)picture.size * 3, end = lt_dataset_count(t->data);
     const vae_state *s = t->state;
     int n = 0;
-    for (; n < t->options->batch && *next < lt_min(end, MEASURED); ++*next) {
+    for (; n < t->options->length.batch && *next < lt_min(end, MEASURED); ++*next) {
         if (used && lt_training_poll_measuring(t)) break;
         if (lt_dataset_load(t->data, *next, &picture, 0, s->pixels)) continue;
         lt_port_write(s->x, (size_t)n++ * each, s->pixels, each);
@@ -159,7 +162,7 @@ static lt_status sum_moments(lt_training *t, double *sum, double *squares, size_
         add_moments(s, n, sum, squares);
         *used += (size_t)n;
     }
-    return *used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->data);
+    return *used ? LT_OK : lt_fail(LT_ERROR_FILE, "no picture of %s can be read", t->options->files.data);
 }
 
 /* Each latent channel's mean and deviation; LT_ERROR_CANCELLED: over fewer pictures. Both are zeros before. */
@@ -209,7 +212,7 @@ static lt_status standardise(lt_training *t, const double *mean, const double *d
 static lt_status open_encoder(lt_training *t) {
     vae_state *s = t->state;
     lt_graph graph = {0};
-    const int n = t->options->batch, size = t->options->size;
+    const int n = t->options->length.batch, size = t->options->pictures.size;
     LT_TRY(lt_plan_built(&graph, lt_vae_build_encoder(&s->vae, n, size, size, &graph), &t->target, &s->encoder));
     s->x = lt_plan_port(s->encoder, "x");
     s->made = lt_plan_port(s->encoder, "moments");
@@ -243,7 +246,8 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     vae_state *s = t->state;
     (void)frozen;
     LT_TRY(lt_settings_add_vae(settings, &s->vae));
-    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->size, t->options->size);
+    return lt_settings_set(settings, "modelspec.resolution", "%dx%d", t->options->pictures.size,
+                           t->options->pictures.size);
 }
 
 static void close(lt_training *t) {

@@ -105,20 +105,23 @@ static size_t end_of(const lt_field *f) {
     return f->offset + sizes[f->kind];
 }
 
-/* The first member of fields or others (pointers) from at on, behind no more padding than it needs; NULL: there is
- * none.
- */
+static size_t aligned(size_t at, size_t align) { return (at + align - 1) / align * align; }
+
+static size_t align_of(const lt_field *f) {
+    if (f->kind == LT_FIELD_LIST) return sizeof(int);
+    return f->kind == LT_FIELD_RESERVED ? sizeof(uint64_t) : end_of(f) - f->offset;
+}
+
+/* The first member of fields or others (pointers) from at on, behind no more padding than it needs, or than a struct
+ * needs that begins with it; NULL: there is none. */
 static const lt_field *member_at(const lt_field *fields, const lt_field *others, size_t at) {
     const lt_field *const tables[] = {fields, others}, *first = NULL;
     for (size_t t = 0; t < 2; t++)
         for (const lt_field *f = tables[t]; f->name; f++)
             if (f->offset >= at && (!first || f->offset < first->offset)) first = f;
     if (!first) return NULL;
-    const bool many = first->kind == LT_FIELD_LIST || first->kind == LT_FIELD_RESERVED;
-    const size_t align = !many                          ? end_of(first) - first->offset
-                         : first->kind == LT_FIELD_LIST ? sizeof(int)
-                                                        : sizeof(uint64_t);
-    return first->offset == (at + align - 1) / align * align ? first : NULL;
+    const bool next = first->offset == aligned(at, align_of(first)) || first->offset == aligned(at, sizeof(void *));
+    return next ? first : NULL;
 }
 
 /* Every member of a struct of size bytes is in fields, or in others: what no table can check. */

@@ -354,18 +354,18 @@ static void note_notice(void *user, const char *message) {
 
 static lt_train_options training_options(const char *data, const char *output) {
     lt_train_options o = lt_train_options_defaults();
-    o.data = data;
-    o.output = output;
-    o.pixels = true;
-    o.size = SIDE;
-    o.width = 16;
-    o.levels = 1;
-    o.attention_levels = 0;
-    o.batch = 24;
-    o.rate = 3e-3;
-    o.warmup = 5;
-    o.ema = 0.9;
-    o.threads = 2;
+    o.files.data = data;
+    o.files.output = output;
+    o.losses.pixels = true;
+    o.pictures.size = SIDE;
+    o.network.width = 16;
+    o.network.levels = 1;
+    o.network.attention_levels = 0;
+    o.length.batch = 24;
+    o.adamw.rate = 3e-3;
+    o.adamw.warmup = 5;
+    o.adamw.ema = 0.9;
+    o.computing.threads = 2;
     o.progress = note_progress;
     o.notice = note_notice;
     return o;
@@ -378,8 +378,8 @@ static const char *trained_classifier(void) {
     snprintf(data, sizeof data, "%s", make_squares("squares", -1, COLOURS));
     snprintf(path, sizeof path, "%s/colours.safetensors", scratch_folder());
     lt_train_options o = training_options(data, path);
-    o.validation = data;
-    o.steps = 100;
+    o.files.validation = data;
+    o.length.steps = 100;
     assert_ok(lt_train(LT_TRAIN_CLASSIFIER, &o));
     return path;
 }
@@ -408,9 +408,9 @@ static void test_goes_on_from_a_classifier(void **state) {
     snprintf(data, sizeof data, "%s", make_squares("again", -1, COLOURS));
     snprintf(path, sizeof path, "%s/again.safetensors", scratch_folder());
     lt_train_options o = training_options(data, path);
-    o.init = before;
-    o.steps = 1;
-    o.width = 8; /* the weights say what it is */
+    o.files.init = before;
+    o.length.steps = 1;
+    o.network.width = 8; /* the weights say what it is */
     assert_ok(lt_train(LT_TRAIN_CLASSIFIER, &o));
     assert_true(last_accuracy > 0.6);
 }
@@ -708,25 +708,25 @@ static void test_data_that_does_not_fit(void **state) {
     char path[256], two[256];
     snprintf(path, sizeof path, "%s", output);
     lt_train_options o = training_options(make_squares("unlabelled", 5, COLOURS), path);
-    o.steps = 1;
+    o.length.steps = 1;
     refuse_training(&o, LT_ERROR_ARGUMENT, "05.png has no label; a classifier needs one for every picture");
-    o.data = make_squares("alike", -1, 1);
+    o.files.data = make_squares("alike", -1, 1);
     refuse_training(&o, LT_ERROR_ARGUMENT, "every picture has the label red");
     snprintf(two, sizeof two, "%s", make_squares("two", -1, 2));
-    o.data = two;
-    o.pixels = false;
+    o.files.data = two;
+    o.losses.pixels = false;
     refuse_training(&o, LT_ERROR_ARGUMENT, "an autoencoder is needed: name one with `vae`");
-    o.vae = synthetic_checkpoint("tiny");
-    o.size = 12;
+    o.files.vae = synthetic_checkpoint("tiny");
+    o.pictures.size = 12;
     refuse_training(&o, LT_ERROR_ARGUMENT, "pictures of 12 pixels: this VAE needs a multiple of 8");
-    o.pixels = true;
-    o.size = SIDE;
-    o.validation = make_squares("three", -1, COLOURS);
+    o.losses.pixels = true;
+    o.pictures.size = SIDE;
+    o.files.validation = make_squares("three", -1, COLOURS);
     refuse_training(&o, LT_ERROR_ARGUMENT, "02.png has the label blue, which no picture of");
-    o.validation = NULL;
-    o.init = trained_classifier();
+    o.files.validation = NULL;
+    o.files.init = trained_classifier();
     refuse_training(&o, LT_ERROR_ARGUMENT, "tells other classes apart");
-    o.init = synthetic_checkpoint("tiny");
+    o.files.init = synthetic_checkpoint("tiny");
     refuse_training(&o, LT_ERROR_MODEL, "holds no classifier to go on from");
 }
 

@@ -137,15 +137,15 @@ static lt_status call_train(int null) {
     snprintf(data, sizeof data, "%s", scratch_path("pictures"));
     snprintf(output, sizeof output, "%s", scratch_path("trained.safetensors"));
     lt_train_options o = lt_train_options_defaults();
-    o.data = data;
-    o.output = output;
-    o.size = 16;
-    o.steps = o.batch = 1;
-    o.threads = 2;
-    o.width = o.groups = 8;
-    o.levels = 1;
-    o.attention_levels = 0;
-    o.pixels = o.unconditional = true;
+    o.files.data = data;
+    o.files.output = output;
+    o.pictures.size = 16;
+    o.length.steps = o.length.batch = 1;
+    o.computing.threads = 2;
+    o.network.width = o.network.groups = 8;
+    o.network.levels = 1;
+    o.network.attention_levels = 0;
+    o.losses.pixels = o.losses.unconditional = true;
     return lt_train(LT_TRAIN_UNET, GIVEN(0, &o));
 }
 

@@ -36,31 +36,31 @@ static lt_train_options small(const char *name) {
     snprintf(data, sizeof data, "%s", root);
     snprintf(output, sizeof outputs[0], "%s/%s", root, name);
     lt_train_options o = lt_train_options_defaults();
-    o.data = data;
-    o.output = output;
-    o.size = SIDE;
-    o.steps = 3;
-    o.batch = 2;
-    o.threads = 2;
-    o.rate = 1e-3;
-    o.warmup = 0;
-    o.save_minutes = 0;
-    o.width = 8;
-    o.levels = 2;
-    o.mult[0] = o.mult[1] = 1;
-    o.attention_levels = 2;
-    o.groups = 2;
-    o.heads = 2;
-    o.latent_channels = 2;
-    o.text_width = o.image_width = 64;
-    o.text_layers = o.image_layers = 1;
-    o.projection = 8;
+    o.files.data = data;
+    o.files.output = output;
+    o.pictures.size = SIDE;
+    o.length.steps = 3;
+    o.length.batch = 2;
+    o.computing.threads = 2;
+    o.adamw.rate = 1e-3;
+    o.adamw.warmup = 0;
+    o.length.save_minutes = 0;
+    o.network.width = 8;
+    o.network.levels = 2;
+    o.network.mult[0] = o.network.mult[1] = 1;
+    o.network.attention_levels = 2;
+    o.network.groups = 2;
+    o.network.heads = 2;
+    o.network.latent_channels = 2;
+    o.network.text_width = o.network.image_width = 64;
+    o.network.text_layers = o.network.image_layers = 1;
+    o.network.projection = 8;
     return o;
 }
 
 static lt_train_options pixels(const char *name) {
     lt_train_options o = small(name);
-    o.pixels = o.unconditional = true;
+    o.losses.pixels = o.losses.unconditional = true;
     return o;
 }
 
@@ -68,7 +68,7 @@ static lt_train_options pixels(const char *name) {
 
 static void open_beside(const lt_train_options *o, const char *ending, lt_checkpoint *file) {
     char path[320];
-    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    snprintf(path, sizeof path, "%s%s", o->files.output, ending);
     assert_ok(lt_checkpoint_open(path, file));
 }
 
@@ -124,7 +124,7 @@ static void test_progress_stops(void **state) {
     assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
     assert_non_null(strstr(lt_error_message(), "stopped after step 2 of 3; `resume` goes on from "));
     o.progress = NULL;
-    o.resume = true;
+    o.files.resume = true;
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     assert_same(&whole, &o);
 }
@@ -132,10 +132,10 @@ static void test_progress_stops(void **state) {
 /* In the middle of a step, with gradients half added up: that step is taken again from its beginning. */
 static void stop_anywhere(lt_train_kind kind, lt_train_options whole, lt_train_options o) {
     static const long moments[] = {1, 2, 3, 20, 100, 150, 333, 500, 1000};
-    whole.accumulate = o.accumulate = 2;
+    whole.length.accumulate = o.length.accumulate = 2;
     assert_ok(lt_train(kind, &whole));
     o.cancelled = count_down;
-    o.resume = true;
+    o.files.resume = true;
     size_t stopped = 0;
     for (size_t i = 0; i < LT_COUNT(moments); i++) {
         long left = moments[i];
@@ -164,8 +164,8 @@ static void test_stopped_while_encoding(void **state) {
     lt_train_options o = small("unet");
     assert_ok(lt_train(LT_TRAIN_VAE, &vae));
     assert_ok(lt_train(LT_TRAIN_CLIP, &clip));
-    o.vae = vae.output;
-    o.text = clip.output;
+    o.files.vae = vae.files.output;
+    o.files.text = clip.files.output;
     o.cancelled = count_down;
     size_t pictures = 0, texts = 0;
     for (long moment = 1; moment <= 1000; moment++) {
@@ -207,7 +207,7 @@ static void stop_measuring(lt_train_kind kind, lt_train_options whole, lt_train_
     assert_non_null(strstr(lt_error_message(), "stopped after step 3 of 3; `resume` goes on from "));
     assert_in_range(late.asked, 1, most_asked);
     assert_true(difference(&whole, &o, ".state", "") == 0);
-    o.resume = true;
+    o.files.resume = true;
     assert_int_equal(lt_train(kind, &o), LT_ERROR_CANCELLED); /* it wasn't taken for done */
     o.cancelled = NULL;
     assert_ok(lt_train(kind, &o));
@@ -217,13 +217,13 @@ static void stop_measuring(lt_train_kind kind, lt_train_options whole, lt_train_
 static void test_stopped_while_measuring(void **state) {
     (void)state;
     lt_train_options clip = small("clip"), clip_parts = small("clip-parts");
-    clip.validation = clip_parts.validation = clip.data;
+    clip.files.validation = clip_parts.files.validation = clip.files.data;
     stop_measuring(LT_TRAIN_VAE, small("vae"), small("vae-parts"), 4); /* a batch is measured */
     stop_measuring(LT_TRAIN_CLIP, clip, clip_parts, 1);
     write_text("metadata.jsonl",
                "{\"file_name\": \"0.png\", \"label\": 0}\n{\"file_name\": \"1.png\", \"label\": 1}\n");
     lt_train_options classifier = pixels("classifier"), classifier_parts = pixels("classifier-parts");
-    classifier.validation = classifier_parts.validation = classifier.data;
+    classifier.files.validation = classifier_parts.files.validation = classifier.files.data;
     stop_measuring(LT_TRAIN_CLASSIFIER, classifier, classifier_parts, 1);
 }
 
@@ -255,25 +255,25 @@ static void test_contexts_are_told_apart(void **state) {
     };
     const lt_train_options vae = small("vae");
     lt_train_options clip = small("clip");
-    clip.text_layers = 2;
-    clip.steps = 1;
+    clip.network.text_layers = 2;
+    clip.length.steps = 1;
     assert_ok(lt_train(LT_TRAIN_VAE, &vae));
     assert_ok(lt_train(LT_TRAIN_CLIP, &clip));
     lt_train_options shared = small("shared"), own = small("own");
-    own.overwrite = true;
+    own.files.overwrite = true;
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        shared.vae = own.vae = vae.output;
-        shared.text = own.text = say_of_text(&clip, cases[i].name, cases[i].key, cases[i].value);
+        shared.files.vae = own.files.vae = vae.files.output;
+        shared.files.text = own.files.text = say_of_text(&clip, cases[i].name, cases[i].key, cases[i].value);
         char folder[300];
         snprintf(folder, sizeof folder, "%s/%s.cache", root, cases[i].name);
-        own.cache = folder;
-        shared.cache = root;
+        own.files.cache = folder;
+        shared.files.cache = root;
         assert_ok(lt_train(LT_TRAIN_UNET, &own));
-        shared.overwrite = false;
-        shared.resume = i > 0; /* from one that read its texts in another way */
+        shared.files.overwrite = false;
+        shared.files.resume = i > 0; /* from one that read its texts in another way */
         if (i) assert_int_equal(lt_train(LT_TRAIN_UNET, &shared), LT_ERROR_ARGUMENT);
-        shared.resume = false;
-        shared.overwrite = true;
+        shared.files.resume = false;
+        shared.files.overwrite = true;
         assert_ok(lt_train(LT_TRAIN_UNET, &shared));
         assert_same(&own, &shared);
     }
@@ -288,7 +288,7 @@ static lt_buffer files_of(const lt_train_options *o, size_t count) {
     for (size_t i = 0; i < count; i++) {
         char path[320];
         lt_map map;
-        snprintf(path, sizeof path, "%s%s", o->output, endings[i]);
+        snprintf(path, sizeof path, "%s%s", o->files.output, endings[i]);
         if (access(path, F_OK)) continue;
         assert_ok(lt_map_open(path, &map));
         assert_ok(lt_buffer_append(&all, map.data, map.size));
@@ -316,7 +316,7 @@ static void assert_kept(const lt_train_options *o, const char *words) {
 
 static void remove_beside(const lt_train_options *o, const char *ending) {
     char path[320];
-    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    snprintf(path, sizeof path, "%s%s", o->files.output, ending);
     assert_int_equal(unlink(path), 0);
 }
 
@@ -325,19 +325,19 @@ static void test_nothing_is_lost_unasked(void **state) {
     lt_train_options o = small("kept"), once = small("once");
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     assert_ok(lt_train(LT_TRAIN_VAE, &once));
-    o.seed = 1;
+    o.computing.seed = 1;
     assert_kept(&o, "kept is there: go on with `resume`");
     remove_beside(&o, "");
     assert_kept(&o, "kept.state is there: go on with `resume`");
     remove_beside(&o, ".state");
     assert_kept(&o, "kept.jsonl is there: go on with `resume`");
-    o.resume = true; /* a log without a state: killed before it was saved */
+    o.files.resume = true; /* a log without a state: killed before it was saved */
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     remove_beside(&o, ".state");
     assert_kept(&o, "kept is there, but no state to go on from");
-    o.resume = false;
-    o.overwrite = true;
-    o.seed = 0;
+    o.files.resume = false;
+    o.files.overwrite = true;
+    o.computing.seed = 0;
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
     assert_same(&once, &o);
 }
@@ -362,7 +362,7 @@ static void spoil(const lt_train_options *o, const char *ending, const char *ten
     lt_checkpoint c;
     spoiling s = {tensor, value};
     lt_metadata said[LT_MAX_SETTINGS];
-    snprintf(path, sizeof path, "%s%s", o->output, ending);
+    snprintf(path, sizeof path, "%s%s", o->files.output, ending);
     open_beside(o, ending, &c);
     assert_non_null(lt_checkpoint_find(&c, tensor));
     assert_true(c.metadata_count <= LT_COUNT(said));
@@ -386,17 +386,17 @@ static void test_beginnings_that_are_no_numbers(void **state) {
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_train_options first = cases[i].kind == LT_TRAIN_UNET ? pixels("first") : small("first"), next = first;
-        first.overwrite = next.overwrite = true;
+        first.files.overwrite = next.files.overwrite = true;
         assert_ok(lt_train(cases[i].kind, &first));
         spoil(&first, "", cases[i].tensor, NAN);
-        next.init = first.output;
-        next.output = small("next").output;
+        next.files.init = first.files.output;
+        next.files.output = small("next").files.output;
         assert_files_kept(cases[i].kind, &next, 3, LT_ERROR_MODEL, cases[i].tensor);
         assert_int_equal(files_of(&next, 3).size, 0);
     }
     lt_train_options o = pixels("first");
-    o.resume = true;
-    o.steps = 4;
+    o.files.resume = true;
+    o.length.steps = 4;
     spoil(&o, ".state", "adamw.v." BIAS, INFINITY);
     assert_files_kept(LT_TRAIN_UNET, &o, 3, LT_ERROR_MODEL, "first.state: AdamW's variance of " BIAS " holds a NaN");
 }
@@ -406,13 +406,13 @@ static void test_steps_that_make_no_numbers(void **state) {
     (void)state;
     lt_train_options o = pixels("model");
     assert_ok(lt_train(LT_TRAIN_UNET, &o));
-    o.resume = true;
-    o.steps = 4;
-    o.rate = 10;
+    o.files.resume = true;
+    o.length.steps = 4;
+    o.adamw.rate = 10;
     spoil(&o, ".state", "adamw.m." BIAS, 3e38F);
     assert_files_kept(LT_TRAIN_UNET, &o, 2, LT_ERROR_MODEL, "step 4: nothing was written: " BIAS " holds a NaN");
-    o.steps = 5;
-    o.save_steps = 5;
+    o.length.steps = 5;
+    o.length.save_steps = 5;
     assert_files_kept(LT_TRAIN_UNET, &o, 2, LT_ERROR_ARGUMENT, "step 5: the loss of the U-Net is not a number");
 }
 
@@ -421,13 +421,13 @@ static bool fail_at_once(void *user, const lt_train_progress *progress) {
     (void)progress;
     char path[320];
     const lt_train_options *o = user;
-    snprintf(path, sizeof path, "%s.state", o->output);
+    snprintf(path, sizeof path, "%s.state", o->files.output);
     assert_int_equal(access(path, F_OK), -1);
     lt_train_options second = *o;
     second.progress = NULL;
     assert_int_equal(lt_train(LT_TRAIN_VAE, &second), LT_ERROR_FILE);
     assert_non_null(strstr(lt_error_message(), "another program or thread is writing it"));
-    second.resume = true;
+    second.files.resume = true;
     assert_int_equal(lt_train(LT_TRAIN_VAE, &second), LT_ERROR_FILE);
     return false;
 }
@@ -436,7 +436,7 @@ static void test_two_at_once(void **state) {
     (void)state;
     lt_train_options o = small("one");
     assert_ok(lt_train(LT_TRAIN_VAE, &o));
-    o.overwrite = true;
+    o.files.overwrite = true;
     o.progress = fail_at_once;
     o.user = &o;
     assert_int_equal(lt_train(LT_TRAIN_VAE, &o), LT_ERROR_CANCELLED);
@@ -450,12 +450,12 @@ static void expect_same_for_threads(lt_train_kind kind, lt_precision precision, 
     lt_train_options alone = in_pixels ? pixels("alone") : small("alone"), shared = alone;
     char output[300];
     snprintf(output, sizeof output, "%s/shared", root);
-    shared.output = output;
-    alone.size = shared.size = 2 * SIDE;
-    alone.precision = shared.precision = precision;
-    alone.overwrite = shared.overwrite = true;
-    alone.threads = 1;
-    shared.threads = threads;
+    shared.files.output = output;
+    alone.pictures.size = shared.pictures.size = 2 * SIDE;
+    alone.computing.precision = shared.computing.precision = precision;
+    alone.files.overwrite = shared.files.overwrite = true;
+    alone.computing.threads = 1;
+    shared.computing.threads = threads;
     assert_ok(lt_train(kind, &alone));
     assert_ok(lt_train(kind, &shared));
     assert_same(&alone, &shared);
@@ -476,12 +476,12 @@ static void test_threads_make_the_same_weights(void **state) {
 static void test_recomputing(void **state) {
     (void)state;
     lt_train_options a = small("a"), b = small("b");
-    b.recompute = true;
+    b.computing.recompute = true;
     assert_ok(lt_train(LT_TRAIN_VAE, &a));
     assert_ok(lt_train(LT_TRAIN_VAE, &b));
     assert_same(&a, &b);
     lt_train_options c = pixels("c"), d = pixels("d");
-    d.recompute = true;
+    d.computing.recompute = true;
     assert_ok(lt_train(LT_TRAIN_UNET, &c));
     assert_ok(lt_train(LT_TRAIN_UNET, &d));
     assert_same(&c, &d);
@@ -491,17 +491,17 @@ static void test_recomputing(void **state) {
 static void test_accumulating(void **state) {
     (void)state;
     lt_train_options a = pixels("a"), b = pixels("b");
-    a.steps = b.steps = 1;
-    a.batch = 4;
-    b.batch = 2;
-    b.accumulate = 2;
+    a.length.steps = b.length.steps = 1;
+    a.length.batch = 4;
+    b.length.batch = 2;
+    b.length.accumulate = 2;
     assert_ok(lt_train(LT_TRAIN_UNET, &a));
     assert_ok(lt_train(LT_TRAIN_UNET, &b));
     const double error = difference(&b, &a, ".state", "adamw.m.");
     print_message("    two batches of 2 and one of 4: gradients differ by %.1e\n", error);
     assert_true(error < 1e-5);
-    b.overwrite = true;
-    b.batch = 1; /* half as many samples: another gradient */
+    b.files.overwrite = true;
+    b.length.batch = 1; /* half as many samples: another gradient */
     assert_ok(lt_train(LT_TRAIN_UNET, &b));
     assert_true(difference(&b, &a, ".state", "adamw.m.") > 1e-2);
 }
@@ -632,7 +632,7 @@ static void fail_each(lt_train_kind kind, const lt_train_options *o, size_t each
 static lt_status train_senselessly(const void *options) {
     struct stat info;
     const lt_status status = lt_train(LT_TRAIN_VAE, options);
-    assert_int_equal(stat(small("senseless").output, &info), -1);
+    assert_int_equal(stat(small("senseless").files.output, &info), -1);
     return status;
 }
 
@@ -658,16 +658,16 @@ static void test_senseless_trainings(void **state) {
 static void test_allocations_fail(void **state) {
     (void)state;
     lt_train_options vae = small("vae"), clip = small("clip"), unet = small("unet"), pixel = pixels("pixels");
-    vae.steps = clip.steps = unet.steps = pixel.steps = 1;
-    vae.overwrite = clip.overwrite = unet.overwrite = pixel.overwrite = true;
-    clip.validation = clip.data;
+    vae.length.steps = clip.length.steps = unet.length.steps = pixel.length.steps = 1;
+    vae.files.overwrite = clip.files.overwrite = unet.files.overwrite = pixel.files.overwrite = true;
+    clip.files.validation = clip.files.data;
     fail_each(LT_TRAIN_VAE, &vae, 16);
     fail_each(LT_TRAIN_CLIP, &clip, 4);
     fail_each(LT_TRAIN_UNET, &pixel, 16);
-    unet.vae = vae.output;
-    unet.text = clip.output;
+    unet.files.vae = vae.files.output;
+    unet.files.text = clip.files.output;
     fail_each(LT_TRAIN_UNET, &unet, 8);
-    pixel.resume = true;
+    pixel.files.resume = true;
     fail_each(LT_TRAIN_UNET, &pixel, 16);
 }
 
