@@ -5,7 +5,7 @@
 #include "tools.h"
 
 typedef struct plot_curve {
-    lt_curve log;     /* its values are their log10, if asked for */
+    lt_curve log;   /* its values are their log10, if asked for */
     double *smooth; /* [log.count]: moving means */
 } plot_curve;
 
