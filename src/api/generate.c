@@ -3,7 +3,7 @@
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
-#include "pipeline/parameters.h"
+#include "pipeline/infotext.h"
 
 static lt_status generate(lt_session *session, const lt_request *request, lt_result *result) {
     const lt_guides guides = {request->classifier ? &request->classifier->parts : NULL,
@@ -27,7 +27,7 @@ static lt_status follow_parameters(const char *parameters, const lt_session *ses
                                    char **texts) {
     lt_infotext info;
     LT_TRY(lt_infotext_read(parameters, &info));
-    lt_parameters_apply(&info, session, request);
+    lt_infotext_apply(&info, session, request);
     *texts = info.memory;
     return LT_OK;
 }

@@ -93,9 +93,9 @@ const char *lt_schedule_automatic(const char *sampler);
 
 /* The noise level of a state: x = alpha * x_0 + sigma * noise. k-diffusion's samplers keep alpha = 1; diffusers' keep
  * alpha^2 + sigma^2 = 1. */
-typedef struct lt_level {
+typedef struct lt_noise_level {
     float alpha, sigma;
-} lt_level;
+} lt_noise_level;
 
 /* What a sampler is given. Callbacks return LT_OK or a status that ends the sampling and is handed on. */
 typedef struct lt_sampling {
@@ -113,12 +113,12 @@ typedef struct lt_sampling {
     /* After each step: x may be changed (inpainting puts the kept part back, at that level: the level of the next
      * step's t; after the last, alpha 1 and sigma 0); denoised is the latest estimate of x_0. index counts from 0 to
      * count - 1 = steps->count - 1; may be NULL. */
-    lt_status (*after_step)(void *user, int index, int count, lt_level level, float *x, const float *denoised);
+    lt_status (*after_step)(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised);
 } lt_sampling;
 
 /* Level of the state that img2img starts from: x = alpha * x_0 + sigma * noise (diffusers' add_noise at the first
  * timestep; for k-diffusion's samplers x_0 + sigma * noise). */
-lt_status lt_sampler_start(const lt_sampling *s, const char *sampler, lt_level *level);
+lt_status lt_sampler_start(const lt_sampling *s, const char *sampler, lt_noise_level *level);
 
 /* The scale of pure noise, from which txt2img starts, and inpainting at strength 1: x = scale * noise. 1 for diffusers'
  * samplers (a little more than their start level's sigma: their schedules never reach pure noise), the first sigma for

@@ -12,7 +12,7 @@ static lt_status lcm_step(lt_sampler_state *run, int i) {
     const double c_skip = sigma_data * sigma_data / variance, c_out = t / sqrt(variance);
     LT_TRY(lt_denoise(run, run->x, run->sigmas[i], run->denoised));
     lt_mix(run->denoised, c_out, run->denoised, c_skip, run->x, run->n);
-    const lt_level next = lt_level_at(LT_SCALE_UNIT, run->sigmas[i + 1]);
+    const lt_noise_level next = lt_level_at(LT_SCALE_UNIT, run->sigmas[i + 1]);
     lt_mix(run->x, next.alpha, run->denoised, 0, run->denoised, run->n);
     return i + 1 < run->count ? lt_add_noise(run, run->x, next.sigma) : LT_OK;
 }

@@ -58,10 +58,10 @@ void lt_rotate_history(lt_sampler_state *run, int count) {
 
 /* ---- Levels, the network, noise ---- */
 
-lt_level lt_level_at(lt_scale scale, double sigma) {
-    if (scale == LT_SCALE_SIGMA) return (lt_level){1, (float)sigma};
+lt_noise_level lt_level_at(lt_scale scale, double sigma) {
+    if (scale == LT_SCALE_SIGMA) return (lt_noise_level){1, (float)sigma};
     const double alpha = lt_alpha(sigma);
-    return (lt_level){(float)alpha, (float)(sigma * alpha)};
+    return (lt_noise_level){(float)alpha, (float)(sigma * alpha)};
 }
 
 /* With u = alpha x_0 + s eps the network's input and v = alpha eps - s x_0 (Salimans & Ho 2022):
@@ -105,9 +105,9 @@ static lt_status check(const lt_sampling *s, const char *name, const lt_sampler 
     return LT_OK;
 }
 
-lt_status lt_sampler_start(const lt_sampling *s, const char *name, lt_level *level) {
+lt_status lt_sampler_start(const lt_sampling *s, const char *name, lt_noise_level *level) {
     const lt_sampler *sampler;
-    *level = (lt_level){0};
+    *level = (lt_noise_level){0};
     LT_TRY(check(s, name, &sampler));
     *level = lt_level_at(sampler->scale, s->steps->sigmas[0]);
     return LT_OK;
@@ -126,7 +126,7 @@ static lt_status run_steps(lt_sampler_state *run, const lt_sampler *sampler) {
     for (int i = 0; i < run->count; i++) {
         LT_TRY(sampler->step(run, i));
         if (!s->after_step) continue;
-        const lt_level level = lt_level_at(run->scale, run->sigmas[i + 1]);
+        const lt_noise_level level = lt_level_at(run->scale, run->sigmas[i + 1]);
         LT_TRY(s->after_step(s->user, i, run->count, level, run->x, run->denoised));
     }
     return LT_OK;

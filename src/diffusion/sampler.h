@@ -86,7 +86,7 @@ void lt_space_timesteps(lt_spacing spacing, int points, int steps, int offset, f
 static inline double lt_alpha(double sigma) { return 1 / sqrt(1 + sigma * sigma); }
 
 /* Level of a state at sigma. */
-lt_level lt_level_at(lt_scale scale, double sigma);
+lt_noise_level lt_level_at(lt_scale scale, double sigma);
 
 /* Asks the network about x, a state at sigma in the run's scale, and writes the x_0 that its eps or v stands for into
  * denoised. */

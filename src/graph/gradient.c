@@ -14,7 +14,7 @@ typedef struct lt_differentiation {
     lt_node **copy; /* [count]: the node that holds its value in the backward half: itself, or one that computes it
                        again */
     bool recompute;
-    int block; /* whose nodes have copies */
+    int segment; /* whose nodes have copies */
 } lt_differentiation;
 
 /* ---- What needs a gradient ---- */
@@ -56,7 +56,7 @@ static void add_gradient(lt_differentiation *d, lt_node *node, lt_node *gradient
     node->gradient = node->gradient ? sum(d->graph, gradient, node->gradient) : gradient;
 }
 
-/* ---- Computing a block again ---- */
+/* ---- Computing a segment again ---- */
 
 static void copy_node(lt_differentiation *d, lt_node *node) {
     lt_call call = call_like(node->operation.op, node);
@@ -66,14 +66,14 @@ static void copy_node(lt_differentiation *d, lt_node *node) {
     if (copy) d->copy[node->id] = copy;
 }
 
-/* When the backward half comes to a block, all of its nodes but the last, whose value the next block keeps anyway. A
- * block's nodes are next to each other. */
-static void enter_block(lt_differentiation *d, const lt_node *last) {
-    if (!d->recompute || last->block == d->block) return;
-    d->block = last->block;
-    if (!d->block) return;
+/* When the backward half comes to a segment, all of its nodes but the last, whose value the next segment keeps anyway.
+ * A segment's nodes are next to each other. */
+static void enter_segment(lt_differentiation *d, const lt_node *last) {
+    if (!d->recompute || last->segment == d->segment) return;
+    d->segment = last->segment;
+    if (!d->segment) return;
     int first = last->id;
-    while (first > 0 && d->graph->nodes[first - 1]->block == d->block) first--;
+    while (first > 0 && d->graph->nodes[first - 1]->segment == d->segment) first--;
     for (int i = first; i < last->id; i++) copy_node(d, d->graph->nodes[i]);
 }
 
@@ -107,7 +107,7 @@ static void append_backward(lt_differentiation *d, lt_node *node, unsigned wante
 static void differentiate(lt_differentiation *d, lt_node *node) {
     const lt_gradient *how = node->operation.op->gradient;
     if (!node->gradient || !how || d->graph->status) return;
-    enter_block(d, node);
+    enter_segment(d, node);
     unsigned wanted = 0;
     for (int k = 0; k < LT_MAX_RESULTS; k++)
         if (node->input[k] && how->flows & ~how->passes & 1u << k && d->needed[node->input[k]->id]) wanted |= 1u << k;

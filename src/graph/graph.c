@@ -77,7 +77,7 @@ lt_node *lt_graph_append(lt_graph *g, lt_call call) {
     node->operation.attributes = copy;
     node->operation.attributes_size = call.attributes_size;
     node->id = (int)g->count;
-    node->block = g->block;
+    node->segment = g->segment;
     g->nodes[g->count++] = node;
     g->status = connect(node, &call);
     return g->status ? NULL : node;
@@ -99,14 +99,14 @@ lt_node *lt_graph_find(const lt_graph *g, const char *name) {
     return NULL;
 }
 
-bool lt_graph_enter_block(lt_graph *g) {
-    if (g->block) return false;
-    g->block = ++g->blocks;
+bool lt_graph_enter_segment(lt_graph *g) {
+    if (g->segment) return false;
+    g->segment = ++g->segments;
     return true;
 }
 
-void lt_graph_leave_block(lt_graph *g, bool entered) {
-    if (entered) g->block = 0;
+void lt_graph_leave_segment(lt_graph *g, bool entered) {
+    if (entered) g->segment = 0;
 }
 
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name) {

@@ -21,7 +21,7 @@ typedef struct lt_node {
     bool is_output;
     bool watched;     /* an input whose gradient is wanted */
     bool is_backward; /* holds nothing itself: what it writes are its results */
-    int block;        /* which block of layers it belongs to; 0: none, its value is kept until the backward half */
+    int segment;      /* of layers that it belongs to; 0: none, its value is kept until the backward half */
     struct lt_node *result[LT_MAX_RESULTS]; /* of a backward operation: the nodes that hold what it writes, or NULL */
     struct lt_node *gradient;               /* of the losses by this node, once there is one */
 } lt_node;
@@ -29,9 +29,9 @@ typedef struct lt_node {
 typedef struct lt_graph {
     lt_node **nodes;
     size_t count, capacity;
-    lt_status status;  /* the first failure; from then on every builder returns NULL, so layers need not check */
-    bool training;     /* to be asked for gradients: layers keep activations as operations of their own */
-    int block, blocks; /* the block that is being built (0: none), and how many there were */
+    lt_status status;      /* the first failure; from then on every builder returns NULL, so layers need not check */
+    bool training;         /* to be asked for gradients: layers keep activations as operations of their own */
+    int segment, segments; /* the one that is being built (0: none), and how many there were */
     /* Whose outputs these are, "U-Net": a run that makes a NaN or an infinity of them fails and names it. NULL: nobody
      * asks. A literal. */
     const char *maker;
@@ -68,10 +68,11 @@ void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
 /* The input or output of that name, or NULL. */
 lt_node *lt_graph_find(const lt_graph *g, const char *name);
 
-/* Nodes that are appended between these two are one block: with recomputation, only what leaves it is kept. Blocks do
- * not nest: within one, these do nothing. lt_graph_enter_block returns what lt_graph_leave_block needs. */
-bool lt_graph_enter_block(lt_graph *g);
-void lt_graph_leave_block(lt_graph *g, bool entered);
+/* Nodes that are appended between these two are a segment: with recomputation, only what leaves it is kept (Chen et al.
+ * 2016). Segments do not nest: within one, these do nothing. lt_graph_enter_segment returns what lt_graph_leave_segment
+ * needs. */
+bool lt_graph_enter_segment(lt_graph *g);
+void lt_graph_leave_segment(lt_graph *g, bool entered);
 
 /* ---- Gradients ---- */
 
@@ -83,7 +84,7 @@ typedef struct lt_loss {
 
 /* Appends the backward half of the sum of scale * node over losses: running it adds to the gradient of each weight that
  * has one, and node->gradient is the gradient of every input that is watched (NULL if the losses do not depend on it).
- * recompute: the nodes of each block are computed again where the backward half needs them, which saves the memory of
+ * recompute: the nodes of each segment are computed again where the backward half needs them, which saves the memory of
  * their values for about a third more time. */
 lt_status lt_graph_backward(lt_graph *g, const lt_loss *losses, size_t count, bool recompute);
 

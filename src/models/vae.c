@@ -19,14 +19,14 @@ lt_status lt_vae_open(lt_weights *weights, lt_vae *vae) {
 
 /* One head as wide as the channels. */
 static lt_node *attention_block(lt_nn *nn, const char *name, lt_node *x) {
-    const bool entered = lt_graph_enter_block(nn->graph);
+    const bool entered = lt_graph_enter_segment(nn->graph);
     lt_node *h = lt_group_norm(nn, lt_name_of("%s.norm", name).text, x, (lt_group_norm_layer){.eps = EPS});
     lt_node *q = lt_linear(nn, lt_name_of("%s.q", name).text, h);
     lt_node *k = lt_linear(nn, lt_name_of("%s.k", name).text, h);
     lt_node *v = lt_linear(nn, lt_name_of("%s.v", name).text, h);
     h = lt_conv_of(nn, lt_name_of("%s.proj_out", name).text, lt_attention(nn, q, k, v, NULL, 1, false),
                    (lt_conv_layer){.residual = x});
-    lt_graph_leave_block(nn->graph, entered);
+    lt_graph_leave_segment(nn->graph, entered);
     return h;
 }
 

@@ -10,7 +10,7 @@ static bool has_weight(const lt_nn *nn, const char *name) {
 
 lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names *names, lt_node *x, lt_node *skip,
                            lt_node *emb, float eps) {
-    const bool entered = lt_graph_enter_block(nn->graph);
+    const bool entered = lt_graph_enter_segment(nn->graph);
     lt_node *h = lt_group_norm(nn, SUB(names->norm1), x, (lt_group_norm_layer){eps, LT_ACT_SILU, .skip = skip});
     h = lt_conv3x3(nn, SUB(names->conv1), h);
     lt_node *vector = emb ? lt_linear(nn, SUB(names->time), emb) : NULL;
@@ -20,7 +20,7 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
         shortcut = lt_conv_of(nn, SUB(names->shortcut), x, (lt_conv_layer){.skip = skip});
     h = lt_conv_of(nn, SUB(names->conv2), h,
                    (lt_conv_layer){.kernel = 3, .pad_begin = 1, .pad_end = 1, .residual = shortcut});
-    lt_graph_leave_block(nn->graph, entered);
+    lt_graph_leave_segment(nn->graph, entered);
     return h;
 }
 
@@ -63,20 +63,20 @@ static lt_node *transformer_block(lt_nn *nn, const char *name, lt_node *x, const
 
 lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, int depth,
                                 const lt_transformer_inputs *inputs) {
-    const bool entered = lt_graph_enter_block(nn->graph);
+    const bool entered = lt_graph_enter_segment(nn->graph);
     lt_node *h = lt_group_norm(nn, SUB("norm"), x, (lt_group_norm_layer){.eps = 1e-6f});
     h = lt_linear(nn, SUB("proj_in"), h);
     for (int i = 0; i < depth; i++)
         h = transformer_block(nn, lt_name_of("%s.transformer_blocks.%d", name, i).text, h, inputs);
     h = lt_conv_of(nn, SUB("proj_out"), h, (lt_conv_layer){.residual = x});
-    lt_graph_leave_block(nn->graph, entered);
+    lt_graph_leave_segment(nn->graph, entered);
     return h;
 }
 
 /* ---- CLIP ---- */
 
 lt_node *lt_clip_layer(lt_nn *nn, const char *name, lt_node *x, int heads, bool causal, lt_activation activation) {
-    const bool entered = lt_graph_enter_block(nn->graph);
+    const bool entered = lt_graph_enter_segment(nn->graph);
     lt_node *h = lt_layer_norm(nn, SUB("layer_norm1"), x);
     lt_node *q = lt_linear(nn, SUB("self_attn.q_proj"), h);
     lt_node *k = lt_linear(nn, SUB("self_attn.k_proj"), h);
@@ -86,6 +86,6 @@ lt_node *lt_clip_layer(lt_nn *nn, const char *name, lt_node *x, int heads, bool 
     h = lt_layer_norm(nn, SUB("layer_norm2"), x);
     h = lt_conv_of(nn, SUB("mlp.fc1"), h, (lt_conv_layer){.activation = activation});
     x = lt_conv_of(nn, SUB("mlp.fc2"), h, (lt_conv_layer){.residual = x});
-    lt_graph_leave_block(nn->graph, entered);
+    lt_graph_leave_segment(nn->graph, entered);
     return x;
 }

@@ -6,9 +6,9 @@
 #include "kernels/layout.h"
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
+#include "pipeline/infotext.h"
 #include "pipeline/latent.h"
 #include "pipeline/notes.h"
-#include "pipeline/parameters.h"
 
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
@@ -90,7 +90,7 @@ static lt_status draw_noise(void *user, float *out) {
 }
 
 /* Inpainting with an ordinary model: what is to be kept goes back, noised to where the rest is now. */
-static void put_back(const lt_painting *p, lt_level level, float *x) {
+static void put_back(const lt_painting *p, lt_noise_level level, float *x) {
     for (size_t i = 0; i < p->count; i++) {
         const float kept = level.alpha * p->x0[i] + level.sigma * p->noise[i],
                     m = p->canvas.latent_mask[i / (size_t)p->latent.c];
@@ -121,7 +121,7 @@ static void keep(lt_painting *p, int state, const float *x) {
     if (p->request->keep_steps) to_outside(p, x, p->result->step_latents[p->picture] + (size_t)state * p->count);
 }
 
-static lt_status after_step(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
+static lt_status after_step(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised) {
     lt_painting *p = user;
     p->step = index + 1;
     if (!lt_all_finite(x, p->count))
@@ -160,7 +160,7 @@ static lt_status start(lt_painting *p) {
     }
     LT_TRY(take_noise(p, r->noise, "the starting noise"));
     const bool from_noise = !p->canvas.pixels || (p->canvas.latent_mask && r->strength == 1);
-    lt_level level = {0, 0};
+    lt_noise_level level = {0, 0};
     LT_TRY(from_noise ? lt_sampler_noise_scale(&p->sampling, r->sampler, &level.sigma)
                       : lt_sampler_start(&p->sampling, r->sampler, &level));
     for (size_t i = 0; i < p->count; i++)
@@ -226,7 +226,7 @@ static lt_status make_room(lt_painting *p) {
     lt_result *out = p->result;
     const size_t states = (size_t)out->kept_steps;
     const lt_made made = {p->parts, p->request, p->guides, &p->steps, out->seeds[i], p->canvas.width, p->canvas.height};
-    out->parameters[i] = lt_parameters_text(&made);
+    out->parameters[i] = lt_infotext_make(&made);
     out->latents[i] = lt_alloc(p->count * sizeof(float));
     if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
     return out->parameters[i] && out->latents[i] && (!states || out->step_latents[i]) ? LT_OK : LT_ERROR_MEMORY;

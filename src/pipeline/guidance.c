@@ -188,7 +188,7 @@ static lt_status add_classifier(lt_guidance *g, const float *x, float t) {
 }
 
 /* alpha = sqrt(abar_t), sigma = sqrt(1 - abar_t). z = x_0 / scaling, and with eps fixed d x_0 / d x_t = 1 / alpha. */
-static lt_status add_clip(lt_guidance *g, const float *x, lt_level at, const float *out) {
+static lt_status add_clip(lt_guidance *g, const float *x, lt_noise_level at, const float *out) {
     const bool v = g->session->parts->schedule.prediction == LT_PREDICT_V;
     const float scaling = g->session->parts->vae.scaling;
     for (size_t i = 0; i < lt_shape_count(g->latent); i++) {
@@ -202,9 +202,9 @@ static lt_status add_clip(lt_guidance *g, const float *x, lt_level at, const flo
 }
 
 /* The level of timestep t, between the schedule's own steps as the samplers have it. */
-static lt_level level_of(const lt_noise_schedule *schedule, float t) {
+static lt_noise_level level_of(const lt_noise_schedule *schedule, float t) {
     const float sigma = lt_t_to_sigma(schedule, t), alpha = 1 / sqrtf(1 + sigma * sigma);
-    return (lt_level){alpha, sigma * alpha};
+    return (lt_noise_level){alpha, sigma * alpha};
 }
 
 /* eps' = eps - sigma * shift; and as v = alpha eps - sigma x_0 = (eps - sigma x_t) / alpha, v' = v - sigma / alpha *
@@ -212,7 +212,7 @@ static lt_level level_of(const lt_noise_schedule *schedule, float t) {
 lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out) {
     if (!g->classifier && !g->clip) return LT_OK;
     const size_t count = lt_shape_count(g->latent);
-    const lt_level at = level_of(&g->session->parts->schedule, t);
+    const lt_noise_level at = level_of(&g->session->parts->schedule, t);
     memset(g->shift, 0, count * sizeof *g->shift);
     if (g->classifier && g->classifier_scale != 0) LT_TRY(add_classifier(g, x, t));
     if (g->clip && g->clip_scale != 0) LT_TRY(add_clip(g, x, at, out));

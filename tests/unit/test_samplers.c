@@ -31,7 +31,7 @@ typedef struct bench {
     int fail_predict_at, fail_noise_at, fail_after_at; /* the call that is refused; -1: none */
     int states;                                        /* after_step calls so far */
     float *each;                                       /* [states, n] what after_step saw, or NULL */
-    lt_level levels[MAX_STATES];
+    lt_noise_level levels[MAX_STATES];
     float last_level_sigma;
 } bench;
 
@@ -68,7 +68,7 @@ static lt_status draw(void *user, float *out) {
     return LT_OK;
 }
 
-static lt_status after_step(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
+static lt_status after_step(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised) {
     bench *b = user;
     if (index == b->fail_after_at) return lt_fail(LT_ERROR_CANCELLED, "after_step says no");
     assert_int_equal(index, b->states);
@@ -308,7 +308,7 @@ static void test_gaussian_flow(void **state) {
         bench_make(&b, &eps_schedule, cases[k].sampler, cases[k].schedule, cases[k].steps, 1, RECORDED);
         b.gaussian = c;
         start(&b, cases[k].sampler, x);
-        lt_level level;
+        lt_noise_level level;
         assert_int_equal(lt_sampler_start(&b.sampling, cases[k].sampler, &level), LT_OK);
         for (int i = 0; i < RECORDED; i++)
             exact[i] = (float)(x[i] * c / sqrt(level.alpha * level.alpha * c * c + level.sigma * level.sigma));
@@ -390,7 +390,7 @@ static void test_start(void **state) {
     (void)state;
     for (const char *const *sampler = lt_sampler_names(); *sampler; sampler++) {
         bench b;
-        lt_level level;
+        lt_noise_level level;
         float scale;
         bench_make(&b, &eps_schedule, *sampler, "trailing", 10, 1, 1);
         b.sampling.steps = &b.steps;
@@ -414,7 +414,7 @@ static void test_img2img_start(void **state) {
     (void)state;
     size_t n, all;
     bench b;
-    lt_level level;
+    lt_noise_level level;
     lt_checkpoint file;
     open_golden("tiny/img2img_ddim.safetensors", &file);
     float *x0 = golden(&file, "init_latent", &n), *noise = golden(&file, "noise", &n),
@@ -468,7 +468,7 @@ static void test_inpaint_levels(void **state) {
 }
 
 /* What after_step leaves in x is what the next step starts from. */
-static lt_status forget(void *user, int index, int count, lt_level level, float *x, const float *denoised) {
+static lt_status forget(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised) {
     (void)denoised;
     const lt_sampling *s = user;
     for (size_t i = 0; i < s->n; i++) x[i] = index + 1 == count ? 42.0f : level.sigma;
@@ -495,7 +495,7 @@ static void test_after_step_may_change(void **state) {
                          .predict = expect_sigma,
                          .after_step = forget,
                          .user = &s};
-        lt_level level;
+        lt_noise_level level;
         assert_int_equal(lt_sampler_start(&s, samplers[k], &level), LT_OK);
         float x = level.sigma;
         assert_int_equal(lt_sample(&s, samplers[k], &x), LT_OK);
@@ -530,7 +530,7 @@ static void test_refusals(void **state) {
     (void)state;
     bench b;
     float x[RECORDED] = {0};
-    lt_level level;
+    lt_noise_level level;
     bench_make(&b, &eps_schedule, "ddim", NULL, 4, 1, RECORDED);
     assert_int_equal(bench_run(&b, "nosuch", x), LT_ERROR_ARGUMENT);
     assert_non_null(strstr(lt_error_message(), "dpmpp_2m"));

@@ -1,5 +1,5 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
-#include "pipeline/parameters.h"
+#include "pipeline/infotext.h"
 
 #include "base/rng.h"
 
@@ -304,7 +304,7 @@ static lt_status write_values(const lt_made *made, lt_buffer values[LT_COUNT(set
     return LT_OK;
 }
 
-char *lt_parameters_text(const lt_made *made) {
+char *lt_infotext_make(const lt_made *made) {
     lt_buffer values[LT_COUNT(settings)] = {0}, text = {0};
     lt_setting written[LT_COUNT(settings)];
     size_t count = 0;
@@ -347,7 +347,7 @@ static void apply_all(const reading *to) {
         lt_notify(&to->session->listener, "these settings of the picture are not known here and left out: %s", unknown);
 }
 
-void lt_parameters_apply(const lt_infotext *info, const lt_session *session, lt_request *request) {
+void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_request *request) {
     request->prompt = info->prompt;
     request->negative_prompt = info->negative_prompt;
     /* the web UI does not name what is its own default */

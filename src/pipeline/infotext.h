@@ -1,6 +1,6 @@
 /* The text that the web UIs put beside a picture, so that it can be made again: written and read by one table. */
-#ifndef LT_PARAMETERS_TEXT_H
-#define LT_PARAMETERS_TEXT_H
+#ifndef LT_PIPELINE_INFOTEXT_H
+#define LT_PIPELINE_INFOTEXT_H
 
 #include "pipeline/guidance.h"
 #include "text/infotext.h"
@@ -16,10 +16,10 @@ typedef struct lt_made {
 } lt_made;
 
 /* Allocated, NULL when out of memory. */
-char *lt_parameters_text(const lt_made *made);
+char *lt_infotext_make(const lt_made *made);
 
 /* Sets in request what info says; request's texts point into info from then on. What can't be followed is told to the
  * session (NULL: to nobody), and so is a model of another name. */
-void lt_parameters_apply(const lt_infotext *info, const lt_session *session, lt_request *request);
+void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_request *request);
 
 #endif
