@@ -21,6 +21,16 @@ lt_status lt_branches_read(lt_session *session, const lt_request *r, lt_branches
 }
 
 void lt_branches_free(lt_branches *branches) {
-    for (int i = 0; i < branches->count; i++) lt_context_free(&branches->items[i].context);
+    for (int i = 0; i < branches->count; i++) {
+        lt_branch *branch = &branches->items[i];
+        lt_context_free(&branch->context);
+        lt_free(branch->vector);
+        lt_free(branch->mask);
+    }
     *branches = (lt_branches){0};
+}
+
+bool lt_branch_is_there(const lt_branch *branch, float t) {
+    const bool everywhere = branch->interval.from == 0 && branch->interval.to == 0;
+    return everywhere || (t >= branch->interval.from && t <= branch->interval.to);
 }

@@ -3,18 +3,20 @@
 
 #include <string.h>
 
-/* Writes one sample's context. */
-static void write_context(const lt_denoiser *d, int sample, const lt_context *context) {
+/* Writes what one sample is told. */
+static void write_branch(const lt_denoiser *d, size_t sample, const lt_branch *branch) {
     const size_t whole = lt_shape_count(lt_port_shape(d->context)) / (size_t)d->at_once;
-    const size_t count = (size_t)context->tokens * (size_t)context->width;
-    lt_port_write(d->context, (size_t)sample * whole, context->values, count);
-    lt_port_write_i32(d->context_lengths, (size_t)sample, &(int32_t){context->tokens}, 1);
+    const size_t count = (size_t)branch->context.tokens * (size_t)branch->context.width;
+    const size_t dim = (size_t)lt_port_shape(d->y).c;
+    lt_port_write(d->context, sample * whole, branch->context.values, count);
+    lt_port_write_i32(d->context_lengths, sample, &(int32_t){branch->context.tokens}, 1);
+    lt_port_write(d->y, sample * dim, branch->vector, dim);
 }
 
 /* Makes the next run that of the branches from `first` on; the prompts' part is computed anew where they are others. */
 static void write_branches(lt_denoiser *d, int first) {
     lt_port_fill(d->context, 0); /* behind the ends of the shorter ones */
-    for (int i = 0; i < d->at_once; i++) write_context(d, i, &d->branches->items[first + i].context);
+    for (int i = 0; i < d->at_once; i++) write_branch(d, (size_t)i, &d->branches->items[first + i]);
     d->changed = LT_RATE_PROMPT;
 }
 
@@ -50,6 +52,7 @@ static lt_status make_plan(lt_denoiser *d) {
     d->t = lt_plan_port(d->plan, "t");
     d->context = lt_plan_port(d->plan, "context");
     d->context_lengths = lt_plan_port(d->plan, "context_lengths");
+    d->y = lt_plan_port(d->plan, "y");
     d->out = lt_plan_port(d->plan, "out");
     return lt_module_expect(LT_MODULE_UNET, d->out, out);
 }
@@ -67,7 +70,8 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branche
     const lt_unet *unet = &session->parts->unet;
     const int c = unet->out_channels;
     *d = (lt_denoiser){.session = session, .branches = branches, .latent = {1, h, w, c}};
-    LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
+    for (int i = 0; i < branches->count; i++)
+        if (!branches->items[i].vector) LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
     d->at_once = session->low_memory ? 1 : branches->count;
     LT_TRY(make_plan(d));
     LT_TRY(allocate(d));
@@ -85,25 +89,37 @@ void lt_denoiser_free(lt_denoiser *d) {
     *d = (lt_denoiser){0};
 }
 
-/* Takes in what sample `sample` of the batch predicts, which is branch number i. */
-static void add_branch(lt_denoiser *d, int i, int sample, float *sum) {
-    const size_t count = lt_shape_count(d->latent);
-    const float weight = d->branches->items[i].weight;
-    lt_port_read(d->out, (size_t)sample * count, i ? d->branch : d->first, count);
-    if (i == 0) memcpy(sum, d->first, count * sizeof *sum);
-    for (size_t k = 0; k < count && i; k++) sum[k] += weight * (d->branch[k] - d->first[k]);
+/* Takes in what sample `sample` of the batch predicts, which is branch number i; `is_first` of those that are there. */
+static void add_branch(lt_denoiser *d, int i, int sample, bool is_first, float *sum) {
+    const size_t count = lt_shape_count(d->latent), c = (size_t)d->latent.c;
+    const lt_branch *branch = &d->branches->items[i];
+    lt_port_read(d->out, (size_t)sample * count, is_first ? d->first : d->branch, count);
+    if (is_first) memcpy(sum, d->first, count * sizeof *sum);
+    for (size_t k = 0; k < count && !is_first; k++) {
+        const float weight = branch->mask ? branch->weight * branch->mask[k / c] : branch->weight;
+        sum[k] += weight * (d->branch[k] - d->first[k]);
+    }
+}
+
+/* Runs the branches from `first` on and takes in those that are there at t; *taken: how many were, before and now. */
+static lt_status run_branches(lt_denoiser *d, int first, float t, int *taken, float *sum) {
+    bool any = false;
+    for (int k = 0; k < d->at_once; k++) any |= lt_branch_is_there(&d->branches->items[first + k], t);
+    if (!any) return LT_OK;
+    if (d->at_once < d->branches->count) write_branches(d, first);
+    LT_TRY(lt_module_run(d->session, d->plan, d->changed));
+    d->changed = LT_RATE_STEP;
+    for (int k = 0; k < d->at_once; k++)
+        if (lt_branch_is_there(&d->branches->items[first + k], t)) add_branch(d, first + k, k, !(*taken)++, sum);
+    return LT_OK;
 }
 
 lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out) {
     const size_t each = lt_shape_count(lt_port_shape(d->x)) / (size_t)d->at_once;
+    int taken = 0;
     put_channels(d, x, 0, d->latent.c);
     for (int i = 0; i < d->at_once; i++) lt_port_write(d->x, (size_t)i * each, d->input, each);
     lt_port_fill(d->t, t);
-    for (int i = 0; i < d->branches->count; i += d->at_once) {
-        if (d->at_once < d->branches->count) write_branches(d, i);
-        LT_TRY(lt_module_run(d->session, d->plan, d->changed));
-        for (int k = 0; k < d->at_once; k++) add_branch(d, i + k, k, out);
-        d->changed = LT_RATE_STEP;
-    }
-    return LT_OK;
+    for (int i = 0; i < d->branches->count; i += d->at_once) LT_TRY(run_branches(d, i, t, &taken, out));
+    return taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
 }

@@ -11,9 +11,9 @@ typedef struct lt_denoiser {
     int at_once;     /* branches in a batch: all of them, or one after the other in a session of little memory */
     lt_rate changed; /* what the next run has to compute anew */
     lt_shape latent; /* n = 1 */
-    lt_port x, t, context, context_lengths, out; /* of the plan */
+    lt_port x, t, context, context_lengths, y, out; /* of the plan */
     float *input;  /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
-    float *first;  /* [latent] the first branch's prediction */
+    float *first;  /* [latent] the prediction of the first branch that is there */
     float *branch; /* [latent] that of the branch at hand */
 } lt_denoiser;
 
@@ -24,7 +24,8 @@ lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branche
                            const float *mask, const float *masked);
 void lt_denoiser_free(lt_denoiser *d); /* a zeroed one is fine */
 
-/* eps (or v) of all branches at timestep t, for x [h, w, channels], into out, which is not x. */
+/* eps (or v) of all branches that are there at timestep t (LT_ERROR_ARGUMENT: none is), for x [h, w, channels], into
+ * out, which is not x. */
 lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out);
 
 #endif

@@ -73,6 +73,74 @@ static void test_the_sum(void **state) {
     lt_session_close(session);
 }
 
+/* A mask is a weight for each pixel: 0 is the first branch alone, 1 as without one. */
+static void test_a_mask(void **state) {
+    (void)state;
+    static const float weights[] = {1, 3};
+    float alone[2][COUNT], expected[COUNT], out[COUNT], whole[COUNT];
+    lt_session *session = open_tiny(false);
+    lt_branches branches;
+    make_branches(session, weights, 2, &branches);
+    for (int i = 0; i < 2; i++) {
+        const lt_branches one = {.items = {branches.items[i]}, .count = 1};
+        predict(session, &one, alone[i]);
+    }
+    predict(session, &branches, whole);
+    float *mask = branches.items[1].mask = lt_alloc(SIDE * SIDE * sizeof *mask);
+    assert_non_null(mask);
+    for (int i = 0; i < SIDE * SIDE; i++) mask[i] = (float)(i % 3) / 2;
+    for (int k = 0; k < COUNT; k++) expected[k] = alone[0][k] + 3 * mask[k / 4] * (alone[1][k] - alone[0][k]);
+    predict(session, &branches, out);
+    assert_true(relative_error(out, expected, COUNT) < 1e-5);
+    for (int i = 0; i < SIDE * SIDE; i++) mask[i] = 1;
+    predict(session, &branches, out);
+    assert_memory_equal(out, whole, sizeof out);
+    lt_branches_free(&branches);
+    lt_session_close(session);
+}
+
+/* predict ends at t = 500: a branch that is there from 600 on leaves the others alone, to the byte of an equal batch.
+ */
+static void test_an_interval(void **state) {
+    (void)state;
+    static const float weights[] = {1, 7.5f, -0.5f};
+    for (int low = 0; low < 2; low++) {
+        lt_session *session = open_tiny(low);
+        lt_branches branches;
+        float with[COUNT], out[COUNT];
+        make_branches(session, weights, 3, &branches);
+        lt_branches others = {.items = {branches.items[1], branches.items[2]}, .count = 2};
+        predict(session, &others, with);
+        branches.items[0].interval.from = 600;
+        branches.items[0].interval.to = 999;
+        predict(session, &branches, out);
+        assert_true(relative_error(out, with, COUNT) < 1e-6);
+        branches.items[0].interval.from = 500; /* both ends are in it */
+        predict(session, &branches, out);
+        assert_true(relative_error(out, with, COUNT) > 1e-3);
+        lt_branches_free(&branches);
+        lt_session_close(session);
+    }
+}
+
+/* Where no branch is there nothing can be predicted. */
+static void test_nothing_is_there(void **state) {
+    (void)state;
+    static const float weights[] = {1, 2};
+    lt_session *session = open_tiny(false);
+    lt_branches branches;
+    lt_denoiser denoiser;
+    float x[COUNT] = {0}, out[COUNT];
+    make_branches(session, weights, 2, &branches);
+    for (int i = 0; i < 2; i++) branches.items[i].interval.to = 100;
+    assert_ok(lt_denoiser_init(&denoiser, session, &branches, SIDE, SIDE, NULL, NULL));
+    assert_ok(lt_denoiser_predict(&denoiser, x, 100, out));
+    assert_int_equal(lt_denoiser_predict(&denoiser, x, 101, out), LT_ERROR_ARGUMENT);
+    lt_denoiser_free(&denoiser);
+    lt_branches_free(&branches);
+    lt_session_close(session);
+}
+
 /* Guidance 1 is the prompt alone, 0 the negative one. */
 static void test_of_a_request(void **state) {
     (void)state;
@@ -100,6 +168,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_turn_as_at_once),
         cmocka_unit_test(test_the_sum),
+        cmocka_unit_test(test_a_mask),
+        cmocka_unit_test(test_an_interval),
+        cmocka_unit_test(test_nothing_is_there),
         cmocka_unit_test(test_of_a_request),
     };
     const int failed = cmocka_run_group_tests_name("branches", tests, NULL, NULL);

@@ -3,8 +3,10 @@
  */
 #include "exporting.h"
 #include "formats/diffusers.h"
+#include "kernels/layout.h"
 #include "models/architecture.h"
 #include "modules.h"
+#include "pipeline/denoiser.h"
 
 /* ---- Lists ---- */
 
@@ -235,6 +237,54 @@ static void small_ones_are_those_of_diffusers(void **state) {
     }
 }
 
+/* Sample i of a recorded run as a branch of its own: its context and its vector. */
+static void record_branch(const lt_checkpoint *golden, size_t i, lt_branch *branch) {
+    size_t contexts, vectors;
+    float *context = golden_values(golden, "context", &contexts), *y = golden_values(golden, "y", &vectors);
+    *branch = (lt_branch){.context = {lt_alloc(contexts / 2 * sizeof(float)), 77, 192},
+                          .vector = lt_alloc(vectors / 2 * sizeof(float))};
+    assert_non_null(branch->context.values);
+    assert_non_null(branch->vector);
+    memcpy(branch->context.values, context + i * contexts / 2, contexts / 2 * sizeof(float));
+    memcpy(branch->vector, y + i * vectors / 2, vectors / 2 * sizeof(float));
+    free(context);
+    free(y);
+}
+
+/* A branch's pooled vector, against diffusers'; without one nothing is drawn. */
+static void a_branch_has_a_vector(void **state) {
+    (void)state;
+    enum { COUNT = 4 * 16 * 16, PIXELS = 16 * 16 };
+    lt_checkpoint golden;
+    lt_session *session;
+    size_t count, two;
+    open_golden("xl/unet_t51.safetensors", &golden);
+    assert_ok(open_session(write_small(&small[1]), NULL, &session));
+    float *x = golden_values(&golden, "x", &count), *out = golden_values(&golden, "out", &count),
+          *t = golden_values(&golden, "t", &two), inside[COUNT], predicted[COUNT], outside[COUNT];
+    for (size_t i = 0; i < two; i++) {
+        lt_branches branches = {.count = 1};
+        lt_denoiser d;
+        record_branch(&golden, i, &branches.items[0]);
+        lt_nchw_to_nhwc(x + i * COUNT, inside, 1, PIXELS, 4);
+        assert_ok(lt_denoiser_init(&d, session, &branches, 16, 16, NULL, NULL));
+        assert_ok(lt_denoiser_predict(&d, inside, t[i], predicted));
+        lt_nhwc_to_nchw(predicted, outside, 1, PIXELS, 4);
+        assert_true(relative_error(outside, out + i * COUNT, COUNT) < 1e-5);
+        lt_denoiser_free(&d);
+        lt_free(branches.items[0].vector);
+        branches.items[0].vector = NULL;
+        assert_int_equal(lt_denoiser_init(&d, session, &branches, 16, 16, NULL, NULL), LT_ERROR_UNSUPPORTED);
+        lt_denoiser_free(&d);
+        lt_branches_free(&branches);
+    }
+    free(x);
+    free(out);
+    free(t);
+    lt_session_close(session);
+    lt_checkpoint_close(&golden);
+}
+
 /* What the exported configuration says of a U-Net is what its description does. */
 static void sdxl_is_exported_as_it_is(void **state) {
     (void)state;
@@ -294,8 +344,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_those_of_diffusers),        cmocka_unit_test(u_nets_are_told_from_names_and_shapes),
         cmocka_unit_test(the_forward_pass_reads_every_tensor), cmocka_unit_test(blocks_that_do_not_match_are_refused),
-        cmocka_unit_test(small_ones_are_those_of_diffusers),   cmocka_unit_test(sdxl_is_exported_as_it_is),
-        cmocka_unit_test(vaes_are_told_from_names_and_shapes),
+        cmocka_unit_test(small_ones_are_those_of_diffusers),   cmocka_unit_test(a_branch_has_a_vector),
+        cmocka_unit_test(sdxl_is_exported_as_it_is),           cmocka_unit_test(vaes_are_told_from_names_and_shapes),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();
