@@ -82,8 +82,10 @@ static lt_status run(const subject *s) {
 }
 
 static lt_status pack(const subject *s) {
-    if (s->conv) return lt_conv_pack(s->conv, &s->x->weight, s->x->packed);
-    return s->pass->packed_size ? s->pass->impl->pack(s->pass, &s->x->weight, s->x->packed) : LT_OK;
+    if (s->conv) return lt_conv_pack(s->conv, &(lt_weight_source){.tensor = s->x->weight}, s->x->packed);
+    return s->pass->packed_size
+               ? s->pass->impl->pack(s->pass, &(lt_weight_source){.tensor = s->x->weight}, s->x->packed)
+               : LT_OK;
 }
 
 /* Milliseconds, the best of many. */

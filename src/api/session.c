@@ -44,6 +44,7 @@ lt_status lt_session_open(lt_model *model, const lt_session_options *options, lt
 void lt_session_close(lt_session *session) {
     if (!session) return;
     lt_session_drop(session);
+    lt_session_apply(session, NULL);
     lt_team_free(session->target.team);
     lt_model_close(session->model);
     lt_free(session);

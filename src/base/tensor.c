@@ -65,6 +65,22 @@ bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape) {
     return true;
 }
 
+lt_tensor lt_tensor_turned(const lt_tensor *t) {
+    lt_tensor turned = *t;
+    turned.shape[0] = t->shape[1];
+    turned.shape[1] = t->shape[0];
+    turned.stride[0] = t->stride[1];
+    turned.stride[1] = t->stride[0];
+    return turned;
+}
+
+lt_tensor lt_tensor_row(const lt_tensor *t, size_t i) {
+    lt_tensor row = *t;
+    row.shape[0] = 1;
+    row.data = (const char *)t->data + i * t->stride[0] * lt_dtype_size(t->dtype);
+    return row;
+}
+
 void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size) {
     size_t at = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < t->rank && at < size; i++)

@@ -46,6 +46,9 @@ size_t lt_tensor_count(const lt_tensor *t); /* elements; the holder has checked 
 bool lt_tensor_contiguous(const lt_tensor *t);
 void lt_tensor_set_contiguous(lt_tensor *t); /* fills stride from shape */
 bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape);
+lt_tensor lt_tensor_turned(const lt_tensor *t); /* a view with the first two dimensions, which there are, exchanged */
+/* A view of entry i of the first dimension, as a tensor whose first dimension is 1. */
+lt_tensor lt_tensor_row(const lt_tensor *t, size_t i);
 void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size); /* "[4,320,3,3]" */
 
 /* Every element as float32, row-major, into out [count]. F64 and the integers are rounded to the nearest float; of

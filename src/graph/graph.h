@@ -106,6 +106,9 @@ void lt_plan_free(lt_plan *plan);
  * weights stay. Inputs are zeros then; the next run is one of LT_RATE_PROMPT. */
 void lt_plan_rest(lt_plan *plan);
 lt_status lt_plan_wake(lt_plan *plan); /* nothing where it is awake */
+/* Before another plan takes its place, with `next` added to its weights: gives back the arena and those weights that
+ * the other won't find as they are. Only lt_plan_free may follow. */
+void lt_plan_retire(lt_plan *plan, const lt_deltas *next);
 
 /* Runs every operation whose rate is at least changed: LT_RATE_PROMPT is the whole graph, LT_RATE_STEP what changes
  * with each step. LT_ERROR_MODEL where outputs that have a maker are no finite numbers. */

@@ -5,9 +5,14 @@
 
 /* ---- Making ready ---- */
 
-static lt_status acquire(lt_prepared *p) {
-    for (int k = 0; k < LT_MAX_WEIGHTS; k++)
-        if (p->form[k].layout) LT_TRY(lt_weight_acquire(p->operation->weight[k], &p->form[k], &p->weight[k]));
+static lt_status acquire(lt_prepared *p, const lt_target *target) {
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++) {
+        lt_weight *weight = p->operation->weight[k];
+        if (!p->form[k].layout) continue;
+        p->form[k].deltas = lt_deltas_of(target->deltas, weight);
+        p->form[k].isa = target->isa;
+        LT_TRY(lt_weight_acquire(weight, &p->form[k], &p->weight[k]));
+    }
     return LT_OK;
 }
 
@@ -22,7 +27,7 @@ static lt_status prepare_all(lt_plan *plan, const lt_target *target) {
             .operation = &node->operation, .kernels = kernels, .in_place = -1, .threads = lt_team_size(target->team)};
         p->kernel = lt_isa_name(kernels->isa);
         if (node->operation.op->prepare) LT_TRY(node->operation.op->prepare(p, target));
-        LT_TRY(acquire(p));
+        LT_TRY(acquire(p, target));
     }
     return LT_OK;
 }
@@ -38,6 +43,22 @@ static void clear_inputs(lt_plan *plan) {
 void lt_plan_rest(lt_plan *plan) {
     lt_free(plan->arena);
     plan->arena = NULL;
+}
+
+/* What next packs otherwise. */
+static void release_changed(lt_prepared *p, const lt_deltas *next) {
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++) {
+        lt_weight *weight = p->operation->weight[k];
+        const lt_delta_list list = lt_deltas_of(next, weight);
+        if (lt_delta_list_identity(list) == lt_delta_list_identity(p->form[k].deltas)) continue;
+        lt_weight_release(weight, p->weight[k]);
+        p->weight[k] = NULL;
+    }
+}
+
+void lt_plan_retire(lt_plan *plan, const lt_deltas *next) {
+    lt_plan_rest(plan);
+    for (size_t i = 0; i < plan->graph.count; i++) release_changed(&plan->prepared[i], next);
 }
 
 lt_status lt_plan_wake(lt_plan *plan) {
@@ -57,6 +78,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
     }
     plan->graph = *graph;
     plan->team = target->team;
+    plan->deltas = lt_deltas_share(target->deltas);
     *graph = (lt_graph){0};
     const size_t count = plan->graph.count;
     lt_status status = plan->graph.status;
@@ -98,6 +120,7 @@ void lt_plan_free(lt_plan *plan) {
     lt_free(plan->extent_of);
     lt_free(plan->seconds);
     lt_free(plan->arena);
+    lt_deltas_free(plan->deltas);
     lt_graph_free(&plan->graph);
     lt_free(plan);
 }

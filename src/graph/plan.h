@@ -20,6 +20,7 @@ struct lt_plan {
     char *arena;
     size_t arena_size;
     lt_team *team;
+    lt_deltas *deltas; /* that are added to the weights */
     bool trace;
 };
 

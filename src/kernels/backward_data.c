@@ -99,34 +99,36 @@ static void turn(const lt_conv_desc *d, const float *dense, float *out) {
     lt_parallel(d->threads, lt_count_parts((size_t)d->oc, BLOCK), LT_EVENLY, turn_block, &t);
 }
 
-static lt_status pack_slices(const lt_conv_pass *pass, const lt_tensor *weight, const float *all, void *packed) {
+static lt_status pack_slices(const lt_conv_pass *pass, const char *name, const float *all, void *packed) {
     const lt_conv_desc *d = &pass->desc;
     const backward_data *t = pass->state;
     const size_t oc = (size_t)d->oc, k = (size_t)d->kernel;
     for (int i = 0; i < 2; i++) {
         if (!t->conv[i]) continue;
-        lt_tensor slice = {.name = weight->name,
+        lt_tensor slice = {.name = name,
                            .dtype = LT_F32,
                            .rank = 4,
                            .shape = {(size_t)d->c[i], oc, k, k},
                            .data = all + (i ? (size_t)d->c[0] * oc * k * k : 0)};
         lt_tensor_set_contiguous(&slice);
-        LT_TRY(lt_conv_pack(t->conv[i], &slice, (char *)packed + t->packed_at[i]));
+        LT_TRY(lt_conv_pack(t->conv[i], &(lt_weight_source){.tensor = slice, .isa = d->isa},
+                            (char *)packed + t->packed_at[i]));
     }
     return LT_OK;
 }
 
-static lt_status data_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+static lt_status data_pack(const lt_conv_pass *pass, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &pass->desc;
     const size_t oc = (size_t)d->oc, taps = (size_t)d->kernel * (size_t)d->kernel, c = (size_t)(d->c[0] + d->c[1]);
     const size_t count = oc * c * taps;
+    const lt_tensor *w = &weight->tensor;
     const bool as_it_is =
-        weight->dtype == LT_F32 && lt_tensor_contiguous(weight) && (uintptr_t)weight->data % sizeof(float) == 0;
+        !weight->count && w->dtype == LT_F32 && lt_tensor_contiguous(w) && (uintptr_t)w->data % sizeof(float) == 0;
     float *out = lt_alloc((as_it_is ? 1 : 2) * count * sizeof *out);
     if (!out) return LT_ERROR_MEMORY;
-    if (!as_it_is) lt_tensor_read_f32(weight, out + count);
-    turn(d, as_it_is ? weight->data : out + count, out);
-    const lt_status status = pack_slices(pass, weight, out, packed);
+    if (!as_it_is) lt_weight_source_read_all(weight, out + count);
+    turn(d, as_it_is ? w->data : out + count, out);
+    const lt_status status = pack_slices(pass, w->name, out, packed);
     lt_free(out);
     return status;
 }

@@ -55,19 +55,19 @@ static void strided_free(lt_conv_pass *pass) {
 }
 
 /* [oc, c, taps] becomes [taps, c, oc]: the linear layer's outputs by its inputs. */
-static lt_status strided_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+static lt_status strided_pack(const lt_conv_pass *pass, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &pass->desc;
     const strided *s = pass->state;
     const size_t oc = (size_t)d->oc, c = channels_of(d), taps = taps_of(d), count = oc * c * taps;
     float *dense = lt_alloc(2 * count * sizeof *dense), *turned = dense + count;
     if (!dense) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(weight, dense);
+    lt_weight_source_read_all(weight, dense);
     for (size_t o = 0; o < oc; o++)
         for (size_t i = 0; i < c; i++)
             for (size_t tap = 0; tap < taps; tap++) turned[(tap * c + i) * oc + o] = dense[(o * c + i) * taps + tap];
-    lt_tensor view = {.name = weight->name, .dtype = LT_F32, .rank = 2, .shape = {taps * c, oc}, .data = turned};
+    lt_tensor view = {.name = weight->tensor.name, .dtype = LT_F32, .rank = 2, .shape = {taps * c, oc}, .data = turned};
     lt_tensor_set_contiguous(&view);
-    const lt_status status = lt_conv_pack(s->linear, &view, packed);
+    const lt_status status = lt_conv_pack(s->linear, &(lt_weight_source){.tensor = view, .isa = d->isa}, packed);
     lt_free(dense);
     return status;
 }

@@ -22,7 +22,7 @@ static lt_status reference_create(lt_conv_pass *pass) {
 
 static void reference_free(lt_conv_pass *pass) { (void)pass; }
 
-static lt_status reference_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+static lt_status reference_pack(const lt_conv_pass *pass, const lt_weight_source *weight, void *packed) {
     return lt_conv_reference_pack(&pass->desc, weight, packed);
 }
 

@@ -109,7 +109,8 @@ const char *lt_conv_layout(const lt_conv *conv) { return conv->layout; }
 size_t lt_conv_packed_size(const lt_conv *conv) { return conv->packed_size; }
 size_t lt_conv_scratch_size(const lt_conv *conv) { return conv->scratch_size; }
 
-lt_status lt_conv_check_weight(const lt_conv_desc *d, const lt_tensor *weight) {
+lt_status lt_conv_check_weight(const lt_conv_desc *d, const lt_weight_source *source) {
+    const lt_tensor *weight = &source->tensor;
     const size_t k = (size_t)d->kernel;
     const size_t shape[4] = {(size_t)lt_conv_weight_rows(d), (size_t)d->c[0] + (size_t)d->c[1], k, k};
     if (lt_tensor_has_shape(weight, 4, shape) || (k == 1 && lt_tensor_has_shape(weight, 2, shape))) return LT_OK;
@@ -119,7 +120,7 @@ lt_status lt_conv_check_weight(const lt_conv_desc *d, const lt_tensor *weight) {
                    weight->name ? weight->name : "a weight", found, shape[0], shape[1], k, k);
 }
 
-lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+lt_status lt_conv_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed) {
     LT_TRY(lt_conv_check_weight(&conv->desc, weight));
     return conv->impl->pack(conv, weight, packed);
 }

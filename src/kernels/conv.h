@@ -7,8 +7,8 @@
 #ifndef LT_CONV_H
 #define LT_CONV_H
 
-#include "base/tensor.h"
 #include "kernels/kernels.h"
+#include "kernels/weight_source.h"
 
 typedef struct lt_conv_desc {
     int n, h, w;        /* the sources' samples and size */
@@ -52,7 +52,7 @@ const char *lt_conv_name(const lt_conv *conv); /* "onednn:brgconv:avx512_core", 
 const char *lt_conv_layout(const lt_conv *conv);
 size_t lt_conv_packed_size(const lt_conv *conv); /* bytes */
 /* weight: [oc, c, kernel, kernel] or, for 1x1, [oc, c]; any dtype, any strides. packed is 64-byte aligned. */
-lt_status lt_conv_pack(const lt_conv *conv, const lt_tensor *weight, void *packed);
+lt_status lt_conv_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed);
 
 size_t lt_conv_scratch_size(const lt_conv *conv);
 /* Allocates nothing of ours. One conv runs once at a time: implementers keep handles of a run in it. The same goes for
@@ -87,7 +87,7 @@ const char *lt_conv_backward_name(const lt_conv_backward *backward);
 /* Packed weights, as for lt_conv; the size is 0 where no source's gradient is wanted. */
 const char *lt_conv_backward_layout(const lt_conv_backward *backward);
 size_t lt_conv_backward_packed_size(const lt_conv_backward *backward);
-lt_status lt_conv_backward_pack(const lt_conv_backward *backward, const lt_tensor *weight, void *packed);
+lt_status lt_conv_backward_pack(const lt_conv_backward *backward, const lt_weight_source *weight, void *packed);
 size_t lt_conv_backward_scratch_size(const lt_conv_backward *backward);
 lt_status lt_conv_backward_run(const lt_conv_backward *backward, const lt_conv_backward_io *io);
 

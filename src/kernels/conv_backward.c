@@ -100,7 +100,7 @@ size_t lt_conv_backward_scratch_size(const lt_conv_backward *b) {
     return lt_max(b->data ? b->data->scratch_size : 0, b->weights ? b->weights->scratch_size : 0);
 }
 
-lt_status lt_conv_backward_pack(const lt_conv_backward *b, const lt_tensor *weight, void *packed) {
+lt_status lt_conv_backward_pack(const lt_conv_backward *b, const lt_weight_source *weight, void *packed) {
     LT_TRY(lt_conv_check_weight(&b->desc, weight));
     return b->data ? b->data->impl->pack(b->data, weight, packed) : LT_OK;
 }

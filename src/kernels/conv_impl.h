@@ -20,7 +20,7 @@ typedef struct lt_conv_impl {
      * shape or not this processor, ask the next one. Any other failure ends the search. On failure nothing is left to
      * free. */
     lt_status (*create)(lt_conv *conv);
-    lt_status (*pack)(const lt_conv *conv, const lt_tensor *weight, void *packed);
+    lt_status (*pack)(const lt_conv *conv, const lt_weight_source *weight, void *packed);
     lt_status (*run)(const lt_conv *conv, const lt_conv_io *io);
     void (*free)(lt_conv *conv); /* frees state */
     lt_conv_pairs serves;
@@ -46,7 +46,8 @@ typedef struct lt_conv_pass lt_conv_pass;
 
 typedef struct lt_conv_pass_impl { /* as lt_conv_impl */
     lt_status (*create)(lt_conv_pass *pass);
-    lt_status (*pack)(const lt_conv_pass *pass, const lt_tensor *weight, void *packed); /* NULL: nothing to pack */
+    lt_status (*pack)(const lt_conv_pass *pass, const lt_weight_source *weight,
+                      void *packed); /* NULL: nothing to pack */
     lt_status (*run)(const lt_conv_pass *pass, const lt_conv_backward_io *io);
     void (*free)(lt_conv_pass *pass);
     lt_conv_pairs serves;
@@ -76,7 +77,7 @@ lt_status lt_conv_check(const lt_conv_desc *desc);
 lt_status lt_conv_check_precision(const lt_conv_desc *desc);
 /* The same, and where desc's pair is not among those that are served. */
 lt_status lt_conv_check_pair(const lt_conv_desc *desc, const lt_conv_pairs serves);
-lt_status lt_conv_check_weight(const lt_conv_desc *desc, const lt_tensor *weight);
+lt_status lt_conv_check_weight(const lt_conv_desc *desc, const lt_weight_source *weight);
 /* Whether the plain loops of the references may run it. */
 bool lt_conv_reference_will_do(const lt_conv_desc *desc);
 
@@ -97,7 +98,7 @@ static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
 static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
 
 /* The references' layout [k, k, c, oc], float32, rounded as desc's precision says. */
-lt_status lt_conv_reference_pack(const lt_conv_desc *desc, const lt_tensor *weight, float *packed);
+lt_status lt_conv_reference_pack(const lt_conv_desc *desc, const lt_weight_source *weight, float *packed);
 static inline float lt_conv_rounded_value(const lt_conv_desc *d, float x) {
     return lt_conv_is_bf16(d) ? lt_bf16_to_f32(lt_f32_to_bf16(x)) : x;
 }

@@ -18,21 +18,21 @@ static lt_status reference_create(lt_conv *conv) {
 
 static void reference_free(lt_conv *conv) { (void)conv; }
 
-lt_status lt_conv_reference_pack(const lt_conv_desc *d, const lt_tensor *weight, float *packed) {
+lt_status lt_conv_reference_pack(const lt_conv_desc *d, const lt_weight_source *weight, float *packed) {
     const size_t oc = (size_t)lt_conv_weight_rows(d), c = (size_t)d->c[0] + (size_t)d->c[1];
     const size_t taps = (size_t)d->kernel * (size_t)d->kernel;
-    float *dense = lt_alloc(oc * c * taps * sizeof *dense);
-    if (!dense) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(weight, dense);
+    lt_tensor copy;
+    LT_TRY(lt_weight_source_copy(weight, &copy));
+    const float *dense = copy.data;
     for (size_t o = 0; o < oc; o++)
         for (size_t i = 0; i < c; i++)
             for (size_t tap = 0; tap < taps; tap++)
                 packed[(tap * c + i) * oc + o] = lt_conv_rounded_value(d, dense[(o * c + i) * taps + tap]);
-    lt_free(dense);
+    lt_free((void *)(uintptr_t)dense);
     return LT_OK;
 }
 
-static lt_status reference_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+static lt_status reference_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed) {
     return lt_conv_reference_pack(&conv->desc, weight, packed);
 }
 

@@ -47,16 +47,11 @@ static const float *round_one(const rounding *r, int which, const float *x, void
 }
 
 /* A dense copy of the weight, rounded; lt_free its data. */
-static lt_status round_weight(const lt_conv_desc *d, const lt_tensor *weight, lt_tensor *copy) {
-    const size_t count = lt_tensor_count(weight);
-    float *data = lt_alloc(count * sizeof *data);
-    if (!data) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(weight, data);
-    lt_round_to_bf16(data, data, count, d->threads);
-    *copy = *weight;
-    copy->dtype = LT_F32;
-    copy->data = data;
-    lt_tensor_set_contiguous(copy);
+static lt_status round_weight(const lt_conv_desc *d, const lt_weight_source *weight, lt_weight_source *copy) {
+    *copy = (lt_weight_source){.isa = d->isa};
+    LT_TRY(lt_weight_source_copy(weight, &copy->tensor));
+    float *data = (float *)(uintptr_t)copy->tensor.data;
+    lt_round_to_bf16(data, data, lt_tensor_count(&copy->tensor), d->threads);
     return LT_OK;
 }
 
@@ -86,12 +81,12 @@ static void rounded_free(lt_conv *conv) {
     lt_free(s);
 }
 
-static lt_status rounded_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+static lt_status rounded_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed) {
     const rounded_conv *s = conv->state;
-    lt_tensor copy;
+    lt_weight_source copy;
     LT_TRY(round_weight(&conv->desc, weight, &copy));
     const lt_status status = lt_conv_pack(s->conv, &copy, packed);
-    lt_free((void *)(uintptr_t)copy.data);
+    lt_free((void *)(uintptr_t)copy.tensor.data);
     return status;
 }
 
@@ -140,12 +135,12 @@ static void pass_free(lt_conv_pass *pass) {
     lt_free(s);
 }
 
-static lt_status pass_pack(const lt_conv_pass *pass, const lt_tensor *weight, void *packed) {
+static lt_status pass_pack(const lt_conv_pass *pass, const lt_weight_source *weight, void *packed) {
     const rounded_pass *s = pass->state;
-    lt_tensor copy;
+    lt_weight_source copy;
     LT_TRY(round_weight(&pass->desc, weight, &copy));
     const lt_status status = s->pass->impl->pack(s->pass, &copy, packed);
-    lt_free((void *)(uintptr_t)copy.data);
+    lt_free((void *)(uintptr_t)copy.tensor.data);
     return status;
 }
 

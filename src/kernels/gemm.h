@@ -108,6 +108,6 @@ static inline size_t lt_panel_k(const lt_conv_desc *d) {
 /* Fills layout and packed_size. */
 void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd);
 /* weight's shape is checked (lt_conv_pack). */
-lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed);
+lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, void *packed);
 
 #endif

@@ -229,18 +229,21 @@ static lt_status onednn_create(lt_conv *conv) {
     return made;
 }
 
-static lt_status onednn_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+static lt_status onednn_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const onednn_state *s = conv->state;
+    lt_tensor sum, *all = weight->count ? &sum : NULL;
+    if (all) LT_TRY(lt_weight_source_copy(weight, all));
     const int threads = lt_onednn_alone(&s->e);
     lt_status status = LT_OK;
     size_t first = 0;
     for (int i = 0; i < s->part_count && !status; i++) {
-        status = lt_onednn_pack(&s->e, &s->slices->parts[i], d, weight, first, (size_t)d->c[i],
+        status = lt_onednn_pack(&s->e, &s->slices->parts[i], d, all ? all : &weight->tensor, first, (size_t)d->c[i],
                                 (char *)packed + s->weight_at[i]);
         first += (size_t)d->c[i];
     }
     lt_onednn_together(&s->e, threads);
+    if (all) lt_free((void *)(uintptr_t)all->data);
     return status;
 }
 

@@ -14,19 +14,9 @@ void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd) {
              d->act == LT_ACT_GEGLU ? ":geglu" : "");
 }
 
-/* Reads output channel `row` into line [k] in the format that it is packed in: as it is, or, where a file has it in
- * another one (F8, F64, integers), by way of float32. */
-static void read_line(const lt_conv_desc *d, const lt_tensor *weight, size_t row, void *line, float *spare) {
-    const lt_weight_format *f = format_of(d);
-    lt_tensor t = *weight;
-    t.shape[0] = 1;
-    t.data = (const char *)weight->data + row * weight->stride[0] * lt_dtype_size(weight->dtype);
-    if (weight->dtype == f->dtype) {
-        lt_tensor_read_raw(&t, line);
-        return;
-    }
-    lt_tensor_read_f32(&t, spare);
-    f->pack(spare, line, lt_panel_k(d));
+/* Whether the weight's values are in the format that they are packed in: they are copied, not read. */
+static bool is_in_format(const lt_conv_desc *d, const lt_weight_source *weight) {
+    return !weight->count && weight->tensor.dtype == format_of(d)->dtype;
 }
 
 /* Floats from one line to the next: an odd number of cache lines, so that the lines of a panel don't share sets. */
@@ -56,35 +46,56 @@ static void turn(const lt_conv_desc *d, const lt_gemm_simd *simd, const void *li
 }
 
 /* Whether the rows [first, first + columns) of the weight can be read where they are. */
-static bool as_it_is(const lt_conv_desc *d, const lt_tensor *weight, size_t first, size_t columns) {
-    return weight->dtype == format_of(d)->dtype && first + columns <= (size_t)d->oc && lt_tensor_contiguous(weight) &&
-           (uintptr_t)weight->data % lt_dtype_size(weight->dtype) == 0;
+static bool as_it_is(const lt_conv_desc *d, const lt_weight_source *weight, size_t first, size_t columns) {
+    const lt_tensor *t = &weight->tensor;
+    return is_in_format(d, weight) && first + columns <= (size_t)d->oc && lt_tensor_contiguous(t) &&
+           (uintptr_t)t->data % lt_dtype_size(t->dtype) == 0;
+}
+
+/* A line of float32, k of them, in the format that it is packed in; spare: one more line. */
+static void round_line(const lt_conv_desc *d, float *line, float *spare) {
+    const lt_weight_format *f = format_of(d);
+    if (f->dtype == LT_F32) return;
+    f->pack(line, spare, lt_panel_k(d));
+    memcpy(line, spare, lt_weight_bytes(f, lt_panel_k(d)));
+}
+
+/* Reads `count` output channels from `row` on into lines, so many floats apart, in the format that they are packed in:
+ * as they are, or, where a file has them in another one (F8, F64, integers) or deltas are added, by way of float32. */
+static void read_lines(const lt_conv_desc *d, const lt_weight_source *weight, size_t row, size_t count, float *lines,
+                       size_t stride, float *spare) {
+    const bool in_format = is_in_format(d, weight);
+    if (!in_format) lt_weight_source_read(weight, row, count, lines, stride);
+    for (size_t i = 0; i < count; i++) {
+        const lt_tensor line = lt_tensor_row(&weight->tensor, row + i);
+        if (in_format)
+            lt_tensor_read_raw(&line, lines + i * stride);
+        else
+            round_line(d, lines + i * stride, spare);
+    }
 }
 
 /* Panel p: its columns' weights, one line each, then turned. lines: columns + 1 of them. */
-static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_tensor *weight, size_t p, float *lines,
-                       void *panel) {
+static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
+                       float *lines, void *panel) {
     const size_t columns = simd->columns, stride = line_stride(d), oc = (size_t)d->oc;
     const bool geglu = d->act == LT_ACT_GEGLU; /* panels of values and of gates in turn */
     const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
     if (as_it_is(d, weight, first, columns)) {
         const size_t row = lt_weight_bytes(format_of(d), lt_panel_k(d));
-        turn(d, simd, (const char *)weight->data + (gates + first) * row, row, panel);
+        turn(d, simd, (const char *)weight->tensor.data + (gates + first) * row, row, panel);
         return;
     }
-    for (size_t i = 0; i < columns; i++) {
-        if (first + i < oc)
-            read_line(d, weight, gates + first + i, lines + i * stride, lines + columns * stride);
-        else
-            memset(lines + i * stride, 0, stride * sizeof *lines);
-    }
+    const size_t there = lt_min(columns, oc - first);
+    read_lines(d, weight, gates + first, there, lines, stride, lines + columns * stride);
+    memset(lines + there * stride, 0, (columns - there) * stride * sizeof *lines);
     turn(d, simd, lines, stride * sizeof *lines, panel);
 }
 
 typedef struct packing {
     const lt_conv_desc *d;
     const lt_gemm_simd *simd;
-    const lt_tensor *weight;
+    const lt_weight_source *weight;
     float *lines; /* the threads' */
     char *packed;
     size_t spare, panel_size; /* floats of a thread's lines, bytes of a panel */
@@ -95,7 +106,7 @@ static void panel_body(const void *context, size_t p, int thread) {
     pack_panel(k->d, k->simd, k->weight, p, k->lines + (size_t)thread * k->spare, k->packed + p * k->panel_size);
 }
 
-lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_tensor *weight, void *packed) {
+lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
     const size_t spare = (columns + 1) * line_stride(d); /* floats for each thread */

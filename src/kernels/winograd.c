@@ -237,7 +237,7 @@ static lt_status winograd_run(const lt_conv *conv, const lt_conv_io *io) {
     return LT_OK;
 }
 
-static lt_status winograd_pack(const lt_conv *conv, const lt_tensor *weight, void *packed) {
+static lt_status winograd_pack(const lt_conv *conv, const lt_weight_source *weight, void *packed) {
     const winograd *g = conv->state;
     return lt_panels_pack(conv, g->gemm, weight, packed);
 }

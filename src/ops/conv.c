@@ -21,7 +21,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .bias = o->weight[1] != NULL,
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
-        .weight_type = o->weight[0]->tensor.dtype,
+        .weight_type = lt_deltas_type(target->deltas, o->weight[0]),
         .isa = target->isa,
         .threads = lt_team_size(target->team),
         .precision = target->precision,
@@ -50,7 +50,7 @@ static lt_status infer(lt_operation *o) {
     return LT_OK;
 }
 
-static lt_status pack(const void *conv, const lt_tensor *weight, void *data) {
+static lt_status pack(const void *conv, const lt_weight_source *weight, void *data) {
     return lt_conv_pack(conv, weight, data);
 }
 
@@ -90,7 +90,7 @@ static double flops(const lt_operation *o) {
 
 enum { DY, FORWARD }; /* inputs: the gradient, then the forward operation's */
 
-static lt_status pack_backward(const void *backward, const lt_tensor *weight, void *data) {
+static lt_status pack_backward(const void *backward, const lt_weight_source *weight, void *data) {
     return lt_conv_backward_pack(backward, weight, data);
 }
 

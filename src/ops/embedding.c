@@ -49,30 +49,40 @@ static lt_status token_infer(lt_operation *o) {
     return LT_OK;
 }
 
-/* The vocabulary stays where the file has it: only the rows that a text needs are ever read. */
+/* The vocabulary stays where the file has it: only the rows that a text needs are ever read, unless deltas change it.
+ */
 static lt_status token_prepare(lt_prepared *p, const lt_target *target) {
-    (void)target;
-    p->form[1] = lt_form_f32(p->operation->weight[1]);
+    lt_weight *const *w = p->operation->weight;
+    if (lt_deltas_of(target->deltas, w[0]).count) p->form[0] = lt_form_f32(w[0]);
+    p->form[1] = lt_form_f32(w[1]);
     return LT_OK;
+}
+
+static lt_tensor token_table(const lt_prepared *p) {
+    lt_tensor table = p->operation->weight[0]->tensor;
+    if (!p->weight[0]) return table;
+    table.dtype = LT_F32;
+    table.data = p->weight[0];
+    lt_tensor_set_contiguous(&table);
+    return table;
 }
 
 static lt_status token_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     (void)scratch;
     const lt_operation *o = p->operation;
-    const lt_tensor *table = &o->weight[0]->tensor;
+    const lt_tensor table = token_table(p);
     const float *positions = p->weight[1];
-    const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out), vocabulary = table->shape[0];
+    const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out), vocabulary = table.shape[0];
     float *y = lt_f32(out[0]);
     for (size_t row = 0; row < lt_shape_rows(o->out); row++, y += c) {
         const int32_t id = lt_i32(in[0])[row];
         if (id < 0 || (size_t)id >= vocabulary)
             return lt_fail(LT_ERROR_ARGUMENT, "token %d is not in the vocabulary of %zu", (int)id, vocabulary);
-        lt_tensor entry = {.dtype = table->dtype, .rank = 1, .shape = {c}, .stride = {table->stride[1]}};
-        entry.data = (const char *)table->data + (size_t)id * table->stride[0] * lt_dtype_size(table->dtype);
+        const lt_tensor entry = lt_tensor_row(&table, (size_t)id);
         lt_tensor_read_f32(&entry, y);
         p->kernels->add(y, positions + row % tokens * c, y, c);
     }
-    return lt_map_check(table->data, LT_OK);
+    return lt_map_check(table.data, LT_OK);
 }
 
 static lt_status token_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {

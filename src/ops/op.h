@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 #include "kernels/value_type.h"
-#include "ops/weights.h"
+#include "ops/deltas.h"
 
 /* Every value is [n, h, w, c], channels last; tokens are [n, 1, tokens, c] or, the same memory, [n, h, w, c]. */
 typedef struct lt_shape {
@@ -56,6 +56,7 @@ typedef struct lt_target {
     lt_isa isa;
     lt_team *team;          /* whose threads share the work; NULL: the calling thread alone */
     lt_precision precision; /* of convolutions and linear layers; a zeroed one is float32 */
+    lt_deltas *deltas;      /* what is added to the weights; NULL: nothing */
     /* Asked before each operation is made ready, which may pack much: true ends that. NULL: nobody is asked. */
     bool (*cancelled)(void *user);
     void *cancelled_user;

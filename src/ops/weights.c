@@ -5,13 +5,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct lt_packed {
     struct lt_packed *next; /* of the same weight */
     lt_weight *weight;
-    char *layout;
+    char *key;
     void *data; /* NULL while it is being packed */
     size_t size;
     int users;
@@ -46,7 +47,7 @@ lt_status lt_weights_create(const lt_tensor *tensors, size_t count, lt_weights *
 static void free_packed(lt_packed *p) {
     if (!p) return;
     lt_free(p->data);
-    lt_free(p->layout);
+    lt_free(p->key);
     lt_free(p);
 }
 
@@ -117,9 +118,9 @@ static void unlink_packed(lt_packed *p) {
     *at = p->next;
 }
 
-static lt_packed *find_packed(const lt_weight *weight, const char *layout) {
+static lt_packed *find_packed(const lt_weight *weight, const char *key) {
     lt_packed *p = weight->packed;
-    while (p && strcmp(p->layout, layout)) p = p->next;
+    while (p && strcmp(p->key, key)) p = p->next;
     return p;
 }
 
@@ -147,26 +148,26 @@ static void trim(lt_weights *store) {
 }
 
 /* A form that is still to be packed, by its one user; NULL without memory. */
-static lt_packed *add_packed(lt_weight *weight, const char *layout, size_t size) {
+static lt_packed *add_packed(lt_weight *weight, const char *key, size_t size) {
     lt_packed *p = lt_calloc(1, sizeof *p);
-    char *copy = lt_strdup(layout);
+    char *copy = lt_strdup(key);
     if (!p || !copy) {
         lt_free(p);
         lt_free(copy);
         return NULL;
     }
-    *p = (lt_packed){.next = weight->packed, .weight = weight, .layout = copy, .size = size, .users = 1};
+    *p = (lt_packed){.next = weight->packed, .weight = weight, .key = copy, .size = size, .users = 1};
     weight->packed = p;
     return p;
 }
 
 /* The form, if it is packed or somebody packs it, who is waited for; NULL: not there. */
-static lt_packed *use_packed(lt_weight *weight, const char *layout) {
+static lt_packed *use_packed(lt_weight *weight, const char *key) {
     lt_weights *store = weight->store;
-    lt_packed *p = find_packed(weight, layout);
+    lt_packed *p = find_packed(weight, key);
     while (p && !p->data) {
         pthread_cond_wait(&store->packed, &store->lock);
-        p = find_packed(weight, layout); /* where packing failed it is gone */
+        p = find_packed(weight, key); /* where packing failed it is gone */
     }
     if (p && !p->users++) leave_unused(store, p);
     return p;
@@ -190,11 +191,20 @@ void lt_weights_keep(lt_weights *weights, size_t bytes) {
     pthread_mutex_unlock(&weights->lock);
 }
 
+static lt_status pack_into(const lt_weight *weight, const lt_form *form, void *data) {
+    lt_weight_source source;
+    lt_status status = lt_weight_source_open(&weight->tensor, form->deltas, form->isa, &source);
+    if (!status) status = form->pack(form->user, &source, data);
+    lt_weight_source_close(&source);
+    for (size_t i = 0; i < form->deltas.count; i++) status = lt_delta_check_maps(form->deltas.items[i].delta, status);
+    return lt_map_check(weight->tensor.data, status);
+}
+
 static lt_status pack_data(const lt_weight *weight, const lt_form *form, void **data) {
     const lt_tensor *t = &weight->tensor;
     *data = lt_alloc(form->size);
     if (!*data) return LT_ERROR_MEMORY;
-    const lt_status status = lt_map_check(t->data, form->pack(form->user, t, *data));
+    const lt_status status = pack_into(weight, form, *data);
     if (!status && !weight->gradient && lt_tensor_contiguous(t))
         lt_map_release(t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
     return status;
@@ -219,25 +229,38 @@ static lt_status fill_packed(lt_packed *p, const lt_form *form) {
     return status;
 }
 
-static lt_status pack_f32(const void *user, const lt_tensor *weight, void *data) {
+static lt_status pack_f32(const void *user, const lt_weight_source *weight, void *data) {
     (void)user;
-    lt_tensor_read_f32(weight, data);
+    lt_weight_source_read_all(weight, data);
     return LT_OK;
 }
 
 lt_form lt_form_f32(const lt_weight *weight) {
-    return (lt_form){"f32", lt_tensor_count(&weight->tensor) * sizeof(float), pack_f32, NULL};
+    return (lt_form){"f32", lt_tensor_count(&weight->tensor) * sizeof(float), pack_f32};
+}
+
+enum { LT_KEY_SIZE = 384 };
+
+/* What the store knows a form by: its layout, and what was added by whose loops, as they round in their own ways. */
+static void write_key(const lt_form *form, char key[LT_KEY_SIZE]) {
+    const unsigned long long identity = lt_delta_list_identity(form->deltas);
+    if (form->deltas.count)
+        snprintf(key, LT_KEY_SIZE, "%s+%016llx:%s", form->layout, identity, lt_isa_name(lt_isa_vectors(form->isa)));
+    else
+        snprintf(key, LT_KEY_SIZE, "%s", form->layout);
 }
 
 lt_status lt_weight_acquire(lt_weight *weight, const lt_form *form, const void **data) {
-    if (weight->gradient && form->pack == pack_f32) {
+    if (weight->gradient && form->pack == pack_f32 && !form->deltas.count) {
         *data = weight->tensor.data;
         return LT_OK;
     }
+    char key[LT_KEY_SIZE];
+    write_key(form, key);
     pthread_mutex_lock(&weight->store->lock);
-    lt_packed *p = use_packed(weight, form->layout);
+    lt_packed *p = use_packed(weight, key);
     const bool there = p;
-    if (!there) p = add_packed(weight, form->layout, form->size);
+    if (!there) p = add_packed(weight, key, form->size);
     pthread_mutex_unlock(&weight->store->lock);
     if (!p) return LT_ERROR_MEMORY;
     if (!there) LT_TRY(fill_packed(p, form));
@@ -261,8 +284,7 @@ lt_status lt_weight_refresh(lt_weight *weight, const lt_form *form, const void *
     for (lt_packed *p = weight->packed; p; p = p->next) {
         if (p->data != data) continue;
         const unsigned before = atomic_exchange(&p->generation, weight->generation);
-        const lt_status status =
-            before == weight->generation ? LT_OK : form->pack(form->user, &weight->tensor, p->data);
+        const lt_status status = before == weight->generation ? LT_OK : pack_into(weight, form, p->data);
         if (status) atomic_store(&p->generation, before);
         return status;
     }

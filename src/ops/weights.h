@@ -5,7 +5,7 @@
 #ifndef LT_WEIGHTS_H
 #define LT_WEIGHTS_H
 
-#include "base/tensor.h"
+#include "kernels/weight_source.h"
 
 typedef struct lt_weights lt_weights;
 
@@ -43,14 +43,16 @@ size_t lt_weights_packed_size(lt_weights *weights);
 void lt_weights_keep(lt_weights *weights, size_t bytes);
 
 /* Fills data with a packed form of weight. */
-typedef lt_status (*lt_pack_fn)(const void *user, const lt_tensor *weight, void *data);
+typedef lt_status (*lt_pack_fn)(const void *user, const lt_weight_source *weight, void *data);
 
 /* A packed form of a weight: forms of equal layout strings are the same bytes. */
 typedef struct lt_form {
     const char *layout; /* NULL: none is wanted */
     size_t size;
     lt_pack_fn pack;
-    const void *user; /* pack's */
+    const void *user;     /* pack's */
+    lt_delta_list deltas; /* what is added to the weight before */
+    lt_isa isa;           /* by the kernels of which set */
 } lt_form;
 
 /* As float32, row-major: biases, norms, embeddings. Of a trained weight its own memory, never out of date. */

@@ -26,13 +26,33 @@ static lt_status make_plan(lt_session *session, lt_module module, const lt_modul
     return lt_plan_built(&graph, built, &session->target, plan);
 }
 
+void lt_session_apply(lt_session *session, lt_deltas *deltas) {
+    for (int i = 0; i < LT_MODULE_COUNT; i++) {
+        if (!session->plans[i].plan) continue;
+        lt_plan_retire(session->plans[i].plan, deltas);
+        session->plans[i].retired = true;
+    }
+    lt_deltas *before = session->target.deltas;
+    session->target.deltas = lt_deltas_share(deltas);
+    lt_deltas_free(before);
+}
+
+/* The plan before holds the weights that the new one finds packed. */
+static lt_status replace_plan(lt_session *session, lt_module module, const lt_module_size *size) {
+    lt_plan *before = session->plans[module].plan, *made = NULL;
+    if (before) lt_plan_retire(before, session->target.deltas);
+    const lt_status status = make_plan(session, module, size, &made);
+    lt_plan_free(before);
+    session->plans[module].plan = made;
+    session->plans[module].size = *size;
+    session->plans[module].retired = false;
+    return status;
+}
+
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_plan **slot = &session->plans[module].plan;
-    if (!*slot || memcmp(size, &session->plans[module].size, sizeof *size)) {
-        lt_module_drop(session, module);
-        LT_TRY(make_plan(session, module, size, slot));
-        session->plans[module].size = *size;
-    }
+    if (!*slot || session->plans[module].retired || memcmp(size, &session->plans[module].size, sizeof *size))
+        LT_TRY(replace_plan(session, module, size));
     *plan = *slot;
     return lt_plan_wake(*plan);
 }

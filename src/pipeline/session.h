@@ -19,8 +19,13 @@ struct lt_session {
     struct {
         lt_plan *plan;
         lt_module_size size;
+        bool retired; /* for other deltas than the session's; replaced when it is asked for */
     } plans[LT_MODULE_COUNT];
 };
+
+/* From now on deltas are added to the weights of the session's modules; NULL: nothing is. What they leave alone, and
+ * what they and those before do alike, is not packed again. */
+void lt_session_apply(lt_session *session, lt_deltas *deltas);
 
 /* A session on other parts, a guide's, with the threads and the callbacks of host, during one call on that.
  * lt_session_drop is due. */

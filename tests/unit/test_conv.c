@@ -37,7 +37,8 @@ static float *run(const lt_conv *conv, const problem *p, const lt_tensor *weight
                            .dst = dst,
                            .scratch = memory[1]};
     use_threads(conv->desc.threads);
-    if (lt_conv_pack(conv, weight, memory[0]) != LT_OK || lt_conv_run(conv, &io) != LT_OK)
+    if (lt_conv_pack(conv, &(lt_weight_source){.tensor = *weight}, memory[0]) != LT_OK ||
+        lt_conv_run(conv, &io) != LT_OK)
         fail_msg("%s: %s", lt_conv_name(conv), lt_error_message());
     for (int i = 0; i < 3; i++)
         for (size_t j = 0; j < GUARD; j++)
@@ -391,7 +392,7 @@ static void test_layouts_tell_formats_apart(void **state) {
             lt_free((void *)(uintptr_t)p.weight.data);
             p.weight.data = random_floats(&seed, lt_tensor_count(&p.weight), 1.0f);
             packed[i] = lt_calloc(1, lt_conv_packed_size(convs[i]));
-            assert_int_equal(lt_conv_pack(convs[i], &p.weight, packed[i]), LT_OK);
+            assert_int_equal(lt_conv_pack(convs[i], &(lt_weight_source){.tensor = p.weight}, packed[i]), LT_OK);
             free_problem(&p);
             for (size_t j = 0; j < i; j++)
                 if (convs[j] && strcmp(lt_conv_layout(convs[i]), lt_conv_layout(convs[j])) == 0) {
@@ -510,7 +511,7 @@ static void test_wrong_weights_and_pointers_are_refused(void **state) {
     assert_int_equal(lt_conv_create(&d, &conv), LT_OK);
     void *packed = lt_alloc(lt_conv_packed_size(conv));
     p.weight.shape[3] = 1;
-    assert_int_equal(lt_conv_pack(conv, &p.weight, packed), LT_ERROR_MODEL);
+    assert_int_equal(lt_conv_pack(conv, &(lt_weight_source){.tensor = p.weight}, packed), LT_ERROR_MODEL);
     assert_string_equal(lt_error_message(), "weight has shape [8,8,3,1], expected [8,8,3,3]");
     assert_int_equal(lt_conv_run(conv, &(lt_conv_io){.src = {p.src[0]}, .weight = packed}), LT_ERROR_ARGUMENT);
     lt_free(packed);
@@ -540,7 +541,7 @@ static void test_failing_allocations(void **state) {
         failed = true;
         for (size_t n = 0; failed; n++) {
             lt_alloc_fail_at(n);
-            const lt_status status = lt_conv_pack(conv, &p.weight, packed);
+            const lt_status status = lt_conv_pack(conv, &(lt_weight_source){.tensor = p.weight}, packed);
             failed = lt_alloc_failed();
             lt_alloc_fail_at(SIZE_MAX);
             assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);

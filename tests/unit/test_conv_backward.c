@@ -75,7 +75,8 @@ static void run(const lt_conv_pass *pass, const problem *p, const lt_tensor *wei
         .dbias = pass->wanted.weight && p->count[DBIAS] ? (float *)memory[DBIAS] : NULL,
         .scratch = memory[SCRATCH]};
     use_threads(pass->desc.threads);
-    if ((pass->packed_size && pass->impl->pack(pass, weight, memory[PACKED]) != LT_OK) ||
+    if ((pass->packed_size &&
+         pass->impl->pack(pass, &(lt_weight_source){.tensor = *weight}, memory[PACKED]) != LT_OK) ||
         pass->impl->run(pass, &io) != LT_OK)
         fail_msg("%s: %s", pass->name, lt_error_message());
     for (int i = 0; i < MEMORIES; i++)
@@ -192,7 +193,7 @@ static double objective(const problem *p, const float *bias) {
     const size_t count = lt_conv_rows(&p->desc) * (size_t)p->desc.oc;
     float *dst = lt_alloc(count * sizeof *dst);
     const lt_conv_io io = {.src = {p->src[0], p->src[1]}, .weight = packed, .bias = bias, .dst = dst};
-    assert_int_equal(lt_conv_pack(conv, &p->weight, packed), LT_OK);
+    assert_int_equal(lt_conv_pack(conv, &(lt_weight_source){.tensor = p->weight}, packed), LT_OK);
     assert_int_equal(lt_conv_run(conv, &io), LT_OK);
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += (double)dst[i] * (double)p->ddst[i];
@@ -310,7 +311,8 @@ static float *run_forward(const lt_conv *conv, const problem *p) {
                            .dst = (float *)dst,
                            .scratch = scratch};
     use_threads(conv->desc.threads);
-    if (lt_conv_pack(conv, &p->weight, packed) != LT_OK || lt_conv_run(conv, &io) != LT_OK)
+    if (lt_conv_pack(conv, &(lt_weight_source){.tensor = p->weight}, packed) != LT_OK ||
+        lt_conv_run(conv, &io) != LT_OK)
         fail_msg("%s: %s", lt_conv_name(conv), lt_error_message());
     for (size_t j = 0; j < GUARD; j++)
         if ((unsigned char)dst[size + j] != GUARD_BYTE ||
@@ -518,7 +520,7 @@ static void test_both_passes_together(void **state) {
                                     .dweight = p.start[DWEIGHT],
                                     .dbias = p.start[DBIAS],
                                     .scratch = scratch};
-    assert_int_equal(lt_conv_backward_pack(backward, &p.weight, packed), LT_OK);
+    assert_int_equal(lt_conv_backward_pack(backward, &(lt_weight_source){.tensor = p.weight}, packed), LT_OK);
     assert_int_equal(lt_conv_backward_run(backward, &io), LT_OK);
     const float *results[RESULTS] = {dsrc[0], dsrc[1], p.start[DWEIGHT], p.start[DBIAS]};
     for (int i = 0; i < RESULTS; i++) assert_true(relative_error(results[i], p.expected[i], p.count[i]) < 1e-5);
@@ -527,7 +529,7 @@ static void test_both_passes_together(void **state) {
     missing.dbias = NULL;
     assert_int_equal(lt_conv_backward_run(backward, &missing), LT_ERROR_ARGUMENT);
     p.weight.shape[3] = 1;
-    assert_int_equal(lt_conv_backward_pack(backward, &p.weight, packed), LT_ERROR_MODEL);
+    assert_int_equal(lt_conv_backward_pack(backward, &(lt_weight_source){.tensor = p.weight}, packed), LT_ERROR_MODEL);
     lt_conv_backward_free(backward);
     lt_free(dsrc[0]);
     lt_free(dsrc[1]);
@@ -577,7 +579,7 @@ static void test_failing_allocations(void **state) {
     failed = true;
     for (size_t n = 0; failed; n++) {
         lt_alloc_fail_at(n);
-        const lt_status status = lt_conv_backward_pack(backward, &p.weight, packed);
+        const lt_status status = lt_conv_backward_pack(backward, &(lt_weight_source){.tensor = p.weight}, packed);
         failed = lt_alloc_failed();
         lt_alloc_fail_at(SIZE_MAX);
         assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
