@@ -39,6 +39,8 @@ typedef struct lt_picture_options {
     bool crop, flip; /* flip: left and right are exchanged for half of the draws */
 } lt_picture_options;
 
+lt_status lt_picture_options_check(const lt_picture_options *options); /* LT_ERROR_ARGUMENT for an impossible size */
+
 /* Picture i into pixels [size, size, 3] in [-1, 1], cropped and flipped as the random number draw says. */
 lt_status lt_dataset_load(const lt_dataset *dataset, size_t i, const lt_picture_options *options, uint64_t draw,
                           float *pixels);

@@ -1,5 +1,5 @@
 /* Data sets in a folder: the pictures that metadata.jsonl lists, or shards, or every picture that is there. */
-#include "data/parts.h"
+#include "data/readers.h"
 
 #include <errno.h>
 #include <fts.h>

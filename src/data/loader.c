@@ -3,7 +3,8 @@
  * What is in a batch follows from the place where it begins and from which pictures can be read, never from when the
  * thread ran: so that a training that starts again at a batch's place sees the same batches. Failures and notices wait
  * in the slot until the trainer comes for it. */
-#include "data/parts.h"
+#include "data/dataset.h"
+#include "data/readers.h"
 
 #include "base/threads.h"
 

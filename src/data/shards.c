@@ -1,6 +1,6 @@
 /* WebDataset: shards are tar files in which the members of one key, "KEY.png" and "KEY.txt", stand together. As in
  * webdataset itself, a key ends at the first dot behind the last slash. */
-#include "data/parts.h"
+#include "data/readers.h"
 
 #include <dirent.h>
 #include <errno.h>

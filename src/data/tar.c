@@ -1,6 +1,6 @@
 /* Tar files, member by member, in place: POSIX ustar, its pax headers ("pax" in POSIX.1-2001), and what GNU tar adds
  * (long names, sizes in base 256). Nothing is unpacked, and names are only names here. */
-#include "data/parts.h"
+#include "data/readers.h"
 
 #include <string.h>
 

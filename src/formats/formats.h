@@ -21,6 +21,8 @@ typedef struct lt_checkpoint {
  * this returns: reading any listed tensor is safe. Tensors of types that lt_dtype lacks are LT_FOREIGN: whoever needs
  * one asks lt_tensor_readable. */
 lt_status lt_checkpoint_open(const char *path, lt_checkpoint *checkpoint);
+/* The same over memory, for tests and fuzzing. */
+lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
 /* The same from a sharded set: an index file ("*.safetensors.index.json", "pytorch_model.bin.index.json") and the files
  * it names. */
 lt_status lt_checkpoint_open_sharded(const char *index_path, lt_checkpoint *checkpoint);

@@ -4,8 +4,8 @@
  * the header is at most 100 MB and starts with '{', names are unique, tensors lie one after another from the first byte
  * behind the header to the file's end without a hole or an overlap, and each takes exactly the bytes that its shape and
  * type ask for. */
-#include "formats/checkpoint.h"
 #include "formats/json.h"
+#include "formats/readers.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef LT_TORCH_H
 #define LT_TORCH_H
 
-#include "formats/checkpoint.h"
+#include "formats/listing.h"
 #include "formats/pickle.h"
 
 /* The bytes of the storage of that key (a text), in *bytes; fails if the container has none. */

@@ -5,6 +5,7 @@
  *     a list of the storages' keys
  *     for each of them, in that order, how many elements it has (8 bytes), and these; little-endian on every machine
  * (torch/serialization.py, "_legacy_save" and "_legacy_load"). */
+#include "formats/readers.h"
 #include "formats/torch.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  *     NAME/data/KEY     the storages' bytes
  *     NAME/byteorder    "little" or "big" (since 2.1)
  * (torch/serialization.py, "_save" and "_load"). */
+#include "formats/readers.h"
 #include "formats/torch.h"
 #include "formats/zip.h"
 

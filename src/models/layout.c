@@ -1,5 +1,5 @@
 /* What a set of names is: roles, and the names that tell which of them a file plays. */
-#include "models/names.h"
+#include "models/layout.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* Tensor names, from one world to the other: the walk over a model gives both names of every place in it. */
+#include "models/names.h"
+
 #include "models/average.h"
 #include "models/classifier.h"
 #include "models/clip.h"

@@ -4,7 +4,8 @@
  * A line is an entry: its kind (file, picture, link, folder, pipe), its name, a tab, and what is in it or where it
  * leads.
  * '|' stands for a line's end. */
-#include "data/parts.h"
+#include "data/dataset.h"
+#include "data/readers.h"
 #include "fuzz_file.h"
 
 #include <fcntl.h>

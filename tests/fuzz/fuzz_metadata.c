@@ -1,5 +1,6 @@
 /* Any bytes as what somebody wrote of a picture: a line of metadata.jsonl, lines of text, a label. */
-#include "data/parts.h"
+#include "data/dataset.h"
+#include "data/readers.h"
 #include "formats/json.h"
 
 #include <stdlib.h>

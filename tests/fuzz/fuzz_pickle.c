@@ -1,6 +1,6 @@
 /* Any bytes as the pickle of a checkpoint whose one storage "0" has 64 bytes. */
-#include "formats/checkpoint.h"
 #include "formats/pickle.h"
+#include "formats/readers.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Any bytes as a safetensors file: refused, or every tensor can be read. */
-#include "formats/checkpoint.h"
+#include "formats/readers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

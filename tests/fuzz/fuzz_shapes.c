@@ -2,7 +2,7 @@
  *
  * The first byte says what it is and what it is asked for; four more each change a tensor: which (two bytes), how, and
  * to what. */
-#include "formats/checkpoint.h"
+#include "formats/readers.h"
 #include "fuzz_model.h"
 
 #include <sys/mman.h>

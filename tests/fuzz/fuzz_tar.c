@@ -1,5 +1,6 @@
 /* Any bytes as a shard: refused, or every picture lies within it and has its texts. */
-#include "data/parts.h"
+#include "data/dataset.h"
+#include "data/readers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Any bytes as a checkpoint, told by content: a zip archive's directory, its pickle and its tensors together. */
-#include "formats/checkpoint.h"
+#include "formats/readers.h"
 #include "formats/zip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

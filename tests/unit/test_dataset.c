@@ -1,6 +1,7 @@
 /* Data sets: folders made here are read, drawn from and loaded; what comes in which order, again after a restart; and
  * what broken pictures, hostile lists and a lack of memory do. */
-#include "data/parts.h"
+#include "data/dataset.h"
+#include "data/readers.h"
 #include "dataset_files.h"
 
 /* 00.png, 01.png, ... of 4 x 4, blue as their number says; those whose bit is set in broken are no pictures. */

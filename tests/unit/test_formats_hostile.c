@@ -1,5 +1,5 @@
 /* formats: broken and hostile files fail with one message and touch nothing that is not theirs. */
-#include "formats/checkpoint.h"
+#include "formats/readers.h"
 #include "formats/json.h"
 #include "formats/pickle.h"
 #include "formats/zip.h"

@@ -1,6 +1,7 @@
 /* Tensor names: against those that diffusers' own converter and models give (tests/golden/names), and what files of
  * strangers may hold. Tensors here have no data: their data pointer is a number that tells which one it was. */
 #include "golden.h"
+#include "models/average.h"
 #include "models/names.h"
 
 #include <jansson.h>

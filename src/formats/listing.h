@@ -1,7 +1,6 @@
-/* How the readers of this room hand tensors to lt_checkpoint, and the same readers over memory, for tests and fuzzing.
- */
-#ifndef LT_CHECKPOINT_H
-#define LT_CHECKPOINT_H
+/* Checkpoints as lists that readers add tensors to, and as nothing else: this knows of no format. */
+#ifndef LT_LISTING_H
+#define LT_LISTING_H
 
 #include "formats/arena.h"
 #include "formats/formats.h"
@@ -22,15 +21,5 @@ lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t 
 lt_status lt_checkpoint_add_metadata(lt_checkpoint *checkpoint, const char *key, const char *value);
 /* Sorts by name and refuses a name that occurs twice. */
 lt_status lt_checkpoint_finish(lt_checkpoint *checkpoint);
-
-/* The tensors of a file's bytes, which must outlive checkpoint. They are added to those that are there and not yet
- * sorted. */
-lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
-lt_status lt_torch_zip_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
-lt_status lt_torch_stream_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
-bool lt_torch_is_stream(const uint8_t *data, size_t size); /* by its first bytes */
-
-/* lt_checkpoint_open over memory. */
-lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
 
 #endif
