@@ -120,7 +120,7 @@ static lt_status decode(const lt_dataset *dataset, const lt_sample *sample, lt_i
         const lt_bytes file = {dataset->shards[sample->shard].data + sample->offset, sample->size};
         const lt_status status = lt_map_check(file.data, lt_image_decode(file, image));
         lt_map_release(file.data, file.size);
-        if (status == LT_OK) return LT_OK;
+        if (!status) return LT_OK;
         lt_image_free(image);
         return lt_fail_in(status, "%s", sample->name);
     }
@@ -169,7 +169,7 @@ lt_status lt_dataset_load(const lt_dataset *dataset, size_t i, const lt_picture_
         lt_image scaled;
         const lt_status status = lt_image_clip_crop(&image, options->size, &scaled);
         lt_image_free(&image);
-        if (status != LT_OK) return status;
+        if (status) return status;
         image = scaled;
     }
     to_floats(&image, options->flip && (derive(draw, FOR_FLIP) & 1), pixels);

@@ -35,7 +35,7 @@ static lt_status read_lines(lt_dataset *dataset, lt_bytes text) {
     lt_bytes line;
     for (size_t number = 0; lt_next_line(&text, &line, &number);) {
         const lt_status status = read_line(dataset, line, number);
-        if (status != LT_OK) return lt_fail_in(status, "%s/metadata.jsonl: line %zu", dataset->root, number);
+        if (status) return lt_fail_in(status, "%s/metadata.jsonl: line %zu", dataset->root, number);
     }
     return LT_OK;
 }
@@ -135,14 +135,11 @@ static lt_status walk(lt_dataset *dataset) {
     if (!tree) return lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", dataset->root, strerror(errno));
     lt_status status = LT_OK;
     errno = 0; /* fts_read tells its end from a failure by it */
-    for (const FTSENT *entry; status == LT_OK && (entry = fts_read(tree)); errno = 0)
-        status = add_entry(dataset, entry);
-    if (status == LT_OK && errno)
-        status = lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", dataset->root, strerror(errno));
+    for (const FTSENT *entry; !status && (entry = fts_read(tree)); errno = 0) status = add_entry(dataset, entry);
+    if (!status && errno) status = lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", dataset->root, strerror(errno));
     fts_close(tree);
     /* a folder's own order differs from machine to machine */
-    if (status == LT_OK && dataset->count)
-        qsort(dataset->samples, dataset->count, sizeof *dataset->samples, compare_names);
+    if (!status && dataset->count) qsort(dataset->samples, dataset->count, sizeof *dataset->samples, compare_names);
     return status;
 }
 
@@ -152,7 +149,7 @@ lt_status lt_dataset_read_folder(lt_dataset *dataset) {
     const bool listed = has_entry(metadata);
     bool shards = false;
     lt_status status = listed ? read_metadata(dataset, metadata) : lt_dataset_read_shards(dataset, &shards);
-    if (status == LT_OK && !listed && !shards) status = walk(dataset);
+    if (!status && !listed && !shards) status = walk(dataset);
     lt_free(metadata);
     return status;
 }

@@ -64,7 +64,7 @@ static lt_status read_picture(lt_loader *loader, slot *s, size_t k, const lt_dra
     const size_t size = (size_t)loader->options.size;
     const lt_status status = lt_dataset_load(loader->dataset, draw->index, &loader->options, draw->random,
                                              s->batch.pixels + k * size * size * 3);
-    if (status == LT_OK) {
+    if (!status) {
         s->batch.draws[k] = *draw;
         *read = true;
         return LT_OK;
@@ -112,7 +112,7 @@ static void *read_ahead(void *user) {
         slot *s = &loader->slots[turn];
         s->notices.size = s->skipped = 0;
         s->status = fill(loader, s);
-        const bool failed = s->status != LT_OK;
+        const bool failed = s->status;
         if (failed) {
             const size_t size = lt_min(strlen(lt_error_message()), sizeof s->message - 1);
             memcpy(s->message, lt_error_message(), size);
@@ -144,7 +144,7 @@ lt_status lt_loader_next(lt_loader *loader, const lt_batch **batch) {
     slot *s = &loader->slots[loader->turn];
     await(loader, s, true);
     tell(loader, s);
-    if (s->status != LT_OK) return lt_fail(s->status, "%s", s->message);
+    if (s->status) return lt_fail(s->status, "%s", s->message);
     loader->taken = true;
     *batch = &s->batch;
     return LT_OK;
@@ -203,8 +203,8 @@ lt_status lt_loader_start(const lt_dataset *dataset, const lt_picture_options *o
     started->notice = notice;
     started->notice_user = notice_user;
     lt_status status = make_slots(started, n);
-    if (status == LT_OK) status = start_thread(started);
-    if (status != LT_OK) {
+    if (!status) status = start_thread(started);
+    if (status) {
         free_memory(started);
         return status;
     }

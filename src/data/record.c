@@ -108,8 +108,8 @@ lt_status lt_record_from_json(lt_arena *arena, lt_bytes json, const char **file_
     if (file_name)
         status = json_is_string(name) ? copy_string(arena, "file_name", name, file_name)
                                       : lt_fail(LT_ERROR_FORMAT, "file_name is missing, or not a string");
-    if (status == LT_OK) status = lt_record_texts_of(arena, root, captions, record);
-    if (status == LT_OK) status = lt_record_name(arena, root, "label", &record->label);
+    if (!status) status = lt_record_texts_of(arena, root, captions, record);
+    if (!status) status = lt_record_name(arena, root, "label", &record->label);
     json_decref(root);
     return status;
 }

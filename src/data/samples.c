@@ -70,7 +70,7 @@ static lt_status check_unique(const lt_dataset *dataset) {
     for (size_t i = 0; i < dataset->count; i++) sorted[i] = &dataset->samples[i];
     qsort(sorted, dataset->count, sizeof *sorted, compare_samples);
     lt_status status = LT_OK;
-    for (size_t i = 1; i < dataset->count && status == LT_OK; i++) {
+    for (size_t i = 1; i < dataset->count && !status; i++) {
         if (compare_keys(sorted[i - 1], sorted[i]) == 0) status = listed_twice(dataset, sorted[i - 1], sorted[i]);
     }
     lt_free(sorted);

@@ -131,7 +131,7 @@ static lt_status open_shard(lt_dataset *dataset, const char *path) {
         lt_map_check(map->data, lt_dataset_index_shard(dataset, name, (lt_bytes){map->data, map->size}));
     dataset->shard_count++; /* to be closed, read or not */
     lt_map_release(map->data, map->size);
-    return status == LT_OK ? LT_OK : lt_fail_in(status, "%s", path);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
 lt_status lt_dataset_read_shard(lt_dataset *dataset) {
@@ -153,7 +153,7 @@ static lt_status open_shards(lt_dataset *dataset, struct dirent **entries, size_
     dataset->shards = lt_calloc(count, sizeof *dataset->shards);
     if (!dataset->shards) return LT_ERROR_MEMORY;
     lt_status status = LT_OK;
-    for (size_t i = 0; i < count && status == LT_OK; i++) {
+    for (size_t i = 0; i < count && !status; i++) {
         char *path = lt_format("%s/%s", dataset->root, entries[i]->d_name);
         status = path ? open_shard(dataset, path) : LT_ERROR_MEMORY;
         lt_free(path);

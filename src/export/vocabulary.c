@@ -64,9 +64,8 @@ static json_t *make_vocabulary(void) {
 static lt_status write_merges(const lt_folder_writer *folder) {
     lt_buffer text = {0};
     lt_status status = lt_buffer_printf(&text, "#version: 0.2\n");
-    if (status == LT_OK)
-        status = lt_buffer_append(&text, lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges));
-    if (status == LT_OK) status = lt_folder_write(folder, "tokenizer/merges.txt", text.data, text.size);
+    if (!status) status = lt_buffer_append(&text, lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges));
+    if (!status) status = lt_folder_write(folder, "tokenizer/merges.txt", text.data, text.size);
     lt_buffer_free(&text);
     return status;
 }

@@ -55,12 +55,12 @@ lt_status lt_optimizer_create(const lt_optimizer_options *options, const lt_para
     if (!optimizer->parameters) return LT_ERROR_MEMORY;
     optimizer->count = count;
     lt_status status = LT_OK;
-    for (size_t i = 0; i < count && status == LT_OK; i++) {
+    for (size_t i = 0; i < count && !status; i++) {
         lt_parameter *p = &optimizer->parameters[i];
         *p = (lt_parameter){parameters[i].name, parameters[i].count, parameters[i].value, parameters[i].gradient};
         status = add_moments(p, options->ema > 0);
     }
-    if (status != LT_OK) lt_optimizer_free(optimizer);
+    if (status) lt_optimizer_free(optimizer);
     return status;
 }
 

@@ -55,14 +55,13 @@ static void content_free(content *c) {
 static lt_status content_of(const lt_optimizer *optimizer, content *c) {
     *c = (content){.tensors = lt_calloc(optimizer->count, 4 * sizeof *c->tensors)};
     lt_status status = c->tensors ? LT_OK : LT_ERROR_MEMORY;
-    for (size_t i = 0; i < optimizer->count && status == LT_OK; i++)
-        status = add_parameter(c, &optimizer->parameters[i]);
-    if (status == LT_OK && c->count) qsort(c->tensors, c->count, sizeof *c->tensors, compare_names);
-    for (size_t i = 1; i < c->count && status == LT_OK; i++)
+    for (size_t i = 0; i < optimizer->count && !status; i++) status = add_parameter(c, &optimizer->parameters[i]);
+    if (!status && c->count) qsort(c->tensors, c->count, sizeof *c->tensors, compare_names);
+    for (size_t i = 1; i < c->count && !status; i++)
         if (compare_names(&c->tensors[i - 1], &c->tensors[i]) == 0)
             status =
                 lt_fail(LT_ERROR_ARGUMENT, "two tensors are called %s: a state can't hold both", c->tensors[i].name);
-    if (status != LT_OK) content_free(c);
+    if (status) content_free(c);
     return status;
 }
 
@@ -153,8 +152,7 @@ static lt_status write_state(const char *path, const lt_optimizer *optimizer, co
     char *run = write_run(state);
     lt_metadata *metadata = lt_calloc(pair_count + 1, sizeof *metadata);
     lt_status status = run && metadata ? list_metadata(run, pairs, pair_count, metadata) : LT_ERROR_MEMORY;
-    if (status == LT_OK)
-        status = lt_safetensors_write(path, c.tensors, c.count, metadata, pair_count + 1, NULL, NULL, NULL);
+    if (!status) status = lt_safetensors_write(path, c.tensors, c.count, metadata, pair_count + 1, NULL, NULL, NULL);
     lt_free(metadata);
     free(run);
     content_free(&c);
@@ -167,7 +165,7 @@ lt_status lt_state_save(const char *path, const lt_optimizer *optimizer, const l
         return lt_fail(LT_ERROR_ARGUMENT, "the run is at step %ld, but its optimiser at step %ld", state->step,
                        optimizer->step);
     const lt_status status = write_state(path, optimizer, state, pairs, pair_count);
-    if (status == LT_OK) return sync_folder_of(path);
+    if (!status) return sync_folder_of(path);
     return lt_fail_in(status, "the state of step %ld was not saved%s", state->step,
                       access(path, F_OK) ? "" : "; the last one that was is untouched");
 }
@@ -227,9 +225,9 @@ lt_status lt_state_load(const char *path, lt_optimizer *optimizer, lt_run_state 
     *settings = NULL;
     LT_TRY(content_of(optimizer, &c));
     lt_status status = lt_checkpoint_open(path, &file);
-    if (status == LT_OK) {
+    if (!status) {
         status = read_state(&file, &c, state, settings);
-        if (status == LT_OK)
+        if (!status)
             optimizer->step = state->step;
         else
             lt_fail_in(status, "%s", path);

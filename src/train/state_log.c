@@ -79,12 +79,12 @@ lt_status lt_log_open(const char *path, long step, lt_log *log) {
     if (!file) return LT_ERROR_MEMORY;
     *file = (struct lt_log_file){-1, size, lt_strdup(path)};
     lt_status status = file->path ? LT_OK : LT_ERROR_MEMORY;
-    if (status == LT_OK) {
+    if (!status) {
         file->descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
         if (file->descriptor < 0) status = lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", path, strerror(errno));
     }
     log->file = file;
-    if (status != LT_OK) lt_log_close(log);
+    if (status) lt_log_close(log);
     return status;
 }
 
@@ -127,7 +127,7 @@ lt_status lt_log_write(lt_log *log, const lt_log_row *row) {
     char *line = make_line(row, &size);
     if (!line) return LT_ERROR_MEMORY;
     lt_status status = LT_OK;
-    while (done < size && status == LT_OK) {
+    while (done < size && !status) {
         const ssize_t n = write(file->descriptor, line + done, size - done);
         if (n >= 0)
             done += (size_t)n;
@@ -135,7 +135,7 @@ lt_status lt_log_write(lt_log *log, const lt_log_row *row) {
             status = lt_fail(LT_ERROR_FILE, "%s: can't be written: %s", file->path, strerror(errno));
     }
     free(line);
-    if (status == LT_OK)
+    if (!status)
         file->size += (off_t)size;
     else if (done && ftruncate(file->descriptor, file->size) != 0) /* half a row would spoil the next one */
         lt_fail_in(status, "the log ends in half a row");

@@ -95,7 +95,7 @@ static lt_status write_model(session *s, lt_writer *file, bool finished) {
     exchange_averages(&s->t);
     const lt_status measured = finished && s->task->finish ? s->task->finish(&s->t) : LT_OK;
     lt_status status = measured == LT_ERROR_CANCELLED ? LT_OK : measured;
-    if (!status) status = describe(s, measured != LT_OK, &settings, &all);
+    if (!status) status = describe(s, measured, &settings, &all);
     if (!status) status = write_tensors(file, &all, &settings);
     exchange_averages(&s->t);
     lt_settings_free(&settings);
@@ -361,7 +361,7 @@ static lt_status start(session *s) {
 static lt_status train(session *s) {
     const lt_status status = run_steps(s);
     if (status && status != LT_ERROR_CANCELLED) return status;
-    s->t.stopped = status != LT_OK;
+    s->t.stopped = status;
     LT_TRY(save_state(s));
     const lt_status written = write_model(s, &s->output, true);
     if (written && written != LT_ERROR_CANCELLED) return written;

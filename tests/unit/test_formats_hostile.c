@@ -1,7 +1,7 @@
 /* formats: broken and hostile files fail with one message and touch nothing that is not theirs. */
-#include "formats/readers.h"
 #include "formats/json.h"
 #include "formats/pickle.h"
+#include "formats/readers.h"
 #include "formats/zip.h"
 
 #include <setjmp.h>
