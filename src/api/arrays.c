@@ -1,8 +1,6 @@
-/* Arrays in files, and one module alone, of the public interface. */
+/* Arrays in files, of the public interface. */
 #include "api/arrays.h"
 
-#include "api/run.h"
-#include "api/run_loss.h"
 #include "base/door.h"
 #include "formats/formats.h"
 
@@ -39,19 +37,16 @@ static lt_tensor tensor_of(const lt_array *array) {
     return t;
 }
 
-/* Arrays of a caller as tensors, allocated; NULL after an error. */
-static lt_status read_arrays(const lt_array *items, size_t count, lt_tensor **tensors) {
-    *tensors = lt_calloc(count, sizeof **tensors);
-    if (!*tensors) return LT_ERROR_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        const lt_array *a = &items[i];
-        if (!a->name || !a->data || a->rank < 0 || a->rank > LT_ARRAY_RANK) {
-            lt_free(*tensors);
+static bool is_whole(const lt_array *a) { return a->name && a->data && a->rank >= 0 && a->rank <= LT_ARRAY_RANK; }
+
+lt_status lt_arrays_read(const lt_array *items, size_t count, lt_tensor **tensors) {
+    for (size_t i = 0; i < count; i++)
+        if (!is_whole(&items[i]))
             return lt_fail(LT_ERROR_ARGUMENT, "array %zu: it needs a name, data and a rank of 0 to %d", i,
                            LT_ARRAY_RANK);
-        }
-        (*tensors)[i] = tensor_of(a);
-    }
+    *tensors = lt_calloc(count, sizeof **tensors);
+    if (!*tensors) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) (*tensors)[i] = tensor_of(&items[i]);
     return LT_OK;
 }
 
@@ -69,7 +64,7 @@ static lt_status read_tensors(const lt_tensor *tensors, size_t count, lt_arrays 
     size_t floats = 0;
     for (size_t i = 0; i < count; i++) {
         LT_TRY(lt_tensor_readable(&tensors[i]));
-        floats += lt_tensor_count(&tensors[i]);
+        if (!lt_add(floats, lt_tensor_count(&tensors[i]), &floats)) floats = SIZE_MAX; /* views may be without end */
     }
     float *values = lt_calloc(floats, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
@@ -104,7 +99,7 @@ lt_status lt_arrays_load(const char *path, const char *name, lt_arrays *arrays) 
 
 static lt_status save(const char *path, const lt_array *items, size_t count) {
     lt_tensor *tensors;
-    LT_TRY(read_arrays(items, count, &tensors));
+    LT_TRY(lt_arrays_read(items, count, &tensors));
     const lt_status status = lt_safetensors_write(path, tensors, count, NULL, 0, NULL, NULL, NULL);
     lt_free(tensors);
     return status;
@@ -129,30 +124,4 @@ void lt_arrays_free(lt_arrays *arrays) {
     lt_free(arrays->items);
     lt_free(arrays->owner);
     *arrays = (lt_arrays){0};
-}
-
-/* ---- Modules ---- */
-
-static lt_status run(lt_session *session, const char *module, const lt_array *in, size_t count, lt_arrays *out) {
-    lt_tensor *tensors;
-    LT_TRY(read_arrays(in, count, &tensors));
-    const lt_status status = lt_is_loss(module) ? lt_run_loss(session, module, tensors, count, out)
-                                                : lt_run_module(session, module, tensors, count, out);
-    lt_free(tensors);
-    return status;
-}
-
-lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out) {
-    const lt_argument arguments[] = {
-        LT_SESSION_ARGUMENT, {"module", module}, {"in", in}, {"out", .out = out, .size = sizeof *out}};
-    lt_door door;
-    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = run(session, module, in, in_count, out);
-    return lt_leave(&door, status);
-}
-
-const char *const *lt_modules(void) {
-    static const char *const names[] = {"clip-text",  "clip-image", "vae-encoder", "vae-decoder", "unet",
-                                        "classifier", "unet-loss",  "vae-loss",    "clip-loss",   NULL};
-    return names;
 }

@@ -124,7 +124,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     lt_weights_keep(model->parts.weights, options->memory);
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
-    return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &model->parts.tokenizer);
+    return lt_tokenizer_open(&model->parts.tokenizer);
 }
 
 static lt_status make_model(const char *path, const lt_open_options *options, lt_model **model) {

@@ -23,6 +23,31 @@ static float *cropped_pixels(const lt_image *image, int h, int w) {
     return pixels;
 }
 
+/* Numbers as PyTorch draws them, [c, h, w] in memory of spare, as [h, w, c]. */
+static void draw_noise(uint64_t seed, size_t area, size_t c, float *spare, float *noise) {
+    lt_rng rng;
+    lt_rng_seed(&rng, LT_RNG_CPU, seed);
+    lt_rng_normal(&rng, spare, c * area);
+    lt_nchw_to_nhwc(spare, noise, 1, area, c);
+}
+
+/* The latent [c, h, w], shape, of a picture that is large enough for it. */
+static lt_status encode_to(lt_session *session, const lt_image *image, const uint64_t *seed, bool tiling,
+                           const int shape[3], float *latent) {
+    const int factor = session->parts->vae.factor, h = shape[1] * factor, w = shape[2] * factor;
+    const size_t c = (size_t)shape[0], area = (size_t)shape[1] * (size_t)shape[2], count = c * area;
+    float *pixels = cropped_pixels(image, h, w);
+    float *z = lt_alloc(count * sizeof(float)), *noise = lt_alloc(count * sizeof(float)); /* [h, w, c] */
+    lt_status status = pixels && z && noise ? LT_OK : LT_ERROR_MEMORY;
+    if (!status && seed) draw_noise(*seed, area, c, latent, noise);
+    if (!status) status = lt_latent_encode(session, pixels, h, w, tiling, seed ? noise : NULL, z);
+    if (!status) lt_nhwc_to_nchw(z, latent, 1, area, c);
+    lt_free(pixels);
+    lt_free(noise);
+    lt_free(z);
+    return status;
+}
+
 static lt_status encode(lt_session *session, const lt_image *image, const uint64_t *seed, bool tiling, float **latent,
                         int shape[3]) {
     const lt_components *parts = session->parts;
@@ -32,30 +57,16 @@ static lt_status encode(lt_session *session, const lt_image *image, const uint64
     if (h < 1 || w < 1)
         return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d is too small: this model needs %dx%d at least",
                        image->width, image->height, factor, factor);
-    const size_t c = (size_t)parts->vae.latent_channels, area = (size_t)h * (size_t)w, count = c * area;
-    float *pixels = cropped_pixels(image, h * factor, w * factor);
-    float *z = lt_alloc(count * sizeof(float)), *noise = lt_alloc(count * sizeof(float)),
-          *outside = lt_alloc(count * sizeof(float)); /* [c, h, w], as noise is drawn and the latent given out */
-    lt_status status = pixels && z && noise && outside ? LT_OK : LT_ERROR_MEMORY;
-    if (!status && seed) {
-        lt_rng rng;
-        lt_rng_seed(&rng, LT_RNG_CPU, *seed);
-        lt_rng_normal(&rng, outside, count);
-        lt_nchw_to_nhwc(outside, noise, 1, area, c);
-    }
-    if (!status) status = lt_latent_encode(session, pixels, h * factor, w * factor, tiling, seed ? noise : NULL, z);
-    if (!status) lt_nhwc_to_nchw(z, outside, 1, area, c);
-    lt_free(pixels);
-    lt_free(noise);
-    lt_free(z);
+    const int found[3] = {parts->vae.latent_channels, h, w};
+    float *z = lt_alloc((size_t)found[0] * (size_t)h * (size_t)w * sizeof(float));
+    if (!z) return LT_ERROR_MEMORY;
+    const lt_status status = encode_to(session, image, seed, tiling, found, z);
     if (status) {
-        lt_free(outside);
+        lt_free(z);
         return status;
     }
-    *latent = outside;
-    shape[0] = parts->vae.latent_channels;
-    shape[1] = h;
-    shape[2] = w;
+    *latent = z;
+    memcpy(shape, found, sizeof found);
     return LT_OK;
 }
 
@@ -71,30 +82,32 @@ lt_status lt_encode(lt_session *session, const lt_image *image, const uint64_t *
     return lt_leave(&door, status);
 }
 
+/* The picture, which has its size, of a latent [c, h, w]. */
+static lt_status decode_to(lt_session *session, const float *latent, const int shape[3], bool tiling,
+                           const lt_image *image) {
+    const size_t count = (size_t)image->width * (size_t)image->height * 3;
+    const size_t c = (size_t)shape[0], area = (size_t)shape[1] * (size_t)shape[2];
+    float *pixels = lt_alloc(count * sizeof(float)), *z = lt_alloc(c * area * sizeof(float));
+    lt_status status = pixels && z ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) lt_nchw_to_nhwc(latent, z, 1, area, c);
+    if (!status) status = lt_latent_decode(session, z, shape[1], shape[2], tiling, pixels);
+    if (!status) lt_pixels_to_bytes(pixels, image->pixels, count);
+    lt_free(pixels);
+    lt_free(z);
+    return status;
+}
+
 static lt_status decode(lt_session *session, const float *latent, const int shape[3], bool tiling, lt_image *image) {
     const lt_components *parts = session->parts;
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
-    const int most = LT_IMAGE_MAX_SIDE / parts->vae.factor;
+    const int factor = parts->vae.factor, most = LT_IMAGE_MAX_SIDE / factor;
     if (shape[0] != parts->vae.latent_channels || shape[1] < 1 || shape[2] < 1 || shape[1] > most || shape[2] > most)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "a latent of %dx%dx%d can't be decoded: it needs %d channels and sides of 1 to %d", shape[0],
                        shape[1], shape[2], parts->vae.latent_channels, most);
-    const int width = shape[2] * parts->vae.factor, height = shape[1] * parts->vae.factor;
-    const size_t count = (size_t)width * (size_t)height * 3;
-    const size_t c = (size_t)shape[0], area = (size_t)shape[1] * (size_t)shape[2];
-    float *pixels = lt_alloc(count * sizeof(float)), *z = lt_alloc(c * area * sizeof(float));
-    uint8_t *bytes = lt_alloc(count);
-    lt_status status = pixels && z && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) lt_nchw_to_nhwc(latent, z, 1, area, c);
-    if (!status) status = lt_latent_decode(session, z, shape[1], shape[2], tiling, pixels);
-    if (!status) {
-        lt_pixels_to_bytes(pixels, bytes, count);
-        *image = (lt_image){width, height, bytes};
-    } else {
-        lt_free(bytes);
-    }
-    lt_free(pixels);
-    lt_free(z);
+    LT_TRY(lt_image_alloc(shape[2] * factor, shape[1] * factor, image));
+    const lt_status status = decode_to(session, latent, shape, tiling, image);
+    if (status) lt_image_free(image);
     return status;
 }
 
@@ -153,7 +166,7 @@ static lt_status begin_noising(noising *o) {
         LT_TRY(encode(o->session, o->image, NULL, true, &o->x0, o->shape));
         o->n = (size_t)o->shape[0] * (size_t)o->shape[1] * (size_t)o->shape[2];
     } else {
-        LT_TRY(lt_noise_schedule_init(&o->schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
+        LT_TRY(lt_noise_schedule_sd(&o->schedule, LT_PREDICT_EPSILON));
         LT_TRY(lt_image_check(o->image));
         o->n = (size_t)o->image->width * (size_t)o->image->height * 3;
         o->x0 = lt_alloc(o->n * sizeof(float));
@@ -219,14 +232,14 @@ static lt_status noise(noising *o, const int *timesteps, int count, lt_image *im
 lt_status lt_noise(lt_session *session, const lt_image *image, const int *timesteps, int count, uint64_t seed,
                    bool chain, lt_image *images) {
     const lt_argument arguments[] = {
-        {"session", session ? (const void *)session : "none", .busy = session ? &session->busy : NULL},
         {"image", image},
         {"timesteps", timesteps},
         {"images", .out = images, .size = count > 0 ? (size_t)count * sizeof *images : sizeof *images},
+        LT_SESSION_ARGUMENT, /* the one that may be left out */
     };
     lt_door door;
     noising o = {.session = session, .image = image, .seed = seed, .chain = chain};
-    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments) - !session);
     if (!status) status = noise(&o, timesteps, count, images);
     return lt_leave(&door, status);
 }
@@ -235,7 +248,7 @@ lt_status lt_noise(lt_session *session, const lt_image *image, const int *timest
 
 static lt_status tokenize(const char *text, lt_tokens *tokens) {
     lt_tokenizer *tokenizer;
-    LT_TRY(lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &tokenizer));
+    LT_TRY(lt_tokenizer_open(&tokenizer));
     const lt_status status = lt_tokenizer_read(tokenizer, text, tokens);
     lt_tokenizer_free(tokenizer);
     return status;
@@ -254,7 +267,7 @@ lt_status lt_tokenize(const char *text, lt_tokens *tokens) {
 static lt_status plan_steps(const lt_model *model, const lt_request *r, lt_steps *steps) {
     lt_noise_schedule usual;
     LT_TRY(lt_fields_check(lt_request_fields(), r));
-    LT_TRY(lt_noise_schedule_init(&usual, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON));
+    LT_TRY(lt_noise_schedule_sd(&usual, LT_PREDICT_EPSILON));
     return lt_steps_make(model ? &model->parts.schedule : &usual, r->sampler, r->schedule, r->steps,
                          r->image ? r->strength : 1, steps);
 }

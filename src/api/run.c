@@ -1,8 +1,10 @@
-/* One module alone. */
+/* One module alone, or a loss of training. */
 #include "api/run.h"
 
 #include "api/arrays.h"
+#include "api/run_loss.h"
 #include "api/tensor_io.h"
+#include "base/door.h"
 #include "kernels/loss.h"
 #include "pipeline/embedding.h"
 
@@ -114,10 +116,35 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *i
 }
 
 lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+    char names[256];
+    if (lt_is_loss(module)) return lt_run_loss(session, module, in, in_count, out);
     for (size_t i = 0; i < LT_COUNT(runners); i++)
         if (!strcmp(runners[i].name, module)) return run(session, &runners[i], in, in_count, out);
-    return lt_fail(LT_ERROR_ARGUMENT,
-                   "no module %s: there are clip-text, clip-image, vae-encoder, vae-decoder, unet, classifier, and "
-                   "unet-loss, vae-loss, clip-loss",
-                   module);
+    lt_join_names(lt_modules(), names, sizeof names);
+    return lt_fail(LT_ERROR_ARGUMENT, "no module %s: there are %s", module, names);
+}
+
+/* ---- The public interface ---- */
+
+static lt_status run_arrays(lt_session *session, const char *module, const lt_array *in, size_t count, lt_arrays *out) {
+    lt_tensor *tensors;
+    LT_TRY(lt_arrays_read(in, count, &tensors));
+    const lt_status status = lt_run_module(session, module, tensors, count, out);
+    lt_free(tensors);
+    return status;
+}
+
+lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out) {
+    const lt_argument arguments[] = {
+        LT_SESSION_ARGUMENT, {"module", module}, {"in", in}, {"out", .out = out, .size = sizeof *out}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = run_arrays(session, module, in, in_count, out);
+    return lt_leave(&door, status);
+}
+
+const char *const *lt_modules(void) {
+    static const char *const names[] = {"clip-text",  "clip-image", "vae-encoder", "vae-decoder", "unet",
+                                        "classifier", "unet-loss",  "vae-loss",    "clip-loss",   NULL};
+    return names;
 }

@@ -4,7 +4,7 @@
 
 #include "api/model.h"
 
-/* lt_run of a module, on tensors of any type. */
+/* lt_run on tensors of any type. */
 lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out);
 
 #endif

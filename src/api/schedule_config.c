@@ -194,20 +194,19 @@ static lt_status check(const settings *s) {
     if (!(s->offset >= 0 && s->offset < LT_TRAIN_STEPS))
         return lt_fail(LT_ERROR_UNSUPPORTED, "scheduler: steps_offset is %g: 0 to %d is possible", s->offset,
                        LT_TRAIN_STEPS - 1);
-    if (!lt_spacing_find(s->spacing))
-        return lt_fail(LT_ERROR_UNSUPPORTED,
-                       "scheduler: timestep_spacing is \"%s\": leading, trailing and linspace are known", s->spacing);
     return LT_OK;
 }
 
 static lt_status make(const settings *s, lt_noise_schedule *schedule) {
     lt_prediction prediction = LT_PREDICT_EPSILON;
     lt_beta_kind kind = LT_BETA_SCALED_LINEAR;
+    lt_spacing spacing = LT_LEADING;
     LT_TRY(check(s));
+    LT_TRY(lt_spacing_find(s->spacing, &spacing));
     LT_TRY(parse_prediction(s->prediction, &prediction));
     LT_TRY(lt_beta_find(s->betas, &kind));
     LT_TRY(lt_noise_schedule_init(schedule, kind, s->start, s->end, prediction));
-    schedule->spacing = lt_spacing_find(s->spacing);
+    schedule->spacing = spacing;
     schedule->offset = (int)s->offset;
     schedule->to_one = s->to_one > 0;
     if (s->has_trained) LT_TRY(lt_noise_schedule_set_betas(schedule, s->trained));

@@ -102,13 +102,12 @@ static lt_status open_sources(const lt_train_options *o, lt_train_sources *s) {
     LT_TRY(open_source(o, o->files.init, &s->init));
     LT_TRY(open_source(o, o->files.vae, &s->vae));
     LT_TRY(open_source(o, o->files.text, &s->text));
-    LT_TRY(lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), &s->tokenizer));
+    LT_TRY(lt_tokenizer_open(&s->tokenizer));
     const bool v = o->losses.prediction && !strcmp(o->losses.prediction, "v");
     if (s->init)
         s->schedule = s->init->parts.schedule;
     else
-        LT_TRY(lt_noise_schedule_init(&s->schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012,
-                                      v ? LT_PREDICT_V : LT_PREDICT_EPSILON));
+        LT_TRY(lt_noise_schedule_sd(&s->schedule, v ? LT_PREDICT_V : LT_PREDICT_EPSILON));
     if (s->init) describe_init(s->init, &s->models);
     describe_read(s, &s->models);
     s->models.tokenizer = s->tokenizer;

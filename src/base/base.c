@@ -48,6 +48,13 @@ lt_status lt_fail_in(lt_status code, const char *format, ...) {
     return code;
 }
 
+void lt_join_names(const char *const *names, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; names[i] && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", names[i]);
+}
+
 void lt_notify(const lt_listener *listener, const char *format, ...) {
     if (!listener->tell) return;
     char text[512];

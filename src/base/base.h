@@ -22,6 +22,9 @@ void lt_message_restore(const lt_message *kept);
         if (lt_try_status_) return lt_try_status_;                                                                     \
     } while (0)
 
+/* Joins a NULL-terminated list with ", " for a message; cut where text is full. */
+void lt_join_names(const char *const *names, char *text, size_t size);
+
 /* Who is told what a caller's user should know; nobody where tell is NULL. */
 typedef struct lt_listener {
     lt_notice_fn tell;

@@ -65,10 +65,8 @@ static lt_status check_list(const lt_field *f, const void *at, const void *optio
 
 /* value: what is there, in words. */
 static lt_status refuse_choice(const lt_field *f, const char *value) {
-    char all[512] = "";
-    const char *const *choices = lt_field_choices(f);
-    for (size_t i = 0; choices[i]; i++)
-        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", choices[i]);
+    char all[512];
+    lt_join_names(lt_field_choices(f), all, sizeof all);
     return lt_fail(LT_ERROR_ARGUMENT, "%s: %s; possible are %s", f->name, value, all);
 }
 

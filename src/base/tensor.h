@@ -21,7 +21,7 @@ typedef enum lt_dtype {
     LT_DTYPE_COUNT
 } lt_dtype;
 
-enum { LT_MAX_RANK = 8 };
+enum { LT_MAX_RANK = LT_ARRAY_RANK };
 
 typedef struct lt_tensor {
     const char *name; /* owned by whatever holds the tensor */

@@ -10,6 +10,8 @@
 
 typedef enum lt_beta_kind { LT_BETA_SCALED_LINEAR, LT_BETA_LINEAR, LT_BETA_COSINE } lt_beta_kind;
 typedef enum lt_prediction { LT_PREDICT_EPSILON, LT_PREDICT_V } lt_prediction;
+/* diffusers' ways of spacing timesteps. */
+typedef enum lt_spacing { LT_LEADING, LT_TRAILING, LT_LINSPACE } lt_spacing;
 
 enum { LT_TRAIN_STEPS = 1000 };
 
@@ -17,11 +19,11 @@ typedef struct lt_noise_schedule {
     lt_prediction prediction;
     lt_beta_kind kind; /* with the betas' ends: what the betas follow from, unless they were given */
     double beta_start, beta_end;
-    bool given;          /* the betas or alphas_cumprod themselves were given */
-    bool zero_snr;       /* rescaled so that the last step keeps nothing of the picture */
-    const char *spacing; /* the schedule over t that diffusers' samplers take by default: one of lt_spacing_find */
-    int offset;          /* added to every timestep of the schedule "leading": 1 */
-    bool to_one;         /* ddim's and plms's last step goes to the picture itself, not to step 0's level */
+    bool given;         /* the betas or alphas_cumprod themselves were given */
+    bool zero_snr;      /* rescaled so that the last step keeps nothing of the picture */
+    lt_spacing spacing; /* of the schedule over t that diffusers' samplers take by default */
+    int offset;         /* added to every timestep of the schedule "leading": 1 */
+    bool to_one;        /* ddim's and plms's last step goes to the picture itself, not to step 0's level */
     float betas[LT_TRAIN_STEPS], alphas_cumprod[LT_TRAIN_STEPS];
     float sigmas[LT_TRAIN_STEPS]; /* sqrt((1 - abar) / abar); for an abar of 0 that of 2^-24, as in diffusers */
     float log_sigmas[LT_TRAIN_STEPS];
@@ -32,11 +34,16 @@ const char *lt_prediction_name(lt_prediction prediction); /* "epsilon" or "v" */
 const char *lt_beta_name(lt_beta_kind kind);
 /* LT_ERROR_UNSUPPORTED lists the names. */
 lt_status lt_beta_find(const char *name, lt_beta_kind *kind);
+/* Likewise, of timestep_spacing: "leading"; each is also the name of a schedule over t. */
+const char *lt_spacing_name(lt_spacing spacing);
+lt_status lt_spacing_find(const char *name, lt_spacing *spacing);
 
 /* SD 1.x: LT_BETA_SCALED_LINEAR, 0.00085, 0.012, LT_PREDICT_EPSILON. Cosine ignores the ends (Nichol & Dhariwal 2021).
  * LT_ERROR_ARGUMENT unless 0 < beta_start <= beta_end < 1 and some signal is left after the last step. */
 lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double beta_start, double beta_end,
                                  lt_prediction prediction);
+/* SD 1.x's, with another prediction. */
+lt_status lt_noise_schedule_sd(lt_noise_schedule *s, lt_prediction prediction);
 /* Other betas in their place, each in (0, 1), or other alphas_cumprod, which fall from below 1; both [LT_TRAIN_STEPS].
  * LT_ERROR_ARGUMENT if they are none; the last step alone may leave nothing of the picture. */
 lt_status lt_noise_schedule_set_betas(lt_noise_schedule *s, const float *betas);
@@ -73,8 +80,6 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const c
 
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);
-/* The schedule over t of that name, diffusers' timestep_spacing, as a static text; NULL: there is none. */
-const char *lt_spacing_find(const char *name);
 const char *const *lt_sampler_names(void);
 
 /* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",

@@ -30,13 +30,6 @@ lt_status lt_sampler_find(const char *name, const lt_sampler **sampler) {
     return lt_fail(LT_ERROR_ARGUMENT, "there is no sampler '%s': choose one of %s", name, list);
 }
 
-void lt_join_names(const char *const *names, char *text, size_t size) {
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; names[i] && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", names[i]);
-}
-
 /* ---- Vectors ---- */
 
 void lt_copy(float *out, const float *x, size_t n) { memcpy(out, x, n * sizeof *out); }

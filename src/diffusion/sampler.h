@@ -38,9 +38,6 @@ typedef enum lt_scale {
     LT_SCALE_UNIT   /* diffusers: x = (x_0 + sigma * noise) / sqrt(1 + sigma^2) */
 } lt_scale;
 
-/* diffusers' ways of spacing timesteps. */
-typedef enum lt_spacing { LT_LEADING, LT_TRAILING, LT_LINSPACE } lt_spacing;
-
 /* One run of a sampler. All vectors but x are zero at first. */
 typedef struct lt_sampler_state {
     const lt_sampling *asked;
@@ -72,9 +69,6 @@ LT_SAMPLERS(LT_DECLARE_SAMPLER)
 
 /* By name; LT_ERROR_ARGUMENT with the list of names if there is no such one. */
 lt_status lt_sampler_find(const char *name, const lt_sampler **sampler);
-
-/* Joins a NULL-terminated list with ", " for a message; cut where text is full. */
-void lt_join_names(const char *const *names, char *text, size_t size);
 
 /* torch.linspace(start, end, count)[i] in float32. */
 float lt_linspace(float start, float end, int count, int i);

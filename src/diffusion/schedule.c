@@ -14,9 +14,12 @@ float lt_linspace(float start, float end, int count, int i) {
 
 static const char *const beta_names[] = {
     [LT_BETA_SCALED_LINEAR] = "scaled_linear", [LT_BETA_LINEAR] = "linear", [LT_BETA_COSINE] = "squaredcos_cap_v2"};
+static const char *const spacing_names[] = {
+    [LT_LEADING] = "leading", [LT_TRAILING] = "trailing", [LT_LINSPACE] = "linspace"};
 
 const char *lt_prediction_name(lt_prediction prediction) { return prediction == LT_PREDICT_V ? "v" : "epsilon"; }
 const char *lt_beta_name(lt_beta_kind kind) { return beta_names[kind]; }
+const char *lt_spacing_name(lt_spacing spacing) { return spacing_names[spacing]; }
 
 lt_status lt_beta_find(const char *name, lt_beta_kind *kind) {
     for (size_t i = 0; i < LT_COUNT(beta_names); i++)
@@ -26,6 +29,16 @@ lt_status lt_beta_find(const char *name, lt_beta_kind *kind) {
         }
     return lt_fail(LT_ERROR_UNSUPPORTED, "noise schedule \"%s\": scaled_linear, linear and squaredcos_cap_v2 are known",
                    name);
+}
+
+lt_status lt_spacing_find(const char *name, lt_spacing *spacing) {
+    for (size_t i = 0; i < LT_COUNT(spacing_names); i++)
+        if (!strcmp(spacing_names[i], name)) {
+            *spacing = (lt_spacing)i;
+            return LT_OK;
+        }
+    return lt_fail(LT_ERROR_UNSUPPORTED,
+                   "scheduler: timestep_spacing is \"%s\": leading, trailing and linspace are known", name);
 }
 
 /* alpha-bar(u), u in [0, 1], of Nichol & Dhariwal 2021. */
@@ -82,10 +95,14 @@ lt_status lt_noise_schedule_init(lt_noise_schedule *s, lt_beta_kind kind, double
                              .kind = kind,
                              .beta_start = beta_start,
                              .beta_end = beta_end,
-                             .spacing = lt_spacing_find("leading"),
+                             .spacing = LT_LEADING,
                              .offset = 1};
     for (int t = 0; t < LT_TRAIN_STEPS; t++) s->betas[t] = beta_at(kind, beta_start, beta_end, t);
     return accumulate(s);
+}
+
+lt_status lt_noise_schedule_sd(lt_noise_schedule *s, lt_prediction prediction) {
+    return lt_noise_schedule_init(s, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, prediction);
 }
 
 lt_status lt_noise_schedule_set_betas(lt_noise_schedule *s, const float *betas) {

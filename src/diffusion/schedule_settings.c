@@ -22,8 +22,8 @@ lt_status lt_settings_add_schedule(lt_settings *s, const lt_noise_schedule *n) {
     LT_TRY(lt_settings_set(s, "latent.scheduler.beta_end", "%.17g", n->beta_end));
     if (n->given) LT_TRY(add_betas(s, n->betas)); /* rescaled already, if they were to be */
     if (n->zero_snr && !n->given) LT_TRY(lt_settings_set(s, "latent.scheduler.rescale_betas_zero_snr", "true"));
-    if (strcmp(n->spacing, "leading"))
-        LT_TRY(lt_settings_set(s, "latent.scheduler.timestep_spacing", "\"%s\"", n->spacing));
+    if (n->spacing != LT_LEADING)
+        LT_TRY(lt_settings_set(s, "latent.scheduler.timestep_spacing", "\"%s\"", lt_spacing_name(n->spacing)));
     if (n->offset != 1) LT_TRY(lt_settings_set(s, "latent.scheduler.steps_offset", "%d", n->offset));
     return n->to_one ? lt_settings_set(s, "latent.scheduler.set_alpha_to_one", "true") : LT_OK;
 }

@@ -109,12 +109,6 @@ const char *const *lt_schedule_names(void) {
     return names;
 }
 
-const char *lt_spacing_find(const char *name) {
-    for (size_t i = 0; i < LT_COUNT(schedules); i++)
-        if (!schedules[i].sigmas && !strcmp(schedules[i].name, name)) return schedules[i].name;
-    return NULL;
-}
-
 static bool can_run(const lt_sampler *sampler, const schedule *on) { return !(on->sigmas && sampler->timesteps_only); }
 
 static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler, const char *name) {
@@ -130,7 +124,7 @@ static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler
 /* name, or else the sampler's own, or else the model's. */
 static lt_status find_schedule(const lt_noise_schedule *s, const char *name, const char *sampler_name,
                                const lt_sampler *sampler, const schedule **found) {
-    if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : s->spacing;
+    if (!name) name = sampler->scale == LT_SCALE_SIGMA ? "karras" : lt_spacing_name(s->spacing);
     const char *own = lt_schedule_read(name);
     for (size_t i = 0; i < LT_COUNT(schedules) && own; i++) {
         if (strcmp(schedules[i].name, own) != 0) continue;
@@ -178,46 +172,70 @@ static lt_status allocate(lt_steps *steps, int count) {
     return LT_ERROR_MEMORY;
 }
 
+/* A sampler on a schedule, and the levels that both go through when all of the way is run. */
+typedef struct whole_way {
+    const lt_sampler *sampler;
+    const schedule *schedule;
+    const char *name; /* our own, of the sampler */
+    int count;
+    float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS];
+} whole_way;
+
+static lt_status choose(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name,
+                        whole_way *way) {
+    const char *along; /* with the sampler's name */
+    LT_TRY(lt_sampler_find(sampler_name, &way->sampler));
+    way->name = lt_sampler_read(sampler_name, &along);
+    const bool named = schedule_name && !lt_schedule_is_automatic(schedule_name);
+    return find_schedule(s, named ? schedule_name : along, way->name, way->sampler, &way->schedule);
+}
+
+static lt_status walk_over_t(const lt_noise_schedule *s, int steps, whole_way *way) {
+    const lt_spacing spacing = way->schedule->spacing;
+    if (way->sampler->timesteps)
+        LT_TRY(way->sampler->timesteps(spacing, steps, s->offset, way->t));
+    else
+        lt_space_timesteps(spacing, steps, steps, s->offset, way->t);
+    way->count = steps;
+    for (int i = 0; i < steps; i++) way->sigma[i] = sigma_at(s, way->sampler, (int)way->t[i]);
+    return LT_OK;
+}
+
+static lt_status walk(const lt_noise_schedule *s, int steps, whole_way *way) {
+    if (!way->schedule->sigmas) return walk_over_t(s, steps, way);
+    way->count = way->schedule->sigmas(s, steps, way->sigma);
+    for (int i = 0; i < way->count; i++) way->t[i] = lt_sigma_to_t(s, way->sigma[i]);
+    return LT_OK;
+}
+
+/* The part of the way that strength leaves. */
+static lt_status take_end(const lt_noise_schedule *s, const whole_way *way, double strength, lt_steps *out) {
+    const int run = steps_to_run(strength, way->count), first = way->count - run;
+    const int repeated = way->sampler->second_twice && run > 1 ? 1 : 0;
+    LT_TRY(check_start(s, way->t[first]));
+    LT_TRY(allocate(out, run + repeated));
+    for (int i = 0; i < out->count; i++) {
+        const int from = first + (i >= 2 ? i - repeated : i);
+        out->timesteps[i] = way->t[from];
+        out->sigmas[i] = way->sigma[from];
+    }
+    return LT_OK;
+}
+
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
                         double strength, lt_steps *out) {
-    float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS];
-    const lt_sampler *sampler;
-    const schedule *chosen = NULL;
-    const char *along; /* with the sampler's name */
+    whole_way way;
     *out = (lt_steps){0};
-    LT_TRY(lt_sampler_find(sampler_name, &sampler));
-    const char *own = lt_sampler_read(sampler_name, &along);
-    const bool named = schedule_name && !lt_schedule_is_automatic(schedule_name);
-    LT_TRY(find_schedule(s, named ? schedule_name : along, own, sampler, &chosen));
+    LT_TRY(choose(s, sampler_name, schedule_name, &way));
     if (steps < 1 || steps > LT_TRAIN_STEPS)
         return lt_fail(LT_ERROR_ARGUMENT, "%d steps can't be made: choose 1 to %d", steps, LT_TRAIN_STEPS);
     if (!(strength > 0 && strength <= 1))
         return lt_fail(LT_ERROR_ARGUMENT, "strength is %g: choose a number over 0 and up to 1", strength);
-
-    int count = steps;
-    if (chosen->sigmas) {
-        count = chosen->sigmas(s, steps, sigma);
-        for (int i = 0; i < count; i++) t[i] = lt_sigma_to_t(s, sigma[i]);
-    } else {
-        if (sampler->timesteps)
-            LT_TRY(sampler->timesteps(chosen->spacing, steps, s->offset, t));
-        else
-            lt_space_timesteps(chosen->spacing, steps, steps, s->offset, t);
-        for (int i = 0; i < count; i++) sigma[i] = sigma_at(s, sampler, (int)t[i]);
-    }
-
-    const int run = steps_to_run(strength, count), first = count - run;
-    const int repeated = sampler->second_twice && run > 1 ? 1 : 0;
-    LT_TRY(check_start(s, t[first]));
-    LT_TRY(allocate(out, run + repeated));
-    out->sampler = own;
-    out->schedule = chosen->name;
-    out->stride = chosen->sigmas ? 0 : LT_TRAIN_STEPS / steps;
-    for (int i = 0; i < out->count; i++) {
-        const int from = first + (i >= 2 ? i - repeated : i);
-        out->timesteps[i] = t[from];
-        out->sigmas[i] = sigma[from];
-    }
+    LT_TRY(walk(s, steps, &way));
+    LT_TRY(take_end(s, &way, strength, out));
+    out->sampler = way.name;
+    out->schedule = way.schedule->name;
+    out->stride = way.schedule->sigmas ? 0 : LT_TRAIN_STEPS / steps;
     return LT_OK;
 }
 

@@ -150,9 +150,10 @@ json_t *lt_scheduler_config(const lt_noise_schedule *schedule) {
                                     lt_beta_name(schedule->kind), "beta_start", schedule->beta_start, "beta_end",
                                     schedule->beta_end, "prediction_type",
                                     schedule->prediction == LT_PREDICT_V ? "v_prediction" : "epsilon"));
-    json = merged(json, json_pack("{s:o, s:b, s:b, s:b, s:i, s:s}", "trained_betas", trained_betas(schedule),
-                                  "set_alpha_to_one", (int)schedule->to_one, "skip_prk_steps", 1, "clip_sample", 0,
-                                  "steps_offset", schedule->offset, "timestep_spacing", schedule->spacing));
+    json = merged(json,
+                  json_pack("{s:o, s:b, s:b, s:b, s:i, s:s}", "trained_betas", trained_betas(schedule),
+                            "set_alpha_to_one", (int)schedule->to_one, "skip_prk_steps", 1, "clip_sample", 0,
+                            "steps_offset", schedule->offset, "timestep_spacing", lt_spacing_name(schedule->spacing)));
     const bool rescaled = schedule->zero_snr && !schedule->given; /* betas that are given are rescaled already */
     return rescaled ? merged(json, json_pack("{s:b}", "rescale_betas_zero_snr", 1)) : json;
 }

@@ -16,7 +16,7 @@ static bool is_unusual(const lt_components *p) {
     if (p->has[LT_MODULE_VAE_DECODER] && lt_vae_open(p->weights, &vae)) return true;
     if (p->has[LT_MODULE_TEXT] && lt_clip_text_open(p->weights, &text)) return true;
     if (p->has[LT_MODULE_IMAGE] && lt_clip_image_open(p->weights, &image)) return true;
-    if (lt_noise_schedule_init(&schedule, LT_BETA_SCALED_LINEAR, 0.00085, 0.012, p->schedule.prediction)) return true;
+    if (lt_noise_schedule_sd(&schedule, p->schedule.prediction)) return true;
     return unet.heads != p->unet.heads || unet.head_size != p->unet.head_size || unet.groups != p->unet.groups ||
            vae.groups != p->vae.groups || vae.scaling < p->vae.scaling || vae.scaling > p->vae.scaling ||
            text.heads != p->text.heads || text.layers != p->text.layers || text.activation != p->text.activation ||

@@ -11,3 +11,7 @@ __asm__(".section .rodata\n"
         "lt_clip_merges_end:\n"
         ".byte 0\n"
         ".previous\n");
+
+lt_status lt_tokenizer_open(lt_tokenizer **tokenizer) {
+    return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), tokenizer);
+}

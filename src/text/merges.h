@@ -2,6 +2,11 @@
 #ifndef LT_MERGES_H
 #define LT_MERGES_H
 
+#include "text/text.h"
+
 extern const char lt_clip_merges[], lt_clip_merges_end[];
+
+/* The tokenizer of that list. */
+lt_status lt_tokenizer_open(lt_tokenizer **tokenizer);
 
 #endif

@@ -200,7 +200,7 @@ static void test_own_spacing(void **state) {
     (void)state;
     static const float trailing[] = {999, 749, 499, 249}, leading[] = {753, 503, 253, 3};
     lt_noise_schedule s = sd15;
-    s.spacing = lt_spacing_find("trailing");
+    s.spacing = LT_TRAILING;
     s.offset = 3;
     lt_steps steps;
     assert_int_equal(lt_steps_make(&s, "ddim", NULL, 4, 1, &steps), LT_OK);
@@ -212,7 +212,11 @@ static void test_own_spacing(void **state) {
     assert_int_equal(lt_steps_make(&s, "euler", NULL, 4, 1, &steps), LT_OK);
     assert_string_equal(steps.schedule, "karras");
     lt_steps_free(&steps);
-    assert_null(lt_spacing_find("karras"));
+    assert_int_equal(lt_spacing_find("karras", &s.spacing), LT_ERROR_UNSUPPORTED);
+    for (lt_spacing spacing = LT_LEADING; spacing <= LT_LINSPACE; spacing++) {
+        assert_int_equal(lt_spacing_find(lt_spacing_name(spacing), &s.spacing), LT_OK);
+        assert_int_equal(s.spacing, spacing);
+    }
 }
 
 static void make(const char *sampler, const char *schedule, int steps, double strength, lt_steps *out) {
