@@ -3,6 +3,7 @@
 
 #include "api/schedule_config.h"
 #include "api/unserved.h"
+#include "models/openclip.h"
 #include "models/settings.h"
 
 #include <math.h>
@@ -175,8 +176,13 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned vae = 1u << LT_ROLE_VAE;
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
+    if (lt_openclip_is_here(model->main.file.tensors, model->main.file.count)) {
+        parts->text.activation = LT_ACT_GELU;
+        parts->text.layers--; /* Stable Diffusion 2 reads what feeds the last one */
+    }
     LT_TRY(read_folder(parts, &model->main.folder, main_roles));
     LT_TRY(read_settings(parts, &model->main.file, main_roles));
+    if (parts->text.activation == LT_ACT_GELU) parts->text.pad = 0; /* OpenCLIP's, whatever a file calls them */
     LT_TRY(read_known(parts, &model->main.file));
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
     if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));

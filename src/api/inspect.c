@@ -102,21 +102,28 @@ static lt_status list_source(const lt_source *source, lt_report *r) {
 
 enum { AVERAGED = LT_ROLE_COUNT, REST, GROUPS };
 
-static void count(lt_tensor_group *g, const lt_tensor *tensor) {
+/* tensors: 1, or 0 for a further part of one that has been counted. */
+static void count(lt_tensor_group *g, const lt_tensor *tensor, size_t tensors) {
     const char *type = lt_dtype_name(tensor->dtype);
     size_t t = 0;
-    g->tensors++;
+    g->tensors += tensors;
     g->parameters += lt_tensor_count(tensor);
     g->bytes += lt_tensor_bytes(tensor);
     while (t < g->type_count && g->types[t].name != type) t++;
     if (t == g->type_count) g->types[g->type_count++].name = type;
-    g->types[t].tensors++;
+    g->types[t].tensors += tensors;
+}
+
+static bool begins_one(const lt_checkpoint *c, const lt_tensor *view) {
+    for (size_t i = 0; i < c->count; i++)
+        if (c->tensors[i].data == view->data) return true;
+    return false;
 }
 
 static lt_status count_role(const lt_checkpoint *c, lt_role role, lt_tensor_group *g) {
     lt_tensor_list list = {0};
     LT_TRY(lt_names_add(&list, c->tensors, c->count, 1u << role, false, NULL));
-    for (size_t i = 0; i < list.count; i++) count(g, &list.tensors[i]);
+    for (size_t i = 0; i < list.count; i++) count(g, &list.tensors[i], begins_one(c, &list.tensors[i]));
     lt_tensor_list_free(&list);
     return LT_OK;
 }
@@ -125,8 +132,8 @@ static lt_status count_role(const lt_checkpoint *c, lt_role role, lt_tensor_grou
 static lt_status count_checkpoint(const lt_checkpoint *c, lt_tensor_group groups[GROUPS], lt_tensor_group *all,
                                   bool *known) {
     for (size_t i = 0; i < c->count; i++) {
-        count(all, &c->tensors[i]);
-        if (!strncmp(c->tensors[i].name, "model_ema.", 10)) count(&groups[AVERAGED], &c->tensors[i]);
+        count(all, &c->tensors[i], 1);
+        if (!strncmp(c->tensors[i].name, "model_ema.", 10)) count(&groups[AVERAGED], &c->tensors[i], 1);
     }
     lt_layout layout;
     if (lt_state_recognise(c) || lt_layout_of(c->tensors, c->count, &layout)) return LT_OK;

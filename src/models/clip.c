@@ -79,11 +79,13 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
     lt_node *ids = lt_graph_input(graph, (lt_input){"ids", {n, 1, text->positions, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
     lt_node *h = lt_token_embedding(&nn, text_name(text, "embeddings.token_embedding.weight").text,
                                     text_name(text, "embeddings.position_embedding.weight").text, ids);
+    const int last = lt_clip_text_layers(text) - 1;
     for (int i = 0; i < text->layers - skip; i++) {
-        if (i == text->layers - 1) lt_graph_output(graph, h, "penultimate");
+        if (i == last) lt_graph_output(graph, h, "penultimate");
         const lt_name layer = lt_name_of("%sencoder.layers.%d", text->prefix, i);
         h = lt_clip_layer(&nn, layer.text, h, text->heads, true, text->activation);
     }
+    if (text->layers == last && !skip) lt_graph_output(graph, h, "penultimate");
     lt_node *context = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
     lt_graph_output(graph, context, "context");
     if (embed) {

@@ -13,7 +13,7 @@ typedef struct lt_clip_text {
     int vocabulary; /* 49408 */
     int positions;  /* tokens at most: 77 */
     lt_activation activation; /* QuickGELU; OpenCLIP's tower has GELU */
-    int32_t pad;              /* the token that fills a context: 49407; no file that we read says another */
+    int32_t pad;              /* the token that fills a context: 49407, with OpenCLIP 0 */
     int projection;           /* channels of the text embedding; 0 without "text_projection.weight" */
 } lt_clip_text;
 
@@ -29,8 +29,8 @@ lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
 int lt_clip_text_layers(const lt_clip_text *text);
 
 /* Input: i32 "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
- * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer (only
- * with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also "text_embeds"
+ * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer that the
+ * checkpoint has (only with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also "text_embeds"
  * [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
 

@@ -4,6 +4,7 @@
 #include "models/average.h"
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/openclip.h"
 #include "models/unet.h"
 #include "models/vae.h"
 
@@ -205,17 +206,19 @@ static lt_status add_parts(lt_tensor_list *list, const lt_tensor *tensors, size_
 lt_status lt_names_add(lt_tensor_list *list, const lt_tensor *tensors, size_t count, unsigned roles, bool ema,
                        size_t *ignored) {
     const size_t before = list->count;
-    lt_tensor_list average = {0};
+    lt_tensor_list known = {0}; /* names of other programs as those that the walks have */
     const bool alone = lt_average_alone(tensors, count);
-    lt_status status = alone ? lt_average_expand(tensors, count, &average) : LT_OK;
-    if (!status)
-        status = alone ? add_parts(list, average.tensors, average.count, roles, false)
-                       : add_parts(list, tensors, count, roles, ema);
-    lt_tensor_list_free(&average);
+    lt_status status = alone                                 ? lt_average_expand(tensors, count, &known)
+                       : lt_openclip_is_here(tensors, count) ? lt_openclip_expand(tensors, count, &known)
+                                                             : LT_OK;
+    if (known.count) tensors = known.tensors;
+    if (known.count) count = known.count;
+    if (!status) status = add_parts(list, tensors, count, roles, ema && !alone);
     if (status)
         lt_tensor_list_free(list);
     else if (ignored)
         *ignored += count - (list->count - before);
+    lt_tensor_list_free(&known);
     return status;
 }
 

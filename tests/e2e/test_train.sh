@@ -87,7 +87,7 @@ check "another seed leads elsewhere" eval 'vae seed --steps 6 --seed 1 $fast && 
 says_of() { "$latent" inspect "$1.safetensors" | grep -qF -- "$2"; } # NAME LINE
 check "a CLIP and a model with other settings, as folders" eval '
     "$latent" convert --synthetic tiny-clip clip.folder && "$latent" convert unet.safetensors unet.folder --to diffusers &&
-    sed -i "s/quick_gelu/gelu/" clip.folder/config.json unet.folder/text_encoder/config.json &&
+    sed -i "s/quick_gelu/gelu/; /pad_token_id/s/49407/0/" clip.folder/config.json unet.folder/text_encoder/config.json &&
     sed -i "s/scaled_linear/linear/; s/0.012/0.02/" unet.folder/scheduler/scheduler_config.json'
 check "a single file of a folder keeps it" eval '
     "$latent" convert clip.folder gelu-file.safetensors && says_of gelu-file "hidden_act = \"gelu\""'

@@ -1,0 +1,91 @@
+/* OpenCLIP's names of a text tower. */
+#include "models/openclip.h"
+
+#include "models/walk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char theirs[] = "cond_stage_model.model.", ours[] = "cond_stage_model.transformer.text_model.";
+
+typedef struct renaming {
+    const char *from, *to;
+} renaming;
+
+/* What stands alone in a tower, and what each of its layers has. */
+static const renaming whole[] = {{"token_embedding.weight", "embeddings.token_embedding.weight"},
+                                 {"positional_embedding", "embeddings.position_embedding.weight"},
+                                 {"ln_final.weight", "final_layer_norm.weight"},
+                                 {"ln_final.bias", "final_layer_norm.bias"}};
+static const renaming of_layer[] = {{"ln_1.", "layer_norm1."},
+                                    {"ln_2.", "layer_norm2."},
+                                    {"attn.out_proj.", "self_attn.out_proj."},
+                                    {"mlp.c_fc.", "mlp.fc1."},
+                                    {"mlp.c_proj.", "mlp.fc2."}};
+static const char *const projections[] = {"q_proj", "k_proj", "v_proj"};
+
+bool lt_openclip_is_here(const lt_tensor *tensors, size_t count) {
+    char name[LT_NAME_SIZE];
+    snprintf(name, sizeof name, "%s%s", theirs, whole[0].from);
+    return lt_tensor_find(tensors, count, name);
+}
+
+static lt_status add(lt_tensor_list *out, const lt_tensor *view, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static lt_status add(lt_tensor_list *out, const lt_tensor *view, const char *format, ...) {
+    char rest[LT_NAME_SIZE], name[LT_NAME_SIZE + sizeof ours];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rest, sizeof rest, format, args);
+    va_end(args);
+    snprintf(name, sizeof name, "%s%s", ours, rest);
+    return lt_tensor_list_add(out, name, view);
+}
+
+/* in_proj_weight [3 * width, width] and in_proj_bias [3 * width]: q, k, v, one below the other. */
+static lt_status add_thirds(lt_tensor_list *out, const lt_tensor *t, int layer, const char *what) {
+    if (t->rank < 1 || t->shape[0] % 3)
+        return lt_fail(LT_ERROR_MODEL, "%s has %zu rows: three projections of one height are expected", t->name,
+                       t->rank ? t->shape[0] : 0);
+    lt_tensor third = *t;
+    third.shape[0] /= 3;
+    const size_t bytes = third.shape[0] * third.stride[0] * lt_dtype_size(t->dtype);
+    for (size_t i = 0; i < LT_COUNT(projections); i++) {
+        third.data = (const char *)t->data + i * bytes;
+        LT_TRY(add(out, &third, "encoder.layers.%d.self_attn.%s.%s", layer, projections[i], what));
+    }
+    return LT_OK;
+}
+
+/* "3.mlp.c_fc.weight", behind "transformer.resblocks." */
+static lt_status add_of_layer(lt_tensor_list *out, const lt_tensor *t, const char *rest) {
+    char *inner;
+    const long layer = strtol(rest, &inner, 10);
+    if (inner == rest || *inner != '.' || layer < 0 || layer >= LT_MAX_BLOCKS * LT_MAX_LEVELS) return LT_OK;
+    inner++;
+    const char *what = lt_name_after(inner, "attn.in_proj_");
+    if (what) return add_thirds(out, t, (int)layer, what);
+    for (size_t i = 0; i < LT_COUNT(of_layer); i++)
+        if ((what = lt_name_after(inner, of_layer[i].from)))
+            return add(out, t, "encoder.layers.%ld.%s%s", layer, of_layer[i].to, what);
+    return LT_OK;
+}
+
+static lt_status add_tower(lt_tensor_list *out, const lt_tensor *t, const char *rest) {
+    const char *layer = lt_name_after(rest, "transformer.resblocks.");
+    if (layer) return add_of_layer(out, t, layer);
+    for (size_t i = 0; i < LT_COUNT(whole); i++)
+        if (!strcmp(rest, whole[i].from)) return add(out, t, "%s", whole[i].to);
+    return LT_OK; /* what drawing does not need */
+}
+
+lt_status lt_openclip_expand(const lt_tensor *tensors, size_t count, lt_tensor_list *out) {
+    lt_status status = LT_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        const char *rest = lt_name_after(tensors[i].name, theirs);
+        status = rest ? add_tower(out, &tensors[i], rest) : lt_tensor_list_add(out, tensors[i].name, &tensors[i]);
+    }
+    if (!status) lt_tensor_list_sort(out);
+    return status;
+}
