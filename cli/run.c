@@ -47,6 +47,7 @@ const lt_command lt_command_run = {
     "MODULE|LOSS -m MODEL --in A.safetensors --out B.safetensors",
     "Tensors are NCHW. Modules, what they read and what they write:\n"
     "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
+    "  clip-text-2  ids [n,77] -> out, penultimate [n,77,width], pooled [n,projection]: SDXL's second\n"
     "  clip-image   pixels [n,3,size,size] -> image_embeds [n,projection]\n"
     "  vae-encoder  x [n,3,h,w] -> mean, logvar [n,c,h/8,w/8]\n"
     "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,8h,8w]\n"

@@ -579,6 +579,7 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
 
 /* Runs one module of a model alone, as the recorded files of other implementations have it. Tensors are NCHW:
  *   clip-text    ids [n,77]                  -> out, penultimate [n,77,width]
+ *   clip-text-2  ids [n,77]                  -> out, penultimate [n,77,width], pooled [n,projection]: SDXL's second
  *   clip-image   pixels [n,3,size,size]      -> image_embeds [n,projection], of length 1
  *   vae-encoder  x [n,3,h,w]                 -> mean, logvar [n,c,h/f,w/f]
  *   vae-decoder  z [n,c,h,w] (unscaled)      -> out [n,3,h*f,w*f]

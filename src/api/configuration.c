@@ -65,12 +65,18 @@ static lt_status read_vae(lt_components *parts, const lt_config *config) {
     return LT_OK;
 }
 
-static lt_status read_text(lt_components *parts, const lt_config *config) {
-    parts->text.heads = number(config, "num_attention_heads", parts->text.heads);
+static lt_status read_tower(lt_clip_text *text, const lt_config *config) {
+    text->heads = number(config, "num_attention_heads", text->heads);
     /* fewer than there are: a text encoder without its last ones */
-    const int layers = number(config, "num_hidden_layers", parts->text.layers);
-    parts->text.layers = layers < parts->text.layers ? layers : parts->text.layers;
-    return read_activation(config, "hidden_act", &parts->text.activation);
+    const int layers = number(config, "num_hidden_layers", text->layers);
+    text->layers = layers < text->layers ? layers : text->layers;
+    return read_activation(config, "hidden_act", &text->activation);
+}
+
+static lt_status read_text(lt_components *parts, const lt_config *config) { return read_tower(&parts->text, config); }
+
+static lt_status read_text_2(lt_components *parts, const lt_config *config) {
+    return read_tower(&parts->text_2, config);
 }
 
 static lt_status read_clip(lt_components *parts, const lt_config *config) {
@@ -104,19 +110,15 @@ static lt_status read_classifier(lt_components *parts, const lt_config *config) 
 /* What a component is: by its name in a pipeline's folder, or by its class where it is a folder of its own. */
 static lt_role role_of(const lt_component *c) {
     const char *class = lt_config_string(&c->config, "_class_name");
-    if (!strcmp(c->name, "unet") || (class && !strcmp(class, "UNet2DConditionModel"))) return LT_ROLE_UNET;
-    if (!strcmp(c->name, "vae") || (class && !strcmp(class, "AutoencoderKL"))) return LT_ROLE_VAE;
-    if (!strcmp(c->name, "text_encoder")) return LT_ROLE_TEXT;
-    if (*c->name) return LT_ROLE_COUNT; /* the scheduler */
+    if (*c->name) return lt_role_of_component(c->name);
+    if (class && !strcmp(class, "UNet2DConditionModel")) return LT_ROLE_UNET;
+    if (class && !strcmp(class, "AutoencoderKL")) return LT_ROLE_VAE;
     return lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP : LT_ROLE_TEXT;
 }
 
-static lt_status (*const readers[LT_ROLE_COUNT])(lt_components *parts,
-                                                 const lt_config *config) = {[LT_ROLE_TEXT] = read_text,
-                                                                             [LT_ROLE_VAE] = read_vae,
-                                                                             [LT_ROLE_UNET] = read_unet,
-                                                                             [LT_ROLE_CLIP] = read_clip,
-                                                                             [LT_ROLE_CLASSIFIER] = read_classifier};
+static lt_status (*const readers[LT_ROLE_COUNT])(lt_components *parts, const lt_config *config) = {
+    [LT_ROLE_TEXT] = read_text, [LT_ROLE_OPEN_TEXT] = read_text_2, [LT_ROLE_VAE] = read_vae,
+    [LT_ROLE_UNET] = read_unet, [LT_ROLE_CLIP] = read_clip,        [LT_ROLE_CLASSIFIER] = read_classifier};
 
 /* Reads the settings of the components whose roles are in the set. */
 static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, unsigned roles) {
@@ -132,11 +134,10 @@ static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, u
 
 /* The same from a single file's metadata (models/settings.h). */
 static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, unsigned roles) {
-    static const char *const prefixes[LT_ROLE_COUNT] = {[LT_ROLE_TEXT] = "latent.text_encoder.",
-                                                        [LT_ROLE_VAE] = "latent.vae.",
-                                                        [LT_ROLE_UNET] = "latent.unet.",
-                                                        [LT_ROLE_CLIP] = "latent.clip.",
-                                                        [LT_ROLE_CLASSIFIER] = "latent.classifier."};
+    static const char *const prefixes[LT_ROLE_COUNT] = {
+        [LT_ROLE_TEXT] = "latent.text_encoder.", [LT_ROLE_OPEN_TEXT] = "latent.text_encoder_2.",
+        [LT_ROLE_VAE] = "latent.vae.",           [LT_ROLE_UNET] = "latent.unet.",
+        [LT_ROLE_CLIP] = "latent.clip.",         [LT_ROLE_CLASSIFIER] = "latent.classifier."};
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
         if (!(roles & 1u << role)) continue;
         lt_config config;
@@ -176,7 +177,7 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned vae = 1u << LT_ROLE_VAE;
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
-    if (lt_openclip_is_here(model->main.file.tensors, model->main.file.count)) {
+    if (lt_openclip_is_here(model->main.file.tensors, model->main.file.count) && !parts->has[LT_MODULE_TEXT_2]) {
         parts->text.activation = LT_ACT_GELU;
         parts->text.layers--; /* Stable Diffusion 2 reads what feeds the last one */
     }

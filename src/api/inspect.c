@@ -128,15 +128,15 @@ static lt_status count_role(const lt_checkpoint *c, lt_role role, lt_tensor_grou
     return LT_OK;
 }
 
-/* *known: as a model; what is none is listed all the same. */
-static lt_status count_checkpoint(const lt_checkpoint *c, lt_tensor_group groups[GROUPS], lt_tensor_group *all,
-                                  bool *known) {
+/* roles: that it can play. *known: as a model; what is none is listed all the same. */
+static lt_status count_checkpoint(const lt_checkpoint *c, unsigned roles, lt_tensor_group groups[GROUPS],
+                                  lt_tensor_group *all, bool *known) {
     for (size_t i = 0; i < c->count; i++) {
         count(all, &c->tensors[i], 1);
         if (!strncmp(c->tensors[i].name, "model_ema.", 10)) count(&groups[AVERAGED], &c->tensors[i], 1);
     }
     lt_layout layout;
-    if (lt_state_recognise(c) || lt_layout_of(c->tensors, c->count, &layout)) return LT_OK;
+    if (lt_state_recognise(c) || lt_layout_of(c->tensors, c->count, roles, &layout)) return LT_OK;
     *known = true;
     for (int role = 0; role < LT_ROLE_COUNT; role++)
         if (layout.parts[role].present) LT_TRY(count_role(c, (lt_role)role, &groups[role]));
@@ -172,7 +172,7 @@ static lt_status group_tensors(const lt_source *source, lt_report *r) {
     const char *component;
     lt_tensor_group groups[GROUPS] = {{0}};
     for (size_t i = 0; (c = checkpoint_at(source, i, &component)); i++)
-        LT_TRY(count_checkpoint(c, groups, &r->all, &r->is_model));
+        LT_TRY(count_checkpoint(c, lt_component_roles(component), groups, &r->all, &r->is_model));
     groups[REST] = r->all;
     for (int i = 0; i < REST; i++) subtract(&groups[REST], &groups[i]);
     for (int i = 0; i < LT_ROLE_COUNT; i++) groups[i].name = lt_role_name((lt_role)i);
@@ -194,7 +194,7 @@ static void write_layout(const lt_source *source, char *text, size_t size) {
         if (!c->count) continue;
         if (lt_state_recognise(c))
             snprintf(own, sizeof own, "state of a training: latent train --resume goes on from it");
-        else if (!lt_layout_of(c->tensors, c->count, &layout))
+        else if (!lt_layout_of(c->tensors, c->count, lt_component_roles(component), &layout))
             lt_layout_text(&layout, own, sizeof own);
         at += (size_t)snprintf(text + at, size - at, "%s%s%s%s", at ? "; " : "", component, *component ? " is " : "",
                                own);

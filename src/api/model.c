@@ -9,14 +9,6 @@
 
 /* ---- Sources ---- */
 
-/* The roles that a component of a diffusers folder can play; a folder that is one component can play any. */
-static unsigned roles_of(const char *component) {
-    if (!strcmp(component, "unet")) return 1u << LT_ROLE_UNET;
-    if (!strcmp(component, "vae")) return 1u << LT_ROLE_VAE;
-    if (!strcmp(component, "text_encoder")) return 1u << LT_ROLE_TEXT;
-    return LT_ROLES_ALL;
-}
-
 static lt_status add_tensors(lt_model *model, const lt_checkpoint *c, unsigned roles, bool ema) {
     return lt_names_add(&model->tensors, c->tensors, c->count, roles, ema, &model->ignored);
 }
@@ -24,7 +16,7 @@ static lt_status add_tensors(lt_model *model, const lt_checkpoint *c, unsigned r
 static lt_status add_folder(lt_model *model, const lt_diffusers *folder, unsigned roles, bool ema) {
     for (size_t i = 0; i < folder->count; i++) {
         const lt_component *c = &folder->components[i];
-        const unsigned wanted = roles & roles_of(c->name);
+        const unsigned wanted = roles & lt_component_roles(c->name);
         if (wanted && c->checkpoint.count)
             LT_TRY(add_tensors(model, &c->checkpoint, wanted, ema && !strcmp(c->name, "unet")));
     }
@@ -68,10 +60,9 @@ static lt_status open_vae(lt_components *parts) {
 
 static lt_status open_towers(lt_components *parts) {
     lt_weights *w = parts->weights;
-    if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TEXT)) || lt_weights_has_prefix(w, "text_model.")) {
-        LT_TRY(lt_clip_text_open(w, &parts->text));
-        parts->has[LT_MODULE_TEXT] = true;
-    }
+    LT_TRY(lt_clip_texts_open(w, &parts->text, &parts->text_2));
+    parts->has[LT_MODULE_TEXT] = parts->text.prefix;
+    parts->has[LT_MODULE_TEXT_2] = parts->text_2.prefix;
     if (lt_weights_has_prefix(w, "vision_model.")) {
         LT_TRY(lt_clip_image_open(w, &parts->image));
         parts->has[LT_MODULE_IMAGE] = true;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { LT_MAX_OUTPUTS = 2 };
+enum { LT_MAX_OUTPUTS = 3 };
 
 typedef struct lt_runner {
     const char *name;
@@ -21,7 +21,8 @@ typedef struct lt_runner {
 } lt_runner;
 
 static const lt_runner runners[] = {
-    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"context", "penultimate"}},
+    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"out", "penultimate"}},
+    {"clip-text-2", LT_MODULE_TEXT_2, {"ids"}, {"out", "penultimate", "pooled"}, {"out", "penultimate", "text_embeds"}},
     {"clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"}},
     {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}},
     {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}},
@@ -32,7 +33,7 @@ static const lt_runner runners[] = {
 /* ---- In ---- */
 
 static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, lt_module_size *size) {
-    *size = (lt_module_size){0};
+    *size = (lt_module_size){.embed = r->module == LT_MODULE_TEXT_2};
     for (int i = 0; r->inputs[i]; i++) {
         const lt_tensor *t = lt_tensor_named(in, count, r->inputs[i]);
         if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called %s", r->name, r->inputs[i]);
@@ -56,8 +57,11 @@ static lt_tensor shape_output(const lt_runner *r, int k, lt_port source) {
     const lt_shape s = lt_port_shape(source);
     const size_t n = (size_t)s.n, h = (size_t)s.h, w = (size_t)s.w, c = (size_t)s.c;
     const char *name = r->outputs[k];
+    const bool pooled = !strcmp(r->sources[k], "text_embeds");
     switch (r->module) {
-    case LT_MODULE_TEXT: return (lt_tensor){name, LT_F32, 3, {n, w, c}};
+    case LT_MODULE_TEXT:
+    case LT_MODULE_TEXT_2:
+        return pooled ? (lt_tensor){name, LT_F32, 2, {n, c}} : (lt_tensor){name, LT_F32, 3, {n, w, c}};
     case LT_MODULE_IMAGE:
     case LT_MODULE_CLASSIFIER: return (lt_tensor){name, LT_F32, 2, {n, c}};
     case LT_MODULE_VAE_ENCODER: return (lt_tensor){name, LT_F32, 4, {n, c / 2, h, w}};
@@ -96,9 +100,11 @@ static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out)
     return lt_arrays_take(outputs, (size_t)count, values, out);
 }
 
-/* y, which a U-Net with a vector reads, is an input of these alone. */
+/* y, which a U-Net with a vector reads, is an input of these alone; where tokens end follows from ids. */
 static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor *in, size_t count) {
     for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
+    const lt_clip_inputs text = lt_clip_inputs_of(plan);
+    if (text.end.node) lt_clip_find_ends(&text);
     if (!lt_plan_port(plan, "y").node) return LT_OK;
     const lt_tensor *y = lt_tensor_named(in, count, "y");
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
@@ -144,7 +150,7 @@ lt_status lt_run(lt_session *session, const char *module, const lt_array *in, si
 }
 
 const char *const *lt_modules(void) {
-    static const char *const names[] = {"clip-text",  "clip-image", "vae-encoder", "vae-decoder", "unet",
-                                        "classifier", "unet-loss",  "vae-loss",    "clip-loss",   NULL};
+    static const char *const names[] = {"clip-text",  "clip-text-2", "clip-image", "vae-encoder", "vae-decoder", "unet",
+                                        "classifier", "unet-loss",   "vae-loss",   "clip-loss",   NULL};
     return names;
 }

@@ -113,8 +113,9 @@ static const served scheduler_keys[] = {
 /* Parts of a pipeline that are read, or that change no picture. */
 static const served index_keys[] = {
     {"unet", ANY},           {"vae", ANY},
-    {"text_encoder", ANY},   {"scheduler", ANY},
-    {"tokenizer", ANY},      {"feature_extractor", ANY},
+    {"text_encoder", ANY},   {"text_encoder_2", ANY},
+    {"tokenizer", ANY},      {"tokenizer_2", ANY},
+    {"scheduler", ANY},      {"feature_extractor", ANY},
     {"safety_checker", ANY}, {"requires_safety_checker", ANY},
 };
 
@@ -129,6 +130,7 @@ static const file_kind kinds[] = {
     {"unet", "unet/config.json", unet_keys, LT_COUNT(unet_keys), true},
     {"vae", "vae/config.json", vae_keys, LT_COUNT(vae_keys), true},
     {"text_encoder", "text_encoder/config.json", text_keys, LT_COUNT(text_keys), false},
+    {"text_encoder_2", "text_encoder_2/config.json", text_keys, LT_COUNT(text_keys), false},
     {"scheduler", "scheduler_config.json", scheduler_keys, LT_COUNT(scheduler_keys), true},
 };
 

@@ -17,6 +17,8 @@ static const struct component {
     lt_component_config_fn config;
 } components[] = {
     {"text_encoder", "transformers", "CLIPTextModel", "model.safetensors", LT_ROLE_TEXT, lt_text_config},
+    {"text_encoder_2", "transformers", "CLIPTextModelWithProjection", "model.safetensors", LT_ROLE_OPEN_TEXT,
+     lt_text_2_config},
     {"unet", "diffusers", "UNet2DConditionModel", "diffusion_pytorch_model.safetensors", LT_ROLE_UNET, lt_unet_config},
     {"vae", "diffusers", "AutoencoderKL", "diffusion_pytorch_model.safetensors", LT_ROLE_VAE, lt_vae_config},
 };
@@ -60,18 +62,26 @@ static lt_status write_component(const lt_exported *model, const struct componen
 
 /* model_index.json: which class reads which folder; [null, null] is a component that is left out. */
 static json_t *make_index(const lt_exported *model) {
-    json_t *index =
-        json_pack("{s:s, s:s, s:[n, n], s:[n, n], s:b, s:[s, s], s:[s, s]}", "_class_name", "StableDiffusionPipeline",
-                  "_diffusers_version", lt_diffusers_version, "feature_extractor", "safety_checker",
-                  "requires_safety_checker", 0, "scheduler", "diffusers", lt_scheduler_class(&model->parts->schedule),
-                  "tokenizer", "transformers", "CLIPTokenizer");
+    const bool two = model->parts->has[LT_MODULE_TEXT_2];
+    json_t *index = json_pack("{s:s, s:s, s:[n, n], s:[n, n], s:b, s:[s, s], s:[s, s]}", "_class_name",
+                              two ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline", "_diffusers_version",
+                              lt_diffusers_version, "feature_extractor", "safety_checker", "requires_safety_checker", 0,
+                              "scheduler", "diffusers", lt_scheduler_class(&model->parts->schedule), "tokenizer",
+                              "transformers", "CLIPTokenizer");
+    if (two) json_object_set_new(index, "tokenizer_2", json_pack("[s, s]", "transformers", "CLIPTokenizer"));
     for (size_t i = 0; index && i < LT_COUNT(components); i++) {
         const struct component *c = &components[i];
         const bool here = has_component(model, c);
-        json_object_set_new(index, c->name,
-                            here ? json_pack("[s, s]", c->library, c->class_name) : json_pack("[n, n]"));
+        if (here || c->role != LT_ROLE_OPEN_TEXT)
+            json_object_set_new(index, c->name,
+                                here ? json_pack("[s, s]", c->library, c->class_name) : json_pack("[n, n]"));
     }
     return index;
+}
+
+static lt_status write_tokenizers(const lt_components *parts, const lt_folder_writer *folder) {
+    LT_TRY(lt_vocabulary_write(folder, "tokenizer", parts->has[LT_MODULE_TEXT] ? parts->text.pad : LT_TOKEN_END));
+    return parts->has[LT_MODULE_TEXT_2] ? lt_vocabulary_write(folder, "tokenizer_2", parts->text_2.pad) : LT_OK;
 }
 
 static lt_status write_folder(const lt_exported *model, const lt_metadata_list *m, const lt_dtype *type,
@@ -81,7 +91,7 @@ static lt_status write_folder(const lt_exported *model, const lt_metadata_list *
     LT_TRY(lt_folder_add(folder, "scheduler"));
     LT_TRY(lt_folder_write_json(folder, "scheduler/scheduler_config.json", lt_scheduler_config(&model->parts->schedule),
                                 SCHEDULE_FLAGS));
-    LT_TRY(lt_vocabulary_write(folder));
+    LT_TRY(write_tokenizers(model->parts, folder));
     return lt_folder_write_json(folder, "model_index.json", make_index(model), JSON_FLAGS);
 }
 

@@ -13,6 +13,7 @@ typedef struct json_t *(*lt_component_config_fn)(const lt_components *parts);
 struct json_t *lt_unet_config(const lt_components *parts);
 struct json_t *lt_vae_config(const lt_components *parts);
 struct json_t *lt_text_config(const lt_components *parts);
+struct json_t *lt_text_2_config(const lt_components *parts);
 struct json_t *lt_scheduler_config(const lt_noise_schedule *schedule);
 /* The scheduler's class in diffusers. */
 const char *lt_scheduler_class(const lt_noise_schedule *schedule);

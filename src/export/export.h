@@ -37,8 +37,8 @@ lt_status lt_export_settings(const lt_components *parts, lt_settings *settings);
  * The source's metadata go with it; prediction, size and lt_export_settings are added where they aren't SD 1.x's. */
 lt_status lt_export_ldm(const lt_exported *model, const char *path, const lt_dtype *type);
 
-/* A diffusers folder (StableDiffusionPipeline) with the tokenizer and every configuration file. LT_ERROR_FILE if
- * something is at path already. */
+/* A diffusers folder (StableDiffusionPipeline, or StableDiffusionXLPipeline) with the tokenizers and every
+ * configuration file. LT_ERROR_FILE if something is at path already. */
 lt_status lt_export_diffusers(const lt_exported *model, const char *path, const lt_dtype *type);
 
 #endif

@@ -14,6 +14,7 @@ static bool is_told(const char *key) {
                                        "latent.unet.",
                                        "latent.vae.",
                                        "latent.text_encoder.",
+                                       "latent.text_encoder_2.",
                                        "latent.clip.",
                                        "latent.scheduler.",
                                        "modelspec.prediction_type",

@@ -1,6 +1,7 @@
 /* The files of transformers' CLIPTokenizer. */
 #include "export/vocabulary.h"
 
+#include "nn/nn.h"
 #include "text/merges.h"
 #include "text/text.h"
 #include "text/unicode.h"
@@ -61,25 +62,26 @@ static json_t *make_vocabulary(void) {
     return NULL;
 }
 
-static lt_status write_merges(const lt_folder_writer *folder) {
+static lt_status write_merges(const lt_folder_writer *folder, const char *name) {
     lt_buffer text = {0};
     lt_status status = lt_buffer_printf(&text, "#version: 0.2\n");
     if (!status) status = lt_buffer_append(&text, lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges));
-    if (!status) status = lt_folder_write(folder, "tokenizer/merges.txt", text.data, text.size);
+    if (!status) status = lt_folder_write(folder, lt_name_of("%s/merges.txt", name).text, text.data, text.size);
     lt_buffer_free(&text);
     return status;
 }
 
-lt_status lt_vocabulary_write(const lt_folder_writer *folder) {
-    LT_TRY(lt_folder_add(folder, "tokenizer"));
-    LT_TRY(lt_folder_write_json(folder, "tokenizer/vocab.json", make_vocabulary(), JSON_COMPACT));
-    LT_TRY(write_merges(folder));
+lt_status lt_vocabulary_write(const lt_folder_writer *folder, const char *name, int32_t pad_id) {
+    const char *pad = pad_id == LT_TOKEN_END ? end : "!"; /* the first byte's */
+    LT_TRY(lt_folder_add(folder, name));
+    LT_TRY(lt_folder_write_json(folder, lt_name_of("%s/vocab.json", name).text, make_vocabulary(), JSON_COMPACT));
+    LT_TRY(write_merges(folder, name));
     json_t *special =
-        json_pack("{s:s, s:s, s:s, s:s}", "bos_token", start, "eos_token", end, "pad_token", end, "unk_token", end);
-    LT_TRY(lt_folder_write_json(folder, "tokenizer/special_tokens_map.json", special, JSON_INDENT(2)));
+        json_pack("{s:s, s:s, s:s, s:s}", "bos_token", start, "eos_token", end, "pad_token", pad, "unk_token", end);
+    LT_TRY(lt_folder_write_json(folder, lt_name_of("%s/special_tokens_map.json", name).text, special, JSON_INDENT(2)));
     json_t *settings =
         json_pack("{s:s, s:i, s:b, s:s, s:b, s:s, s:s, s:s, s:s}", "tokenizer_class", "CLIPTokenizer",
                   "model_max_length", LT_CONTEXT_TOKENS, "do_lower_case", 1, "errors", "replace", "add_prefix_space", 0,
-                  "bos_token", start, "eos_token", end, "pad_token", end, "unk_token", end);
-    return lt_folder_write_json(folder, "tokenizer/tokenizer_config.json", settings, JSON_INDENT(2));
+                  "bos_token", start, "eos_token", end, "pad_token", pad, "unk_token", end);
+    return lt_folder_write_json(folder, lt_name_of("%s/tokenizer_config.json", name).text, settings, JSON_INDENT(2));
 }

@@ -174,10 +174,8 @@ static const struct {
     const char *name, *config;
     bool weights;
 } known[] = {
-    {"text_encoder", "config.json", true},
-    {"vae", "config.json", true},
-    {"unet", "config.json", true},
-    {"scheduler", "scheduler_config.json", false},
+    {"text_encoder", "config.json", true}, {"text_encoder_2", "config.json", true},       {"vae", "config.json", true},
+    {"unet", "config.json", true},         {"scheduler", "scheduler_config.json", false},
 };
 _Static_assert(LT_COUNT(known) <= LT_MAX_COMPONENTS, "a place for every component");
 
@@ -205,7 +203,8 @@ static lt_status add_components(lt_diffusers *all, const char *path) {
         LT_TRY(status);
     }
     if (all->count) return LT_OK;
-    return lt_fail(LT_ERROR_MODEL, "%s/model_index.json lists no text_encoder, vae, unet or scheduler", path);
+    return lt_fail(LT_ERROR_MODEL, "%s/model_index.json lists no text_encoder, text_encoder_2, vae, unet or scheduler",
+                   path);
 }
 
 lt_status lt_diffusers_open(const char *path, lt_diffusers *folder) {

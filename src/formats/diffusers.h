@@ -38,12 +38,13 @@ const char *lt_config_item(const lt_config *config, const char *key, size_t i);
 
 /* One component: its settings, and its weights if it has any. */
 typedef struct lt_component {
-    const char *name; /* static: "text_encoder", "vae", "unet", "scheduler"; "" for a folder that is one component */
+    const char *name; /* static: "text_encoder", "text_encoder_2", "vae", "unet", "scheduler"; "" for a folder that is
+                         one component */
     lt_config config; /* config.json; of the scheduler, scheduler_config.json */
     lt_checkpoint checkpoint; /* count 0 for the scheduler */
 } lt_component;
 
-enum { LT_MAX_COMPONENTS = 4 };
+enum { LT_MAX_COMPONENTS = 5 };
 
 typedef struct lt_diffusers {
     lt_config index; /* model_index.json; of a folder that is one component, empty */
@@ -51,7 +52,7 @@ typedef struct lt_diffusers {
     size_t count;
 } lt_diffusers;
 
-/* Opens every component of the folder that a Stable Diffusion 1.x model needs. Weights are looked for in full precision
+/* Opens every component of the folder that a Stable Diffusion model needs. Weights are looked for in full precision
  * first, then as the variants fp16, bf16 and non_ema; safetensors first, then PyTorch's; diffusers' names first, then
  * transformers'; whole first, then sharded. A component that model_index.json
  * doesn't list, or lists as null, is left out; one that it lists must be there, or the error names what was looked for.

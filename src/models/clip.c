@@ -28,21 +28,37 @@ int lt_clip_text_layers(const lt_clip_text *text) {
     return lt_names_count(&names, "encoder.layers.");
 }
 
-lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text) {
-    static const char *const prefixes[] = {"cond_stage_model.transformer.text_model.", "text_model."};
-    *text = (lt_clip_text){.weights = weights, .activation = LT_ACT_QUICK_GELU, .pad = 49407};
-    for (size_t i = 0; i < LT_COUNT(prefixes) && !text->prefix; i++)
-        if (lt_weights_has_prefix(weights, prefixes[i])) text->prefix = prefixes[i];
-    if (!text->prefix) return lt_fail(LT_ERROR_MODEL, "clip: the checkpoint has no text encoder");
-    LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 0,
-                         &text->positions));
-    LT_TRY(lt_weight_dim("clip", weights, text_name(text, "embeddings.position_embedding.weight").text, 2, 1,
-                         &text->width));
+/* What weights hold under prefix, of OpenAI's kind. */
+static lt_status open_text(lt_weights *weights, const char *prefix, const char *projected_by, lt_clip_text *text) {
+    *text = (lt_clip_text){.weights = weights,
+                           .prefix = prefix,
+                           .activation = LT_ACT_QUICK_GELU,
+                           .pad = LT_TOKEN_END,
+                           .state = "out",
+                           .projected_by = projected_by};
+    const lt_name table = text_name(text, "embeddings.position_embedding.weight");
+    const lt_name projection = lt_name_of("%s.weight", projected_by);
     const lt_names names = lt_names_of_weights(weights, "", "clip");
-    lt_clip_text_read(&names, text->prefix, text);
+    LT_TRY(lt_weight_dim("clip", weights, table.text, 2, 0, &text->positions));
+    LT_TRY(lt_weight_dim("clip", weights, table.text, 2, 1, &text->width));
+    lt_clip_text_read(&names, prefix, text);
     text->heads = heads_of(text->width);
-    if (lt_weights_find(weights, "text_projection.weight"))
-        return lt_weight_dim("clip", weights, "text_projection.weight", 2, 0, &text->projection);
+    if (!lt_weights_find(weights, projection.text)) return LT_OK;
+    return lt_weight_dim("clip", weights, projection.text, 2, 0, &text->projection);
+}
+
+lt_status lt_clip_texts_open(lt_weights *weights, lt_clip_text *text, lt_clip_text *text_2) {
+    static const char *const prefixes[] = {"cond_stage_model.transformer.text_model.", "text_model."};
+    static const char second[] = "conditioner.embedders.1.transformer.text_model.";
+    *text = *text_2 = (lt_clip_text){0};
+    for (size_t i = 0; i < LT_COUNT(prefixes) && !text->prefix; i++)
+        if (lt_weights_has_prefix(weights, prefixes[i]))
+            LT_TRY(open_text(weights, prefixes[i], "text_projection", text));
+    if (!lt_weights_has_prefix(weights, second)) return LT_OK;
+    LT_TRY(open_text(weights, second, "conditioner.embedders.1.transformer.text_projection", text_2));
+    text->state = text_2->state = "penultimate";
+    text_2->activation = LT_ACT_GELU; /* OpenCLIP's */
+    text_2->pad = 0;
     return LT_OK;
 }
 
@@ -86,12 +102,12 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
         h = lt_clip_layer(&nn, layer.text, h, text->heads, true, text->activation);
     }
     if (text->layers == last && !skip) lt_graph_output(graph, h, "penultimate");
-    lt_node *context = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
-    lt_graph_output(graph, context, "context");
+    lt_node *out = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
+    lt_graph_output(graph, out, "out");
     if (embed) {
         lt_node *end = lt_graph_input(graph, (lt_input){"end", {n, 1, 1, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
-        lt_node *pooled = lt_pick_row(&nn, context, end);
-        lt_graph_output(graph, lt_conv_of(&nn, "text_projection", pooled, (lt_conv_layer){.no_bias = true}),
+        lt_node *pooled = lt_pick_row(&nn, out, end);
+        lt_graph_output(graph, lt_conv_of(&nn, text->projected_by, pooled, (lt_conv_layer){.no_bias = true}),
                         "text_embeds");
     }
     return graph->status;

@@ -1,4 +1,4 @@
-/* CLIP's two towers: Radford et al. 2021. The text tower alone is SD 1.x's text encoder. */
+/* CLIP's two towers: Radford et al. 2021. The text tower alone is SD 1.x's text encoder; XL has two of them. */
 #ifndef LT_CLIP_H
 #define LT_CLIP_H
 
@@ -14,7 +14,9 @@ typedef struct lt_clip_text {
     int positions;  /* tokens at most: 77 */
     lt_activation activation; /* QuickGELU; OpenCLIP's tower has GELU */
     int32_t pad;              /* the token that fills a context: 49407, with OpenCLIP 0 */
-    int projection;           /* channels of the text embedding; 0 without "text_projection.weight" */
+    const char *state;        /* the output that the U-Net reads: "out"; XL's "penultimate", without the final norm */
+    const char *projected_by; /* the layer that makes the text embedding */
+    int projection;           /* channels of that; 0 without such a layer */
 } lt_clip_text;
 
 /* Walks over the tower; prefix stands before its places' names. */
@@ -23,13 +25,17 @@ void lt_clip_text_walk(const lt_clip_text *text, const char *prefix, lt_walk *wa
 /* What names and shapes tell of the tower under prefix; all 0 for what is missing. */
 void lt_clip_text_read(const lt_names *names, const char *prefix, lt_clip_text *text);
 
-/* LT_ERROR_MODEL if weights hold no text tower under either prefix. */
-lt_status lt_clip_text_open(lt_weights *weights, lt_clip_text *text);
+/* The same with the projection, in transformers' names: XL's second text encoder. */
+void lt_clip_projected_walk(const lt_clip_text *text, lt_walk *walk);
+
+/* The text encoders that weights hold: SD 1.x's or a CLIP's, and the second one of XL, whose contexts are both towers'.
+ * One that is missing is zeroed. */
+lt_status lt_clip_texts_open(lt_weights *weights, lt_clip_text *text, lt_clip_text *text_2);
 /* The layers that the checkpoint has. */
 int lt_clip_text_layers(const lt_clip_text *text);
 
 /* Input: i32 "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
- * Outputs: "context" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer that the
+ * Outputs: "out" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer that the
  * checkpoint has (only with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also
  * "text_embeds" [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);

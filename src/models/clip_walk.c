@@ -45,6 +45,11 @@ void lt_clip_text_walk(const lt_clip_text *text, const char *prefix, lt_walk *w)
     lt_walk_visit(w, LT_STEP_NONE, width, width, LT_ROWS(lt_whole_norm), "%sfinal_layer_norm", prefix);
 }
 
+void lt_clip_projected_walk(const lt_clip_text *text, lt_walk *w) {
+    lt_clip_text_walk(text, "text_model.", w);
+    lt_walk_visit(w, LT_STEP_NONE, text->width, text->projection, LT_ROWS(lt_whole_matrix), "text_projection");
+}
+
 void lt_clip_image_walk(const lt_clip_image *image, lt_walk *w) {
     const int side = image->patch ? image->size / image->patch : 0;
     const int width = image->width;
@@ -59,10 +64,9 @@ void lt_clip_image_walk(const lt_clip_image *image, lt_walk *w) {
 
 void lt_clip_walk(const lt_clip_text *text, const lt_clip_image *image, lt_walk *w) {
     lt_walk_visit(w, LT_STEP_NONE, 0, 0, LT_ROWS(scale), " ");
-    lt_clip_text_walk(text, "text_model.", w);
+    lt_clip_projected_walk(text, w);
     lt_clip_image_walk(image, w);
     lt_walk_visit(w, LT_STEP_NONE, image->width, image->projection, LT_ROWS(lt_whole_matrix), "visual_projection");
-    lt_walk_visit(w, LT_STEP_NONE, text->width, text->projection, LT_ROWS(lt_whole_matrix), "text_projection");
 }
 
 /* ---- Reading ---- */

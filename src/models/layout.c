@@ -5,14 +5,15 @@
 #include <string.h>
 
 static const struct {
-    const char *name;
+    const char *name, *component;   /* component: its folder in diffusers' */
     const char *prefix[LT_NAMINGS]; /* [LDM]: the canonical one; [diffusers]: the one to write in a diffusers folder */
 } roles_table[LT_ROLE_COUNT] = {
-    [LT_ROLE_TEXT] = {"text encoder", {"cond_stage_model.transformer.text_model.", "text_model."}},
-    [LT_ROLE_VAE] = {"VAE", {"first_stage_model.", ""}},
-    [LT_ROLE_UNET] = {"U-Net", {"model.diffusion_model.", ""}},
-    [LT_ROLE_CLIP] = {"CLIP", {"", ""}},
-    [LT_ROLE_CLASSIFIER] = {"classifier", {"classifier.", "classifier."}},
+    [LT_ROLE_TEXT] = {"text encoder", "text_encoder", {"cond_stage_model.transformer.text_model.", "text_model."}},
+    [LT_ROLE_OPEN_TEXT] = {"text encoder 2", "text_encoder_2", {"conditioner.embedders.1.transformer.", ""}},
+    [LT_ROLE_VAE] = {"VAE", "vae", {"first_stage_model.", ""}},
+    [LT_ROLE_UNET] = {"U-Net", "unet", {"model.diffusion_model.", ""}},
+    [LT_ROLE_CLIP] = {"CLIP", NULL, {"", ""}},
+    [LT_ROLE_CLASSIFIER] = {"classifier", NULL, {"classifier.", "classifier."}},
 };
 
 /* Names that tell what a file is: prefix and name together. For each role the first that is there decides. */
@@ -40,14 +41,31 @@ static const struct landmark {
     {"cond_stage_model.transformer.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
     {"cond_stage_model.transformer.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM},
     {"cond_stage_model.model.", "token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_LDM}, /* openclip.h */
+    {"conditioner.embedders.0.transformer.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT,
+     LT_NAMING_LDM},
+    {"conditioner.embedders.1.transformer.", "text_model.embeddings.token_embedding.weight", LT_ROLE_OPEN_TEXT,
+     LT_NAMING_LDM},
+    {"conditioner.embedders.1.model.", "token_embedding.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_LDM},
     {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
     {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"text_encoder.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"text_encoder.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
+    {"", "text_projection.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_DIFFUSERS},
 };
 
 const char *lt_role_name(lt_role role) { return roles_table[role].name; }
+
+lt_role lt_role_of_component(const char *name) {
+    lt_role role = LT_ROLE_TEXT;
+    while (role < LT_ROLE_COUNT && !(roles_table[role].component && !strcmp(roles_table[role].component, name))) role++;
+    return role;
+}
+
+unsigned lt_component_roles(const char *name) {
+    const lt_role role = lt_role_of_component(name);
+    return role < LT_ROLE_COUNT ? 1u << role : LT_ROLES_ALL;
+}
 
 const char *lt_role_prefix(lt_role role) { return roles_table[role].prefix[LT_NAMING_LDM]; }
 const char *lt_role_prefix_in(lt_role role, lt_naming naming) { return roles_table[role].prefix[naming]; }
@@ -84,7 +102,14 @@ static lt_status unknown_layout(void) {
         list);
 }
 
-lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout) {
+/* Is the text tower of l another role's already? A CLIP's is part of the CLIP, not a text encoder of its own. */
+static bool is_taken(const lt_layout *layout, const struct landmark *l) {
+    const bool first = layout->parts[LT_ROLE_TEXT].present, clip = layout->parts[LT_ROLE_CLIP].present;
+    if (l->naming != LT_NAMING_DIFFUSERS) return false;
+    return (l->role == LT_ROLE_TEXT && clip) || (l->role == LT_ROLE_OPEN_TEXT && (clip || first));
+}
+
+lt_status lt_layout_of(const lt_tensor *tensors, size_t count, unsigned roles, lt_layout *layout) {
     *layout = (lt_layout){0};
     bool any = false;
     for (size_t i = 0; i < LT_COUNT(landmarks); i++) {
@@ -92,10 +117,8 @@ lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout
         struct lt_layout_part *part = &layout->parts[l->role];
         char name[LT_NAME_SIZE];
         snprintf(name, sizeof name, "%s%s", l->prefix, l->name);
-        /* A CLIP's text tower is part of the CLIP, not a text encoder of its own. */
-        const bool tower =
-            l->role == LT_ROLE_TEXT && l->naming == LT_NAMING_DIFFUSERS && layout->parts[LT_ROLE_CLIP].present;
-        if (part->present || tower || !lt_tensor_find(tensors, count, name)) continue;
+        if (part->present || !(roles >> l->role & 1) || is_taken(layout, l)) continue;
+        if (!lt_tensor_find(tensors, count, name)) continue;
         *part = (struct lt_layout_part){true, l->naming, l->prefix};
         any = true;
     }
@@ -109,7 +132,7 @@ void lt_layout_text(const lt_layout *layout, char *text, size_t size) {
     for (int role = 0; role < LT_ROLE_COUNT && at < size; role++) {
         const struct lt_layout_part *part = &layout->parts[role];
         if (!part->present) continue;
-        const bool transformers = role == LT_ROLE_TEXT || role == LT_ROLE_CLIP;
+        const bool transformers = role == LT_ROLE_TEXT || role == LT_ROLE_OPEN_TEXT || role == LT_ROLE_CLIP;
         const char *kind = role == LT_ROLE_CLASSIFIER      ? "latent"
                            : part->naming == LT_NAMING_LDM ? "LDM checkpoint"
                            : transformers                  ? "transformers"

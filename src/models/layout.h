@@ -6,6 +6,7 @@
 
 typedef enum lt_role {
     LT_ROLE_TEXT,
+    LT_ROLE_OPEN_TEXT, /* Stable Diffusion XL's second text encoder, OpenCLIP's, with its projection */
     LT_ROLE_VAE,
     LT_ROLE_UNET,
     LT_ROLE_CLIP,
@@ -25,6 +26,8 @@ typedef struct lt_layout {
 } lt_layout;
 
 const char *lt_role_name(lt_role role);                        /* "U-Net" */
+lt_role lt_role_of_component(const char *name);                /* "unet", of a diffusers folder; or LT_ROLE_COUNT */
+unsigned lt_component_roles(const char *name);                 /* that one, or all that any other folder can play */
 const char *lt_role_prefix(lt_role role);                      /* of canonical names: "model.diffusion_model." */
 const char *lt_role_prefix_in(lt_role role, lt_naming naming); /* to write */
 
@@ -36,8 +39,9 @@ bool lt_is_text(const char *name);
 
 /* Tells by a few names that each kind of file must have: an LDM checkpoint or a part of one (with or without its
  * prefix), a diffusers U-Net, VAE or text encoder, a transformers CLIP. tensors are sorted by name, as lt_checkpoint
- * has them. None of these: LT_ERROR_MODEL, and the message lists the names that were looked for. */
-lt_status lt_layout_of(const lt_tensor *tensors, size_t count, lt_layout *layout);
+ * has them; roles, a set, are looked for: text encoders of folders have the same names, and are the first of them that
+ * is. None of these: LT_ERROR_MODEL, and the message lists the names that were looked for. */
+lt_status lt_layout_of(const lt_tensor *tensors, size_t count, unsigned roles, lt_layout *layout);
 
 /* For a person: "LDM checkpoint: text encoder, VAE, U-Net"; "diffusers: U-Net"; "transformers: CLIP". */
 void lt_layout_text(const lt_layout *layout, char *text, size_t size);

@@ -47,6 +47,9 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
         LT_TRY(lt_unet_read(n, naming, &unet));
         return lt_classifier_walk(&(lt_classifier){.half = unet}, walk), LT_OK;
     case LT_ROLE_TEXT: lt_clip_text_read(n, "", &text); return lt_clip_text_walk(&text, "", walk), LT_OK;
+    case LT_ROLE_OPEN_TEXT:
+        lt_clip_text_read(n, "text_model.", &text);
+        return lt_clip_projected_walk(&text, walk), LT_OK;
     case LT_ROLE_CLIP:
         lt_clip_text_read(n, "text_model.", &text);
         lt_clip_image_read(n, &image);
@@ -180,21 +183,22 @@ static lt_status add_translated(lt_tensor_list *list, const lt_names *n, lt_role
     return status;
 }
 
+static lt_status none_of_roles(const lt_tensor *tensors, size_t count) {
+    lt_layout layout;
+    char text[128];
+    LT_TRY(lt_layout_of(tensors, count, LT_ROLES_ALL, &layout));
+    lt_layout_text(&layout, text, sizeof text);
+    return lt_fail(LT_ERROR_MODEL, "not a model of the kind that is wanted here; the file is: %s", text);
+}
+
 static lt_status add_parts(lt_tensor_list *list, const lt_tensor *tensors, size_t count, unsigned roles, bool ema) {
     lt_layout layout;
-    LT_TRY(lt_layout_of(tensors, count, &layout));
-    bool any = false;
+    if (lt_layout_of(tensors, count, roles, &layout)) return none_of_roles(tensors, count);
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
-        if (!layout.parts[role].present || !(roles >> role & 1)) continue;
+        if (!layout.parts[role].present) continue;
         const struct lt_layout_part *part = &layout.parts[role];
         const lt_names n = lt_names_of_tensors(tensors, count, part->prefix, lt_role_name((lt_role)role));
         LT_TRY(add_translated(list, &n, (lt_role)role, part->naming, LT_NAMING_LDM, ema && role == LT_ROLE_UNET));
-        any = true;
-    }
-    if (!any) {
-        char text[128];
-        lt_layout_text(&layout, text, sizeof text);
-        return lt_fail(LT_ERROR_MODEL, "not a model of the kind that is wanted here; the file is: %s", text);
     }
     lt_tensor_list_sort(list);
     for (size_t i = 1; i < list->count; i++)

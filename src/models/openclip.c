@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char theirs[] = "cond_stage_model.model.", ours[] = "cond_stage_model.transformer.text_model.";
-
 typedef struct renaming {
     const char *from, *to;
 } renaming;
 
+static const renaming towers[] = {{"cond_stage_model.model.", "cond_stage_model.transformer."},
+                                  {"conditioner.embedders.1.model.", "conditioner.embedders.1.transformer."}};
+
 /* What stands alone in a tower, and what each of its layers has. */
-static const renaming whole[] = {{"token_embedding.weight", "embeddings.token_embedding.weight"},
-                                 {"positional_embedding", "embeddings.position_embedding.weight"},
-                                 {"ln_final.weight", "final_layer_norm.weight"},
-                                 {"ln_final.bias", "final_layer_norm.bias"}};
+static const renaming whole[] = {{"token_embedding.weight", "text_model.embeddings.token_embedding.weight"},
+                                 {"positional_embedding", "text_model.embeddings.position_embedding.weight"},
+                                 {"ln_final.weight", "text_model.final_layer_norm.weight"},
+                                 {"ln_final.bias", "text_model.final_layer_norm.bias"}};
 static const renaming of_layer[] = {{"ln_1.", "layer_norm1."},
                                     {"ln_2.", "layer_norm2."},
                                     {"attn.out_proj.", "self_attn.out_proj."},
@@ -26,25 +27,35 @@ static const renaming of_layer[] = {{"ln_1.", "layer_norm1."},
 static const char *const projections[] = {"q_proj", "k_proj", "v_proj"};
 
 bool lt_openclip_is_here(const lt_tensor *tensors, size_t count) {
-    char name[LT_NAME_SIZE];
-    snprintf(name, sizeof name, "%s%s", theirs, whole[0].from);
-    return lt_tensor_find(tensors, count, name);
+    bool here = false;
+    for (size_t i = 0; i < LT_COUNT(towers) && !here; i++) {
+        char name[LT_NAME_SIZE];
+        snprintf(name, sizeof name, "%s%s", towers[i].from, whole[0].from);
+        here = lt_tensor_find(tensors, count, name);
+    }
+    return here;
 }
 
-static lt_status add(lt_tensor_list *out, const lt_tensor *view, const char *format, ...)
+/* Where the tensors of one tower go. */
+typedef struct expansion {
+    lt_tensor_list *out;
+    const char *prefix; /* of their names there */
+} expansion;
+
+static lt_status add(const expansion *e, const lt_tensor *view, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static lt_status add(lt_tensor_list *out, const lt_tensor *view, const char *format, ...) {
-    char rest[LT_NAME_SIZE], name[LT_NAME_SIZE + sizeof ours];
+static lt_status add(const expansion *e, const lt_tensor *view, const char *format, ...) {
+    char rest[LT_NAME_SIZE], name[2 * LT_NAME_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(rest, sizeof rest, format, args);
     va_end(args);
-    snprintf(name, sizeof name, "%s%s", ours, rest);
-    return lt_tensor_list_add(out, name, view);
+    snprintf(name, sizeof name, "%s%s", e->prefix, rest);
+    return lt_tensor_list_add(e->out, name, view);
 }
 
 /* in_proj_weight [3 * width, width] and in_proj_bias [3 * width]: q, k, v, one below the other. */
-static lt_status add_thirds(lt_tensor_list *out, const lt_tensor *t, int layer, const char *what) {
+static lt_status add_thirds(const expansion *e, const lt_tensor *t, int layer, const char *what) {
     if (t->rank < 1 || t->shape[0] % 3)
         return lt_fail(LT_ERROR_MODEL, "%s has %zu rows: three projections of one height are expected", t->name,
                        t->rank ? t->shape[0] : 0);
@@ -53,39 +64,51 @@ static lt_status add_thirds(lt_tensor_list *out, const lt_tensor *t, int layer, 
     const size_t bytes = third.shape[0] * third.stride[0] * lt_dtype_size(t->dtype);
     for (size_t i = 0; i < LT_COUNT(projections); i++) {
         third.data = (const char *)t->data + i * bytes;
-        LT_TRY(add(out, &third, "encoder.layers.%d.self_attn.%s.%s", layer, projections[i], what));
+        LT_TRY(add(e, &third, "text_model.encoder.layers.%d.self_attn.%s.%s", layer, projections[i], what));
     }
     return LT_OK;
 }
 
 /* "3.mlp.c_fc.weight", behind "transformer.resblocks." */
-static lt_status add_of_layer(lt_tensor_list *out, const lt_tensor *t, const char *rest) {
+static lt_status add_of_layer(const expansion *e, const lt_tensor *t, const char *rest) {
     char *inner;
     const long layer = strtol(rest, &inner, 10);
     if (inner == rest || *inner != '.' || layer < 0 || layer >= LT_MAX_BLOCKS * LT_MAX_LEVELS) return LT_OK;
     inner++;
     const char *what = lt_name_after(inner, "attn.in_proj_");
-    if (what) return add_thirds(out, t, (int)layer, what);
+    if (what) return add_thirds(e, t, (int)layer, what);
     for (size_t i = 0; i < LT_COUNT(of_layer); i++)
         if ((what = lt_name_after(inner, of_layer[i].from)))
-            return add(out, t, "encoder.layers.%ld.%s%s", layer, of_layer[i].to, what);
+            return add(e, t, "text_model.encoder.layers.%ld.%s%s", layer, of_layer[i].to, what);
     return LT_OK;
 }
 
-static lt_status add_tower(lt_tensor_list *out, const lt_tensor *t, const char *rest) {
+/* text_projection is P of x P, where a linear layer has the W of x W'. */
+static lt_status add_projection(const expansion *e, const lt_tensor *t) {
+    const lt_tensor view = t->rank == 2 ? lt_tensor_turned(t) : *t;
+    return add(e, &view, "text_projection.weight");
+}
+
+static lt_status add_tower(const expansion *e, const lt_tensor *t, const char *rest) {
     const char *layer = lt_name_after(rest, "transformer.resblocks.");
-    if (layer) return add_of_layer(out, t, layer);
+    if (layer) return add_of_layer(e, t, layer);
+    if (!strcmp(rest, "text_projection")) return add_projection(e, t);
     for (size_t i = 0; i < LT_COUNT(whole); i++)
-        if (!strcmp(rest, whole[i].from)) return add(out, t, "%s", whole[i].to);
+        if (!strcmp(rest, whole[i].from)) return add(e, t, "%s", whole[i].to);
     return LT_OK; /* what drawing does not need */
+}
+
+static lt_status add_tensor(lt_tensor_list *out, const lt_tensor *t) {
+    for (size_t i = 0; i < LT_COUNT(towers); i++) {
+        const char *rest = lt_name_after(t->name, towers[i].from);
+        if (rest) return add_tower(&(expansion){out, towers[i].to}, t, rest);
+    }
+    return lt_tensor_list_add(out, t->name, t);
 }
 
 lt_status lt_openclip_expand(const lt_tensor *tensors, size_t count, lt_tensor_list *out) {
     lt_status status = LT_OK;
-    for (size_t i = 0; i < count && !status; i++) {
-        const char *rest = lt_name_after(tensors[i].name, theirs);
-        status = rest ? add_tower(out, &tensors[i], rest) : lt_tensor_list_add(out, tensors[i].name, &tensors[i]);
-    }
+    for (size_t i = 0; i < count && !status; i++) status = add_tensor(out, &tensors[i]);
     if (!status) lt_tensor_list_sort(out);
     return status;
 }

@@ -55,11 +55,13 @@ lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae) {
     return lt_settings_set(s, "latent.vae.scaling_factor", "%.9g", (double)vae->scaling);
 }
 
-lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text) {
-    LT_TRY(lt_settings_set(s, "latent.text_encoder.num_attention_heads", "%d", text->heads));
-    if (text->layers < lt_clip_text_layers(text))
-        LT_TRY(lt_settings_set(s, "latent.text_encoder.num_hidden_layers", "%d", text->layers));
-    return lt_settings_set(s, "latent.text_encoder.hidden_act", "\"%s\"", lt_activation_name(text->activation));
+lt_status lt_settings_add_text(lt_settings *s, const char *component, const lt_clip_text *text) {
+    const lt_name heads = lt_name_of("latent.%s.num_attention_heads", component),
+                  layers = lt_name_of("latent.%s.num_hidden_layers", component),
+                  activation = lt_name_of("latent.%s.hidden_act", component);
+    LT_TRY(lt_settings_set(s, heads.text, "%d", text->heads));
+    if (text->layers < lt_clip_text_layers(text)) LT_TRY(lt_settings_set(s, layers.text, "%d", text->layers));
+    return lt_settings_set(s, activation.text, "\"%s\"", lt_activation_name(text->activation));
 }
 
 lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image) {

@@ -29,7 +29,7 @@ const char *lt_settings_find(const lt_settings *s, const char *key);
 /* All that the openers of models/ can't tell from shapes. */
 lt_status lt_settings_add_unet(lt_settings *s, const lt_unet *unet);
 lt_status lt_settings_add_vae(lt_settings *s, const lt_vae *vae);
-lt_status lt_settings_add_text(lt_settings *s, const lt_clip_text *text);
+lt_status lt_settings_add_text(lt_settings *s, const char *component, const lt_clip_text *text); /* "text_encoder" */
 lt_status lt_settings_add_image(lt_settings *s, const lt_clip_image *image);
 /* labels [classifier->classes]: the classes' names. */
 lt_status lt_settings_add_classifier(lt_settings *s, const lt_classifier *classifier, const char *const *labels);

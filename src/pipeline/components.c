@@ -21,6 +21,12 @@ static lt_status build_text(const lt_components *p, const lt_module_size *s, lt_
     return lt_clip_text_build(&p->text, s->n, s->skip, s->embed, g);
 }
 
+static lt_status build_text_2(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    const lt_status status = lt_clip_text_build(&p->text_2, s->n, s->skip, s->embed, g);
+    g->maker = lt_module_name(LT_MODULE_TEXT_2);
+    return status;
+}
+
 static lt_status build_image(const lt_components *p, const lt_module_size *s, lt_graph *g) {
     return lt_clip_image_build(&p->image, s->n, g);
 }
@@ -47,11 +53,9 @@ static const struct {
     const char *name;
     lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
 } modules[LT_MODULE_COUNT] = {
-    [LT_MODULE_TEXT] = {"text encoder", build_text},
-    [LT_MODULE_IMAGE] = {"image encoder", build_image},
-    [LT_MODULE_UNET] = {"U-Net", build_unet},
-    [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},
-    [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
+    [LT_MODULE_TEXT] = {"text encoder", build_text},           [LT_MODULE_TEXT_2] = {"text encoder 2", build_text_2},
+    [LT_MODULE_IMAGE] = {"image encoder", build_image},        [LT_MODULE_UNET] = {"U-Net", build_unet},
+    [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},  [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
     [LT_MODULE_CLASSIFIER] = {"classifier", build_classifier},
 };
 
@@ -79,6 +83,7 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
     const int factor = parts->vae.factor ? parts->vae.factor : 8;
     const lt_module_size all[LT_MODULE_COUNT] = {
         [LT_MODULE_TEXT] = {.n = 1, .embed = parts->text.projection > 0},
+        [LT_MODULE_TEXT_2] = {.n = 1, .embed = parts->text_2.projection > 0},
         [LT_MODULE_IMAGE] = {.n = 1},
         [LT_MODULE_VAE_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
@@ -89,8 +94,8 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
 }
 
 bool lt_parts_draw(const lt_components *p) {
-    const bool pictures = p->pixels || p->has[LT_MODULE_VAE_DECODER];
-    return p->has[LT_MODULE_UNET] && pictures && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim);
+    const bool pictures = p->pixels || p->has[LT_MODULE_VAE_DECODER], served = !p->unet.vector_dim;
+    return p->has[LT_MODULE_UNET] && served && pictures && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim);
 }
 
 lt_status lt_parts_agree(const lt_components *parts) {
@@ -102,8 +107,9 @@ lt_status lt_parts_agree(const lt_components *parts) {
     if (latents && (unet->out_channels != parts->vae.latent_channels || !(plain || paints)))
         return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
                        unet->in_channels, unet->out_channels, parts->vae.latent_channels);
-    if (parts->has[LT_MODULE_TEXT] && unet->context_dim && unet->context_dim != parts->text.width)
-        return lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", parts->text.width,
+    const int width = parts->text.width + parts->text_2.width; /* one beside the other */
+    if (width && unet->context_dim && unet->context_dim != width)
+        return lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", width,
                        unet->context_dim);
     return LT_OK;
 }

@@ -12,6 +12,7 @@
 
 typedef enum lt_module {
     LT_MODULE_TEXT,
+    LT_MODULE_TEXT_2,
     LT_MODULE_IMAGE,
     LT_MODULE_UNET,
     LT_MODULE_VAE_ENCODER,
@@ -32,7 +33,7 @@ typedef struct lt_module_size {
 typedef struct lt_components {
     lt_weights *weights;
     bool has[LT_MODULE_COUNT];
-    lt_clip_text text;
+    lt_clip_text text, text_2; /* text_2: the second one of Stable Diffusion XL */
     lt_clip_image image;
     lt_unet unet;
     lt_vae vae;
@@ -58,7 +59,7 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
 void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]);
 /* Do the parts fit together: channels and contexts, where both sides are there? LT_ERROR_MODEL says which don't. */
 lt_status lt_parts_agree(const lt_components *parts);
-/* Is all there that drawing needs? */
+/* Is all there that drawing needs, and served (lt_unet_served)? */
 bool lt_parts_draw(const lt_components *parts);
 /* lt_parts_agree, and whether each part has every tensor that its forward pass asks for, in its shape: all that
  * drawing, encoding and decoding would find out. */

@@ -21,7 +21,7 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
     const size_t count = (size_t)chunks * LT_CONTEXT_TOKENS * (size_t)width;
     context->values = lt_alloc(count * sizeof(float));
     if (!context->values) return LT_ERROR_MEMORY;
-    lt_port_read(lt_plan_port(plan, "context"), 0, context->values, count);
+    lt_port_read(lt_plan_port(plan, parts->text.state), 0, context->values, count);
     lt_prompt_weigh(prompt, context->values, (size_t)width);
     context->tokens = chunks * LT_CONTEXT_TOKENS;
     context->width = width;

@@ -55,9 +55,10 @@ static lt_status make_towers(lt_training *t) {
     const lt_train_models *m = t->models;
     const lt_clip_architecture a = architecture(t->options);
     lt_tensor_list list = {0};
+    lt_clip_text none;
     LT_TRY(lt_clip_list(&a, &list));
     LT_TRY(lt_training_make_parameters(t, &list, lt_is_text, lt_is_text));
-    LT_TRY(lt_clip_text_open(t->parameters.weights, &s->text));
+    LT_TRY(lt_clip_texts_open(t->parameters.weights, &s->text, &none));
     LT_TRY(lt_clip_image_open(t->parameters.weights, &s->image));
     if (m->init_text) {
         s->text.heads = m->init_text->heads;
@@ -256,7 +257,7 @@ static lt_status finish(lt_training *t) {
 static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list *frozen) {
     const clip_state *s = t->state;
     (void)frozen;
-    LT_TRY(lt_settings_add_text(settings, &s->text));
+    LT_TRY(lt_settings_add_text(settings, "text_encoder", &s->text));
     return lt_settings_add_image(settings, &s->image);
 }
 

@@ -85,7 +85,7 @@ static lt_status open_cache(lt_training *t, lt_contexts *c) {
     lt_status status = lt_plan_built(&graph, built, &target, &e.plan);
     if (!status) {
         e.inputs = lt_clip_inputs_of(e.plan);
-        e.context = lt_plan_port(e.plan, "context");
+        e.context = lt_plan_port(e.plan, "out");
     }
     if (!status) status = lt_cache_open(t->cache, "contexts", cache_key(t, c), &shape, &maker, &c->cache);
     lt_plan_free(e.plan);
@@ -102,6 +102,9 @@ lt_status lt_contexts_open(const lt_training *t, lt_contexts *c) {
     if (text->positions != LT_CONTEXT_TOKENS)
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", text->positions,
                        LT_CONTEXT_TOKENS);
+    if (strcmp(text->state, "out"))
+        return lt_fail(LT_ERROR_UNSUPPORTED,
+                       "the text encoder is one of Stable Diffusion XL's two: training with them is not served yet");
     c->width = text->width;
     return LT_OK;
 }

@@ -112,7 +112,8 @@ static lt_status check_kind(const lt_train_options *o) {
     lt_status status = lt_checkpoint_open(o->files.output, &file);
     if (!status) {
         lt_layout layout;
-        status = lt_state_recognise(&file) ? LT_ERROR_MODEL : lt_layout_of(file.tensors, file.count, &layout);
+        status =
+            lt_state_recognise(&file) ? LT_ERROR_MODEL : lt_layout_of(file.tensors, file.count, LT_ROLES_ALL, &layout);
         lt_checkpoint_close(&file);
     }
     if (!status || status == LT_ERROR_MEMORY) return status;

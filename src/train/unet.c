@@ -205,7 +205,7 @@ static lt_status describe(lt_training *t, lt_settings *settings, lt_tensor_list 
     }
     if (!s->contexts.width) return LT_OK;
     LT_TRY(describe_known(t, settings));
-    LT_TRY(lt_settings_add_text(settings, m->text));
+    LT_TRY(lt_settings_add_text(settings, "text_encoder", m->text));
     if (m->image) LT_TRY(lt_settings_add_image(settings, m->image));
     return add_frozen(m->text_tensors, m->text_count, lt_is_text, frozen);
 }

@@ -227,7 +227,7 @@ static void prefixes_are_told(void **state) {
         char description[128];
         part_of(&file, files[i].prefix, files[i].by, &part);
         part_of(&file, files[i].prefix, files[i].prefix, &expected);
-        assert_ok(lt_layout_of(part.tensors, part.count, &layout));
+        assert_ok(lt_layout_of(part.tensors, part.count, LT_ROLES_ALL, &layout));
         lt_layout_text(&layout, description, sizeof description);
         assert_string_equal(description, files[i].layout);
         assert_ok(lt_names_add(&got, part.tensors, part.count, LT_ROLES_ALL, false, NULL));
@@ -239,7 +239,7 @@ static void prefixes_are_told(void **state) {
     lt_layout layout;
     char description[128];
     lt_tensor_list_sort(&file);
-    assert_ok(lt_layout_of(file.tensors, file.count, &layout));
+    assert_ok(lt_layout_of(file.tensors, file.count, LT_ROLES_ALL, &layout));
     lt_layout_text(&layout, description, sizeof description);
     assert_string_equal(description, "LDM checkpoint: text encoder, VAE, U-Net");
     lt_tensor_list_free(&file);
@@ -375,7 +375,7 @@ static void clip_keeps_its_names(void **state) {
     add(&file, "text_model.embeddings.position_ids", 'b', false, 1);
     add(&file, "vision_model.embeddings.position_ids", 'b', false, 2);
     lt_tensor_list_sort(&file);
-    assert_ok(lt_layout_of(file.tensors, file.count, &layout));
+    assert_ok(lt_layout_of(file.tensors, file.count, LT_ROLES_ALL, &layout));
     lt_layout_text(&layout, description, sizeof description);
     assert_string_equal(description, "transformers: CLIP");
     assert_ok(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, &ignored));
@@ -470,7 +470,7 @@ static void unknown_files_are_refused_by_name(void **state) {
     (void)state;
     lt_tensor_list file = {0}, got = {0};
     lt_layout layout;
-    assert_int_equal(lt_layout_of(NULL, 0, &layout), LT_ERROR_MODEL);
+    assert_int_equal(lt_layout_of(NULL, 0, LT_ROLES_ALL, &layout), LT_ERROR_MODEL);
     add(&file, "transformer.wte.weight", 'w', false, 1);
     assert_int_equal(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, NULL), LT_ERROR_MODEL);
     assert_non_null(strstr(lt_error_message(), "model.diffusion_model.input_blocks.0.0.weight"));

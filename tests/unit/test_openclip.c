@@ -1,38 +1,41 @@
-/* OpenCLIP's text tower in Stable Diffusion 2's names: its outputs are transformers' (recorded, tests/golden/sd2). */
+/* OpenCLIP's text tower in Stable Diffusion 2's names, and beside OpenAI's in XL's: their outputs are transformers'
+ * (recorded, tests/golden/sd2 and xl). */
+#include "formats/diffusers.h"
+#include "models/architecture.h"
 #include "modules.h"
+#include "train/contexts.h"
+
+static const char sd2[] = "cond_stage_model.model.", xl[] = "conditioner.embedders.1.model.";
 
 enum { WIDTH = 128, LAYERS = 3, POSITIONS = 77, VOCABULARY = 49408 };
 
 /* ---- A tower by the rule of the recorded one ---- */
 
 typedef struct tower {
-    lt_tensor tensors[64];
-    char names[64][128];
-    size_t count;
+    lt_tensor_list *list;
+    const char *prefix;
 } tower;
 
-static void add(tower *t, size_t rows, size_t columns, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static void add(tower *t, size_t rows, size_t columns, const char *format, ...) {
+static void add(const tower *t, size_t rows, size_t columns, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void add(const tower *t, size_t rows, size_t columns, const char *format, ...) {
     char rest[96];
     va_list args;
     va_start(args, format);
     vsnprintf(rest, sizeof rest, format, args);
     va_end(args);
-    char *name = t->names[t->count];
-    snprintf(name, sizeof t->names[0], "cond_stage_model.model.%s", rest);
-    lt_tensor *tensor = &t->tensors[t->count++];
-    *tensor = (lt_tensor){.name = name, .dtype = LT_F16, .rank = columns ? 2 : 1, .shape = {rows, columns}};
-    lt_tensor_set_contiguous(tensor);
+    lt_tensor tensor = {.rank = columns ? 2 : 1, .shape = {rows, columns}};
+    lt_tensor_set_contiguous(&tensor);
+    assert_ok(lt_tensor_list_add(t->list, lt_name_of("%s%s", t->prefix, rest).text, &tensor));
 }
 
-static void add_linear(tower *t, size_t out, size_t in, int layer, const char *name) {
+static void add_linear(const tower *t, size_t out, size_t in, int layer, const char *name) {
     add(t, out, in, "transformer.resblocks.%d.%s.weight", layer, name);
     add(t, out, 0, "transformer.resblocks.%d.%s.bias", layer, name);
 }
 
 /* in_proj: rows of queries, keys and values together. */
-static void make_tower(tower *t, size_t in_proj) {
-    *t = (tower){.count = 0};
+static void add_tower(const tower *t, size_t in_proj) {
     add(t, VOCABULARY, WIDTH, "token_embedding.weight");
     add(t, POSITIONS, WIDTH, "positional_embedding");
     add(t, WIDTH, WIDTH, "text_projection");
@@ -47,6 +50,31 @@ static void make_tower(tower *t, size_t in_proj) {
     }
     add(t, WIDTH, 0, "ln_final.weight");
     add(t, WIDTH, 0, "ln_final.bias");
+}
+
+/* What XL has beside it: the first text encoder as it was recorded, and a U-Net and a VAE as small as they go. */
+static void add_others(lt_tensor_list *list) {
+    static const lt_sd_architecture others = {
+        .unet = {.in_channels = 4,
+                 .out_channels = 4,
+                 .channels = 32,
+                 .context_dim = 64 + WIDTH,
+                 .vector_dim = WIDTH + 6 * 256,
+                 .levels = 2,
+                 .level = {{32, 1, 1}, {64, 1, 0}},
+                 .middle_depth = 1},
+        .vae = {.latent_channels = 4, .channels = 32, .levels = 2, .level = {{32, 1}, {32, 1}}},
+        .text = {.width = 64, .hidden = 256, .layers = LAYERS, .vocabulary = VOCABULARY, .positions = POSITIONS},
+    };
+    lt_tensor_list models;
+    lt_lister lister = {.list = list, .prefix = "conditioner.embedders.0.transformer.text_model."};
+    lt_walk walk = lt_walk_listing(&lister);
+    lt_clip_text_walk(&others.text, "", &walk);
+    assert_ok(lister.status);
+    assert_ok(lt_sd_list(&others, 1u << LT_ROLE_UNET | 1u << LT_ROLE_VAE, &models));
+    for (size_t i = 0; i < models.count; i++)
+        assert_ok(lt_tensor_list_add(list, models.tensors[i].name, &models.tensors[i]));
+    lt_tensor_list_free(&models);
 }
 
 static bool ends_with(const char *name, const char *end) {
@@ -72,11 +100,14 @@ static lt_status fill(void *user, const lt_tensor *t, float *values) {
     return LT_OK;
 }
 
-static const char *write_tower(size_t in_proj) {
-    static tower t;
+static const char *write_model(const char *prefix, size_t in_proj) {
     const char *path = scratch_path("openclip.safetensors");
-    make_tower(&t, in_proj);
-    assert_ok(lt_safetensors_write(path, t.tensors, t.count, NULL, 0, NULL, fill, NULL));
+    lt_tensor_list list = {0};
+    add_tower(&(tower){&list, prefix}, in_proj);
+    if (prefix == xl) add_others(&list);
+    for (size_t i = 0; i < list.count; i++) list.tensors[i].dtype = LT_F16;
+    assert_ok(lt_safetensors_write(path, list.tensors, list.count, NULL, 0, NULL, fill, NULL));
+    lt_tensor_list_free(&list);
     return path;
 }
 
@@ -85,7 +116,7 @@ static const char *write_tower(size_t in_proj) {
 static void outputs_are_those_of_transformers(void **state) {
     (void)state;
     lt_session *session;
-    assert_ok(open_session(write_tower(3 * WIDTH), NULL, &session));
+    assert_ok(open_session(write_model(sd2, 3 * WIDTH), NULL, &session));
     check_module(session, "clip-text", "sd2/clip_text.safetensors", 1e-5);
     const lt_clip_text *text = &session->parts->text;
     assert_true(text->width == WIDTH && text->heads == 2 && text->activation == LT_ACT_GELU);
@@ -98,7 +129,7 @@ static void outputs_are_those_of_transformers(void **state) {
 static void tensors_are_counted_as_the_file_has_them(void **state) {
     (void)state;
     lt_report r;
-    assert_ok(lt_inspect(write_tower(3 * WIDTH), NULL, &r));
+    assert_ok(lt_inspect(write_model(sd2, 3 * WIDTH), NULL, &r));
     assert_int_equal(r.group_count, 2);
     assert_string_equal(r.groups[0].name, "text encoder");
     assert_int_equal(r.groups[1].tensors, 1); /* the projection, which drawing does not need */
@@ -110,7 +141,7 @@ static void tensors_are_counted_as_the_file_has_them(void **state) {
 static void what_is_no_three_projections_is_refused(void **state) {
     (void)state;
     lt_session *session;
-    assert_int_equal(open_session(write_tower(3 * WIDTH + 1), NULL, &session), LT_ERROR_MODEL);
+    assert_int_equal(open_session(write_model(sd2, 3 * WIDTH + 1), NULL, &session), LT_ERROR_MODEL);
     assert_non_null(strstr(lt_error_message(), "in_proj_"));
 }
 
@@ -121,10 +152,124 @@ static void a_conversion_is_the_same_model(void **state) {
     lt_session *session;
     const lt_convert_options ldm = {.layout = "ldm"};
     snprintf(converted, sizeof converted, "%s", scratch_path("converted.safetensors"));
-    assert_ok(lt_convert(write_tower(3 * WIDTH), converted, &ldm));
+    assert_ok(lt_convert(write_model(sd2, 3 * WIDTH), converted, &ldm));
     assert_ok(open_session(converted, NULL, &session));
     check_module(session, "clip-text", "sd2/clip_text.safetensors", 1e-5);
     assert_int_equal(session->parts->text.pad, 0);
+    lt_session_close(session);
+}
+
+/* ---- Stable Diffusion XL ---- */
+
+static void check_both(const char *path) {
+    lt_session *session;
+    assert_ok(open_session(path, NULL, &session));
+    check_module(session, "clip-text", "xl/clip_text.safetensors", 1e-5);
+    check_module(session, "clip-text-2", "xl/clip_text_2.safetensors", 1e-5);
+    const lt_clip_text *text = &session->parts->text, *text_2 = &session->parts->text_2;
+    assert_true(text->activation == LT_ACT_QUICK_GELU && text_2->activation == LT_ACT_GELU);
+    assert_true(text->pad == 49407 && text_2->pad == 0);
+    assert_true(text->layers == LAYERS && text_2->layers == LAYERS && text_2->projection == WIDTH);
+    assert_string_equal(text->state, "penultimate");
+    assert_string_equal(text_2->state, "penultimate");
+    lt_session_close(session);
+}
+
+static void both_towers_of_xl_are_those_of_transformers(void **state) {
+    (void)state;
+    check_both(write_model(xl, 3 * WIDTH));
+}
+
+static void xl_is_the_same_after_conversions(void **state) {
+    (void)state;
+    static const char *const layouts[] = {"ldm", "diffusers", "ldm"};
+    char from[300], to[300];
+    snprintf(from, sizeof from, "%s", write_model(xl, 3 * WIDTH));
+    for (size_t i = 0; i < LT_COUNT(layouts); i++) {
+        const lt_convert_options options = {.layout = layouts[i]};
+        snprintf(to, sizeof to, "%s/xl-%zu%s", scratch_folder(), i, i == 1 ? "" : ".safetensors");
+        assert_ok(lt_convert(from, to, &options));
+        check_both(to);
+        memcpy(from, to, sizeof to);
+    }
+}
+
+/* As transformers' two classes have them, so that a folder of theirs is read like one of ours. */
+static void a_folder_has_both_text_encoders(void **state) {
+    (void)state;
+    const lt_convert_options options = {.layout = "diffusers"};
+    char path[300];
+    lt_diffusers folder;
+    lt_report r;
+    snprintf(path, sizeof path, "%s", scratch_path("folder"));
+    assert_ok(lt_convert(write_model(xl, 3 * WIDTH), path, &options));
+    assert_ok(lt_diffusers_open(path, &folder));
+    assert_string_equal(lt_config_string(&folder.index, "_class_name"), "StableDiffusionXLPipeline");
+    assert_string_equal(lt_config_item(&folder.index, "text_encoder_2", 1), "CLIPTextModelWithProjection");
+    const lt_component *second = lt_diffusers_find(&folder, "text_encoder_2");
+    assert_non_null(second);
+    assert_non_null(lt_checkpoint_find(&second->checkpoint, "text_projection.weight"));
+    assert_non_null(lt_checkpoint_find(&second->checkpoint, "text_model.encoder.layers.0.self_attn.q_proj.weight"));
+    assert_true(lt_config_number(&second->config, "projection_dim", 0) == WIDTH);
+    lt_diffusers_close(&folder);
+    lt_config tokens;
+    assert_ok(lt_config_open(scratch_path("folder/tokenizer_2/tokenizer_config.json"), &tokens));
+    assert_string_equal(lt_config_string(&tokens, "pad_token"), "!");
+    lt_config_close(&tokens);
+    assert_ok(lt_inspect(path, NULL, &r));
+    assert_non_null(strstr(r.layout, "text_encoder_2 is transformers: text encoder 2;"));
+    assert_string_equal(r.groups[1].name, "text encoder 2");
+    assert_int_equal(r.groups[1].tensors, 3 + 16 * LAYERS + 2);
+    lt_report_free(&r);
+}
+
+/* It is told by name, and neither drawn with nor trained with: in one sentence. */
+static void xl_is_known_and_does_not_draw_yet(void **state) {
+    (void)state;
+    lt_report r;
+    lt_session *session;
+    lt_result result;
+    const lt_request request = lt_request_defaults();
+    const char *path = write_model(xl, 3 * WIDTH);
+    assert_ok(lt_inspect(path, NULL, &r));
+    assert_string_equal(r.layout, "LDM checkpoint: text encoder, text encoder 2, VAE, U-Net");
+    assert_string_equal(r.groups[0].name, "text encoder");
+    assert_string_equal(r.groups[1].name, "text encoder 2");
+    assert_int_equal(r.groups[0].tensors, 4 + 16 * LAYERS);
+    assert_int_equal(r.groups[1].tensors, 5 + 12 * LAYERS);
+    assert_string_equal(r.groups[r.group_count - 1].name, "U-Net"); /* every tensor is needed */
+    assert_false(lt_model_describe(r.model).draws);
+    lt_report_free(&r);
+    assert_ok(open_session(path, NULL, &session));
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(lt_error_message(), "this U-Net adds a vector of 1664"));
+    const lt_train_options options = {0};
+    const lt_train_models models = {.text = &session->parts->text};
+    const lt_training training = {.options = &options, .models = &models};
+    lt_contexts contexts;
+    assert_int_equal(lt_contexts_open(&training, &contexts), LT_ERROR_UNSUPPORTED);
+    lt_session_close(session);
+}
+
+static void a_tower_without_its_projection_is_refused(void **state) {
+    (void)state;
+    lt_checkpoint file, golden;
+    lt_session *session;
+    lt_arrays out;
+    assert_ok(lt_checkpoint_open(write_model(xl, 3 * WIDTH), &file));
+    lt_tensor kept[1024];
+    size_t count = 0;
+    assert_true(file.count <= LT_COUNT(kept));
+    for (size_t i = 0; i < file.count; i++)
+        if (!ends_with(file.tensors[i].name, "text_projection")) kept[count++] = file.tensors[i];
+    assert_int_equal(count, file.count - 1);
+    assert_ok(lt_safetensors_write(scratch_path("unprojected.safetensors"), kept, count, NULL, 0, NULL, NULL, NULL));
+    lt_checkpoint_close(&file);
+    assert_ok(open_session(scratch_path("unprojected.safetensors"), NULL, &session));
+    open_golden("xl/clip_text_2.safetensors", &golden);
+    assert_int_equal(lt_run_module(session, "clip-text-2", golden.tensors, golden.count, &out), LT_ERROR_MODEL);
+    assert_non_null(strstr(lt_error_message(), "text_projection.weight"));
+    lt_checkpoint_close(&golden);
     lt_session_close(session);
 }
 
@@ -134,6 +279,11 @@ int main(void) {
         cmocka_unit_test(tensors_are_counted_as_the_file_has_them),
         cmocka_unit_test(what_is_no_three_projections_is_refused),
         cmocka_unit_test(a_conversion_is_the_same_model),
+        cmocka_unit_test(both_towers_of_xl_are_those_of_transformers),
+        cmocka_unit_test(xl_is_the_same_after_conversions),
+        cmocka_unit_test(a_folder_has_both_text_encoders),
+        cmocka_unit_test(xl_is_known_and_does_not_draw_yet),
+        cmocka_unit_test(a_tower_without_its_projection_is_refused),
     };
     const int failed = cmocka_run_group_tests_name("openclip", tests, NULL, NULL);
     remove_scratch();
