@@ -118,21 +118,23 @@ json_t *lt_vae_config(const lt_components *parts) {
 
 /* ---- Text encoders ---- */
 
-static json_t *tower_config(const lt_clip_text *text, const char *class_name) {
-    json_t *json = json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", class_name,
-                             "model_type", "clip_text_model", "vocab_size", text->vocabulary, "hidden_size",
-                             text->width, "intermediate_size", text->hidden, "num_hidden_layers", text->layers,
-                             "num_attention_heads", text->heads, "max_position_embeddings", text->positions,
-                             "projection_dim", text->projection ? text->projection : text->width);
+static json_t *tower_config(const lt_clip_text *text, const char *class_name, int projection) {
+    json_t *json =
+        json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "architectures", class_name, "model_type",
+                  "clip_text_model", "vocab_size", text->vocabulary, "hidden_size", text->width, "intermediate_size",
+                  text->hidden, "num_hidden_layers", text->layers, "num_attention_heads", text->heads,
+                  "max_position_embeddings", text->positions, "projection_dim", projection);
     return merged(json, json_pack("{s:s, s:f, s:f, s:i, s:i, s:i}", "hidden_act", lt_activation_name(text->activation),
                                   "layer_norm_eps", 1e-5, "attention_dropout", 0.0, "bos_token_id", LT_TOKEN_START,
                                   "eos_token_id", LT_TOKEN_END, "pad_token_id", (int)text->pad));
 }
 
-json_t *lt_text_config(const lt_components *parts) { return tower_config(&parts->text, "CLIPTextModel"); }
+json_t *lt_text_config(const lt_components *parts) {
+    return tower_config(&parts->text, "CLIPTextModel", parts->text.width);
+}
 
 json_t *lt_text_2_config(const lt_components *parts) {
-    return tower_config(&parts->text_2, "CLIPTextModelWithProjection");
+    return tower_config(&parts->text_2, "CLIPTextModelWithProjection", parts->text_2.projection);
 }
 
 /* ---- The scheduler: any of diffusers' can be made from this one's numbers ---- */
