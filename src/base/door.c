@@ -16,12 +16,18 @@ static lt_status take(lt_door *door, const char *function, const lt_argument *a)
     return LT_OK;
 }
 
+static void empty_results(const lt_argument *arguments, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (arguments[i].out) memset(arguments[i].out, 0, arguments[i].size);
+}
+
 lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count) {
     lt_status status = LT_OK;
     lt_message_keep(&door->before);
     door->busy = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (arguments[i].out) memset(arguments[i].out, 0, arguments[i].size);
+    door->arguments = arguments;
+    door->count = count;
+    empty_results(arguments, count);
     for (size_t i = 0; i < count && !status; i++)
         if (!arguments[i].in && !arguments[i].out) status = refuse_null(function, &arguments[i]);
     for (size_t i = 0; i < count && !status; i++)
@@ -31,6 +37,9 @@ lt_status lt_enter(lt_door *door, const char *function, const lt_argument *argum
 
 lt_status lt_leave(const lt_door *door, lt_status status) {
     if (door->busy) atomic_flag_clear(door->busy);
-    if (!status) lt_message_restore(&door->before);
+    if (status)
+        empty_results(door->arguments, door->count);
+    else
+        lt_message_restore(&door->before);
     return status;
 }

@@ -24,13 +24,17 @@ typedef struct lt_argument {
 } lt_argument;
 
 typedef struct lt_door {
-    lt_message before; /* the calling thread's, of an earlier failure */
-    atomic_flag *busy; /* that this call has set */
+    lt_message before;            /* the calling thread's, of an earlier failure */
+    atomic_flag *busy;            /* that this call has set */
+    const lt_argument *arguments; /* [count] */
+    size_t count;
 } lt_door;
 
-/* Empties the results, refuses a NULL and what another call uses. lt_leave must follow, whatever this returns. */
+/* Empties the results, refuses a NULL and what another call uses. lt_leave must follow, whatever this returns, while
+ * arguments are still there. */
 lt_status lt_enter(lt_door *door, const char *function, const lt_argument *arguments, size_t count);
-/* Returns status; where it is LT_OK the thread's message is again what it was at lt_enter. */
+/* Returns status. Where it is LT_OK the thread's message is again what it was at lt_enter; else the results are empty
+ * again, of which what was allocated is the callee's to free. */
 lt_status lt_leave(const lt_door *door, lt_status status);
 
 #endif

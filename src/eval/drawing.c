@@ -12,11 +12,19 @@ typedef struct draw_work {
     size_t pictures; /* drawn so far */
 } draw_work;
 
+static lt_status check_prompts(const lt_prompt_list *prompts) {
+    for (size_t i = 0; i < prompts->count; i++)
+        if (!prompts->rows || !prompts->rows[i].prompt)
+            return lt_fail(LT_ERROR_ARGUMENT, "prompts: number %zu is NULL: one is needed", i);
+    return LT_OK;
+}
+
 static lt_status check(const lt_drawing *d) {
     LT_TRY(lt_reserved_check(d->reserved));
-    if (d->session && d->prompts && d->prompts->count && d->request && !d->data == !d->key) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT,
-                   "drawing: it needs a session, prompts, a request, and data with a key or neither");
+    if (!d->session || !d->prompts || !d->prompts->count || !d->request || !d->data != !d->key)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "drawing: it needs a session, prompts, a request, and data with a key or neither");
+    return check_prompts(d->prompts);
 }
 
 static lt_status read_data(draw_work *w) {

@@ -103,8 +103,7 @@ static int largest(lt_port logits, int n) {
     return best;
 }
 
-/* What the judge takes a place of picture i for. */
-static lt_status look(const judge_work *w, lt_session *judge, size_t i, const double *place, int *class) {
+static lt_status see(const judge_work *w, lt_session *judge, size_t i, const double *place, int *class) {
     const lt_module_size module = {.n = 1};
     const int size = judge->parts->classifier.size, side = (int)lround(size / place[2]);
     const lt_picture_options options = {.size = side};
@@ -120,6 +119,20 @@ static lt_status look(const judge_work *w, lt_session *judge, size_t i, const do
     if (!status) *class = largest(lt_plan_port(plan, "logits"), judge->parts->classifier.classes);
     lt_free(pixels);
     return status;
+}
+
+/* What the judge, which does nothing else meanwhile, takes a place of picture i for. */
+static lt_status look(const judge_work *w, lt_session *judge, size_t i, const double *place, int *class) {
+    const lt_argument arguments[] = {{"session", judge, .busy = &judge->busy}};
+    lt_door door;
+    lt_status status = lt_enter(&door, "lt_eval_judges", arguments, LT_COUNT(arguments));
+    if (!status) {
+        judge->target.cancelled = w->call->watch.cancelled;
+        judge->target.cancelled_user = w->call->watch.user;
+        status = see(w, judge, i, place, class);
+        judge->target.cancelled = NULL;
+    }
+    return lt_leave(&door, status);
 }
 
 /* Both things of a pair, each where its relation has it. */

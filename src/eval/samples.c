@@ -2,7 +2,6 @@
  * Of each picture there stays only what is counted. */
 #include "base/picture.h"
 #include "eval/parts.h"
-#include "pipeline/embedding.h"
 #include "pipeline/latent.h"
 
 #include <math.h>
@@ -39,7 +38,7 @@ static lt_status embed_prompts(lt_samples *s, const lt_watch *watch) {
     for (size_t i = 0; i < count && !status; i++) {
         float *row;
         size_t dim;
-        status = lt_text_embedding(s->clip, strings[i], true, &row, &dim);
+        status = lt_embed_text(s->clip, strings[i], &row, &dim);
         if (!status) status = lt_embeddings_keep(&s->texts, count, row, dim, groups[i]);
         if (!status) status = lt_eval_report(watch, i + 1, count);
     }
@@ -65,7 +64,7 @@ static void count_similarity(lt_samples *s, size_t prompt, const float *embeddin
 static lt_status compare_with_prompts(lt_samples *s, size_t prompt, const lt_image *image) {
     float *embedding;
     size_t dim;
-    LT_TRY(lt_image_embedding(s->clip, image, &embedding, &dim));
+    LT_TRY(lt_embed_image(s->clip, image, &embedding, &dim));
     const bool fits = dim == s->texts.dim;
     if (fits) count_similarity(s, prompt, embedding);
     lt_free(embedding);

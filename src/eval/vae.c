@@ -53,7 +53,7 @@ static lt_status choose_size(const lt_eval_data *data, int *size) {
     const int factor = parts->vae.factor;
     *size = data->size ? data->size : parts->sample_size * factor;
     if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
-    if (*size % factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
+    if (*size > 0 && *size % factor == 0 && *size <= LT_IMAGE_MAX_SIDE) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "pictures of %d pixels a side: multiples of %d are possible, up to %d", *size,
                    factor, LT_IMAGE_MAX_SIDE);
 }

@@ -4,6 +4,8 @@
 #include "eval/eval.h"
 #include "micro.h"
 
+#include <limits.h>
+
 /* ---- Ranks ---- */
 
 static void test_ranks(void **state) {
@@ -295,10 +297,26 @@ static void test_reconstruction(void **state) {
     assert_ok(lt_eval_reconstruction(&data, &again));
     assert_int_equal(again.count, 1);
     assert_true(again.worst_psnr == again.best_psnr && again.worst == again.best);
-    data.size = 15;
-    assert_int_equal(lt_eval_reconstruction(&data, &r), LT_ERROR_ARGUMENT);
+    static const int no_sizes[] = {15, -8, INT_MIN, 16392};
+    for (size_t i = 0; i < LT_COUNT(no_sizes); i++) {
+        data.size = no_sizes[i];
+        assert_int_equal(lt_eval_reconstruction(&data, &r), LT_ERROR_ARGUMENT);
+        assert_non_null(strstr(lt_error_message(), "multiples of"));
+    }
     lt_session_close(session);
     lt_dataset_close(dataset);
+}
+
+/* What a failure leaves of a result in which there was something before. */
+#define assert_empty(out)                                                                                              \
+    do {                                                                                                               \
+        static const char zeros[sizeof(out)];                                                                          \
+        assert_memory_equal(&(out), zeros, sizeof(out));                                                               \
+    } while (0)
+
+static bool stop_at_once_of_five(void *user, size_t done, size_t count) {
+    (void)user;
+    return done < 1 || count != 5; /* two texts, three pictures */
 }
 
 static void test_clip_recall(void **state) {
@@ -314,6 +332,9 @@ static void test_clip_recall(void **state) {
     assert_int_equal(r.by_text.searches, 2);
     assert_int_equal(r.by_picture.searches, 3);
     assert_int_equal(r.by_text.hits[1], 2); /* in the first five of three */
+    data.watch.progress = stop_at_once_of_five;
+    assert_int_equal(lt_eval_recall(&data, &r), LT_ERROR_CANCELLED);
+    assert_empty(r);
     data.count = 1;
     assert_int_equal(lt_eval_recall(&data, &r), LT_ERROR_ARGUMENT);
     lt_session_close(clip);
@@ -367,7 +388,9 @@ static void test_stops(void **state) {
     lt_bound b;
     lt_samples *samples;
     assert_int_equal(lt_eval_reconstruction(&data, &r), LT_ERROR_CANCELLED);
+    assert_empty(r);
     assert_int_equal(lt_eval_bound(&data, 2, &b), LT_ERROR_CANCELLED);
+    assert_empty(b);
     assert_int_equal(lt_samples_open(&prompts, NULL, dataset, keys, &watch, &samples), LT_ERROR_CANCELLED);
     assert_null(samples);
     lt_session_close(session);
@@ -417,6 +440,14 @@ static void test_drawing(void **state) {
     s = (seen){.go_on = false};
     assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_CANCELLED);
     assert_int_equal(s.pictures, 1);
+    const lt_prompt_row nothing[] = {{"a", "apple", 1}, {NULL, "apple", 2}};
+    const lt_prompt_list no_lists[] = {{.count = 2}, {.rows = (lt_prompt_row *)(uintptr_t)nothing, .count = 2}};
+    for (size_t i = 0; i < LT_COUNT(no_lists); i++) {
+        drawing.prompts = &no_lists[i];
+        assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_ARGUMENT);
+        assert_non_null(strstr(lt_error_message(), i ? "prompts: number 1" : "prompts: number 0"));
+    }
+    drawing.prompts = &prompts;
     drawing.key = NULL;
     assert_int_equal(lt_eval_drawing(&drawing, &out), LT_ERROR_ARGUMENT);
     drawing.key = "emoji";

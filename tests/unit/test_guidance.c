@@ -401,6 +401,38 @@ static void test_learns_colours(void **state) {
     lt_session_close(session);
 }
 
+/* ---- A classifier that judges ---- */
+
+/* While the judge looks nobody else may use it, and it may be told to stop. */
+static bool use_judge_meanwhile(void *user) {
+    static const float x[3 * PIXELS], t;
+    static const lt_array in[] = {{"x", 4, {1, 3, SIDE, SIDE}, x}, {"t", 1, {1}, &t}};
+    lt_arrays out;
+    assert_int_equal(lt_run(user, "classifier", in, 2, &out), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "session is in use"));
+    return true;
+}
+
+static void test_judges(void **state) {
+    (void)state;
+    lt_judge judge = {.aspect = "label"};
+    assert_ok(open_session(trained_classifier(), NULL, &judge.session));
+    const char *data = make_squares("judged", -1, COLOURS);
+    lt_judging judging = {.data = data, .judges = &judge, .count = 1};
+    lt_judgement out;
+    assert_ok(lt_eval_judges(&judging, &out));
+    assert_true(out.count == 1 && out.kinds[0].pictures == COLOURS * PER_COLOUR);
+    assert_int_equal(out.kinds[0].all_right, COLOURS * PER_COLOUR);
+    lt_judgement_free(&out);
+    judging.watch = (lt_watch){.cancelled = use_judge_meanwhile, .user = judge.session};
+    assert_int_equal(lt_eval_judges(&judging, &out), LT_ERROR_CANCELLED);
+    assert_true(out.count == 0 && !out.owner);
+    judging.watch = (lt_watch){0};
+    assert_ok(lt_eval_judges(&judging, &out)); /* it is free again */
+    lt_judgement_free(&out);
+    lt_session_close(judge.session);
+}
+
 static void test_goes_on_from_a_classifier(void **state) {
     (void)state;
     const char *before = trained_classifier();
@@ -766,6 +798,7 @@ int main(void) {
         cmocka_unit_test(test_classifier_gradient),
         cmocka_unit_test(test_clip_gradient),
         cmocka_unit_test(test_learns_colours),
+        cmocka_unit_test(test_judges),
         cmocka_unit_test(test_goes_on_from_a_classifier),
         cmocka_unit_test(test_guides_to_a_class),
         cmocka_unit_test(test_epsilon_and_v),
