@@ -14,6 +14,9 @@ const lt_command *lt_command_find(const char *name) {
 
 int lt_command_unknown(const char *name) {
     lt_nearest nearest = {.word = name};
+    if (!*name)
+        return lt_complain(LT_EXIT_USAGE, "an empty word is no command; `latent --help` lists all, `latent -p \"\"` "
+                                          "draws the empty prompt");
     for (size_t i = 0; lt_commands[i]; i++) lt_nearest_try(&nearest, lt_commands[i]->name, lt_commands[i]->name);
     if (nearest.name)
         return lt_complain(LT_EXIT_USAGE, "no command %s; did you mean %s? `latent --help` lists all", name,

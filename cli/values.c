@@ -199,6 +199,12 @@ static int parse_size(const lt_option *o, const char *text) {
                        range);
 }
 
+static int parse_file(const lt_option *o, const char *text) {
+    if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
+    *(const char **)o->value = text;
+    return LT_EXIT_OK;
+}
+
 int lt_option_take(const lt_option *o, const char *text) {
     switch (o->kind) {
     case LT_OPTION_FLAG: *(bool *)o->value = true; return LT_EXIT_OK;
@@ -207,8 +213,8 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_SEED: return parse_seed(o, text);
     case LT_OPTION_CHOICE: return parse_choice(o, text);
     case LT_OPTION_SIZE: return parse_size(o, text);
-    case LT_OPTION_TEXT:
-    case LT_OPTION_FILE: *(const char **)o->value = text; return LT_EXIT_OK;
+    case LT_OPTION_TEXT: *(const char **)o->value = text; return LT_EXIT_OK;
+    case LT_OPTION_FILE: return parse_file(o, text);
     }
     return LT_EXIT_USAGE;
 }

@@ -160,10 +160,10 @@ LT_API const lt_field *lt_session_fields(void);
 LT_API const lt_field *lt_request_fields(void);
 LT_API const lt_field *lt_train_fields(void);
 
-/* The field of that name, or NULL; "save-steps" is save_steps. */
+/* The field of that name, or NULL, as of NULL; "save-steps" is save_steps. */
 LT_API const lt_field *lt_fields_find(const lt_field *fields, const char *name);
 /* What a field of kind LT_FIELD_ENUM or LT_FIELD_CHOICE takes, NULL-terminated; of a LT_FIELD_TEXT that goes by other
- * names too, the names of ours. */
+ * names too, the names of ours. NULL of any other, and of NULL. */
 LT_API const char *const *lt_field_choices(const lt_field *field);
 
 /* What somebody may have meant by a word that is no name: zero it and set word, then try every name. */

@@ -90,7 +90,7 @@ static lt_status load(const char *path, const char *name, lt_arrays *arrays) {
 }
 
 lt_status lt_arrays_load(const char *path, const char *name, lt_arrays *arrays) {
-    const lt_argument arguments[] = {{"path", path}, {"arrays", .out = arrays, .size = sizeof *arrays}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"arrays", .out = arrays, .size = sizeof *arrays}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = load(path, name, arrays);
@@ -106,7 +106,7 @@ static lt_status save(const char *path, const lt_array *items, size_t count) {
 }
 
 lt_status lt_arrays_save(const char *path, const lt_array *items, size_t count) {
-    const lt_argument arguments[] = {{"path", path}, {"items", items}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"items", items}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = save(path, items, count);

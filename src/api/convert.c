@@ -121,7 +121,7 @@ static lt_status convert(const char *in, const char *out, const lt_convert_optio
 
 lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options) {
     const lt_convert_options defaults = {0};
-    const lt_argument arguments[] = {{"in", in}, {"out", out}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(in), LT_PATH_ARGUMENT(out)};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = convert(in, out, options ? options : &defaults);
@@ -154,7 +154,7 @@ static lt_status synthesize(const char *name, const char *out, const lt_dtype *t
 }
 
 lt_status lt_synthesize(const char *name, const char *out, const char *type) {
-    const lt_argument arguments[] = {{"name", name}, {"out", out}};
+    const lt_argument arguments[] = {{"name", name}, LT_PATH_ARGUMENT(out)};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = synthesize(name, out, find_type(type ? type : "f16"));

@@ -320,7 +320,7 @@ static lt_status inspect(const char *path, const lt_inspect_options *o, lt_repor
 
 lt_status lt_inspect(const char *path, const lt_inspect_options *options, lt_report *report) {
     const lt_inspect_options defaults = {0};
-    const lt_argument arguments[] = {{"path", path}, {"report", .out = report, .size = sizeof *report}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"report", .out = report, .size = sizeof *report}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = inspect(path, options ? options : &defaults, report);

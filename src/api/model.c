@@ -132,7 +132,7 @@ static lt_status make_model(const char *path, const lt_open_options *options, lt
 }
 
 lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model) {
-    const lt_argument arguments[] = {{"path", path}, {"model", .out = model, .size = sizeof *model}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"model", .out = model, .size = sizeof *model}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = make_model(path, options, model);

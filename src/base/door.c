@@ -1,11 +1,18 @@
 /* What the functions of latent.h have in common. */
 #include "base/door.h"
 
+#include "base/fields.h"
+
 #include <string.h>
 
 static lt_status refuse_null(const char *function, const lt_argument *a) {
     return lt_fail(LT_ERROR_ARGUMENT, "%s: %s is NULL: %s", function, a->name,
                    a->size ? "the result needs a place" : "one is needed");
+}
+
+static lt_status refuse_bad(const char *function, const lt_argument *a) {
+    if (!a->in && !a->out) return refuse_null(function, a);
+    return a->path ? lt_path_check(a->name, a->in) : LT_OK;
 }
 
 /* Before anybody else does. */
@@ -28,8 +35,7 @@ lt_status lt_enter(lt_door *door, const char *function, const lt_argument *argum
     door->arguments = arguments;
     door->count = count;
     empty_results(arguments, count);
-    for (size_t i = 0; i < count && !status; i++)
-        if (!arguments[i].in && !arguments[i].out) status = refuse_null(function, &arguments[i]);
+    for (size_t i = 0; i < count && !status; i++) status = refuse_bad(function, &arguments[i]);
     for (size_t i = 0; i < count && !status; i++)
         if (arguments[i].busy) status = take(door, function, &arguments[i]);
     return status;

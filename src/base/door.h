@@ -20,6 +20,7 @@ typedef struct lt_argument {
     const void *in;
     void *out;
     size_t size;
+    bool path;         /* in is a file's or a folder's name, so it isn't empty */
     atomic_flag *busy; /* of what serves one call at a time: set meanwhile; NULL: it serves any number */
 } lt_argument;
 
@@ -29,6 +30,10 @@ typedef struct lt_door {
     const lt_argument *arguments; /* [count] */
     size_t count;
 } lt_door;
+
+/* The argument of that name which is a path. */
+#define LT_PATH_ARGUMENT(path_)                                                                                        \
+    { #path_, path_, .path = true }
 
 /* Empties the results, refuses a NULL and what another call uses. lt_leave must follow, whatever this returns, while
  * arguments are still there. */

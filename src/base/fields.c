@@ -10,7 +10,10 @@ const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
 const char *const lt_mask_choices[] = {"white", "transparent", NULL};
 
-const char *const *lt_field_choices(const lt_field *f) { return f->list_choices ? f->list_choices() : f->choices; }
+const char *const *lt_field_choices(const lt_field *f) {
+    if (!f) return NULL;
+    return f->list_choices ? f->list_choices() : f->choices;
+}
 
 /* ---- Finding ---- */
 
@@ -20,7 +23,7 @@ static bool same_name(const char *a, const char *b) {
 }
 
 const lt_field *lt_fields_find(const lt_field *fields, const char *name) {
-    for (const lt_field *f = fields; f->name; f++)
+    for (const lt_field *f = fields; f && name && f->name; f++)
         if (same_name(f->name, name)) return f;
     return NULL;
 }
@@ -79,10 +82,15 @@ static lt_status check_enum(const lt_field *f, const void *at) {
     return v >= 0 && v < count ? LT_OK : refuse_choice(f, number);
 }
 
+lt_status lt_path_check(const char *name, const char *path) {
+    return *path ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s: an empty text names no file", name);
+}
+
 static lt_status check_string(const lt_field *f, const void *at) {
     const char *v;
     memcpy(&v, at, sizeof v);
     if (!v) return f->optional ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s is needed", f->name);
+    if (f->kind == LT_FIELD_FILE) return lt_path_check(f->name, v);
     if (f->kind != LT_FIELD_CHOICE) return LT_OK;
     for (const char *const *choices = lt_field_choices(f); *choices; choices++)
         if (!strcmp(*choices, v)) return LT_OK;

@@ -113,7 +113,7 @@ static lt_status check_writable(const char *path) {
 }
 
 lt_status lt_check_writable(const char *path) {
-    const lt_argument arguments[] = {{"path", path}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path)};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = check_writable(path);

@@ -12,15 +12,19 @@ lt_status lt_image_check_size(size_t width, size_t height) {
     return LT_OK;
 }
 
+static bool sides_are_possible(int width, int height) {
+    return width >= 1 && width <= LT_IMAGE_MAX_SIDE && height >= 1 && height <= LT_IMAGE_MAX_SIDE;
+}
+
 lt_status lt_image_check(const lt_image *image) {
-    const bool sound = image && image->pixels && image->width >= 1 && image->width <= LT_IMAGE_MAX_SIDE &&
-                       image->height >= 1 && image->height <= LT_IMAGE_MAX_SIDE;
-    if (sound) return LT_OK;
+    if (image && image->pixels && sides_are_possible(image->width, image->height)) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "an empty picture, or one with a side over %d", LT_IMAGE_MAX_SIDE);
 }
 
 static lt_status alloc(int width, int height, lt_image *image) {
-    LT_TRY(lt_image_check_size((size_t)width, (size_t)height));
+    if (!sides_are_possible(width, height))
+        return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d: sides of 1 to %d are possible", width, height,
+                       LT_IMAGE_MAX_SIDE);
     uint8_t *pixels = lt_alloc((size_t)width * (size_t)height * 3);
     if (!pixels) return LT_ERROR_MEMORY;
     *image = (lt_image){width, height, pixels, NULL};

@@ -29,7 +29,7 @@ static lt_status make_dataset(const char *path, lt_dataset **dataset) {
 }
 
 lt_status lt_dataset_open(const char *path, lt_dataset **dataset) {
-    const lt_argument arguments[] = {{"path", path}, {"dataset", .out = dataset, .size = sizeof *dataset}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"dataset", .out = dataset, .size = sizeof *dataset}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = make_dataset(path, dataset);

@@ -94,7 +94,8 @@ static lt_status read_log(const char *path, const char *field, lt_curve *curve) 
 }
 
 lt_status lt_curve_read(const char *path, const char *field, lt_curve *curve) {
-    const lt_argument arguments[] = {{"path", path}, {"field", field}, {"curve", .out = curve, .size = sizeof *curve}};
+    const lt_argument arguments[] = {
+        LT_PATH_ARGUMENT(path), {"field", field}, {"curve", .out = curve, .size = sizeof *curve}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = read_log(path, field, curve);

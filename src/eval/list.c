@@ -89,7 +89,7 @@ static lt_status read_prompts(const char *path, const char *key, size_t limit, l
 }
 
 lt_status lt_prompts_read(const char *path, const char *key, size_t limit, lt_prompt_list *list) {
-    const lt_argument arguments[] = {{"path", path}, {"list", .out = list, .size = sizeof *list}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"list", .out = list, .size = sizeof *list}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = read_prompts(path, key, limit, list);

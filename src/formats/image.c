@@ -135,7 +135,7 @@ static lt_status load(const char *path, lt_image *image) {
 }
 
 lt_status lt_image_load(const char *path, lt_image *image) {
-    const lt_argument arguments[] = {{"path", path}, {"image", .out = image, .size = sizeof *image}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"image", .out = image, .size = sizeof *image}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = load(path, image);
@@ -154,7 +154,8 @@ static lt_status load_parameters(const char *path, char **parameters) {
 }
 
 lt_status lt_image_parameters(const char *path, char **parameters) {
-    const lt_argument arguments[] = {{"path", path}, {"parameters", .out = parameters, .size = sizeof *parameters}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path),
+                                     {"parameters", .out = parameters, .size = sizeof *parameters}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = load_parameters(path, parameters);
@@ -204,7 +205,7 @@ static lt_status save(const char *path, const lt_image *image, const char *param
 }
 
 lt_status lt_image_save(const char *path, const lt_image *image, const char *parameters) {
-    const lt_argument arguments[] = {{"path", path}, {"image", image}};
+    const lt_argument arguments[] = {LT_PATH_ARGUMENT(path), {"image", image}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = save(path, image, parameters);

@@ -54,7 +54,11 @@ refuse "a picture's name behind the prompt" 2 'what is "apple.png"? .* OUT.png b
 refuse "two prompts" 2 'what is "a red apple"' latent "a red apple" -p "a pear"
 refuse "a word that is no command" 2 'no command apple; .*latent -p PROMPT. draws' latent apple
 refuse "a command that is not one" 2 'no command inspekt; did you mean inspect' latent inspekt same.png
-refuse "nothing at all" 2 'no command ; ' latent ""
+refuse "nothing at all" 2 'an empty word is no command; .*draws the empty prompt' latent ""
+refuse "a file without a name" 2 '[-]-model: an empty text names no file' latent -m "" -p x
+refuse "a picture without a name" 2 '[-]-output: an empty text names no file' latent -p x -o ""
+refuse "a training without a name" 2 '[-]-output: an empty text names no file' latent train vae -d . -o ""
+refuse "nothing to look at" 1 'path: an empty text names no file' latent inspect ""
 
 # ---- Where it goes ----
 

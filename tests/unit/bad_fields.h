@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-/* value 0: "zz"; anything else: NULL. */
+/* value 0: "zz"; 1: NULL; 2: "". */
 static void put_text(char *at, double value) {
-    const char *text = value == 0 ? "zz" : NULL;
+    const char *const all[] = {"zz", NULL, ""}, *text = all[(int)value];
     memcpy(at, &text, sizeof text);
 }
 
@@ -49,6 +49,7 @@ static size_t bad_values(const lt_field *f, double values[8]) {
     if (f->kind == LT_FIELD_RESERVED) return n;
     if (f->kind == LT_FIELD_TEXT || f->kind == LT_FIELD_FILE || f->kind == LT_FIELD_CHOICE) {
         if (!f->optional) values[n++] = 1;
+        if (f->kind == LT_FIELD_FILE) values[n++] = 2;
         return n;
     }
     if (f->kind == LT_FIELD_BOOL || f->kind == LT_FIELD_SEED || f->kind == LT_FIELD_SIZE) return 0;

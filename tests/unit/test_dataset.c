@@ -330,7 +330,7 @@ static void empty_and_unreadable_folders_are_refused(void **state) {
     (void)state;
     assert_refused(root, LT_ERROR_FORMAT, "no picture is in it");
     assert_refused(in_root("none"), LT_ERROR_FILE, "none");
-    assert_refused("", LT_ERROR_FILE, "");
+    assert_refused("", LT_ERROR_ARGUMENT, "an empty text");
     assert_int_equal(mkdir(in_root("locked"), 0), 0);
     if (geteuid() != 0) assert_refused(root, LT_ERROR_FILE, "locked: can't be read"); /* root reads anything */
     assert_int_equal(rmdir(in_root("locked")), 0);

@@ -362,6 +362,45 @@ static void test_null(void **state) {
         }
 }
 
+/* Every function that takes a path, which may not be empty. */
+static lt_status call_with_empty_path(int i) {
+    static const float one = 1;
+    static const lt_array array = {"one", 1, {1}, &one};
+    lt_image image;
+    char *text;
+    lt_model *model;
+    lt_report report;
+    lt_arrays arrays;
+    lt_dataset *data;
+    lt_prompt_list list;
+    lt_curve curve;
+    switch (i) {
+    case 0: return lt_image_load("", &image);
+    case 1: return lt_image_save("", &picture, NULL);
+    case 2: return lt_image_parameters("", &text);
+    case 3: return lt_check_writable("");
+    case 4: return lt_model_open("", NULL, &model);
+    case 5: return lt_inspect("", NULL, &report);
+    case 6: return lt_convert("", scratch_path("converted.safetensors"), NULL);
+    case 7: return lt_convert(micro_checkpoint(), "", NULL);
+    case 8: return lt_synthesize("tiny", "", NULL);
+    case 9: return lt_arrays_load("", NULL, &arrays);
+    case 10: return lt_arrays_save("", &array, 1);
+    case 11: return lt_dataset_open("", &data);
+    case 12: return lt_prompts_read("", NULL, 0, &list);
+    case 13: return lt_curve_read("", "loss", &curve);
+    default: return LT_OK;
+    }
+}
+
+static void test_empty_paths(void **state) {
+    (void)state;
+    for (int i = 0; i < 14; i++) {
+        assert_int_equal(call_with_empty_path(i), LT_ERROR_ARGUMENT);
+        assert_says("an empty text names no file", "");
+    }
+}
+
 /* What frees takes NULL; what describes it says that nothing is there. */
 static void test_null_is_nothing(void **state) {
     (void)state;
@@ -384,6 +423,9 @@ static void test_null_is_nothing(void **state) {
     lt_steps_free(NULL);
     assert_null(lt_arrays_find(NULL, "x"));
     assert_null(lt_session_model(NULL));
+    assert_null(lt_fields_find(NULL, "vae"));
+    assert_null(lt_fields_find(lt_open_fields(), NULL));
+    assert_null(lt_field_choices(lt_fields_find(lt_open_fields(), "no such field")));
     const lt_model_info info = lt_model_describe(NULL);
     assert_false(info.draws || info.has_unet || info.class_count);
 }
@@ -527,6 +569,7 @@ static void test_not_a_picture(void **state) {
     size_t size;
     float *floats;
     int shape[3];
+    lt_image out;
     for (size_t i = 0; i < LT_COUNT(bad); i++) {
         REFUSE("image", image = &bad[i]);
         REFUSE("mask", image = &picture; r.mask = &bad[i]);
@@ -534,6 +577,7 @@ static void test_not_a_picture(void **state) {
         assert_int_equal(lt_image_encode("png", &bad[i], NULL, &bytes, &size), LT_ERROR_ARGUMENT);
         assert_int_equal(lt_encode(session, &bad[i], NULL, false, &floats, shape), LT_ERROR_ARGUMENT);
         assert_int_equal(lt_embed_image(clip, &bad[i], &floats, &size), LT_ERROR_ARGUMENT);
+        if (bad[i].pixels) assert_int_equal(lt_image_alloc(bad[i].width, bad[i].height, &out), LT_ERROR_ARGUMENT);
     }
 }
 
@@ -593,6 +637,7 @@ int main(void) {
         cmocka_unit_test(test_something_fails_within),
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_null_is_nothing),
+        cmocka_unit_test(test_empty_paths),
         cmocka_unit_test(test_open_options),
         cmocka_unit_test(test_convert_options),
         cmocka_unit_test(test_options_of_looking),
