@@ -37,13 +37,19 @@ static lt_tensor tensor_of(const lt_array *array) {
     return t;
 }
 
-static bool is_whole(const lt_array *a) { return a->name && a->data && a->rank >= 0 && a->rank <= LT_ARRAY_RANK; }
+static lt_status check_array(const lt_array *a) {
+    size_t bytes = sizeof *a->data;
+    if (!a->name || !a->data || a->rank < 0 || a->rank > LT_ARRAY_RANK)
+        return lt_fail(LT_ERROR_ARGUMENT, "it needs a name, data and a rank of 0 to %d", LT_ARRAY_RANK);
+    for (int i = 0; i < a->rank; i++)
+        if (!lt_mul(bytes, a->shape[i], &bytes))
+            return lt_fail(LT_ERROR_ARGUMENT, "the shape of %s is too large", a->name);
+    return LT_OK;
+}
 
 lt_status lt_arrays_read(const lt_array *items, size_t count, lt_tensor **tensors) {
     for (size_t i = 0; i < count; i++)
-        if (!is_whole(&items[i]))
-            return lt_fail(LT_ERROR_ARGUMENT, "array %zu: it needs a name, data and a rank of 0 to %d", i,
-                           LT_ARRAY_RANK);
+        if (check_array(&items[i])) return lt_fail_in(LT_ERROR_ARGUMENT, "array %zu", i);
     *tensors = lt_calloc(count, sizeof **tensors);
     if (!*tensors) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) (*tensors)[i] = tensor_of(&items[i]);

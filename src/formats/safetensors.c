@@ -14,6 +14,8 @@
 
 enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, BLOCK = 1 << 16, TYPE_SIZE = 64 };
 
+static const char METADATA[] = "__metadata__";
+
 /* ---- Reading ---- */
 
 typedef struct extent {
@@ -150,7 +152,7 @@ static lt_status read_header(json_t *header, const uint8_t *payload, size_t size
     const char *name;
     json_t *entry;
     json_object_foreach(header, name, entry) {
-        if (strcmp(name, "__metadata__") == 0)
+        if (strcmp(name, METADATA) == 0)
             status = read_metadata(entry, checkpoint);
         else
             status = read_entry(name, entry, payload, size, checkpoint, &extents[count++]);
@@ -189,6 +191,32 @@ lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *c
 
 /* ---- Writing ---- */
 
+static int compare_names(const void *a, const void *b) {
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+/* names [count], which are put in order: each once, and none that the header has for itself. */
+static lt_status check_sorted(const char **names, size_t count) {
+    qsort(names, count, sizeof *names, compare_names);
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(names[i], METADATA))
+            return lt_fail(LT_ERROR_ARGUMENT, "can't be written: no tensor may be called %s", METADATA);
+        if (i && !strcmp(names[i], names[i - 1]))
+            return lt_fail(LT_ERROR_ARGUMENT, "can't be written: two tensors are called %s", names[i]);
+    }
+    return LT_OK;
+}
+
+static lt_status check_names(const lt_tensor *tensors, size_t count) {
+    const char **names = lt_calloc(count, sizeof *names);
+    if (!names) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) names[i] = tensors[i].name;
+    const lt_status status = check_sorted(names, count);
+    lt_free(names);
+    return status;
+}
+
 /* A string as JSON, quotes included; made by jansson, which refuses what is not UTF-8. */
 static lt_status append_string(lt_buffer *header, const char *text) {
     json_t *value = json_string(text);
@@ -202,7 +230,7 @@ static lt_status append_string(lt_buffer *header, const char *text) {
 
 static lt_status append_metadata(lt_buffer *header, const lt_metadata *metadata, size_t count) {
     if (count == 0) return LT_OK;
-    LT_TRY(lt_buffer_printf(header, "\"__metadata__\":{"));
+    LT_TRY(lt_buffer_printf(header, "\"%s\":{", METADATA));
     for (size_t i = 0; i < count; i++) {
         if (i) LT_TRY(lt_buffer_append(header, ",", 1));
         LT_TRY(append_string(header, metadata[i].key));
@@ -335,7 +363,9 @@ static lt_status write_converted(lt_writer *writer, const lt_tensor *tensor, lt_
 lt_status lt_safetensors_write_into(lt_writer *writer, const lt_tensor *tensors, size_t count,
                                     const lt_metadata *metadata, size_t metadata_count, const lt_dtype *types,
                                     lt_fill_fn fill, void *user) {
-    lt_status status = write_header(writer, tensors, count, metadata, metadata_count, types);
+    lt_status status = check_names(tensors, count);
+    if (!status) status = write_header(writer, tensors, count, metadata, metadata_count, types);
+    if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", writer->path);
     for (size_t i = 0; i < count && !status; i++) {
         const lt_dtype type = types ? types[i] : tensors[i].dtype;
         const bool as_is = !fill && type == tensors[i].dtype;

@@ -298,6 +298,17 @@ static void test_write_views(void **state) {
     lt_checkpoint_close(&c);
 }
 
+/* Whatever is written can be read again. */
+static void test_write_names(void **state) {
+    (void)state;
+    const lt_tensor same[] = {{.name = "b", .data = ""}, {.name = "a", .data = ""}, {.name = "b", .data = ""}};
+    const lt_tensor own = {.name = "__metadata__", .data = ""};
+    assert_int_equal(lt_safetensors_write(path, same, 3, NULL, 0, NULL, NULL, NULL), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "two tensors are called b"));
+    assert_int_equal(lt_safetensors_write(path, &own, 1, NULL, 0, NULL, NULL, NULL), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "__metadata__"));
+}
+
 static void test_write_odd_texts(void **state) {
     (void)state;
     const lt_tensor t = {.name = "a \"quoted\"\\ \n name \xC3\xA9", .dtype = LT_U8, .data = "x"};
@@ -310,6 +321,7 @@ static void test_write_odd_texts(void **state) {
     lt_checkpoint_close(&c);
     const lt_tensor latin = {.name = "\xE9", .dtype = LT_U8, .data = "x"};
     assert_int_equal(lt_safetensors_write(path, &latin, 1, NULL, 0, NULL, NULL, NULL), LT_ERROR_ARGUMENT);
+    assert_int_equal(strncmp(lt_error_message(), path, strlen(path)), 0);
     assert_int_equal(lt_safetensors_write(path, NULL, 0, NULL, 0, NULL, NULL, NULL), LT_OK);
     open_or_fail(path, &c);
     assert_int_equal(c.count, 0);
@@ -452,6 +464,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_write_fills_every_type, enter, leave),
         cmocka_unit_test_setup_teardown(test_write_saturates, enter, leave),
         cmocka_unit_test_setup_teardown(test_write_views, enter, leave),
+        cmocka_unit_test_setup_teardown(test_write_names, enter, leave),
         cmocka_unit_test_setup_teardown(test_write_odd_texts, enter, leave),
         cmocka_unit_test_setup_teardown(test_sharded, enter, leave),
         cmocka_unit_test_setup_teardown(test_failing_allocations, enter, leave),

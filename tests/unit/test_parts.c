@@ -125,10 +125,17 @@ static void test_arrays_in_a_file(void **state) {
 static void test_no_arrays(void **state) {
     (void)state;
     static const float value = 1;
-    static const lt_array bad[] = {{NULL, 0, {0}, &value}, {"a", 0, {0}, NULL}, {"a", 9, {0}, &value}, {"a", -1}};
+    static const lt_array bad[] = {{NULL, 0, {0}, &value},
+                                   {"a", 0, {0}, NULL},
+                                   {"a", 9, {0}, &value},
+                                   {"a", -1, {0}, &value},
+                                   {"a", 2, {SIZE_MAX, SIZE_MAX}, &value}, /* whose product is 1 */
+                                   {"a", 3, {SIZE_MAX / 2, 4, 0}, &value}};
     lt_arrays out;
-    for (size_t i = 0; i < LT_COUNT(bad); i++)
+    for (size_t i = 0; i < LT_COUNT(bad); i++) {
         assert_int_equal(lt_arrays_save(scratch_path("bad.safetensors"), &bad[i], 1), LT_ERROR_ARGUMENT);
+        assert_non_null(strstr(lt_error_message(), "array 0: "));
+    }
     assert_int_equal(lt_arrays_load(scratch_path("nothing.safetensors"), NULL, &out), LT_ERROR_FILE);
     assert_null(out.items);
 }
