@@ -99,13 +99,24 @@ typedef enum lt_mask_rule {
 typedef enum lt_precision {
     LT_PRECISION_AUTO, /* drawing: f32; lt_train: bf16 with AMX, else f32 */
     LT_PRECISION_F32,
-    LT_PRECISION_BF16 /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
-                         else LT_ERROR_UNSUPPORTED */
+    LT_PRECISION_BF16, /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
+                          else LT_ERROR_UNSUPPORTED */
+    LT_PRECISION_INT8  /* drawing: products of 8-bit numbers, scaled for each output channel of a weight and for each
+                          token or pixel; everything else f32 */
 } lt_precision;
 
 /* How far up the processor's instruction sets kernels may go, other libraries' too. What it lacks is never used,
  * whatever is asked. */
-typedef enum lt_isa { LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512, LT_ISA_AMX, LT_ISA_BEST } lt_isa;
+typedef enum lt_isa {
+    LT_ISA_SCALAR,
+    LT_ISA_AVX2,    /* with FMA and F16C */
+    LT_ISA_AVXVNNI, /* products of 8-bit numbers, in AVX2's vectors */
+    LT_ISA_AVX512,  /* F, BW, DQ, VL */
+    LT_ISA_AVX512VNNI,
+    LT_ISA_AVX512BF16,
+    LT_ISA_AMX, /* tiles and their bf16 products */
+    LT_ISA_BEST
+} lt_isa;
 
 /* Numbers at the end of structs, for what is to come. */
 enum { LT_RESERVED = 8 };

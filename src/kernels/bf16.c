@@ -13,15 +13,19 @@ typedef struct numbers {
     size_t n;
 } numbers;
 
+void lt_to_bf16_loop(const float *x, uint16_t *y, size_t n) {
+#if defined(__x86_64__)
+    lt_to_bf16_avx512(x, y, n);
+#else
+    for (size_t i = 0; i < n; i++) y[i] = lt_f32_to_bf16(x[i]);
+#endif
+}
+
 static void narrow_piece(const void *context, size_t piece, int thread) {
     (void)thread;
     const numbers *s = context;
-    const size_t i = piece * PIECE, count = lt_min(PIECE, s->n - i);
-#if defined(__x86_64__)
-    lt_to_bf16_avx512(s->x + i, s->narrow + i, count);
-#else
-    for (size_t k = i; k < i + count; k++) s->narrow[k] = lt_f32_to_bf16(s->x[k]);
-#endif
+    const size_t i = piece * PIECE;
+    lt_to_bf16_loop(s->x + i, s->narrow + i, lt_min(PIECE, s->n - i));
 }
 
 static void round_piece(const void *context, size_t piece, int thread) {

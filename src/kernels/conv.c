@@ -1,4 +1,5 @@
 /* Choosing who runs a convolution, and what all implementers have in common: checks of sizes, weights and pointers. */
+#include "base/fields.h"
 #include "kernels/conv_impl.h"
 
 #include <limits.h>
@@ -55,7 +56,7 @@ bool lt_conv_reference_will_do(const lt_conv_desc *d) {
 }
 
 lt_status lt_conv_check_precision(const lt_conv_desc *d) {
-    return !lt_conv_is_bf16(d) || lt_isa_has_bf16(d->isa)
+    return !lt_conv_is_bf16(d) || lt_isa_has(LT_ISA_AVX512BF16, d->isa)
                ? LT_OK
                : lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16");
 }
@@ -63,9 +64,9 @@ lt_status lt_conv_check_precision(const lt_conv_desc *d) {
 lt_status lt_conv_check_pair(const lt_conv_desc *d, const lt_conv_pairs serves) {
     LT_TRY(lt_conv_check_precision(d));
     const lt_weight_format_id weight = lt_conv_weight_format(d);
-    if (serves[lt_conv_is_bf16(d) ? LT_PRECISION_BF16 : LT_PRECISION_F32] >> weight & 1) return LT_OK;
-    return lt_fail(LT_ERROR_UNSUPPORTED, "no products of %s and weights in %s", lt_conv_is_bf16(d) ? "bf16" : "f32",
-                   lt_weight_formats[weight].name);
+    if (serves[lt_conv_precision(d)] >> weight & 1) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED, "no products of %s and weights in %s",
+                   lt_precision_choices[lt_conv_precision(d)], lt_weight_formats[weight].name);
 }
 
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv) {

@@ -21,10 +21,14 @@ typedef struct lt_conv_desc {
     lt_dtype weight_type; /* what the weight is stored as: an implementer may keep its format (weight_format.h) */
     lt_isa isa;           /* not above this */
     int threads;          /* that will run it */
-    /* LT_PRECISION_BF16: sources and weight are rounded to bf16 before they are multiplied; sums, bias, residual and
-     * dst stay float32. LT_ERROR_UNSUPPORTED without AMX or AVX512-BF16. Anything else: float32 throughout. */
+    /* Sources and weight are rounded to these numbers before they are multiplied (int8: narrow.h); sums, bias, residual
+     * and dst stay float32. bf16 is LT_ERROR_UNSUPPORTED without AVX512-BF16. LT_PRECISION_AUTO is float32. */
     lt_precision precision;
 } lt_conv_desc;
+
+/* desc's precision or, where narrow numbers would be slower than it, float32: bf16, which without AMX is only twice as
+ * fast, where Winograd's convolution takes the shape. */
+lt_precision lt_conv_worth(const lt_conv_desc *desc);
 
 typedef struct lt_conv lt_conv;
 

@@ -7,9 +7,9 @@
 #include "kernels/conv.h"
 #include "kernels/weight_format.h"
 
-/* The pairs that an implementer serves: for the type in which the sources are multiplied, LT_PRECISION_F32 or
- * LT_PRECISION_BF16, a set of weights' formats (1u << LT_WEIGHT_...). */
-typedef unsigned lt_conv_pairs[LT_PRECISION_BF16 + 1];
+/* The pairs that an implementer serves: for the type in which the sources are multiplied, from LT_PRECISION_F32 on, a
+ * set of weights' formats (1u << LT_WEIGHT_...). */
+typedef unsigned lt_conv_pairs[LT_PRECISION_INT8 + 1];
 
 #define LT_EVERY_FORMAT (~0u) /* by lt_tensor_read_f32, or not read at all */
 /* Those that our inner loops widen. */
@@ -90,6 +90,9 @@ static inline size_t lt_conv_rows(const lt_conv_desc *d) { /* pixels of dst */
 }
 static inline size_t lt_conv_pixels(const lt_conv_desc *d) { /* of each source */
     return (size_t)d->n * (size_t)d->h * (size_t)d->w;
+}
+static inline lt_precision lt_conv_precision(const lt_conv_desc *d) {
+    return d->precision == LT_PRECISION_AUTO ? LT_PRECISION_F32 : d->precision;
 }
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
 static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {

@@ -1,14 +1,18 @@
-/* bf16 where nobody has a kernel for the shape (a few channels, mostly): the float32 implementers, given numbers that
- * are rounded to bf16. A product of two such numbers is exact in float32, so the results are those of bf16. */
+/* Narrow numbers where nobody has a kernel for them: the float32 implementers, given numbers that are rounded. A
+ * product of two such numbers is exact in float32 (of bf16), or nearly (of int8 times a scale), so the results are
+ * theirs. */
+#include "base/fields.h"
 #include "kernels/bf16.h"
 #include "kernels/columns.h"
 #include "kernels/conv_impl.h"
+#include "kernels/narrow.h"
 
 #include <stdio.h>
 
 /* What is rounded, one after the other in scratch memory: the two sources, ddst; then the float32 implementer's own. */
 typedef struct rounding {
-    size_t count[3], at[3], inner_at;
+    lt_precision to;
+    size_t rows[3], c[3], at[3], inner_at;
 } rounding;
 
 typedef struct rounded_conv {
@@ -29,20 +33,32 @@ static lt_conv_desc in_float(const lt_conv_desc *d) {
     return f;
 }
 
+static void set_size(rounding *r, int which, size_t rows, int c) {
+    r->rows[which] = rows;
+    r->c[which] = (size_t)c;
+}
+
 static size_t plan(rounding *r, size_t inner_scratch) {
     size_t size = 0;
     for (int i = 0; i < 3; i++) {
         r->at[i] = size;
-        size += lt_round_up(r->count[i] * sizeof(float), 64);
+        size += lt_round_up(r->rows[i] * r->c[i] * sizeof(float), 64);
     }
     r->inner_at = size;
     return size + inner_scratch;
 }
 
+static void round_rows(lt_precision to, const float *x, float *y, size_t rows, size_t c, int threads) {
+    if (to == LT_PRECISION_INT8)
+        lt_round_to_int8(x, y, rows, c, threads);
+    else
+        lt_round_to_bf16(x, y, rows * c, threads);
+}
+
 static const float *round_one(const rounding *r, int which, const float *x, void *scratch, int threads) {
-    if (!r->count[which]) return x;
+    if (!r->rows[which]) return x;
     float *to = (float *)((char *)scratch + r->at[which]);
-    lt_round_to_bf16(x, to, r->count[which], threads);
+    round_rows(r->to, x, to, r->rows[which], r->c[which], threads);
     return to;
 }
 
@@ -51,7 +67,8 @@ static lt_status round_weight(const lt_conv_desc *d, const lt_weight_source *wei
     *copy = (lt_weight_source){.isa = d->isa};
     LT_TRY(lt_weight_source_copy(weight, &copy->tensor));
     float *data = (float *)(uintptr_t)copy->tensor.data;
-    lt_round_to_bf16(data, data, lt_tensor_count(&copy->tensor), d->threads);
+    const size_t rows = (size_t)lt_conv_weight_rows(d);
+    round_rows(d->precision, data, data, rows, lt_tensor_count(&copy->tensor) / rows, d->threads);
     return LT_OK;
 }
 
@@ -66,12 +83,14 @@ static lt_status rounded_create(lt_conv *conv) {
         lt_free(s);
         return status;
     }
-    for (int i = 0; i < 2; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
+    s->r.to = d->precision;
+    for (int i = 0; i < 2 && d->c[i]; i++) set_size(&s->r, i, lt_conv_pixels(d), d->c[i]);
     conv->state = s;
     conv->packed_size = lt_conv_packed_size(s->conv);
     conv->scratch_size = plan(&s->r, lt_conv_scratch_size(s->conv));
-    snprintf(conv->name, sizeof conv->name, "rounded:%.50s", lt_conv_name(s->conv));
-    snprintf(conv->layout, sizeof conv->layout, "rounded:%.100s", lt_conv_layout(s->conv));
+    const char *to = lt_precision_choices[d->precision];
+    snprintf(conv->name, sizeof conv->name, "%s:rounded:%.40s", to, lt_conv_name(s->conv));
+    snprintf(conv->layout, sizeof conv->layout, "%s:rounded:%.100s", to, lt_conv_layout(s->conv));
     return LT_OK;
 }
 
@@ -98,11 +117,12 @@ static lt_status rounded_run(const lt_conv *conv, const lt_conv_io *io) {
     return lt_conv_run(s->conv, &inner);
 }
 
-const lt_conv_impl lt_conv_rounded = {.create = rounded_create,
-                                      .pack = rounded_pack,
-                                      .run = rounded_run,
-                                      .free = rounded_free,
-                                      .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT}};
+const lt_conv_impl lt_conv_rounded = {
+    .create = rounded_create,
+    .pack = rounded_pack,
+    .run = rounded_run,
+    .free = rounded_free,
+    .serves = {[LT_PRECISION_BF16] = LT_EVERY_FORMAT, [LT_PRECISION_INT8] = LT_EVERY_FORMAT}};
 
 /* ---- Backward ---- */
 
@@ -117,8 +137,9 @@ static lt_status pass_create(lt_conv_pass *pass) {
         lt_free(s);
         return status;
     }
-    for (int i = 0; i < 2 && pass->wanted.weight; i++) s->r.count[i] = lt_conv_pixels(d) * (size_t)d->c[i];
-    s->r.count[2] = lt_conv_rows(d) * (size_t)d->oc;
+    s->r.to = d->precision;
+    for (int i = 0; i < 2 && pass->wanted.weight && d->c[i]; i++) set_size(&s->r, i, lt_conv_pixels(d), d->c[i]);
+    set_size(&s->r, 2, lt_conv_rows(d), d->oc);
     pass->state = s;
     pass->packed_size = s->pass->packed_size;
     s->sums_at = lt_round_up(plan(&s->r, s->pass->scratch_size), 64);

@@ -9,6 +9,7 @@
  * or in a batch. Blocking: Goto & van de Geijn 2008. */
 #include "kernels/gemm.h"
 
+#include "kernels/narrow.h"
 #include "kernels/windows.h"
 
 #include <stdio.h>
@@ -26,22 +27,31 @@ enum {
 
 typedef struct gemm {
     const lt_gemm_simd *simd;
-    lt_windows windows;
+    const lt_product *product; /* of narrow numbers; NULL: of floats */
+    lt_conv_desc words;        /* the convolution in words of four bytes: its channels are a source's words */
+    lt_windows windows;        /* of words */
     size_t rows, k, panels;
-    size_t block_k, job_rows, job_panels;
-    size_t lda; /* of the copied rows */
+    size_t tile_rows, block_k, job_rows, job_panels;
+    size_t panel_size; /* bytes */
+    size_t lda;        /* of the copied rows */
     const lt_weight_format *format;
     lt_widen_loop *widen; /* of a job, before it multiplies; NULL: tile does */
     void (*tile)(const lt_tile *t);
-    size_t a_size, b_size, c_size; /* floats of scratch for each thread */
+    /* Floats of scratch: the sources in words and their scales, which all threads share; then for each thread. */
+    size_t words_size[2], scales_size[2], a_size, b_size, c_size;
 } gemm;
 
 /* The panels of one job, the block of k that is being worked on, and where this thread's scratch is. */
 typedef struct job {
     size_t row, row_end, panel, panels;
     size_t k, k_end;
-    float *a, *b, *sums;
+    size_t at;                /* of narrow numbers: the row of a panel where the block begins */
+    const float *src[2];      /* floats or words */
+    const float *of_pixel[2]; /* int8: the sources' scales */
+    float *a, *scale, *b, *sums;
 } job;
+
+static bool is_int8(const gemm *g) { return g->product && g->product->numbers == LT_PRECISION_INT8; }
 
 /* ---- Choosing ---- */
 
@@ -58,12 +68,24 @@ const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit) {
     return NULL;
 }
 
+const lt_product *lt_product_get(lt_precision numbers, lt_isa limit) {
+#if defined(__x86_64__)
+    static const lt_product *const products[] = {&lt_product_avx512bf16, &lt_product_avx512vnni, &lt_product_avx512,
+                                                 &lt_product_avxvnni, &lt_product_avx2};
+    for (size_t i = 0; i < LT_COUNT(products); i++)
+        if (products[i]->numbers == numbers && lt_isa_has(products[i]->needs, limit)) return products[i];
+#else
+    (void)numbers, (void)limit;
+#endif
+    return NULL;
+}
+
 /* Windows that are strided, or of few channels, are cut later, if at all: so oneDNN summed them, which ran them once,
  * and a sum that is cut elsewhere is rounded elsewhere. The same pictures come out. */
-static size_t longest_block(const lt_conv_desc *d, const lt_gemm_simd *simd) {
+static size_t longest_block(const lt_conv_desc *d, const gemm *g) {
     enum { FEW = 16 };
     const bool strided = d->kernel > 1 && (d->stride > 1 || d->c[0] + d->c[1] < FEW);
-    return strided && d->weight_type == LT_F32 && simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
+    return strided && !g->product && d->weight_type == LT_F32 && g->simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
 }
 
 static void plan_jobs(gemm *g, const lt_conv_desc *d) {
@@ -71,10 +93,10 @@ static void plan_jobs(gemm *g, const lt_conv_desc *d) {
     size_t panels = lt_part(g->panels / unit, JOB_COLUMNS / columns / unit), rows = lt_part(g->rows, JOB_ROWS);
     const size_t wanted = (size_t)JOBS_A_THREAD * (size_t)d->threads;
     while (lt_count_parts(g->panels / unit, panels) * lt_count_parts(g->rows, rows) < wanted) {
-        if (panels > 1 && (panels * unit * columns > MIN_JOB_COLUMNS || rows <= g->simd->rows))
+        if (panels > 1 && (panels * unit * columns > MIN_JOB_COLUMNS || rows <= g->tile_rows))
             panels = (panels + 1) / 2;
-        else if (rows > g->simd->rows)
-            rows = lt_round_up((rows + 1) / 2, g->simd->rows);
+        else if (rows > g->tile_rows)
+            rows = lt_round_up((rows + 1) / 2, g->tile_rows);
         else
             break;
     }
@@ -90,30 +112,86 @@ static void choose_widening(gemm *g, const lt_conv_desc *d) {
     g->tile = g->simd->tile[as_packed ? id : LT_WEIGHT_F32];
 }
 
-static lt_status gemm_create(lt_conv *conv) {
-    const lt_conv_desc *d = &conv->desc;
-    const lt_gemm_simd *simd = lt_gemm_simd_get(d->isa);
-    if (!simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: this processor has no AVX2");
-    gemm *g = lt_calloc(1, sizeof *g);
-    if (!g) return LT_ERROR_MEMORY;
-    g->simd = simd;
-    g->windows = lt_windows_of(d);
+/* Who multiplies: LT_ERROR_UNSUPPORTED where nobody does. */
+static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
+    const bool narrow = lt_conv_precision(d) != LT_PRECISION_F32;
+    if (d->precision == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, d->isa))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
+    g->product = narrow ? lt_product_get(d->precision, d->isa) : NULL;
+    g->simd = narrow ? g->product ? g->product->simd : NULL : lt_gemm_simd_get(d->isa);
+    if (!g->simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: not on this processor");
+    g->tile_rows = narrow ? g->product->rows : g->simd->rows;
+    g->words = *d;
+    for (int i = 0; i < 2; i++) g->words.c[i] = (int)lt_narrow_words(lt_conv_precision(d), (size_t)d->c[i]);
+    return LT_OK;
+}
+
+static void plan_scratch(gemm *g, const lt_conv_desc *d) {
+    const size_t columns = g->simd->columns;
+    for (int i = 0; i < 2 && g->product; i++) {
+        g->words_size[i] = lt_round_up(lt_conv_pixels(d) * (size_t)g->words.c[i], 16);
+        g->scales_size[i] = is_int8(g) ? lt_round_up(lt_conv_pixels(d), 16) : 0;
+    }
+    g->a_size = g->tile_rows * g->lda;
+    g->b_size = g->widen ? g->job_panels * lt_round_up(g->block_k * columns, 16) : 0;
+    g->c_size = (g->k > g->block_k ? g->job_rows : g->tile_rows) * g->job_panels * columns;
+}
+
+static size_t shared_size(const gemm *g) {
+    return g->words_size[0] + g->words_size[1] + g->scales_size[0] + g->scales_size[1];
+}
+/* The rows' scales and the columns'. */
+static size_t scale_size(const gemm *g) {
+    return is_int8(g) ? lt_round_up(g->tile_rows, 16) + g->job_panels * g->simd->columns : 0;
+}
+static float *words_at(const gemm *g, float *shared, int i) { return shared + (i ? g->words_size[0] : 0); }
+static float *scales_at(const gemm *g, float *shared, int i) {
+    return shared + g->words_size[0] + g->words_size[1] + (i ? g->scales_size[0] : 0);
+}
+static float *columns_scales(const gemm *g, const job *j) { return j->scale + lt_round_up(g->tile_rows, 16); }
+static size_t own_size(const gemm *g) { return g->a_size + scale_size(g) + g->b_size + g->c_size; }
+
+/* Words of the longest block of k. */
+static size_t block_size(const gemm *g, const lt_conv_desc *d) {
+    size_t most = 0;
+    for (size_t k = 0, end; is_int8(g) && k < g->k; k = end) most = lt_max(most, (end = lt_narrow_block(d, k)) - k);
+    if (most) return most;
+    return lt_round_up(lt_part(g->k, longest_block(d, g)), g->product ? 1 : g->format->block);
+}
+
+static lt_status plan(gemm *g, const lt_conv_desc *d) {
+    LT_TRY(choose_product(g, d));
+    g->windows = lt_windows_of(&g->words);
     g->rows = lt_conv_rows(d);
-    g->k = lt_panel_k(d);
-    g->panels = lt_panels(d, simd);
+    g->k = lt_panel_k(&g->words);
+    g->panels = lt_panels(d, g->simd);
     g->format = &lt_weight_formats[lt_conv_weight_format(d)];
-    g->block_k = lt_round_up(lt_part(g->k, longest_block(d, simd)), g->format->block);
+    g->block_k = block_size(g, d);
     /* an odd number of cache lines, so that rows don't share sets */
     g->lda = (lt_round_up(g->block_k, 16) / 16 | 1) * 16;
     plan_jobs(g, d);
-    choose_widening(g, d);
-    g->a_size = simd->rows * g->lda;
-    g->b_size = g->widen ? g->job_panels * lt_round_up(g->block_k * simd->columns, 16) : 0;
-    g->c_size = (g->k > g->block_k ? g->job_rows : simd->rows) * g->job_panels * simd->columns;
+    if (g->product)
+        g->tile = g->product->tile;
+    else
+        choose_widening(g, d);
+    plan_scratch(g, d);
+    return LT_OK;
+}
+
+static lt_status gemm_create(lt_conv *conv) {
+    const lt_conv_desc *d = &conv->desc;
+    gemm *g = lt_calloc(1, sizeof *g);
+    if (!g) return LT_ERROR_MEMORY;
+    const lt_status status = plan(g, d);
+    if (status) {
+        lt_free(g);
+        return status;
+    }
     conv->state = g;
-    conv->scratch_size = (g->a_size + g->b_size + g->c_size) * sizeof(float) * (size_t)d->threads;
-    lt_panels_describe(conv, simd);
-    snprintf(conv->name, sizeof conv->name, "%s:gemm", lt_isa_name(simd->isa));
+    conv->scratch_size = (shared_size(g) + own_size(g) * (size_t)d->threads) * sizeof(float);
+    lt_panels_describe(conv, g->simd);
+    g->panel_size = conv->packed_size / g->panels;
+    snprintf(conv->name, sizeof conv->name, "%s:gemm", lt_isa_name(g->product ? g->product->needs : g->simd->isa));
     return LT_OK;
 }
 
@@ -121,21 +199,25 @@ static void gemm_free(lt_conv *conv) { lt_free(conv->state); }
 
 /* ---- Running ---- */
 
-/* Rows [row, row + rows) of A, k from j->k to j->k_end: in place if they lie in memory as a matrix that caches well,
- * else copied. */
-static const float *a_rows(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j, size_t row,
-                           size_t rows, size_t *lda) {
+/* Rows [row, row + rows) of A, k from j->k to j->k_end, and of int8 their scales: in place if they lie in memory as a
+ * matrix that caches well, else copied. */
+static const float *a_rows(const gemm *g, const job *j, size_t row, size_t rows, lt_tile *t) {
+    const lt_conv_desc *d = &g->words;
     const size_t c0 = (size_t)d->c[0];
     const int second = j->k >= c0;
     const size_t c = (size_t)d->c[second];
     if (d->kernel == 1 && d->stride == 1 && d->pad_begin == 0 && d->pad_end == 0 && (second || j->k_end <= c0) &&
         c * sizeof(float) % ALIASING != 0) {
-        *lda = c;
-        return io->src[second] + row * c + j->k - (second ? c0 : 0);
+        t->lda = c;
+        t->scale = is_int8(g) ? j->of_pixel[second] + row : NULL;
+        return j->src[second] + row * c + j->k - (second ? c0 : 0);
     }
-    *lda = g->lda;
-    for (size_t i = 0; i < rows; i++)
-        lt_windows_copy(&g->windows, io->src, row + i, j->k, j->k_end - j->k, j->a + i * g->lda);
+    t->lda = g->lda;
+    t->scale = j->scale;
+    for (size_t i = 0; i < rows; i++) {
+        lt_windows_copy(&g->windows, j->src, row + i, j->k, j->k_end - j->k, j->a + i * g->lda);
+        if (is_int8(g)) j->scale[i] = lt_windows_value(&g->windows, j->of_pixel, row + i, j->k);
+    }
     return j->a;
 }
 
@@ -148,6 +230,7 @@ static lt_epilogue epilogue(const lt_conv_desc *d, const gemm *g, const lt_conv_
                          .stride = oc,
                          .bias = io->bias ? io->bias + first : NULL,
                          .gate_bias = io->bias && geglu ? io->bias + oc + first : NULL,
+                         .scale = is_int8(g) ? columns_scales(g, j) : NULL,
                          .residual = io->residual ? io->residual + row * oc + first : NULL,
                          .dst = io->dst + row * oc + first};
 }
@@ -159,11 +242,16 @@ typedef struct panels {
 } panels;
 
 static panels prepare_panels(const gemm *g, const lt_conv_io *io, const job *j) {
-    const size_t columns = g->simd->columns, length = j->k_end - j->k,
-                 next = lt_weight_bytes(g->format, g->k * columns);
-    const char *packed = (const char *)io->weight + j->panel * next + lt_weight_bytes(g->format, j->k * columns);
-    if (!g->widen) return (panels){packed, next};
-    for (size_t p = 0; p < j->panels; p++) g->widen(packed + p * next, j->b + p * length * columns, length, columns);
+    const size_t columns = g->simd->columns, length = j->k_end - j->k;
+    if (g->product) {
+        const size_t row = columns * sizeof(uint32_t);
+        return (panels){(const char *)io->weight + j->panel * g->panel_size + j->at * row, g->panel_size};
+    }
+    const char *packed =
+        (const char *)io->weight + j->panel * g->panel_size + lt_weight_bytes(g->format, j->k * columns);
+    if (!g->widen) return (panels){packed, g->panel_size};
+    for (size_t p = 0; p < j->panels; p++)
+        g->widen(packed + p * g->panel_size, j->b + p * length * columns, length, columns);
     return (panels){(const char *)j->b, length * columns * sizeof(float)};
 }
 
@@ -173,11 +261,11 @@ static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io
     const size_t columns = simd->columns, length = j->k_end - j->k, ldc = j->panels * columns;
     const panels b = prepare_panels(g, io, j);
     const bool last = j->k_end == g->k;
-    const size_t step = lt_part(j->row_end - j->row, simd->rows);
+    const size_t step = lt_part(j->row_end - j->row, g->tile_rows);
     for (size_t row = j->row; row < j->row_end; row += step) {
         const size_t rows = lt_min(step, j->row_end - row);
         lt_tile t = {.rows = rows, .k = length, .ldc = ldc, .add = j->k > 0};
-        t.a = t.next = a_rows(d, g, io, j, row, rows, &t.lda);
+        t.a = t.next = a_rows(g, j, row, rows, &t);
         float *sums = g->k > g->block_k ? j->sums + (row - j->row) * ldc : j->sums;
         for (size_t p = 0; p < j->panels; p++) {
             t.c = sums + p * columns;
@@ -191,19 +279,36 @@ static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io
     }
 }
 
-/* Jobs are numbered down the rows first: threads beside each other read the same weights. */
-static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, size_t index, float *scratch) {
+/* What the job's columns are multiplied by: the first row of each of its panels. */
+static void read_scales(const gemm *g, const lt_conv_io *io, const job *j) {
+    const size_t columns = g->simd->columns;
+    for (size_t p = 0; p < j->panels; p++)
+        memcpy(columns_scales(g, j) + p * columns, (const char *)io->weight + (j->panel + p) * g->panel_size,
+               columns * sizeof(float));
+}
+
+static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, size_t index, float *shared,
+                    int thread) {
     const size_t down = lt_count_parts(g->rows, g->job_rows);
-    const size_t row = index % down * g->job_rows, panel = index / down * g->job_panels;
+    const size_t row = index % down * g->job_rows, panel = index / down * g->job_panels, own_row = is_int8(g);
+    float *own = shared + shared_size(g) + (size_t)thread * own_size(g);
     job j = {.row = row,
              .row_end = lt_min(row + g->job_rows, g->rows),
              .panel = panel,
              .panels = lt_min(g->job_panels, g->panels - panel),
-             .a = scratch,
-             .b = scratch + g->a_size,
-             .sums = scratch + g->a_size + g->b_size};
-    for (; j.k < g->k; j.k = j.k_end) {
-        j.k_end = lt_min(j.k + g->block_k, g->k);
+             .at = own_row,
+             .src = {io->src[0], io->src[1]},
+             .a = own,
+             .scale = own + g->a_size,
+             .b = own + g->a_size + scale_size(g),
+             .sums = own + g->a_size + scale_size(g) + g->b_size};
+    for (int i = 0; i < 2 && g->product; i++) {
+        j.src[i] = words_at(g, shared, i);
+        j.of_pixel[i] = scales_at(g, shared, i);
+    }
+    if (is_int8(g)) read_scales(g, io, &j);
+    for (; j.k < g->k; j.at += j.k_end - j.k + own_row, j.k = j.k_end) {
+        j.k_end = is_int8(g) ? lt_narrow_block(d, j.k) : lt_min(j.k + g->block_k, g->k);
         run_block(d, g, io, &j);
     }
 }
@@ -215,16 +320,18 @@ typedef struct gemm_loop {
 
 static void job_body(const void *context, size_t index, int thread) {
     const gemm_loop *l = context;
-    const gemm *g = l->conv->state;
-    const size_t own = g->a_size + g->b_size + g->c_size;
-    run_job(&l->conv->desc, g, l->io, index, (float *)l->io->scratch + (size_t)thread * own);
+    run_job(&l->conv->desc, l->conv->state, l->io, index, l->io->scratch, thread);
 }
 
 static lt_status gemm_run(const lt_conv *conv, const lt_conv_io *io) {
     const gemm *g = conv->state;
+    const lt_conv_desc *d = &conv->desc;
     const gemm_loop loop = {conv, io};
     const size_t jobs = lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
-    lt_parallel(conv->desc.threads, jobs, 1, job_body, &loop);
+    for (int i = 0; i < 2 && g->product && d->c[i]; i++)
+        lt_narrow_rows(d->precision, d->isa, io->src[i], lt_conv_pixels(d), (size_t)d->c[i],
+                       words_at(g, io->scratch, i), scales_at(g, io->scratch, i), d->threads);
+    lt_parallel(d->threads, jobs, 1, job_body, &loop);
     return LT_OK;
 }
 
@@ -237,4 +344,6 @@ const lt_conv_impl lt_conv_gemm = {.create = gemm_create,
                                    .pack = gemm_pack,
                                    .run = gemm_run,
                                    .free = gemm_free,
-                                   .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS}};
+                                   .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS,
+                                              [LT_PRECISION_BF16] = LT_EVERY_FORMAT,
+                                              [LT_PRECISION_INT8] = LT_EVERY_FORMAT}};

@@ -16,6 +16,7 @@ typedef struct lt_epilogue {
     size_t stride;          /* floats from one row of dst, and of residual, to the next */
     const float *bias;      /* of dst's first column; NULL: none */
     const float *gate_bias; /* GEGLU: of the gates */
+    const float *scale;     /* of each column of the sums, which are multiplied by it first; NULL: none */
     const float *residual;  /* may be dst; NULL: none */
     float *dst;
 } lt_epilogue;
@@ -30,7 +31,8 @@ typedef struct lt_tile {
     const void *b;
     float *c;
     bool add;
-    size_t ldb; /* tile_outer only: of a and b the rows are k, lda and ldb floats apart: c = a' b */
+    size_t ldb;         /* tile_outer only: of a and b the rows are k, lda and ldb floats apart: c = a' b */
+    const float *scale; /* int8 only, of each row: b begins with what its sums start from, and c is scale times them */
 } lt_tile;
 
 typedef struct lt_gemm_simd {
@@ -44,6 +46,21 @@ typedef struct lt_gemm_simd {
     /* sums [rows, ldc]; with GEGLU its columns alternate: a panel of values, a panel of gates */
     void (*finish)(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc);
 } lt_gemm_simd;
+
+/* The same product of narrow numbers (narrow.h), of which a and b hold words: a tile of `rows` rows. */
+typedef struct lt_product {
+    lt_precision numbers;
+    lt_isa needs;
+    const lt_gemm_simd *simd; /* whose columns it has, and who finishes */
+    size_t rows;
+    void (*tile)(const lt_tile *t);
+} lt_product;
+
+/* The best there is, not above limit; NULL: none. */
+const lt_product *lt_product_get(lt_precision numbers, lt_isa limit);
+
+extern const lt_product lt_product_avx2, lt_product_avxvnni, lt_product_avx512, lt_product_avx512vnni,
+    lt_product_avx512bf16;
 
 /* F(4x4, 3x3): 4x4 outputs from 6x6 inputs with 36 products instead of 144. xi = 0..35 is the place in the transformed
  * tile. */

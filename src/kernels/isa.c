@@ -1,5 +1,7 @@
-/* Which instruction set kernels use. */
+/* Which instruction sets kernels use. */
 #include "kernels/isa.h"
+
+#include "base/fields.h"
 
 #include <stdatomic.h>
 
@@ -8,8 +10,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* AMX's tiles and their bf16 products, by CPUID, and whether the system saves tiles, by XCR0: clang 14 has no names for
- * them. */
+/* AVX-VNNI, by CPUID: clang 14 has no name for it. */
+static bool cpu_has_avxvnni(void) {
+    enum { AVX_VNNI = 1u << 4 };
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax & AVX_VNNI;
+}
+
+/* AMX's tiles and their bf16 products, by CPUID, and whether the system saves tiles, by XCR0: it has no names for
+ * these, either. */
 static bool cpu_has_amx(void) {
     enum { OSXSAVE = 1u << 27, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, TILES_SAVED = 3u << 17 };
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0, high;
@@ -23,46 +32,50 @@ static bool cpu_has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+/* Bits 1 << set. */
+static unsigned find_sets(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    unsigned sets = 1u << LT_ISA_AVX2;
+    if (cpu_has_avxvnni()) sets |= 1u << LT_ISA_AVXVNNI;
+    if (!cpu_has_avx512()) return sets;
+    sets |= 1u << LT_ISA_AVX512;
+    if (__builtin_cpu_supports("avx512vnni")) sets |= 1u << LT_ISA_AVX512VNNI;
+    if (!__builtin_cpu_supports("avx512bf16")) return sets;
+    sets |= 1u << LT_ISA_AVX512BF16;
+    return cpu_has_amx() ? sets | 1u << LT_ISA_AMX : sets;
+}
+#else
+static unsigned find_sets(void) { return 0; }
 #endif
 
-static lt_isa best(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (cpu_has_avx512()) return __builtin_cpu_supports("avx512bf16") && cpu_has_amx() ? LT_ISA_AMX : LT_ISA_AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return LT_ISA_AVX2;
-#endif
-    return LT_ISA_SCALAR;
+bool lt_isa_has(lt_isa set, lt_isa limit) {
+    static atomic_uint found; /* threads that look at once find the same */
+    unsigned sets = atomic_load_explicit(&found, memory_order_relaxed);
+    if (!sets) atomic_store_explicit(&found, sets = find_sets() | 1u << LT_ISA_SCALAR, memory_order_relaxed);
+    return set <= limit && sets >> set & 1;
 }
 
 lt_isa lt_isa_choose(lt_isa limit) {
-    static atomic_int found; /* one more than the best; threads that look at once find the same */
-    int have = atomic_load_explicit(&found, memory_order_relaxed);
-    if (!have) atomic_store_explicit(&found, have = (int)best() + 1, memory_order_relaxed);
-    return (int)limit < have - 1 ? limit : (lt_isa)(have - 1);
+    lt_isa set = LT_ISA_AMX;
+    while (!lt_isa_has(set, limit)) set--;
+    return set;
 }
 
-lt_isa lt_isa_vectors(lt_isa limit) { return lt_isa_choose(limit < LT_ISA_AVX512 ? limit : LT_ISA_AVX512); }
-
-bool lt_isa_has_bf16(lt_isa limit) {
-#if defined(__x86_64__)
-    return lt_isa_vectors(limit) == LT_ISA_AVX512 && __builtin_cpu_supports("avx512bf16");
-#else
-    (void)limit;
-    return false;
-#endif
+lt_isa lt_isa_vectors(lt_isa limit) {
+    if (lt_isa_has(LT_ISA_AVX512, limit)) return LT_ISA_AVX512;
+    return lt_isa_has(LT_ISA_AVX2, limit) ? LT_ISA_AVX2 : LT_ISA_SCALAR;
 }
 
 bool lt_isa_has_amx(lt_isa limit) {
 #if defined(__x86_64__) && defined(SYS_arch_prctl)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
-    return lt_isa_choose(limit) == LT_ISA_AMX && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    return lt_isa_has(LT_ISA_AMX, limit) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 #else
     (void)limit;
     return false;
 #endif
 }
 
-const char *lt_isa_name(lt_isa isa) {
-    static const char *const names[] = {"scalar", "avx2", "avx512", "amx", "best"};
-    return names[isa];
-}
+const char *lt_isa_name(lt_isa isa) { return lt_isa_choices[isa]; }

@@ -16,7 +16,7 @@ dnnl_status_t lt_onednn_tensors_make(lt_onednn_tensors *t, const lt_conv_desc *d
                              .begin = {shape->top, d->pad_begin},
                              .end = {shape->bottom, d->pad_end},
                              .has_bias = bias,
-                             .may_use_amx = lt_isa_choose(d->isa) == LT_ISA_AMX};
+                             .may_use_amx = lt_isa_has(LT_ISA_AMX, d->isa)};
     dnnl_status_t status = md_make(&t->src, 4, src, dnnl_bf16, dnnl_nhwc);
     if (status == dnnl_success)
         status = shape->weight ? md_copy(&t->weight, shape->weight)

@@ -1,17 +1,26 @@
 /* Packing weights into the panels that gemm.h describes. */
 #include "kernels/gemm.h"
+#include "kernels/narrow.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const lt_weight_format *format_of(const lt_conv_desc *d) { return &lt_weight_formats[lt_conv_weight_format(d)]; }
 
+static bool is_narrow(const lt_conv_desc *d) { return lt_conv_precision(d) != LT_PRECISION_F32; }
+
 void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd) {
     const lt_conv_desc *d = &conv->desc;
     const lt_weight_format *f = format_of(d);
+    const char *geglu = d->act == LT_ACT_GEGLU ? ":geglu" : "";
+    if (is_narrow(d)) {
+        conv->packed_size = lt_panels(d, simd) * lt_narrow_panel_rows(d) * simd->columns * sizeof(uint32_t);
+        snprintf(conv->layout, sizeof conv->layout, "words%zu:%s:%d+%d%s", simd->columns,
+                 d->precision == LT_PRECISION_INT8 ? "int8" : "bf16", d->c[0], d->c[1], geglu);
+        return;
+    }
     conv->packed_size = lt_panels(d, simd) * lt_weight_bytes(f, lt_panel_k(d) * simd->columns);
-    snprintf(conv->layout, sizeof conv->layout, "panels%zu:%s%s", simd->columns, f->name,
-             d->act == LT_ACT_GEGLU ? ":geglu" : "");
+    snprintf(conv->layout, sizeof conv->layout, "panels%zu:%s%s", simd->columns, f->name, geglu);
 }
 
 /* Whether the weight's values are in the format that they are packed in: they are copied, not read. */
@@ -103,13 +112,19 @@ typedef struct packing {
 
 static void panel_body(const void *context, size_t p, int thread) {
     const packing *k = context;
-    pack_panel(k->d, k->simd, k->weight, p, k->lines + (size_t)thread * k->spare, k->packed + p * k->panel_size);
+    float *lines = k->lines + (size_t)thread * k->spare;
+    char *panel = k->packed + p * k->panel_size;
+    if (is_narrow(k->d))
+        lt_narrow_panel(k->d, k->weight, p, k->simd->columns, lines, (uint32_t *)panel);
+    else
+        pack_panel(k->d, k->simd, k->weight, p, lines, panel);
 }
 
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
     const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
-    const size_t spare = (columns + 1) * line_stride(d); /* floats for each thread */
+    const size_t spare =
+        (columns + 1) * (is_narrow(d) ? lt_narrow_line(d) : line_stride(d)); /* floats for each thread */
     float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
     if (!lines) return LT_ERROR_MEMORY;
     const packing loop = {d, simd, weight, lines, packed, spare, panel_size};

@@ -15,13 +15,19 @@ lt_windows lt_windows_of(const lt_conv_desc *d) {
                         .ow = (size_t)lt_conv_out_size(d, d->w)};
 }
 
+static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
 /* out[0..count) of a picture's row of `width` floats, from `first` on, with zeros outside. */
 static void copy_part(const float *row, ptrdiff_t width, ptrdiff_t first, ptrdiff_t count, float *out) {
     if (first >= 0 && first + count <= width) {
         memcpy(out, row + first, (size_t)count * sizeof *out);
         return;
     }
-    for (ptrdiff_t i = 0; i < count; i++) out[i] = first + i >= 0 && first + i < width ? row[first + i] : 0;
+    const ptrdiff_t before = first < 0 ? least(-first, count) : 0, end = least(first + count, width);
+    const ptrdiff_t there = end > first + before ? end - first - before : 0;
+    memset(out, 0, (size_t)before * sizeof *out);
+    memcpy(out + before, row + first + before, (size_t)there * sizeof *out);
+    memset(out + before + there, 0, (size_t)(count - before - there) * sizeof *out);
 }
 
 /* Of one source: the pixels of a kernel's row lie side by side. */
@@ -63,4 +69,12 @@ void lt_windows_copy(const lt_windows *s, const float *const src[2], size_t row,
         copy_taps(s, of_sample, y, x, k, count, out);
     else
         copy_rows(s, of_sample[0], y, x, k, count, out);
+}
+
+float lt_windows_value(const lt_windows *s, const float *const of_pixel[2], size_t row, size_t k) {
+    const size_t tap = k / s->both, second = k % s->both >= s->c[0], sample = row / s->ow / s->oh;
+    const ptrdiff_t y = (ptrdiff_t)(row / s->ow % s->oh) * s->stride - s->pad + (ptrdiff_t)tap / s->kernel;
+    const ptrdiff_t x = (ptrdiff_t)(row % s->ow) * s->stride - s->pad + (ptrdiff_t)tap % s->kernel;
+    if (y < 0 || y >= s->h || x < 0 || x >= s->w) return 0;
+    return of_pixel[second][(sample * (size_t)s->h + (size_t)y) * (size_t)s->w + (size_t)x];
 }

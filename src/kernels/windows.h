@@ -12,7 +12,10 @@ typedef struct lt_windows {
 
 lt_windows lt_windows_of(const lt_conv_desc *d);
 
-/* out[i] = A[row, k + i], i < count */
+/* Of four bytes each, floats or words (narrow.h): out[i] = A[row, k + i], i < count */
 void lt_windows_copy(const lt_windows *s, const float *const src[2], size_t row, size_t k, size_t count, float *out);
+
+/* A pixel's one value (of each source: [n, h, w]) where A[row, k] comes from; 0 outside. */
+float lt_windows_value(const lt_windows *s, const float *const of_pixel[2], size_t row, size_t k);
 
 #endif

@@ -56,7 +56,8 @@ static lt_status pack(const void *conv, const lt_weight_source *weight, void *da
 
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     const lt_operation *o = p->operation;
-    const lt_conv_desc desc = describe(o, o->in, target);
+    lt_conv_desc desc = describe(o, o->in, target);
+    desc.precision = lt_conv_worth(&desc);
     lt_conv *conv;
     LT_TRY(lt_conv_create(&desc, &conv));
     p->state = conv;

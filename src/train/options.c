@@ -20,7 +20,7 @@ static const lt_field fields[] = {
     {AT(pictures, size), LT_FIELD_INT, 8, 4096, .help = "pixels a side"},
     {AT(adamw, rate), LT_FIELD_DOUBLE, 1e-9, 10, .help = "learning rate"},
     {AT(computing, seed), LT_FIELD_SEED, .help = "of weights, order and noise"},
-    {AT(computing, precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "f32, bf16, or auto: bf16 with AMX, else f32"},
+    {AT(computing, precision), LT_FIELD_ENUM, .choices = lt_training_precision_choices, .help = "f32, bf16, or auto: bf16 with AMX, else f32"},
     {AT(computing, threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(files, vae), LT_FIELD_FILE, .optional = true, .help = "unet, classifier: the autoencoder whose latents are learned"},
     {AT(files, text), LT_FIELD_FILE, .optional = true, .help = "unet: the text encoder whose contexts are read"},
@@ -65,7 +65,7 @@ static const lt_field fields[] = {
     {AT(computing, recompute), LT_FIELD_BOOL, .help = "compute activations twice: less memory"},
     {AT(computing, memory), LT_FIELD_DOUBLE, 0, 1e6, .help = "do not start if more is needed; default: the machine's"},
     {AT(files, cache), LT_FIELD_FILE, .optional = true, .help = "latents and contexts, computed once; default: MODEL.cache"},
-    {AT(computing, isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use nothing above scalar, avx2, avx512 or amx"},
+    {AT(computing, isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use no instruction set above this"},
     {LT_FIELD(lt_train_options, reserved), LT_FIELD_RESERVED},
     {0},
 };

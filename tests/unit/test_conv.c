@@ -48,6 +48,15 @@ static float *run(const lt_conv *conv, const problem *p, const lt_tensor *weight
     return dst;
 }
 
+/* Who computes d by the formula: of int8, over numbers that are rounded in plain C. */
+static lt_conv *formula_of(lt_conv_desc d) {
+    lt_conv *formula;
+    const bool int8 = d.precision == LT_PRECISION_INT8;
+    if (int8) d.isa = LT_ISA_SCALAR;
+    assert_int_equal(lt_conv_create_with(int8 ? &lt_conv_rounded : &lt_conv_reference, &d, &formula), LT_OK);
+    return formula;
+}
+
 static problem make_problem(const lt_conv_desc *d, uint32_t seed) {
     problem p = {.desc = *d, .out_count = lt_conv_rows(d) * (size_t)d->oc};
     const size_t rows = (size_t)lt_conv_weight_rows(d), c = (size_t)d->c[0] + (size_t)d->c[1], k = (size_t)d->kernel;
@@ -59,10 +68,9 @@ static problem make_problem(const lt_conv_desc *d, uint32_t seed) {
     p.weight.data = random_floats(&seed, rows * c * k * k, 3.0f / sqrtf((float)(c * k * k)));
     p.bias = random_floats(&seed, rows, 1.0f);
     p.residual = random_floats(&seed, p.out_count, 1.0f);
-    lt_conv *reference;
-    assert_int_equal(lt_conv_create_with(&lt_conv_reference, d, &reference), LT_OK);
-    p.expected = run(reference, &p, &p.weight, false);
-    lt_conv_free(reference);
+    lt_conv *formula = formula_of(*d);
+    p.expected = run(formula, &p, &p.weight, false);
+    lt_conv_free(formula);
     return p;
 }
 
@@ -97,8 +105,13 @@ static void expect_close(const lt_conv *conv, const problem *p, const float *dst
     }
 }
 
+/* Whether this processor multiplies such numbers. */
+static bool served(lt_precision precision) {
+    return precision != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST);
+}
+
 /* All implementers that take d, with the instruction sets there are; how many ran. */
-static int check_all(const lt_conv_desc *d, uint32_t seed) {
+static int check_precision(const lt_conv_desc *d, uint32_t seed) {
     problem p = make_problem(d, seed);
     int ran = 0;
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++)
@@ -118,6 +131,14 @@ static int check_all(const lt_conv_desc *d, uint32_t seed) {
         }
     free_problem(&p);
     return ran;
+}
+
+/* The same in each precision: how many ran in float32. */
+static int check_all(lt_conv_desc d, uint32_t seed) {
+    int ran[LT_PRECISION_INT8 + 1] = {0};
+    for (d.precision = LT_PRECISION_F32; d.precision <= LT_PRECISION_INT8; d.precision++)
+        if (served(d.precision)) ran[d.precision] = check_precision(&d, seed);
+    return ran[LT_PRECISION_F32];
 }
 
 /* ---- The formula ---- */
@@ -195,7 +216,7 @@ static void test_shapes(void **state) {
                                    shapes[i].kernel, shapes[i].stride, shapes[i].begin, shapes[i].end);
             d.bias = variant != 1;
             d.residual = variant == 2;
-            const int ran = check_all(&d, (uint32_t)i);
+            const int ran = check_all(d, (uint32_t)i);
             if (fast && !ran) fail_msg("shape %zu: nobody but the reference takes it", i);
         }
 }
@@ -210,7 +231,7 @@ static void test_epilogues(void **state) {
             d.bias = bits & 1;
             d.residual = bits & 2;
             d.c[1] = bits & 4 ? 9 : 0;
-            check_all(&d, 100u + (uint32_t)bits);
+            check_all(d, 100u + (uint32_t)bits);
         }
 }
 
@@ -229,7 +250,7 @@ static void test_random_shapes(void **state) {
         d.bias = random_int(&random, 0, 1);
         d.residual = random_int(&random, 0, 1);
         d.threads = random_int(&random, 1, 3);
-        check_all(&d, (uint32_t)i);
+        check_all(d, (uint32_t)i);
     }
 }
 
@@ -286,15 +307,14 @@ static bool check_pair(const lt_conv_impl *impl, problem *p, const lt_tensor *st
 }
 
 static void expect_of_reference(problem *p, const lt_tensor *weight) {
-    lt_conv *reference;
-    assert_int_equal(lt_conv_create_with(&lt_conv_reference, &p->desc, &reference), LT_OK);
+    lt_conv *formula = formula_of(p->desc);
     lt_free(p->expected);
-    p->expected = run(reference, p, weight, false);
-    lt_conv_free(reference);
+    p->expected = run(formula, p, weight, false);
+    lt_conv_free(formula);
 }
 
 /* How often each implementer took each pair. */
-typedef int pair_counts[8][LT_PRECISION_BF16 + 1][LT_WEIGHT_FORMATS];
+typedef int pair_counts[8][LT_PRECISION_INT8 + 1][LT_WEIGHT_FORMATS];
 
 static void check_pairs(lt_conv_desc d, lt_precision precision, lt_weight_format_id format, pair_counts took) {
     problem p = make_problem(&d, 7);
@@ -320,10 +340,9 @@ static void test_pairs(void **state) {
         shape(1, 1, 41, 40, 0, 33, 1, 1, 0, 0), shape(1, 1, 3, 40, 0, 33, 1, 1, 0, 0),
         shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1), shape(1, 8, 9, 32, 0, 40, 3, 2, 1, 1),
         shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0)};
-    const lt_precision last = lt_isa_has_bf16(LT_ISA_BEST) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
     pair_counts took = {0};
-    for (lt_precision precision = LT_PRECISION_F32; precision <= last; precision++)
-        for (lt_weight_format_id format = 0; format < LT_WEIGHT_FORMATS; format++) {
+    for (lt_precision precision = LT_PRECISION_F32; precision <= LT_PRECISION_INT8; precision++)
+        for (lt_weight_format_id format = 0; served(precision) && format < LT_WEIGHT_FORMATS; format++) {
             for (size_t i = 0; i < LT_COUNT(shapes_of_pairs); i++)
                 check_pairs(shapes_of_pairs[i], precision, format, took);
             for (size_t i = 0; lt_conv_impls[i] && lt_isa_vectors(LT_ISA_BEST) != LT_ISA_SCALAR; i++)
@@ -450,13 +469,13 @@ static void test_same_bytes_for_any_threads(void **state) {
 }
 
 /* More samples than threads, which do not divide them. */
-static void test_same_bytes_in_bf16(void **state) {
+static void test_same_bytes_in_narrow_numbers(void **state) {
     (void)state;
-    if (!lt_isa_has_bf16(LT_ISA_BEST)) skip();
-    for (size_t i = 0; i < 12; i++) {
-        lt_conv_desc d = shape((int)i / 2 + 1, 10, 8, 32, i % 4 > 1 ? 16 : 0, 32, 3, 1, 1, 1);
-        d.precision = LT_PRECISION_BF16;
-        d.isa = i % 2 ? LT_ISA_BEST : LT_ISA_AVX512;
+    for (size_t i = 0; i < 24; i++) {
+        lt_conv_desc d = shape((int)i / 4 + 1, 10, 8, 32, i % 4 > 1 ? 16 : 0, 32, 3, 1, 1, 1);
+        d.precision = i < 12 ? LT_PRECISION_BF16 : LT_PRECISION_INT8;
+        if (!served(d.precision)) continue;
+        d.isa = i % 2 ? LT_ISA_BEST : LT_ISA_AVX512BF16;
         expect_same_bytes(d, i);
     }
 }
@@ -563,7 +582,7 @@ int main(void) {
         cmocka_unit_test(test_kept_weights_give_the_bytes_of_wide_ones),
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),
-        cmocka_unit_test(test_same_bytes_in_bf16),
+        cmocka_unit_test(test_same_bytes_in_narrow_numbers),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_nonsense_is_refused),
         cmocka_unit_test(test_wrong_weights_and_pointers_are_refused),

@@ -284,7 +284,7 @@ static void test_random_shapes(void **state) {
 
 /* ---- bf16 ---- */
 
-static bool have_bf16(void) { return lt_isa_has_bf16(LT_ISA_BEST); }
+static bool have_bf16(void) { return lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST); }
 
 static void test_bf16_backward(void **state) {
     (void)state;
@@ -332,7 +332,7 @@ static void check_forward(const lt_conv_desc *d, uint32_t seed) {
     for (const lt_conv_impl *const *impl = lt_conv_impls; *impl; impl++)
         for (int i = 0; i < 4; i++) {
             lt_conv_desc own = *d;
-            own.isa = i / 2 ? LT_ISA_BEST : LT_ISA_AVX512;
+            own.isa = i / 2 ? LT_ISA_BEST : LT_ISA_AVX512BF16;
             own.threads = 1 + i % 2;
             if (lt_conv_create_with(*impl, &own, &conv) != LT_OK) continue;
             float *dst = run_forward(conv, &p);

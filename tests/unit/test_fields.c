@@ -92,8 +92,10 @@ static void test_words(void **state) {
     refused(WITH(kind, "c"), "kind: c; possible are a, b");
     refused(WITH(kind, ""), "kind: ; possible are a, b");
     accepted(WITH(isa, LT_ISA_SCALAR));
-    refused(WITH(isa, (lt_isa)5), "isa: 5; possible are scalar, avx2, avx512, amx, best");
-    refused(WITH(isa, (lt_isa)-1), "isa: -1; possible are scalar, avx2, avx512, amx, best");
+    refused(WITH(isa, (lt_isa)99),
+            "isa: 99; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, best");
+    refused(WITH(isa, (lt_isa)-1),
+            "isa: -1; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, best");
 }
 
 static void test_finding(void **state) {

@@ -112,7 +112,7 @@ static void test_reading_and_widening(void **unused) {
         f->read(blocks, read, NUMBERS);
         for (size_t j = 0; j < NUMBERS; j++) expect_float(read[j], values[j]);
         for (lt_isa isa = LT_ISA_AVX2; isa <= LT_ISA_AVX512; isa++)
-            if (lt_isa_choose(isa) == isa) check_widen(f->widen[isa], blocks, f->bytes, values);
+            if (lt_isa_vectors(isa) == isa) check_widen(f->widen[isa], blocks, f->bytes, values);
         check_shared(&rows[i], blocks, values);
         lt_free(blocks);
         lt_free(read);

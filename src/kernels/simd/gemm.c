@@ -1,86 +1,12 @@
-/* The matrix product's inner loops: a tile of sums that stays in registers, and what is done to the sums when they are
- * complete.
- *
- * AVX-512: 14 rows by 2 vectors, 28 sums, 2 vectors of b and one broadcast of a: 31 of 32 registers. AVX2: 6 by 2
- * of 16. With a latency of 4 cycles both keep two FMA units busy. */
-#include "kernels/gemm.h"
-#include "kernels/simd/weight_format.h"
-
-#if defined(__AVX512F__)
-enum { ROWS = 14 };
-#else
-enum { ROWS = 6 };
-#endif
-enum { COLUMNS = 2 * LT_VEC };
+/* The matrix product's inner loops of float32, and what is done to the sums when they are complete. */
+#include "kernels/simd/tile.h"
 
 /* ---- The product ---- */
 
-/* A tile with `rows` known when it is compiled, so that every sum has its register. Rows of a are reached from every
- * third one: x86 addresses p, p + lda and p + 2*lda from one pointer. */
-LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const lt_weight_format_id b, const bool outer) {
-    const size_t lda = outer ? 1 : t->lda, ldb = outer ? t->ldb : COLUMNS, ldc = t->ldc, step = outer ? t->lda : 1;
-    const float *next = t->next;
-    float *c = t->c;
-    vf sum[ROWS][2];
-    const float *p[(ROWS + 2) / 3];
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++) {
-        sum[i][0] = sum[i][1] = (vf){0};
-        __builtin_prefetch(c + i * ldc, 1);
-        __builtin_prefetch(c + i * ldc + COLUMNS - 1, 1);
-    }
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i += 3) p[i / 3] = t->a + i * lda;
-    for (size_t j = 0; j < t->k; j++) {
-        const size_t at = j * ldb;
-        const vf b0 = vf_load_weight(b, t->b, at), b1 = vf_load_weight(b, t->b, at + LT_VEC);
-        if (!outer) {
-            __builtin_prefetch(next);
-            next += t->ahead;
-        }
-#pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i++) {
-            const vf x = vf_set(p[i / 3][i % 3 * lda]);
-            sum[i][0] += x * b0;
-            sum[i][1] += x * b1;
-        }
-#pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i += 3) p[i / 3] += step;
-    }
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++) {
-        float *first = c + i * ldc, *second = first + LT_VEC;
-        vf_store(first, t->add ? vf_load(first) + sum[i][0] : sum[i][0]);
-        vf_store(second, t->add ? vf_load(second) + sum[i][1] : sum[i][1]);
-    }
-}
-
-LT_INLINE void tile_any(const lt_tile *t, const lt_weight_format_id b, const bool outer) {
-    switch (t->rows) {
-    case 1: tile_rows(t, 1, b, outer); break;
-    case 2: tile_rows(t, 2, b, outer); break;
-    case 3: tile_rows(t, 3, b, outer); break;
-    case 4: tile_rows(t, 4, b, outer); break;
-    case 5: tile_rows(t, 5, b, outer); break;
-    case 6: tile_rows(t, 6, b, outer); break;
-#if defined(__AVX512F__)
-    case 7: tile_rows(t, 7, b, outer); break;
-    case 8: tile_rows(t, 8, b, outer); break;
-    case 9: tile_rows(t, 9, b, outer); break;
-    case 10: tile_rows(t, 10, b, outer); break;
-    case 11: tile_rows(t, 11, b, outer); break;
-    case 12: tile_rows(t, 12, b, outer); break;
-    case 13: tile_rows(t, 13, b, outer); break;
-    case 14: tile_rows(t, 14, b, outer); break;
-#endif
-    default: break;
-    }
-}
-
-static void tile_f32(const lt_tile *t) { tile_any(t, LT_WEIGHT_F32, false); }
-static void tile_f16(const lt_tile *t) { tile_any(t, LT_WEIGHT_F16, false); }
-static void tile_bf16(const lt_tile *t) { tile_any(t, LT_WEIGHT_BF16, false); }
-static void tile_outer(const lt_tile *t) { tile_any(t, LT_WEIGHT_F32, true); }
+static void tile_f32(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F32, false); }
+static void tile_f16(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F16, false); }
+static void tile_bf16(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_BF16, false); }
+static void tile_outer(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F32, true); }
 
 /* ---- Packing ---- */
 
@@ -122,14 +48,18 @@ LT_INLINE vf activate(const lt_activation act, vf x) {
     return x;
 }
 
+LT_INLINE vf scaled(const lt_epilogue *e, const float *sum, ptrdiff_t column) {
+    return e->scale ? vf_load(sum) * vf_load(e->scale + column) : vf_load(sum);
+}
+
 LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, size_t row, const float *sums) {
     for (size_t j = 0; j < e->columns; j += LT_VEC) {
         const size_t n = lt_min(e->columns - j, LT_VEC), at = row * e->stride + j;
         const float *sum = act == LT_ACT_GEGLU ? sums + j / COLUMNS * (2 * COLUMNS) + j % COLUMNS : sums + j;
-        vf x = vf_load(sum);
+        vf x = scaled(e, sum, sum - sums);
         if (e->bias) x += vf_load_part(e->bias + j, n);
         if (act == LT_ACT_GEGLU) {
-            vf gate = vf_load(sum + COLUMNS);
+            vf gate = scaled(e, sum + COLUMNS, sum + COLUMNS - sums);
             if (e->gate_bias) gate += vf_load_part(e->gate_bias + j, n);
             x *= vf_gelu(gate);
         }

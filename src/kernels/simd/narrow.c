@@ -1,0 +1,57 @@
+/* Rounding rows of floats to int8: see kernels/narrow.h. */
+#include "kernels/narrow.h"
+#include "kernels/simd/vec.h"
+
+#include <float.h>
+
+LT_INLINE vi vi_max(vi a, vi b) {
+    const vi above = a > b;
+    return (above & a) | (~above & b);
+}
+
+/* The greatest magnitude's bits: as integers, magnitudes are in their order, and a NaN is above them all. */
+LT_INLINE float greatest(const float *x, size_t c) {
+    vi most = {0};
+    size_t i = 0;
+    for (; i + LT_VEC <= c; i += LT_VEC) most = vi_max(most, (vi)vf_load(x + i) & 0x7FFFFFFF);
+    most = vi_max(most, (vi)vf_load_part(x + i, c - i) & 0x7FFFFFFF);
+    int32_t bits = 0;
+    for (size_t lane = 0; lane < LT_VEC; lane++) bits = most[lane] > bits ? most[lane] : bits;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* x * inverse, to the nearest integer, plus 128, as LT_VEC bytes. */
+LT_INLINE void store_bytes(vf x, vf inverse, uint8_t *bytes, size_t n) {
+#if defined(__AVX512F__)
+    const __m128i q = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32((__m512)(x * inverse)));
+    _mm_mask_storeu_epi8(bytes, (__mmask16)((1u << n) - 1), _mm_xor_si128(q, _mm_set1_epi8(-128)));
+#else
+    const __m256i q = _mm256_cvtps_epi32((__m256)(x * inverse));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+    const __m128i all = _mm_xor_si128(_mm_packs_epi16(words, words), _mm_set1_epi8(-128));
+    uint8_t eight[16];
+    _mm_storeu_si128((__m128i *)(void *)eight, all);
+    memcpy(bytes, eight, n);
+#endif
+}
+
+static float round_row(const float *x, size_t c, uint8_t *bytes) {
+    const float most = greatest(x, c);
+    memset(bytes + c / 4 * 4, 128, lt_round_up(c, 4) - c / 4 * 4);
+    if (!(most >= LT_INT8_LEAST && most <= FLT_MAX)) {
+        memset(bytes, 128, c);
+        return most / 127.0f;
+    }
+    const vf inverse = vf_set(127.0f / most);
+    size_t i = 0;
+    for (; i + LT_VEC <= c; i += LT_VEC) store_bytes(vf_load(x + i), inverse, bytes + i, LT_VEC);
+    if (i < c) store_bytes(vf_load_part(x + i, c - i), inverse, bytes + i, c - i);
+    return most / 127.0f;
+}
+
+void LT_SIMD_NAME(lt_int8_rows)(const float *x, size_t rows, size_t c, uint8_t *bytes, float *scales) {
+    const size_t stride = lt_round_up(c, 4);
+    for (size_t r = 0; r < rows; r++) scales[r] = round_row(x + r * c, c, bytes + r * stride);
+}
