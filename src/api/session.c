@@ -6,7 +6,8 @@
 static lt_status choose_precision(lt_precision asked, lt_target *target) {
     target->precision = asked == LT_PRECISION_AUTO ? LT_PRECISION_F32 : asked;
     if (asked != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, target->isa)) return LT_OK;
-    return lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AVX512-BF16, and no lower limit: use f32 or int8");
+    return lt_fail(LT_ERROR_UNSUPPORTED,
+                   "bf16 takes a processor with AVX512-BF16, and no lower limit: use f32 or int8");
 }
 
 static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {

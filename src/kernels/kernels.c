@@ -2,8 +2,10 @@
 #include "kernels/kernels.h"
 
 extern const lt_kernels lt_kernels_reference;
+extern const lt_attention_kernel lt_attention_reference;
 #if defined(__x86_64__)
 extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
+extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512, lt_attention_avx512bf16;
 #endif
 
 const lt_kernels *lt_kernels_get(lt_isa limit) {
@@ -16,4 +18,17 @@ const lt_kernels *lt_kernels_get(lt_isa limit) {
 #endif
     (void)limit;
     return &lt_kernels_reference;
+}
+
+const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit) {
+#if defined(__x86_64__)
+    if (precision > LT_PRECISION_F32 && lt_isa_has(LT_ISA_AVX512BF16, limit)) return &lt_attention_avx512bf16;
+    switch (lt_isa_vectors(limit)) {
+    case LT_ISA_AVX512: return &lt_attention_avx512;
+    case LT_ISA_AVX2: return &lt_attention_avx2;
+    default: break;
+    }
+#endif
+    (void)precision, (void)limit;
+    return &lt_attention_reference;
 }

@@ -55,7 +55,7 @@ typedef struct lt_attention_args {
     const float *q, *k, *v; /* [n, tokens, stride]: the first heads*d channels of each row */
     size_t stride_q, stride_k, stride_v; /* floats from one token to the next; a sample is tokens*stride floats */
     float *out;                          /* [n, tokens_q, heads*d], dense */
-    float *scratch;                      /* attention_scratch floats */
+    float *scratch;                      /* as many floats as the kernel asks for */
 } lt_attention_args;
 
 /* ---- The backward half. d is the gradient of the loss by what its name says: dy comes in; dx, dq, ... are written;
@@ -103,8 +103,6 @@ typedef struct lt_kernels {
     size_t (*group_norm_scratch)(const lt_group_norm_args *a); /* floats */
     void (*group_norm)(const lt_group_norm_args *a);
     void (*layer_norm)(const lt_layer_norm_args *a);
-    size_t (*attention_scratch)(const lt_attention_args *a, int threads); /* floats; for at most so many threads */
-    void (*attention)(const lt_attention_args *a);
     void (*activate)(lt_activation act, const float *x, float *y, size_t n); /* y may be x; not GEGLU */
     /* y[r, c] = (a[r, c]) * gelu(a[r, c + oc]), a [rows, 2*oc], y [rows, oc] */
     void (*geglu)(const float *a, float *y, size_t rows, size_t oc);
@@ -128,5 +126,15 @@ typedef struct lt_kernels {
 
 /* The table for the best instruction set that is not above limit. LT_ISA_SCALAR is the plain reference. */
 const lt_kernels *lt_kernels_get(lt_isa limit);
+
+typedef struct lt_attention_kernel {
+    lt_isa isa;
+    size_t (*scratch)(const lt_attention_args *a, int threads); /* floats; for at most so many threads */
+    void (*run)(const lt_attention_args *a);
+} lt_attention_kernel;
+
+/* The same for attention. Where precision is narrow and the processor multiplies bf16, q, k, v and the softmax's
+ * weights are rounded to that before they are multiplied. */
+const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit);
 
 #endif

@@ -113,8 +113,6 @@ const lt_kernels lt_kernels_reference = {
     .group_norm_scratch = group_norm_scratch,
     .group_norm = group_norm,
     .layer_norm = layer_norm,
-    .attention_scratch = attention_scratch,
-    .attention = attention,
     .activate = activate,
     .geglu = geglu,
     .add = add,
@@ -130,3 +128,6 @@ const lt_kernels lt_kernels_reference = {
     .adamw = lt_reference_adamw,
     .sum_of_squares = lt_reference_sum_of_squares,
 };
+
+extern const lt_attention_kernel lt_attention_reference;
+const lt_attention_kernel lt_attention_reference = {LT_ISA_SCALAR, attention_scratch, attention};

@@ -35,9 +35,11 @@ static lt_attention_args arguments(const lt_operation *o, const lt_shape *in) {
 }
 
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
-    (void)target;
     const lt_attention_args a = arguments(p->operation, p->operation->in);
-    p->scratch_size = p->kernels->attention_scratch(&a, p->threads) * sizeof(float);
+    const lt_attention_kernel *kernel = lt_attention_get(target->precision, target->isa);
+    p->constant = kernel;
+    p->kernel = lt_isa_name(kernel->isa);
+    p->scratch_size = kernel->scratch(&a, p->threads) * sizeof(float);
     return LT_OK;
 }
 
@@ -49,7 +51,8 @@ static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *o
     a.out = lt_f32(out[0]);
     a.scratch = scratch;
     a.lengths = lt_i32(in[LENGTHS]);
-    p->kernels->attention(&a);
+    const lt_attention_kernel *kernel = p->constant;
+    kernel->run(&a);
     return LT_OK;
 }
 

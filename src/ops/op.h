@@ -69,6 +69,7 @@ typedef struct lt_prepared {
     lt_form form[LT_MAX_WEIGHTS];       /* in which it reads its weights: filled by prepare */
     const void *weight[LT_MAX_WEIGHTS]; /* in that form: the plan's business */
     void *state;                        /* the op's own */
+    const void *constant;               /* likewise, of a table */
     size_t scratch_size;                /* bytes that run needs */
     int in_place;                       /* the input whose memory the (first) output may take, or -1 */
     int threads;

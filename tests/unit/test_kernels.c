@@ -8,6 +8,7 @@
     3e-7 /* the statistics' rounding averages out over lanes; a difference, a product and a sum remain */
 #define TOLERANCE_GROUP_NORM 1e-6 /* sums of 256 squares run in f32, and a group may be a single channel */
 #define TOLERANCE_ATTENTION  2e-6 /* scores are sums of d rounded products, and their error is exponentiated */
+#define TOLERANCE_BF16       3e-3 /* a weight is rounded by 2^-9 at most, and so many are averaged; exponential 8e-5 */
 
 /* ---- Attention ---- */
 
@@ -18,37 +19,48 @@ typedef struct attention_case {
 } attention_case;
 
 /* Runs it with `threads` threads, scratch filled with a NaN pattern first, so that nothing unwritten is ever used. */
-static float *attend(const lt_kernels *k, lt_attention_args a, int threads) {
+static float *attend(const lt_attention_kernel *k, lt_attention_args a, int threads) {
     const size_t count = (size_t)a.n * (size_t)a.tokens_q * (size_t)a.heads * (size_t)a.d;
-    const size_t scratch = k->attention_scratch(&a, threads);
+    const size_t scratch = k->scratch(&a, threads);
     a.out = random_floats(count, 0, 1);
     a.scratch = lt_alloc(scratch * sizeof(float));
     assert_non_null(a.scratch);
     memset(a.scratch, 0xFF, scratch * sizeof(float));
     use_threads(threads);
-    k->attention(&a);
+    k->run(&a);
     lt_free(a.scratch);
     return a.out;
 }
 
-static void compare_attention(const lt_kernels *k, const lt_attention_args *a, const char *what, double tolerance) {
+/* Whether it rounds its factors to bf16. */
+static bool rounds(const lt_attention_kernel *k) { return k->isa == LT_ISA_AVX512BF16; }
+
+static void compare_attention(const lt_attention_kernel *k, const lt_attention_args *a, const char *what) {
     const size_t count = (size_t)a->n * (size_t)a->tokens_q * (size_t)a->heads * (size_t)a->d;
-    float *expected = attend(reference(), *a, 1), *one = attend(k, *a, 1), *two = attend(k, *a, MAX_THREADS);
-    check_close(what, k, one, expected, count, tolerance);
+    const lt_attention_kernel *plain = lt_attention_get(LT_PRECISION_F32, LT_ISA_SCALAR);
+    float *expected = attend(plain, *a, 1), *one = attend(k, *a, 1), *two = attend(k, *a, MAX_THREADS);
+    check_close_of(what, k->isa, one, expected, count, rounds(k) ? TOLERANCE_BF16 : TOLERANCE_ATTENTION);
     assert_memory_equal(one, two, count * sizeof *one);
     lt_free(expected);
     lt_free(one);
     lt_free(two);
 }
 
-static void run_attention_case(const lt_kernels *k, const attention_case *c) {
+/* Numbers that bf16 has, where that is what is multiplied: then the weights alone are rounded. */
+static float *random_factors(const lt_attention_kernel *k, size_t count, float low, float high) {
+    float *x = random_floats(count, low, high);
+    if (rounds(k)) lt_round_to_bf16(x, x, count, 1);
+    return x;
+}
+
+static void run_attention_case(const lt_attention_kernel *k, const attention_case *c) {
     const size_t width = (size_t)c->heads * (size_t)c->d, n = (size_t)c->n;
     const size_t rows_q = n * (size_t)c->tokens_q, rows_k = n * (size_t)c->tokens_k;
     const size_t stride = c->fused ? 3 * width : width;
-    float *q = random_floats(rows_q * stride, -2, 2), *keys = NULL, *values = NULL;
+    float *q = random_factors(k, rows_q * stride, -2, 2), *keys = NULL, *values = NULL;
     if (!c->fused) {
-        keys = random_floats(rows_k * width, -2, 2);
-        values = random_floats(rows_k * width, -1, 2);
+        keys = random_factors(k, rows_k * width, -2, 2);
+        values = random_factors(k, rows_k * width, -1, 2);
     }
     int32_t lengths[4] = {0};
     for (size_t i = 0; i < n; i++) lengths[i] = random_int(1, c->tokens_k);
@@ -71,13 +83,13 @@ static void run_attention_case(const lt_kernels *k, const attention_case *c) {
         .stride_k = stride,
         .stride_v = stride,
     };
-    compare_attention(k, &a, c->what, TOLERANCE_ATTENTION);
+    compare_attention(k, &a, c->what);
     lt_free(q);
     lt_free(keys);
     lt_free(values);
 }
 
-static void attention_real(const lt_kernels *k) {
+static void attention_real(const lt_attention_kernel *k) {
     static const attention_case cases[] = {
         {"self 64x64", 1, 1, 40, 1200, 4096, false, false, false},
         {"self 32x32", 1, 1, 80, 1024, 1024, false, false, false},
@@ -91,7 +103,7 @@ static void attention_real(const lt_kernels *k) {
     for (size_t i = 0; i < LT_COUNT(cases); i++) run_attention_case(k, &cases[i]);
 }
 
-static void attention_odd(const lt_kernels *k) {
+static void attention_odd(const lt_attention_kernel *k) {
     static const attention_case edges[] = {
         {"one of all", 1, 1, 1, 1, 1, false, false, false},
         {"one key", 2, 3, 5, 50, 1, false, false, false},
@@ -114,9 +126,9 @@ static void attention_odd(const lt_kernels *k) {
 
 /* Scores up to 1e4 on either side. Factors are small integers, so that the scores are exact and only the softmax can go
  * wrong; ties and all-low rows (every score under -5000) are among them. */
-static void attention_large_scores(const lt_kernels *k) {
+static void attention_large_scores(const lt_attention_kernel *k) {
     enum { HEADS = 2, D = 25, TOKENS = 150, COUNT = HEADS * D * TOKENS };
-    float *q = random_floats(COUNT, 0, 1), *keys = random_floats(COUNT, 0, 1), *v = random_floats(COUNT, -1, 1);
+    float *q = random_floats(COUNT, 0, 1), *keys = random_floats(COUNT, 0, 1), *v = random_factors(k, COUNT, -1, 1);
     for (size_t i = 0; i < COUNT; i++) {
         const bool low = i / (HEADS * D) >= 100; /* queries from 100 on: all their scores are below zero */
         q[i] = (float)(low ? -20 : random_int(-20, 20));
@@ -135,24 +147,36 @@ static void attention_large_scores(const lt_kernels *k) {
                                      .stride_q = HEADS * D,
                                      .stride_k = HEADS * D,
                                      .stride_v = HEADS * D};
-        compare_attention(k, &a, sign > 0 ? "large scores" : "large scores, negative scale", TOLERANCE_ATTENTION);
+        compare_attention(k, &a, sign > 0 ? "large scores" : "large scores, negative scale");
     }
     lt_free(q);
     lt_free(keys);
     lt_free(v);
 }
 
+static void for_each_attention(void (*test)(const lt_attention_kernel *k)) {
+    const lt_attention_kernel *seen = NULL;
+    for (lt_isa isa = LT_ISA_AVX2; isa <= LT_ISA_BEST; isa++)
+        for (lt_precision precision = LT_PRECISION_F32; precision <= LT_PRECISION_BF16; precision++) {
+            const lt_attention_kernel *k = lt_attention_get(precision, isa);
+            if (k->isa != isa) continue; /* not on this machine, or had already */
+            state = 1;
+            test(seen = k);
+        }
+    if (!seen) skip();
+}
+
 static void test_attention_real(void **unused) {
     (void)unused;
-    for_each_isa(attention_real);
+    for_each_attention(attention_real);
 }
 static void test_attention_odd(void **unused) {
     (void)unused;
-    for_each_isa(attention_odd);
+    for_each_attention(attention_odd);
 }
 static void test_attention_large_scores(void **unused) {
     (void)unused;
-    for_each_isa(attention_large_scores);
+    for_each_attention(attention_large_scores);
 }
 
 /* ---- Group normalisation ---- */

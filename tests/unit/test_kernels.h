@@ -3,6 +3,7 @@
 #define LT_TEST_KERNELS_H
 
 #include "base/tensor.h"
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "team.h"
 
@@ -57,11 +58,16 @@ static inline double relative_error(const float *ours, const float *reference, s
     return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
 }
 
-static inline void check_close(const char *what, const lt_kernels *k, const float *ours, const float *reference,
-                               size_t n, double tolerance) {
+static inline void check_close_of(const char *what, lt_isa isa, const float *ours, const float *reference, size_t n,
+                                  double tolerance) {
     const double error = relative_error(ours, reference, n);
     if (!(error <= tolerance))
-        fail_msg("%s, %s: relative error %g, allowed %g", lt_isa_name(k->isa), what, error, tolerance);
+        fail_msg("%s, %s: relative error %g, allowed %g", lt_isa_name(isa), what, error, tolerance);
+}
+
+static inline void check_close(const char *what, const lt_kernels *k, const float *ours, const float *reference,
+                               size_t n, double tolerance) {
+    check_close_of(what, k->isa, ours, reference, n, tolerance);
 }
 
 /* ---- For each instruction set ---- */

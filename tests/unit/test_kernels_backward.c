@@ -404,11 +404,11 @@ static void run_attention(const lt_kernels *k, const void *arguments, const grad
 
 /* The reference's output. */
 static float *attention_output(lt_attention_args f) {
-    const lt_kernels *k = lt_kernels_get(LT_ISA_SCALAR);
+    const lt_attention_kernel *k = lt_attention_get(LT_PRECISION_F32, LT_ISA_SCALAR);
     const size_t count = (size_t)f.n * (size_t)f.tokens_q * (size_t)f.heads * (size_t)f.d;
     f.out = random_floats(count, 0, 0);
-    f.scratch = new_scratch(k->attention_scratch(&f, 1));
-    k->attention(&f);
+    f.scratch = new_scratch(k->scratch(&f, 1));
+    k->run(&f);
     lt_free(f.scratch);
     return f.out;
 }

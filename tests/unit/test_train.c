@@ -469,7 +469,8 @@ static void test_threads_make_the_same_weights(void **state) {
     for (int kind = LT_TRAIN_VAE; kind <= LT_TRAIN_CLASSIFIER; kind++)
         for (int threads = 2; threads <= 3; threads++) {
             expect_same_for_threads((lt_train_kind)kind, LT_PRECISION_F32, threads);
-            if (lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST)) expect_same_for_threads((lt_train_kind)kind, LT_PRECISION_BF16, threads);
+            if (lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST))
+                expect_same_for_threads((lt_train_kind)kind, LT_PRECISION_BF16, threads);
         }
 }
 

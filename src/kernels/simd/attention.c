@@ -10,7 +10,10 @@
  * budget:
  * - k: [tokens_k / PANEL][d][PANEL keys]
  * - v: [tokens_k / KEYS][d / PANEL][KEYS][PANEL channels]
- * - with zeros where a panel ends early. */
+ * - with zeros where a panel ends early.
+ *
+ * Compiled for AVX512-BF16, too: all four factors are then rounded to bf16, and words of two take the place of floats
+ * (attention_tile.h); scores, sums and maxima stay float32. */
 #include "kernels/simd/attention_tile.h"
 #include "kernels/simd/simd.h"
 
@@ -22,11 +25,11 @@ enum {
 /* ---- Layout ---- */
 
 static size_t packed_k_size(const lt_attention_args *a) {
-    return lt_round_up((size_t)a->tokens_k, PANEL) * (size_t)a->d;
+    return lt_round_up((size_t)a->tokens_k, PANEL) * words((size_t)a->d);
 }
 
 static size_t packed_size(const lt_attention_args *a) { /* floats, one head */
-    const size_t v_size = lt_round_up((size_t)a->tokens_k, KEYS) * lt_round_up((size_t)a->d, PANEL);
+    const size_t v_size = words(lt_round_up((size_t)a->tokens_k, KEYS)) * lt_round_up((size_t)a->d, PANEL);
     return lt_round_up(packed_k_size(a) + v_size, 16);
 }
 
@@ -39,7 +42,7 @@ static size_t group_size(const lt_attention_args *a) {
 /* A thread's own: q^T [d][QUERIES], s^T [KEYS][QUERIES], o^T [d][QUERIES]. */
 static size_t tile_size(const lt_attention_args *a) { return (lt_round_up((size_t)a->d, PANEL) * 2 + KEYS) * QUERIES; }
 
-size_t LT_SIMD_NAME(lt_attention_scratch)(const lt_attention_args *a, int threads) {
+static size_t scratch_size(const lt_attention_args *a, int threads) {
     return group_size(a) * packed_size(a) + (size_t)threads * tile_size(a);
 }
 
@@ -56,6 +59,8 @@ static void pack_block(const lt_attention_args *a, size_t pair, size_t slot, siz
 }
 
 /* ---- One tile ---- */
+
+LT_INLINE vf power_of_two(vf x) { return VALUES > 1 ? vf_exp2_roughly(x) : vf_exp2(x); }
 
 /* Scores become weights 2^(score * factor - max). Updates the running maximum (times factor) and sum of each query, and
  * gives what everything summed so far must be multiplied with. */
@@ -74,13 +79,17 @@ LT_INLINE void softmax_block(const tile *t, size_t count, size_t width, vf max[W
         correction[v] = vf_exp2(max[v] - top[v]);
         max[v] = top[v];
     }
-    for (size_t row = 0; row < count; row++)
+    for (size_t row = 0; row < count; row += VALUES)
 #pragma GCC unroll 3
         for (size_t v = 0; v < width; v++) {
-            float *s = t->s + row * QUERIES + v * LT_VEC;
-            const vf weight = vf_exp2(vf_fma(vf_load(s), factor, -max[v]));
-            total[v] += weight;
-            vf_store(s, weight);
+            const float *s = t->s + row * QUERIES + v * LT_VEC;
+            vf weight[VALUES] = {0};
+#pragma GCC unroll 2
+            for (size_t i = 0; i < lt_min(VALUES, count - row); i++) {
+                weight[i] = power_of_two(vf_fma(vf_load(s + i * QUERIES), factor, -max[v]));
+                total[v] += weight[i];
+            }
+            vf_store(t->s + words(row) * QUERIES + v * LT_VEC, join(weight[0], weight[VALUES - 1]));
         }
 #pragma GCC unroll 3
     for (size_t v = 0; v < width; v++) sum[v] = sum[v] * correction[v] + total[v];
@@ -158,7 +167,7 @@ static void tile_piece(const void *context, size_t piece, int thread) {
     run_tile(g->a, slot, g->first + slot, index, g->tiles, g->own + (size_t)thread * tile_size(g->a));
 }
 
-void LT_SIMD_NAME(lt_attention)(const lt_attention_args *a) {
+static void attention(const lt_attention_args *a) {
     const size_t pairs = (size_t)a->n * (size_t)a->heads, most = group_size(a);
     const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC;
     const int threads = attention_threads(a);
@@ -175,3 +184,5 @@ void LT_SIMD_NAME(lt_attention)(const lt_attention_args *a) {
         lt_parallel(threads, g.count * g.tiles, 1, tile_piece, &g);
     }
 }
+
+const lt_attention_kernel LT_SIMD_NAME(lt_attention) = {LT_SIMD_SET, scratch_size, attention};

@@ -4,7 +4,7 @@
 
 #include "base/threads.h"
 #include "kernels/kernels.h"
-#include "kernels/simd/vec.h"
+#include "kernels/simd/words.h"
 
 #include <float.h>
 #include <math.h>
@@ -16,6 +16,23 @@ enum {
     ROWS = LT_VEC / 2, /* of a panel at a time: ROWS * WIDTH sums, WIDTH vectors and a factor just fit the registers */
     KEYS = 128         /* keys in a block: their scores stay in the first-level cache */
 };
+
+/* What is multiplied: float32 or, where a file is compiled for it, bf16, of which a word holds two: of d channels, or
+ * of two keys. */
+#if defined(__AVX512BF16__)
+#define NUMBERS LT_PRECISION_BF16
+enum { VALUES = 2 };
+LT_INLINE v8 join_8(v8 a, v8 b) { return v8_join(a, b); }
+LT_INLINE vf join(vf a, vf b) { return vf_join(a, b); }
+#else
+#define NUMBERS LT_PRECISION_F32
+enum { VALUES = 1 };
+LT_INLINE v8 join_8(v8 a, v8 b) { return (void)b, a; }
+LT_INLINE vf join(vf a, vf b) { return (void)b, a; }
+#endif
+
+/* Words of so many numbers. */
+static inline size_t words(size_t numbers) { return (numbers + VALUES - 1) / VALUES; }
 
 static inline size_t keys_of(const lt_attention_args *a, size_t sample) {
     return a->lengths ? (size_t)a->lengths[sample] : (size_t)a->tokens_k;
@@ -49,18 +66,23 @@ static inline void pack_k(const float *k, size_t stride, size_t d, size_t begin,
         for (size_t i = 0; i < d; i += 8) {
             v8 r[8];
             load_transposed(k + j * stride + i, stride, end - j, d - i, r);
-            for (size_t column = 0; column < lt_min(d - i, 8); column++)
-                v8_store(packed + j * d + (i + column) * PANEL, r[column]);
+            for (size_t column = 0; column < lt_min(d - i, 8); column += VALUES)
+                v8_store(packed + j * words(d) + (i + column) / VALUES * PANEL,
+                         join_8(r[column], r[column + VALUES - 1]));
         }
 }
 
+LT_INLINE v8 load_up_to_8(const float *p, size_t n) { return n >= 8 ? v8_load(p) : v8_load_part(p, n); }
+
 /* Keys [begin, end) of a head, one block of KEYS or less, into that block. */
 static inline void pack_v(const float *v, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
-    float *block = packed + begin * lt_round_up(d, PANEL);
+    float *block = packed + words(begin) * lt_round_up(d, PANEL);
     for (size_t i = 0; i < d; i += PANEL)
-        for (size_t j = begin; j < end; j++) {
+        for (size_t j = begin; j < end; j += VALUES) {
             const float *from = v + j * stride + i;
-            v8_store(block + i * KEYS + (j - begin) * PANEL, i + 8 <= d ? v8_load(from) : v8_load_part(from, d - i));
+            const v8 first = load_up_to_8(from, d - i);
+            const v8 second = j + VALUES - 1 < end ? load_up_to_8(from + (VALUES - 1) * stride, d - i) : (v8){0};
+            v8_store(block + i * words(KEYS) + words(j - begin) * PANEL, join_8(first, second));
         }
 }
 
@@ -86,8 +108,10 @@ static inline void load_queries(const tile *t, const float *x, size_t stride, co
         for (size_t i = 0; i < t->d; i += 8) {
             v8 r[8];
             load_transposed(x + j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, r);
-            for (size_t row = 0; row < lt_min(t->d - i, 8); row++)
-                v8_store(to + (i + row) * QUERIES + j, r[row] * v8_load(factor + j));
+            const v8 factors = v8_load(factor + j);
+            for (size_t row = 0; row < lt_min(t->d - i, 8); row += VALUES)
+                v8_store(to + (i + row) / VALUES * QUERIES + j,
+                         join_8(r[row] * factors, r[row + VALUES - 1] * factors));
         }
 }
 
@@ -109,7 +133,7 @@ static inline void store_queries(const tile *t, const float *sum, float *out, si
     }
 }
 
-/* sum[ROWS][width] += panel^T x: panel [depth][PANEL], of which the first ROWS columns; x [depth][QUERIES]. */
+/* sum[ROWS][width] += panel^T x: panel [depth][PANEL] words, of which the first ROWS columns; x [depth][QUERIES]. */
 LT_INLINE void multiply(size_t depth, const float *restrict panel, const float *restrict x, size_t width,
                         vf sum[ROWS][WIDTH]) {
     for (size_t i = 0; i < depth; i++, panel += PANEL, x += QUERIES) {
@@ -118,9 +142,9 @@ LT_INLINE void multiply(size_t depth, const float *restrict panel, const float *
         for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * LT_VEC);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++) {
-            const vf factor = vf_set(panel[row]);
+            const vf factor = broadcast(NUMBERS, panel + row);
 #pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) sum[row][v] += factor * xs[v];
+            for (size_t v = 0; v < width; v++) sum[row][v] = add_words(NUMBERS, sum[row][v], factor, xs[v]);
         }
     }
 }
@@ -130,7 +154,7 @@ LT_INLINE void score_block(const tile *t, size_t key, size_t count, size_t width
     for (size_t row = 0; row < count; row += ROWS) {
         const size_t panel = (key + row) / PANEL * PANEL;
         vf sum[ROWS][WIDTH] = {0};
-        multiply(t->d, t->k + panel * t->d + (key + row - panel), t->q, width, sum);
+        multiply(words(t->d), t->k + panel * words(t->d) + (key + row - panel), t->q, width, sum);
 #pragma GCC unroll 8
         for (size_t i = 0; i < ROWS; i++)
 #pragma GCC unroll 3
@@ -147,7 +171,7 @@ static inline void mask_block(const tile *t, size_t key, size_t count) {
 
 /* o^T = o^T * correction + v^T p^T over `count` keys from `key` on. */
 LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width, const vf correction[WIDTH]) {
-    const float *block = t->v + key * lt_round_up(t->d, PANEL);
+    const float *block = t->v + words(key) * lt_round_up(t->d, PANEL);
     for (size_t i = 0; i < t->d; i += ROWS) {
         const size_t panel = i / PANEL * PANEL;
         float *o = t->o + i * QUERIES;
@@ -156,7 +180,7 @@ LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width
         for (size_t row = 0; row < ROWS; row++)
 #pragma GCC unroll 3
             for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(o + row * QUERIES + v * LT_VEC) * correction[v];
-        multiply(count, block + panel * KEYS + (i - panel), t->s, width, sum);
+        multiply(words(count), block + panel * words(KEYS) + (i - panel), t->s, width, sum);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
 #pragma GCC unroll 3

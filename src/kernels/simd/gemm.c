@@ -1,4 +1,5 @@
 /* The matrix product's inner loops of float32, and what is done to the sums when they are complete. */
+#include "kernels/simd/simd.h"
 #include "kernels/simd/tile.h"
 
 /* ---- The product ---- */
@@ -84,7 +85,7 @@ static void finish(const lt_epilogue *e, size_t rows, const float *sums, size_t 
 }
 
 const lt_gemm_simd LT_SIMD_NAME(lt_gemm_simd) = {
-    .isa = LT_VEC == 16 ? LT_ISA_AVX512 : LT_ISA_AVX2,
+    .isa = LT_SIMD_SET,
     .rows = ROWS,
     .columns = COLUMNS,
     .tile = {[LT_WEIGHT_F32] = tile_f32, [LT_WEIGHT_F16] = tile_f16, [LT_WEIGHT_BF16] = tile_bf16},

@@ -1,4 +1,5 @@
 /* The matrix product's inner loop of narrow numbers: compiled once for each instruction set that multiplies them. */
+#include "kernels/simd/simd.h"
 #include "kernels/simd/tile.h"
 
 #if defined(__AVX512BF16__)
@@ -19,13 +20,7 @@ enum { AT_ONCE = ROWS };
 enum { AT_ONCE = ROWS - 2 }; /* b takes twice as many vectors: even bytes and odd ones */
 #endif
 
-#define NEEDS_avx2       LT_ISA_AVX2
-#define NEEDS_avxvnni    LT_ISA_AVXVNNI
-#define NEEDS_avx512     LT_ISA_AVX512
-#define NEEDS_avx512vnni LT_ISA_AVX512VNNI
-#define NEEDS_avx512bf16 LT_ISA_AVX512BF16
-
 static void tile(const lt_tile *t) { tile_any(t, NUMBERS, LT_WEIGHT_F32, false); }
 
 const lt_product LT_SIMD_NAME(lt_product) = {
-    .numbers = NUMBERS, .needs = LT_PASTE(NEEDS, LT_SIMD), .simd = &VECTORS, .rows = AT_ONCE, .tile = tile};
+    .numbers = NUMBERS, .needs = LT_SIMD_SET, .simd = &VECTORS, .rows = AT_ONCE, .tile = tile};

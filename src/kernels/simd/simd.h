@@ -7,12 +7,19 @@
 #include "kernels/simd/vec.h"
 
 extern const lt_kernels LT_SIMD_NAME(lt_kernels);
+extern const lt_attention_kernel LT_SIMD_NAME(lt_attention);
+
+/* The sets that files are compiled for, by the names that they have in LT_SIMD. */
+#define LT_SET_avx2       LT_ISA_AVX2
+#define LT_SET_avxvnni    LT_ISA_AVXVNNI
+#define LT_SET_avx512     LT_ISA_AVX512
+#define LT_SET_avx512vnni LT_ISA_AVX512VNNI
+#define LT_SET_avx512bf16 LT_ISA_AVX512BF16
+#define LT_SIMD_SET       LT_PASTE(LT_SET, LT_SIMD)
 
 size_t LT_SIMD_NAME(lt_group_norm_scratch)(const lt_group_norm_args *a);
 void LT_SIMD_NAME(lt_group_norm)(const lt_group_norm_args *a);
 void LT_SIMD_NAME(lt_layer_norm)(const lt_layer_norm_args *a);
-size_t LT_SIMD_NAME(lt_attention_scratch)(const lt_attention_args *a, int threads);
-void LT_SIMD_NAME(lt_attention)(const lt_attention_args *a);
 void LT_SIMD_NAME(lt_activate)(lt_activation act, const float *x, float *y, size_t n);
 void LT_SIMD_NAME(lt_geglu)(const float *a, float *y, size_t rows, size_t oc);
 void LT_SIMD_NAME(lt_add)(const float *a, const float *b, float *y, size_t n);

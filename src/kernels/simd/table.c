@@ -2,12 +2,10 @@
 #include "kernels/simd/simd.h"
 
 const lt_kernels LT_SIMD_NAME(lt_kernels) = {
-    .isa = LT_VEC == 16 ? LT_ISA_AVX512 : LT_ISA_AVX2,
+    .isa = LT_SIMD_SET,
     .group_norm_scratch = LT_SIMD_NAME(lt_group_norm_scratch),
     .group_norm = LT_SIMD_NAME(lt_group_norm),
     .layer_norm = LT_SIMD_NAME(lt_layer_norm),
-    .attention_scratch = LT_SIMD_NAME(lt_attention_scratch),
-    .attention = LT_SIMD_NAME(lt_attention),
     .activate = LT_SIMD_NAME(lt_activate),
     .geglu = LT_SIMD_NAME(lt_geglu),
     .add = LT_SIMD_NAME(lt_add),

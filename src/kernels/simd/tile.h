@@ -7,6 +7,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/simd/weight_format.h"
+#include "kernels/simd/words.h"
 
 #if defined(__AVX512F__)
 enum { ROWS = 14 };
@@ -14,54 +15,6 @@ enum { ROWS = 14 };
 enum { ROWS = 6 };
 #endif
 enum { COLUMNS = 2 * LT_VEC };
-
-/* ---- One word of a with a vector of b ---- */
-
-LT_INLINE vi load_words(const void *p) {
-    vi v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-LT_INLINE vf broadcast(const lt_precision numbers, const float *a) {
-    if (numbers == LT_PRECISION_F32) return vf_set(*a);
-    int32_t word;
-    memcpy(&word, a, sizeof word);
-    return (vf)vi_set(word);
-}
-
-/* Four products of unsigned bytes (of a) and signed ones (of b) are added to each sum, or two of bf16: by name, since
- * compilers move sums that change their type to and fro. */
-LT_INLINE vf add_quads(vf sum, vf a, vf b) {
-#if defined(__AVX512VNNI__)
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-#elif defined(__AVXVNNI__)
-    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
-    return sum;
-#elif defined(__AVX512F__) /* as pairs of 16 bits, the even bytes and the odd ones: nothing saturates */
-    const __m512i even = _mm512_and_si512((__m512i)a, _mm512_set1_epi16(255)), odd = _mm512_srli_epi16((__m512i)a, 8);
-    const __m512i b_even = _mm512_srai_epi16(_mm512_slli_epi16((__m512i)b, 8), 8),
-                  b_odd = _mm512_srai_epi16((__m512i)b, 8);
-    return (vf)((vi)sum + (vi)_mm512_madd_epi16(even, b_even) + (vi)_mm512_madd_epi16(odd, b_odd));
-#else
-    const __m256i even = _mm256_and_si256((__m256i)a, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16((__m256i)a, 8);
-    const __m256i b_even = _mm256_srai_epi16(_mm256_slli_epi16((__m256i)b, 8), 8),
-                  b_odd = _mm256_srai_epi16((__m256i)b, 8);
-    return (vf)((vi)sum + (vi)_mm256_madd_epi16(even, b_even) + (vi)_mm256_madd_epi16(odd, b_odd));
-#endif
-}
-
-LT_INLINE vf add_product(const lt_precision numbers, vf sum, vf a, vf b) {
-    if (numbers == LT_PRECISION_INT8) return add_quads(sum, a, b);
-#if defined(__AVX512BF16__)
-    if (numbers == LT_PRECISION_BF16) {
-        __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-        return sum;
-    }
-#endif
-    return sum + a * b;
-}
 
 /* ---- A tile ---- */
 
@@ -99,8 +52,8 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const lt_precision
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
             const vf x = broadcast(numbers, &p[i / 3][i % 3 * lda]);
-            sum[i][0] = add_product(numbers, sum[i][0], x, b0);
-            sum[i][1] = add_product(numbers, sum[i][1], x, b1);
+            sum[i][0] = add_words(numbers, sum[i][0], x, b0);
+            sum[i][1] = add_words(numbers, sum[i][1], x, b1);
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i += 3) p[i / 3] += step;

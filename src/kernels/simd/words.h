@@ -1,0 +1,68 @@
+/* Products of words: a float, two bf16 or four int8 (kernels/narrow.h), one word with a vector of them. */
+#ifndef LT_SIMD_WORDS_H
+#define LT_SIMD_WORDS_H
+
+#include "kernels/simd/vec.h"
+#include "latent.h"
+
+LT_INLINE vi load_words(const void *p) {
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+LT_INLINE vf broadcast(const lt_precision numbers, const float *a) {
+    if (numbers == LT_PRECISION_F32) return vf_set(*a);
+    int32_t word;
+    memcpy(&word, a, sizeof word);
+    return (vf)vi_set(word);
+}
+
+/* Four products of unsigned bytes (of a) and signed ones (of b) are added to each sum, or two of bf16: by name, since
+ * compilers move sums that change their type to and fro. */
+LT_INLINE vf add_quads(vf sum, vf a, vf b) {
+#if defined(__AVX512VNNI__)
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(__AVXVNNI__)
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+#elif defined(__AVX512F__) /* as pairs of 16 bits, the even bytes and the odd ones: nothing saturates */
+    const __m512i even = _mm512_and_si512((__m512i)a, _mm512_set1_epi16(255)), odd = _mm512_srli_epi16((__m512i)a, 8);
+    const __m512i b_even = _mm512_srai_epi16(_mm512_slli_epi16((__m512i)b, 8), 8),
+                  b_odd = _mm512_srai_epi16((__m512i)b, 8);
+    return (vf)((vi)sum + (vi)_mm512_madd_epi16(even, b_even) + (vi)_mm512_madd_epi16(odd, b_odd));
+#else
+    const __m256i even = _mm256_and_si256((__m256i)a, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16((__m256i)a, 8);
+    const __m256i b_even = _mm256_srai_epi16(_mm256_slli_epi16((__m256i)b, 8), 8),
+                  b_odd = _mm256_srai_epi16((__m256i)b, 8);
+    return (vf)((vi)sum + (vi)_mm256_madd_epi16(even, b_even) + (vi)_mm256_madd_epi16(odd, b_odd));
+#endif
+}
+
+LT_INLINE vf add_words(const lt_precision numbers, vf sum, vf a, vf b) {
+    if (numbers == LT_PRECISION_INT8) return add_quads(sum, a, b);
+#if defined(__AVX512BF16__)
+    if (numbers == LT_PRECISION_BF16) {
+        __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+        return sum;
+    }
+#endif
+    return sum + a * b;
+}
+
+#if defined(__AVX512BF16__)
+/* Two bf16 in each word: a's and, in the upper half, b's. */
+LT_INLINE vf vf_join(vf a, vf b) {
+    const vu low = (vu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)a));
+    const vu high = (vu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)b));
+    return (vf)(low | high << 16);
+}
+LT_INLINE v8 v8_join(v8 a, v8 b) {
+    const __m256i low = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh((__m256)a));
+    const __m256i high = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh((__m256)b));
+    return (v8)_mm256_or_si256(low, _mm256_slli_epi32(high, 16));
+}
+#endif
+
+#endif
