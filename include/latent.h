@@ -101,8 +101,8 @@ typedef enum lt_precision {
     LT_PRECISION_F32,
     LT_PRECISION_BF16, /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
                           else LT_ERROR_UNSUPPORTED */
-    LT_PRECISION_INT8  /* drawing: products of 8-bit numbers, scaled for each output channel of a weight and for each
-                          token or pixel; everything else f32 */
+    LT_PRECISION_INT8  /* drawing: the U-Net's products of 8-bit numbers, scaled for each output channel of a weight and
+                          for each token or pixel; everything else bf16 where the processor has that, else f32 */
 } lt_precision;
 
 /* How far up the processor's instruction sets kernels may go, other libraries' too. What it lacks is never used,

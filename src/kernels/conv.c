@@ -1,6 +1,6 @@
 /* Choosing who runs a convolution, and what all implementers have in common: checks of sizes, weights and pointers. */
 #include "base/fields.h"
-#include "kernels/conv_impl.h"
+#include "kernels/gemm.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -83,6 +83,13 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
     else
         lt_free(made);
     return status;
+}
+
+lt_precision lt_conv_worth(const lt_conv_desc *d) {
+    enum { FEW_ROWS = 16, FEW_CHANNELS = 16 };
+    const bool small = lt_conv_rows(d) < FEW_ROWS || d->c[0] + d->c[1] < FEW_CHANNELS || d->oc < FEW_CHANNELS;
+    const bool twice = d->precision == LT_PRECISION_BF16 && !lt_isa_has(LT_ISA_AMX, d->isa);
+    return small || (twice && lt_winograd_takes(d)) ? LT_PRECISION_F32 : d->precision;
 }
 
 lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {

@@ -61,11 +61,6 @@ bool lt_winograd_takes(const lt_conv_desc *d) {
            (size_t)d->c[0] % simd->channels == 0 && (size_t)d->c[1] % simd->channels == 0 && worth_it(d);
 }
 
-lt_precision lt_conv_worth(const lt_conv_desc *d) {
-    const bool bf16 = d->precision == LT_PRECISION_BF16 && !lt_isa_has(LT_ISA_AMX, d->isa);
-    return bf16 && lt_winograd_takes(d) ? LT_PRECISION_F32 : d->precision;
-}
-
 static void plan_blocks(winograd *g, const lt_conv_desc *d) {
     g->block_c = lt_round_up(lt_part(g->c, BLOCK_C), g->simd->channels);
     g->blocks_c = lt_count_parts(g->c, g->block_c);

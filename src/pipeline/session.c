@@ -20,10 +20,19 @@ void lt_module_rest(lt_session *session, lt_module module) {
     if (session->plans[module].plan) lt_plan_rest(session->plans[module].plan);
 }
 
+/* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding. */
+static lt_target target_of(const lt_session *session, lt_module module) {
+    lt_target target = session->target;
+    if (target.precision == LT_PRECISION_INT8 && module != LT_MODULE_UNET)
+        target.precision = lt_isa_has(LT_ISA_AVX512BF16, target.isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    return target;
+}
+
 static lt_status make_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_graph graph = {0};
     const lt_status built = lt_module_build(session->parts, module, size, &graph);
-    return lt_plan_built(&graph, built, &session->target, plan);
+    const lt_target target = target_of(session, module);
+    return lt_plan_built(&graph, built, &target, plan);
 }
 
 void lt_session_apply(lt_session *session, lt_deltas *deltas) {

@@ -1,5 +1,6 @@
 /* The public interface's parts of the way: tokens, steps, noise, arrays in files, a module alone; and a session that
  * serves one call at a time. */
+#include "base/fields.h"
 #include "kernels/isa.h"
 #include "micro.h"
 
@@ -179,7 +180,7 @@ static void test_loss_alone(void **state) {
 
 enum { LATENT = 12, WIDTH = 128 }; /* of the default model */
 
-static void run_unet(lt_precision precision, lt_arrays *out) {
+static void run_unet(lt_precision precision, lt_isa isa, lt_arrays *out) {
     static float x[LATENT * 8 * 8], context[77 * WIDTH];
     static const float t = 500;
     static const lt_array in[] = {
@@ -189,6 +190,7 @@ static void run_unet(lt_precision precision, lt_arrays *out) {
     lt_session_options options = lt_session_options_defaults();
     options.threads = 2;
     options.precision = precision;
+    options.isa = isa;
     lt_session *session;
     assert_ok(open_session(LT_DATA_DIR "/emoji.safetensors", &options, &session));
     assert_ok(lt_run(session, "unet", in, LT_COUNT(in), out));
@@ -196,17 +198,24 @@ static void run_unet(lt_precision precision, lt_arrays *out) {
 }
 
 /* Rounded products give nearly the same, and not the same. */
-static void test_bf16(void **state) {
-    (void)state;
-    if (!lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST)) skip();
-    lt_arrays exact, rounded;
-    run_unet(LT_PRECISION_F32, &exact);
-    run_unet(LT_PRECISION_BF16, &rounded);
-    const double error = relative_error(rounded.items[0].data, exact.items[0].data, LATENT * 8 * 8);
-    print_message("    relative error of the U-Net in bf16: %.2e\n", error);
-    assert_true(error > 1e-5 && error < 1e-2);
-    lt_arrays_free(&exact);
+static void expect_near(const lt_arrays *exact, lt_precision precision, lt_isa isa, double limit) {
+    lt_arrays rounded;
+    run_unet(precision, isa, &rounded);
+    const double error = relative_error(rounded.items[0].data, exact->items[0].data, LATENT * 8 * 8);
+    print_message("    relative error of the U-Net in %s, %s: %.2e\n", lt_precision_choices[precision],
+                  lt_isa_name(isa), error);
+    assert_true(error > 1e-5 && error < limit);
     lt_arrays_free(&rounded);
+}
+
+static void test_precisions(void **state) {
+    (void)state;
+    lt_arrays exact;
+    run_unet(LT_PRECISION_F32, LT_ISA_BEST, &exact);
+    for (lt_isa isa = LT_ISA_SCALAR; isa < LT_ISA_BEST; isa++)
+        if (lt_isa_has(isa, LT_ISA_BEST)) expect_near(&exact, LT_PRECISION_INT8, isa, 4e-2);
+    if (lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST)) expect_near(&exact, LT_PRECISION_BF16, LT_ISA_BEST, 1e-2);
+    lt_arrays_free(&exact);
 }
 
 /* ---- Looking at files, and timing ---- */
@@ -405,7 +414,7 @@ int main(void) {
         cmocka_unit_test(test_no_arrays),
         cmocka_unit_test(test_every_module_is_known),
         cmocka_unit_test(test_loss_alone),
-        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_report_of_others),
         cmocka_unit_test(test_timing),
