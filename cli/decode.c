@@ -17,14 +17,14 @@ static const lt_option options[] = {
 /* The latent [1,c,h,w] or [c,h,w] of a file, as encode and --save-latents write it. */
 static lt_status read_latent(const char *path, lt_arrays *file, int shape[3]) {
     LT_TRY(lt_arrays_load(path, "latent", file));
-    if (!file->count) return lt_fail(LT_ERROR_ARGUMENT, "%s has no tensor called latent", path);
+    if (!file->count) return lt_fail(LT_ERROR_ARGUMENT, "it has no tensor called latent");
     const lt_array *latent = &file->items[0];
     const int skip = latent->rank - 3;
     if ((skip != 0 && skip != 1) || (skip == 1 && latent->shape[0] != 1))
-        return lt_fail(LT_ERROR_ARGUMENT, "%s: latent needs the shape [1, channels, height, width]", path);
+        return lt_fail(LT_ERROR_ARGUMENT, "latent needs the shape [1, channels, height, width]");
     for (int i = 0; i < 3; i++) {
         const size_t side = latent->shape[skip + i];
-        if (side < 1 || side > 1 << 16) return lt_fail(LT_ERROR_ARGUMENT, "%s: latent has a side of %zu", path, side);
+        if (side < 1 || side > 1 << 16) return lt_fail(LT_ERROR_ARGUMENT, "latent has a side of %zu", side);
         shape[i] = (int)side;
     }
     return LT_OK;

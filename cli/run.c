@@ -2,6 +2,8 @@
 #include "cli.h"
 #include "signals.h"
 
+#include <string.h>
+
 static struct {
     lt_model_options model;
     const char *in, *out;
@@ -23,10 +25,21 @@ static lt_status run_module(lt_session *session, const char *module, const lt_ar
     return status;
 }
 
+static int check_module(const char *name) {
+    lt_nearest nearest = {.word = name};
+    for (const char *const *module = lt_modules(); *module; module++) {
+        if (!strcmp(*module, name)) return LT_EXIT_OK;
+        lt_nearest_try(&nearest, *module, *module);
+    }
+    if (nearest.name) return lt_complain(LT_EXIT_USAGE, "no module %s; did you mean %s?", name, nearest.name);
+    return lt_complain(LT_EXIT_USAGE, "no module %s; `latent run --help` lists all", name);
+}
+
 static int run(int count, char **words) {
     if (count != 1 || !o.in || !o.out)
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
-    int blocked = lt_check_safetensors("--out", o.out);
+    int blocked = check_module(words[0]);
+    if (!blocked) blocked = lt_check_safetensors("--out", o.out);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
     if (blocked) return blocked;
@@ -49,13 +62,13 @@ const lt_command lt_command_run = {
     "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
     "  clip-text-2  ids [n,77] -> out, penultimate [n,77,width], pooled [n,projection]: SDXL's second\n"
     "  clip-image   pixels [n,3,size,size] -> image_embeds [n,projection]\n"
-    "  vae-encoder  x [n,3,h,w] -> mean, logvar [n,c,h/8,w/8]\n"
-    "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,8h,8w]\n"
-    "  unet         x [n,c,h,w], t [n], context [n,tokens,dim] -> out [n,c,h,w]\n"
+    "  vae-encoder  x [n,3,h,w] -> mean, logvar [n,c,h/f,w/f], f being 8 in Stable Diffusion\n"
+    "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,h*f,w*f]\n"
+    "  unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w]\n"
     "  classifier   x [n,c,size,size], t [n] -> logits [n,classes]\n"
     "Losses of training, which write loss and the gradient of each parameter under its name:\n"
     "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"
-    "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/8,w/8]: squared error + 1e-6 KL\n"
+    "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: squared error + 1e-6 KL\n"
     "  clip-loss    ids [n,77], pixels [n,3,size,size]: contrastive loss",
     "  latent run unet -m sd15.safetensors --in x_t_context.safetensors --out eps.safetensors\n",
     options,

@@ -32,9 +32,16 @@ static const lt_runner runners[] = {
 
 /* ---- In ---- */
 
-static lt_status size_of(const lt_runner *r, const lt_tensor *in, size_t count, lt_module_size *size) {
+/* A U-Net that was trained without text reads none. */
+static bool is_read(const lt_components *parts, const char *name) {
+    return strcmp(name, "context") || parts->unet.context_dim;
+}
+
+static lt_status size_of(const lt_runner *r, const lt_components *parts, const lt_tensor *in, size_t count,
+                         lt_module_size *size) {
     *size = (lt_module_size){.embed = r->module == LT_MODULE_TEXT_2};
     for (int i = 0; r->inputs[i]; i++) {
+        if (!is_read(parts, r->inputs[i])) continue;
         const lt_tensor *t = lt_tensor_named(in, count, r->inputs[i]);
         if (!t) return lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called %s", r->name, r->inputs[i]);
         lt_shape shape;
@@ -102,7 +109,9 @@ static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out)
 
 /* y, which a U-Net with a vector reads, is an input of these alone; where tokens end follows from ids. */
 static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor *in, size_t count) {
-    for (int i = 0; r->inputs[i]; i++) LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
+    for (int i = 0; r->inputs[i]; i++)
+        if (lt_plan_port(plan, r->inputs[i]).node)
+            LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
     const lt_clip_inputs text = lt_clip_inputs_of(plan);
     if (text.end.node) lt_clip_find_ends(&text);
     if (!lt_plan_port(plan, "y").node) return LT_OK;
@@ -113,7 +122,7 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
 static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count, lt_arrays *out) {
     lt_module_size size;
     lt_plan *plan = NULL;
-    LT_TRY(size_of(r, in, in_count, &size));
+    LT_TRY(size_of(r, session->parts, in, in_count, &size));
     LT_TRY(lt_module_plan(session, r->module, &size, &plan));
     LT_TRY(write_inputs(r, plan, in, in_count));
     lt_port_fill(lt_plan_port(plan, "context_lengths"), (float)size.tokens);

@@ -3,6 +3,8 @@
 
 #include "base/map.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *name) {
@@ -11,18 +13,57 @@ const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *
     return NULL;
 }
 
+/* The dimensions of an input of that name, as the graph calls them; a picture's are NCHW. */
+static const char *order_of(const char *name) {
+    static const char *const others[][2] = {{"t", "n"}, {"ids", "nw"}, {"y", "nc"}, {"context", "nwc"}};
+    for (size_t i = 0; i < LT_COUNT(others); i++)
+        if (!strcmp(others[i][0], name)) return others[i][1];
+    return "nchw";
+}
+
+static int *dimension(lt_shape *shape, char which) {
+    return which == 'n' ? &shape->n : which == 'h' ? &shape->h : which == 'w' ? &shape->w : &shape->c;
+}
+
+static lt_status refuse_shape(const lt_tensor *t, const char *needed) {
+    char shape[LT_MAX_RANK * 24];
+    lt_tensor_shape_text(t, shape, sizeof shape);
+    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has shape %s; %s is needed", t->name, shape, needed);
+}
+
 lt_status lt_shape_of_tensor(const lt_tensor *t, lt_shape *shape) {
-    for (int i = 0; i < t->rank; i++)
+    const char *order = order_of(t->name);
+    char needed[32];
+    snprintf(needed, sizeof needed, "one of %zu", strlen(order));
+    if (t->rank != (int)strlen(order)) return refuse_shape(t, needed);
+    *shape = (lt_shape){1, 1, 1, 1};
+    for (int i = 0; order[i]; i++) {
         if (t->shape[i] < 1 || t->shape[i] > 1 << 20)
             return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has a dimension of %zu", t->name, t->shape[i]);
-    const int s[4] = {(int)t->shape[0], (int)t->shape[1], (int)t->shape[2], (int)t->shape[3]};
-    switch (t->rank) {
-    case 1: *shape = (lt_shape){s[0], 1, 1, 1}; return LT_OK;
-    case 2: *shape = (lt_shape){s[0], 1, s[1], 1}; return LT_OK;
-    case 3: *shape = (lt_shape){s[0], 1, s[1], s[2]}; return LT_OK;
-    case 4: *shape = (lt_shape){s[0], s[2], s[3], s[1]}; return LT_OK;
-    default: return lt_fail(LT_ERROR_ARGUMENT, "tensor %s has %d dimensions", t->name, t->rank);
+        *dimension(shape, order[i]) = (int)t->shape[i];
     }
+    return LT_OK;
+}
+
+static lt_status check_shape(const lt_tensor *t, lt_shape shape, lt_shape wanted) {
+    const char *order = order_of(t->name);
+    lt_tensor like = {.rank = t->rank};
+    char needed[LT_MAX_RANK * 24];
+    if (lt_shape_equal(shape, wanted)) return LT_OK;
+    for (int i = 0; order[i]; i++) like.shape[i] = (size_t)*dimension(&wanted, order[i]);
+    lt_tensor_shape_text(&like, needed, sizeof needed);
+    return refuse_shape(t, needed);
+}
+
+/* Finite numbers; tokens are whole. */
+static lt_status check_values(const lt_tensor *t, lt_port port, const float *values, size_t count) {
+    if (!lt_all_finite(values, count))
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
+    for (size_t i = 0; i < count && port.node->operation.type == LT_VALUE_I32; i++)
+        if (values[i] != rintf(values[i]) || fabsf(values[i]) >= 0x1p31f)
+            return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g: whole numbers are needed", t->name,
+                           (double)values[i]);
+    return LT_OK;
 }
 
 lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
@@ -30,20 +71,16 @@ lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     LT_TRY(lt_tensor_readable(t));
     LT_TRY(lt_shape_of_tensor(t, &shape));
     const lt_port port = lt_plan_port(plan, t->name);
-    const lt_shape wanted = lt_port_shape(port);
-    if (t->rank == 2 && wanted.w == 1) shape = (lt_shape){shape.n, 1, 1, shape.w}; /* channels, not tokens */
-    if (!lt_shape_equal(shape, wanted))
-        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is n %d, h %d, w %d, c %d; this model takes %d, %d, %d, %d",
-                       t->name, shape.n, shape.h, shape.w, shape.c, wanted.n, wanted.h, wanted.w, wanted.c);
-    float *values = lt_alloc(lt_shape_count(shape) * sizeof(float));
+    LT_TRY(check_shape(t, shape, lt_port_shape(port)));
+    const size_t count = lt_shape_count(shape);
+    float *values = lt_alloc(count * sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(t, values);
-    const bool finite = lt_all_finite(values, lt_shape_count(shape));
-    if (t->rank == 4)
+    const lt_status status = check_values(t, port, values, count);
+    if (!status && t->rank == 4)
         lt_port_write_nchw(port, values);
-    else
-        lt_port_write(port, 0, values, lt_shape_count(shape));
+    else if (!status)
+        lt_port_write(port, 0, values, count);
     lt_free(values);
-    return lt_map_check(t->data,
-                        finite ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name));
+    return lt_map_check(t->data, status);
 }

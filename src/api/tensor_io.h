@@ -7,10 +7,11 @@
 /* The tensor of that name, or NULL. */
 const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *name);
 
-/* [n], [n, tokens], [n, tokens, c] or [n, c, h, w] as the graph's shape. */
+/* The graph's shape of t, which by its name is [n], ids [n, tokens], a vector [n, c], tokens [n, tokens, c] or a
+ * picture [n, c, h, w]. */
 lt_status lt_shape_of_tensor(const lt_tensor *t, lt_shape *shape);
 
-/* Writes t into the input of plan that has its name. LT_ERROR_ARGUMENT if that takes another shape. */
+/* Writes t into the input of plan that has its name. LT_ERROR_ARGUMENT if that takes another shape or other numbers. */
 lt_status lt_write_input(lt_plan *plan, const lt_tensor *t);
 
 #endif

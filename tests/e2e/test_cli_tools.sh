@@ -346,7 +346,7 @@ module unet_t999 1e-4 unet folder out
 same "a folder gives the same bytes as the file it was made from" module.safetensors single.safetensors
 module clip_text 1e-5 clip-text folder out penultimate
 module vae_decoder 1e-5 vae-decoder folder out
-refused 1 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
+refused 2 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
 refused 1 "a module that the model lacks" "$latent" run clip-image -m tiny.safetensors --in single.safetensors --out x.safetensors
 refused 1 "inputs that are not there" "$latent" run unet -m tiny.safetensors --in single.safetensors --out x.safetensors
 refused 1 "inputs of another shape" "$latent" run vae-decoder -m tiny.safetensors --in "$golden/tiny/unet_t1.safetensors" --out x.safetensors

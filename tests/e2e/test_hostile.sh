@@ -60,6 +60,7 @@ for bad in no-conv flat-conv; do
     named $bad.safetensors decode -m $bad.safetensors latent.safetensors -o out.png
     named $bad.safetensors txt2img -q --vae $bad.safetensors --steps 1 -p x -o out.png
 done
+named model.safetensors decode model.safetensors -o out.png
 named model.safetensors txt2img -q --classifier model.safetensors --class 0 -p x -o out.png
 named clip txt2img -q -m clip -p x -o out.png
 named clip encode -m clip good.png -o out.safetensors

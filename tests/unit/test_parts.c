@@ -158,6 +158,67 @@ static void test_every_module_is_known(void **state) {
     lt_session_close(session);
 }
 
+/* What does not fit is told in the words of the file: its own shape, and the one that is needed. */
+static void test_inputs_that_do_not_fit(void **state) {
+    (void)state;
+    static const float zeros[400], half[77] = {[3] = 0.5f}, large[77] = {[3] = 0x1p40f};
+    static const struct {
+        const char *module, *says;
+        lt_array in;
+    } cases[] = {
+        {"vae-decoder", "tensor z has shape [4,2,3]; one of 4 is needed", {"z", 3, {4, 2, 3}, zeros}},
+        {"vae-decoder", "tensor z has shape [1,5,2,3]; [1,4,2,3] is needed", {"z", 4, {1, 5, 2, 3}, zeros}},
+        {"vae-decoder", "tensor z has a dimension of 0", {"z", 4, {1, 4, 0, 3}, zeros}},
+        {"clip-text", "tensor ids has shape [1,5]; [1,77] is needed", {"ids", 2, {1, 5}, zeros}},
+        {"clip-text", "tensor ids has shape [77]; one of 2 is needed", {"ids", 1, {77}, zeros}},
+        {"clip-text", "tensor ids holds 0.5: whole numbers", {"ids", 2, {1, 77}, half}},
+        {"clip-text", "tensor ids holds 1.09951e+12: whole numbers", {"ids", 2, {1, 77}, large}},
+    };
+    lt_session *session = open_micro(1);
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_arrays out;
+        assert_int_equal(lt_run(session, cases[i].module, &cases[i].in, 1, &out), LT_ERROR_ARGUMENT);
+        if (!strstr(lt_error_message(), cases[i].says)) fail_msg("\"%s\": %s", cases[i].says, lt_error_message());
+    }
+    lt_session_close(session);
+}
+
+static const char *unconditional_unet(void) {
+    static char folder[256], path[300];
+    lt_image picture = make_picture(8, 8);
+    snprintf(folder, sizeof folder, "%s", scratch_path("pixels"));
+    assert_int_equal(mkdir(folder, 0777), 0);
+    snprintf(path, sizeof path, "%s/1.png", folder);
+    assert_ok(lt_image_save(path, &picture, NULL));
+    lt_image_free(&picture);
+    snprintf(path, sizeof path, "%s.safetensors", folder);
+    lt_train_options o = lt_train_options_defaults();
+    o.files.data = folder;
+    o.files.output = path;
+    o.pictures.size = 8;
+    o.length.steps = o.length.batch = o.network.levels = o.network.blocks = 1;
+    o.computing.threads = 1;
+    o.network.width = o.network.groups = 8;
+    o.network.attention_levels = 0;
+    o.losses.pixels = o.losses.unconditional = true;
+    assert_ok(lt_train(LT_TRAIN_UNET, &o));
+    return path;
+}
+
+/* It reads no context, and none has to be made up for it. */
+static void test_unet_without_text(void **state) {
+    (void)state;
+    static const float x[3 * 8 * 8], t = 500;
+    static const lt_array in[] = {{"x", 4, {1, 3, 8, 8}, x}, {"t", 1, {1}, &t}};
+    lt_session *session;
+    lt_arrays out;
+    assert_ok(open_session(unconditional_unet(), NULL, &session));
+    assert_ok(lt_run(session, "unet", in, 2, &out));
+    assert_true(out.count == 1 && out.items[0].rank == 4 && out.items[0].shape[1] == 3);
+    lt_arrays_free(&out);
+    lt_session_close(session);
+}
+
 /* The loss of nothing but zeros, and a gradient for each parameter of the VAE and nothing else. */
 static void test_loss_alone(void **state) {
     (void)state;
@@ -413,6 +474,8 @@ int main(void) {
         cmocka_unit_test(test_arrays_in_a_file),
         cmocka_unit_test(test_no_arrays),
         cmocka_unit_test(test_every_module_is_known),
+        cmocka_unit_test(test_inputs_that_do_not_fit),
+        cmocka_unit_test(test_unet_without_text),
         cmocka_unit_test(test_loss_alone),
         cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_report),
