@@ -477,7 +477,8 @@ typedef struct lt_request {
      */
     bool (*cancelled)(void *user);
     /* Called when a picture is whole, with the result so far: pictures up to that one, of which the caller may take or
-     * free what it has used (and leave it empty). Returning false ends the generation. May be NULL. */
+     * free what it has used (and leave it empty: lt_image_free does), but not the result itself. Returning false ends
+     * the generation. May be NULL. */
     bool (*ready)(void *user, int picture, lt_result *result);
     void *user;
     uint64_t reserved[LT_RESERVED];

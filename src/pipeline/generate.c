@@ -238,6 +238,15 @@ static void leave(lt_painting *p, lt_module module) {
     (p->picture + 1 < p->request->count ? lt_module_rest : lt_module_drop)(p->session, module);
 }
 
+static lt_status hand_over(lt_painting *p) {
+    const lt_request *r = p->request;
+    if (r->ready && !r->ready(r->user, p->picture, p->result))
+        return lt_fail(LT_ERROR_CANCELLED, "stopped after picture %d of %d", p->picture + 1, r->count);
+    if (p->result->images) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "ready: it freed the result, to which pictures are still to come; what is in it "
+                                      "it may free");
+}
+
 static lt_status paint_picture(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(make_room(p));
@@ -249,8 +258,7 @@ static lt_status paint_picture(lt_painting *p) {
     if (p->session->low_memory) lt_module_rest(p->session, LT_MODULE_UNET);
     LT_TRY(decode(p, &p->result->images[p->picture]));
     leave(p, LT_MODULE_VAE_DECODER);
-    if (!r->ready || r->ready(r->user, p->picture, p->result)) return LT_OK;
-    return lt_fail(LT_ERROR_CANCELLED, "stopped after picture %d of %d", p->picture + 1, r->count);
+    return hand_over(p);
 }
 
 static lt_status paint(lt_painting *p) {

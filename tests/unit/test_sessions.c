@@ -197,6 +197,33 @@ static bool compare_picture(void *user, int picture, lt_result *result) {
     return (picture || same) && b->ready != b->stop;
 }
 
+static bool free_all(void *user, int picture, lt_result *result) {
+    (void)picture;
+    ++*(int *)user;
+    lt_result_free(result);
+    return true;
+}
+
+/* What is in the result is the caller's to free, the result itself is not while pictures are to come into it. */
+static void test_a_result_freed_too_early(void **state) {
+    (void)state;
+    int asked = 0;
+    lt_session *session = open_micro(1);
+    lt_request request = lt_request_defaults();
+    request.width = request.height = 16;
+    request.steps = 1;
+    request.count = 3;
+    request.keep_steps = true;
+    request.ready = free_all;
+    request.user = &asked;
+    lt_result result;
+    assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "ready: it freed the result"));
+    assert_int_equal(asked, 1);
+    assert_true(!result.images && !result.count);
+    lt_session_close(session);
+}
+
 static void test_a_batch_packs_once(void **state) {
     (void)state;
     lt_model *model = open_model(micro_checkpoint(), 0);
@@ -262,7 +289,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_models_at_once),     cmocka_unit_test(test_sessions_of_one_model),
         cmocka_unit_test(test_weights_are_there_once), cmocka_unit_test(test_unused_weights_stay_within_the_budget),
-        cmocka_unit_test(test_a_batch_packs_once),     cmocka_unit_test(test_out_of_memory_in_one),
+        cmocka_unit_test(test_a_batch_packs_once),     cmocka_unit_test(test_a_result_freed_too_early),
+        cmocka_unit_test(test_out_of_memory_in_one),
     };
     const int failed = cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
     remove_scratch();
