@@ -26,9 +26,9 @@ typedef struct lt_conv_desc {
     lt_precision precision;
 } lt_conv_desc;
 
-/* desc's precision or, where narrow numbers win nothing, float32: for the few rows of a time embedding, the few
- * channels of a latent or a picture, whose rounding everything would feel; and for bf16, which without AMX is only
- * twice as fast, where Winograd's convolution takes the shape. */
+/* desc's precision or, where narrow numbers win nothing, float32: for the few rows of a time embedding and the few
+ * channels of a latent or a picture, whose rounding everything would feel; and where Winograd's convolution takes the
+ * shape and they are not much faster than floats: bf16 without AMX, int8 without VNNI. */
 lt_precision lt_conv_worth(const lt_conv_desc *desc);
 
 typedef struct lt_conv lt_conv;

@@ -214,10 +214,14 @@ static const float *a_rows(const gemm *g, const job *j, size_t row, size_t rows,
     }
     t->lda = g->lda;
     t->scale = j->scale;
-    for (size_t i = 0; i < rows; i++) {
-        lt_windows_copy(&g->windows, j->src, row + i, j->k, j->k_end - j->k, j->a + i * g->lda);
-        if (is_int8(g)) j->scale[i] = lt_windows_value(&g->windows, j->of_pixel, row + i, j->k);
+    if (is_int8(g)) {
+        const lt_windows_block b = lt_windows_block_of(&g->windows, j->k, j->k_end - j->k);
+        lt_windows_copy_block(&g->windows, &b, j->src[b.source], j->of_pixel[b.source], row, rows, j->a, g->lda,
+                              j->scale);
+        return j->a;
     }
+    for (size_t i = 0; i < rows; i++)
+        lt_windows_copy(&g->windows, j->src, row + i, j->k, j->k_end - j->k, j->a + i * g->lda);
     return j->a;
 }
 

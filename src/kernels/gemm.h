@@ -43,6 +43,9 @@ typedef struct lt_gemm_simd {
     /* to[(tap*c + channel)*to_stride + row] = from[row*from_stride + channel*taps + tap]; rows: a multiple of 8 */
     void (*transpose)(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
                       size_t to_stride);
+    /* The same of numbers of 16 bits. */
+    void (*transpose_16)(const uint16_t *from, size_t from_stride, size_t rows, size_t c, size_t taps, uint16_t *to,
+                         size_t to_stride);
     /* sums [rows, ldc]; with GEGLU its columns alternate: a panel of values, a panel of gates */
     void (*finish)(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc);
 } lt_gemm_simd;

@@ -149,13 +149,15 @@ size_t lt_narrow_line(const lt_conv_desc *d) {
 
 /* (channel, tap) to (tap, source, channel), each tap's and source's filled up with zeros to whole words. */
 static void order_line(const lt_conv_desc *d, const float *line, float *ordered) {
-    const size_t taps = taps_of(d), values = values_of(d->precision);
-    memset(ordered, 0, lt_narrow_k(d) * values * sizeof *ordered);
+    const size_t taps = taps_of(d), values = values_of(d->precision), next = words_of_both(d) * values;
     for (int source = 0; source < 2; source++) {
-        const size_t c = (size_t)d->c[source];
-        for (size_t i = 0; i < c; i++, line += taps)
-            for (size_t tap = 0; tap < taps; tap++) ordered[tap * words_of_both(d) * values + i] = line[tap];
-        ordered += words_of(d, source) * values;
+        const size_t c = (size_t)d->c[source], padded = words_of(d, source) * values;
+        for (size_t tap = 0; tap < taps; tap++) memset(ordered + tap * next + c, 0, (padded - c) * sizeof *ordered);
+        for (size_t i = 0; i < c && taps > 1; i++)
+            for (size_t tap = 0; tap < taps; tap++) ordered[tap * next + i] = line[i * taps + tap];
+        if (taps == 1) memcpy(ordered, line, c * sizeof *ordered);
+        line += c * taps;
+        ordered += padded;
     }
 }
 

@@ -31,27 +31,16 @@ static bool is_in_format(const lt_conv_desc *d, const lt_weight_source *weight) 
 /* Floats from one line to the next: an odd number of cache lines, so that the lines of a panel don't share sets. */
 static size_t line_stride(const lt_conv_desc *d) { return (lt_round_up(lt_panel_k(d), 16) / 16 | 1) * 16; }
 
-/* lines [columns, k], so many bytes apart, to panel [k, columns], in blocks of `size` bytes: k = (channel, tap) becomes
+/* lines [columns, k], so many bytes apart, to panel [k, columns], in blocks of the format: k = (channel, tap) becomes
  * (tap, channel). */
-static inline __attribute__((always_inline)) void turn_blocks(const char *lines, size_t stride, size_t columns,
-                                                              size_t c, size_t taps, size_t size, char *panel) {
-    for (size_t tap = 0; tap < taps; tap++)
-        for (size_t channel = 0; channel < c; channel++)
-            for (size_t i = 0; i < columns; i++, panel += size)
-                memcpy(panel, lines + i * stride + (channel * taps + tap) * size, size);
-}
-
-/* The same of any format. */
 static void turn(const lt_conv_desc *d, const lt_gemm_simd *simd, const void *lines, size_t stride, void *panel) {
     const lt_weight_format *f = format_of(d);
     const size_t columns = simd->columns, taps = (size_t)d->kernel * (size_t)d->kernel;
     const size_t c = (size_t)(d->c[0] + d->c[1]) / f->block;
-    if (f == &lt_weight_formats[LT_WEIGHT_F32])
+    if (f->bytes == sizeof(float))
         simd->transpose(lines, stride / sizeof(float), columns, c, taps, panel, columns);
-    else if (f->bytes == sizeof(uint16_t))
-        turn_blocks(lines, stride, columns, c, taps, sizeof(uint16_t), panel);
     else
-        turn_blocks(lines, stride, columns, c, taps, f->bytes, panel);
+        simd->transpose_16(lines, stride / sizeof(uint16_t), columns, c, taps, panel, columns);
 }
 
 /* Whether the rows [first, first + columns) of the weight can be read where they are. */

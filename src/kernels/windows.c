@@ -71,10 +71,29 @@ void lt_windows_copy(const lt_windows *s, const float *const src[2], size_t row,
         copy_rows(s, of_sample[0], y, x, k, count, out);
 }
 
-float lt_windows_value(const lt_windows *s, const float *const of_pixel[2], size_t row, size_t k) {
-    const size_t tap = k / s->both, second = k % s->both >= s->c[0], sample = row / s->ow / s->oh;
-    const ptrdiff_t y = (ptrdiff_t)(row / s->ow % s->oh) * s->stride - s->pad + (ptrdiff_t)tap / s->kernel;
-    const ptrdiff_t x = (ptrdiff_t)(row % s->ow) * s->stride - s->pad + (ptrdiff_t)tap % s->kernel;
-    if (y < 0 || y >= s->h || x < 0 || x >= s->w) return 0;
-    return of_pixel[second][(sample * (size_t)s->h + (size_t)y) * (size_t)s->w + (size_t)x];
+lt_windows_block lt_windows_block_of(const lt_windows *s, size_t k, size_t count) {
+    const size_t tap = k / s->both, within = k % s->both;
+    const int source = within >= s->c[0];
+    return (lt_windows_block){.source = source,
+                              .ky = (int)tap / s->kernel,
+                              .kx = (int)tap % s->kernel,
+                              .first = within - (source ? s->c[0] : 0),
+                              .count = count};
+}
+
+void lt_windows_copy_block(const lt_windows *s, const lt_windows_block *b, const float *src, const float *of_pixel,
+                           size_t row, size_t rows, float *out, size_t stride, float *scale) {
+    size_t ox = row % s->ow, oy = row / s->ow % s->oh, sample = row / s->ow / s->oh;
+    for (size_t i = 0; i < rows; i++, out += stride) {
+        const ptrdiff_t y = (ptrdiff_t)oy * s->stride - s->pad + b->ky, x = (ptrdiff_t)ox * s->stride - s->pad + b->kx;
+        const bool inside = y >= 0 && y < s->h && x >= 0 && x < s->w;
+        const size_t pixel = inside ? (sample * (size_t)s->h + (size_t)y) * (size_t)s->w + (size_t)x : 0;
+        scale[i] = inside ? of_pixel[pixel] : 0;
+        if (inside) memcpy(out, src + pixel * s->c[b->source] + b->first, b->count * sizeof *out);
+        if (++ox < s->ow) continue;
+        ox = 0;
+        if (++oy < s->oh) continue;
+        oy = 0;
+        sample++;
+    }
 }

@@ -11,12 +11,27 @@ static void tile_outer(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIG
 
 /* ---- Packing ---- */
 
-static void transpose(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
-                      size_t to_stride) {
+/* Columns [0, n) of eight rows of numbers of `size` bytes, `stride` bytes apart, each to its own line. */
+LT_INLINE void transpose_part(const char *from, size_t stride, size_t n, char *const line[8], const size_t size) {
+    union {
+        v8 floats[8];
+        h8 halves[8];
+    } block = {0};
+    char *rows = (char *)&block;
+    for (size_t i = 0; i < 8; i++) memcpy(rows + i * 8 * size, from + i * stride, n * size);
+    if (size == sizeof(float))
+        v8_transpose(block.floats);
+    else
+        h8_transpose(block.halves);
+    for (size_t i = 0; i < n; i++) memcpy(line[i], rows + i * 8 * size, 8 * size);
+}
+
+LT_INLINE void transpose_any(const char *from, size_t from_stride, size_t rows, size_t c, size_t taps, char *to,
+                             size_t to_stride, const size_t size) {
     size_t channel = 0, tap = 0;
     for (size_t k = 0; k < c * taps; k += 8) {
         const size_t n = lt_min(8, c * taps - k);
-        float *line[8]; /* where column k + i goes */
+        char *line[8] = {0}; /* where column k + i goes */
         for (size_t i = 0; i < n; i++) {
             line[i] = to + (tap * c + channel) * to_stride;
             if (++tap == taps) {
@@ -25,15 +40,26 @@ static void transpose(const float *from, size_t from_stride, size_t rows, size_t
             }
         }
         for (size_t row = 0; row < rows; row += 8) {
-            v8 r[8];
-            for (size_t i = 0; i < 8; i++) {
-                const float *p = from + (row + i) * from_stride + k;
-                r[i] = n == 8 ? v8_load(p) : v8_load_part(p, n);
-            }
-            v8_transpose(r);
-            for (size_t i = 0; i < n; i++) v8_store(line[i] + row, r[i]);
+            const char *part = from + row * from_stride + k * size;
+            if (n == 8)
+                transpose_part(part, from_stride, 8, line, size);
+            else
+                transpose_part(part, from_stride, n, line, size);
+            for (size_t i = 0; i < n; i++) line[i] += 8 * size;
         }
     }
+}
+
+static void transpose(const float *from, size_t from_stride, size_t rows, size_t c, size_t taps, float *to,
+                      size_t to_stride) {
+    const size_t size = sizeof(float);
+    transpose_any((const char *)from, from_stride * size, rows, c, taps, (char *)to, to_stride * size, size);
+}
+
+static void transpose_16(const uint16_t *from, size_t from_stride, size_t rows, size_t c, size_t taps, uint16_t *to,
+                         size_t to_stride) {
+    const size_t size = sizeof(uint16_t);
+    transpose_any((const char *)from, from_stride * size, rows, c, taps, (char *)to, to_stride * size, size);
 }
 
 /* ---- The epilogue ---- */
@@ -91,5 +117,6 @@ const lt_gemm_simd LT_SIMD_NAME(lt_gemm_simd) = {
     .tile = {[LT_WEIGHT_F32] = tile_f32, [LT_WEIGHT_F16] = tile_f16, [LT_WEIGHT_BF16] = tile_bf16},
     .tile_outer = tile_outer,
     .transpose = transpose,
+    .transpose_16 = transpose_16,
     .finish = finish,
 };

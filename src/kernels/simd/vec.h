@@ -270,4 +270,24 @@ LT_INLINE void v8_transpose(v8 r[8]) {
     }
 }
 
+/* The same of numbers of 16 bits. */
+typedef uint16_t h8 __attribute__((vector_size(16)));
+
+LT_INLINE void h8_transpose(h8 r[8]) {
+    h8 pair[8], quad[8];
+    for (int i = 0; i < 8; i += 2) {
+        pair[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 2, 10, 3, 11);
+        pair[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            quad[i + 2 * j] = __builtin_shufflevector(pair[i + j], pair[i + j + 2], 0, 1, 8, 9, 2, 3, 10, 11);
+            quad[i + 2 * j + 1] = __builtin_shufflevector(pair[i + j], pair[i + j + 2], 4, 5, 12, 13, 6, 7, 14, 15);
+        }
+    for (int i = 0; i < 4; i++) {
+        r[2 * i] = __builtin_shufflevector(quad[i], quad[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        r[2 * i + 1] = __builtin_shufflevector(quad[i], quad[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
 #endif
