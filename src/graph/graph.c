@@ -55,6 +55,7 @@ static lt_status connect(lt_node *node, const lt_call *call) {
         lt_node *input = node->input[i] = call->in[i];
         if (!input) continue;
         o->in[i] = input->operation.out;
+        o->in_type[i] = input->operation.type;
         if (input->rate > node->rate) node->rate = input->rate;
         LT_TRY(check_type(o->op, i, input));
     }

@@ -3,6 +3,42 @@
 
 #include <string.h>
 
+/* ---- Types ---- */
+
+static bool has_backward_half(const lt_graph *graph) {
+    for (size_t i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->is_backward) return true;
+    return false;
+}
+
+static bool may_be_narrow(const lt_node *node, const lt_target *target) {
+    const lt_operation *o = &node->operation;
+    return o->type == LT_VALUE_F32 && !node->is_output && o->op->narrows_output && o->op->narrows_output(o, target);
+}
+
+/* Inputs that had better stay float32 make their values so. */
+static void keep_wide(const lt_node *node, const lt_target *target) {
+    const lt_operation *o = &node->operation;
+    for (int k = 0; k < LT_MAX_INPUTS; k++)
+        if (node->input[k] && o->op->takes[k] == LT_VALUE_F32 &&
+            !(o->op->narrows_input && o->op->narrows_input(o, k, target)))
+            node->input[k]->operation.type = LT_VALUE_F32;
+}
+
+/* Values that both their ends like better so become bf16: half the memory, and half the way through it. The backward
+ * half reads what the forward half made, as float32. */
+static void narrow_values(lt_graph *graph, const lt_target *target) {
+    if (!lt_target_narrows(target) || has_backward_half(graph)) return;
+    for (size_t i = 0; i < graph->count; i++)
+        if (may_be_narrow(graph->nodes[i], target)) graph->nodes[i]->operation.type = LT_VALUE_BF16;
+    for (size_t i = 0; i < graph->count; i++) keep_wide(graph->nodes[i], target);
+    for (size_t i = 0; i < graph->count; i++)
+        for (int k = 0; k < LT_MAX_INPUTS; k++) {
+            const lt_node *input = graph->nodes[i]->input[k];
+            if (input) graph->nodes[i]->operation.in_type[k] = input->operation.type;
+        }
+}
+
 /* ---- Making ready ---- */
 
 static lt_status acquire(lt_prepared *p, const lt_target *target) {
@@ -90,6 +126,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         if (!plan->prepared || !plan->extents || !plan->extent_of || !plan->seconds) status = LT_ERROR_MEMORY;
     }
     lt_team *before = lt_team_enter(plan->team);
+    if (!status) narrow_values(&plan->graph, target);
     if (!status) status = prepare_all(plan, target);
     lt_team_enter(before);
     if (!status) status = lt_arena_lay_out(plan);

@@ -69,10 +69,17 @@ lt_status lt_conv_check_pair(const lt_conv_desc *d, const lt_conv_pairs serves) 
                    lt_precision_choices[lt_conv_precision(d)], lt_weight_formats[weight].name);
 }
 
+static lt_status check_values(const lt_conv_desc *d, const lt_conv_impl *impl) {
+    const bool reads = d->source_type[0] == LT_VALUE_BF16 || d->source_type[1] == LT_VALUE_BF16;
+    if ((!reads || impl->reads_bf16) && (d->dst_type != LT_VALUE_BF16 || impl->makes_bf16)) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED, "a convolution that reads or makes float32 alone");
+}
+
 lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc, lt_conv **conv) {
     *conv = NULL;
     LT_TRY(lt_conv_check(desc));
     LT_TRY(lt_conv_check_pair(desc, impl->serves));
+    LT_TRY(check_values(desc, impl));
     lt_conv *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;
@@ -95,6 +102,15 @@ lt_precision lt_conv_worth(const lt_conv_desc *d) {
     enum { FEW_ROWS = 16, FEW_CHANNELS = 16 };
     const bool small = lt_conv_rows(d) < FEW_ROWS || d->c[0] + d->c[1] < FEW_CHANNELS || d->oc < FEW_CHANNELS;
     return small || (!is_much_faster(d) && lt_winograd_takes(d)) ? LT_PRECISION_F32 : d->precision;
+}
+
+bool lt_conv_writes_bf16(const lt_conv_desc *d) {
+    return lt_gemm_simd_get(d->isa) && !(d->precision == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, d->isa));
+}
+
+bool lt_conv_reads_bf16(const lt_conv_desc *d) {
+    const bool whole = d->c[0] % 2 == 0 && d->c[1] % 2 == 0;
+    return whole && lt_conv_writes_bf16(d) && lt_conv_worth(d) != LT_PRECISION_F32;
 }
 
 lt_status lt_conv_create(const lt_conv_desc *desc, lt_conv **conv) {

@@ -1,6 +1,6 @@
 /* Convolutions and matrix products: one interface, several implementers, chosen by what is fastest for the shape.
  *
- *     dst = act(conv([src0, src1]) + bias) + residual                     all NHWC float32
+ *     dst = act(conv([src0, src1]) + bias) + residual                     all NHWC
  *
  * A linear layer is a 1x1 convolution over n = 1, h = 1, w = rows. The two sources are read as if their channels were
  * concatenated; no concatenation is made in memory where the implementer can avoid it. */
@@ -18,6 +18,7 @@ typedef struct lt_conv_desc {
     int pad_begin, pad_end; /* zeros before (top and left) and after (bottom and right) */
     bool bias, residual;
     lt_activation act;
+    lt_value_type_id source_type[2], dst_type; /* float32, or bf16, which some implementers read and write */
     lt_dtype weight_type; /* what the weight is stored as: an implementer may keep its format (weight_format.h) */
     lt_isa isa;           /* not above this */
     int threads;          /* that will run it */
@@ -30,15 +31,18 @@ typedef struct lt_conv_desc {
  * channels of a latent or a picture, whose rounding everything would feel; and where Winograd's convolution takes the
  * shape and they are not much faster than floats: bf16 without AMX, int8 without VNNI. */
 lt_precision lt_conv_worth(const lt_conv_desc *desc);
+/* Whether desc, at the precision that is worth it, reads bf16 sooner than float32, and whether it can write bf16. */
+bool lt_conv_reads_bf16(const lt_conv_desc *desc);
+bool lt_conv_writes_bf16(const lt_conv_desc *desc);
 
 typedef struct lt_conv lt_conv;
 
 typedef struct lt_conv_io {
-    const float *src[2];
+    const void *src[2];
     const void *weight;    /* packed by lt_conv_pack */
     const float *bias;     /* [oc], or [2*oc] with GEGLU; NULL without */
-    const float *residual; /* as dst; may be dst itself; NULL without */
-    float *dst;            /* [n, oh, ow, oc] */
+    const float *residual; /* [n, oh, ow, oc]; may be dst itself where that is float32; NULL without */
+    void *dst;             /* [n, oh, ow, oc] */
     void *scratch;         /* lt_conv_scratch_size bytes, 64-byte aligned */
 } lt_conv_io;
 

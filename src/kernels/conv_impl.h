@@ -24,6 +24,7 @@ typedef struct lt_conv_impl {
     lt_status (*run)(const lt_conv *conv, const lt_conv_io *io);
     void (*free)(lt_conv *conv); /* frees state */
     lt_conv_pairs serves;
+    bool reads_bf16, makes_bf16; /* as the type of its sources, of dst */
 } lt_conv_impl;
 
 struct lt_conv {

@@ -62,7 +62,8 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
             const float *w = (const float *)io->weight + tap * channels * rows + first;
             for (int s = 0; s < 2; s++)
                 for (int c = 0; c < d->c[s]; c++, w += rows) {
-                    const double v = (double)lt_conv_rounded_value(d, io->src[s][pixel * (size_t)d->c[s] + (size_t)c]);
+                    const double v = (double)lt_conv_rounded_value(
+                        d, ((const float *)io->src[s])[pixel * (size_t)d->c[s] + (size_t)c]);
                     for (int o = 0; o < count; o++) sum[o] += v * (double)w[o];
                 }
         }
@@ -89,7 +90,7 @@ static void output_pixel(const void *context, size_t p, int thread) {
             const size_t i = p * (size_t)d->oc + (size_t)(first + o);
             const double y =
                 d->act == LT_ACT_GEGLU ? sum[o] * activate(LT_ACT_GELU, gate[o]) : activate(d->act, sum[o]);
-            io->dst[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
+            ((float *)io->dst)[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
         }
     }
 }

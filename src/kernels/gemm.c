@@ -112,9 +112,21 @@ static void choose_widening(gemm *g, const lt_conv_desc *d) {
     g->tile = g->simd->tile[as_packed ? id : LT_WEIGHT_F32];
 }
 
+/* Whether a source's values are words as they lie in memory. */
+static bool are_words(const lt_conv_desc *d, int source) {
+    return d->precision == LT_PRECISION_BF16 && d->source_type[source] == LT_VALUE_BF16;
+}
+
+/* Whether a source's values can't be multiplied: bf16 by floats, and where a row of them ends within a word. */
+static bool is_unread(const lt_conv_desc *d, int source) {
+    if (d->source_type[source] == LT_VALUE_F32) return false;
+    return lt_conv_precision(d) == LT_PRECISION_F32 || (are_words(d, source) && d->c[source] % 2);
+}
+
 /* Who multiplies: LT_ERROR_UNSUPPORTED where nobody does. */
 static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
     const bool narrow = lt_conv_precision(d) != LT_PRECISION_F32;
+    if (is_unread(d, 0) || is_unread(d, 1)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such values");
     if (d->precision == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, d->isa))
         return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
     g->product = narrow ? lt_product_get(d->precision, d->isa) : NULL;
@@ -129,7 +141,7 @@ static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
 static void plan_scratch(gemm *g, const lt_conv_desc *d) {
     const size_t columns = g->simd->columns;
     for (int i = 0; i < 2 && g->product; i++) {
-        g->words_size[i] = lt_round_up(lt_conv_pixels(d) * (size_t)g->words.c[i], 16);
+        g->words_size[i] = are_words(d, i) ? 0 : lt_round_up(lt_conv_pixels(d) * (size_t)g->words.c[i], 16);
         g->scales_size[i] = is_int8(g) ? lt_round_up(lt_conv_pixels(d), 16) : 0;
     }
     g->a_size = g->tile_rows * g->lda;
@@ -236,7 +248,8 @@ static lt_epilogue epilogue(const lt_conv_desc *d, const gemm *g, const lt_conv_
                          .gate_bias = io->bias && geglu ? io->bias + oc + first : NULL,
                          .scale = is_int8(g) ? columns_scales(g, j) : NULL,
                          .residual = io->residual ? io->residual + row * oc + first : NULL,
-                         .dst = io->dst + row * oc + first};
+                         .dst = (char *)io->dst + (row * oc + first) * lt_value_types[d->dst_type].bytes,
+                         .type = d->dst_type};
 }
 
 /* The panels of one job and block of k, as its tiles read them. */
@@ -307,7 +320,7 @@ static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, 
              .b = own + g->a_size + scale_size(g),
              .sums = own + g->a_size + scale_size(g) + g->b_size};
     for (int i = 0; i < 2 && g->product; i++) {
-        j.src[i] = words_at(g, shared, i);
+        if (!are_words(d, i)) j.src[i] = words_at(g, shared, i);
         j.of_pixel[i] = scales_at(g, shared, i);
     }
     if (is_int8(g)) read_scales(g, io, &j);
@@ -333,8 +346,9 @@ static lt_status gemm_run(const lt_conv *conv, const lt_conv_io *io) {
     const gemm_loop loop = {conv, io};
     const size_t jobs = lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
     for (int i = 0; i < 2 && g->product && d->c[i]; i++)
-        lt_narrow_rows(d->precision, d->isa, io->src[i], lt_conv_pixels(d), (size_t)d->c[i],
-                       words_at(g, io->scratch, i), scales_at(g, io->scratch, i), d->threads);
+        if (!are_words(d, i))
+            lt_narrow_rows(d->precision, d->isa, d->source_type[i], io->src[i], lt_conv_pixels(d), (size_t)d->c[i],
+                           words_at(g, io->scratch, i), scales_at(g, io->scratch, i), d->threads);
     lt_parallel(d->threads, jobs, 1, job_body, &loop);
     return LT_OK;
 }
@@ -350,4 +364,6 @@ const lt_conv_impl lt_conv_gemm = {.create = gemm_create,
                                    .free = gemm_free,
                                    .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS,
                                               [LT_PRECISION_BF16] = LT_EVERY_FORMAT,
-                                              [LT_PRECISION_INT8] = LT_EVERY_FORMAT}};
+                                              [LT_PRECISION_INT8] = LT_EVERY_FORMAT},
+                                   .reads_bf16 = true,
+                                   .makes_bf16 = true};

@@ -17,8 +17,9 @@ typedef struct lt_epilogue {
     const float *bias;      /* of dst's first column; NULL: none */
     const float *gate_bias; /* GEGLU: of the gates */
     const float *scale;     /* of each column of the sums, which are multiplied by it first; NULL: none */
-    const float *residual;  /* may be dst; NULL: none */
-    float *dst;
+    const float *residual;  /* may be dst where that is float32; NULL: none */
+    void *dst;
+    lt_value_type_id type; /* of dst: float32 or bf16 */
 } lt_epilogue;
 
 /* c[rows, columns] = a[rows, k] b[k, columns], or += if add. Each sum runs over k in order, whatever rows is. */

@@ -1,6 +1,7 @@
 /* Kernels of our own: everything but convolutions and matrix products (kernels/conv.h).
  *
- * A kernel works on float32 in NHWC, takes all it needs as arguments, allocates nothing and never fails: whoever plans
+ * A kernel works on float32 in NHWC (some, where their arguments say so, read or write bf16; the plain C ones do not),
+ * takes all it needs as arguments, allocates nothing and never fails: whoever plans
  * it has checked the sizes. It shares its work out over the caller's team (base/threads.h), in pieces that do not
  * depend on its size, so that the same bytes come out for any number of threads.
  *
@@ -11,6 +12,7 @@
 #define LT_KERNELS_H
 
 #include "kernels/isa.h"
+#include "kernels/value_type.h"
 
 typedef enum lt_activation {
     LT_ACT_NONE,
@@ -31,7 +33,8 @@ typedef struct lt_group_norm_args {
     const float *x[2];         /* [n, pixels, c[i]] */
     const float *vector;       /* [n, c[0]+c[1]] added to each pixel before the norm (the time embedding), or NULL */
     const float *gamma, *beta; /* [c] */
-    float *y;                  /* [n, pixels, c[0]+c[1]]; may be x[0] where there is no x[1] */
+    void *y;                   /* [n, pixels, c[0]+c[1]]; where it is float32 it may be x[0] if there is no x[1] */
+    lt_value_type_id type;     /* of y: float32 or bf16 */
     float *scratch;            /* group_norm_scratch floats */
 } lt_group_norm_args;
 
@@ -41,7 +44,8 @@ typedef struct lt_layer_norm_args {
     int c;
     float eps;
     const float *x, *gamma, *beta;
-    float *y; /* may be x */
+    void *y;               /* may be x where it is float32 */
+    lt_value_type_id type; /* of y: float32 or bf16 */
 } lt_layer_norm_args;
 
 /* out = softmax(q k^T * scale) v for each sample and head; head j's channels are [j*d, (j+1)*d). Tiled over keys with a
@@ -52,10 +56,11 @@ typedef struct lt_attention_args {
     float scale;            /* usually 1/sqrt(d) */
     bool causal;            /* token i sees keys 0..i (CLIP's text tower) */
     const int32_t *lengths; /* [n]: keys from lengths[i] on are not there for sample i (at least 1); NULL: all are */
-    const float *q, *k, *v; /* [n, tokens, stride]: the first heads*d channels of each row */
-    size_t stride_q, stride_k, stride_v; /* floats from one token to the next; a sample is tokens*stride floats */
-    float *out;                          /* [n, tokens_q, heads*d], dense */
-    float *scratch;                      /* as many floats as the kernel asks for */
+    const void *q, *k, *v;  /* [n, tokens, stride]: the first heads*d channels of each row */
+    size_t stride_q, stride_k, stride_v; /* numbers from one token to the next; a sample is tokens*stride numbers */
+    void *out;                           /* [n, tokens_q, heads*d], dense */
+    lt_value_type_id q_type, k_type, v_type, out_type; /* float32 or bf16 */
+    float *scratch;                                    /* as many floats as the kernel asks for */
 } lt_attention_args;
 
 /* ---- The backward half. d is the gradient of the loss by what its name says: dy comes in; dx, dq, ... are written;

@@ -32,8 +32,11 @@ static float scale_of(const float *x, size_t c, float *inverse) {
 
 static float rounded(float x, float inverse) { return inverse > 0 ? nearbyintf(x * inverse) : 0; }
 
-static void int8_rows(const float *x, size_t rows, size_t c, uint8_t *bytes, float *scales) {
+/* Of float32: instruction sets without vectors make no bf16. */
+static void int8_rows(const void *from, bool bf16, size_t rows, size_t c, uint8_t *bytes, float *scales) {
+    (void)bf16;
     const size_t stride = lt_round_up(c, values_of(LT_PRECISION_INT8));
+    const float *x = from;
     for (size_t r = 0; r < rows; r++) {
         float inverse;
         scales[r] = scale_of(x + r * c, c, &inverse);
@@ -59,20 +62,21 @@ static lt_int8_loop *int8_loop(lt_isa limit) {
 
 typedef struct rounding {
     lt_int8_loop *int8; /* NULL: bf16 */
-    const float *x;
+    lt_value_type_id type;
+    const void *x;
     size_t rows, c, words, piece;
     char *to; /* words, or floats again */
     float *scales;
 } rounding;
 
-static rounding describe(const float *x, size_t rows, size_t c, void *to) {
+static rounding describe(const void *x, size_t rows, size_t c, void *to) {
     enum { AT_ONCE = 1 << 13 }; /* numbers */
     return (rounding){.x = x, .rows = rows, .c = c, .to = to, .piece = lt_max(AT_ONCE / c, 1)};
 }
 
 static void bf16_rows(const rounding *a, size_t row, size_t rows) {
     uint16_t *to = (uint16_t *)a->to + row * a->words * 2;
-    const float *x = a->x + row * a->c;
+    const float *x = (const float *)a->x + row * a->c;
     if (a->c % 2 == 0) {
         lt_to_bf16_loop(x, to, rows * a->c);
         return;
@@ -88,14 +92,16 @@ static void round_piece(const void *context, size_t piece, int thread) {
     const rounding *a = context;
     const size_t row = piece * a->piece, rows = lt_min(a->piece, a->rows - row);
     if (a->int8)
-        a->int8(a->x + row * a->c, rows, a->c, (uint8_t *)a->to + row * a->words * 4, a->scales + row);
+        a->int8((const char *)a->x + row * a->c * lt_value_types[a->type].bytes, a->type == LT_VALUE_BF16, rows, a->c,
+                (uint8_t *)a->to + row * a->words * 4, a->scales + row);
     else
         bf16_rows(a, row, rows);
 }
 
-void lt_narrow_rows(lt_precision numbers, lt_isa limit, const float *x, size_t rows, size_t c, void *words,
-                    float *scales, int threads) {
+void lt_narrow_rows(lt_precision numbers, lt_isa limit, lt_value_type_id type, const void *x, size_t rows, size_t c,
+                    void *words, float *scales, int threads) {
     rounding all = describe(x, rows, c, words);
+    all.type = type;
     all.int8 = numbers == LT_PRECISION_INT8 ? int8_loop(limit) : NULL;
     all.words = lt_narrow_words(numbers, c);
     all.scales = scales;
@@ -106,7 +112,7 @@ static void round_back_piece(const void *context, size_t piece, int thread) {
     (void)thread;
     const rounding *a = context;
     for (size_t r = piece * a->piece; r < lt_min((piece + 1) * a->piece, a->rows); r++) {
-        const float *x = a->x + r * a->c;
+        const float *x = (const float *)a->x + r * a->c;
         float *y = (float *)a->to + r * a->c, inverse;
         const float scale = scale_of(x, a->c, &inverse);
         for (size_t i = 0; i < a->c; i++) y[i] = scale * rounded(x[i], inverse);
@@ -170,7 +176,7 @@ static float narrow_line(const lt_conv_desc *d, float *line, float *spare) {
         return 1;
     }
     float scale;
-    int8_loop(d->isa)(spare, 1, values, (uint8_t *)line, &scale);
+    int8_loop(d->isa)(spare, false, 1, values, (uint8_t *)line, &scale);
     for (size_t i = 0; i < values; i++) ((uint8_t *)line)[i] ^= 0x80;
     return scale;
 }

@@ -16,9 +16,9 @@
 /* Words of a row of c numbers; of float32, too: c. */
 size_t lt_narrow_words(lt_precision numbers, size_t c);
 
-/* x [rows, c] to words [rows, lt_narrow_words] and, of int8, scales [rows]. */
-void lt_narrow_rows(lt_precision numbers, lt_isa limit, const float *x, size_t rows, size_t c, void *words,
-                    float *scales, int threads);
+/* x [rows, c], float32 or, to int8, bf16, to words [rows, lt_narrow_words] and, of int8, scales [rows]. */
+void lt_narrow_rows(lt_precision numbers, lt_isa limit, lt_value_type_id type, const void *x, size_t rows, size_t c,
+                    void *words, float *scales, int threads);
 
 /* x [rows, c] rounded to int8 and back, by any processor; y may be x. */
 void lt_round_to_int8(const float *x, float *y, size_t rows, size_t c, int threads);
@@ -39,8 +39,8 @@ void lt_narrow_panel(const lt_conv_desc *d, const lt_weight_source *weight, size
 /* Greatest magnitudes below this are nothing: their inverse is no float. */
 #define LT_INT8_LEAST 1e-30f
 
-/* The vector loops (simd/narrow.c): rows of unsigned bytes and their scales. */
-typedef void lt_int8_loop(const float *x, size_t rows, size_t c, uint8_t *bytes, float *scales);
+/* The vector loops (simd/narrow.c): rows of unsigned bytes and their scales, from float32 or bf16. */
+typedef void lt_int8_loop(const void *x, bool bf16, size_t rows, size_t c, uint8_t *bytes, float *scales);
 lt_int8_loop lt_int8_rows_avx2, lt_int8_rows_avx512;
 
 #endif

@@ -21,7 +21,8 @@ static void normalise_group(const lt_group_norm_args *a, size_t sample, size_t g
     for (size_t p = 0; p < pixels; p++)
         for (size_t i = group * width; i < (group + 1) * width; i++) {
             const double normal = (lt_group_norm_input(a, sample, p, i) - mean) * rstd;
-            a->y[(sample * pixels + p) * c + i] = (float)activation(a->act, normal * a->gamma[i] + a->beta[i]);
+            ((float *)a->y)[(sample * pixels + p) * c + i] =
+                (float)activation(a->act, normal * a->gamma[i] + a->beta[i]);
         }
 }
 
@@ -39,7 +40,7 @@ static void layer_norm(const lt_layer_norm_args *a) {
     const size_t c = (size_t)a->c;
     for (size_t row = 0; row < a->rows; row++) {
         const float *x = a->x + row * c;
-        float *y = a->y + row * c;
+        float *y = (float *)a->y + row * c;
         double mean, rstd;
         lt_row_statistics(x, c, a->eps, &mean, &rstd);
         for (size_t i = 0; i < c; i++) y[i] = (float)((x[i] - mean) * rstd * a->gamma[i] + a->beta[i]);
@@ -78,13 +79,14 @@ static void attention(const lt_attention_args *a) {
     const size_t d = (size_t)a->d, heads = (size_t)a->heads, tokens_q = (size_t)a->tokens_q,
                  tokens_k = (size_t)a->tokens_k;
     double *score = (double *)(void *)a->scratch, *sum = score + tokens_k;
+    const float *q = a->q, *k = a->k, *v = a->v;
+    float *out = a->out;
     for (size_t sample = 0; sample < (size_t)a->n; sample++)
         for (size_t head = 0; head < heads; head++)
             for (size_t token = 0; token < tokens_q; token++) {
-                attend(a, lt_keys_seen(a, sample, token), a->q + (sample * tokens_q + token) * a->stride_q + head * d,
-                       a->k + sample * tokens_k * a->stride_k + head * d,
-                       a->v + sample * tokens_k * a->stride_v + head * d, score, sum,
-                       a->out + ((sample * tokens_q + token) * heads + head) * d);
+                attend(a, lt_keys_seen(a, sample, token), q + (sample * tokens_q + token) * a->stride_q + head * d,
+                       k + sample * tokens_k * a->stride_k + head * d, v + sample * tokens_k * a->stride_v + head * d,
+                       score, sum, out + ((sample * tokens_q + token) * heads + head) * d);
             }
 }
 

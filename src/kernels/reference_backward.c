@@ -196,8 +196,12 @@ void lt_reference_attention_backward(const lt_attention_backward_args *a) {
         const size_t sample = pair / heads, channel = pair % heads * d;
         const size_t at_q = sample * tokens_q * f->stride_q + channel, at_out = sample * tokens_q * heads * d + channel,
                      at_k = sample * tokens_k * f->stride_k + channel, at_v = sample * tokens_k * f->stride_v + channel;
-        head h = {.d = d, .stride_out = heads * d, .q = f->q + at_q, .k = f->k + at_k, .v = f->v + at_v};
-        h.out = f->out + at_out;
+        head h = {.d = d,
+                  .stride_out = heads * d,
+                  .q = (const float *)f->q + at_q,
+                  .k = (const float *)f->k + at_k,
+                  .v = (const float *)f->v + at_v};
+        h.out = (const float *)f->out + at_out;
         h.dout = a->dout + at_out;
         h.p = (double *)(void *)a->scratch;
         h.dk = h.p + tokens_k;

@@ -81,7 +81,8 @@ static size_t m_stride(const winograd *g) { return g->job_tiles * g->gemm->colum
 static lt_status winograd_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     const lt_winograd_simd *simd = lt_winograd_simd_get(d->isa);
-    if (!lt_winograd_takes(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd convolution: not for this shape");
+    if (!lt_winograd_takes(d) || d->source_type[0] != LT_VALUE_F32 || d->source_type[1] != LT_VALUE_F32)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "Winograd convolution: not for this shape, or these values");
     winograd *g = lt_calloc(1, sizeof *g);
     if (!g) return LT_ERROR_MEMORY;
     g->gemm = lt_gemm_simd_get(d->isa);
@@ -198,7 +199,8 @@ static void transform_output(const run *r, size_t panel, size_t tile, const floa
                                .stride = oc,
                                .bias = r->io->bias ? r->io->bias + first : NULL,
                                .residual = r->io->residual ? r->io->residual + at : NULL,
-                               .dst = r->io->dst + at};
+                               .dst = (char *)r->io->dst + at * lt_value_types[r->d->dst_type].bytes,
+                               .type = r->d->dst_type};
         g->gemm->finish(&e, lt_min(OUT, g->w - x0), y + i * OUT * columns, columns);
     }
 }
@@ -246,4 +248,5 @@ const lt_conv_impl lt_conv_winograd = {.create = winograd_create,
                                        .pack = winograd_pack,
                                        .run = winograd_run,
                                        .free = winograd_free,
-                                       .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS}};
+                                       .serves = {[LT_PRECISION_F32] = LT_WIDENED_FORMATS},
+                                       .makes_bf16 = true};

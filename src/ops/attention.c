@@ -45,15 +45,29 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
 
 static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     lt_attention_args a = arguments(p->operation, p->operation->in);
-    a.q = lt_f32(in[Q]);
-    a.k = lt_f32(in[K]);
-    a.v = lt_f32(in[V]);
-    a.out = lt_f32(out[0]);
+    a.q = in[Q].data;
+    a.k = in[K].data;
+    a.v = in[V].data;
+    a.out = out[0].data;
+    a.q_type = in[Q].type;
+    a.k_type = in[K].type;
+    a.v_type = in[V].type;
+    a.out_type = out[0].type;
     a.scratch = scratch;
     a.lengths = lt_i32(in[LENGTHS]);
     const lt_attention_kernel *kernel = p->constant;
     kernel->run(&a);
     return LT_OK;
+}
+
+static bool narrows_output(const lt_operation *o, const lt_target *target) {
+    (void)o, (void)target;
+    return true;
+}
+
+static bool narrows_input(const lt_operation *o, int i, const lt_target *target) {
+    (void)o, (void)target;
+    return i <= V;
 }
 
 static double flops(const lt_operation *o) {
@@ -108,6 +122,8 @@ static const lt_gradient gradient = {
 const lt_op lt_op_attention = {
     .name = "attention",
     .takes = {[LENGTHS] = LT_VALUE_I32},
+    .narrows_output = narrows_output,
+    .narrows_input = narrows_input,
     .infer = infer,
     .prepare = prepare,
     .run = run,

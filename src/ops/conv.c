@@ -18,6 +18,8 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .stride = a->stride,
         .pad_begin = a->pad_begin,
         .pad_end = a->pad_end,
+        .source_type = {o->in_type[X], o->in_type[SKIP]},
+        .dst_type = o->type,
         .bias = o->weight[1] != NULL,
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
@@ -71,17 +73,27 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
 
 static lt_status run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
     const lt_conv_io io = {
-        .src = {lt_f32(in[X]), lt_f32(in[SKIP])},
+        .src = {in[X].data, in[SKIP].data},
         .weight = p->weight[0],
         .bias = p->weight[1],
         .residual = lt_f32(in[RESIDUAL]),
-        .dst = lt_f32(out[0]),
+        .dst = out[0].data,
         .scratch = scratch,
     };
     return lt_conv_run(p->state, &io);
 }
 
 static void release(lt_prepared *p) { lt_conv_free(p->state); }
+
+static bool narrows_input(const lt_operation *o, int i, const lt_target *target) {
+    const lt_conv_desc desc = describe(o, o->in, target);
+    return i != RESIDUAL && lt_conv_reads_bf16(&desc);
+}
+
+static bool narrows_output(const lt_operation *o, const lt_target *target) {
+    const lt_conv_desc desc = describe(o, o->in, target);
+    return lt_conv_writes_bf16(&desc);
+}
 
 static double flops(const lt_operation *o) {
     return 2.0 * (double)lt_shape_rows(o->out) * (double)lt_tensor_count(&o->weight[0]->tensor);
@@ -160,6 +172,8 @@ static const lt_gradient gradient = {
 
 const lt_op lt_op_conv = {
     .name = "conv",
+    .narrows_output = narrows_output,
+    .narrows_input = narrows_input,
     .infer = infer,
     .prepare = prepare,
     .run = run,

@@ -11,6 +11,11 @@ static lt_status want_affine(lt_prepared *p) {
     return LT_OK;
 }
 
+static bool narrows_output(const lt_operation *o, const lt_target *target) {
+    (void)o, (void)target;
+    return true;
+}
+
 /* ---- Group normalization ---- */
 
 /* in: the shapes of the forward operation's inputs. */
@@ -57,7 +62,8 @@ static lt_status group_run(const lt_prepared *p, const lt_value *in, const lt_va
     a.vector = lt_f32(in[VECTOR]);
     a.gamma = p->weight[GAMMA];
     a.beta = p->weight[BETA];
-    a.y = lt_f32(out[0]);
+    a.y = out[0].data;
+    a.type = out[0].type;
     a.scratch = scratch;
     p->kernels->group_norm(&a);
     return LT_OK;
@@ -110,6 +116,7 @@ static const lt_gradient group_gradient = {
 
 const lt_op lt_op_group_norm = {
     .name = "group_norm",
+    .narrows_output = narrows_output,
     .infer = group_infer,
     .prepare = group_prepare,
     .run = group_run,
@@ -139,7 +146,8 @@ static lt_status layer_run(const lt_prepared *p, const lt_value *in, const lt_va
         .x = lt_f32(in[X]),
         .gamma = p->weight[GAMMA],
         .beta = p->weight[BETA],
-        .y = lt_f32(out[0]),
+        .y = out[0].data,
+        .type = out[0].type,
     };
     p->kernels->layer_norm(&a);
     return LT_OK;
@@ -185,6 +193,7 @@ static const lt_gradient layer_gradient = {.op = &layer_backward, .flows = 1u <<
 
 const lt_op lt_op_layer_norm = {
     .name = "layer_norm",
+    .narrows_output = narrows_output,
     .infer = layer_infer,
     .prepare = layer_prepare,
     .run = layer_run,

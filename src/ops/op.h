@@ -27,7 +27,7 @@ typedef struct lt_value {
     void *data; /* in the arena; NULL: left out, or not wanted */
 } lt_value;
 
-/* The numbers of a value whose operation takes or makes that type. */
+/* The numbers of a value whose operation takes or makes that type (of one that may be bf16, too: its memory). */
 static inline float *lt_f32(lt_value value) { return value.data; }
 static inline int32_t *lt_i32(lt_value value) { return value.data; }
 
@@ -41,8 +41,9 @@ typedef struct lt_op lt_op;
 typedef struct lt_operation {
     const lt_op *op;
     lt_shape out;
-    lt_value_type_id type;             /* of out */
-    lt_shape in[LT_MAX_INPUTS];        /* an input that is left out has n = 0 */
+    lt_value_type_id type;      /* of out */
+    lt_shape in[LT_MAX_INPUTS]; /* an input that is left out has n = 0 */
+    lt_value_type_id in_type[LT_MAX_INPUTS];
     lt_weight *weight[LT_MAX_WEIGHTS]; /* NULL where there is none */
     const void *attributes;            /* the op's own options; owned by the graph */
     size_t attributes_size;
@@ -61,6 +62,11 @@ typedef struct lt_target {
     bool (*cancelled)(void *user);
     void *cancelled_user;
 } lt_target;
+
+/* Whether values between operations may be bf16: where products are of narrow numbers, and kernels over vectors. */
+static inline bool lt_target_narrows(const lt_target *target) {
+    return target->precision > LT_PRECISION_F32 && lt_isa_vectors(target->isa) != LT_ISA_SCALAR;
+}
 
 /* An operation made ready to run: kernel chosen, weights packed. */
 typedef struct lt_prepared {
@@ -92,6 +98,10 @@ typedef struct lt_gradient {
 struct lt_op {
     const char *name;
     lt_value_type_id takes[LT_MAX_INPUTS]; /* the types of its inputs: float32 where none is said */
+    /* Whether its float32 output, or input i, had better be bf16 when it is made ready for target, which narrows values
+     * (lt_target_narrows). NULL: no. Where both ends of a value say so, it is: type and in_type tell. */
+    bool (*narrows_output)(const lt_operation *o, const lt_target *target);
+    bool (*narrows_input)(const lt_operation *o, int i, const lt_target *target);
     /* Checks o's inputs (their types are right), weights and attributes and sets o->out, and o->type if that is not
      * float32. */
     lt_status (*infer)(lt_operation *o);

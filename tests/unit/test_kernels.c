@@ -46,21 +46,39 @@ static void compare_attention(const lt_attention_kernel *k, const lt_attention_a
     lt_free(two);
 }
 
-/* Numbers that bf16 has, where that is what is multiplied: then the weights alone are rounded. */
-static float *random_factors(const lt_attention_kernel *k, size_t count, float low, float high) {
+/* Numbers that bf16 has: where that is what is multiplied, the weights alone are rounded. */
+static float *random_factors(size_t count, float low, float high) {
     float *x = random_floats(count, low, high);
-    if (rounds(k)) lt_round_to_bf16(x, x, count, 1);
+    lt_round_to_bf16(x, x, count, 1);
     return x;
+}
+
+/* Factors that bf16 has are the same as bf16, and the output is rounded. */
+static void check_narrow_attention(const lt_attention_kernel *k, const lt_attention_args *wide, size_t count_q,
+                                   size_t count_k) {
+    const size_t count = (size_t)wide->n * (size_t)wide->tokens_q * (size_t)wide->heads * (size_t)wide->d;
+    float *exact = attend(k, *wide, 1);
+    uint16_t *q = narrowed(wide->q, count_q), *keys = narrowed(wide->k, count_k), *v = narrowed(wide->v, count_k);
+    lt_attention_args a = *wide;
+    a.q = q, a.k = keys, a.v = v;
+    a.q_type = a.k_type = a.v_type = a.out_type = LT_VALUE_BF16;
+    float *out = attend(k, a, MAX_THREADS);
+    uint16_t *narrow = lt_alloc(count * sizeof *narrow);
+    assert_non_null(narrow);
+    memcpy(narrow, out, count * sizeof *narrow);
+    check_narrow(exact, narrow, count);
+    void *const all[] = {exact, q, keys, v, out};
+    for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
 }
 
 static void run_attention_case(const lt_attention_kernel *k, const attention_case *c) {
     const size_t width = (size_t)c->heads * (size_t)c->d, n = (size_t)c->n;
     const size_t rows_q = n * (size_t)c->tokens_q, rows_k = n * (size_t)c->tokens_k;
     const size_t stride = c->fused ? 3 * width : width;
-    float *q = random_factors(k, rows_q * stride, -2, 2), *keys = NULL, *values = NULL;
+    float *q = random_factors(rows_q * stride, -2, 2), *keys = NULL, *values = NULL;
     if (!c->fused) {
-        keys = random_factors(k, rows_k * width, -2, 2);
-        values = random_factors(k, rows_k * width, -1, 2);
+        keys = random_factors(rows_k * width, -2, 2);
+        values = random_factors(rows_k * width, -1, 2);
     }
     int32_t lengths[4] = {0};
     for (size_t i = 0; i < n; i++) lengths[i] = random_int(1, c->tokens_k);
@@ -84,6 +102,7 @@ static void run_attention_case(const lt_attention_kernel *k, const attention_cas
         .stride_v = stride,
     };
     compare_attention(k, &a, c->what);
+    if (keys && !c->lengths) check_narrow_attention(k, &a, rows_q * width, rows_k * width);
     lt_free(q);
     lt_free(keys);
     lt_free(values);
@@ -128,7 +147,7 @@ static void attention_odd(const lt_attention_kernel *k) {
  * wrong; ties and all-low rows (every score under -5000) are among them. */
 static void attention_large_scores(const lt_attention_kernel *k) {
     enum { HEADS = 2, D = 25, TOKENS = 150, COUNT = HEADS * D * TOKENS };
-    float *q = random_floats(COUNT, 0, 1), *keys = random_floats(COUNT, 0, 1), *v = random_factors(k, COUNT, -1, 1);
+    float *q = random_floats(COUNT, 0, 1), *keys = random_floats(COUNT, 0, 1), *v = random_factors(COUNT, -1, 1);
     for (size_t i = 0; i < COUNT; i++) {
         const bool low = i / (HEADS * D) >= 100; /* queries from 100 on: all their scores are below zero */
         q[i] = (float)(low ? -20 : random_int(-20, 20));
@@ -210,6 +229,11 @@ static void run_group_norm_case(const lt_kernels *k, lt_group_norm_args a, bool 
           *two = group_norm(k, a, random_floats(count, 0, 1), 2);
     check_close(what, k, one, expected, count, TOLERANCE_GROUP_NORM);
     assert_memory_equal(one, two, count * sizeof *one);
+    uint16_t *narrow = narrowed(expected, count);
+    a.type = LT_VALUE_BF16;
+    group_norm(k, a, (float *)(void *)narrow, MAX_THREADS);
+    a.type = LT_VALUE_F32;
+    check_narrow(one, narrow, count);
     if (!x1) {
         group_norm(k, a, x0, MAX_THREADS);
         assert_memory_equal(x0, one, count * sizeof *one);
@@ -271,6 +295,12 @@ static void run_layer_norm_case(const lt_kernels *k, size_t rows, int c, float m
     use_threads(1);
     k->layer_norm(&a);
     check_close("layer norm", k, one, expected, count, TOLERANCE_LAYER_NORM);
+    uint16_t *narrow = narrowed(expected, count);
+    a.y = narrow;
+    a.type = LT_VALUE_BF16;
+    k->layer_norm(&a);
+    check_narrow(one, narrow, count);
+    a.type = LT_VALUE_F32;
     a.y = x; /* in place */
     use_threads(MAX_THREADS);
     k->layer_norm(&a);

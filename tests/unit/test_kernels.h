@@ -70,6 +70,22 @@ static inline void check_close(const char *what, const lt_kernels *k, const floa
     check_close_of(what, k->isa, ours, reference, n, tolerance);
 }
 
+/* The same numbers as bf16, to the nearest. */
+static inline uint16_t *narrowed(const float *x, size_t n) {
+    uint16_t *narrow = lt_alloc(n * sizeof *narrow);
+    assert_non_null(narrow);
+    lt_bf16_write(x, narrow, n);
+    return narrow;
+}
+
+/* That what a kernel wrote as bf16 is what it writes as float32, rounded; frees ours. */
+static inline void check_narrow(const float *expected, uint16_t *ours, size_t n) {
+    uint16_t *rounded = narrowed(expected, n);
+    assert_memory_equal(ours, rounded, n * sizeof *ours);
+    lt_free(rounded);
+    lt_free(ours);
+}
+
 /* ---- For each instruction set ---- */
 
 static inline const lt_kernels *reference(void) { return lt_kernels_get(LT_ISA_SCALAR); }

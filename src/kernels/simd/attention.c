@@ -54,8 +54,11 @@ static void pack_block(const lt_attention_args *a, size_t pair, size_t slot, siz
     const size_t sample = pair / (size_t)a->heads, head = pair % (size_t)a->heads;
     const size_t begin = block * KEYS, end = lt_min(begin + KEYS, keys_of(a, sample));
     float *packed = a->scratch + slot * packed_size(a);
-    pack_k(a->k + sample * tokens * a->stride_k + head * d, a->stride_k, d, begin, end, packed);
-    pack_v(a->v + sample * tokens * a->stride_v + head * d, a->stride_v, d, begin, end, packed + packed_k_size(a));
+    const bool bf16[2] = {a->k_type == LT_VALUE_BF16, a->v_type == LT_VALUE_BF16};
+    const void *k = vf_at(a->k, sample * tokens * a->stride_k + head * d, bf16[0]);
+    const void *v = vf_at(a->v, sample * tokens * a->stride_v + head * d, bf16[1]);
+    pack_k(k, a->stride_k, d, begin, end, packed, bf16[0]);
+    pack_v(v, a->stride_v, d, begin, end, packed + packed_k_size(a), bf16[1]);
 }
 
 /* ---- One tile ---- */
@@ -139,9 +142,12 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
     if (a->causal) t.keys = lt_min(t.keys, first + t.queries);
     float sums[QUERIES], sign[QUERIES];
     for (size_t i = 0; i < QUERIES; i++) sign[i] = a->scale < 0 ? -1.0f : 1.0f;
-    load_queries(&t, a->q + (sample * tokens_q + first) * a->stride_q + head * d, a->stride_q, sign, width, t.q);
+    const bool q_bf16 = a->q_type == LT_VALUE_BF16;
+    const void *q = vf_at(a->q, (sample * tokens_q + first) * a->stride_q + head * d, q_bf16);
+    load_queries(&t, q, a->stride_q, sign, width, t.q, q_bf16);
     attend_width[width](&t, sums);
-    store_queries(&t, sums, a->out + ((sample * tokens_q + first) * heads + head) * d, heads * d);
+    store_queries(&t, sums, a->out, ((sample * tokens_q + first) * heads + head) * d, heads * d,
+                  a->out_type == LT_VALUE_BF16);
 }
 
 /* The heads' tiles are gone through head by head, so that its keys and values stay in cache; or, where those of all of

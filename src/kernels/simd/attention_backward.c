@@ -282,7 +282,7 @@ static void load_dout(work *w, size_t width, const head *h, const float *dout, c
             w->delta[i] = scaled[i] * row_product(dout + i * h->stride_out, out + i * h->stride_out, h->d);
     }
     load_rows(dout, h->stride_out, w->t.queries, h->d, inverse, w->dout_rows);
-    load_queries(&w->t, dout, h->stride_out, scaled, width, w->dout);
+    load_queries(&w->t, dout, h->stride_out, scaled, width, w->dout, false);
 }
 
 static void run_tile(const lt_attention_backward_args *a, const head *h, size_t index, size_t tiles, work *w) {
@@ -300,22 +300,22 @@ static void run_tile(const lt_attention_backward_args *a, const head *h, size_t 
     w->t.first = first;
     w->t.queries = lt_min(width * LT_VEC, tokens - first);
     w->t.keys = f->causal ? lt_min(h->keys, first + w->t.queries) : h->keys;
-    load_queries(&w->t, f->q + q, f->stride_q, sign, width, w->t.q);
-    load_rows(f->q + q, f->stride_q, w->t.queries, h->d, one, w->q_rows);
+    load_queries(&w->t, (const float *)f->q + q, f->stride_q, sign, width, w->t.q, false);
+    load_rows((const float *)f->q + q, f->stride_q, w->t.queries, h->d, one, w->q_rows);
     memset(w->t.o, 0, lt_round_up(h->d, PANEL) * QUERIES * sizeof(float));
     softmax_width[width](w);
-    load_dout(w, width, h, a->dout + out, f->out + out, f->scale);
+    load_dout(w, width, h, a->dout + out, (const float *)f->out + out, f->scale);
     gradients_width[width](w);
-    if (a->dq) store_queries(&w->t, one, a->dq + q, f->stride_q);
+    if (a->dq) store_queries(&w->t, one, a->dq, q, f->stride_q, false);
 }
 
 /* ---- All tiles ---- */
 
 static void pack_head(const lt_attention_args *f, const head *h, work *w) {
-    pack_k(f->k + h->k, f->stride_k, h->d, 0, h->keys, w->k);
-    pack_k(f->v + h->v, f->stride_v, h->d, 0, h->keys, w->v);
+    pack_k((const float *)f->k + h->k, f->stride_k, h->d, 0, h->keys, w->k, false);
+    pack_k((const float *)f->v + h->v, f->stride_v, h->d, 0, h->keys, w->v, false);
     for (size_t begin = 0; begin < h->keys; begin += KEYS)
-        pack_v(f->k + h->k, f->stride_k, h->d, begin, lt_min(begin + KEYS, h->keys), w->k_values);
+        pack_v((const float *)f->k + h->k, f->stride_k, h->d, begin, lt_min(begin + KEYS, h->keys), w->k_values, false);
 }
 
 /* Rows of dk or dv from the sums of each chunk, 2 * row_sums apart; tokens [begin, end). */

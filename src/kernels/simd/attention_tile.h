@@ -51,37 +51,43 @@ static inline int attention_threads(const lt_attention_args *a) {
 
 /* ---- Packing ---- */
 
+/* Up to eight numbers of values, of n that are there, from number `at` on. */
+LT_INLINE v8 load_8(const void *values, size_t at, size_t n, const bool bf16) {
+    const void *p = vf_at(values, at, bf16);
+    if (!bf16) return n >= 8 ? v8_load(p) : v8_load_part(p, n);
+    uint16_t part[8] = {0};
+    if (n < 8) memcpy(part, p, n * sizeof *part);
+    const __m128i narrow = _mm_loadu_si128((const __m128i *)(n < 8 ? part : p));
+    return (v8)_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16);
+}
+
 /* Eight columns, of which `columns` are there, of eight rows, of which `rows` are there. */
-LT_INLINE void load_transposed(const float *from, size_t stride, size_t rows, size_t columns, v8 r[8]) {
-    if (rows >= 8 && columns >= 8)
-        for (size_t i = 0; i < 8; i++) r[i] = v8_load(from + i * stride);
-    else
-        for (size_t i = 0; i < 8; i++) r[i] = i < rows ? v8_load_part(from + i * stride, lt_min(columns, 8)) : (v8){0};
+LT_INLINE void load_transposed(const void *from, size_t at, size_t stride, size_t rows, size_t columns, const bool bf16,
+                               v8 r[8]) {
+    for (size_t i = 0; i < 8; i++) r[i] = i < rows ? load_8(from, at + i * stride, columns, bf16) : (v8){0};
     v8_transpose(r);
 }
 
 /* Keys [begin, end) of a head into panels; begin is a multiple of PANEL. k: the head's first row. */
-static inline void pack_k(const float *k, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
+static inline void pack_k(const void *k, size_t stride, size_t d, size_t begin, size_t end, float *packed, bool bf16) {
     for (size_t j = begin; j < end; j += PANEL)
         for (size_t i = 0; i < d; i += 8) {
             v8 r[8];
-            load_transposed(k + j * stride + i, stride, end - j, d - i, r);
+            load_transposed(k, j * stride + i, stride, end - j, d - i, bf16, r);
             for (size_t column = 0; column < lt_min(d - i, 8); column += VALUES)
                 v8_store(packed + j * words(d) + (i + column) / VALUES * PANEL,
                          join_8(r[column], r[column + VALUES - 1]));
         }
 }
 
-LT_INLINE v8 load_up_to_8(const float *p, size_t n) { return n >= 8 ? v8_load(p) : v8_load_part(p, n); }
-
 /* Keys [begin, end) of a head, one block of KEYS or less, into that block. */
-static inline void pack_v(const float *v, size_t stride, size_t d, size_t begin, size_t end, float *packed) {
+static inline void pack_v(const void *v, size_t stride, size_t d, size_t begin, size_t end, float *packed, bool bf16) {
     float *block = packed + words(begin) * lt_round_up(d, PANEL);
     for (size_t i = 0; i < d; i += PANEL)
         for (size_t j = begin; j < end; j += VALUES) {
-            const float *from = v + j * stride + i;
-            const v8 first = load_up_to_8(from, d - i);
-            const v8 second = j + VALUES - 1 < end ? load_up_to_8(from + (VALUES - 1) * stride, d - i) : (v8){0};
+            const size_t at = j * stride + i;
+            const v8 first = load_8(v, at, d - i, bf16);
+            const v8 second = j + VALUES - 1 < end ? load_8(v, at + (VALUES - 1) * stride, d - i, bf16) : (v8){0};
             v8_store(block + i * words(KEYS) + words(j - begin) * PANEL, join_8(first, second));
         }
 }
@@ -102,12 +108,12 @@ static inline float exponent_factor(float scale) { return fmaxf(fabsf(scale) * (
 
 /* x^T from rows of x, each times its query's factor: [d][QUERIES] in `to`, `width` vectors of it. Lanes past the last
  * query are 0. */
-static inline void load_queries(const tile *t, const float *x, size_t stride, const float *factor, size_t width,
-                                float *to) {
+static inline void load_queries(const tile *t, const void *x, size_t stride, const float *factor, size_t width,
+                                float *to, const bool bf16) {
     for (size_t j = 0; j < width * LT_VEC; j += 8)
         for (size_t i = 0; i < t->d; i += 8) {
             v8 r[8];
-            load_transposed(x + j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, r);
+            load_transposed(x, j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, bf16, r);
             const v8 factors = v8_load(factor + j);
             for (size_t row = 0; row < lt_min(t->d - i, 8); row += VALUES)
                 v8_store(to + (i + row) / VALUES * QUERIES + j,
@@ -115,20 +121,33 @@ static inline void load_queries(const tile *t, const float *x, size_t stride, co
         }
 }
 
-/* Rows of out from t->o / sum. */
-static inline void store_queries(const tile *t, const float *sum, float *out, size_t stride) {
+LT_INLINE void store_8(void *values, size_t at, v8 v, size_t n, const bool bf16) {
+    void *p = (void *)(uintptr_t)vf_at(values, at, bf16);
+    if (bf16) {
+        const __m128i narrow = v8_to_bf16(v);
+        memcpy(p, &narrow, n < 8 ? n * sizeof(uint16_t) : sizeof narrow);
+    } else if (n >= 8) { /* partial stores are slow on some processors */
+        v8_store(p, v);
+    } else {
+        v8_store_part(p, v, n);
+    }
+}
+
+/* Rows of out, from number `at` on, from t->o / sum. */
+static inline void store_queries(const tile *t, const float *sum, void *out, size_t at, size_t stride,
+                                 const bool bf16) {
     for (size_t j = 0; j < t->queries; j += 8) {
         const v8 inverse = 1.0f / v8_load(sum + j);
         for (size_t i = 0; i < t->d; i += 8) {
             v8 r[8];
             for (size_t row = 0; row < 8; row++) r[row] = v8_load(t->o + (i + row) * QUERIES + j) * inverse;
             v8_transpose(r);
-            float *to = out + j * stride + i;
-            if (t->queries - j >= 8 && t->d - i >= 8) /* partial stores are slow on some processors */
-                for (size_t query = 0; query < 8; query++) v8_store(to + query * stride, r[query]);
+            const size_t first = at + j * stride + i;
+            if (t->queries - j >= 8 && t->d - i >= 8)
+                for (size_t query = 0; query < 8; query++) store_8(out, first + query * stride, r[query], 8, bf16);
             else
                 for (size_t query = 0; query < lt_min(t->queries - j, 8); query++)
-                    v8_store_part(to + query * stride, r[query], lt_min(t->d - i, 8));
+                    store_8(out, first + query * stride, r[query], t->d - i, bf16);
         }
     }
 }

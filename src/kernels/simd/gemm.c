@@ -79,7 +79,8 @@ LT_INLINE vf scaled(const lt_epilogue *e, const float *sum, ptrdiff_t column) {
     return e->scale ? vf_load(sum) * vf_load(e->scale + column) : vf_load(sum);
 }
 
-LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, size_t row, const float *sums) {
+LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, const bool bf16, size_t row,
+                          const float *sums) {
     for (size_t j = 0; j < e->columns; j += LT_VEC) {
         const size_t n = lt_min(e->columns - j, LT_VEC), at = row * e->stride + j;
         const float *sum = act == LT_ACT_GEGLU ? sums + j / COLUMNS * (2 * COLUMNS) + j % COLUMNS : sums + j;
@@ -92,12 +93,15 @@ LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, size_t 
         }
         x = activate(act, x);
         if (e->residual) x += vf_load_part(e->residual + at, n);
-        vf_store_part(e->dst + at, x, n);
+        vf_store_value(e->dst, at, x, n, bf16);
     }
 }
 
 LT_INLINE void finish_rows(const lt_epilogue *e, const lt_activation act, size_t rows, const float *sums, size_t ldc) {
-    for (size_t r = 0; r < rows; r++) finish_row(e, act, r, sums + r * ldc);
+    if (e->type == LT_VALUE_BF16)
+        for (size_t r = 0; r < rows; r++) finish_row(e, act, true, r, sums + r * ldc);
+    else
+        for (size_t r = 0; r < rows; r++) finish_row(e, act, false, r, sums + r * ldc);
 }
 
 static void finish(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc) {

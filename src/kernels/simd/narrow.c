@@ -10,11 +10,11 @@ LT_INLINE vi vi_max(vi a, vi b) {
 }
 
 /* The greatest magnitude's bits: as integers, magnitudes are in their order, and a NaN is above them all. */
-LT_INLINE float greatest(const float *x, size_t c) {
+LT_INLINE float greatest(const void *x, size_t c, const bool bf16) {
     vi most = {0};
     size_t i = 0;
-    for (; i + LT_VEC <= c; i += LT_VEC) most = vi_max(most, (vi)vf_load(x + i) & 0x7FFFFFFF);
-    most = vi_max(most, (vi)vf_load_part(x + i, c - i) & 0x7FFFFFFF);
+    for (; i + LT_VEC <= c; i += LT_VEC) most = vi_max(most, (vi)vf_load_value(x, i, LT_VEC, bf16) & 0x7FFFFFFF);
+    if (i < c) most = vi_max(most, (vi)vf_load_value(x, i, c - i, bf16) & 0x7FFFFFFF);
     int32_t bits = 0;
     for (size_t lane = 0; lane < LT_VEC; lane++) bits = most[lane] > bits ? most[lane] : bits;
     float value;
@@ -37,8 +37,8 @@ LT_INLINE void store_bytes(vf x, vf inverse, uint8_t *bytes, size_t n) {
 #endif
 }
 
-static float round_row(const float *x, size_t c, uint8_t *bytes) {
-    const float most = greatest(x, c);
+LT_INLINE float round_row(const void *x, size_t c, uint8_t *bytes, const bool bf16) {
+    const float most = greatest(x, c, bf16);
     memset(bytes + c / 4 * 4, 128, lt_round_up(c, 4) - c / 4 * 4);
     if (!(most >= LT_INT8_LEAST && most <= FLT_MAX)) {
         memset(bytes, 128, c);
@@ -46,12 +46,14 @@ static float round_row(const float *x, size_t c, uint8_t *bytes) {
     }
     const vf inverse = vf_set(127.0f / most);
     size_t i = 0;
-    for (; i + LT_VEC <= c; i += LT_VEC) store_bytes(vf_load(x + i), inverse, bytes + i, LT_VEC);
-    if (i < c) store_bytes(vf_load_part(x + i, c - i), inverse, bytes + i, c - i);
+    for (; i + LT_VEC <= c; i += LT_VEC) store_bytes(vf_load_value(x, i, LT_VEC, bf16), inverse, bytes + i, LT_VEC);
+    if (i < c) store_bytes(vf_load_value(x, i, c - i, bf16), inverse, bytes + i, c - i);
     return most / 127.0f;
 }
 
-void LT_SIMD_NAME(lt_int8_rows)(const float *x, size_t rows, size_t c, uint8_t *bytes, float *scales) {
+void LT_SIMD_NAME(lt_int8_rows)(const void *x, bool bf16, size_t rows, size_t c, uint8_t *bytes, float *scales) {
     const size_t stride = lt_round_up(c, 4);
-    for (size_t r = 0; r < rows; r++) scales[r] = round_row(x + r * c, c, bytes + r * stride);
+    for (size_t r = 0; r < rows; r++)
+        scales[r] = bf16 ? round_row((const uint16_t *)x + r * c, c, bytes + r * stride, true)
+                         : round_row((const float *)x + r * c, c, bytes + r * stride, false);
 }

@@ -50,29 +50,31 @@ LT_INLINE vf apply(lt_activation act, vf x, vf shift, vf slope, vf offset) {
     return act == LT_ACT_SILU ? vf_silu(y, 1.0f) : y;
 }
 
-/* One row of one source; shift, slope, offset and y belong to its channels. */
+/* One row of one source; shift, slope and offset belong to its channels, y's from number `at` on. */
 LT_INLINE void apply_row(lt_activation act, const float *x, size_t c, const float *shift, const float *slope,
-                         const float *offset, float *y) {
+                         const float *offset, void *y, size_t at, const bool bf16) {
     size_t i = 0;
     for (; i + LT_VEC <= c; i += LT_VEC)
-        vf_store(y + i, apply(act, vf_load(x + i), vf_load(shift + i), vf_load(slope + i), vf_load(offset + i)));
+        vf_store_value(y, at + i,
+                       apply(act, vf_load(x + i), vf_load(shift + i), vf_load(slope + i), vf_load(offset + i)), LT_VEC,
+                       bf16);
     if (i < c) {
         const size_t rest = c - i;
         const vf last = apply(act, vf_load_part(x + i, rest), vf_load_part(shift + i, rest),
                               vf_load_part(slope + i, rest), vf_load_part(offset + i, rest));
-        vf_store_part(y + i, last, rest);
+        vf_store_value(y, at + i, last, rest, bf16);
     }
 }
 
 /* Pixels [begin, end) of a sample. */
-LT_INLINE void apply_pixels(const lt_group_norm_args *a, const layout *l, lt_activation act, size_t sample,
-                            size_t begin, size_t end) {
+LT_INLINE void apply_pixels(const lt_group_norm_args *a, const layout *l, const lt_activation act, const bool bf16,
+                            size_t sample, size_t begin, size_t end) {
     const size_t c0 = (size_t)a->c[0], c1 = (size_t)a->c[1], at = sample * l->c;
     for (size_t p = sample * l->pixels + begin; p < sample * l->pixels + end; p++) {
-        apply_row(act, a->x[0] + p * c0, c0, l->shift + at, l->slope + at, l->offset + at, a->y + p * l->c);
+        apply_row(act, a->x[0] + p * c0, c0, l->shift + at, l->slope + at, l->offset + at, a->y, p * l->c, bf16);
         if (c1)
-            apply_row(act, a->x[1] + p * c1, c1, l->shift + at + c0, l->slope + at + c0, l->offset + at + c0,
-                      a->y + p * l->c + c0);
+            apply_row(act, a->x[1] + p * c1, c1, l->shift + at + c0, l->slope + at + c0, l->offset + at + c0, a->y,
+                      p * l->c + c0, bf16);
     }
 }
 
@@ -100,10 +102,15 @@ static void apply_piece(const void *context, size_t piece, int thread) {
     const group_norm *g = context;
     const size_t sample = piece / g->blocks, begin = piece % g->blocks * g->step;
     const size_t end = lt_min(begin + g->step, g->l.pixels);
-    if (g->a->act == LT_ACT_SILU)
-        apply_pixels(g->a, &g->l, LT_ACT_SILU, sample, begin, end);
+    const bool silu = g->a->act == LT_ACT_SILU, bf16 = g->a->type == LT_VALUE_BF16;
+    if (silu && bf16)
+        apply_pixels(g->a, &g->l, LT_ACT_SILU, true, sample, begin, end);
+    else if (silu)
+        apply_pixels(g->a, &g->l, LT_ACT_SILU, false, sample, begin, end);
+    else if (bf16)
+        apply_pixels(g->a, &g->l, LT_ACT_NONE, true, sample, begin, end);
     else
-        apply_pixels(g->a, &g->l, LT_ACT_NONE, sample, begin, end);
+        apply_pixels(g->a, &g->l, LT_ACT_NONE, false, sample, begin, end);
 }
 
 void LT_SIMD_NAME(lt_group_norm)(const lt_group_norm_args *a) {
@@ -119,25 +126,29 @@ void LT_SIMD_NAME(lt_group_norm)(const lt_group_norm_args *a) {
 
 /* ---- Layer normalisation ---- */
 
-static void normalise_row(const lt_layer_norm_args *a, size_t row) {
+LT_INLINE void normalise_row(const lt_layer_norm_args *a, size_t row, const bool bf16) {
     const size_t c = (size_t)a->c, whole = c / LT_VEC * LT_VEC;
     const float *x = a->x + row * c;
-    float *y = a->y + row * c;
     const row_statistics s = statistics_of_row(x, c, a->eps);
-    for (size_t i = 0; i < whole; i += LT_VEC)
-        vf_store(y + i,
-                 ((vf_load(x + i) - s.shift) * s.slope + s.offset) * vf_load(a->gamma + i) + vf_load(a->beta + i));
+    for (size_t i = 0; i < whole; i += LT_VEC) {
+        const vf normal = (vf_load(x + i) - s.shift) * s.slope + s.offset;
+        vf_store_value(a->y, row * c + i, normal * vf_load(a->gamma + i) + vf_load(a->beta + i), LT_VEC, bf16);
+    }
     if (whole < c) {
         const size_t rest = c - whole;
         const vf normal = (vf_load_part(x + whole, rest) - s.shift) * s.slope + s.offset;
-        vf_store_part(y + whole, normal * vf_load_part(a->gamma + whole, rest) + vf_load_part(a->beta + whole, rest),
-                      rest);
+        vf_store_value(a->y, row * c + whole,
+                       normal * vf_load_part(a->gamma + whole, rest) + vf_load_part(a->beta + whole, rest), rest, bf16);
     }
 }
 
 static void layer_norm_row(const void *context, size_t row, int thread) {
     (void)thread;
-    normalise_row(context, row);
+    const lt_layer_norm_args *a = context;
+    if (a->type == LT_VALUE_BF16)
+        normalise_row(a, row, true);
+    else
+        normalise_row(a, row, false);
 }
 
 void LT_SIMD_NAME(lt_layer_norm)(const lt_layer_norm_args *a) {

@@ -8,6 +8,7 @@
 #define LT_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,6 +28,7 @@ typedef float vf __attribute__((vector_size(LT_VEC * 4)));
 typedef int32_t vi __attribute__((vector_size(LT_VEC * 4)));
 typedef uint32_t vu __attribute__((vector_size(LT_VEC * 4)));
 typedef float v8 __attribute__((vector_size(32))); /* eight floats, for either */
+typedef uint32_t v8u __attribute__((vector_size(32)));
 
 /* ---- Moving ---- */
 
@@ -96,6 +98,48 @@ LT_INLINE vf vf_load_bf16(const uint16_t *p) {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 #endif
     return (vf)((vu)wide << 16);
+}
+
+/* LT_VEC bf16 numbers from p on, rounded to the nearest, to even in between; what is no number stays none. */
+LT_INLINE __m128i v8_to_bf16(v8 v) {
+    const v8u bits = (v8u)v, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, number = (v8u)(v == v);
+    const __m256i narrow = (__m256i)((number & rounded) | (~number & 0x7FC0));
+    return _mm_packus_epi32(_mm256_castsi256_si128(narrow), _mm256_extracti128_si256(narrow, 1));
+}
+LT_INLINE void vf_store_bf16(uint16_t *p, vf v) {
+#if defined(__AVX512F__)
+    const vu bits = (vu)v, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, number = (vu)(v == v);
+    const vu narrow = (number & rounded) | (~number & 0x7FC0);
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16((__m512i)narrow));
+#else
+    _mm_storeu_si128((__m128i *)(void *)p, v8_to_bf16(v));
+#endif
+}
+
+/* ---- Values of either type: floats or, where bf16 is true, bf16 numbers; of n of them, the rest is zero and stays as
+ * it is. at: the first one's number. ---- */
+
+LT_INLINE const void *vf_at(const void *values, size_t at, const bool bf16) {
+    return (const char *)values + at * (bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+LT_INLINE vf vf_load_value(const void *values, size_t at, size_t n, const bool bf16) {
+    const void *p = vf_at(values, at, bf16);
+    if (!bf16) return n == LT_VEC ? vf_load(p) : vf_load_part(p, n);
+    uint16_t part[LT_VEC] = {0};
+    if (n < LT_VEC) memcpy(part, p, n * sizeof *part);
+    return vf_load_bf16(n < LT_VEC ? part : p);
+}
+LT_INLINE void vf_store_value(void *values, size_t at, vf v, size_t n, const bool bf16) {
+    void *p = (void *)(uintptr_t)vf_at(values, at, bf16);
+    uint16_t part[LT_VEC];
+    if (bf16 && n == LT_VEC)
+        vf_store_bf16(p, v);
+    else if (bf16)
+        vf_store_bf16(part, v), memcpy(p, part, n * sizeof *part);
+    else if (n == LT_VEC)
+        vf_store(p, v);
+    else
+        vf_store_part(p, v, n);
 }
 
 /* ---- Arithmetic ---- */
