@@ -11,13 +11,13 @@ static bool has_weight(const lt_nn *nn, const char *name) {
 lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names *names, lt_node *x, lt_node *skip,
                            lt_node *emb, float eps) {
     const bool entered = lt_graph_enter_segment(nn->graph);
+    lt_node *shortcut = x; /* first, so that the norm behind it may take x's memory */
+    if (skip || has_weight(nn, SUB(names->shortcut)))
+        shortcut = lt_conv_of(nn, SUB(names->shortcut), x, (lt_conv_layer){.skip = skip});
     lt_node *h = lt_group_norm(nn, SUB(names->norm1), x, (lt_group_norm_layer){eps, LT_ACT_SILU, .skip = skip});
     h = lt_conv3x3(nn, SUB(names->conv1), h);
     lt_node *vector = emb ? lt_linear(nn, SUB(names->time), emb) : NULL;
     h = lt_group_norm(nn, SUB(names->norm2), h, (lt_group_norm_layer){eps, LT_ACT_SILU, .vector = vector});
-    lt_node *shortcut = x;
-    if (skip || has_weight(nn, SUB(names->shortcut)))
-        shortcut = lt_conv_of(nn, SUB(names->shortcut), x, (lt_conv_layer){.skip = skip});
     h = lt_conv_of(nn, SUB(names->conv2), h,
                    (lt_conv_layer){.kernel = 3, .pad_begin = 1, .pad_end = 1, .residual = shortcut});
     lt_graph_leave_segment(nn->graph, entered);
