@@ -64,7 +64,10 @@ LT_INLINE v8 load_8(const void *values, size_t at, size_t n, const bool bf16) {
 /* Eight columns, of which `columns` are there, of eight rows, of which `rows` are there. */
 LT_INLINE void load_transposed(const void *from, size_t at, size_t stride, size_t rows, size_t columns, const bool bf16,
                                v8 r[8]) {
-    for (size_t i = 0; i < 8; i++) r[i] = i < rows ? load_8(from, at + i * stride, columns, bf16) : (v8){0};
+    if (rows >= 8 && columns >= 8)
+        for (size_t i = 0; i < 8; i++) r[i] = load_8(from, at + i * stride, 8, bf16);
+    else
+        for (size_t i = 0; i < 8; i++) r[i] = i < rows ? load_8(from, at + i * stride, columns, bf16) : (v8){0};
     v8_transpose(r);
 }
 
