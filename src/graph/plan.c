@@ -28,7 +28,8 @@ static void keep_wide(const lt_node *node, const lt_target *target) {
 /* Values that both their ends like better so become bf16: half the memory, and half the way through it. The backward
  * half reads what the forward half made, as float32. */
 static void narrow_values(lt_graph *graph, const lt_target *target) {
-    if (!lt_target_narrows(target) || has_backward_half(graph)) return;
+    const bool vectors = lt_isa_vectors(target->isa) != LT_ISA_SCALAR;
+    if (!target->inference || target->precision <= LT_PRECISION_F32 || !vectors) return;
     for (size_t i = 0; i < graph->count; i++)
         if (may_be_narrow(graph->nodes[i], target)) graph->nodes[i]->operation.type = LT_VALUE_BF16;
     for (size_t i = 0; i < graph->count; i++) keep_wide(graph->nodes[i], target);
@@ -126,8 +127,10 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         if (!plan->prepared || !plan->extents || !plan->extent_of || !plan->seconds) status = LT_ERROR_MEMORY;
     }
     lt_team *before = lt_team_enter(plan->team);
-    if (!status) narrow_values(&plan->graph, target);
-    if (!status) status = prepare_all(plan, target);
+    lt_target own = *target;
+    own.inference = !has_backward_half(&plan->graph);
+    if (!status) narrow_values(&plan->graph, &own);
+    if (!status) status = prepare_all(plan, &own);
     lt_team_enter(before);
     if (!status) status = lt_arena_lay_out(plan);
     if (!status) status = lt_plan_wake(plan);

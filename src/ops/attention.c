@@ -36,7 +36,8 @@ static lt_attention_args arguments(const lt_operation *o, const lt_shape *in) {
 
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     const lt_attention_args a = arguments(p->operation, p->operation->in);
-    const lt_attention_kernel *kernel = lt_attention_get(target->precision, target->isa);
+    const lt_attention_kernel *kernel =
+        lt_attention_get(target->inference ? target->precision : LT_PRECISION_F32, target->isa);
     p->constant = kernel;
     p->kernel = lt_isa_name(kernel->isa);
     p->scratch_size = kernel->scratch(&a, p->threads) * sizeof(float);

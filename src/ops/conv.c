@@ -18,8 +18,6 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .stride = a->stride,
         .pad_begin = a->pad_begin,
         .pad_end = a->pad_end,
-        .source_type = {o->in_type[X], o->in_type[SKIP]},
-        .dst_type = o->type,
         .bias = o->weight[1] != NULL,
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
@@ -59,7 +57,10 @@ static lt_status pack(const void *conv, const lt_weight_source *weight, void *da
 static lt_status prepare(lt_prepared *p, const lt_target *target) {
     const lt_operation *o = p->operation;
     lt_conv_desc desc = describe(o, o->in, target);
-    desc.precision = lt_conv_worth(&desc);
+    if (target->inference) desc.precision = lt_conv_worth(&desc);
+    desc.source_type[0] = o->in_type[X];
+    desc.source_type[1] = o->in_type[SKIP];
+    desc.dst_type = o->type;
     lt_conv *conv;
     LT_TRY(lt_conv_create(&desc, &conv));
     p->state = conv;

@@ -57,16 +57,14 @@ typedef struct lt_target {
     lt_isa isa;
     lt_team *team;          /* whose threads share the work; NULL: the calling thread alone */
     lt_precision precision; /* of convolutions and linear layers; a zeroed one is float32 */
-    lt_deltas *deltas;      /* what is added to the weights; NULL: nothing */
+    /* The plan's to say: no backward half reads what is made, so that attention may round as well, and values between
+     * operations, and layers that win nothing by rounding need not. */
+    bool inference;
+    lt_deltas *deltas; /* what is added to the weights; NULL: nothing */
     /* Asked before each operation is made ready, which may pack much: true ends that. NULL: nobody is asked. */
     bool (*cancelled)(void *user);
     void *cancelled_user;
 } lt_target;
-
-/* Whether values between operations may be bf16: where products are of narrow numbers, and kernels over vectors. */
-static inline bool lt_target_narrows(const lt_target *target) {
-    return target->precision > LT_PRECISION_F32 && lt_isa_vectors(target->isa) != LT_ISA_SCALAR;
-}
 
 /* An operation made ready to run: kernel chosen, weights packed. */
 typedef struct lt_prepared {
@@ -98,8 +96,8 @@ typedef struct lt_gradient {
 struct lt_op {
     const char *name;
     lt_value_type_id takes[LT_MAX_INPUTS]; /* the types of its inputs: float32 where none is said */
-    /* Whether its float32 output, or input i, had better be bf16 when it is made ready for target, which narrows values
-     * (lt_target_narrows). NULL: no. Where both ends of a value say so, it is: type and in_type tell. */
+    /* Whether its float32 output, or input i, had better be bf16 when it is made ready for target, whose products
+     * are of narrow numbers. NULL: no. Where both ends of a value say so, it is: type and in_type tell. */
     bool (*narrows_output)(const lt_operation *o, const lt_target *target);
     bool (*narrows_input)(const lt_operation *o, int i, const lt_target *target);
     /* Checks o's inputs (their types are right), weights and attributes and sets o->out, and o->type if that is not

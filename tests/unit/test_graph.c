@@ -66,6 +66,37 @@ static void test_memory_is_shared(void **state) {
     lt_plan_free(plan);
 }
 
+/* The kernel that attention over an input runs on in bf16, where something flows back through it or not. */
+static const char *attention_kernel(bool backward) {
+    const lt_attention_options heads = {.heads = 2};
+    const lt_error_options error = {false};
+    const lt_target bf16 = {.isa = LT_ISA_BEST, .precision = LT_PRECISION_BF16};
+    const lt_shape shape = {1, 1, 8, 16};
+    lt_graph g = {0};
+    lt_node *x = lt_graph_input(&g, (lt_input){"x", shape, LT_RATE_STEP});
+    lt_node *y = lt_graph_append(&g, (lt_call){&lt_op_attention, {x, x, x}, LT_OPTIONS(heads)});
+    lt_node *wanted = lt_graph_input(&g, (lt_input){"wanted", shape, LT_RATE_STEP});
+    const lt_loss loss = {lt_graph_append(&g, (lt_call){&lt_op_error, {y, wanted}, LT_OPTIONS(error)}), 1};
+    lt_graph_output(&g, loss.node, "loss");
+    x->watched = backward;
+    if (backward) assert_ok(lt_graph_backward(&g, &loss, 1, false));
+    lt_plan *plan;
+    const char *kernel = NULL;
+    assert_ok(lt_plan_create(&g, &bf16, &plan));
+    for (size_t i = 0; i < lt_plan_row_count(plan); i++)
+        if (!strcmp(lt_plan_row_at(plan, i).op, "attention")) kernel = lt_plan_row_at(plan, i).kernel;
+    lt_plan_free(plan);
+    return kernel;
+}
+
+/* docs/training.md: of a graph with a backward half attention's products are float32. */
+static void test_attention_rounds_where_nothing_flows_back(void **state) {
+    (void)state;
+    if (!lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST)) skip();
+    assert_string_equal(attention_kernel(false), "avx512bf16");
+    assert_string_equal(attention_kernel(true), "avx512");
+}
+
 static void test_failures_stick(void **state) {
     (void)state;
     lt_graph g = {0};
@@ -119,6 +150,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs),
         cmocka_unit_test(test_memory_is_shared),
+        cmocka_unit_test(test_attention_rounds_where_nothing_flows_back),
         cmocka_unit_test(test_failures_stick),
         cmocka_unit_test(test_weights_are_checked),
         cmocka_unit_test(test_poll_ends_a_run),
