@@ -94,7 +94,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
 
 /* Whether narrow products are more than twice as fast as float32's: Winograd's convolution wins four times. */
 static bool is_much_faster(const lt_conv_desc *d) {
-    if (d->precision == LT_PRECISION_BF16) return lt_isa_has(LT_ISA_AMX, d->isa);
+    if (lt_conv_is_bf16(d)) return lt_conv_is_onednns(d);
     return lt_isa_has(LT_ISA_AVXVNNI, d->isa) || lt_isa_has(LT_ISA_AVX512VNNI, d->isa);
 }
 
@@ -104,9 +104,7 @@ lt_precision lt_conv_worth(const lt_conv_desc *d) {
     return small || (!is_much_faster(d) && lt_winograd_takes(d)) ? LT_PRECISION_F32 : d->precision;
 }
 
-bool lt_conv_writes_bf16(const lt_conv_desc *d) {
-    return lt_gemm_simd_get(d->isa) && !(d->precision == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, d->isa));
-}
+bool lt_conv_writes_bf16(const lt_conv_desc *d) { return lt_gemm_simd_get(d->isa) && !lt_conv_is_onednns(d); }
 
 bool lt_conv_reads_bf16(const lt_conv_desc *d) {
     const bool whole = d->c[0] % 2 == 0 && d->c[1] % 2 == 0;

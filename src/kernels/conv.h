@@ -22,8 +22,8 @@ typedef struct lt_conv_desc {
     lt_dtype weight_type; /* what the weight is stored as: an implementer may keep its format (weight_format.h) */
     lt_isa isa;           /* not above this */
     int threads;          /* that will run it */
-    /* Sources and weight are rounded to these numbers before they are multiplied (int8: narrow.h); sums, bias, residual
-     * and dst stay float32. bf16 is LT_ERROR_UNSUPPORTED without AVX512-BF16. LT_PRECISION_AUTO is float32. */
+    /* Sources and weight are rounded to these numbers before they are multiplied (int8: narrow.h); sums, bias and
+     * residual stay float32. bf16 is LT_ERROR_UNSUPPORTED without AVX512-BF16. LT_PRECISION_AUTO is float32. */
     lt_precision precision;
 } lt_conv_desc;
 

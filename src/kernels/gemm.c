@@ -127,8 +127,7 @@ static bool is_unread(const lt_conv_desc *d, int source) {
 static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
     const bool narrow = lt_conv_precision(d) != LT_PRECISION_F32;
     if (is_unread(d, 0) || is_unread(d, 1)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such values");
-    if (d->precision == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, d->isa))
-        return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
+    if (lt_conv_is_onednns(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
     g->product = narrow ? lt_product_get(d->precision, d->isa) : NULL;
     g->simd = narrow ? g->product ? g->product->simd : NULL : lt_gemm_simd_get(d->isa);
     if (!g->simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: not on this processor");
