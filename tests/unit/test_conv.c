@@ -111,44 +111,55 @@ static bool served(lt_precision precision) {
     return precision != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST);
 }
 
-/* Of sources and results in bf16: sources that bf16 has give the bytes of the same in float32, results are rounded. */
-static void expect_narrow_values(const lt_conv_impl *impl, problem *p) {
-    const lt_conv_desc wide = p->desc;
-    float *src[2] = {p->src[0], p->src[1]};
-    uint16_t *narrow[2] = {NULL};
-    for (int i = 0; i < 2 && wide.c[i]; i++) {
-        const size_t count = lt_conv_pixels(&wide) * (size_t)wide.c[i];
-        narrow[i] = lt_alloc(count * sizeof *narrow[i]);
-        p->src[i] = lt_alloc(count * sizeof(float));
-        assert_true(narrow[i] && p->src[i]);
-        lt_bf16_write(src[i], narrow[i], count);
-        lt_bf16_read(narrow[i], p->src[i], count);
-    }
+/* x, whose numbers become those that bf16 has; the same as bf16. */
+static uint16_t *narrowed(float *x, size_t count) {
+    uint16_t *narrow = lt_alloc(count * sizeof *narrow);
+    assert_non_null(narrow);
+    lt_bf16_write(x, narrow, count);
+    lt_bf16_read(narrow, x, count);
+    return narrow;
+}
+
+static float *run_with(const lt_conv_impl *impl, const problem *p) {
     lt_conv *conv;
-    assert_int_equal(lt_conv_create_with(impl, &wide, &conv), LT_OK);
-    float *exact = run(conv, p, &p->weight, false);
+    if (lt_conv_create_with(impl, &p->desc, &conv) != LT_OK) return NULL;
+    float *dst = run(conv, p, &p->weight, false);
     lt_conv_free(conv);
-    if (impl->reads_bf16) p->desc.source_type[0] = LT_VALUE_BF16;
-    if (impl->reads_bf16 && wide.c[1]) p->desc.source_type[1] = LT_VALUE_BF16;
-    p->desc.dst_type = LT_VALUE_BF16;
-    if (lt_conv_create_with(impl, &p->desc, &conv) == LT_OK) {
-        for (int i = 0; i < 2 && impl->reads_bf16; i++) {
-            lt_free(p->src[i]);
-            p->src[i] = (float *)(void *)narrow[i];
-            narrow[i] = NULL;
-        }
-        uint16_t *ours = (uint16_t *)(void *)run(conv, p, &p->weight, false);
-        for (size_t i = 0; i < p->out_count; i++) assert_int_equal(ours[i], lt_f32_to_bf16(exact[i]));
-        lt_free(ours);
-        lt_conv_free(conv);
+    return dst;
+}
+
+/* Of sources and results in bf16: sources that bf16 has give the bytes of the same in float32, results are rounded. */
+static void expect_narrow_values(const lt_conv_impl *impl, const lt_conv_desc *d, uint32_t seed) {
+    problem p = make_problem(d, seed);
+    uint16_t *narrow[2] = {NULL};
+    for (int i = 0; i < 2 && d->c[i]; i++) narrow[i] = narrowed(p.src[i], lt_conv_pixels(d) * (size_t)d->c[i]);
+    float *exact = run_with(impl, &p);
+    problem q = p;
+    q.desc.dst_type = LT_VALUE_BF16;
+    for (int i = 0; i < 2 && d->c[i] && impl->reads_bf16; i++) {
+        q.desc.source_type[i] = LT_VALUE_BF16;
+        q.src[i] = (float *)(void *)narrow[i];
     }
-    lt_free(exact);
-    for (int i = 0; i < 2; i++) {
-        lt_free(narrow[i]);
-        lt_free(p->src[i]);
-        p->src[i] = src[i];
-    }
-    p->desc = wide;
+    uint16_t *ours = (uint16_t *)(void *)run_with(impl, &q);
+    for (size_t i = 0; ours && i < p.out_count; i++) assert_int_equal(ours[i], lt_f32_to_bf16(exact[i]));
+    void *const all[] = {narrow[0], narrow[1], exact, ours};
+    for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
+    free_problem(&p);
+}
+
+/* A weight that is no number makes none of its output channel, in every precision: nothing rounds it away. */
+static void expect_no_numbers(const lt_conv_impl *impl, problem *p) {
+    const int taps = p->desc.kernel * p->desc.kernel; /* the one in the middle: it meets a pixel everywhere */
+    float *weight = (float *)(uintptr_t)p->weight.data + taps / 2;
+    const float before = *weight;
+    *weight = NAN;
+    float *dst = run_with(impl, p);
+    *weight = before;
+    const size_t oc = (size_t)p->desc.oc;
+    bool any = false;
+    for (size_t i = 0; i < p->out_count; i += oc) any |= isnan(dst[i]);
+    assert_true(any);
+    lt_free(dst);
 }
 
 /* All implementers that take d, with the instruction sets there are; how many ran. */
@@ -168,7 +179,8 @@ static int check_precision(const lt_conv_desc *d, uint32_t seed) {
                 lt_free(dst);
             }
             lt_conv_free(conv);
-            if ((*impl)->makes_bf16) expect_narrow_values(*impl, &p);
+            expect_no_numbers(*impl, &p);
+            if ((*impl)->makes_bf16) expect_narrow_values(*impl, &p.desc, seed);
             if (*impl != &lt_conv_reference) ran++;
         }
     free_problem(&p);

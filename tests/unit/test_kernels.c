@@ -319,9 +319,25 @@ static void layer_norms(const lt_kernels *k) {
         run_layer_norm_case(k, (size_t)random_int(1, 90), random_int(2, 300), random_float(-3, 3));
 }
 
+/* What is no number stays none as bf16, too: also one whose bits, rounded as a number's, would be a zero's. */
+static void layer_norm_of_no_numbers(const lt_kernels *k) {
+    const uint32_t bits[] = {0x7F800000, 0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF};
+    for (size_t i = 0; i < LT_COUNT(bits); i++) {
+        float x[37], gamma[37], beta[37] = {0};
+        uint16_t y[37];
+        for (size_t j = 0; j < 37; j++) x[j] = (float)j, gamma[j] = 1;
+        memcpy(&x[i * 12], &bits[i], sizeof *bits);
+        const lt_layer_norm_args a = {
+            .rows = 1, .c = 37, .eps = 1e-5f, .x = x, .gamma = gamma, .beta = beta, .y = y, .type = LT_VALUE_BF16};
+        k->layer_norm(&a);
+        for (size_t j = 0; j < 37; j++) assert_false(isfinite(lt_bf16_to_f32(y[j])));
+    }
+}
+
 static void test_layer_norm(void **unused) {
     (void)unused;
     for_each_isa(layer_norms);
+    for_each_isa(layer_norm_of_no_numbers);
 }
 
 /* ---- Activations ---- */
