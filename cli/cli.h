@@ -35,6 +35,8 @@ typedef struct lt_option {
                          Names with hyphens may be written with underscores, these and our own */
     const char *idle; /* values by which other programs leave it as it is, with spaces between; and what is told then */
     const char *idle_note;
+    const char *environment; /* the variable that says it where no option does; what this processor can't is refused */
+    bool (*usable)(lt_isa set); /* whether it can */
     /* The library's table of a struct of options: its field of that name (member, or else name) has value's type, which
      * may be its place in such a struct, its range (low over 0 narrows it) and choices, and the help too, where none
      * stands here. From the beginning value holds the default, which help adds. */
@@ -50,6 +52,9 @@ enum { LT_HELP_SIZE = 160 };
 #define LT_ALSO_CFG      "cfg-scale guidance-scale"
 #define LT_ALSO_SAMPLER  "sampling-method"
 #define LT_ALSO_SCHEDULE "scheduler schedule-type"
+
+/* Of each --isa. The library reads no environment: this program does. */
+#define LT_ISA_ENVIRONMENT .environment = "LATENT_ISA", .usable = lt_isa_usable
 
 typedef struct lt_command {
     const char *name;
@@ -74,7 +79,8 @@ void lt_options_begin(const lt_command *command);
 typedef enum lt_asked { LT_ASKED_NOTHING, LT_ASKED_HELP, LT_ASKED_VERSION } lt_asked;
 lt_asked lt_options_asked(const lt_command *command, int count, char **words);
 /* Fills the values of a command's options from the words of the command line, in any order with the others, up to "--";
- * *words is what is left. Returns LT_EXIT_OK, or LT_EXIT_USAGE after a message on standard error. */
+ * *words is what is left. What they leave out the environment may say. Returns LT_EXIT_OK, or after a
+ * message on standard error LT_EXIT_USAGE, or LT_EXIT_FAILED of the environment. */
 int lt_options_parse(const lt_command *command, int *count, char **words);
 /* What the words give command's option called name, or another program's: "" where it has no value, NULL where it is
  * not there. */
@@ -114,7 +120,8 @@ typedef struct lt_model_options {
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
      .rare = true},                                                                                                    \
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true}
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true,                     \
+     LT_ISA_ENVIRONMENT}
 /* clang-format on */
 
 /* For lt_open_options.notice and its kin: "latent: note: ..." on standard error. */

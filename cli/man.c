@@ -106,7 +106,11 @@ static int run(int count, char **words) {
            "(\\-\\-cfg\\-scale, \\-\\-negative\\-prompt, \\-\\-num_inference_steps), and underscores for hyphens.\n"
            ".SH COMMANDS\n");
     for (const lt_command *const *c = lt_commands; *c; c++) print_command(c);
-    printf(".SH EXIT STATUS\n"
+    printf(".SH ENVIRONMENT\n"
+           "\\fBLATENT_ISA\\fR: what \\fB\\-\\-isa\\fR says, for every command that has it and is not given it. A set "
+           "that the\n"
+           "processor lacks, or that is none, ends the command with status 1.\n"
+           ".SH EXIT STATUS\n"
            "0: done. 1: failed, with a message on standard error. 2: wrong usage. 130, 143: stopped by Ctrl\\-C or\n"
            "SIGTERM, after saving what a training had done; a second one ends at once. A reader of the output that\n"
            "leaves ends nothing, and makes the status 1 in the end.\n"

@@ -22,7 +22,7 @@ static const lt_option options[] = {
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side; - is standard output", &o.output},
     {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
     {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields, LT_ISA_ENVIRONMENT},
     {0},
 };
 

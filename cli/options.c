@@ -350,6 +350,10 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
               : take_foreign(command, foreign_option(found), found < FOREIGN ? letter : t.longs[place].name);
         if (status) return status;
     }
+    for (const lt_option *o = command->options; o->name; o++) {
+        const int status = seen[o - parsed] ? LT_EXIT_OK : lt_option_take_environment(o);
+        if (status) return status;
+    }
     *count = argc - optind;
     memmove(words, argv + optind, (size_t)*count * sizeof *words);
     return LT_EXIT_OK;

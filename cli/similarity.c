@@ -15,7 +15,7 @@ static struct {
 static const lt_option options[] = {
     {"clip", 0, LT_OPTION_FILE, "MODEL", "a CLIP checkpoint of both towers; default: the small model's",
      &o.model.model},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields, LT_ISA_ENVIRONMENT},
     {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print the matrix as JSON", &o.json},
     {0},

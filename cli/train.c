@@ -69,7 +69,7 @@ static const lt_option options[] = {
     {"recompute", 0, LT_OPTION_FLAG, NULL, NULL, &o.computing.recompute, OF_TRAINING, .rare = true, .also = "gradient-checkpointing"},
     {"memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.computing.memory, OF_TRAINING, .rare = true},
     {"cache", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.files.cache, OF_TRAINING, .rare = true},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.computing.isa, OF_TRAINING, .rare = true},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.computing.isa, OF_TRAINING, .rare = true, LT_ISA_ENVIRONMENT},
     {0},
 };
 /* clang-format on */

@@ -114,7 +114,8 @@ void lt_option_help(const lt_option *o, char text[LT_HELP_SIZE]) {
     if (number && fabs(get_number(o)) > 0)
         snprintf(text + end, room, "; default %g", get_number(o));
     else if (o->kind == LT_OPTION_CHOICE && get_choice(o))
-        snprintf(text + end, room, "; default %s", get_choice(o));
+        snprintf(text + end, room, "; default %s%s%s", o->environment ? o->environment : "",
+                 o->environment ? " or " : "", get_choice(o));
 }
 
 /* ---- Reading them ---- */
@@ -217,6 +218,25 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_FILE: return parse_file(o, text);
     }
     return LT_EXIT_USAGE;
+}
+
+/* ---- The environment ---- */
+
+static int refuse_environment(const lt_option *o, const char *text) {
+    const char *const *choices = lt_option_choices(o);
+    char all[256] = "";
+    for (size_t i = 0; choices[i]; i++)
+        if (o->usable((lt_isa)i))
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", choices[i]);
+    return lt_complain(LT_EXIT_FAILED, "%s=%s: this processor has %s", o->environment, text, all);
+}
+
+int lt_option_take_environment(const lt_option *o) {
+    const char *text = o->environment ? getenv(o->environment) : NULL, *const *choices = lt_option_choices(o);
+    if (!text || !*text) return LT_EXIT_OK;
+    for (size_t i = 0; choices[i]; i++)
+        if (!strcmp(choices[i], text) && o->usable((lt_isa)i)) return lt_option_take(o, text);
+    return refuse_environment(o, text);
 }
 
 /* ---- From one struct to another ---- */

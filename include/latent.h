@@ -411,6 +411,10 @@ typedef struct lt_session_options {
 
 LT_API lt_session_options lt_session_options_defaults(void);
 
+/* Whether this processor has the set; LT_ISA_SCALAR and LT_ISA_BEST always. A session takes any lt_isa: it is a limit.
+ */
+LT_API bool lt_isa_usable(lt_isa set);
+
 /* Begins a use of a model, which stays open for it whatever happens to the caller's own. Cheap: memory is taken and
  * weights are packed when a call first needs them. Weights in the form that a session wants are made once for all that
  * want the same; who comes meanwhile waits. options may be NULL. */

@@ -3,6 +3,10 @@
 #include "base/door.h"
 #include "base/fields.h"
 
+bool lt_isa_usable(lt_isa set) {
+    return set == LT_ISA_BEST || (set >= LT_ISA_SCALAR && set < LT_ISA_BEST && lt_isa_has(set, LT_ISA_BEST));
+}
+
 static lt_status choose_precision(lt_precision asked, lt_target *target) {
     target->precision = asked == LT_PRECISION_AUTO ? LT_PRECISION_F32 : asked;
     if (asked != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, target->isa)) return LT_OK;

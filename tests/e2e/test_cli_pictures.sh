@@ -230,6 +230,20 @@ refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " lat
 refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
     latent txt2img $tiny -p "" --sampler plms --schedule karras
 refuse "a precision that an instruction set lacks" 1 "bf16 takes a processor" latent txt2img $tiny -p "" --precision bf16 --isa avx2
+refuse "an unknown instruction set in the environment" 1 "LATENT_ISA=avx3: this processor has scalar" \
+    env LATENT_ISA=avx3 "$latent" txt2img $tiny -p ""
+had=$(sed 's/.*has//; s/,//g' err)
+uses() { # SET [ISA]: with SET in the environment, and --isa ISA
+    LATENT_ISA=$1 "$latent" bench -m tiny.safetensors -W 64 -H 64 --runs 1 --json ${2:+--isa $2} >out 2>err
+}
+for set in scalar avx2 avxvnni avx512 avx512vnni avx512bf16 amx; do
+    case " $had " in
+    *" $set "*) check "LATENT_ISA=$set" eval "uses $set && grep -q '\"isa\":\"$set\"' out" ;;
+    *) refuse "LATENT_ISA=$set, which this processor lacks" 1 "LATENT_ISA=$set: " uses $set ;;
+    esac
+    check "--isa wins over LATENT_ISA=$set" eval "uses $set scalar && grep -q '\"isa\":\"scalar\"' out"
+done
+check "an empty LATENT_ISA says nothing" uses ""
 refuse "two prompts without -p" 2 "a prompt goes behind -p" latent txt2img $tiny "a cat" "a dog"
 refuse "a prompt without quotation marks" 2 'what is "cat"' latent txt2img $tiny -p a cat
 refuse "two prompts" 2 "prompt is there twice" latent txt2img $tiny -p "a cat" -p "a dog"
