@@ -16,8 +16,15 @@ typedef enum lt_option_kind {
     LT_OPTION_TEXT,   /* const char *, as it is */
     LT_OPTION_FILE,   /* const char *, completed as a file name */
     LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
+    LT_OPTION_LORA,   /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
     LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
+
+enum { LT_MOST_LORAS = 64 };
+typedef struct lt_lora_list {
+    lt_lora items[LT_MOST_LORAS];
+    size_t count;
+} lt_lora_list;
 
 typedef struct lt_option {
     const char *name; /* "steps" for --steps */
@@ -123,6 +130,13 @@ typedef struct lt_model_options {
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true,                     \
      LT_ISA_ENVIRONMENT}
 /* clang-format on */
+
+/* The option of every command that runs a U-Net or a text encoder. */
+#define LT_LORA_OPTION(list)                                                                                           \
+    {                                                                                                                  \
+        "lora", 0, LT_OPTION_LORA, "FILE[:S[:TEXT_S]]",                                                                \
+            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list)                                    \
+    }
 
 /* For lt_open_options.notice and its kin: "latent: note: ..." on standard error. */
 void lt_print_notice(void *user, const char *message);

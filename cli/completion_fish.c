@@ -14,7 +14,8 @@ static void print_option(const lt_command *command, const lt_option *o) {
     char help[LT_HELP_SIZE];
     printf("complete -c latent -n '__latent_is %s' -l %s", command->name, o->name);
     if (o->letter) printf(" -s %c", o->letter);
-    if (o->argument) printf(o->kind == LT_OPTION_FILE ? " -r -F" : " -x");
+    const bool file = o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA;
+    if (o->argument) printf(file ? " -r -F" : " -x");
     if (lt_option_choices(o)) {
         printf(" -a '");
         lt_completion_list(lt_option_choices(o));

@@ -6,6 +6,7 @@
 
 static struct {
     lt_model_options model;
+    lt_lora_list loras;
     const char *in, *out;
 } o;
 
@@ -13,12 +14,14 @@ static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
     {"in", 0, LT_OPTION_FILE, "A", "safetensors file with the module's inputs", &o.in},
     {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
+    LT_LORA_OPTION(o.loras),
     {0},
 };
 
 static lt_status run_module(lt_session *session, const char *module, const lt_arrays *in) {
     lt_arrays out;
-    LT_TRY(lt_run(session, module, in->items, in->count, &out));
+    const lt_status ran = lt_run(session, module, in->items, in->count, &out);
+    if (ran) return ran == LT_ERROR_ARGUMENT ? lt_fail_in(ran, "%s", o.in) : ran;
     lt_stop_writing_on_signals();
     const lt_status status = lt_arrays_save(o.out, out.items, out.count);
     lt_arrays_free(&out);
@@ -47,8 +50,8 @@ static int run(int count, char **words) {
     lt_session *session = NULL;
     lt_status status = lt_arrays_load(o.in, NULL, &in);
     if (!status) status = lt_open(&o.model, &session);
+    if (!status) status = lt_session_adapt(session, o.loras.items, o.loras.count);
     if (!status) status = run_module(session, words[0], &in);
-    if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", o.in);
     lt_session_close(session);
     lt_arrays_free(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;
@@ -57,7 +60,7 @@ static int run(int count, char **words) {
 const lt_command lt_command_run = {
     "run",
     "run one module of a model alone",
-    "MODULE|LOSS -m MODEL --in A.safetensors --out B.safetensors",
+    "MODULE|LOSS -m MODEL [--lora FILE:S] --in A.safetensors --out B.safetensors",
     "Tensors are NCHW. Modules, what they read and what they write:\n"
     "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
     "  clip-text-2  ids [n,77] -> out, penultimate [n,77,width], pooled [n,projection]: SDXL's second\n"

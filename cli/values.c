@@ -19,7 +19,7 @@ static lt_field_kind type_of(const lt_option *o) {
     static const lt_field_kind own[] = {
         [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,   [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
         [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT, [LT_OPTION_FILE] = LT_FIELD_FILE,
-        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,
+        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,  [LT_OPTION_LORA] = LT_FIELD_TEXT,
     };
     return f ? f->kind : own[o->kind];
 }
@@ -200,6 +200,35 @@ static int parse_size(const lt_option *o, const char *text) {
                        range);
 }
 
+/* Where the last ":NUMBER" of text begins, and the number; NULL: it ends in none. */
+static char *last_number(char *text, float *number) {
+    char *colon = strrchr(text, ':'), *end;
+    if (!colon || colon == text) return NULL;
+    const float found = strtof(colon + 1, &end);
+    if (end == colon + 1 || *end) return NULL;
+    *number = found;
+    return colon;
+}
+
+/* What it points to stays until the program ends. */
+static int parse_lora(const lt_option *o, const char *word) {
+    lt_lora_list *list = o->value;
+    float first = 1, second;
+    if (list->count == LT_MOST_LORAS)
+        return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_LORAS);
+    char *text = cli_strdup(word); /* FILE ends where its strengths begin */
+    if (!text) return lt_complain_error();
+    list->items[list->count].file = text;
+    char *last = last_number(text, &first);
+    if (last) *last = '\0';
+    second = first;
+    char *before = last ? last_number(text, &first) : NULL;
+    if (before) *before = '\0';
+    if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
+    list->items[list->count++] = (lt_lora){text, first, second};
+    return LT_EXIT_OK;
+}
+
 static int parse_file(const lt_option *o, const char *text) {
     if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
     *(const char **)o->value = text;
@@ -216,6 +245,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_SIZE: return parse_size(o, text);
     case LT_OPTION_TEXT: *(const char **)o->value = text; return LT_EXIT_OK;
     case LT_OPTION_FILE: return parse_file(o, text);
+    case LT_OPTION_LORA: return parse_lora(o, text);
     }
     return LT_EXIT_USAGE;
 }

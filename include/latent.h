@@ -423,6 +423,23 @@ LT_API void lt_session_close(lt_session *session); /* NULL is fine */
 /* Whose use it is, for as long as it is open; NULL of NULL. */
 LT_API lt_model *lt_session_model(const lt_session *session);
 
+/* ---- LoRA ---- */
+
+/* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds
+ * and names that are read). Nothing is added to the model itself: other sessions on it draw as before. */
+typedef struct lt_lora {
+    const char *file;              /* .safetensors, or what else lt_model_open reads */
+    float strength, text_strength; /* what is added to the U-Net, and to the text encoders, is multiplied by: -1000 to
+                                      1000; 1 is all of it, 0 nothing */
+} lt_lora;
+
+/* From now on the session's modules run with these, in the place of those of the call before; count 0: with none. What
+ * several add up to does not depend on their order, unless one reads the weight as it stands (DoRA, GLoRA, OFT).
+ * Changing a strength packs again what it touches, when that is needed next; the files must stay as they are meanwhile.
+ * The notice function is told of tensors that fit nothing in the model. A file of which nothing fits is LT_ERROR_MODEL,
+ * and the message says for which model it was made; the session then keeps what it had. */
+LT_API lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t count);
+
 /* ---- Making pictures ---- */
 
 /* How far a generation is. */

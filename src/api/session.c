@@ -2,6 +2,7 @@
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "pipeline/adapting.h"
 
 bool lt_isa_usable(lt_isa set) {
     return set == LT_ISA_BEST || (set >= LT_ISA_SCALAR && set < LT_ISA_BEST && lt_isa_has(set, LT_ISA_BEST));
@@ -49,10 +50,25 @@ lt_status lt_session_open(lt_model *model, const lt_session_options *options, lt
 void lt_session_close(lt_session *session) {
     if (!session) return;
     lt_session_drop(session);
-    lt_session_apply(session, NULL);
+    lt_adapt_drop(session);
     lt_team_free(session->target.team);
     lt_model_close(session->model);
     lt_free(session);
+}
+
+/* ---- LoRAs ---- */
+
+static lt_status adapt(lt_session *session, const lt_lora *loras, size_t count) {
+    LT_TRY(lt_loras_check(loras, count));
+    return lt_adapt_session(session, loras, count);
+}
+
+lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t count) {
+    const lt_argument arguments[] = {LT_SESSION_ARGUMENT};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = adapt(session, loras, count);
+    return lt_leave(&door, status);
 }
 
 lt_model *lt_session_model(const lt_session *session) { return session ? session->model : NULL; }

@@ -107,8 +107,8 @@ void lt_plan_free(lt_plan *plan);
 void lt_plan_rest(lt_plan *plan);
 lt_status lt_plan_wake(lt_plan *plan); /* nothing where it is awake */
 /* Before another plan takes its place, with `next` added to its weights: gives back the arena and those weights that
- * the other won't find as they are. Only lt_plan_free may follow. */
-void lt_plan_retire(lt_plan *plan, const lt_deltas *next);
+ * the other won't find as they are. The deltas that it was made with may go. Only this or lt_plan_free may follow. */
+void lt_plan_retire(lt_plan *plan, lt_deltas *next);
 
 /* Runs every operation whose rate is at least changed: LT_RATE_PROMPT is the whole graph, LT_RATE_STEP what changes
  * with each step. LT_ERROR_MODEL where outputs that have a maker are no finite numbers. */

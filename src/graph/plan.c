@@ -82,20 +82,25 @@ void lt_plan_rest(lt_plan *plan) {
     plan->arena = NULL;
 }
 
-/* What next packs otherwise. */
+/* What next packs otherwise. The form's list is next's then: the plan's own may go. */
 static void release_changed(lt_prepared *p, const lt_deltas *next) {
     for (int k = 0; k < LT_MAX_WEIGHTS; k++) {
         lt_weight *weight = p->operation->weight[k];
         const lt_delta_list list = lt_deltas_of(next, weight);
-        if (lt_delta_list_identity(list) == lt_delta_list_identity(p->form[k].deltas)) continue;
+        const bool same = lt_delta_list_identity(list) == lt_delta_list_identity(p->form[k].deltas);
+        p->form[k].deltas = list;
+        if (same) continue;
         lt_weight_release(weight, p->weight[k]);
         p->weight[k] = NULL;
     }
 }
 
-void lt_plan_retire(lt_plan *plan, const lt_deltas *next) {
+void lt_plan_retire(lt_plan *plan, lt_deltas *next) {
+    lt_deltas *before = plan->deltas;
     lt_plan_rest(plan);
     for (size_t i = 0; i < plan->graph.count; i++) release_changed(&plan->prepared[i], next);
+    plan->deltas = lt_deltas_share(next);
+    lt_deltas_free(before);
 }
 
 lt_status lt_plan_wake(lt_plan *plan) {

@@ -62,15 +62,22 @@ static lt_status size_of(const lt_factor *f, size_t *rows, size_t *columns) {
     return lt_mul(down.columns, core.columns / inner, columns) ? LT_OK : refuse(&f->core, "memory");
 }
 
-static lt_status check_factors(const lt_delta *d, const lt_matrix *w) {
-    size_t rows[2] = {1, 1}, columns[2] = {1, 1}, all_rows, all_columns;
+lt_status lt_delta_size(const lt_delta *d, size_t *all_rows, size_t *all_columns) {
+    size_t rows[2] = {1, 1}, columns[2] = {1, 1};
     for (int i = 0; i < (d->kind == LT_DELTA_SUM ? 1 : 2); i++) LT_TRY(size_of(&d->factor[i], &rows[i], &columns[i]));
-    bool fits = rows[0] == w->rows && columns[0] == w->columns;
-    if (d->kind == LT_DELTA_HADAMARD) fits = fits && rows[1] == w->rows && columns[1] == w->columns;
-    if (d->kind == LT_DELTA_KRONECKER)
-        fits = lt_mul(rows[0], rows[1], &all_rows) && lt_mul(columns[0], columns[1], &all_columns) &&
-               all_rows == w->rows && all_columns == w->columns;
-    return fits ? LT_OK : refuse(&d->factor[0].up, name_of(&w->tensor));
+    const bool alike = rows[0] == rows[1] && columns[0] == columns[1];
+    if (d->kind == LT_DELTA_HADAMARD && !alike) return refuse(&d->factor[1].up, "the other half of its product");
+    *all_rows = rows[0];
+    *all_columns = columns[0];
+    if (d->kind != LT_DELTA_KRONECKER) return LT_OK;
+    const bool possible = lt_mul(rows[0], rows[1], all_rows) && lt_mul(columns[0], columns[1], all_columns);
+    return possible ? LT_OK : refuse(&d->factor[0].up, "memory");
+}
+
+static lt_status check_factors(const lt_delta *d, const lt_matrix *w) {
+    size_t rows, columns;
+    LT_TRY(lt_delta_size(d, &rows, &columns));
+    return rows == w->rows && columns == w->columns ? LT_OK : refuse(&d->factor[0].up, name_of(&w->tensor));
 }
 
 static lt_status check_magnitude(const lt_tensor *m, const lt_matrix *w) {

@@ -49,6 +49,9 @@ typedef struct lt_delta_list {
 /* Lists of the same deltas with the same strengths in the same order have the same; an empty one has 0. */
 uint64_t lt_delta_list_identity(lt_delta_list list);
 
+/* The size of what its tensors, which can be read, are multiplied to; LT_ERROR_MODEL where they don't fit each other.
+ */
+lt_status lt_delta_size(const lt_delta *delta, size_t *rows, size_t *columns);
 /* Whether delta fits that weight; LT_ERROR_MODEL names what does not. Once, before it is used: its identity is made of
  * its tensors' bytes. */
 lt_status lt_delta_check(lt_delta *delta, const lt_tensor *weight);

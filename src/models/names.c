@@ -137,6 +137,29 @@ static const lt_row *translate(const places *p, lt_naming from, lt_naming to, co
     return NULL;
 }
 
+/* ---- Layers ---- */
+
+static lt_status visit_row(const lt_place *at, const lt_row *row, lt_layer_fn *visit, void *user) {
+    char names[LT_NAMINGS][LT_NAME_SIZE];
+    const char *const both[LT_NAMINGS] = {names[LT_NAMING_LDM], names[LT_NAMING_DIFFUSERS]};
+    for (int n = 0; n < LT_NAMINGS; n++)
+        if (!join("", at->name[n], row->name[n], "", names[n])) return LT_OK;
+    return visit(user, both);
+}
+
+lt_status lt_names_visit(const lt_weights *weights, lt_role role, lt_layer_fn *visit, void *user) {
+    const lt_names n = lt_names_of_weights(weights, lt_role_prefix(role), lt_role_name(role));
+    places p;
+    lt_status status = make_places(&n, role, LT_NAMING_LDM, &p);
+    for (size_t i = 0; i < p.count && !status; i++)
+        for (size_t j = 0; j < p.at[i].count && !status; j++)
+            status = visit_row(&p.at[i], &p.at[i].rows[j], visit, user);
+    lt_free(p.at);
+    return status;
+}
+
+/* ---- There and back ---- */
+
 /* The shape that a tensor of this row has in the other naming; the elements are the same. */
 static void adapt_shape(lt_tensor *t, const lt_row *row, lt_naming to) {
     if (row->kind != LT_KIND_POINTWISE) return;
@@ -147,8 +170,6 @@ static void adapt_shape(lt_tensor *t, const lt_row *row, lt_naming to) {
         t->rank = 2;
     }
 }
-
-/* ---- There and back ---- */
 
 /* ComfyUI keeps F8 weights beside the number that multiplies them: drawing without it would be wrong. */
 static lt_status check_unscaled(const char *name) {

@@ -14,6 +14,13 @@
 
 #include "models/layout.h"
 
+/* ---- Layers ---- */
+
+/* Visits every layer that a role's model among weights has, or could have under an older name: what it is called in
+ * each naming, behind lt_role_prefix ("input_blocks.1.1.proj_in", "down_blocks.0.attentions.0.proj_in"). */
+typedef lt_status lt_layer_fn(void *user, const char *const name[LT_NAMINGS]);
+lt_status lt_names_visit(const lt_weights *weights, lt_role role, lt_layer_fn *visit, void *user);
+
 /* ---- There and back ---- */
 
 /* Adds to list, under canonical names and with canonical shapes (diffusers keeps a VAE's 1x1 convolutions as [c, c],

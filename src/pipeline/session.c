@@ -1,6 +1,8 @@
 /* A use of an open model. */
 #include "pipeline/session.h"
 
+#include "pipeline/adapting.h"
+
 #include <string.h>
 
 lt_session lt_session_beside(const lt_session *host, const lt_components *parts) {
@@ -60,6 +62,7 @@ static lt_status replace_plan(lt_session *session, lt_module module, const lt_mo
 
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_plan **slot = &session->plans[module].plan;
+    lt_adapt_settle(session);
     if (!*slot || session->plans[module].retired || memcmp(size, &session->plans[module].size, sizeof *size))
         LT_TRY(replace_plan(session, module, size));
     *plan = *slot;

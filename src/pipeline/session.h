@@ -3,6 +3,7 @@
 #ifndef LT_SESSION_H
 #define LT_SESSION_H
 
+#include "adapters/lora_set.h"
 #include "pipeline/components.h"
 
 #include <stdatomic.h>
@@ -21,6 +22,10 @@ struct lt_session {
         lt_module_size size;
         bool retired; /* for other deltas than the session's; replaced when it is asked for */
     } plans[LT_MODULE_COUNT];
+    struct {
+        lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */
+        bool requested;          /* a request is being served */
+    } loras;                     /* pipeline/adapting.h */
 };
 
 /* From now on deltas are added to the weights of the session's modules; NULL: nothing is. What they leave alone, and

@@ -1,9 +1,11 @@
-/* compare A B NAME LIMIT: tensor NAME of the checkpoint A is that of B to a relative error of at most LIMIT. */
+/* compare A B NAME LIMIT: tensor NAME of the checkpoint A is that of B to a relative error of at most LIMIT. NAME may
+ * be NAME=OTHER, where B calls it OTHER. */
 #include "formats/formats.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ||a - b|| / ||b||, or infinity if the shapes differ. */
 static double relative_error(const lt_tensor *a, const lt_tensor *b) {
@@ -27,16 +29,19 @@ int main(int argc, char **argv) {
     lt_checkpoint files[2] = {{0}};
     const lt_tensor *tensors[2] = {NULL};
     if (argc != 5) {
-        fprintf(stderr, "usage: compare A B NAME LIMIT\n");
+        fprintf(stderr, "usage: compare A B NAME[=OTHER] LIMIT\n");
         return 2;
     }
+    char *sign = strchr(argv[3], '=');
+    if (sign) *sign = '\0';
+    const char *const names[2] = {argv[3], sign ? sign + 1 : argv[3]};
     for (int i = 0; i < 2; i++) {
         if (lt_checkpoint_open(argv[1 + i], &files[i])) {
             fprintf(stderr, "%s\n", lt_error_message());
             return 1;
         }
-        tensors[i] = lt_checkpoint_find(&files[i], argv[3]);
-        if (!tensors[i]) fprintf(stderr, "%s: no tensor %s\n", argv[1 + i], argv[3]);
+        tensors[i] = lt_checkpoint_find(&files[i], names[i]);
+        if (!tensors[i]) fprintf(stderr, "%s: no tensor %s\n", argv[1 + i], names[i]);
     }
     const double error = tensors[0] && tensors[1] ? relative_error(tensors[0], tensors[1]) : INFINITY;
     printf("%s: relative error %.2e\n", argv[3], error);

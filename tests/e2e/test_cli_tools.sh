@@ -346,6 +346,28 @@ module unet_t999 1e-4 unet folder out
 same "a folder gives the same bytes as the file it was made from" module.safetensors single.safetensors
 module clip_text 1e-5 clip-text folder out penultimate
 module vae_decoder 1e-5 vae-decoder folder out
+
+# lora MODULE TENSOR LIMIT RECORDED OPTION...: of the tiny checkpoint with adapters, which fit without a note
+lora() {
+    name=$1 tensor=$2 limit=$3 recorded=$4
+    shift 4
+    runs "$name $*" "$latent" run "$name" -m tiny.safetensors --in "$golden/lora/expected.safetensors" --out module.safetensors "$@"
+    [ ! -s err ] && ok "no note" || not_ok "a note: $(cat err)"
+    runs "its $recorded" "$compare" module.safetensors "$golden/lora/expected.safetensors" "$tensor=$recorded" "$limit"
+}
+ln -s "$golden/lora" lora
+lora unet out 1e-4 none.out
+lora unet out 1e-4 kohya@0.6.out --lora lora/kohya.safetensors:0.6
+lora unet out 1e-4 kohya@0.8+locon@0.5.out --lora lora/kohya.safetensors:0.8:7 --lora lora/locon.safetensors:0.5:0
+lora clip-text out 1e-5 kohya@1.text --lora lora/kohya.safetensors
+lora clip-text out 1e-5 none.text --lora lora/kohya.safetensors:1:0
+lora clip-text out 1e-5 diffusers_old@1.text --lora lora/diffusers_old.safetensors:-0.5:1
+refused 1 "a LoRA that is not there" "$latent" run unet -m tiny.safetensors --lora no.safetensors:0.5 --in tiny.safetensors --out x.safetensors
+refused 1 "a model as a LoRA" "$latent" run unet -m tiny.safetensors --lora tiny.safetensors --in tiny.safetensors --out x.safetensors
+grep -q "no LoRA, nor one of its kin" err && ok "it says so" || not_ok "$(cat err)"
+refused 1 "a strength that is no number" "$latent" run unet -m tiny.safetensors --lora lora/kohya.safetensors:nan --in tiny.safetensors --out x.safetensors
+refused 2 "no file" "$latent" run unet -m tiny.safetensors --lora "" --in tiny.safetensors --out x.safetensors
+
 refused 2 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
 refused 1 "a module that the model lacks" "$latent" run clip-image -m tiny.safetensors --in single.safetensors --out x.safetensors
 refused 1 "inputs that are not there" "$latent" run unet -m tiny.safetensors --in single.safetensors --out x.safetensors

@@ -5,183 +5,78 @@
 
 static const double UNET_LIMIT = 1e-4, TEXT_LIMIT = 1e-5, WEIGHT_LIMIT = 1e-5;
 
-enum { MOST_USES = 256 };
-
-/* ---- Adapters, by the names that recorded files have ---- */
-
-typedef struct adapter {
-    const char *name;
-    lt_checkpoint file;
-    size_t used; /* of its tensors */
-} adapter;
-
-/* What one or two adapters add to a model. */
-typedef struct adapted {
-    lt_delta deltas[MOST_USES];
-    lt_delta_use uses[MOST_USES];
-    size_t count;
-} adapted;
-
-static const lt_tensor *part(adapter *a, const char *layer, const char *suffix) {
-    const lt_tensor *t = lt_checkpoint_find(&a->file, lt_name_of("%s.%s", layer, suffix).text);
-    a->used += t != NULL;
-    return t;
-}
-
-static lt_tensor optional(const lt_tensor *t) { return t ? *t : (lt_tensor){0}; }
-
-static float alpha_over(adapter *a, const char *layer, size_t rank) {
-    const lt_tensor *t = part(a, layer, "alpha");
-    float alpha = (float)rank;
-    if (t) lt_tensor_read_f32(t, &alpha);
-    return alpha / (float)rank;
-}
-
-static lt_factor product(const lt_tensor *up, const lt_tensor *core, const lt_tensor *down) {
-    return (lt_factor){core ? lt_tensor_turned(up) : *up, optional(core), optional(down)};
-}
-
-static bool low_rank(adapter *a, const char *layer, lt_delta *d) {
-    const lt_tensor *up = part(a, layer, "lora_up.weight"), *down = part(a, layer, "lora_down.weight");
-    if (!up) up = part(a, layer, "lora_B.weight"), down = part(a, layer, "lora_A.weight");
-    if (!up) return false;
-    const lt_tensor *magnitude = part(a, layer, "dora_scale");
-    if (!magnitude) magnitude = part(a, layer, "lora_magnitude_vector");
-    *d = (lt_delta){.factor = {{*up, optional(part(a, layer, "lora_mid.weight")), *down}}};
-    d->magnitude = optional(magnitude);
-    d->scale = alpha_over(a, layer, down->shape[0]);
-    return true;
-}
-
-static bool hadamard(adapter *a, const char *layer, lt_delta *d) {
-    const lt_tensor *down = part(a, layer, "hada_w1_b");
-    if (!down) return false;
-    *d = (lt_delta){.kind = LT_DELTA_HADAMARD, .scale = alpha_over(a, layer, down->shape[0])};
-    d->factor[0] = product(part(a, layer, "hada_w1_a"), part(a, layer, "hada_t1"), down);
-    d->factor[1] = product(part(a, layer, "hada_w2_a"), part(a, layer, "hada_t2"), part(a, layer, "hada_w2_b"));
-    return true;
-}
-
-static bool kronecker(adapter *a, const char *layer, lt_delta *d) {
-    const lt_tensor *whole[] = {part(a, layer, "lokr_w1"), part(a, layer, "lokr_w2")};
-    const lt_tensor *up[] = {part(a, layer, "lokr_w1_a"), part(a, layer, "lokr_w2_a")};
-    const lt_tensor *down[] = {part(a, layer, "lokr_w1_b"), part(a, layer, "lokr_w2_b")};
-    if (!whole[0] && !up[0]) return false;
-    *d = (lt_delta){.kind = LT_DELTA_KRONECKER, .scale = 1};
-    const lt_tensor *core = part(a, layer, "lokr_t2"), *ranked = down[1] ? down[1] : down[0];
-    for (int i = 0; i < 2; i++)
-        d->factor[i] = whole[i] ? (lt_factor){.up = *whole[i]} : product(up[i], i ? core : NULL, down[i]);
-    const float scale = alpha_over(a, layer, ranked ? ranked->shape[0] : 1);
-    if (ranked) d->scale = scale; /* with both whole alpha does not count */
-    return true;
-}
-
-static bool difference(adapter *a, const char *layer, bool bias, lt_delta *d) {
-    const lt_tensor *t = part(a, layer, bias ? "diff_b" : "diff");
-    if (!t) t = part(a, layer, bias ? "b_norm" : "w_norm");
-    if (t) *d = (lt_delta){.scale = 1, .factor = {{.up = *t}}};
-    return t;
-}
-
-static bool read_delta(adapter *a, const char *layer, bool bias, lt_delta *d) {
-    return difference(a, layer, bias, d) ||
-           (!bias && (low_rank(a, layer, d) || hadamard(a, layer, d) || kronecker(a, layer, d)));
-}
-
-/* "down_blocks.0.attn1.weight" is a weight of "lora_unet_down_blocks_0_attn1", of "unet.down_blocks.0.attn1" for PEFT.
- */
-static void find_delta(adapted *all, adapter *a, const char *name, const char *kohya, const char *peft, float strength,
-                       lt_weight *w) {
-    char layer[2][256];
-    const size_t length = strlen(name), end = length > 7 && !strcmp(name + length - 7, ".weight") ? 7 : 5;
-    const bool bias = length > 5 && !strcmp(name + length - 5, ".bias");
-    if (!bias && end != 7) return;
-    snprintf(layer[0], sizeof layer[0], "%s%.*s", kohya, (int)(length - end), name);
-    for (char *c = layer[0]; *c; c++)
-        if (*c == '.') *c = '_';
-    snprintf(layer[1], sizeof layer[1], "%s%.*s", peft, (int)(length - end), name);
-    lt_delta *d = &all->deltas[all->count];
-    if (!read_delta(a, layer[0], bias, d) && !read_delta(a, layer[1], bias, d)) return;
-    assert_ok(lt_delta_check(d, &w->tensor));
-    assert_true(all->count < MOST_USES);
-    all->uses[all->count++] = (lt_delta_use){w, d, strength};
-}
-
-/* Files have the U-Net's names from diffusers: the same numbers under both names are one tensor. */
-static const lt_tensor *same_data(const lt_tensor_list *list, const void *data) {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->tensors[i].data == data) return &list->tensors[i];
-    return NULL;
-}
-
-static void add_adapter(adapted *all, adapter *a, float strength, const lt_model *model) {
-    static const char text[] = "cond_stage_model.transformer.";
-    lt_tensor_list unet = {0};
-    assert_ok(lt_names_to_diffusers(model->tensors.tensors, model->tensors.count, LT_ROLE_UNET, &unet));
-    a->used = 0;
-    for (size_t i = 0; i < lt_weights_count(model->parts.weights); i++) {
-        lt_weight *w = lt_weights_at(model->parts.weights, i);
-        const lt_tensor *t = lt_is_unet(w->tensor.name) ? same_data(&unet, w->tensor.data) : NULL;
-        if (t) find_delta(all, a, t->name, "lora_unet_", "unet.", strength, w);
-        if (!strncmp(w->tensor.name, text, sizeof text - 1))
-            find_delta(all, a, w->tensor.name + sizeof text - 1, "lora_te_", "text_encoder.", strength, w);
-    }
-    assert_int_equal(a->used, a->file.count);
-    lt_tensor_list_free(&unet);
-}
-
 /* ---- A recorded case: "kohya@0.8+locon@0.5" ---- */
 
-static const struct {
-    const char *name;
-    const char *file[2];
-    float strength[2];
-} cases[] = {
-    {"none", {0}, {0}},
-    {"kohya@1", {"kohya"}, {1}},
-    {"kohya@0.6", {"kohya"}, {0.6f}},
-    {"kohya@-0.5", {"kohya"}, {-0.5f}},
-    {"locon@1", {"locon"}, {1}},
-    {"locon@0.6", {"locon"}, {0.6f}},
-    {"loha@1", {"loha"}, {1}},
-    {"loha@-0.5", {"loha"}, {-0.5f}},
-    {"lokr@1", {"lokr"}, {1}},
-    {"lokr@0.6", {"lokr"}, {0.6f}},
-    {"dora_in@1", {"dora_in"}, {1}},
-    {"dora_in@0.6", {"dora_in"}, {0.6f}},
-    {"dora_out@1", {"dora_out"}, {1}},
-    {"dora_out@-0.5", {"dora_out"}, {-0.5f}},
-    {"dora_peft@1", {"dora_peft"}, {1}},
-    {"dora_peft@0.6", {"dora_peft"}, {0.6f}},
-    {"full@1", {"full"}, {1}},
-    {"full@0.6", {"full"}, {0.6f}},
-    {"kohya@0.8+locon@0.5", {"kohya", "locon"}, {0.8f, 0.5f}},
-    {"kohya@1+dora_in@1", {"kohya", "dora_in"}, {1, 1}},
-    {"dora_in@1+kohya@1", {"dora_in", "kohya"}, {1, 1}},
+static const char *const cases[] = {
+    "none",
+    "kohya@1",
+    "kohya@0.6",
+    "kohya@-0.5",
+    "locon@1",
+    "locon@0.6",
+    "locon@-0.5",
+    "loha@1",
+    "loha@0.6",
+    "loha@-0.5",
+    "lokr@1",
+    "lokr@0.6",
+    "lokr@-0.5",
+    "dora_in@1",
+    "dora_in@0.6",
+    "dora_in@-0.5",
+    "dora_out@1",
+    "dora_out@0.6",
+    "dora_out@-0.5",
+    "dora_peft@1",
+    "dora_peft@0.6",
+    "dora_peft@-0.5",
+    "peft@1",
+    "peft@0.6",
+    "peft@-0.5",
+    "diffusers_old@1",
+    "diffusers_old@0.6",
+    "diffusers_old@-0.5",
+    "attn_processor@1",
+    "attn_processor@0.6",
+    "attn_processor@-0.5",
+    "full@1",
+    "full@0.6",
+    "full@-0.5",
+    "kohya@1+dora_in@1",
+    "dora_in@1+kohya@1",
+    "kohya@0.8+locon@0.5",
 };
-enum { CASES = LT_COUNT(cases), NONE = 0, TWO = CASES - 3 };
+enum { CASES = LT_COUNT(cases), TWO = CASES - 1 };
 
 static lt_checkpoint golden;
-static adapter adapters[8];
 
-static adapter *adapter_called(const char *name) {
-    for (size_t i = 0; i < LT_COUNT(adapters); i++) {
-        if (!adapters[i].name) {
-            adapters[i].name = name;
-            open_golden(lt_name_of("lora/%s.safetensors", name).text, &adapters[i].file);
-        }
-        if (!strcmp(adapters[i].name, name)) return &adapters[i];
+/* Parts a case's name at '+' and '@'; share: of the second's strength. */
+static size_t parse_case(const char *name, float share, lt_lora loras[2]) {
+    static char words[2][LT_NAME_SIZE];
+    size_t count = 0;
+    for (const char *at = strcmp(name, "none") ? name : NULL; at; count++) {
+        const char *sign = strchr(at, '@'), *plus = strchr(at, '+');
+        const float strength = (count ? share : 1) * strtof(sign + 1, NULL);
+        snprintf(words[count], sizeof words[0], "%s/lora/%.*s.safetensors", LT_GOLDEN_DIR, (int)(sign - at), at);
+        loras[count] = (lt_lora){words[count], strength, strength};
+        at = plus ? plus + 1 : NULL;
     }
-    fail_msg("too many adapters");
-    return NULL;
+    return count;
 }
 
-static lt_deltas *make_set(adapted *all, const lt_model *model, size_t number, float share) {
-    lt_deltas *set;
-    all->count = 0;
-    for (int i = 0; i < 2 && cases[number].file[i]; i++)
-        add_adapter(all, adapter_called(cases[number].file[i]), (i ? share : 1) * cases[number].strength[i], model);
-    assert_ok(lt_deltas_create(all->uses, all->count, &set));
+static void fail_note(void *user, const char *message) {
+    (void)user;
+    fail_msg("%s", message);
+}
+
+/* All tensors of its files fit. */
+static lt_lora_set *make_set(const lt_model *model, size_t number, float share) {
+    static const lt_lora_set *const kept[2];
+    const lt_listener listener = {fail_note, NULL};
+    lt_lora loras[2];
+    lt_lora_set *set;
+    const size_t count = parse_case(cases[number], share, loras);
+    assert_ok(lt_lora_set_make(loras, count, model->parts.weights, &listener, kept, &set));
     return set;
 }
 
@@ -256,20 +151,19 @@ static void check_output(lt_session *session, const char *module, const char *na
 }
 
 static void check_all(lt_isa isa) {
-    static adapted all;
     if (lt_isa_choose(isa) != isa) skip();
     lt_model *model;
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     lt_session *session = open_tiny(model, isa);
     int weights = 0;
     for (size_t i = 0; i < CASES; i++) {
-        lt_deltas *set = make_set(&all, model, i, 1);
-        weights += check_weights(cases[i].name, model, set, isa);
-        lt_session_apply(session, set);
-        lt_deltas_free(set);
-        check_output(session, "unet", lt_name_of("%s.out", cases[i].name).text, UNET_LIMIT);
-        check_output(session, "clip-text", lt_name_of("%s.text", cases[i].name).text, TEXT_LIMIT);
-        lt_session_apply(session, NULL); /* all's deltas are filled anew */
+        lt_lora loras[2];
+        lt_lora_set *set = make_set(model, i, 1);
+        weights += check_weights(cases[i], model, set->deltas, isa);
+        lt_lora_set_free(set);
+        assert_ok(lt_session_adapt(session, loras, parse_case(cases[i], 1, loras)));
+        check_output(session, "unet", lt_name_of("%s.out", cases[i]).text, UNET_LIMIT);
+        check_output(session, "clip-text", lt_name_of("%s.text", cases[i]).text, TEXT_LIMIT);
     }
     assert_true(weights > 80);
     lt_session_close(session);
@@ -337,23 +231,22 @@ static void expect_alike(const char *module, lt_model *model, lt_deltas *set, lt
  * than those over the merged file's float32, and the tiny U-Net magnifies what that rounds. */
 static void test_as_merged(void **state) {
     (void)state;
-    static adapted all;
     lt_model *halves, *floats, *before;
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &halves));
     assert_ok(lt_model_open(write_merged(halves, NULL, "floats.safetensors", LT_ISA_BEST), NULL, &floats));
     for (lt_isa isa = LT_ISA_SCALAR; isa <= LT_ISA_AVX512; isa++) {
         if (lt_isa_vectors(isa) != isa) continue;
-        lt_deltas *set = make_set(&all, halves, TWO, 1);
-        assert_ok(lt_model_open(write_merged(halves, set, "merged.safetensors", isa), NULL, &before));
-        expect_alike("unet", halves, set, before, isa, LT_PRECISION_F32, 2e-5);
-        lt_deltas_free(set);
-        set = make_set(&all, floats, TWO, 1);
-        expect_alike("unet", floats, set, before, isa, LT_PRECISION_F32, 0);
-        expect_alike("clip-text", floats, set, before, isa, LT_PRECISION_F32, 0);
-        expect_alike("unet", floats, set, before, isa, LT_PRECISION_INT8, 0);
+        lt_lora_set *set = make_set(halves, TWO, 1);
+        assert_ok(lt_model_open(write_merged(halves, set->deltas, "merged.safetensors", isa), NULL, &before));
+        expect_alike("unet", halves, set->deltas, before, isa, LT_PRECISION_F32, 2e-5);
+        lt_lora_set_free(set);
+        set = make_set(floats, TWO, 1);
+        expect_alike("unet", floats, set->deltas, before, isa, LT_PRECISION_F32, 0);
+        expect_alike("clip-text", floats, set->deltas, before, isa, LT_PRECISION_F32, 0);
+        expect_alike("unet", floats, set->deltas, before, isa, LT_PRECISION_INT8, 0);
         if (isa == LT_ISA_AVX512 && lt_isa_has(LT_ISA_AVX512BF16, LT_ISA_BEST))
-            expect_alike("unet", floats, set, before, LT_ISA_BEST, LT_PRECISION_BF16, 0);
-        lt_deltas_free(set);
+            expect_alike("unet", floats, set->deltas, before, LT_ISA_BEST, LT_PRECISION_BF16, 0);
+        lt_lora_set_free(set);
         lt_model_close(before);
     }
     lt_model_close(halves);
@@ -373,7 +266,6 @@ static void keep_plan(lt_session *session) {
  * touches alone stays; without them all is as it was. */
 static void test_sharing(void **state) {
     (void)state;
-    static adapted all, other;
     lt_model *model;
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     lt_session *plain = open_tiny(model, LT_ISA_BEST), *session = open_tiny(model, LT_ISA_BEST);
@@ -381,12 +273,12 @@ static void test_sharing(void **state) {
     const size_t alone = packed(model);
     keep_plan(session);
     assert_int_equal(packed(model), alone);
-    lt_deltas *first = make_set(&all, model, TWO, 1), *second = make_set(&other, model, TWO, 0.5f);
-    lt_session_apply(session, first);
+    lt_lora_set *first = make_set(model, TWO, 1), *second = make_set(model, TWO, 0.5f);
+    lt_session_apply(session, first->deltas);
     keep_plan(session);
     const size_t both = packed(model);
     assert_in_range(both, alone + 1, alone + alone / 2); /* some weights, in float32 where the file has f16 */
-    lt_session_apply(session, second);
+    lt_session_apply(session, second->deltas);
     const size_t left = packed(model);
     assert_in_range(left, alone + 1, both - 1); /* kohya's stay, locon's go */
     keep_plan(session);
@@ -395,8 +287,8 @@ static void test_sharing(void **state) {
     assert_int_equal(packed(model), alone);
     keep_plan(session);
     assert_int_equal(packed(model), alone);
-    lt_deltas_free(first);
-    lt_deltas_free(second);
+    lt_lora_set_free(first);
+    lt_lora_set_free(second);
     lt_session_close(session);
     lt_session_close(plain);
     lt_model_close(model);
@@ -405,13 +297,11 @@ static void test_sharing(void **state) {
 /* Each allocation of a run with deltas fails in turn, and the session goes on. */
 static void test_no_memory(void **state) {
     (void)state;
-    static adapted all;
     lt_model *model;
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     lt_session *session = open_tiny(model, LT_ISA_BEST);
-    lt_deltas *set = make_set(&all, model, TWO, 1);
-    lt_session_apply(session, set);
-    lt_deltas_free(set);
+    lt_lora_set *set = make_set(model, TWO, 1);
+    lt_session_apply(session, set->deltas);
     size_t n = 0;
     for (bool reached = true; reached; n += 1 + n / 8) {
         lt_arrays out;
@@ -424,6 +314,8 @@ static void test_no_memory(void **state) {
             assert_golden(&golden, "kohya@0.8+locon@0.5.out", out.items[0].data, count_of(&out.items[0]), UNET_LIMIT);
         if (!status) lt_arrays_free(&out);
     }
+    lt_session_apply(session, NULL);
+    lt_lora_set_free(set);
     lt_session_close(session);
     lt_model_close(model);
 }
@@ -435,8 +327,6 @@ int main(void) {
     };
     open_golden("lora/expected.safetensors", &golden);
     const int failed = cmocka_run_group_tests_name("adapted", tests, NULL, NULL);
-    for (size_t i = 0; i < LT_COUNT(adapters); i++)
-        if (adapters[i].name) lt_checkpoint_close(&adapters[i].file);
     lt_checkpoint_close(&golden);
     remove_scratch();
     return failed;
