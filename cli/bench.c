@@ -43,10 +43,10 @@ static void print_operations(const lt_timed_module *m) {
     }
 }
 
-static void print_table(const lt_timings *t) {
+static void print_table(const lt_timings *t, const char *precision) {
     for (size_t i = 0; i < t->module_count && o.options.operations; i++) print_operations(&t->modules[i]);
-    printf("%dx%d, guided; %s, %d thread%s; median of %d\n", t->width, t->height, t->isa, t->threads, LT_S(t->threads),
-           o.options.runs);
+    printf("%dx%d, guided; %s, %s, %d thread%s; median of %d\n", t->width, t->height, precision, t->isa, t->threads,
+           LT_S(t->threads), o.options.runs);
     printf("%-14s %12s %12s %10s %12s\n", "module", "prepare s", "run s", "GFLOP/s", "arena MiB");
     for (size_t i = 0; i < t->module_count; i++) {
         const lt_timed_module *m = &t->modules[i];
@@ -58,7 +58,7 @@ static void print_table(const lt_timings *t) {
 
 /* ---- JSON ---- */
 
-static void print_json(const lt_timings *t) {
+static void print_json(const lt_timings *t, const char *precision) {
     json_t *modules = json_object();
     for (size_t i = 0; i < t->module_count; i++) {
         const lt_timed_module *m = &t->modules[i];
@@ -67,8 +67,8 @@ static void print_json(const lt_timings *t) {
                                       m->run_seconds, "gflop", 1e-9 * m->flop, "arena_mib",
                                       (double)m->arena_bytes / (1 << 20)));
     }
-    json_t *all = json_pack("{s:i, s:i, s:s, s:i, s:o, s:f}", "width", t->width, "height", t->height, "isa", t->isa,
-                            "threads", t->threads, "modules", modules, "peak_mib", peak_mb());
+    json_t *all = json_pack("{s:i, s:i, s:s, s:s, s:i, s:o, s:f}", "width", t->width, "height", t->height, "precision",
+                            precision, "isa", t->isa, "threads", t->threads, "modules", modules, "peak_mib", peak_mb());
     json_dumpf(all, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(all);
@@ -80,7 +80,7 @@ static int run(int count, char **words) {
     lt_timings timings = {0};
     lt_status status = lt_open(&o.model, &session);
     if (!status) status = lt_time_modules(session, &o.options, &timings);
-    if (!status) (o.json ? print_json : print_table)(&timings);
+    if (!status) (o.json ? print_json : print_table)(&timings, lt_precision_name(lt_session_precision(session)));
     lt_timings_free(&timings);
     lt_session_close(session);
     return status ? lt_complain_error() : LT_EXIT_OK;

@@ -133,6 +133,7 @@ static void print_model(const lt_model *model) {
     if (info.draws)
         printf("  draws pictures; trained for %dx%d; sides are multiples of %d\n", info.width, info.height,
                info.factor);
+    if (info.draws) printf("  --precision auto here: %s\n", lt_precision_name(info.automatic));
     if (info.has_classifier) {
         printf("\n  classifier of noisy latents, %d class%s:", info.class_count, info.class_count == 1 ? "" : "es");
         for (int i = 0; i < info.class_count; i++) {

@@ -109,7 +109,7 @@ typedef struct lt_inputs {
     lt_model *classifier, *clip;
     lt_image image, mask;
     lt_arrays noise;
-    char *prompt, *negative, *from; /* from: what --from's texts point into */
+    char *prompt, *negative, *made, *from; /* made: --from's parameters; from: what their texts point into */
 } lt_inputs;
 
 static void free_inputs(lt_inputs *in) {
@@ -120,6 +120,7 @@ static void free_inputs(lt_inputs *in) {
     lt_arrays_free(&in->noise);
     free(in->prompt);
     free(in->negative);
+    free(in->made);
     free(in->from);
 }
 
@@ -172,16 +173,19 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
 
 /* ---- Drawing ---- */
 
-static void print_done(FILE *out, const char *path, uint64_t seed, double seconds) {
+/* The precision is said where it is not the exact one. */
+static void print_done(FILE *out, const char *path, uint64_t seed, double seconds, lt_precision precision) {
+    const char *rounded = precision == LT_PRECISION_F32 ? NULL : lt_precision_name(precision);
     if (!o.json) {
-        fprintf(out, "%s: seed %llu, %.1f s\n", strcmp(path, "-") ? path : "standard output", (unsigned long long)seed,
-                seconds);
+        fprintf(out, "%s: seed %llu, %.1f s%s%s\n", strcmp(path, "-") ? path : "standard output",
+                (unsigned long long)seed, seconds, rounded ? ", " : "", rounded ? rounded : "");
         return;
     }
     char seed_text[32]; /* a seed may be larger than JSON's integers */
     snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
     /* JSON can't hold a name that is not UTF-8: null */
-    json_t *row = json_pack("{s:o?, s:s, s:f}", "file", json_string(path), "seed", seed_text, "seconds", seconds);
+    json_t *row = json_pack("{s:o?, s:s, s:f, s:s*}", "file", json_string(path), "seed", seed_text, "seconds", seconds,
+                            "precision", rounded);
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     if (text) fprintf(out, "%s\n", text);
     free(text);
@@ -191,6 +195,7 @@ static void print_done(FILE *out, const char *path, uint64_t seed, double second
 /* One call that draws, and what came of saving its pictures. */
 typedef struct drawing {
     lt_progress_line line;
+    lt_precision precision;
     double started; /* the picture at hand */
     lt_status saved;
     char *why; /* it was not; allocated */
@@ -206,7 +211,7 @@ static lt_status save(drawing *d, int i, const lt_result *result) {
     lt_status status = lt_picture_names_save(&n, i, result, &path);
     if (!status && o.save_latents) status = save_latents(result, i);
     FILE *out = lt_picture_names_standard(&n) ? stderr : stdout;
-    if (!status) print_done(out, path, result->seeds[i], cli_now() - d->started);
+    if (!status) print_done(out, path, result->seeds[i], cli_now() - d->started, d->precision);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
     free(path);
     return status;
@@ -226,7 +231,9 @@ static bool save_ready(void *user, int i, lt_result *result) {
 static lt_status draw_all(lt_session *session, lt_inputs *in) {
     lt_result result;
     LT_TRY(complete_request(session, in));
-    drawing d = {.line = {.quiet = o.quiet, .preview = o.preview}, .started = cli_now()};
+    drawing d = {.line = {.quiet = o.quiet, .preview = o.preview},
+                 .precision = lt_session_precision(session),
+                 .started = cli_now()};
     o.request.progress = show;
     o.request.cancelled = lt_stop_asked;
     o.request.ready = save_ready;
@@ -267,17 +274,19 @@ static int take_words(int count, char **words) {
     return twice ? lt_complain(LT_EXIT_USAGE, "-p -, -n -: standard input can be read for one of them") : LT_EXIT_OK;
 }
 
-/* Sets what no option sets as the picture of --from was made. */
+/* How the picture of --from was made. */
+static lt_status read_parameters(lt_inputs *in) {
+    LT_TRY(lt_image_parameters(o.from, &in->made));
+    if (in->made) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: it does not say how it was made (it has no parameters)", o.from);
+}
+
+/* Sets what no option sets as it was made. */
 static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     lt_request r = lt_request_defaults();
-    char *text;
-    LT_TRY(lt_image_parameters(o.from, &text));
-    if (!text) return lt_fail(LT_ERROR_ARGUMENT, "%s: it does not say how it was made (it has no parameters)", o.from);
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
-    const lt_status status = lt_request_from_parameters(text, session, &r, &in->from);
-    free(text);
-    if (status) return status;
+    LT_TRY(lt_request_from_parameters(in->made, session, &r, &in->from));
     if (lt_option_given(&o.request.sampler)) r.schedule = o.request.schedule; /* that one has its own */
     lt_options_follow(lt_request_fields, &o.request, &r);
     if (!o.prompt) o.prompt = r.prompt;
@@ -293,10 +302,29 @@ static lt_status read_prompts(lt_inputs *in) {
     return LT_OK;
 }
 
+/* Without a word on it: that of --from's picture, or with --noise, which is there to compare with other programs, the
+ * exact one. */
+static lt_status choose_precision(const lt_inputs *in) {
+    if (in->made) return lt_precision_from_parameters(in->made, &o.model.precision);
+    if (o.noise) o.model.precision = LT_PRECISION_F32;
+    return LT_OK;
+}
+
+/* The session that draws. What --from's picture was made in may be impossible here: a note says so then. */
+static lt_status open_session(const lt_inputs *in, lt_session **session) {
+    if (lt_option_given(&o.model.precision)) return lt_open(&o.model, session);
+    LT_TRY(choose_precision(in));
+    const lt_status status = lt_open(&o.model, session);
+    if (status != LT_ERROR_UNSUPPORTED) return status;
+    o.model.precision = LT_PRECISION_AUTO;
+    return lt_open(&o.model, session);
+}
+
 static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     if (o.input) LT_TRY(lt_image_load(o.input, &in->image));
     if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
-    LT_TRY(lt_open(&o.model, session));
+    if (o.from) LT_TRY(read_parameters(in));
+    LT_TRY(open_session(in, session));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
     return o.from ? follow_picture(*session, in) : LT_OK;

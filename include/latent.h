@@ -97,7 +97,9 @@ typedef enum lt_mask_rule {
 
 /* How weights and activations are held while computing. */
 typedef enum lt_precision {
-    LT_PRECISION_AUTO, /* drawing: f32; lt_train: bf16 with AMX, else f32 */
+    LT_PRECISION_AUTO, /* drawing: the fastest that is near enough, by rule (docs/precision.md): bf16 where the
+                          processor has AVX512-BF16 or AMX and the U-Net a hundred million parameters, else f32. lt_run:
+                          f32. lt_train: bf16 with AMX, else f32 */
     LT_PRECISION_F32,
     LT_PRECISION_BF16, /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
                           else LT_ERROR_UNSUPPORTED */
@@ -289,6 +291,7 @@ typedef struct lt_model_info {
     bool zero_terminal_snr;         /* its last step of noise keeps nothing of the picture */
     int class_count;                /* of the classifier */
     const char *const *class_names; /* [class_count], valid while the model is open */
+    lt_precision automatic;         /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
     uint64_t reserved[LT_RESERVED];
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
@@ -422,6 +425,10 @@ LT_API lt_status lt_session_open(lt_model *model, const lt_session_options *opti
 LT_API void lt_session_close(lt_session *session); /* NULL is fine */
 /* Whose use it is, for as long as it is open; NULL of NULL. */
 LT_API lt_model *lt_session_model(const lt_session *session);
+/* In which it draws: what was asked for, or chosen; LT_PRECISION_AUTO of NULL. */
+LT_API lt_precision lt_session_precision(const lt_session *session);
+/* Its name: "bf16"; NULL of what is none. */
+LT_API const char *lt_precision_name(lt_precision precision);
 
 /* ---- LoRA ---- */
 
@@ -534,6 +541,9 @@ LT_API void lt_result_free(lt_result *result); /* and empties it; a zeroed one i
  * use. */
 LT_API lt_status lt_request_from_parameters(const char *parameters, const lt_session *session, lt_request *request,
                                             char **texts);
+/* In which the picture of such a text was made, for the session that is to make it again, whose bytes depend on it;
+ * LT_PRECISION_AUTO where it doesn't say. */
+LT_API lt_status lt_precision_from_parameters(const char *parameters, lt_precision *precision);
 
 /* Names for requests, NULL-terminated. */
 LT_API const char *const *lt_samplers(void);

@@ -42,5 +42,17 @@ lt_status lt_request_from_parameters(const char *parameters, const lt_session *s
     return lt_leave(&door, status);
 }
 
+lt_status lt_precision_from_parameters(const char *parameters, lt_precision *precision) {
+    const lt_argument arguments[] = {{"parameters", parameters},
+                                     {"precision", .out = precision, .size = sizeof *precision}};
+    lt_door door;
+    lt_infotext info = {0};
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_infotext_read(parameters, &info);
+    if (!status) *precision = lt_infotext_precision(&info);
+    lt_infotext_free(&info);
+    return lt_leave(&door, status);
+}
+
 const char *const *lt_samplers(void) { return lt_sampler_names(); }
 const char *const *lt_schedules(void) { return lt_schedule_names(); }

@@ -2,6 +2,7 @@
 #include "api/configuration.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "pipeline/precision.h"
 #include "text/merges.h"
 #include "train/state.h"
 
@@ -176,5 +177,6 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .zero_terminal_snr = lt_ends_in_noise(&p->schedule),
         .class_count = p->classifier.classes,
         .class_names = (const char *const *)p->labels,
+        .automatic = lt_precision_automatic(p, LT_ISA_BEST),
     };
 }

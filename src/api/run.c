@@ -130,13 +130,23 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *i
     return read_outputs(r, plan, out);
 }
 
-lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+static lt_status run_named(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
+                           lt_arrays *out) {
     char names[256];
     if (lt_is_loss(module)) return lt_run_loss(session, module, in, in_count, out);
     for (size_t i = 0; i < LT_COUNT(runners); i++)
         if (!strcmp(runners[i].name, module)) return run(session, &runners[i], in, in_count, out);
     lt_join_names(lt_modules(), names, sizeof names);
     return lt_fail(LT_ERROR_ARGUMENT, "no module %s: there are %s", module, names);
+}
+
+/* What is to be compared is exact, where nobody has asked for another precision. */
+lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+    const lt_precision drawing = session->target.precision;
+    if (session->automatic) session->target.precision = LT_PRECISION_F32;
+    const lt_status status = run_named(session, module, in, in_count, out);
+    session->target.precision = drawing;
+    return status;
 }
 
 /* ---- The public interface ---- */

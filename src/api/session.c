@@ -3,14 +3,17 @@
 #include "base/door.h"
 #include "base/fields.h"
 #include "pipeline/adapting.h"
+#include "pipeline/precision.h"
 
 bool lt_isa_usable(lt_isa set) {
     return set == LT_ISA_BEST || (set >= LT_ISA_SCALAR && set < LT_ISA_BEST && lt_isa_has(set, LT_ISA_BEST));
 }
 
-static lt_status choose_precision(lt_precision asked, lt_target *target) {
-    target->precision = asked == LT_PRECISION_AUTO ? LT_PRECISION_F32 : asked;
-    if (asked != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, target->isa)) return LT_OK;
+static lt_status choose_precision(lt_session *session, lt_precision asked) {
+    lt_target *target = &session->target;
+    session->automatic = asked == LT_PRECISION_AUTO;
+    target->precision = session->automatic ? lt_precision_automatic(session->parts, target->isa) : asked;
+    if (target->precision != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, target->isa)) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED,
                    "bf16 takes a processor with AVX512-BF16, and no lower limit: use f32 or int8");
 }
@@ -23,7 +26,7 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->listener = (lt_listener){options->notice, options->notice_user};
     session->low_memory = options->low_memory;
     session->target.isa = lt_isa_choose(options->isa);
-    LT_TRY(choose_precision(options->precision, &session->target));
+    LT_TRY(choose_precision(session, options->precision));
     return lt_team_create(options->threads, &session->target.team);
 }
 
@@ -72,3 +75,11 @@ lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t cou
 }
 
 lt_model *lt_session_model(const lt_session *session) { return session ? session->model : NULL; }
+
+lt_precision lt_session_precision(const lt_session *session) {
+    return session ? session->target.precision : LT_PRECISION_AUTO;
+}
+
+const char *lt_precision_name(lt_precision precision) {
+    return precision >= LT_PRECISION_AUTO && precision <= LT_PRECISION_INT8 ? lt_precision_choices[precision] : NULL;
+}

@@ -226,7 +226,8 @@ static lt_status make_room(lt_painting *p) {
     const int i = p->picture;
     lt_result *out = p->result;
     const size_t states = (size_t)out->kept_steps;
-    const lt_made made = {p->parts, p->request, p->guides, &p->steps, out->seeds[i], p->canvas.width, p->canvas.height};
+    const lt_made made = {p->parts,      p->request,      p->guides,        &p->steps,
+                          out->seeds[i], p->canvas.width, p->canvas.height, p->session->target.precision};
     out->parameters[i] = lt_infotext_make(&made);
     out->latents[i] = lt_alloc(p->count * sizeof(float));
     if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));

@@ -1,6 +1,7 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
 #include "pipeline/infotext.h"
 
+#include "base/fields.h"
 #include "base/rng.h"
 
 #include <errno.h>
@@ -253,6 +254,10 @@ static bool read_clip_guidance(const reading *to, const char *value) {
     return read_float(value, &to->request->clip_guidance);
 }
 
+static lt_status write_precision(const lt_made *m, lt_buffer *out) {
+    return m->precision == LT_PRECISION_F32 ? LT_OK : write_text(out, lt_precision_choices[m->precision]);
+}
+
 static lt_status write_version(const lt_made *m, lt_buffer *out) {
     (void)m;
     return lt_buffer_printf(out, "latent %s", lt_version());
@@ -283,6 +288,7 @@ static const setting settings[] = {
     {"Tiles", write_tiles, read_tiles},
     {"Noise", write_noise, read_noise},
     {"RNG", write_rng, read_rng},
+    {"Precision", write_precision, NULL}, /* the session's, which has it already: told by note_precision */
     {"Version", write_version, NULL},
     {"Exact prompt", NULL, NULL}, /* read with the prompts (text/infotext.c) */
     {"Exact negative prompt", NULL, NULL},
@@ -347,6 +353,21 @@ static void apply_all(const reading *to) {
         lt_notify(&to->session->listener, "these settings of the picture are not known here and left out: %s", unknown);
 }
 
+/* Ours says it, but for f32's. */
+lt_precision lt_infotext_precision(const lt_infotext *info) {
+    const char *name = lt_infotext_find(info, "Precision"), *version = lt_infotext_find(info, "Version");
+    for (int p = LT_PRECISION_F32; name && lt_precision_choices[p]; p++)
+        if (!strcmp(name, lt_precision_choices[p])) return (lt_precision)p;
+    return !name && version && !strncmp(version, "latent ", strlen("latent ")) ? LT_PRECISION_F32 : LT_PRECISION_AUTO;
+}
+
+static void note_precision(const lt_infotext *info, const lt_session *session) {
+    const lt_precision made = lt_infotext_precision(info), here = session ? session->target.precision : made;
+    if (made != LT_PRECISION_AUTO && made != here)
+        lt_notify(&session->listener, "the picture was made in %s; here it is drawn in %s, which makes other bytes",
+                  lt_precision_choices[made], lt_precision_choices[here]);
+}
+
 void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_request *request) {
     request->prompt = info->prompt;
     request->negative_prompt = info->negative_prompt;
@@ -354,4 +375,5 @@ void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_re
     if (info->count && !lt_infotext_find(info, "RNG")) request->rng = LT_RNG_PHILOX;
     const reading to = {info, session, request};
     apply_all(&to);
+    note_precision(info, session);
 }

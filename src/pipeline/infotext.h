@@ -13,6 +13,7 @@ typedef struct lt_made {
     const lt_steps *steps; /* they know the schedule that was chosen */
     uint64_t seed;
     int width, height;
+    lt_precision precision;
 } lt_made;
 
 /* Allocated, NULL when out of memory. */
@@ -21,5 +22,7 @@ char *lt_infotext_make(const lt_made *made);
 /* Sets in request what info says; request's texts point into info from then on. What can't be followed is told to the
  * session (NULL: to nobody), and so is a model of another name. */
 void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_request *request);
+/* In which the picture was drawn; LT_PRECISION_AUTO where nothing tells. */
+lt_precision lt_infotext_precision(const lt_infotext *info);
 
 #endif

@@ -56,6 +56,7 @@ static lt_status replace_plan(lt_session *session, lt_module module, const lt_mo
     lt_plan_free(before);
     session->plans[module].plan = made;
     session->plans[module].size = *size;
+    session->plans[module].precision = session->target.precision;
     session->plans[module].retired = false;
     return status;
 }
@@ -63,7 +64,8 @@ static lt_status replace_plan(lt_session *session, lt_module module, const lt_mo
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
     lt_plan **slot = &session->plans[module].plan;
     lt_adapt_settle(session);
-    if (!*slot || session->plans[module].retired || memcmp(size, &session->plans[module].size, sizeof *size))
+    if (!*slot || session->plans[module].retired || session->plans[module].precision != session->target.precision ||
+        memcmp(size, &session->plans[module].size, sizeof *size))
         LT_TRY(replace_plan(session, module, size));
     *plan = *slot;
     return lt_plan_wake(*plan);

@@ -16,11 +16,13 @@ struct lt_session {
     lt_listener listener;
     atomic_flag busy; /* a call is using it */
     bool low_memory;  /* what can be run in turn is */
+    bool automatic;   /* target.precision was not asked for, but chosen */
     bool size_noted;  /* that a picture's size is far from the model's own */
     struct {
         lt_plan *plan;
         lt_module_size size;
-        bool retired; /* for other deltas than the session's; replaced when it is asked for */
+        lt_precision precision; /* the session's at that time */
+        bool retired;           /* for other deltas than the session's; replaced when it is asked for */
     } plans[LT_MODULE_COUNT];
     struct {
         lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */

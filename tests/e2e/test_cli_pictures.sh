@@ -102,6 +102,13 @@ check "parameters of a prompt beyond Latin-1" has_text text.png "$(printf 'un \3
 small txt2img -p '(a cat:1.2), "b"' -n "a: dog" --seed 5 --sampler "DPM++ 2M SDE Karras" --cfg 6.5 --clip-skip 2 --size 256 -o made.png
 check "--from makes the same bytes" eval '
     "$latent" txt2img -m tiny.safetensors -q --from made.png -o again.png && cmp made.png again.png && is_empty err'
+check "another precision than f32 is told, and followed" eval '
+    "$latent" txt2img -m tiny.safetensors --size 256 --steps 1 --seed 5 -p "a cat" --precision int8 -o narrow.png >out 2>err &&
+    grep -q "^narrow.png: seed 5, .* s, int8$" out && has_text narrow.png "Precision: int8, Version: latent" &&
+    "$latent" txt2img -m tiny.safetensors -q --from narrow.png -o again.png >out 2>err &&
+    cmp narrow.png again.png && is_empty err &&
+    "$latent" txt2img -m tiny.safetensors -q --from narrow.png --precision f32 -o again.png 2>err &&
+    counts 1 "note: the picture was made in int8; here it is drawn in f32, which makes other bytes" err'
 check "options beside --from count" eval '
     "$latent" txt2img -m tiny.safetensors -q --from made.png --seed 6 --size 32 -o other.png &&
     is_png_of other.png 32 32 && has_text other.png "CFG scale: 6.5, Seed: 6, Size: 32x32"'

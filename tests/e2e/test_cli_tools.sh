@@ -169,6 +169,7 @@ runs "inspect a file" "$latent" inspect tiny.safetensors
 says "its layout" 'LDM checkpoint: text encoder, VAE, U-Net'
 says "parameters of the U-Net" 'U-Net *686 *34008260 .*F16'
 says "its size" 'trained for 512x512'
+says "in which precision it is drawn: it is small" '--precision auto here: f32$'
 runs "inspect a folder" "$latent" inspect folder
 says "its components" 'unet is diffusers: U-Net'
 says "their parameters" 'all *986 *58270955'

@@ -96,6 +96,13 @@ static lt_status call_generate(int null) {
     return status;
 }
 
+static lt_status call_precision_from_parameters(int null) {
+    lt_precision precision = LT_PRECISION_INT8;
+    const lt_status status = lt_precision_from_parameters(GIVEN(0, "a cat"), GIVEN(1, &precision));
+    if (null <= 0) assert_int_equal(precision, LT_PRECISION_AUTO);
+    return status;
+}
+
 static lt_status call_encode(int null) {
     float *latent = NULL;
     int shape[3] = {9, 9, 9};
@@ -319,6 +326,7 @@ static const struct {
     {"lt_model_open", call_model_open, {"path", "model"}},
     {"lt_session_open", call_session_open, {"model", "session"}},
     {"lt_generate", call_generate, {"session", "request", "result"}},
+    {"lt_precision_from_parameters", call_precision_from_parameters, {"parameters", "precision"}},
     {"lt_encode", call_encode, {"session", "image", "latent", "shape"}},
     {"lt_decode", call_decode, {"session", "latent", "shape", "image"}},
     {"lt_embed_text", call_embed_text, {"session", "text", "embedding", "dim"}},
@@ -423,6 +431,7 @@ static void test_null_is_nothing(void **state) {
     lt_steps_free(NULL);
     assert_null(lt_arrays_find(NULL, "x"));
     assert_null(lt_session_model(NULL));
+    assert_int_equal(lt_session_precision(NULL), LT_PRECISION_AUTO);
     assert_null(lt_fields_find(NULL, "vae"));
     assert_null(lt_fields_find(lt_open_fields(), NULL));
     assert_null(lt_field_choices(lt_fields_find(lt_open_fields(), "no such field")));

@@ -11,15 +11,18 @@ static void hear(void *user, const char *message) {
     strcat(notices, "\n");
 }
 
-static lt_session *open_heard(void) {
+static lt_session *open_in(lt_precision precision) {
     lt_session_options options = lt_session_options_defaults();
     options.threads = 1;
+    options.precision = precision;
     options.notice = hear;
     lt_session *session;
     assert_ok(open_session(micro_checkpoint(), &options, &session));
     *notices = '\0';
     return session;
 }
+
+static lt_session *open_heard(void) { return open_in(LT_PRECISION_AUTO); }
 
 static lt_request small(const char *prompt) {
     lt_request r = lt_request_defaults();
@@ -109,6 +112,41 @@ static void test_of_a_picture(void **state) {
     r.mask_blur = 2.5f;
     redraw(session, &r);
     lt_session_close(session);
+}
+
+static void expect_precision(const char *text, lt_precision expected) {
+    lt_precision precision;
+    assert_ok(lt_precision_from_parameters(text, &precision));
+    assert_int_equal(precision, expected);
+}
+
+/* The text says it, but for float32, and whoever draws in another is told. */
+static void test_precision(void **state) {
+    (void)state;
+    lt_session *rounded = open_in(LT_PRECISION_INT8), *exact = open_in(LT_PRECISION_F32);
+    lt_request r = small("a cat");
+    lt_result results[2];
+    char *texts;
+    redraw(rounded, &r);
+    assert_ok(lt_generate(rounded, &r, &results[0]));
+    assert_ok(lt_generate(exact, &r, &results[1]));
+    expect_precision(results[0].parameters[0], LT_PRECISION_INT8);
+    expect_precision(results[1].parameters[0], LT_PRECISION_F32);
+    assert_null(strstr(results[1].parameters[0], "Precision"));
+    for (int i = 0; i < 2; i++) {
+        *notices = '\0';
+        assert_ok(lt_request_from_parameters(results[i].parameters[0], i ? rounded : exact, &r, &texts));
+        assert_non_null(
+            strstr(notices, i ? "made in f32; here it is drawn in int8" : "made in int8; here it is drawn in f32"));
+        lt_string_free(texts);
+        lt_result_free(&results[i]);
+    }
+    expect_precision("a cat", LT_PRECISION_AUTO);
+    expect_precision("a cat\nSteps: 7, Sampler: Euler a, Seed: 1, Version: v1.10.1", LT_PRECISION_AUTO);
+    expect_precision("a cat\nSteps: 7, Sampler: Euler a, Seed: 1, Precision: auto, Version: latent 9",
+                     LT_PRECISION_AUTO);
+    lt_session_close(rounded);
+    lt_session_close(exact);
 }
 
 /* ---- Others' ---- */
@@ -206,6 +244,7 @@ int main(void) {
         cmocka_unit_test(test_samplers),     cmocka_unit_test(test_settings),
         cmocka_unit_test(test_of_a_picture), cmocka_unit_test(test_names_of_others),
         cmocka_unit_test(test_a_web_ui),     cmocka_unit_test(test_texts_that_say_little),
+        cmocka_unit_test(test_precision),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();

@@ -3,6 +3,8 @@
 #include "base/fields.h"
 #include "kernels/isa.h"
 #include "micro.h"
+#include "pipeline/precision.h"
+#include "pipeline/session.h"
 
 #include <limits.h>
 #include <sys/stat.h>
@@ -279,6 +281,54 @@ static void test_precisions(void **state) {
     lt_arrays_free(&exact);
 }
 
+/* auto of a U-Net with so many parameters, which are not there. */
+static lt_precision automatic(size_t parameters, lt_isa isa) {
+    const lt_tensor t = {.name = "model.diffusion_model.out.2.weight", LT_F16, 1, {parameters}};
+    lt_components parts = {0};
+    assert_ok(lt_weights_create(&t, 1, &parts.weights));
+    const lt_precision precision = lt_precision_automatic(&parts, isa);
+    lt_weights_free(parts.weights);
+    return precision;
+}
+
+/* Small models are exact; large ones are drawn in bf16 where the processor multiplies it. */
+static void test_automatic(void **state) {
+    (void)state;
+    for (lt_isa isa = LT_ISA_SCALAR; isa <= LT_ISA_BEST; isa++) {
+        const bool bf16 = lt_isa_has(LT_ISA_AVX512BF16, isa);
+        assert_int_equal(automatic(860000000, isa), bf16 ? LT_PRECISION_BF16 : LT_PRECISION_F32);
+        assert_int_equal(automatic(34000000, isa), LT_PRECISION_F32);
+    }
+    lt_session *session = open_micro(1);
+    assert_int_equal(lt_session_precision(session), LT_PRECISION_F32);
+    assert_int_equal(lt_model_describe(lt_session_model(session)).automatic, LT_PRECISION_F32);
+    lt_session_close(session);
+    assert_int_equal(lt_session_precision(NULL), LT_PRECISION_AUTO);
+    assert_string_equal(lt_precision_name(LT_PRECISION_INT8), "int8");
+    assert_null(lt_precision_name((lt_precision)(LT_PRECISION_INT8 + 1)));
+    assert_null(lt_precision_name((lt_precision)-1));
+}
+
+/* A module alone is exact where nobody has asked for another precision, whatever the session draws in. */
+static void test_runs_are_exact(void **state) {
+    (void)state;
+    static float x[4 * 8 * 8], context[77 * 64];
+    static const float t = 500;
+    static const lt_array in[] = {{"x", 4, {1, 4, 8, 8}, x}, {"t", 1, {1}, &t}, {"context", 3, {1, 77, 64}, context}};
+    for (size_t i = 0; i < LT_COUNT(x); i++) x[i] = sinf((float)i);
+    lt_arrays exact, automatic;
+    lt_session *session = open_micro(1);
+    assert_ok(lt_run(session, "unet", in, LT_COUNT(in), &exact));
+    session->target.precision = LT_PRECISION_INT8; /* as if it had been chosen */
+    assert_true(session->automatic);
+    assert_ok(lt_run(session, "unet", in, LT_COUNT(in), &automatic));
+    assert_int_equal(session->target.precision, LT_PRECISION_INT8);
+    assert_memory_equal(automatic.items[0].data, exact.items[0].data, sizeof x);
+    lt_arrays_free(&exact);
+    lt_arrays_free(&automatic);
+    lt_session_close(session);
+}
+
 /* ---- Looking at files, and timing ---- */
 
 static void test_report(void **state) {
@@ -478,6 +528,8 @@ int main(void) {
         cmocka_unit_test(test_unet_without_text),
         cmocka_unit_test(test_loss_alone),
         cmocka_unit_test(test_precisions),
+        cmocka_unit_test(test_automatic),
+        cmocka_unit_test(test_runs_are_exact),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_report_of_others),
         cmocka_unit_test(test_timing),
