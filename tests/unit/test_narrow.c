@@ -1,11 +1,10 @@
-/* Rounding rows to int8 (kernels/narrow.h): numbers worked out by hand, and the vector loops beside plain C. */
+/* Rounding rows to int8 (kernels/narrow.h): numbers worked out by hand. The vector loops beside plain C: bench/check.
+ */
 #include "conv_data.h"
 #include "kernels/bf16.h"
 #include "kernels/narrow.h"
 
 #include <math.h>
-
-enum { ROWS = 5, MOST = 70 };
 
 /* Nearest, ties to even, and the greatest magnitude is 127 whatever its sign. */
 static void test_by_hand(void **state) {
@@ -25,39 +24,6 @@ static void test_by_hand(void **state) {
     }
     lt_round_to_int8(x, rounded, 3, 5, 1);
     for (int i = 0; i < 15; i++) assert_float_equal(rounded[i], scale[i / 5] * (float)expected[i / 5][i % 5], 1e-6);
-}
-
-/* Rows of bf16 give what the same numbers give as float32. */
-static void expect_same_of_bf16(lt_isa isa, const float *x, size_t c) {
-    uint16_t narrow[ROWS * MOST];
-    float wide[ROWS * MOST], scale[2][ROWS];
-    uint8_t bytes[2][ROWS * (MOST + 3)];
-    if (lt_isa_vectors(isa) == LT_ISA_SCALAR) return;
-    lt_bf16_write(x, narrow, ROWS * c);
-    lt_bf16_read(narrow, wide, ROWS * c);
-    lt_narrow_rows(LT_PRECISION_INT8, isa, LT_VALUE_F32, wide, ROWS, c, bytes[0], scale[0], 1);
-    lt_narrow_rows(LT_PRECISION_INT8, isa, LT_VALUE_BF16, narrow, ROWS, c, bytes[1], scale[1], 1);
-    assert_memory_equal(bytes[0], bytes[1], ROWS * lt_narrow_words(LT_PRECISION_INT8, c) * 4);
-    assert_memory_equal(scale[0], scale[1], sizeof scale[0]);
-}
-
-static void test_every_set_gives_the_same_bytes(void **state) {
-    (void)state;
-    uint32_t seed = 5;
-    for (size_t c = 1; c <= MOST; c++) {
-        const size_t bytes = lt_narrow_words(LT_PRECISION_INT8, c) * 4;
-        float *x = random_floats(&seed, ROWS * c, 3.0f);
-        uint8_t first[ROWS * (MOST + 3)], other[ROWS * (MOST + 3)];
-        float scale[2][ROWS];
-        lt_narrow_rows(LT_PRECISION_INT8, LT_ISA_SCALAR, LT_VALUE_F32, x, ROWS, c, first, scale[0], 1);
-        for (lt_isa isa = LT_ISA_AVX2; isa <= LT_ISA_AVX512; isa++) {
-            lt_narrow_rows(LT_PRECISION_INT8, isa, LT_VALUE_F32, x, ROWS, c, other, scale[1], 2);
-            assert_memory_equal(first, other, ROWS * bytes);
-            assert_memory_equal(scale[0], scale[1], sizeof scale[0]);
-            expect_same_of_bf16(isa, x, c);
-        }
-        lt_free(x);
-    }
 }
 
 /* What is no number stays none: the scale says so, and the numbers are zeros. */
@@ -92,7 +58,6 @@ static void test_blocks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_every_set_gives_the_same_bytes),
         cmocka_unit_test(test_what_is_not_finite_stays_so),
         cmocka_unit_test(test_blocks),
     };
