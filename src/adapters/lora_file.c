@@ -99,10 +99,7 @@ static lt_status add_use(reading *r, const lt_lora_use *use) {
 
 /* *fits: the change is of the weight's size. */
 static lt_status add_change(reading *r, lt_role role, const lt_weight *weight, lt_lora_change *change, bool *fits) {
-    size_t rows, columns;
-    LT_TRY(lt_delta_size(&change->delta, &rows, &columns));
-    const lt_matrix w = lt_matrix_of(&weight->tensor);
-    *fits = rows == w.rows && columns == w.columns;
+    LT_TRY(lt_delta_fits(&change->delta, &weight->tensor, fits));
     if (!*fits) return LT_OK;
     LT_TRY(check_numbers(&change->delta));
     LT_TRY(lt_delta_check(&change->delta, &weight->tensor));

@@ -42,6 +42,13 @@ static const struct ending {
     {".b_norm", LT_PART_DIFF_BIAS},
     {".dora_scale", LT_PART_MAGNITUDE},
     {".lora_magnitude_vector", LT_PART_MAGNITUDE, true},
+    {".a1", LT_PART_GLORA_A1},
+    {".a2", LT_PART_GLORA_A2},
+    {".b1", LT_PART_GLORA_B1},
+    {".b2", LT_PART_GLORA_B2},
+    {".oft_blocks", LT_PART_OFT_BLOCKS},
+    {".oft_diag", LT_PART_OFT_BLOCKS},
+    {".rescale", LT_PART_OFT_RESCALE},
 };
 
 /* The ending of text (size characters), which is then that much shorter; NULL: it has none. */
@@ -77,6 +84,7 @@ static const struct beginning {
     bool stays; /* it is part of the layer's name */
 } beginnings[] = {
     {"lora_unet_", LT_ROLE_UNET},
+    {"oft_unet_", LT_ROLE_UNET},
     {"lycoris_", LT_ROLE_UNET},
     {"unet.", LT_ROLE_UNET},
     {"model.diffusion_model.", LT_ROLE_UNET},

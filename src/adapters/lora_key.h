@@ -34,6 +34,12 @@ typedef enum lt_lora_part {
     LT_PART_DIFF,
     LT_PART_DIFF_BIAS,
     LT_PART_MAGNITUDE,
+    LT_PART_GLORA_A1,
+    LT_PART_GLORA_A2,
+    LT_PART_GLORA_B1,
+    LT_PART_GLORA_B2,
+    LT_PART_OFT_BLOCKS,
+    LT_PART_OFT_RESCALE,
     LT_LORA_PARTS
 } lt_lora_part;
 

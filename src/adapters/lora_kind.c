@@ -1,5 +1,6 @@
 /* Kinds of adapters: LoRA and LoCon (Hu et al. 2021), LoHa and LoKr (Yeh et al. 2023, LyCORIS), each also with DoRA's
- * magnitude (Liu et al. 2024), and differences as they are. Scales are alpha / rank, or 1 without an alpha. */
+ * magnitude (Liu et al. 2024), GLoRA (Chavan et al. 2023), OFT (Qiu et al. 2023), and differences as they are. Scales
+ * are alpha / rank, or 1 without an alpha. */
 #include "adapters/lora_kind.h"
 
 #include <math.h>
@@ -66,6 +67,31 @@ static bool read_kronecker(reader *r) {
     return true;
 }
 
+/* LyCORIS' b2 b1 + W a2 a1; where the shapes say so, the other way round, as ComfyUI has it: b1 b2 + W a1 a2. */
+static bool read_input(reader *r) {
+    const lt_tensor *a1 = r->parts->of[LT_PART_GLORA_A1], *a2 = r->parts->of[LT_PART_GLORA_A2];
+    const lt_tensor *b1 = r->parts->of[LT_PART_GLORA_B1], *b2 = r->parts->of[LT_PART_GLORA_B2];
+    if (!a1 || !a2 || !b1 || !b2) return false;
+    for (lt_lora_part part = LT_PART_GLORA_A1; part <= LT_PART_GLORA_B2; part++) (void)take(r, part);
+    const size_t rank = lt_matrix_of(b1).rows;
+    const bool lycoris = lt_matrix_of(b2).columns == rank && lt_matrix_of(a1).rows == rank;
+    r->change->delta.kind = LT_DELTA_INPUT;
+    r->change->delta.factor[0] = (lt_factor){.up = lycoris ? *b2 : *b1, .down = lycoris ? *b1 : *b2};
+    r->change->delta.factor[1] = (lt_factor){.up = lycoris ? *a2 : *a1, .down = lycoris ? *a1 : *a2};
+    set_rank(r, lycoris ? b1 : b2);
+    return true;
+}
+
+/* alpha bounds the norm of Q, for each output channel of the weight (LyCORIS, kohya). */
+static bool read_rotation(reader *r) {
+    const lt_tensor *blocks = take(r, LT_PART_OFT_BLOCKS);
+    if (!blocks) return false;
+    r->change->delta.kind = LT_DELTA_ROTATION;
+    r->change->delta.factor[0].up = *blocks;
+    r->change->delta.factor[1].up = optional(take(r, LT_PART_OFT_RESCALE));
+    return true;
+}
+
 static bool read_difference(reader *r) {
     const lt_tensor *t = take(r, LT_PART_DIFF);
     if (t) r->change->delta.factor[0].up = *t;
@@ -83,22 +109,32 @@ static const struct {
     bool (*read)(reader *r);
 } kinds[LT_LORA_KINDS] = {
     [LT_LORA_LOW_RANK] = {"LoRA", read_low_rank},       [LT_LORA_HADAMARD] = {"LoHa", read_hadamard},
-    [LT_LORA_KRONECKER] = {"LoKr", read_kronecker},     [LT_LORA_DIFFERENCE] = {"difference", read_difference},
+    [LT_LORA_KRONECKER] = {"LoKr", read_kronecker},     [LT_LORA_INPUT] = {"GLoRA", read_input},
+    [LT_LORA_ROTATION] = {"OFT", read_rotation},        [LT_LORA_DIFFERENCE] = {"difference", read_difference},
     [LT_LORA_BIAS] = {"difference of bias", read_bias},
 };
 
 const char *lt_lora_kind_name(lt_lora_kind kind) { return kinds[kind].name; }
 
-/* alpha / rank. What has no rank is taken as it is, whatever alpha says. */
-static lt_status set_scale(reader *r) {
+static lt_status read_alpha(reader *r, float *alpha) {
     const lt_tensor *t = take(r, LT_PART_ALPHA);
-    float alpha = 0;
-    r->change->delta.scale = 1;
-    if (!t || !r->change->rank) return LT_OK;
+    if (!t) return LT_OK;
     LT_TRY(lt_tensor_readable(t));
-    if (lt_tensor_count(t) == 1) lt_tensor_read_f32(t, &alpha);
-    if (lt_tensor_count(t) != 1 || !isfinite(alpha)) return lt_fail(LT_ERROR_MODEL, "%s is no number", t->name);
-    r->change->delta.scale = alpha / (float)r->change->rank;
+    const bool one = lt_tensor_count(t) == 1;
+    if (one) lt_tensor_read_f32(t, alpha);
+    return one && isfinite(*alpha) ? LT_OK : lt_fail(LT_ERROR_MODEL, "%s is no number", t->name);
+}
+
+/* Of rotations in blocks [blocks, size, size]. */
+static float rotated_rows(const lt_tensor *b) { return b->rank > 1 ? (float)b->shape[0] * (float)b->shape[1] : 0; }
+
+/* alpha / rank. What has no rank is taken as it is, whatever alpha says, but for a rotation's bound. */
+static lt_status set_scale(reader *r) {
+    lt_lora_change *c = r->change;
+    float alpha = (float)c->rank;
+    LT_TRY(read_alpha(r, &alpha));
+    c->delta.scale = c->rank ? alpha / (float)c->rank : 1;
+    if (c->kind == LT_LORA_ROTATION) c->delta.bound = alpha * rotated_rows(&c->delta.factor[0].up);
     return LT_OK;
 }
 
@@ -107,7 +143,7 @@ bool lt_lora_next_change(const lt_lora_parts *parts, lt_lora_kind *kind, lt_lora
         *change = (lt_lora_change){.kind = *kind};
         reader r = {parts, change};
         if (!kinds[*kind].read(&r)) continue;
-        const lt_tensor *magnitude = *kind < LT_LORA_DIFFERENCE ? take(&r, LT_PART_MAGNITUDE) : NULL;
+        const lt_tensor *magnitude = *kind < LT_LORA_ROTATION ? take(&r, LT_PART_MAGNITUDE) : NULL;
         change->delta.magnitude = optional(magnitude);
         *status = set_scale(&r);
         ++*kind;

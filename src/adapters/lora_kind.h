@@ -9,6 +9,8 @@ typedef enum lt_lora_kind {
     LT_LORA_LOW_RANK,
     LT_LORA_HADAMARD,
     LT_LORA_KRONECKER,
+    LT_LORA_INPUT,
+    LT_LORA_ROTATION,
     LT_LORA_DIFFERENCE,
     LT_LORA_BIAS,
     LT_LORA_KINDS

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MOST_RANK = 1 << 14 };
+enum { MOST_RANK = 1 << 14, MOST_TURNED = 1 << 11 }; /* rows that one block turns: to invert it takes their cube */
 
 void lt_delta_tensors(const lt_delta *d, const lt_tensor *tensors[LT_DELTA_TENSORS]) {
     const lt_factor *f = d->factor;
@@ -62,22 +62,65 @@ static lt_status size_of(const lt_factor *f, size_t *rows, size_t *columns) {
     return lt_mul(down.columns, core.columns / inner, columns) ? LT_OK : refuse(&f->core, "memory");
 }
 
-lt_status lt_delta_size(const lt_delta *d, size_t *all_rows, size_t *all_columns) {
-    size_t rows[2] = {1, 1}, columns[2] = {1, 1};
-    for (int i = 0; i < (d->kind == LT_DELTA_SUM ? 1 : 2); i++) LT_TRY(size_of(&d->factor[i], &rows[i], &columns[i]));
-    const bool alike = rows[0] == rows[1] && columns[0] == columns[1];
-    if (d->kind == LT_DELTA_HADAMARD && !alike) return refuse(&d->factor[1].up, "the other half of its product");
-    *all_rows = rows[0];
-    *all_columns = columns[0];
-    if (d->kind != LT_DELTA_KRONECKER) return LT_OK;
-    const bool possible = lt_mul(rows[0], rows[1], all_rows) && lt_mul(columns[0], columns[1], all_columns);
+/* Of both factors. */
+typedef struct sizes {
+    size_t rows[2], columns[2];
+} sizes;
+
+static lt_status kronecker_size(const lt_delta *d, const sizes *s, size_t *rows, size_t *columns) {
+    const bool possible = lt_mul(s->rows[0], s->rows[1], rows) && lt_mul(s->columns[0], s->columns[1], columns);
     return possible ? LT_OK : refuse(&d->factor[0].up, "memory");
 }
 
+/* F1 + W F2 is of plain products. */
+static lt_status check_plain(const lt_delta *d) {
+    for (int i = 0; i < 2; i++) {
+        const lt_factor *f = &d->factor[i];
+        if (f->core.data || !f->down.data) return refuse(&f->up, "a sum of two products");
+    }
+    return LT_OK;
+}
+
+static lt_status check_pair(const lt_delta *d, const sizes *s) {
+    const bool alike = s->rows[0] == s->rows[1] && s->columns[0] == s->columns[1];
+    const bool square = s->rows[1] == s->columns[0] && s->columns[1] == s->columns[0];
+    if (d->kind == LT_DELTA_HADAMARD && !alike) return refuse(&d->factor[1].up, "the other half of its product");
+    if (d->kind == LT_DELTA_INPUT && !square) return refuse(&d->factor[1].up, "the inputs of its other half");
+    return d->kind == LT_DELTA_INPUT ? check_plain(d) : LT_OK;
+}
+
+static lt_status product_size(const lt_delta *d, size_t *rows, size_t *columns) {
+    sizes s;
+    for (int i = 0; i < (d->kind == LT_DELTA_SUM ? 1 : 2); i++)
+        LT_TRY(size_of(&d->factor[i], &s.rows[i], &s.columns[i]));
+    LT_TRY(check_pair(d, &s));
+    if (d->kind == LT_DELTA_KRONECKER) return kronecker_size(d, &s, rows, columns);
+    *rows = s.rows[0];
+    *columns = s.columns[0];
+    return LT_OK;
+}
+
+/* Of any width. */
+static lt_status rotation_size(const lt_delta *d, size_t *rows) {
+    const lt_tensor *b = &d->factor[0].up, *c = &d->factor[1].up;
+    if (b->rank != 3 || b->shape[1] != b->shape[2] || b->shape[1] < 1 || b->shape[1] > MOST_TURNED)
+        return refuse(b, "a rotation: it has three dimensions, the last two of one size");
+    if (!lt_mul(b->shape[0], b->shape[1], rows)) return refuse(b, "memory");
+    return c->data && lt_tensor_count(c) != *rows ? refuse(c, "the rotation that it scales") : LT_OK;
+}
+
+lt_status lt_delta_fits(const lt_delta *d, const lt_tensor *weight, bool *fits) {
+    const lt_matrix w = lt_matrix_of(weight);
+    size_t rows = 0, columns = w.columns;
+    LT_TRY(d->kind == LT_DELTA_ROTATION ? rotation_size(d, &rows) : product_size(d, &rows, &columns));
+    *fits = rows == w.rows && columns == w.columns;
+    return LT_OK;
+}
+
 static lt_status check_factors(const lt_delta *d, const lt_matrix *w) {
-    size_t rows, columns;
-    LT_TRY(lt_delta_size(d, &rows, &columns));
-    return rows == w->rows && columns == w->columns ? LT_OK : refuse(&d->factor[0].up, name_of(&w->tensor));
+    bool fits;
+    LT_TRY(lt_delta_fits(d, &w->tensor, &fits));
+    return fits ? LT_OK : refuse(&d->factor[0].up, name_of(&w->tensor));
 }
 
 static lt_status check_magnitude(const lt_tensor *m, const lt_matrix *w) {
@@ -116,6 +159,7 @@ static uint64_t hash_tensor(uint64_t hash, const lt_tensor *t) {
 static uint64_t identify(const lt_delta *d, const lt_tensor *const all[LT_DELTA_TENSORS]) {
     uint64_t hash = lt_hash_bytes(LT_HASH_START, &d->kind, sizeof d->kind);
     hash = lt_hash_bytes(hash, &d->scale, sizeof d->scale);
+    hash = lt_hash_bytes(hash, &d->bound, sizeof d->bound);
     for (int i = 0; i < LT_DELTA_TENSORS; i++) hash = hash_tensor(hash, all[i]);
     return hash;
 }

@@ -3,11 +3,13 @@
  * A weight is a matrix W here, [rows, columns]: its output channels by (input channel, tap). A vector is one row.
  *
  *     factor  F = whole | up down | up core down                                    the last is Tucker's, of LyCORIS
- *     delta   D = scale * (F1 | F1 * F2 by elements | F1 (x) F2)                    LoRA, LoHa, LoKr
+ *     delta   D = scale * (F1 | F1 * F2 by elements | F1 (x) F2 | F1 + W F2)        LoRA, LoHa, LoKr, GLoRA
+ *             D = c * R' W - W, R = (I + Q) (I - Q)^-1 in blocks of rows, Q = B - B'  OFT
  *     weight  W + strength * D, or, with a magnitude m,                             DoRA: norms of rows or of inputs
  *             W + strength * (m * (W + D) / |W + D| - W)
  *
- * Hu et al. 2021 (LoRA), Hyeon-Woo et al. 2021 (Hadamard), Yeh et al. 2023 (LyCORIS), Liu et al. 2024 (DoRA). */
+ * Hu et al. 2021 (LoRA), Hyeon-Woo et al. 2021 (Hadamard), Yeh et al. 2023 (LyCORIS), Chavan et al. 2023
+ * (GLoRA), Qiu et al. 2023 (OFT), Liu et al. 2024 (DoRA). */
 #ifndef LT_DELTA_H
 #define LT_DELTA_H
 
@@ -24,12 +26,16 @@ typedef enum lt_delta_kind {
     LT_DELTA_SUM,       /* the first factor */
     LT_DELTA_HADAMARD,  /* both, of the weight's size, element by element */
     LT_DELTA_KRONECKER, /* the first [a, b], the second [rows / a, columns / b] */
+    LT_DELTA_INPUT,     /* the first, and the weight as it stands times the second [columns, columns] */
+    LT_DELTA_ROTATION,  /* the first is B [blocks, size, size], blocks * size being rows; the second c [rows, 1...], or
+                           left out */
 } lt_delta_kind;
 
 typedef struct lt_delta {
     lt_delta_kind kind;
     lt_factor factor[2];
-    float scale;         /* alpha / rank */
+    float scale;         /* alpha / rank; of a rotation 1 */
+    float bound;         /* of a rotation: Q is scaled down to this norm where it is over it; 0: as it is */
     lt_tensor magnitude; /* [rows] or [rows, 1...]: of each row; [1, input channels...]: of each input channel */
     uint64_t identity;   /* of all these numbers: made by lt_delta_check */
 } lt_delta;
@@ -49,14 +55,19 @@ typedef struct lt_delta_list {
 /* Lists of the same deltas with the same strengths in the same order have the same; an empty one has 0. */
 uint64_t lt_delta_list_identity(lt_delta_list list);
 
-/* The size of what its tensors, which can be read, are multiplied to; LT_ERROR_MODEL where they don't fit each other.
- */
-lt_status lt_delta_size(const lt_delta *delta, size_t *rows, size_t *columns);
+/* Whether what its tensors, which can be read, make is of that weight's size; LT_ERROR_MODEL where they don't fit each
+ * other. */
+lt_status lt_delta_fits(const lt_delta *delta, const lt_tensor *weight, bool *fits);
 /* Whether delta fits that weight; LT_ERROR_MODEL names what does not. Once, before it is used: its identity is made of
  * its tensors' bytes. */
 lt_status lt_delta_check(lt_delta *delta, const lt_tensor *weight);
 /* lt_map_check of all its tensors. */
 lt_status lt_delta_check_maps(const lt_delta *delta, lt_status status);
+
+/* Whether it is made of the weight as it stands, so that it matters what was added before. */
+static inline bool lt_delta_reads_weight(const lt_delta *d) {
+    return d->magnitude.data || d->kind == LT_DELTA_INPUT || d->kind == LT_DELTA_ROTATION;
+}
 
 /* Whether a magnitude is of the weight's rows; else it is of its input channels. */
 static inline bool lt_magnitude_is_of_rows(const lt_tensor *m, size_t rows) {

@@ -5,6 +5,7 @@
 #include "kernels/delta_add.h"
 
 #include "base/threads.h"
+#include "kernels/delta_own.h"
 #include "kernels/gemm.h"
 
 #include <math.h>
@@ -281,8 +282,39 @@ static lt_status make_dense(const lt_gemm_simd *simd, ready_factor *f) {
     return LT_OK;
 }
 
-static lt_status make_factors(lt_ready_delta *d) {
+/* F1 + W F2 is a product of twice the rank: [up | W up2] by [down over down2]. */
+static lt_status make_input(lt_ready_delta *d, const lt_own_weight *weight) {
+    const lt_factor *own = &d->delta->factor[0], *fed = &d->delta->factor[1];
+    const lt_matrix up[] = {lt_matrix_of(&own->up), lt_matrix_of(&fed->up)};
+    const lt_matrix down[] = {lt_matrix_of(&own->down), lt_matrix_of(&fed->down)};
+    const lt_tensor turned = lt_tensor_turned(&up[0].tensor);
+    ready_factor *f = &d->factor[0];
+    f->rows = d->rows;
+    f->columns = d->columns;
+    f->rank = up[0].columns + up[1].columns;
+    f->up = make_padded(f->rank, f->rows, &f->up_stride);
+    f->down = make_padded(f->rank, f->columns, &f->down_stride);
+    if (!f->up || !f->down) return LT_ERROR_MEMORY;
+    read_rows(&turned, f->up, f->up_stride);
+    read_rows(&down[0].tensor, f->down, f->down_stride);
+    read_rows(&down[1].tensor, f->down + up[0].columns * f->down_stride, f->down_stride);
+    return lt_own_product(weight, &up[1].tensor, f->up + up[0].columns * f->up_stride, f->up_stride);
+}
+
+/* As large as the weight, while it is packed. */
+static lt_status make_rotation(lt_ready_delta *d, const lt_own_weight *weight) {
+    ready_factor *f = &d->factor[0];
+    f->rows = d->rows;
+    f->columns = d->columns;
+    f->dense = lt_alloc(d->rows * d->columns * sizeof *f->dense);
+    f->whole = (lt_tensor){.dtype = LT_F32, .data = f->dense};
+    return f->dense ? lt_own_rotation(weight, d->delta, f->dense) : LT_ERROR_MEMORY;
+}
+
+static lt_status make_factors(lt_ready_delta *d, const lt_own_weight *weight) {
     const lt_delta *from = d->delta;
+    if (from->kind == LT_DELTA_INPUT) return make_input(d, weight);
+    if (from->kind == LT_DELTA_ROTATION) return make_rotation(d, weight);
     for (int i = 0; i < (from->kind == LT_DELTA_SUM ? 1 : 2); i++) {
         LT_TRY(make_factor(d->simd, &from->factor[i], &d->factor[i]));
         if (from->kind == LT_DELTA_KRONECKER) LT_TRY(make_dense(d->simd, &d->factor[i]));
@@ -368,7 +400,8 @@ lt_status lt_ready_delta_open(const lt_applied *applied, const lt_tensor *weight
     d->rows = w.rows;
     d->columns = w.columns;
     d->taps = w.columns / w.tensor.shape[1];
-    lt_status status = make_factors(d);
+    const lt_own_weight own = {before, user, w.rows, w.columns};
+    lt_status status = make_factors(d, &own);
     if (!status && applied->delta->magnitude.data) status = make_gain(d, before, user);
     if (status)
         lt_ready_delta_close(d);

@@ -32,7 +32,7 @@ static int by_identity(const void *a, const void *b) {
 /* Sums of floats depend on their order: it is made one that does not depend on whose adapter came first. */
 static void order_one(lt_delta_list list) {
     for (size_t i = 0; i < list.count; i++)
-        if (list.items[i].delta->magnitude.data) return;
+        if (lt_delta_reads_weight(list.items[i].delta)) return;
     qsort((void *)(uintptr_t)list.items, list.count, sizeof *list.items, by_identity);
 }
 

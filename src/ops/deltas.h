@@ -15,8 +15,8 @@ typedef struct lt_delta_use {
 } lt_delta_use;
 
 /* What several deltas of a weight add up to is the same in any order of uses, unless one of them reads the weight as it
- * stands (those with a magnitude): then they are applied in the order given. The deltas stay with the caller and
- * outlive the set. Of one user. */
+ * stands (those that lt_delta_reads_weight names): then they are applied in the order given. The deltas stay with the
+ * caller and outlive the set. Of one user. */
 lt_status lt_deltas_create(const lt_delta_use *uses, size_t count, lt_deltas **deltas);
 lt_deltas *lt_deltas_share(lt_deltas *deltas); /* one user more; NULL is fine here and below, and touches nothing */
 void lt_deltas_free(lt_deltas *deltas);        /* one less */

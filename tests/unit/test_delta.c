@@ -158,6 +158,23 @@ static adding random_case(lt_delta_kind kind, int form) {
     return make_case(kind, form, left, (size){(size_t)random_int(1, 12), channels * side * side}, channels, side);
 }
 
+/* F1 + W F2. */
+static adding input_case(size_t rows, size_t columns) {
+    adding a = {.weight = matrix(rows, columns), .w = {rows, columns}, .left = {1, 1}, .taps = 1};
+    a.delta = (lt_delta){.kind = LT_DELTA_INPUT, .scale = 0.5f};
+    a.delta.factor[0] = (lt_factor){.up = matrix(rows, 5), .down = matrix(5, columns)};
+    a.delta.factor[1] = (lt_factor){.up = matrix(columns, 3), .down = matrix(3, columns)};
+    return a;
+}
+
+static adding rotation_case(size_t blocks, size_t side, size_t columns) {
+    adding a = {.weight = matrix(blocks * side, columns), .w = {blocks * side, columns}, .left = {1, 1}, .taps = 1};
+    a.delta = (lt_delta){.kind = LT_DELTA_ROTATION, .scale = 1};
+    a.delta.factor[0].up = random_tensor(3, (const size_t[]){blocks, side, side}, 0.5f);
+    a.delta.factor[1].up = matrix(blocks * side, 1);
+    return a;
+}
+
 static lt_weight_source open_source(const lt_tensor *t, const lt_applied *applied, size_t count, lt_isa isa) {
     lt_weight_source source;
     assert_int_equal(lt_weight_source_open(t, (lt_delta_list){applied, count}, isa, &source), LT_OK);
@@ -200,6 +217,58 @@ static void test_kinds(void **unused) {
     state = 7;
     check_kinds(reference());
     for_each_isa(check_kinds);
+}
+
+/* GLoRA is what a low-rank product of the sum's two halves is that were multiplied before. */
+static void check_input(const lt_kernels *k) {
+    adding a = input_case(70, 150), both = a;
+    assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
+    const double *w = values_of(&a.weight), *first = factor_values(&a.delta.factor[0], 70, 150),
+                 *second = factor_values(&a.delta.factor[1], 150, 150);
+    float *sum = keep(lt_calloc(70 * 150, sizeof *sum));
+    for (size_t r = 0; r < 70; r++)
+        for (size_t c = 0; c < 150; c++) {
+            double value = first[r * 150 + c];
+            for (size_t i = 0; i < 150; i++) value += w[r * 150 + i] * second[i * 150 + c];
+            sum[r * 150 + c] = (float)value;
+        }
+    both.delta = (lt_delta){.scale = 0.5f, .factor = {{.up = {"sum", LT_F32, 2, {70, 150}, {150, 1}, sum}}}};
+    const float *expected = read_all(&both.weight, &(lt_applied){&both.delta, 0.8f}, 1, k->isa);
+    check_close("GLoRA", k, read_all(&a.weight, &(lt_applied){&a.delta, 0.8f}, 1, k->isa), expected, 70 * 150, 2e-6);
+    drain();
+}
+
+/* Where Q is not bounded, what is turned and not scaled has the same length; within a bound of nothing it stays. */
+static void check_rotation(const lt_kernels *k) {
+    adding a = rotation_case(5, 9, 140);
+    a.delta.factor[1].up = (lt_tensor){0};
+    assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
+    const float *turned = read_all(&a.weight, &(lt_applied){&a.delta, 1}, 1, k->isa);
+    const double *w = values_of(&a.weight);
+    float *before = keep(lt_alloc(45 * 140 * sizeof *before));
+    double lengths[2] = {0}, moved = 0;
+    for (size_t i = 0; i < 45 * 140; i++) {
+        before[i] = (float)w[i];
+        lengths[0] += w[i] * w[i];
+        lengths[1] += (double)turned[i] * turned[i];
+        moved += (turned[i] - w[i]) * (turned[i] - w[i]);
+    }
+    assert_true(fabs(lengths[1] / lengths[0] - 1) < 1e-5 && moved > 0.1 * lengths[0]);
+    a.delta.bound = 1e-9f;
+    check_close("OFT", k, read_all(&a.weight, &(lt_applied){&a.delta, 1}, 1, k->isa), before, 45 * 140, 1e-6);
+    drain();
+}
+
+static void check_own(const lt_kernels *k) {
+    check_input(k);
+    check_rotation(k);
+}
+
+static void test_made_of_the_weight(void **unused) {
+    (void)unused;
+    state = 23;
+    check_own(reference());
+    for_each_isa(check_own);
 }
 
 /* Wider and higher than a tile, of a rank as files have; a vector, which is one row. */
@@ -436,6 +505,24 @@ static void test_misfits(void **unused) {
     d = good;
     d.magnitude = matrix(6, 1);
     refuse(d, &w);
+    d = input_case(12, 54).delta;
+    assert_int_equal(lt_delta_check(&d, &w), LT_OK);
+    d.factor[1].up = matrix(53, 3);
+    refuse(d, &w);
+    d = input_case(12, 54).delta;
+    d.factor[0] = (lt_factor){.up = matrix(12, 54)};
+    refuse(d, &w);
+    d = rotation_case(3, 4, 54).delta;
+    assert_int_equal(lt_delta_check(&d, &w), LT_OK);
+    d.factor[1].up = matrix(11, 1);
+    refuse(d, &w);
+    d = rotation_case(3, 4, 54).delta;
+    d.factor[0].up.shape[1] = 3;
+    refuse(d, &w);
+    d = rotation_case(2, 4, 54).delta;
+    refuse(d, &w);
+    d.factor[0].up = matrix(12, 12);
+    refuse(d, &w);
     lt_tensor huge = matrix(12, 1); /* one element seen as many, as a .ckpt can say */
     huge.shape[1] = (size_t)1 << 40;
     huge.stride[1] = 0;
@@ -469,34 +556,46 @@ static lt_status open_and_read(const adding *a, lt_deltas **set, lt_weight *w) {
     return status;
 }
 
+static void fail_each_allocation(adding a, size_t least) {
+    assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
+    lt_weight w = {.tensor = a.weight};
+    lt_deltas *set;
+    size_t failures = 0;
+    for (;; failures++) {
+        lt_alloc_fail_at(failures);
+        const lt_status status = open_and_read(&a, &set, &w);
+        const bool reached = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        assert_int_equal(status, reached ? LT_ERROR_MEMORY : LT_OK);
+        if (!reached) break;
+    }
+    assert_true(failures >= least);
+    drain();
+}
+
 static void test_no_memory(void **unused) {
     (void)unused;
     for (int kind = LT_DELTA_SUM; kind <= LT_DELTA_KRONECKER; kind++)
         for (int form = 0; form < FORMS; form++) {
             adding a = random_case((lt_delta_kind)kind, form);
             a.delta.magnitude = matrix(a.w.rows, 1);
-            assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
-            lt_weight w = {.tensor = a.weight};
-            lt_deltas *set;
-            size_t failures = 0;
-            for (;; failures++) {
-                lt_alloc_fail_at(failures);
-                const lt_status status = open_and_read(&a, &set, &w);
-                const bool reached = lt_alloc_failed();
-                lt_alloc_fail_at(SIZE_MAX);
-                assert_int_equal(status, reached ? LT_ERROR_MEMORY : LT_OK);
-                if (!reached) break;
-            }
-            assert_true(failures >= 8);
-            drain();
+            fail_each_allocation(a, 8);
         }
+    fail_each_allocation(input_case(30, 20), 8);
+    fail_each_allocation(rotation_case(5, 6, 20), 8);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_sizes),     cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_order),   cmocka_unit_test(test_packers),   cmocka_unit_test(test_no_strength_is_nothing),
-        cmocka_unit_test(test_misfits), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_made_of_the_weight),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_packers),
+        cmocka_unit_test(test_no_strength_is_nothing),
+        cmocka_unit_test(test_misfits),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("delta", tests, NULL, NULL);
 }

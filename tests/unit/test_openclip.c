@@ -180,6 +180,35 @@ static void both_towers_of_xl_are_those_of_transformers(void **state) {
     check_both(write_model(xl, 3 * WIDTH));
 }
 
+static lt_array recorded_ids(const lt_checkpoint *golden, const char *name, float ids[77]) {
+    lt_tensor_read_f32(lt_checkpoint_find(golden, name), ids);
+    return (lt_array){"ids", 2, {1, 77}, ids};
+}
+
+/* kohya's LoRA for both towers; of the U-Net's layers this file has none, which is noted. */
+static void a_lora_is_for_both_towers_of_xl(void **state) {
+    (void)state;
+    lt_session *session;
+    lt_checkpoint golden;
+    lt_arrays out;
+    float ids[77];
+    const char *file = LT_GOLDEN_DIR "/xl/lora.safetensors";
+    open_golden("xl/lora_expected.safetensors", &golden);
+    assert_ok(open_session(write_model(xl, 3 * WIDTH), NULL, &session));
+    assert_ok(lt_session_adapt(session, &(lt_lora){file, 1, 0.6f}, 1));
+    lt_array in = recorded_ids(&golden, "ids", ids);
+    assert_ok(lt_run(session, "clip-text", &in, 1, &out));
+    assert_golden(&golden, "lora@0.6.penultimate", lt_arrays_find(&out, "penultimate")->data, 77 * 64, 1e-5);
+    lt_arrays_free(&out);
+    in = recorded_ids(&golden, "ids_2", ids);
+    assert_ok(lt_run(session, "clip-text-2", &in, 1, &out));
+    assert_golden(&golden, "lora@0.6.penultimate_2", lt_arrays_find(&out, "penultimate")->data, 77 * 128, 1e-5);
+    assert_golden(&golden, "lora@0.6.pooled", lt_arrays_find(&out, "pooled")->data, 128, 1e-5);
+    lt_arrays_free(&out);
+    lt_session_close(session);
+    lt_checkpoint_close(&golden);
+}
+
 static void xl_is_the_same_after_conversions(void **state) {
     (void)state;
     static const char *const layouts[] = {"ldm", "diffusers", "ldm"};
@@ -280,6 +309,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_three_projections_is_refused),
         cmocka_unit_test(a_conversion_is_the_same_model),
         cmocka_unit_test(both_towers_of_xl_are_those_of_transformers),
+        cmocka_unit_test(a_lora_is_for_both_towers_of_xl),
         cmocka_unit_test(xl_is_the_same_after_conversions),
         cmocka_unit_test(a_folder_has_both_text_encoders),
         cmocka_unit_test(xl_is_known_and_does_not_draw_yet),
