@@ -97,9 +97,9 @@ typedef enum lt_mask_rule {
 
 /* How weights and activations are held while computing. */
 typedef enum lt_precision {
-    LT_PRECISION_AUTO, /* drawing: the fastest that is near enough, by rule (docs/precision.md): bf16 where the
-                          processor has AVX512-BF16 or AMX and the U-Net a hundred million parameters, else f32. lt_run:
-                          f32. lt_train: bf16 with AMX, else f32 */
+    LT_PRECISION_AUTO, /* drawing: the fastest that is near enough, by rule (docs/precision.md): int8 of a model that
+                          lt_convert has quantised; else bf16 where the processor has AVX512-BF16 or AMX and the U-Net a
+                          hundred million parameters; else f32. lt_run: f32. lt_train: bf16 with AMX, else f32 */
     LT_PRECISION_F32,
     LT_PRECISION_BF16, /* products of rounded numbers, everything else f32; where the processor has AVX512-BF16 or AMX,
                           else LT_ERROR_UNSUPPORTED */
@@ -380,8 +380,12 @@ typedef struct lt_convert_options {
     const char *layout;     /* "ldm", one file, or "diffusers", a folder; NULL: as it is */
     bool ema;               /* as lt_open_options */
     const char *prediction; /* likewise */
-    lt_notice_fn notice;    /* of what is left out, or can't be told in a single file; NULL: nobody is told */
+    const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
+    lt_notice_fn notice;    /* of what is left out, or can't be told in a single file, and of what quantising makes;
+                               NULL: nobody is told */
     void *notice_user;
+    bool (*progress)(void *user, size_t done, size_t count); /* quantising; false: LT_ERROR_CANCELLED. May be NULL */
+    void *user;
     uint64_t reserved[LT_RESERVED];
 } lt_convert_options;
 LT_API lt_convert_options lt_convert_options_defaults(void);
@@ -391,7 +395,12 @@ LT_API const lt_field *lt_convert_fields(void);
  * whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a model's
  * conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another shape, is
  * refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
- * LT_ERROR_ARGUMENT. options may be NULL. */
+ * LT_ERROR_ARGUMENT. options may be NULL.
+ *
+ * To quantise, the model draws a few small pictures in f32 and in int8, and the share of each layer in the U-Net's
+ * error is measured: minutes for Stable Diffusion. Weights are stored as X.weight, I8, with X.weight_scale, F32, one
+ * for each output channel; those of layers that do not stand it stay as they are. What was chosen and what it makes is
+ * among the metadata (latent.int8.*). A model that can't draw is refused. */
 LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
 
 /* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or

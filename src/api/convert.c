@@ -1,5 +1,5 @@
 /* Converting checkpoints, and making synthetic ones. */
-#include "api/model.h"
+#include "api/quantise.h"
 #include "base/door.h"
 #include "base/fields.h"
 #include "formats/folder.h"
@@ -10,6 +10,7 @@
 static const char *const type_names[] = {"f32", "f16", "bf16", NULL};
 static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
 static const char *const layouts[] = {"ldm", "diffusers", NULL};
+static const char *const quantised[] = {"int8", NULL};
 
 #define AT(member) LT_FIELD(lt_convert_options, member)
 static const lt_field fields[] = {
@@ -19,6 +20,8 @@ static const lt_field fields[] = {
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
+    {AT(quantize), LT_FIELD_CHOICE, .optional = true, .choices = quantised,
+     .help = "int8: the U-Net in 8 bits, as far as it stands them"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
@@ -93,15 +96,33 @@ static lt_status write_only(const char *in, const lt_source *source, const lt_ch
     return status;
 }
 
-static lt_status write_model(const char *in, const char *out, const lt_convert_options *o) {
+static lt_status write_exported(const lt_exported *exported, const char *out, const lt_convert_options *o) {
     const bool folder = o->layout && !strcmp(o->layout, "diffusers");
+    return (folder ? lt_export_diffusers : lt_export_ldm)(exported, out, find_type(o->type));
+}
+
+static lt_status write_opened(lt_model *model, const char *out, const lt_convert_options *o) {
+    lt_exported exported = lt_model_exported(model);
+    lt_quantised q = {0};
+    lt_settings more = {0};
+    if (!o->quantize) return write_exported(&exported, out, o);
+    lt_status status = lt_model_quantise(model, o, &q, &more);
+    exported.tensors = q.list.tensors;
+    exported.count = q.list.count;
+    exported.more = &more;
+    if (!status) status = write_exported(&exported, out, o);
+    lt_settings_free(&more);
+    lt_quantised_free(&q);
+    return status;
+}
+
+static lt_status write_model(const char *in, const char *out, const lt_convert_options *o) {
     lt_model *model;
     LT_TRY(open_model(in, o, &model));
-    const lt_exported exported = lt_model_exported(model);
     if (model->ignored)
         lt_notify(&model->parts.listener, "not needed to draw, and left out: %zu tensor%s", model->ignored,
                   LT_S(model->ignored));
-    const lt_status status = (folder ? lt_export_diffusers : lt_export_ldm)(&exported, out, find_type(o->type));
+    const lt_status status = write_opened(model, out, o);
     lt_model_close(model);
     return status;
 }
@@ -110,7 +131,7 @@ static lt_status write_model(const char *in, const char *out, const lt_convert_o
 
 static lt_status convert(const char *in, const char *out, const lt_convert_options *o) {
     LT_TRY(lt_fields_check(fields, o));
-    if (o->layout || o->ema || o->prediction) return write_model(in, out, o);
+    if (o->layout || o->ema || o->prediction || o->quantize) return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);

@@ -113,6 +113,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
     LT_TRY(name_model(&model->parts, path, options->vae));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
+    lt_precision_follow_file(&model->parts);
     lt_weights_keep(model->parts.weights, options->memory);
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));

@@ -71,6 +71,7 @@ lt_tensor lt_tensor_turned(const lt_tensor *t) {
     turned.shape[1] = t->shape[0];
     turned.stride[0] = t->stride[1];
     turned.stride[1] = t->stride[0];
+    turned.scales = NULL;
     return turned;
 }
 
@@ -78,6 +79,7 @@ lt_tensor lt_tensor_row(const lt_tensor *t, size_t i) {
     lt_tensor row = *t;
     row.shape[0] = 1;
     row.data = (const char *)t->data + i * t->stride[0] * lt_dtype_size(t->dtype);
+    if (t->scales) row.scales = (const char *)t->scales + i * sizeof(float);
     return row;
 }
 
@@ -218,6 +220,18 @@ static void read_rows(const lt_tensor *t, row_fn row, char *out, size_t out_item
     }
 }
 
-void lt_tensor_read_f32(const lt_tensor *t, float *out) { read_rows(t, widen_row, (char *)out, sizeof *out); }
+static void scale_rows(const lt_tensor *t, float *out) {
+    const size_t rows = t->shape[0], n = rows ? lt_tensor_count(t) / rows : 0;
+    for (size_t r = 0; r < rows; r++) {
+        float scale;
+        memcpy(&scale, (const char *)t->scales + r * sizeof scale, sizeof scale);
+        for (size_t i = 0; i < n; i++) out[r * n + i] *= scale;
+    }
+}
+
+void lt_tensor_read_f32(const lt_tensor *t, float *out) {
+    read_rows(t, widen_row, (char *)out, sizeof *out);
+    if (t->scales) scale_rows(t, out);
+}
 
 void lt_tensor_read_raw(const lt_tensor *t, void *out) { read_rows(t, copy_row, out, dtypes[t->dtype].size); }

@@ -30,8 +30,9 @@ typedef struct lt_tensor {
     size_t shape[LT_MAX_RANK];  /* outermost first */
     size_t stride[LT_MAX_RANK]; /* in elements; row-major unless the file says otherwise (.ckpt can) */
     const void *data;
-    const char *type; /* LT_FOREIGN: what the file calls its type; owned as name is */
-    size_t bytes;     /* LT_FOREIGN: what it takes there */
+    const char *type;   /* LT_FOREIGN: what the file calls its type; owned as name is */
+    size_t bytes;       /* LT_FOREIGN: what it takes there */
+    const void *scales; /* float32 [shape[0]], perhaps unaligned, by which its rows are multiplied; NULL: by nothing */
 } lt_tensor;
 
 const char *lt_dtype_name(lt_dtype t); /* "F32", as safetensors spells it */
@@ -46,7 +47,8 @@ size_t lt_tensor_count(const lt_tensor *t); /* elements; the holder has checked 
 bool lt_tensor_contiguous(const lt_tensor *t);
 void lt_tensor_set_contiguous(lt_tensor *t); /* fills stride from shape */
 bool lt_tensor_has_shape(const lt_tensor *t, int rank, const size_t *shape);
-lt_tensor lt_tensor_turned(const lt_tensor *t); /* a view with the first two dimensions, which there are, exchanged */
+/* A view with the first two dimensions, which there are, exchanged; of a tensor without scales. */
+lt_tensor lt_tensor_turned(const lt_tensor *t);
 /* A view of entry i of the first dimension, as a tensor whose first dimension is 1. */
 lt_tensor lt_tensor_row(const lt_tensor *t, size_t i);
 void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size); /* "[4,320,3,3]" */

@@ -13,6 +13,7 @@ typedef struct lt_exported {
     const lt_tensor *tensors;
     size_t count;
     const lt_source *source;
+    const lt_settings *more; /* further metadata of a single file; NULL: none */
 } lt_exported;
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and

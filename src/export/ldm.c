@@ -58,6 +58,8 @@ static lt_status write_file(const lt_exported *model, lt_metadata_list *m, const
     lt_settings settings = {0};
     lt_status status = lt_export_settings(parts, &settings);
     for (size_t i = 0; i < settings.count; i++) lt_metadata_set(m, settings.keys[i], settings.values[i]);
+    for (size_t i = 0; model->more && i < model->more->count; i++)
+        lt_metadata_set(m, model->more->keys[i], model->more->values[i]);
     if (!status) status = lt_export_tensors(path, model->tensors, model->count, m->items, m->count, type);
     lt_settings_free(&settings);
     return status;

@@ -9,7 +9,7 @@ typedef struct lt_metadata_list {
     size_t count;
 } lt_metadata_list;
 
-enum { LT_MORE_METADATA = 2 + LT_MAX_SETTINGS };
+enum { LT_MORE_METADATA = 2 + 2 * LT_MAX_SETTINGS };
 
 /* The source's, but for what is told anew of the model as it is open, which may be out of date there; of a folder, what
  * the first component with any has. "format" says which program may read a component ("pt"): that goes with folders

@@ -2,6 +2,7 @@
 #include "export/export.h"
 
 #include "base/file.h"
+#include "models/scales.h"
 
 #include <math.h>
 
@@ -10,9 +11,10 @@ static bool is_floating(lt_dtype type) {
            type == LT_F8_E5M2;
 }
 
-/* What a file written as type holds tensor in. */
+/* What a file written as type holds tensor in. Scales stay what they are: exact. */
 static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
-    return type && is_floating(tensor->dtype) && tensor->rank > 0 ? *type : tensor->dtype;
+    const bool whole = tensor->rank == 0 || lt_is_scales(tensor->name);
+    return type && is_floating(tensor->dtype) && !whole ? *type : tensor->dtype;
 }
 
 /* Types that hold less than float32: what rounds to infinity, and what to say of it. */

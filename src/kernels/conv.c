@@ -98,10 +98,14 @@ static bool is_much_faster(const lt_conv_desc *d) {
     return lt_isa_has(LT_ISA_AVXVNNI, d->isa) || lt_isa_has(LT_ISA_AVX512VNNI, d->isa);
 }
 
-lt_precision lt_conv_worth(const lt_conv_desc *d) {
+bool lt_conv_is_small(const lt_conv_desc *d) {
     enum { FEW_ROWS = 16, FEW_CHANNELS = 16 };
-    const bool small = lt_conv_rows(d) < FEW_ROWS || d->c[0] + d->c[1] < FEW_CHANNELS || d->oc < FEW_CHANNELS;
-    return small || (!is_much_faster(d) && lt_winograd_takes(d)) ? LT_PRECISION_F32 : d->precision;
+    return lt_conv_rows(d) < FEW_ROWS || d->c[0] + d->c[1] < FEW_CHANNELS || d->oc < FEW_CHANNELS;
+}
+
+lt_precision lt_conv_worth(const lt_conv_desc *d) {
+    const bool winograd = !is_much_faster(d) && lt_winograd_takes(d);
+    return winograd || lt_conv_is_small(d) ? LT_PRECISION_F32 : d->precision;
 }
 
 bool lt_conv_writes_bf16(const lt_conv_desc *d) { return lt_gemm_simd_get(d->isa) && !lt_conv_is_onednns(d); }

@@ -27,6 +27,8 @@ typedef struct lt_conv_desc {
     lt_precision precision;
 } lt_conv_desc;
 
+/* Whether narrow numbers win nothing on any processor. */
+bool lt_conv_is_small(const lt_conv_desc *desc);
 /* desc's precision or, where narrow numbers win nothing, float32: for the few rows of a time embedding and the few
  * channels of a latent or a picture, whose rounding everything would feel; and where Winograd's convolution takes the
  * shape and they are not much faster than floats: bf16 without AMX, int8 without VNNI. */

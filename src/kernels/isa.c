@@ -68,6 +68,10 @@ lt_isa lt_isa_vectors(lt_isa limit) {
     return lt_isa_has(LT_ISA_AVX2, limit) ? LT_ISA_AVX2 : LT_ISA_SCALAR;
 }
 
+lt_precision lt_isa_wider(lt_isa limit) {
+    return lt_isa_has(LT_ISA_AVX512BF16, limit) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+}
+
 bool lt_isa_has_amx(lt_isa limit) {
 #if defined(__x86_64__) && defined(SYS_arch_prctl)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };

@@ -5,6 +5,7 @@
 #include "models/classifier.h"
 #include "models/clip.h"
 #include "models/openclip.h"
+#include "models/scales.h"
 #include "models/unet.h"
 #include "models/vae.h"
 
@@ -171,19 +172,6 @@ static void adapt_shape(lt_tensor *t, const lt_row *row, lt_naming to) {
     }
 }
 
-/* ComfyUI keeps F8 weights beside the number that multiplies them: drawing without it would be wrong. */
-static lt_status check_unscaled(const char *name) {
-    static const char *const scales[] = {".scale_weight", ".weight_scale"};
-    for (size_t i = 0; i < LT_COUNT(scales); i++) {
-        const size_t n = strlen(name), m = strlen(scales[i]);
-        if (n > m && !strcmp(name + n - m, scales[i]))
-            return lt_fail(LT_ERROR_UNSUPPORTED,
-                           "tensor %s scales its layer's weights, which is not served: use this model in F16 or BF16",
-                           name);
-    }
-    return LT_OK;
-}
-
 /* Adds a model's tensors, which n has in one naming, in the other; ema: with averaged data. */
 static lt_status add_translated(lt_tensor_list *list, const lt_names *n, lt_role role, lt_naming from, lt_naming to,
                                 bool ema) {
@@ -195,7 +183,7 @@ static lt_status add_translated(lt_tensor_list *list, const lt_names *n, lt_role
         const char *rest = lt_name_after(view.name, n->prefix), *prefix = lt_role_prefix_in(role, to);
         const lt_row *row = rest ? translate(&p, from, to, rest, prefix, name) : NULL;
         if (!row) continue;
-        status = check_unscaled(view.name);
+        status = lt_scales_take(n->of, n->count, &view);
         if (!status && ema) status = lt_average_take(n->of, n->count, name, &view);
         adapt_shape(&view, row, to);
         if (!status) status = lt_tensor_list_add(list, name, &view);

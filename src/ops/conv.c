@@ -4,6 +4,10 @@
 
 enum { X, SKIP, RESIDUAL };
 
+static lt_precision precision_of(const lt_weight *weight, const lt_target *target) {
+    return weight->kept && target->precision == LT_PRECISION_INT8 ? lt_isa_wider(target->isa) : target->precision;
+}
+
 /* in: the shapes of the forward operation's inputs. */
 static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt_target *target) {
     const lt_conv_options *a = o->attributes;
@@ -24,13 +28,18 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .weight_type = lt_deltas_type(target->deltas, o->weight[0]),
         .isa = target->isa,
         .threads = lt_team_size(target->team),
-        .precision = target->precision,
+        .precision = precision_of(o->weight[0], target),
     };
     if (a->kernel == 1 && a->stride == 1) { /* a linear layer: rows are rows, whatever picture they come from */
         d.w = (int)lt_shape_rows(x);
         d.n = d.h = 1;
     }
     return d;
+}
+
+bool lt_op_conv_narrows(const lt_operation *o) {
+    const lt_conv_desc desc = describe(o, o->in, &(lt_target){.isa = LT_ISA_SCALAR});
+    return !lt_conv_is_small(&desc);
 }
 
 static lt_status infer(lt_operation *o) {

@@ -17,6 +17,8 @@ extern const lt_op lt_op_result;
 /* act(conv([x, skip]) + bias) + residual. inputs: x, skip (or none), residual (or none). weights: weight, bias (or
  * none). */
 extern const lt_op lt_op_conv;
+/* Whether one of these may be multiplied in 8 bits. */
+bool lt_op_conv_narrows(const lt_operation *o);
 typedef struct lt_conv_options {
     int channels; /* of the output */
     int kernel, stride, pad_begin, pad_end;

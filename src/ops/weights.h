@@ -17,6 +17,7 @@ typedef struct lt_weight {
      * memory that may change. NULL: it stays as it is. */
     float *gradient;
     unsigned generation; /* counts its changes */
+    bool kept;           /* is not multiplied in 8 bits, whatever is asked: it was measured not to stand it */
 } lt_weight;
 
 /* tensors [count] are sorted by name (strcmp); their names and data stay with the caller and outlive the store. */

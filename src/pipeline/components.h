@@ -32,6 +32,7 @@ typedef struct lt_module_size {
 
 typedef struct lt_components {
     lt_weights *weights;
+    bool quantised; /* the file has weights of the U-Net in 8 bits, and so says which of its layers stand them */
     bool has[LT_MODULE_COUNT];
     lt_clip_text text, text_2; /* text_2: the second one of Stable Diffusion XL */
     lt_clip_image image;

@@ -25,8 +25,7 @@ void lt_module_rest(lt_session *session, lt_module module) {
 /* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding. */
 static lt_target target_of(const lt_session *session, lt_module module) {
     lt_target target = session->target;
-    if (target.precision == LT_PRECISION_INT8 && module != LT_MODULE_UNET)
-        target.precision = lt_isa_has(LT_ISA_AVX512BF16, target.isa) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    if (target.precision == LT_PRECISION_INT8 && module != LT_MODULE_UNET) target.precision = lt_isa_wider(target.isa);
     return target;
 }
 
@@ -70,6 +69,8 @@ lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_
     *plan = *slot;
     return lt_plan_wake(*plan);
 }
+
+void lt_module_renew(lt_session *session, lt_module module) { session->plans[module].retired = true; }
 
 static lt_status poll_request(void *user) {
     const lt_session *session = user;

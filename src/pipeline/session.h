@@ -22,7 +22,7 @@ struct lt_session {
         lt_plan *plan;
         lt_module_size size;
         lt_precision precision; /* the session's at that time */
-        bool retired;           /* for other deltas than the session's; replaced when it is asked for */
+        bool retired;           /* for other weights than the session's now; replaced when it is asked for */
     } plans[LT_MODULE_COUNT];
     struct {
         lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */
@@ -43,6 +43,8 @@ void lt_session_drop(lt_session *session);
 /* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
  * lacks it. */
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan);
+/* Has its plan, if there is one, made anew when it is next asked for: other weights are kept from 8 bits now. */
+void lt_module_renew(lt_session *session, lt_module module);
 /* Runs a plan, asking between operations whether the request was cancelled. */
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
 /* Gives the memory back in which a plan runs, if there is one, until lt_module_plan; packed weights stay. */

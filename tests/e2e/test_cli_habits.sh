@@ -248,6 +248,11 @@ check "convert, with -m or -o alone" eval 'prints convert got.safetensors -o aga
     prints convert -m got.safetensors last.safetensors && cmp got.safetensors last.safetensors'
 refuse "convert to nowhere" 2 'IN and OUT are needed' latent -M convert -m "$model"
 refuse "convert with a word too many" 2 'IN and OUT are needed' latent convert -m "$model" -o got.safetensors more.safetensors
+check "a model in int8, by what it draws" eval '
+    "$latent" convert "$model" eight.safetensors --quantize int8 >out 2>err && grep -q "note: int8 for .* layers: the U-Net is 0.0.* dB" err &&
+    prints inspect eight.safetensors && grep -q "latent.int8.layers = [0-9]* of 107$" out && grep -q "auto here: int8$" out &&
+    draws -m eight.safetensors -p "a cat" --seed 1 -o got.png && has_text got.png "Precision: int8"'
+refuse "int8 twice" 1 "eight.safetensors: it is quantised already" latent convert eight.safetensors again.safetensors --quantize int8
 check "a type, where there is one" eval 'prints convert --synthetic tiny-clip typed --type f16'
 refuse "the beginning of several" 2 '[-]-st: which one is meant? --strength, --steps begin so' latent img2img --st 3
 refuse "of others' names too" 2 '[-]-num: which one is meant? --num-inference-steps, --num-images begin so' latent -p "a cat" --num 3

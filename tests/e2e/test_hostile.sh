@@ -137,6 +137,10 @@ survives() {
 }
 draw="--steps 1 --seed 1 -W 8 -H 8 -q"
 check "mutants of a checkpoint, drawn" survives 60 tiny.safetensors m.safetensors txt2img -m m.safetensors $draw -p "" -o out.png
+latent train unet -q -d pixels -o wide.safetensors --space pixel --unconditional --size 8 --steps 1 -b 1 --width 16 --groups 2 \
+    --heads 2 --mult 1,1 --attention 0,1 >/dev/null
+latent convert wide.safetensors narrow.safetensors --quantize int8 2>/dev/null
+check "mutants of a checkpoint in int8, drawn" survives 60 narrow.safetensors m.safetensors txt2img -m m.safetensors $draw -p "" -o out.png
 check "mutants of a checkpoint, inspected" survives 20 tiny.safetensors m.safetensors inspect m.safetensors -W 8 -H 8
 check "mutants of a checkpoint, converted" survives 40 vae.safetensors m.safetensors convert m.safetensors out.safetensors --type f16
 check "mutants of a VAE, run" survives 40 vae.safetensors m.safetensors encode -m m.safetensors good.png -o out.safetensors
