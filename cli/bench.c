@@ -82,7 +82,7 @@ static int run(int count, char **words) {
     if (!status) status = lt_time_modules(session, &o.options, &timings);
     if (!status) (o.json ? print_json : print_table)(&timings, lt_precision_name(lt_session_precision(session)));
     lt_timings_free(&timings);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

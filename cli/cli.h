@@ -15,6 +15,7 @@ typedef enum lt_option_kind {
     LT_OPTION_SEED,   /* uint64_t; -1 draws one, which is told */
     LT_OPTION_TEXT,   /* const char *, as it is */
     LT_OPTION_FILE,   /* const char *, completed as a file name */
+    LT_OPTION_MAYBE,  /* const char *: a file's name behind "=", or "" without one */
     LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
     LT_OPTION_LORA,   /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
     LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
@@ -116,6 +117,7 @@ typedef struct lt_model_options {
     lt_precision precision;
     lt_isa isa;
     int threads;
+    const char *profile; /* where a trace goes, or "" for the table alone; NULL: no --profile */
 } lt_model_options;
 /* clang-format off */
 #define LT_MODEL_OPTIONS(o)                                                                                            \
@@ -128,7 +130,9 @@ typedef struct lt_model_options {
      .rare = true},                                                                                                    \
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true,                     \
-     LT_ISA_ENVIRONMENT}
+     LT_ISA_ENVIRONMENT},                                                                                              \
+    {"profile", 0, LT_OPTION_MAYBE, NULL, "print what takes how long; --profile=FILE.json: a Chrome trace as well",  \
+     &(o).profile, .rare = true}
 /* clang-format on */
 
 /* The option of every command that runs a U-Net or a text encoder. */
@@ -144,6 +148,9 @@ void lt_print_notice(void *user, const char *message);
 lt_status lt_open_model(lt_model_options *options, lt_model **model);
 /* The same, and a session on it, which alone keeps it open. */
 lt_status lt_open(lt_model_options *options, lt_session **session);
+/* Behind lt_open and what came of it, status: where all went well and the options ask for it, prints and writes the
+ * profile. Closes the session (NULL is fine). Returns status, or why the profile could not be told. */
+lt_status lt_close(const lt_model_options *options, lt_session *session, lt_status status);
 
 /* Whether a file can be written at path, found out before the long work: its folder is there and nothing but a file is
  * in the way. option is the one that named it. Returns LT_EXIT_OK, or another status after a message. */

@@ -45,7 +45,7 @@ static int run(int count, char **words) {
     if (status == LT_ERROR_ARGUMENT) lt_fail_in(status, "%s", words[0]);
     if (!status) status = lt_write_drawing(o.output, &image);
     lt_image_free(&image);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     lt_arrays_free(&file);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

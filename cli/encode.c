@@ -39,7 +39,7 @@ static int run(int count, char **words) {
     lt_status status = lt_image_load(words[0], &image);
     if (!status) status = lt_open(&o.model, &session);
     if (!status) status = encode(session, &image);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     lt_image_free(&image);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

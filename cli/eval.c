@@ -208,7 +208,7 @@ static int run(int count, char **words) {
     lt_judgement_free(&r.judgement);
     free(r.names);
     lt_session_close(r.clip);
-    lt_session_close(r.session);
+    if (lt_close(&o.model, r.session, done) && !done) result = lt_complain_error();
     return result;
 }
 

@@ -81,7 +81,7 @@ static int run(int count, char **words) {
     if (!status) status = lt_write_drawing(o.output, &grid);
     lt_image_free(&image);
     lt_image_free(&grid);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

@@ -167,7 +167,9 @@ static void make_tables(const lt_command *command, int count, char **words, tabl
     memset(t, 0, sizeof *t);
     strcpy(t->shorts, "-:"); /* '-': words stay where they are; ':': say what is missing ourselves */
     for (const lt_option *o = command->options; o->name; o++) {
-        const int has_value = o->kind == LT_OPTION_FLAG ? no_argument : required_argument;
+        const int has_value = o->kind == LT_OPTION_FLAG    ? no_argument
+                              : o->kind == LT_OPTION_MAYBE ? optional_argument
+                                                           : required_argument;
         const int value = FIRST_LONG + (int)(o - command->options);
         const char letter[] = {o->letter, '\0'};
         char also[MAX_NAME];

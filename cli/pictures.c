@@ -349,7 +349,7 @@ static int run(int count, char **words) {
     if (!done) done = open_inputs(&in, &session);
     if (!done) status = check_prompt(session);
     if (!done && !status) done = draw_all(session, &in);
-    lt_session_close(session);
+    done = lt_close(&o.model, session, done);
     free_inputs(&in);
     return done ? lt_complain_error() : status;
 }

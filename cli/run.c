@@ -52,7 +52,7 @@ static int run(int count, char **words) {
     if (!status) status = lt_open(&o.model, &session);
     if (!status) status = lt_session_adapt(session, o.loras.items, o.loras.count);
     if (!status) status = run_module(session, words[0], &in);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     lt_arrays_free(&in);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }

@@ -1,4 +1,5 @@
 /* What several commands share. */
+#include "profile.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -28,6 +29,12 @@ lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     return lt_model_open(path, &o, model);
 }
 
+/* Found out before the work: whether the trace can be written. */
+static lt_status listen(lt_session *session, const char *trace) {
+    if (*trace) LT_TRY(lt_check_writable(trace));
+    return lt_profile_listen(session, *trace);
+}
+
 lt_status lt_open(lt_model_options *options, lt_session **session) {
     lt_model *model;
     *session = NULL;
@@ -37,8 +44,17 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.isa = options->isa;
     o.threads = options->threads;
     o.notice = lt_print_notice;
-    const lt_status status = lt_session_open(model, &o, session);
+    lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);
+    if (!status && options->profile) status = listen(*session, options->profile);
+    return status;
+}
+
+lt_status lt_close(const lt_model_options *options, lt_session *session, lt_status status) {
+    if (!status && session && options->profile) status = lt_profile_print(session);
+    if (!status && session && options->profile && *options->profile) status = lt_profile_write(options->profile);
+    if (options->profile) lt_profile_forget();
+    lt_session_close(session);
     return status;
 }
 

@@ -79,7 +79,7 @@ static int run(int count, char **words) {
     if (!status) status = compare(session, count, words, rows);
     for (int i = 0; rows && i < count; i++) lt_floats_free(rows[i]);
     free(rows);
-    lt_session_close(session);
+    status = lt_close(&o.model, session, status);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 

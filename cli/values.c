@@ -20,6 +20,7 @@ static lt_field_kind type_of(const lt_option *o) {
         [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,   [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
         [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT, [LT_OPTION_FILE] = LT_FIELD_FILE,
         [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,  [LT_OPTION_LORA] = LT_FIELD_TEXT,
+        [LT_OPTION_MAYBE] = LT_FIELD_FILE,
     };
     return f ? f->kind : own[o->kind];
 }
@@ -235,6 +236,12 @@ static int parse_file(const lt_option *o, const char *text) {
     return LT_EXIT_OK;
 }
 
+static int parse_file_or_none(const lt_option *o, const char *text) {
+    if (text) return parse_file(o, text);
+    *(const char **)o->value = "";
+    return LT_EXIT_OK;
+}
+
 int lt_option_take(const lt_option *o, const char *text) {
     switch (o->kind) {
     case LT_OPTION_FLAG: *(bool *)o->value = true; return LT_EXIT_OK;
@@ -245,6 +252,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_SIZE: return parse_size(o, text);
     case LT_OPTION_TEXT: *(const char **)o->value = text; return LT_EXIT_OK;
     case LT_OPTION_FILE: return parse_file(o, text);
+    case LT_OPTION_MAYBE: return parse_file_or_none(o, text);
     case LT_OPTION_LORA: return parse_lora(o, text);
     }
     return LT_EXIT_USAGE;

@@ -685,6 +685,29 @@ typedef struct lt_timings {
 LT_API lt_status lt_time_modules(lt_session *session, const lt_timing_options *options, lt_timings *timings);
 LT_API void lt_timings_free(lt_timings *timings); /* and empties it */
 
+/* One operation that a session has run. Its texts stay as long as the call that told of it. */
+typedef struct lt_profiled {
+    const char *module, *operation, *kernel; /* "U-Net", "conv", "avx512:gemm" */
+    const char *weight;                      /* the first one's name, or "" */
+    int output[4];                           /* n, height, width, channels */
+    lt_precision numbers;                    /* that are multiplied; LT_PRECISION_AUTO: float32, if any */
+    double flop;           /* as the operation's formula has it: Winograd's convolution does a quarter of that */
+    double bytes;          /* of inputs, weights and results, each once */
+    double start, seconds; /* on a clock that only goes forward */
+    uint64_t reserved[LT_RESERVED];
+} lt_profiled;
+typedef void (*lt_profile_fn)(void *user, const lt_profiled *operation);
+
+/* From now on tell hears of every operation that the session's modules run, in their order, after each run of a module
+ * and in the thread of the call that runs it; NULL: nobody does. It may not use the session. */
+LT_API lt_status lt_session_profile(lt_session *session, lt_profile_fn tell, void *user);
+
+/* What operations can be held against: *flop is how many multiplications and additions a second the matrix product's
+ * inner loop does of such numbers, in cache, with the session's threads and instruction set. It is measured by this
+ * call, in some tens of milliseconds, while nothing else should run. 0: it can't be told (in AMX's tiles, of plain C).
+ */
+LT_API lt_status lt_session_peak(lt_session *session, lt_precision numbers, double *flop);
+
 /* ---- Training ---- */
 
 /* What is trained: the encoder and decoder of pictures, the pair of towers that compares texts with pictures, the U-Net

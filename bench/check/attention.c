@@ -133,8 +133,7 @@ static bool prepare_attention(check_run *r) {
     const lt_precision numbers = r->problem->kernel->numbers;
     const lt_attention_kernel *k =
         r->reference ? lt_attention_get(LT_PRECISION_F32, LT_ISA_SCALAR) : lt_attention_get(numbers, r->limit);
-    const bool rounds = k->isa == LT_ISA_AVX512BF16;
-    if (!r->reference && (k->isa == LT_ISA_SCALAR || rounds != (numbers == LT_PRECISION_BF16))) return false;
+    if (!r->reference && (k->isa == LT_ISA_SCALAR || k->numbers != numbers)) return false;
     const lt_attention_args args = point(r);
     r->with = k;
     r->scratch_size = k->scratch(&args, r->threads) * sizeof(float);

@@ -143,12 +143,15 @@ float lt_port_value(lt_port port);
 void lt_port_write_nchw(lt_port port, const float *values);
 void lt_port_read_nchw(lt_port port, size_t first, size_t channels, float *values);
 
-/* For people: each operation of the plan, and the time its last run took when tracing is on. */
+/* For people: each operation of the plan, and when its last run began (lt_now) and how long it took when tracing is on.
+ */
 typedef struct lt_plan_row {
     const char *op, *weight, *kernel; /* weight: the name of its first weight, or "" */
     lt_shape shape;
     size_t parameters;
-    double flops, seconds;
+    lt_precision numbers; /* that it multiplies; LT_PRECISION_AUTO: none, or float32 */
+    double flops, bytes;  /* bytes: of inputs, weights and results, each once */
+    double start, seconds;
 } lt_plan_row;
 size_t lt_plan_row_count(const lt_plan *plan);
 lt_plan_row lt_plan_row_at(const lt_plan *plan, size_t i);

@@ -128,8 +128,10 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
         plan->prepared = lt_calloc(count, sizeof *plan->prepared);
         plan->extents = lt_calloc(2 * count, sizeof *plan->extents);
         plan->extent_of = lt_calloc(count, sizeof *plan->extent_of);
+        plan->starts = lt_calloc(count, sizeof *plan->starts);
         plan->seconds = lt_calloc(count, sizeof *plan->seconds);
-        if (!plan->prepared || !plan->extents || !plan->extent_of || !plan->seconds) status = LT_ERROR_MEMORY;
+        if (!plan->prepared || !plan->extents || !plan->extent_of || !plan->starts || !plan->seconds)
+            status = LT_ERROR_MEMORY;
     }
     lt_team *before = lt_team_enter(plan->team);
     lt_target own = *target;
@@ -163,6 +165,7 @@ void lt_plan_free(lt_plan *plan) {
     lt_free(plan->prepared);
     lt_free(plan->extents);
     lt_free(plan->extent_of);
+    lt_free(plan->starts);
     lt_free(plan->seconds);
     lt_free(plan->arena);
     lt_deltas_free(plan->deltas);
@@ -241,7 +244,7 @@ static lt_status run_all(lt_plan *plan, lt_rate changed, polling *p) {
         const double start = plan->trace ? lt_now() : 0;
         if (asks_to_stop(p)) break;
         LT_TRY(run_node(plan, node));
-        if (plan->trace) plan->seconds[i] = lt_now() - start;
+        if (plan->trace) plan->starts[i] = start, plan->seconds[i] = lt_now() - start;
     }
     return p->status;
 }
@@ -263,14 +266,34 @@ size_t lt_plan_arena_size(const lt_plan *plan) { return plan->arena_size; }
 size_t lt_plan_row_count(const lt_plan *plan) { return plan->graph.count; }
 void lt_plan_trace(lt_plan *plan, bool on) { plan->trace = on; }
 
+static double bytes_of(lt_shape shape, lt_value_type_id type) {
+    return (double)lt_shape_count(shape) * (double)lt_value_types[type].bytes;
+}
+
+/* Each input, weight and result once. */
+static double bytes_moved(const lt_plan *plan, const lt_node *node) {
+    const lt_operation *o = &node->operation;
+    double bytes = node->is_backward ? 0 : bytes_of(o->out, o->type);
+    for (int k = 0; k < LT_MAX_INPUTS; k++)
+        if (node->input[k]) bytes += bytes_of(o->in[k], node->input[k]->operation.type);
+    for (int k = 0; k < LT_MAX_WEIGHTS; k++)
+        if (plan->prepared[node->id].form[k].layout) bytes += (double)plan->prepared[node->id].form[k].size;
+    for (int k = 0; k < LT_MAX_RESULTS && node->is_backward; k++)
+        if (node->result[k]) bytes += bytes_of(node->result[k]->operation.out, node->result[k]->operation.type);
+    return bytes;
+}
+
 lt_plan_row lt_plan_row_at(const lt_plan *plan, size_t i) {
     const lt_operation *o = &plan->graph.nodes[i]->operation;
     lt_plan_row row = {
         .op = o->op->name,
         .weight = o->weight[0] ? o->weight[0]->tensor.name : "",
         .kernel = plan->prepared[i].kernel,
+        .numbers = plan->prepared[i].numbers,
         .shape = o->out,
         .flops = o->op->flops ? o->op->flops(o) : 0,
+        .bytes = bytes_moved(plan, plan->graph.nodes[i]),
+        .start = plan->starts[i],
         .seconds = plan->seconds[i],
     };
     for (int k = 0; k < LT_MAX_WEIGHTS; k++)

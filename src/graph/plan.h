@@ -16,7 +16,8 @@ struct lt_plan {
     lt_prepared *prepared; /* [nodes] */
     lt_extent *extents;    /* [2 * nodes]: a value and a scratch for each node */
     int *extent_of;        /* [nodes]: where the node's value lies */
-    double *seconds;       /* [nodes] */
+    double *starts;        /* [nodes]: when each began to run last, while it was traced */
+    double *seconds;       /* [nodes]: and how long it took */
     char *arena;
     size_t arena_size;
     lt_team *team;

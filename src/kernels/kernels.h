@@ -134,6 +134,7 @@ const lt_kernels *lt_kernels_get(lt_isa limit);
 
 typedef struct lt_attention_kernel {
     lt_isa isa;
+    lt_precision numbers;                                       /* that it multiplies */
     size_t (*scratch)(const lt_attention_args *a, int threads); /* floats; for at most so many threads */
     void (*run)(const lt_attention_args *a);
 } lt_attention_kernel;

@@ -132,4 +132,4 @@ const lt_kernels lt_kernels_reference = {
 };
 
 extern const lt_attention_kernel lt_attention_reference;
-const lt_attention_kernel lt_attention_reference = {LT_ISA_SCALAR, attention_scratch, attention};
+const lt_attention_kernel lt_attention_reference = {LT_ISA_SCALAR, LT_PRECISION_F32, attention_scratch, attention};

@@ -40,6 +40,7 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
         lt_attention_get(target->inference ? target->precision : LT_PRECISION_F32, target->isa);
     p->constant = kernel;
     p->kernel = lt_isa_name(kernel->isa);
+    p->numbers = kernel->numbers;
     p->scratch_size = kernel->scratch(&a, p->threads) * sizeof(float);
     return LT_OK;
 }

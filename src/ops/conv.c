@@ -74,6 +74,7 @@ static lt_status prepare(lt_prepared *p, const lt_target *target) {
     LT_TRY(lt_conv_create(&desc, &conv));
     p->state = conv;
     p->kernel = lt_conv_name(conv);
+    p->numbers = desc.precision;
     p->scratch_size = lt_conv_scratch_size(conv);
     p->in_place = desc.residual ? RESIDUAL : -1;
     p->form[0] = (lt_form){lt_conv_layout(conv), lt_conv_packed_size(conv), pack, conv};

@@ -77,7 +77,8 @@ typedef struct lt_prepared {
     size_t scratch_size;                /* bytes that run needs */
     int in_place;                       /* the input whose memory the (first) output may take, or -1 */
     int threads;
-    const char *kernel; /* which one was chosen, for people */
+    const char *kernel;   /* which one was chosen, for people */
+    lt_precision numbers; /* that are multiplied, likewise */
 } lt_prepared;
 
 /* How gradients flow back through an operation. Sets of the forward operation's inputs are bits. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 lt_session lt_session_beside(const lt_session *host, const lt_components *parts) {
-    return (lt_session){.parts = parts, .target = host->target, .listener = host->listener};
+    return (lt_session){.parts = parts, .target = host->target, .listener = host->listener, .profile = host->profile};
 }
 
 void lt_session_drop(lt_session *session) {
@@ -78,6 +78,35 @@ static lt_status poll_request(void *user) {
     return stop ? lt_fail(LT_ERROR_CANCELLED, "stopped") : LT_OK;
 }
 
+/* A guide that is no module of its own has no slot. */
+static const char *name_of(const lt_session *session, const lt_plan *plan) {
+    for (int i = 0; i < LT_MODULE_COUNT; i++)
+        if (session->plans[i].plan == plan) return lt_module_name((lt_module)i);
+    return "guide";
+}
+
+/* The operations that ran since then. */
+static void tell_profiler(const lt_session *session, const lt_plan *plan, double since) {
+    for (size_t i = 0; i < lt_plan_row_count(plan); i++) {
+        const lt_plan_row r = lt_plan_row_at(plan, i);
+        const lt_profiled told = {.module = name_of(session, plan),
+                                  .operation = r.op,
+                                  .kernel = r.kernel,
+                                  .weight = r.weight,
+                                  .output = {r.shape.n, r.shape.h, r.shape.w, r.shape.c},
+                                  .numbers = r.numbers,
+                                  .flop = r.flops,
+                                  .bytes = r.bytes,
+                                  .start = r.start,
+                                  .seconds = r.seconds};
+        if (r.seconds > 0 && r.start >= since) session->profile.tell(session->profile.user, &told);
+    }
+}
+
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed) {
-    return lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)session);
+    const double start = lt_now();
+    if (session->profile.tell) lt_plan_trace(plan, true);
+    const lt_status status = lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)session);
+    if (session->profile.tell) tell_profiler(session, plan, start);
+    return status;
 }

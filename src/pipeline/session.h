@@ -8,12 +8,19 @@
 
 #include <stdatomic.h>
 
+/* Who is told of each operation; nobody where tell is NULL. */
+typedef struct lt_profiler {
+    lt_profile_fn tell;
+    void *user;
+} lt_profiler;
+
 struct lt_session {
     const lt_components *parts;
     struct lt_model
         *model;       /* whose parts these are, which the public interface keeps open; NULL in a guide's session */
     lt_target target; /* with the callback of the request that is being served */
     lt_listener listener;
+    lt_profiler profile;
     atomic_flag busy; /* a call is using it */
     bool low_memory;  /* what can be run in turn is */
     bool automatic;   /* target.precision was not asked for, but chosen */
@@ -45,7 +52,7 @@ void lt_session_drop(lt_session *session);
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan);
 /* Has its plan, if there is one, made anew when it is next asked for: other weights are kept from 8 bits now. */
 void lt_module_renew(lt_session *session, lt_module module);
-/* Runs a plan, asking between operations whether the request was cancelled. */
+/* Runs a plan, asking between operations whether the request was cancelled; then tells the profiler what was run. */
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
 /* Gives the memory back in which a plan runs, if there is one, until lt_module_plan; packed weights stay. */
 void lt_module_rest(lt_session *session, lt_module module);

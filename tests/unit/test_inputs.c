@@ -227,6 +227,15 @@ static lt_status call_inspect(int null) {
     return status;
 }
 
+static lt_status call_session_profile(int null) { return lt_session_profile(GIVEN(0, session), NULL, NULL); }
+
+static lt_status call_session_peak(int null) {
+    double flop = 7;
+    const lt_status status = lt_session_peak(GIVEN(0, session), LT_PRECISION_F32, GIVEN(1, &flop));
+    if (null == 0) assert_true(flop == 0);
+    return status;
+}
+
 static lt_status call_time_modules(int null) {
     const lt_timing_options o = {.width = 8, .height = 8, .runs = 1};
     lt_timings timings = {.module_count = 7};
@@ -343,6 +352,8 @@ static const struct {
     {"lt_synthesize", call_synthesize, {"name", "out"}},
     {"lt_inspect", call_inspect, {"path", "report"}},
     {"lt_time_modules", call_time_modules, {"session", "timings"}},
+    {"lt_session_profile", call_session_profile, {"session"}},
+    {"lt_session_peak", call_session_peak, {"session", "flop"}},
     {"lt_dataset_open", call_dataset_open, {"path", "dataset"}},
     {"lt_eval_reconstruction", call_eval_reconstruction, {"data", "out"}},
     {"lt_eval_recall", call_eval_recall, {"data", "out"}},

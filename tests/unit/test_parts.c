@@ -391,6 +391,59 @@ static void test_timing(void **state) {
     lt_session_close(session);
 }
 
+/* ---- Profiles ---- */
+
+typedef struct told {
+    int operations, modules;
+    double last, flop;
+    char module[32];
+} told;
+
+/* What is told follows itself in time, module by module. */
+static void hear(void *user, const lt_profiled *p) {
+    told *t = user;
+    assert_true(p->start >= t->last && p->seconds > 0 && p->bytes > 0 && p->flop >= 0);
+    assert_true(*p->operation && *p->kernel && p->output[0] > 0);
+    t->modules += strcmp(t->module, p->module) != 0;
+    snprintf(t->module, sizeof t->module, "%s", p->module);
+    t->operations++;
+    t->flop += p->flop;
+    t->last = p->start + p->seconds;
+}
+
+static void test_profile(void **state) {
+    (void)state;
+    const lt_timing_options o = {.width = 16, .height = 16, .runs = 2};
+    lt_session *session = open_micro(2);
+    lt_timings t;
+    told all = {0}, none = {0};
+    assert_ok(lt_session_profile(session, hear, &all));
+    assert_ok(lt_time_modules(session, &o, &t));
+    assert_true(all.modules == 4 && all.operations > 40);
+    double flop =
+        0; /* each module runs once, and twice where it is timed; of the U-Net then without the prompt's part */
+    for (size_t i = 0; i < t.module_count; i++) flop += t.modules[i].flop;
+    assert_true(all.flop > 2 * flop && all.flop <= 3 * flop);
+    assert_ok(lt_session_profile(session, hear, &none));
+    assert_ok(lt_session_profile(session, NULL, NULL));
+    lt_timings_free(&t);
+    assert_ok(lt_time_modules(session, &o, &t));
+    assert_int_equal(none.operations, 0);
+    lt_timings_free(&t);
+    lt_session_close(session);
+}
+
+static void test_peak(void **state) {
+    (void)state;
+    lt_session *session = open_micro(1);
+    double f32 = -1, int8 = -1;
+    assert_ok(lt_session_peak(session, LT_PRECISION_F32, &f32));
+    assert_ok(lt_session_peak(session, LT_PRECISION_INT8, &int8));
+    assert_true((f32 > 1e8) == (int8 > 1e8)); /* both on processors with vectors, else neither */
+    assert_true(f32 < 1e13 && (f32 > 0 || int8 == 0));
+    lt_session_close(session);
+}
+
 /* ---- One call at a time ---- */
 
 static lt_session *drawing, *other;
@@ -533,6 +586,8 @@ int main(void) {
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_report_of_others),
         cmocka_unit_test(test_timing),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_peak),
         cmocka_unit_test(test_session_in_use),
         cmocka_unit_test(test_writable),
         cmocka_unit_test(test_every_allocation_fails),
