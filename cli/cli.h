@@ -117,6 +117,7 @@ typedef struct lt_model_options {
     lt_precision precision;
     lt_isa isa;
     int threads;
+    bool pin;
     const char *profile; /* where a trace goes, or "" for the table alone; NULL: no --profile */
 } lt_model_options;
 /* clang-format off */
@@ -131,6 +132,7 @@ typedef struct lt_model_options {
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &(o).precision, .fields = lt_session_fields, .rare = true},             \
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &(o).isa, .fields = lt_session_fields, .rare = true,                     \
      LT_ISA_ENVIRONMENT},                                                                                              \
+    {"pin", 0, LT_OPTION_FLAG, NULL, NULL, &(o).pin, .fields = lt_session_fields, .rare = true},                       \
     {"profile", 0, LT_OPTION_MAYBE, NULL, "print what takes how long; --profile=FILE.json: a Chrome trace as well",  \
      &(o).profile, .rare = true}
 /* clang-format on */

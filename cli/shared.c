@@ -43,6 +43,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.precision = options->precision;
     o.isa = options->isa;
     o.threads = options->threads;
+    o.pin = options->pin;
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);

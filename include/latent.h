@@ -416,6 +416,7 @@ typedef struct lt_session_options {
     lt_isa isa;          /* LT_ISA_BEST */
     bool low_memory;     /* prompt and negative prompt go through the U-Net one after the other, and what it runs in is
                             given back while a picture is decoded: the same bytes in less memory, a little slower */
+    bool pin;            /* each thread but the caller's keeps to a core of its own; the first core is left to that */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];

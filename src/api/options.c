@@ -46,6 +46,7 @@ static const lt_field session_fields[] = {
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "f32, or bf16 or int8: rounded; auto: by size"},
     {AT(threads), LT_FIELD_INT, 0, LT_MAX_THREADS, .help = "threads; default: one for each core"},
     {AT(low_memory), LT_FIELD_BOOL, .help = "prompts go through the U-Net one by one: less memory, a little slower"},
+    {AT(pin), LT_FIELD_BOOL, .help = "each thread keeps to a core of its own"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use no instruction set above this"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},

@@ -27,7 +27,8 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->low_memory = options->low_memory;
     session->target.isa = lt_isa_choose(options->isa);
     LT_TRY(choose_precision(session, options->precision));
-    return lt_team_create(options->threads, &session->target.team);
+    LT_TRY(lt_team_create(options->threads, &session->target.team));
+    return options->pin ? lt_team_pin(session->target.team) : LT_OK;
 }
 
 static lt_status make_session(lt_model *model, const lt_session_options *options, lt_session **session) {

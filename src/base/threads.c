@@ -288,6 +288,31 @@ lt_status lt_team_create(int threads, lt_team **team) {
     return LT_OK;
 }
 
+/* ---- Cores ---- */
+
+/* The one after `core` in set; -1: none. */
+static int next_core(const cpu_set_t *set, int core) {
+    for (core++; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, set)) return core;
+    return -1;
+}
+
+static int pin(pthread_t thread, int core) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    return pthread_setaffinity_np(thread, sizeof one, &one);
+}
+
+lt_status lt_team_pin(lt_team *t) {
+    cpu_set_t all;
+    int failed = pthread_getaffinity_np(pthread_self(), sizeof all, &all), core = failed ? -1 : next_core(&all, -1);
+    for (int i = 0; i < t->threads - 1 && core >= 0 && !failed; i++)
+        if ((core = next_core(&all, core)) >= 0) failed = pin(t->workers[i].thread, core);
+    return failed ? lt_fail(LT_ERROR_UNSUPPORTED, "threads can't be pinned to cores here: %s", strerror(failed))
+                  : LT_OK;
+}
+
 void lt_team_free(lt_team *team) {
     if (team) end(team, team->threads - 1);
 }

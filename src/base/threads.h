@@ -30,6 +30,10 @@ int lt_core_count(void);
  * LT_ERROR_ARGUMENT over LT_MAX_THREADS, LT_ERROR_UNSUPPORTED where the system doesn't give so many. */
 lt_status lt_team_create(int threads, lt_team **team);
 void lt_team_free(lt_team *team); /* NULL is fine */
+/* From now on each of the team's workers keeps to a core of its own, of those that the calling thread may use, in their
+ * order. The first is left to the callers, who run where they like, and workers beyond the cores do, too.
+ * LT_ERROR_UNSUPPORTED where the system doesn't let them. */
+lt_status lt_team_pin(lt_team *team);
 int lt_team_size(const lt_team *team);
 
 /* Shares the calling thread's loops with team (NULL: with nobody) and returns the team before, to be entered again. */

@@ -32,6 +32,7 @@ struct lt_conv {
     const lt_conv_impl *impl;
     void *state;
     size_t packed_size, scratch_size;
+    size_t pieces; /* that threads take of a run, of each of its blocks where it has several; 0: not said */
     char name[64], layout[128];
 };
 

@@ -104,6 +104,10 @@ static void plan_jobs(gemm *g, const lt_conv_desc *d) {
     g->job_rows = rows;
 }
 
+static size_t count_jobs(const gemm *g) {
+    return lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
+}
+
 /* Few rows are multiplied sooner than their weights are widened in memory. */
 static void choose_widening(gemm *g, const lt_conv_desc *d) {
     const lt_weight_format_id id = lt_conv_weight_format(d);
@@ -200,6 +204,7 @@ static lt_status gemm_create(lt_conv *conv) {
     }
     conv->state = g;
     conv->scratch_size = (shared_size(g) + own_size(g) * (size_t)d->threads) * sizeof(float);
+    conv->pieces = count_jobs(g);
     lt_panels_describe(conv, g->simd);
     g->panel_size = conv->packed_size / g->panels;
     snprintf(conv->name, sizeof conv->name, "%s:gemm", lt_isa_name(g->product ? g->product->needs : g->simd->isa));
@@ -343,12 +348,11 @@ static lt_status gemm_run(const lt_conv *conv, const lt_conv_io *io) {
     const gemm *g = conv->state;
     const lt_conv_desc *d = &conv->desc;
     const gemm_loop loop = {conv, io};
-    const size_t jobs = lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
     for (int i = 0; i < 2 && g->product && d->c[i]; i++)
         if (!are_words(d, i))
             lt_narrow_rows(d->precision, d->isa, d->source_type[i], io->src[i], lt_conv_pixels(d), (size_t)d->c[i],
                            words_at(g, io->scratch, i), scales_at(g, io->scratch, i), d->threads);
-    lt_parallel(d->threads, jobs, 1, job_body, &loop);
+    lt_parallel(d->threads, count_jobs(g), 1, job_body, &loop);
     return LT_OK;
 }
 

@@ -13,11 +13,12 @@
 #include <string.h>
 
 enum {
-    BLOCK_C = 64,      /* U of one panel: 36*64*32 floats, 288 KB */
-    BLOCK_V = 8 << 20, /* bytes of V that should stay in the last-level cache */
-    MIN_TILES = 64,    /* in a block, to repay the weights' transform */
-    MAX_TILES = 128,   /* M of one panel: 576 KB */
-    LINE = 16,         /* floats of a cache line */
+    BLOCK_C = 64,        /* U of one panel: 36*64*32 floats, 288 KB */
+    BLOCK_V = 8 << 20,   /* bytes of V that should stay in the last-level cache, */
+    THREADS_V = 1 << 20, /* which has at least so many for each core */
+    MIN_TILES = 64,      /* in a block, to repay the weights' transform */
+    MAX_TILES = 128,     /* M of one panel: 576 KB */
+    LINE = 16,           /* floats of a cache line */
     TILES = LT_WINOGRAD_TILE,
     IN = LT_WINOGRAD_IN,
     OUT = LT_WINOGRAD_OUT
@@ -61,16 +62,30 @@ bool lt_winograd_takes(const lt_conv_desc *d) {
            (size_t)d->c[0] % simd->channels == 0 && (size_t)d->c[1] % simd->channels == 0 && worth_it(d);
 }
 
+/* Tiles of a block: as many as give every thread two jobs. The sums are the same in blocks of any size. */
+static size_t choose_tiles(const winograd *g, size_t threads) {
+    const size_t bytes = TILES * g->blocks_c * g->lda * sizeof(float);
+    const size_t fit = lt_max(BLOCK_V, threads * THREADS_V) / bytes;
+    const size_t most = lt_max(MAX_TILES, lt_count_parts(2 * threads, g->panels) * MIN_TILES);
+    return lt_part(g->tiles, lt_min(lt_max(fit, MIN_TILES), most));
+}
+
+/* What a block costs when it is cut into jobs of so many tiles, in products of a tile: the threads' rounds, in each of
+ * which a job transforms its weights. */
+static size_t cost_of(const winograd *g, size_t job, size_t threads) {
+    enum { WEIGHTS = 8 };
+    return lt_count_parts(g->panels * lt_count_parts(g->block_tiles, job), threads) * (job + WEIGHTS);
+}
+
 static void plan_blocks(winograd *g, const lt_conv_desc *d) {
+    const size_t threads = (size_t)d->threads;
     g->block_c = lt_round_up(lt_part(g->c, BLOCK_C), g->simd->channels);
     g->blocks_c = lt_count_parts(g->c, g->block_c);
     g->lda = lt_round_up(g->block_c, 16);
-    const size_t fit = BLOCK_V / (TILES * g->blocks_c * g->lda * sizeof(float));
-    g->block_tiles = lt_part(g->tiles, lt_min(lt_max(fit, MIN_TILES), MAX_TILES));
-    g->job_tiles = g->block_tiles;
-    while (g->panels * lt_count_parts(g->block_tiles, g->job_tiles) < 2 * (size_t)d->threads &&
-           g->job_tiles > 2 * g->gemm->rows)
-        g->job_tiles = (g->job_tiles + 1) / 2;
+    g->block_tiles = choose_tiles(g, threads);
+    g->job_tiles = lt_part(g->block_tiles, MAX_TILES);
+    for (size_t job = g->job_tiles; job > 1; job--)
+        if (cost_of(g, job, threads) < cost_of(g, g->job_tiles, threads)) g->job_tiles = job;
 }
 
 /* Floats from one xi to the next: one cache line more than needed, so that the 36 don't share sets. */
@@ -101,6 +116,7 @@ static lt_status winograd_create(lt_conv *conv) {
     g->m_size = TILES * m_stride(g);
     g->y_size = OUT * OUT * g->gemm->columns;
     conv->state = g;
+    conv->pieces = g->panels * lt_count_parts(g->block_tiles, g->job_tiles);
     conv->scratch_size =
         (g->zero_size + g->v_size + (g->u_size + g->m_size + g->y_size) * (size_t)d->threads) * sizeof(float);
     lt_panels_describe(conv, g->gemm);
@@ -233,7 +249,7 @@ static lt_status winograd_run(const lt_conv *conv, const lt_conv_io *io) {
     run r = {.d = d, .g = g, .io = io, .zero = zero, .v = v, .own = own};
     for (; r.tile < g->tiles; r.tile += r.tiles) {
         r.tiles = lt_min(g->block_tiles, g->tiles - r.tile);
-        lt_parallel(d->threads, r.tiles, 4, input_body, &r);
+        lt_parallel(d->threads, r.tiles, lt_max(1, lt_min(4, r.tiles / (size_t)d->threads)), input_body, &r);
         lt_parallel(d->threads, g->panels * lt_count_parts(r.tiles, g->job_tiles), 1, job_body, &r);
     }
     return LT_OK;

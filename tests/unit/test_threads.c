@@ -187,6 +187,39 @@ static void threads_that_the_system_refuses(void **state) {
     assert_non_null(strstr(lt_error_message(), "1024 can't be had"));
 }
 
+enum { MOST_PINNED = 4 };
+
+/* Where a worker may run; then it waits, so that every other one comes to a piece. */
+static void look_at_cores(const void *context, size_t i, int thread) {
+    cpu_set_t *sets = (cpu_set_t *)(uintptr_t)context;
+    (void)i;
+    assert_int_equal(sched_getaffinity(0, sizeof *sets, &sets[thread]), 0);
+    const struct timespec time = {.tv_nsec = 1000000};
+    nanosleep(&time, NULL);
+}
+
+static void pinned_workers_keep_to_a_core_each(void **state) {
+    (void)state;
+    cpu_set_t all, both, sets[MOST_PINNED] = {0};
+    lt_team *team;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    const int cores = lt_core_count() < MOST_PINNED ? lt_core_count() : MOST_PINNED;
+    assert_int_equal(lt_team_create(cores, &team), LT_OK);
+    assert_int_equal(lt_team_pin(team), LT_OK);
+    lt_team *outer = lt_team_enter(team);
+    lt_parallel(LT_ALL_THREADS, 60, 1, look_at_cores, sets);
+    lt_team_enter(outer);
+    lt_team_free(team);
+    assert_true(CPU_EQUAL(&sets[0], &all)); /* the caller's are as they were */
+    for (int i = 1; i < cores; i++) {
+        assert_int_equal(CPU_COUNT(&sets[i]), 1);
+        for (int k = 1; k < i; k++) {
+            CPU_AND(&both, &sets[i], &sets[k]);
+            assert_int_equal(CPU_COUNT(&both), 0);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_index_once),
@@ -198,6 +231,7 @@ int main(void) {
         cmocka_unit_test(counts_that_make_no_sense),
         cmocka_unit_test(threads_that_the_system_refuses),
         cmocka_unit_test(cores_that_a_process_may_use_are_counted),
+        cmocka_unit_test(pinned_workers_keep_to_a_core_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,13 @@ static void tile_piece(const void *context, size_t piece, int thread) {
     run_tile(g->a, slot, g->first + slot, index, g->tiles, g->own + (size_t)thread * tile_size(g->a));
 }
 
+/* Tiles of a head: as wide as they can be, or narrower where there are more threads than that. Each query is computed
+ * alike in any. */
+static size_t count_tiles(size_t vectors, size_t pairs, int threads) {
+    const size_t team = threads == 1 ? 1 : (size_t)lt_thread_count();
+    return lt_min(vectors, lt_max((vectors + WIDTH - 1) / WIDTH, (team + pairs - 1) / pairs));
+}
+
 static void attention(const lt_attention_args *a) {
     const size_t pairs = (size_t)a->n * (size_t)a->heads, most = group_size(a);
     const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC;
@@ -180,7 +187,7 @@ static void attention(const lt_attention_args *a) {
     group g = {
         .a = a,
         .blocks = ((size_t)a->tokens_k + KEYS - 1) / KEYS,
-        .tiles = (vectors + WIDTH - 1) / WIDTH,
+        .tiles = count_tiles(vectors, lt_min(most, pairs), threads),
         .near = most * packed_size(a) * sizeof(float) <= NEAR_BUDGET,
         .own = a->scratch + most * packed_size(a),
     };
