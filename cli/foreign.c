@@ -24,7 +24,7 @@ const lt_foreign lt_foreign_options[] = {
      "a model's parts come together: -m takes a checkpoint of Stable Diffusion 1.x or a diffusers folder, --vae another VAE"},
 
     /* What is not here. */
-    {"lora-model-dir lora-apply-mode", "LoRA is not served; a checkpoint into which it was merged draws with it"},
+    {"lora-apply-mode", "a LoRA is always added while weights are packed, and the checkpoint stays as it is", true},
     {"embd-dir", "embeddings (textual inversion) are not served; say it in words, with -p"},
     {"control-net control-image control-video control-strength canny",
      "ControlNet is not served; `latent img2img -i IN` and `latent inpaint` start from a picture"},

@@ -11,7 +11,8 @@
 
 static struct {
     lt_model_options model, classifier, clip; /* of the guides' the file alone */
-    lt_request request;                       /* what can be said in words; the rest is added to it */
+    lt_lora_list loras;
+    lt_request request; /* what can be said in words; the rest is added to it */
     const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
     bool quiet, json;
 } o;
@@ -32,6 +33,7 @@ static const lt_option options[] = {
      &o.prompt},
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.request.negative_prompt, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
+    LT_LORA_OPTION(o.loras),
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -166,6 +168,8 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->keep_steps = o.save_latents != NULL;
     r->classifier = in->classifier;
     r->clip = in->clip;
+    r->loras = o.loras.items;
+    r->lora_count = o.loras.count;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     return o.noise ? read_noise(session, in, r) : LT_OK;

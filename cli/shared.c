@@ -44,6 +44,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.isa = options->isa;
     o.threads = options->threads;
     o.pin = options->pin;
+    o.models = options->models;
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);

@@ -417,6 +417,9 @@ typedef struct lt_session_options {
     bool low_memory;     /* prompt and negative prompt go through the U-Net one after the other, and what it runs in is
                             given back while a picture is decoded: the same bytes in less memory, a little slower */
     bool pin;            /* each thread but the caller's keeps to a core of its own; the first core is left to that */
+    const char *models;  /* a folder in which what a prompt names is found (LoRAs), itself or as programs lay them out
+                            (loras, models/Lora, ...); NULL: around the checkpoint's file alone, where it is always
+                            looked for */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];
@@ -445,7 +448,8 @@ LT_API const char *lt_precision_name(lt_precision precision);
 /* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds
  * and names that are read). Nothing is added to the model itself: other sessions on it draw as before. */
 typedef struct lt_lora {
-    const char *file;              /* .safetensors, or what else lt_model_open reads */
+    const char *file; /* .safetensors, or what else lt_model_open reads; or a name without folder and ending, as in a
+                         prompt */
     float strength, text_strength; /* what is added to the U-Net, and to the text encoders, is multiplied by: -1000 to
                                       1000; 1 is all of it, 0 nothing */
 } lt_lora;
@@ -476,6 +480,9 @@ typedef struct lt_request {
     const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
     bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 75 tokens (77 with start and
                           end) with a notice */
+    const lt_lora *loras; /* [lora_count], besides the session's own (lt_session_adapt) and those that the prompt names:
+                             <lora:NAME:0.8>, <lora:NAME:te=0.5:unet=0.8>. NULL: none */
+    size_t lora_count;
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice; a side over twice or under half of the model's own gets one too */

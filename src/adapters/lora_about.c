@@ -3,6 +3,7 @@
 
 #include "adapters/lora_key.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -54,4 +55,25 @@ const char *lt_lora_made_for(const lt_checkpoint *file) {
     const char *family = by_metadata(file);
     for (size_t i = 0; i < file->count && !family; i++) family = by_tensor(&file->tensors[i]);
     return family;
+}
+
+/* XL's U-Net reads a vector, and it has a second text encoder. */
+static bool is_xl(const lt_weights *weights) {
+    char vector[LT_NAME_SIZE];
+    snprintf(vector, sizeof vector, "%slabel_emb.", lt_role_prefix(LT_ROLE_UNET));
+    return lt_weights_has_prefix(weights, vector) || lt_weights_has_prefix(weights, lt_role_prefix(LT_ROLE_OPEN_TEXT));
+}
+
+const char *lt_lora_family_of(const lt_weights *weights) {
+    if (is_xl(weights)) return XL;
+    for (size_t i = 0; i < lt_weights_count(weights); i++) {
+        const lt_tensor *t = &lt_weights_at(weights, i)->tensor;
+        if (t->rank == 2 && strstr(t->name, ".attn2.to_k.weight")) return by_width(t->shape[1]);
+    }
+    return NULL;
+}
+
+bool lt_lora_is_for_another(const char *made_for, const char *model) {
+    if (!made_for || made_for == model) return false;
+    return model || made_for != SD1; /* a model of no known width may be a small one of the first kind */
 }

@@ -46,11 +46,18 @@ static void tell_left_out(const reading *r, const lt_listener *listener) {
                   r->lora->path, count, r->lora->file.count, names, count > told ? ", ..." : "");
 }
 
-static lt_status refuse_all(const reading *r) {
-    const char *family = lt_lora_made_for(&r->lora->file);
-    if (!r->count) return lt_fail(LT_ERROR_MODEL, "no LoRA, nor one of its kin: none of its tensors has such a name");
-    return lt_fail(LT_ERROR_MODEL, "nothing of it fits this model: it was made for %s (its first tensor: %s)",
-                   family ? family : "another one", r->entries[0].tensor->name);
+/* Some layers of two families have the same names and sizes: where others don't, what fits is chance. */
+static lt_status check_family(const reading *r, const lt_weights *weights) {
+    const char *family = lt_lora_made_for(&r->lora->file), *model = lt_lora_family_of(weights);
+    const bool other = r->strangers + r->misshapen > 0 && lt_lora_is_for_another(family, model);
+    if (!r->count && !family)
+        return lt_fail(LT_ERROR_MODEL, "no LoRA, nor one of its kin: none of its tensors has such a name");
+    if (!r->lora->count && !other)
+        return lt_fail(LT_ERROR_MODEL, "nothing of it fits this model: it was made for another one (%s)",
+                       r->lora->file.tensors[0].name);
+    return other
+               ? lt_fail(LT_ERROR_MODEL, "it was made for %s; this model is %s", family, model ? model : "another one")
+               : LT_OK;
 }
 
 /* ---- One layer ---- */
@@ -174,7 +181,7 @@ static lt_status read_layers(reading *r) {
             LT_TRY(check_twice(&r->entries[i + n - 1], &r->entries[i + n]));
         LT_TRY(read_layer(r, i, n));
     }
-    return r->lora->count ? LT_OK : refuse_all(r);
+    return LT_OK;
 }
 
 lt_status lt_lora_read(lt_lora_file *lora, const lt_weights *weights, const lt_listener *listener) {
@@ -182,6 +189,7 @@ lt_status lt_lora_read(lt_lora_file *lora, const lt_weights *weights, const lt_l
     lt_status status = lt_lora_layers_make(weights, &r.layers);
     if (!status) status = collect(&r);
     if (!status) status = read_layers(&r);
+    if (!status) status = check_family(&r, weights);
     if (!status) tell_left_out(&r, listener);
     for (size_t i = 0; i < r.count; i++) lt_free(r.entries[i].layer);
     lt_free(r.entries);

@@ -48,6 +48,7 @@ static const lt_field session_fields[] = {
     {AT(low_memory), LT_FIELD_BOOL, .help = "prompts go through the U-Net one by one: less memory, a little slower"},
     {AT(pin), LT_FIELD_BOOL, .help = "each thread keeps to a core of its own"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use no instruction set above this"},
+    {AT(models), LT_FIELD_FILE, .optional = true, .help = "a folder of what prompts name: <lora:NAME:0.8>"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };

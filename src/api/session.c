@@ -25,6 +25,7 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->parts = &model->parts;
     session->listener = (lt_listener){options->notice, options->notice_user};
     session->low_memory = options->low_memory;
+    if (options->models && !(session->models = lt_strdup(options->models))) return LT_ERROR_MEMORY;
     session->target.isa = lt_isa_choose(options->isa);
     LT_TRY(choose_precision(session, options->precision));
     LT_TRY(lt_team_create(options->threads, &session->target.team));
@@ -57,21 +58,17 @@ void lt_session_close(lt_session *session) {
     lt_adapt_drop(session);
     lt_team_free(session->target.team);
     lt_model_close(session->model);
+    lt_free(session->models);
     lt_free(session);
 }
 
 /* ---- LoRAs ---- */
 
-static lt_status adapt(lt_session *session, const lt_lora *loras, size_t count) {
-    LT_TRY(lt_loras_check(loras, count));
-    return lt_adapt_session(session, loras, count);
-}
-
 lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t count) {
     const lt_argument arguments[] = {LT_SESSION_ARGUMENT};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = adapt(session, loras, count);
+    if (!status) status = lt_adapt_session(session, loras, count);
     return lt_leave(&door, status);
 }
 

@@ -1,7 +1,13 @@
 /* What a session's LoRAs are. */
 #include "pipeline/adapting.h"
 
+#include "adapters/shelf.h"
+#include "text/networks.h"
+
 #include <string.h>
+#include <unistd.h>
+
+/* ---- What is worn ---- */
 
 /* The set that is added to the weights from now on; one that was only a request's goes. */
 static void wear(lt_session *session, lt_lora_set *set) {
@@ -17,16 +23,6 @@ static lt_status make(lt_session *session, const lt_lora *loras, size_t count, l
     return lt_lora_set_make(loras, count, session->parts->weights, &session->listener, kept, set);
 }
 
-lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t count) {
-    lt_lora_set *set = NULL, *before = session->loras.own;
-    if (count) LT_TRY(make(session, loras, count, &set));
-    wear(session, before);
-    wear(session, set);
-    session->loras.own = set;
-    lt_lora_set_free(before);
-    return LT_OK;
-}
-
 static lt_status wear_list(lt_session *session, const lt_lora *loras, size_t count) {
     lt_lora_set *set;
     if (lt_lora_set_is(session->loras.worn, loras, count)) return LT_OK;
@@ -34,25 +30,6 @@ static lt_status wear_list(lt_session *session, const lt_lora *loras, size_t cou
     wear(session, set);
     return LT_OK;
 }
-
-lt_status lt_adapt_request(lt_session *session, const lt_lora *loras, size_t count) {
-    const lt_lora_set *own = session->loras.own;
-    const size_t before = own ? own->count : 0;
-    session->loras.requested = true;
-    if (!count) {
-        wear(session, session->loras.own);
-        return LT_OK;
-    }
-    lt_lora *all = lt_calloc(before + count, sizeof *all);
-    if (!all) return LT_ERROR_MEMORY;
-    if (before) memcpy(all, own->loras, before * sizeof *all);
-    memcpy(all + before, loras, count * sizeof *all);
-    const lt_status status = wear_list(session, all, before + count);
-    lt_free(all);
-    return status;
-}
-
-void lt_adapt_end(lt_session *session) { session->loras.requested = false; }
 
 void lt_adapt_settle(lt_session *session) {
     if (!session->loras.requested) wear(session, session->loras.own);
@@ -64,4 +41,112 @@ void lt_adapt_drop(lt_session *session) {
     if (session->loras.worn != own) lt_lora_set_free(session->loras.worn);
     lt_lora_set_free(own);
     session->loras.own = session->loras.worn = NULL;
+}
+
+/* ---- Names ---- */
+
+/* A list of LoRAs whose files are paths, owned. */
+typedef struct lora_list {
+    lt_lora *items;
+    size_t count;
+} lora_list;
+
+static void free_list(lt_lora *items, size_t count) {
+    for (size_t i = 0; items && i < count; i++) lt_free((char *)(uintptr_t)items[i].file);
+    lt_free(items);
+}
+
+static char *find_name(const lt_session *session, const char *name) {
+    const lt_shelf shelf = {session->models, session->parts->file};
+    return lt_shelf_find(&shelf, LT_SHELF_LORA, name);
+}
+
+/* file: a path, or a name. */
+static lt_status add_file(const lt_session *session, const lt_lora *lora, lora_list *list) {
+    char *path = strchr(lora->file, '/') || !access(lora->file, F_OK) ? NULL : find_name(session, lora->file);
+    if (!path) path = lt_strdup(lora->file); /* opening it says what is wrong */
+    if (!path) return LT_ERROR_MEMORY;
+    list->items[list->count++] = (lt_lora){path, lora->strength, lora->text_strength};
+    return LT_OK;
+}
+
+static lt_status add_files(const lt_session *session, const lt_lora *loras, size_t count, lora_list *list) {
+    for (size_t i = 0; i < count; i++) LT_TRY(add_file(session, &loras[i], list));
+    return LT_OK;
+}
+
+static void tell_missing(const lt_session *session, const lt_network *n) {
+    lt_notify(&session->listener, "%.200s is left out: there is no such file %s%.200s%saround the checkpoint", n->tag,
+              session->models ? "in " : "", session->models ? session->models : "", session->models ? " or " : "");
+}
+
+static lt_status add_networks(const lt_session *session, const lt_networks *networks, lora_list *list) {
+    for (size_t i = 0; i < networks->count; i++) {
+        const lt_network *n = &networks->items[i];
+        char *path = find_name(session, n->name);
+        if (n->dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
+        if (path)
+            list->items[list->count++] = (lt_lora){path, n->strength, n->text_strength};
+        else
+            tell_missing(session, n);
+    }
+    return LT_OK;
+}
+
+/* ---- A session ---- */
+
+static lt_status wear_own(lt_session *session, const lora_list *list) {
+    lt_lora_set *set = NULL, *before = session->loras.own;
+    if (list->count) LT_TRY(make(session, list->items, list->count, &set));
+    wear(session, before);
+    wear(session, set);
+    session->loras.own = set;
+    lt_lora_set_free(before);
+    return LT_OK;
+}
+
+lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t count) {
+    LT_TRY(lt_loras_check(loras, count));
+    lora_list list = {.items = lt_calloc(count, sizeof *list.items)};
+    lt_status status = list.items ? add_files(session, loras, count, &list) : LT_ERROR_MEMORY;
+    if (!status) status = wear_own(session, &list);
+    free_list(list.items, list.count);
+    return status;
+}
+
+/* ---- A request ---- */
+
+static lt_status wear_all(lt_session *session, const lt_request *r, const lt_networks *networks, size_t *named) {
+    const lt_lora_set *own = session->loras.own;
+    const size_t before = own ? own->count : 0;
+    lora_list list = {.items = lt_calloc(before + r->lora_count + networks->count, sizeof *list.items)};
+    lt_status status = list.items ? LT_OK : LT_ERROR_MEMORY;
+    if (!status && before) status = add_files(session, own->loras, before, &list);
+    if (!status) status = add_files(session, r->loras, r->lora_count, &list);
+    if (!status) status = add_networks(session, networks, &list);
+    *named = list.count - before - r->lora_count;
+    if (!status && list.count > before) status = wear_list(session, list.items, list.count);
+    if (!status && list.count == before) wear(session, session->loras.own);
+    free_list(list.items, list.count);
+    return status;
+}
+
+lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted) {
+    lt_buffer words = {0};
+    lt_networks networks = {0};
+    *adapted = (lt_adapted){.request = *request};
+    session->loras.requested = true;
+    LT_TRY(lt_loras_check(request->loras, request->lora_count));
+    lt_status status = request->plain_prompt ? LT_OK : lt_networks_take(request->prompt, &words, &networks);
+    adapted->words = words.data;
+    if (words.data) adapted->request.prompt = words.data;
+    if (!status) status = wear_all(session, request, &networks, &adapted->named);
+    lt_networks_free(&networks);
+    return status;
+}
+
+void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
+    session->loras.requested = false;
+    lt_free(adapted->words);
+    *adapted = (lt_adapted){0};
 }

@@ -1,4 +1,4 @@
-/* What a session's LoRAs are: its own, and those of the request that it serves. */
+/* What a session's LoRAs are: its own, those of the request that it serves, and those that its prompt names. */
 #ifndef LT_ADAPTING_H
 #define LT_ADAPTING_H
 
@@ -7,10 +7,18 @@
 /* From now on these are the session's own. On failure it keeps what it had. */
 lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t count);
 
-/* For a request, until lt_adapt_end, these besides its own. What was packed for them stays until something else than
- * such a request is run. */
-lt_status lt_adapt_request(lt_session *session, const lt_lora *loras, size_t count);
-void lt_adapt_end(lt_session *session);
+/* A request with its LoRAs added to the session's weights. */
+typedef struct lt_adapted {
+    lt_request request; /* as it was, but for the networks in its prompt */
+    size_t named;       /* how many of the set's last ones the prompt names */
+    char *words;        /* the prompt, owned */
+} lt_adapted;
+
+/* Takes from the prompt what it names as networks, and adds those, the request's and the session's own to its weights,
+ * until lt_adapt_end, which is due in any case. What is packed for them stays until something else is run. A name that
+ * is nowhere is told, and left out. */
+lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted);
+void lt_adapt_end(lt_session *session, lt_adapted *adapted);
 
 /* Its own alone, unless a request is served: before a module is planned. */
 void lt_adapt_settle(lt_session *session);

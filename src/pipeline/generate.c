@@ -4,6 +4,7 @@
 #include "base/picture.h"
 #include "base/rng.h"
 #include "kernels/layout.h"
+#include "pipeline/adapting.h"
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/infotext.h"
@@ -13,8 +14,9 @@
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
     lt_session *session;
-    const lt_components *parts; /* the session's */
-    const lt_request *request;
+    const lt_components *parts;        /* the session's */
+    const lt_request *asked, *request; /* request: without the networks of asked's prompt */
+    lt_adapted adapted;
     const lt_guides *guides;
     lt_result *result;
     lt_canvas canvas;
@@ -226,8 +228,16 @@ static lt_status make_room(lt_painting *p) {
     const int i = p->picture;
     lt_result *out = p->result;
     const size_t states = (size_t)out->kept_steps;
-    const lt_made made = {p->parts,      p->request,      p->guides,        &p->steps,
-                          out->seeds[i], p->canvas.width, p->canvas.height, p->session->target.precision};
+    const lt_made made = {p->parts,
+                          p->asked,
+                          p->guides,
+                          &p->steps,
+                          out->seeds[i],
+                          p->canvas.width,
+                          p->canvas.height,
+                          p->session->target.precision,
+                          p->session->loras.worn,
+                          p->adapted.named};
     out->parameters[i] = lt_infotext_make(&made);
     out->latents[i] = lt_alloc(p->count * sizeof(float));
     if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
@@ -265,6 +275,8 @@ static lt_status paint_picture(lt_painting *p) {
 static lt_status paint(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(check(p->parts, r));
+    LT_TRY(lt_adapt_request(p->session, p->asked, &p->adapted));
+    r = p->request = &p->adapted.request;
     LT_TRY(lt_canvas_prepare(&p->canvas, p->session, r));
     LT_TRY(
         lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
@@ -279,13 +291,18 @@ static lt_status paint(lt_painting *p) {
 }
 
 lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guides *guides, lt_result *result) {
-    lt_painting p = {
-        .session = session, .parts = session->parts, .request = request, .guides = guides, .result = result};
+    lt_painting p = {.session = session,
+                     .parts = session->parts,
+                     .asked = request,
+                     .request = request,
+                     .guides = guides,
+                     .result = result};
     *result = (lt_result){0};
     session->target.cancelled = request->cancelled;
     session->target.cancelled_user = request->user;
     const lt_status status = paint(&p);
     session->target.cancelled = NULL;
+    lt_adapt_end(session, &p.adapted);
     if (status) lt_result_free(result);
     lt_module_drop(session, LT_MODULE_VAE_ENCODER);
     lt_module_drop(session, LT_MODULE_VAE_DECODER);

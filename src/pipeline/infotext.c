@@ -1,6 +1,8 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
 #include "pipeline/infotext.h"
 
+#include "adapters/lora_hash.h"
+#include "adapters/shelf.h"
 #include "base/fields.h"
 #include "base/rng.h"
 
@@ -221,6 +223,27 @@ static bool read_model_hash(const reading *to, const char *value) {
     return true;
 }
 
+/* "NAME: 0123456789ab" of each file, once: names without what parts them. */
+static lt_status write_lora_hash(const lt_lora_set *set, size_t i, lt_buffer *out) {
+    char hash[LT_SHORT_HASH];
+    for (size_t k = 0; k < i; k++)
+        if (set->files[k] == set->files[i]) return LT_OK;
+    char *name = lt_shelf_name(set->files[i]->path), *to = name;
+    if (!name) return LT_ERROR_MEMORY;
+    for (const char *c = name; *c; c++)
+        if (*c != ':' && *c != ',') *to++ = *c;
+    *to = '\0';
+    lt_lora_hash(set->files[i]->path, &set->files[i]->file, hash);
+    const lt_status status = lt_buffer_printf(out, "%s%s: %s", out->size ? ", " : "", name, hash);
+    lt_free(name);
+    return status;
+}
+
+static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
+    for (size_t i = 0; m->loras && i < m->loras->count; i++) LT_TRY(write_lora_hash(m->loras, i, out));
+    return LT_OK;
+}
+
 static lt_status write_classifier(const lt_made *m, lt_buffer *out) {
     return m->guides->classifier ? write_text(out, m->guides->classifier->name) : LT_OK;
 }
@@ -294,7 +317,7 @@ static const setting settings[] = {
     {"Exact negative prompt", NULL, NULL},
     {"Hashes", NULL, NULL},
     {"VAE hash", NULL, NULL},
-    {"Lora hashes", NULL, NULL}, /* the prompt names them, too */
+    {"Lora hashes", write_lora_hashes, NULL}, /* the prompt names them, too */
     {"TI hashes", NULL, NULL},
     {"Civitai resources", NULL, NULL},
     {"Civitai metadata", NULL, NULL},
@@ -310,15 +333,38 @@ static lt_status write_values(const lt_made *made, lt_buffer values[LT_COUNT(set
     return LT_OK;
 }
 
+/* "<lora:NAME:0.8>", or "<lora:NAME:0.5:0.8>", the text encoder's strength first. */
+static lt_status write_tag(const lt_lora *lora, lt_buffer *prompt) {
+    char *name = lt_shelf_name(lora->file);
+    if (!name) return LT_ERROR_MEMORY;
+    lt_status status = lt_buffer_printf(prompt, "%s<lora:%s:", prompt->size ? " " : "", name);
+    if (!status) status = write_float(prompt, lora->text_strength);
+    if (!status && lora->strength != lora->text_strength) {
+        status = lt_buffer_append(prompt, ":", 1);
+        if (!status) status = write_float(prompt, lora->strength);
+    }
+    lt_free(name);
+    return status ? status : lt_buffer_append(prompt, ">", 1);
+}
+
+/* With the LoRAs that it does not name, as the web UIs say them; without where it is plain. */
+static lt_status write_prompt(const lt_made *made, lt_buffer *prompt) {
+    const lt_lora_set *set = made->request->plain_prompt ? NULL : made->loras;
+    LT_TRY(write_text(prompt, made->request->prompt));
+    for (size_t i = 0; set && i < set->count - made->named; i++) LT_TRY(write_tag(&set->loras[i], prompt));
+    return LT_OK;
+}
+
 char *lt_infotext_make(const lt_made *made) {
-    lt_buffer values[LT_COUNT(settings)] = {0}, text = {0};
+    lt_buffer values[LT_COUNT(settings)] = {0}, text = {0}, prompt = {0};
     lt_setting written[LT_COUNT(settings)];
     size_t count = 0;
     lt_status status = write_values(made, values);
     for (size_t i = 0; i < LT_COUNT(settings); i++)
         if (values[i].size) written[count++] = (lt_setting){settings[i].key, values[i].data};
-    if (!status)
-        status = lt_infotext_write(made->request->prompt, made->request->negative_prompt, written, count, &text);
+    if (!status) status = write_prompt(made, &prompt);
+    if (!status) status = lt_infotext_write(prompt.data, made->request->negative_prompt, written, count, &text);
+    lt_buffer_free(&prompt);
     for (size_t i = 0; i < LT_COUNT(settings); i++) lt_buffer_free(&values[i]);
     if (status) lt_buffer_free(&text);
     return text.data;

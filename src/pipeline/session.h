@@ -22,6 +22,7 @@ struct lt_session {
     lt_listener listener;
     lt_profiler profile;
     atomic_flag busy; /* a call is using it */
+    char *models;     /* where what prompts name is looked for, besides around the checkpoint; or NULL */
     bool low_memory;  /* what can be run in turn is */
     bool automatic;   /* target.precision was not asked for, but chosen */
     bool size_noted;  /* that a picture's size is far from the model's own */

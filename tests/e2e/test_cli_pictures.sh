@@ -53,6 +53,25 @@ check "txt2img euler as recorded" recorded txt2img_euler_normal txt2img --sample
 check "txt2img dpmpp_2m as recorded" recorded txt2img_dpmpp_2m_karras txt2img
 check "img2img as recorded" recorded img2img_ddim img2img --sampler ddim -i "$input" --strength 0.6
 check "inpaint as recorded" recorded inpaint_ddim inpaint --sampler ddim -i "$input" --mask "$mask" --strength 1
+kohya=$golden/lora/kohya.safetensors
+check "a LoRA as recorded" recorded ../lora/txt2img_ddim txt2img --sampler ddim --lora "$kohya:0.8"
+mv got.safetensors by-option.safetensors && mv got.png by-option.png
+check "the same named in the prompt" eval 'words=$prompt && prompt="<lora:kohya:0.8>$prompt" &&
+    recorded ../lora/txt2img_ddim txt2img --sampler ddim --models "$golden/lora"; prompt=$words; cmp got.safetensors by-option.safetensors'
+hash=$(tail -c +"$(($(od -An -tu8 -N8 "$kohya") + 9))" "$kohya" | sha256sum | cut -c-12)
+check "the picture says which, and the web UIs' hash of it" eval 'has_text by-option.png "$prompt <lora:kohya:0.8> Negative prompt" &&
+    has_text by-option.png "Lora hashes: \"kohya: $hash\""'
+small txt2img -p "a cat" --seed 8 --lora "$kohya:0.5:0.25" -o by-option.png
+check "it is made again from what it says" eval '"$latent" txt2img -m tiny.safetensors -q --from by-option.png --lora-model-dir "$golden/lora" -o again.png && cmp again.png by-option.png'
+mkdir -p loras/deeper && cp "$kohya" loras/deeper/other.name.safetensors
+check "what the prompt names is found around the checkpoint" eval 'small txt2img -p "a cat<lora:other.name:te=0.25:unet=0.5>" --seed 8 -o found.png --save-latents a.safetensors &&
+    small txt2img -p "a cat" --seed 8 --lora "$kohya:0.5:0.25" -o found.png --save-latents b.safetensors && cmp a.safetensors b.safetensors'
+small txt2img -p "a cat" --seed 8 -o plain.png --save-latents a.safetensors
+check "a strength of 0 adds nothing" eval 'small txt2img -p "a cat" --seed 8 --lora "$kohya:0" -o zero.png --save-latents b.safetensors && cmp a.safetensors b.safetensors'
+check "it changes the picture" eval '! cmp -s plain.png by-option.png'
+refuse "a LoRA of another model" 1 "lora.safetensors: it was made for Stable Diffusion XL; this model is another one" latent txt2img -m tiny.safetensors -p "a cat" --lora "$golden/xl/lora.safetensors" -o none.png
+refuse "a strength in the prompt that is no number" 1 "<lora:kohya:much>: \"much\" is no strength" latent txt2img -m tiny.safetensors -p "a <lora:kohya:much>" --models "$golden/lora" -o none.png
+rm -r loras
 mv tiny.safetensors tiny4.safetensors
 mv tiny9.safetensors tiny.safetensors
 check "inpaint with an inpainting model as recorded" \

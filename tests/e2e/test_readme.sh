@@ -12,6 +12,7 @@ check "make sd15-inpainting.safetensors" latent convert --synthetic tiny-inpaint
 check "make clip-vit-base-patch32" latent convert --synthetic tiny-clip clip-vit-base-patch32
 cp "$golden/tiny/input.png" photo.png
 cp "$golden/tiny/mask.png" mask.png
+cp "$golden/lora/kohya.safetensors" ink.safetensors
 for data in pictures held-out; do
     mkdir $data
     cp photo.png mask.png $data

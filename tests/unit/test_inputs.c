@@ -548,7 +548,9 @@ static lt_status generate_with(const void *request) {
 
 static void test_request(void **state) {
     (void)state;
-    static const lt_field others[] = {POINTER(image),
+    static const lt_field others[] = {POINTER(loras),
+                                      {LT_FIELD(lt_request, lora_count), LT_FIELD_SIZE},
+                                      POINTER(image),
                                       POINTER(mask),
                                       POINTER(classifier),
                                       POINTER(clip),

@@ -1,0 +1,125 @@
+/* Files by names without a path. */
+#include "adapters/shelf.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { DEEPEST = 4, UPWARDS = 3 }; /* folders within a kind's; around a checkpoint: "root/models/Stable-diffusion/x" */
+
+/* The folders of a kind, within what holds them all. */
+static const char *const loras[] = {"loras",        "Lora",        "lora",           "LyCORIS",
+                                    "models/loras", "models/Lora", "models/LyCORIS", NULL};
+static const char *const embeddings[] = {"embeddings", "models/embeddings", NULL};
+static const char *const *const folders[] = {[LT_SHELF_LORA] = loras, [LT_SHELF_EMBEDDING] = embeddings};
+static const char *const endings[] = {".safetensors", ".pt", ".ckpt", ".bin", ".png", ".webp"};
+enum { TENSORS = 4 }; /* endings of files with tensors; embeddings also come in pictures */
+
+typedef struct search {
+    lt_shelf_kind kind;
+    lt_shelf_fn *found;
+    void *user;
+    bool over;
+} search;
+
+/* The length of name without its ending; 0: it is no file of that kind. */
+static size_t stem_of(const char *name, lt_shelf_kind kind) {
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < (kind == LT_SHELF_LORA ? TENSORS : LT_COUNT(endings)); i++)
+        if (!strcasecmp(dot, endings[i])) return (size_t)(dot - name);
+    return 0;
+}
+
+static void visit_file(search *s, const char *path, const char *name) {
+    char *stem = lt_strndup(name, stem_of(name, s->kind));
+    s->over = !stem || s->found(s->user, path, stem);
+    lt_free(stem);
+}
+
+static void visit_folder(search *s, const char *folder, int deeper);
+
+/* A file, or in the second turn what is in a folder. */
+static void visit_entry(search *s, const char *folder, const char *name, int turn, int deeper) {
+    struct stat info;
+    char *path = name[0] == '.' ? NULL : lt_format("%s/%s", folder, name);
+    const bool there = path && !stat(path, &info);
+    if (there && turn == 0 && S_ISREG(info.st_mode) && stem_of(name, s->kind)) visit_file(s, path, name);
+    if (there && turn == 1 && S_ISDIR(info.st_mode)) visit_folder(s, path, deeper - 1);
+    lt_free(path);
+}
+
+static void visit_folder(search *s, const char *folder, int deeper) {
+    struct dirent **entries;
+    const int count = s->over ? -1 : scandir(folder, &entries, NULL, alphasort);
+    for (int turn = 0; turn < (deeper > 0 ? 2 : 1); turn++)
+        for (int i = 0; i < count && !s->over; i++) visit_entry(s, folder, entries[i]->d_name, turn, deeper);
+    for (int i = 0; i < count; i++) free(entries[i]);
+    if (count >= 0) free(entries);
+}
+
+/* The kind's folders in base. */
+static void visit_kinds(search *s, const char *base) {
+    for (const char *const *kind = folders[s->kind]; *kind && !s->over; kind++) {
+        char *path = lt_format("%s/%s", base, *kind);
+        if (path) visit_folder(s, path, DEEPEST);
+        lt_free(path);
+    }
+}
+
+/* path without its last part: "." of "x". */
+static char *parent_of(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    while (end && path[end - 1] != '/') end--;
+    while (end > 1 && path[end - 1] == '/') end--;
+    return end ? lt_strndup(path, end) : lt_strdup(".");
+}
+
+/* Beside it, and in what its folder is in, as far as there is a name to go up by. */
+static void visit_around(search *s, const char *checkpoint) {
+    char *resolved = realpath(checkpoint, NULL), *base = resolved ? parent_of(resolved) : NULL;
+    free(resolved);
+    if (base) visit_folder(s, base, 0);
+    for (int i = 0; base && i < UPWARDS && !s->over; i++) {
+        visit_kinds(s, base);
+        char *up = parent_of(base);
+        lt_free(base);
+        base = up;
+    }
+    lt_free(base);
+}
+
+void lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user) {
+    search s = {.kind = kind, .found = found, .user = user};
+    if (shelf->folder) visit_folder(&s, shelf->folder, 0);
+    if (shelf->folder) visit_kinds(&s, shelf->folder);
+    if (shelf->checkpoint) visit_around(&s, shelf->checkpoint);
+}
+
+/* ---- One name ---- */
+
+typedef struct wanted {
+    const char *name;
+    char *path;
+} wanted;
+
+static bool is_wanted(void *user, const char *path, const char *name) {
+    wanted *w = user;
+    if (strcmp(name, w->name)) return false;
+    w->path = lt_strdup(path);
+    return true;
+}
+
+char *lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name) {
+    wanted w = {.name = name};
+    lt_shelf_walk(shelf, kind, is_wanted, &w);
+    return w.path;
+}
+
+char *lt_shelf_name(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return lt_strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+}

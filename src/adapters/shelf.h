@@ -1,0 +1,26 @@
+/* Files by names without a path: where programs keep what people add to a model. */
+#ifndef LT_SHELF_H
+#define LT_SHELF_H
+
+#include "base/base.h"
+
+typedef enum lt_shelf_kind { LT_SHELF_LORA, LT_SHELF_EMBEDDING } lt_shelf_kind;
+
+/* Where is looked: in a folder that somebody named, and around a checkpoint's file, as the web UIs and ComfyUI lay
+ * their folders out. Each may be NULL. */
+typedef struct lt_shelf {
+    const char *folder, *checkpoint;
+} lt_shelf;
+
+/* Calls found with every file of that kind, the nearest first and each folder's in the order of their names, until it
+ * returns true. name: without folder and ending. */
+typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
+void lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
+
+/* The path of that name, allocated; NULL: it is nowhere, or there is no memory. */
+char *lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name);
+
+/* The file's name without folder and ending, allocated, or NULL. */
+char *lt_shelf_name(const char *path);
+
+#endif
