@@ -78,15 +78,15 @@ static void transform(const lt_conv_pass *pass, const lt_conv_backward_io *io, s
     const lt_conv_desc *d = &pass->desc;
     const gradient *g = pass->state;
     float *scratch = io->scratch;
-    const float *pixels[TILES];
+    const void *pixels[TILES];
     size_t before = 0;
     for (int source = 0; source < 2 && d->c[source]; source++) {
         const size_t c = (size_t)d->c[source];
-        lt_winograd_pixels(d, io->src[source], c, tile, IN, 1, scratch, pixels);
+        lt_winograd_pixels(d, io->src[source], c * sizeof(float), tile, IN, 1, scratch, pixels);
         g->simd->input(pixels, 0, c, scratch + g->v_at + index * g->ldv + before, g->v_xi);
         before += c;
     }
-    lt_winograd_pixels(d, io->ddst, g->oc, tile, OUT, 0, scratch, pixels);
+    lt_winograd_pixels(d, io->ddst, g->oc * sizeof(float), tile, OUT, 0, scratch, pixels);
     g->simd->gradient(pixels, g->oc, scratch + g->m_at + index * g->ldm, g->m_xi);
 }
 

@@ -1,6 +1,6 @@
 /* Choosing who runs a convolution, and what all implementers have in common: checks of sizes, weights and pointers. */
 #include "base/fields.h"
-#include "kernels/gemm.h"
+#include "kernels/winograd_pairs.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -104,8 +104,8 @@ bool lt_conv_is_small(const lt_conv_desc *d) {
 }
 
 lt_precision lt_conv_worth(const lt_conv_desc *d) {
-    const bool winograd = !is_much_faster(d) && lt_winograd_takes(d);
-    return winograd || lt_conv_is_small(d) ? LT_PRECISION_F32 : d->precision;
+    const bool sooner_float = !is_much_faster(d) && lt_winograd_takes(d) && !lt_winograd_pairs(d);
+    return sooner_float || lt_conv_is_small(d) ? LT_PRECISION_F32 : d->precision;
 }
 
 bool lt_conv_writes_bf16(const lt_conv_desc *d) { return lt_gemm_simd_get(d->isa) && !lt_conv_is_onednns(d); }

@@ -25,6 +25,9 @@ typedef struct lt_conv_desc {
     /* Sources and weight are rounded to these numbers before they are multiplied (int8: narrow.h); sums, bias and
      * residual stay float32. bf16 is LT_ERROR_UNSUPPORTED without AVX512-BF16. LT_PRECISION_AUTO is float32. */
     lt_precision precision;
+    /* Nobody trains by it: narrow products may be whatever errs no more than those of rounded numbers
+     * (winograd_pairs.h). */
+    bool inference;
 } lt_conv_desc;
 
 /* Whether narrow numbers win nothing on any processor. */

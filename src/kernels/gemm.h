@@ -58,6 +58,8 @@ typedef struct lt_product {
     const lt_gemm_simd *simd; /* whose columns it has, and who finishes */
     size_t rows;
     void (*tile)(const lt_tile *t);
+    void (*pairs)(
+        const lt_tile *t); /* of int16 (winograd_pairs.h), with rows' scales as int8; NULL: floats are as fast */
 } lt_product;
 
 /* The best there is, not above limit; NULL: none. */
@@ -74,24 +76,32 @@ typedef struct lt_winograd_simd {
     size_t channels; /* each source's channels must be a multiple of this */
     /* V = B' d B: pixels[36] point at a tile's inputs, row by row, of which channels from `first` on; v[xi*stride +
      * channel - first] */
-    void (*input)(const float *const *pixels, size_t first, size_t channels, float *v, size_t stride);
+    void (*input)(const void *const *pixels, size_t first, size_t channels, float *v, size_t stride);
+    /* The same as pairs (winograd_pairs.h), of pixels that are float32 or bf16; scales[xi*scales_stride]: of the
+     * products of each of the 36. */
+    void (*input_pairs)(const void *const *pixels, bool bf16, size_t first, size_t channels, uint32_t *v, size_t stride,
+                        float *scales, size_t scales_stride);
     /* U = G g G': packed panel rows of 9 taps, `tap` rows apart, `channels` of them; u[xi*stride + channel*columns +
      * column] */
     void (*weights[LT_WEIGHT_FORMATS])(const void *packed, size_t tap, size_t channels, float *u, size_t stride);
+    /* The same as pairs of channels, u[xi*stride + pair*columns + column], each column's weights multiplied by `by`.
+     * After the formats: of bytes. */
+    void (*weights_pairs[LT_WEIGHT_FORMATS + 1])(const void *packed, size_t tap, size_t channels, const float *by,
+                                                 uint32_t *u, size_t stride);
     /* Y = A' M A: m[xi*stride + column], y[4*4][columns] */
     void (*output)(const float *m, size_t stride, float *y);
     /* Of the gradient by the weights. M = A dy A': pixels[16] point at a tile of ddst; m[xi*stride + channel] */
-    void (*gradient)(const float *const *pixels, size_t channels, float *m, size_t stride);
+    void (*gradient)(const void *const *pixels, size_t channels, float *m, size_t stride);
     /* dg = G' dU G: u[xi*stride + column], taps[9][columns] */
     void (*taps)(const float *u, size_t stride, float *taps);
 } lt_winograd_simd;
 
-/* Whether Winograd's convolution is for this shape, as desc.isa has it. */
+/* Whether Winograd's convolution of floats is for this shape, as desc.isa has it. */
 bool lt_winograd_takes(const lt_conv_desc *d);
 /* Where the side*side pixels start that begin `before` pixels above and to the left of the outputs of a tile, in a
- * tensor x of d's sides and c channels; beyond the border, zero. */
-void lt_winograd_pixels(const lt_conv_desc *d, const float *x, size_t c, size_t tile, size_t side, size_t before,
-                        const float *zero, const float **pixels);
+ * tensor x of d's sides and pixels of so many bytes; beyond the border, zero. */
+void lt_winograd_pixels(const lt_conv_desc *d, const void *x, size_t bytes, size_t tile, size_t side, size_t before,
+                        const void *zero, const void **pixels);
 
 /* NULL where the processor, or limit, has neither AVX2 nor AVX-512. */
 const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit);
@@ -126,9 +136,20 @@ static inline size_t lt_panels(const lt_conv_desc *d, const lt_gemm_simd *simd) 
 static inline size_t lt_panel_k(const lt_conv_desc *d) {
     return (size_t)(d->c[0] + d->c[1]) * (size_t)d->kernel * (size_t)d->kernel;
 }
+/* Floats from one line of a weight to the next where it is packed: an odd number of cache lines, so that the lines of a
+ * panel don't share sets. */
+static inline size_t lt_panel_line(const lt_conv_desc *d) { return (lt_round_up(lt_panel_k(d), 16) / 16 | 1) * 16; }
 /* Fills layout and packed_size. */
 void lt_panels_describe(lt_conv *conv, const lt_gemm_simd *simd);
 /* weight's shape is checked (lt_conv_pack). */
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, void *packed);
+
+/* One panel: p. lines: room for `spare` floats. */
+typedef void lt_pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
+                           float *lines, void *panel);
+lt_pack_panel lt_pack_floats; /* in the checkpoint's format; with columns + 1 lines */
+/* All panels, shared out. */
+lt_status lt_panels_pack_by(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t spare,
+                            lt_pack_panel *pack, void *packed);
 
 #endif

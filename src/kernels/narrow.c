@@ -108,6 +108,13 @@ void lt_narrow_rows(lt_precision numbers, lt_isa limit, lt_value_type_id type, c
     lt_parallel(threads, lt_count_parts(rows, all.piece), LT_EVENLY, round_piece, &all);
 }
 
+float lt_int8_line(float *x, size_t c) {
+    float inverse;
+    const float scale = scale_of(x, c, &inverse);
+    for (size_t i = 0; i < c; i++) x[i] = rounded(x[i], inverse);
+    return scale;
+}
+
 static void round_back_piece(const void *context, size_t piece, int thread) {
     (void)thread;
     const rounding *a = context;

@@ -20,6 +20,8 @@ size_t lt_narrow_words(lt_precision numbers, size_t c);
 void lt_narrow_rows(lt_precision numbers, lt_isa limit, lt_value_type_id type, const void *x, size_t rows, size_t c,
                     void *words, float *scales, int threads);
 
+/* A row of c numbers becomes its integers; returns its scale. By any processor. */
+float lt_int8_line(float *x, size_t c);
 /* x [rows, c] rounded to int8 and back, by any processor; y may be x. */
 void lt_round_to_int8(const float *x, float *y, size_t rows, size_t c, int threads);
 

@@ -28,9 +28,6 @@ static bool is_in_format(const lt_conv_desc *d, const lt_weight_source *weight) 
     return !weight->count && weight->tensor.dtype == format_of(d)->dtype;
 }
 
-/* Floats from one line to the next: an odd number of cache lines, so that the lines of a panel don't share sets. */
-static size_t line_stride(const lt_conv_desc *d) { return (lt_round_up(lt_panel_k(d), 16) / 16 | 1) * 16; }
-
 /* lines [columns, k], so many bytes apart, to panel [k, columns], in blocks of the format: k = (channel, tap) becomes
  * (tap, channel). */
 static void turn(const lt_conv_desc *d, const lt_gemm_simd *simd, const void *lines, size_t stride, void *panel) {
@@ -73,10 +70,10 @@ static void read_lines(const lt_conv_desc *d, const lt_weight_source *weight, si
     }
 }
 
-/* Panel p: its columns' weights, one line each, then turned. lines: columns + 1 of them. */
-static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
-                       float *lines, void *panel) {
-    const size_t columns = simd->columns, stride = line_stride(d), oc = (size_t)d->oc;
+/* Its columns' weights, one line each, then turned. lines: columns + 1 of them. */
+void lt_pack_floats(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
+                    float *lines, void *panel) {
+    const size_t columns = simd->columns, stride = lt_panel_line(d), oc = (size_t)d->oc;
     const bool geglu = d->act == LT_ACT_GEGLU; /* panels of values and of gates in turn */
     const size_t first = (geglu ? p / 2 : p) * columns, gates = geglu && p % 2 ? oc : 0;
     if (as_it_is(d, weight, first, columns)) {
@@ -90,10 +87,16 @@ static void pack_panel(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt
     turn(d, simd, lines, stride * sizeof *lines, panel);
 }
 
+static void pack_words(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
+                       float *lines, void *panel) {
+    lt_narrow_panel(d, weight, p, simd->columns, lines, panel);
+}
+
 typedef struct packing {
     const lt_conv_desc *d;
     const lt_gemm_simd *simd;
     const lt_weight_source *weight;
+    lt_pack_panel *pack;
     float *lines; /* the threads' */
     char *packed;
     size_t spare, panel_size; /* floats of a thread's lines, bytes of a panel */
@@ -101,23 +104,25 @@ typedef struct packing {
 
 static void panel_body(const void *context, size_t p, int thread) {
     const packing *k = context;
-    float *lines = k->lines + (size_t)thread * k->spare;
-    char *panel = k->packed + p * k->panel_size;
-    if (is_narrow(k->d))
-        lt_narrow_panel(k->d, k->weight, p, k->simd->columns, lines, (uint32_t *)panel);
-    else
-        pack_panel(k->d, k->simd, k->weight, p, lines, panel);
+    k->pack(k->d, k->simd, k->weight, p, k->lines + (size_t)thread * k->spare, k->packed + p * k->panel_size);
+}
+
+lt_status lt_panels_pack_by(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t spare,
+                            lt_pack_panel *pack, void *packed) {
+    const lt_conv_desc *d = &conv->desc;
+    const size_t panels = lt_panels(d, simd);
+    float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
+    if (!lines) return LT_ERROR_MEMORY;
+    const packing loop = {d, simd, weight, pack, lines, packed, spare, conv->packed_size / panels};
+    lt_parallel(d->threads, panels, 1, panel_body, &loop);
+    lt_free(lines);
+    return LT_OK;
 }
 
 lt_status lt_panels_pack(const lt_conv *conv, const lt_gemm_simd *simd, const lt_weight_source *weight, void *packed) {
     const lt_conv_desc *d = &conv->desc;
-    const size_t columns = simd->columns, panels = lt_panels(d, simd), panel_size = conv->packed_size / panels;
-    const size_t spare =
-        (columns + 1) * (is_narrow(d) ? lt_narrow_line(d) : line_stride(d)); /* floats for each thread */
-    float *lines = lt_alloc((size_t)d->threads * spare * sizeof *lines);
-    if (!lines) return LT_ERROR_MEMORY;
-    const packing loop = {d, simd, weight, lines, packed, spare, panel_size};
-    lt_parallel(d->threads, panels, 1, panel_body, &loop);
-    lt_free(lines);
-    return LT_OK;
+    const bool narrow = is_narrow(d);
+    const size_t line = narrow ? lt_narrow_line(d) : lt_panel_line(d);
+    return lt_panels_pack_by(conv, simd, weight, (simd->columns + 1) * line, narrow ? pack_words : lt_pack_floats,
+                             packed);
 }

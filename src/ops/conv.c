@@ -29,6 +29,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .isa = target->isa,
         .threads = lt_team_size(target->team),
         .precision = precision_of(o->weight[0], target),
+        .inference = target->inference,
     };
     if (a->kernel == 1 && a->stride == 1) { /* a linear layer: rows are rows, whatever picture they come from */
         d.w = (int)lt_shape_rows(x);

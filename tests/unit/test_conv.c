@@ -2,6 +2,8 @@
  * each serves, weights of every format and layout, bytes that stay the same, refusals. That each of them gives what the
  * formula gives, over all kinds of shapes, is checked by bench/check. */
 #include "conv_data.h"
+#include "kernels/bf16.h"
+#include "kernels/narrow.h"
 #include "team.h"
 
 #include <math.h>
@@ -94,12 +96,15 @@ static double relative_error(const float *ours, const float *reference, size_t c
     return sqrt(difference / norm);
 }
 
-/* Winograd's transforms cost a digit. */
-static double tolerance(const char *name) { return strstr(name, "winograd") ? 1e-5 : 2e-6; }
+/* Winograd's transforms cost a digit; over integers it rounds otherwise than the formula, no more (test_integers). */
+static double tolerance(const lt_conv *conv) {
+    if (!strstr(lt_conv_name(conv), "winograd")) return 2e-6;
+    return conv->desc.precision == LT_PRECISION_F32 ? 1e-5 : 2e-2;
+}
 
 static void expect_close(const lt_conv *conv, const problem *p, const float *dst) {
     const double error = relative_error(dst, p->expected, p->out_count);
-    if (!(error <= tolerance(lt_conv_name(conv)))) {
+    if (!(error <= tolerance(conv))) {
         char text[160];
         fail_msg("%s: relative error %.2e for %s, activation %d, residual %d", lt_conv_name(conv), error,
                  lt_conv_shape_text(&p->desc, text, sizeof text), (int)p->desc.act, p->desc.residual);
@@ -311,13 +316,18 @@ static void check_pairs(lt_conv_desc d, lt_precision precision, lt_weight_format
     free_problem(&p);
 }
 
+static lt_conv_desc for_inference(lt_conv_desc d) {
+    d.inference = true;
+    return d;
+}
+
 /* Every implementer over every pair that it lists, and over no other. */
 static void test_pairs(void **state) {
     (void)state;
     const lt_conv_desc shapes_of_pairs[] = {
         shape(1, 1, 41, 40, 0, 33, 1, 1, 0, 0), shape(1, 1, 3, 40, 0, 33, 1, 1, 0, 0),
-        shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1), shape(1, 8, 9, 32, 0, 40, 3, 2, 1, 1),
-        shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0)};
+        shape(1, 8, 9, 32, 0, 40, 3, 1, 1, 1),  shape(1, 8, 9, 32, 0, 40, 3, 2, 1, 1),
+        shape(1, 1, 30, 64, 9, 40, 1, 1, 0, 0), for_inference(shape(1, 17, 20, 32, 0, 40, 3, 1, 1, 1))};
     pair_counts took = {0};
     for (lt_precision precision = LT_PRECISION_F32; precision <= LT_PRECISION_INT8; precision++)
         for (lt_weight_format_id format = 0; served(precision) && format < LT_WEIGHT_FORMATS; format++) {
@@ -329,6 +339,122 @@ static void test_pairs(void **state) {
                              lt_weight_formats[format].name, (int)precision);
         }
 }
+
+/* ---- Winograd over pairs of integers ---- */
+
+/* The formula in float32 over weights that are rounded as desc says: of int8 to bytes, else as they are. */
+static void expect_of_exact_sources(problem *p) {
+    const size_t rows = (size_t)lt_conv_weight_rows(&p->desc), row = lt_tensor_count(&p->weight) / rows;
+    float *weight = (float *)(uintptr_t)p->weight.data;
+    lt_conv_desc exact = p->desc;
+    exact.precision = LT_PRECISION_F32;
+    lt_conv *formula = formula_of(exact);
+    lt_free(p->expected);
+    if (p->desc.precision == LT_PRECISION_INT8) lt_round_to_int8(weight, weight, rows, row, 1);
+    p->expected = run(formula, p, &p->weight, false);
+    lt_conv_free(formula);
+}
+
+/* With every instruction set that has them: an error below that of rounding to bf16, 2.3e-3 of white noise; the
+ * same bytes for several threads and in a batch. Returns how many ran. */
+static int check_integers(problem *p, double most) {
+    int ran = 0;
+    expect_of_exact_sources(p);
+    for (p->desc.isa = LT_ISA_SCALAR; p->desc.isa < LT_ISA_BEST; p->desc.isa++) {
+        float *dst = run_with(&lt_conv_winograd, p);
+        if (!dst) continue;
+        const double error = relative_error(dst, p->expected, p->out_count);
+        if (!(error <= most)) fail_msg("%s: relative error %.2e", lt_isa_name(p->desc.isa), error);
+        problem one = *p;
+        one.desc.threads = 1;
+        one.desc.n = 1;
+        one.out_count /= (size_t)p->desc.n;
+        float *alone = run_with(&lt_conv_winograd, &one);
+        assert_memory_equal(alone, dst, one.out_count * sizeof *alone);
+        lt_free(alone);
+        lt_free(dst);
+        ran++;
+    }
+    return ran;
+}
+
+/* Sources in bf16 give the bytes of the same numbers in float32. */
+static void expect_same_of_bf16(const problem *p) {
+    problem narrow = *p;
+    for (int i = 0; i < 2 && p->desc.c[i]; i++) {
+        const size_t count = lt_conv_pixels(&p->desc) * (size_t)p->desc.c[i];
+        uint16_t *bf16 = lt_alloc(count * sizeof *bf16);
+        assert_non_null(bf16);
+        lt_bf16_write(p->src[i], bf16, count);
+        lt_bf16_read(bf16, p->src[i], count);
+        narrow.src[i] = (float *)(void *)bf16;
+        narrow.desc.source_type[i] = LT_VALUE_BF16;
+    }
+    float *wide = run_with(&lt_conv_winograd, p), *ours = run_with(&lt_conv_winograd, &narrow);
+    assert_memory_equal(wide, ours, p->out_count * sizeof *wide);
+    void *const all[] = {wide, ours, narrow.src[0], narrow.src[1]};
+    for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
+}
+
+static bool has_pairs(void) {
+    return lt_isa_has(LT_ISA_AVX512VNNI, LT_ISA_BEST) || lt_isa_has(LT_ISA_AVXVNNI, LT_ISA_BEST);
+}
+
+static const lt_conv_desc *integer_shapes(size_t *count) {
+    static lt_conv_desc shapes_of_integers[6];
+    shapes_of_integers[0] = shape(2, 16, 16, 64, 0, 64, 3, 1, 1, 1);
+    shapes_of_integers[1] = shape(2, 19, 17, 320, 0, 40, 3, 1, 1, 1);
+    shapes_of_integers[2] = shape(2, 17, 32, 160, 96, 70, 3, 1, 1, 1);
+    shapes_of_integers[3] = shape(1, 33, 18, 16, 32, 3, 3, 1, 1, 1);
+    shapes_of_integers[4] = shape(3, 20, 21, 272, 16, 33, 3, 1, 1, 1);
+    shapes_of_integers[5] = shape(1, 32, 32, 128, 0, 128, 3, 1, 1, 1);
+    *count = LT_COUNT(shapes_of_integers);
+    for (size_t i = 0; i < *count; i++) {
+        shapes_of_integers[i].inference = true;
+        shapes_of_integers[i].threads = 2;
+        shapes_of_integers[i].residual = i % 2;
+        shapes_of_integers[i].act = i % 3 ? LT_ACT_NONE : LT_ACT_SILU;
+    }
+    return shapes_of_integers;
+}
+
+static void test_integers(void **state) {
+    (void)state;
+    size_t count;
+    const lt_conv_desc *all = integer_shapes(&count);
+    for (size_t i = 0; i < count; i++)
+        for (lt_precision precision = LT_PRECISION_BF16; precision <= LT_PRECISION_INT8; precision++) {
+            problem p = make_problem(&all[i], (uint32_t)i);
+            p.desc.precision = precision;
+            const int ran = served(precision) ? check_integers(&p, 2.3e-3) : 0;
+            if (ran) expect_no_numbers(&lt_conv_winograd, &p);
+            if (ran) expect_same_of_bf16(&p);
+            assert_true(ran || !has_pairs() || !served(precision));
+            free_problem(&p);
+        }
+}
+
+/* Sums as great as they can be: all weights and sources alike, or of signs that follow a tile's greatest value. All
+ * channels are rounded alike here, so that nothing averages out; a sum that overflowed would be off by its own size. */
+static void test_integers_do_not_overflow(void **state) {
+    (void)state;
+    static const float signs[6] = {1, 1, -1, -1, 1, 1}; /* along a line: some rows of B' reach their greatest */
+    for (int kind = 0; kind < 4; kind++) {
+        lt_conv_desc d = for_inference(shape(1, 16, 16, 256, 0, 32, 3, 1, 1, 1));
+        problem p = make_problem(&d, 5);
+        float *weight = (float *)(uintptr_t)p.weight.data;
+        p.desc.precision = LT_PRECISION_INT8;
+        for (size_t i = 0; i < lt_tensor_count(&p.weight); i++)
+            weight[i] = kind & 2 ? signs[i % 3] * signs[i / 3 % 3 + 2] : 1;
+        for (size_t i = 0; i < lt_conv_pixels(&d) * 256; i++)
+            p.src[0][i] = kind & 1 ? signs[i / 256 % 16 % 6] * signs[i / 4096 % 6] : 1e20f;
+        const int ran = check_integers(&p, 2e-2);
+        assert_true(ran || !has_pairs());
+        free_problem(&p);
+    }
+}
+
+/* ---- Formats ---- */
 
 /* Weights that stay as they are in memory, and that are read as float32: the same bytes. */
 static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
@@ -553,6 +679,8 @@ int main(void) {
         cmocka_unit_test(test_somebody_takes_each_shape),
         cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_integers_do_not_overflow),
         cmocka_unit_test(test_kept_weights_give_the_bytes_of_wide_ones),
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),

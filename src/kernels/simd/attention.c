@@ -198,4 +198,4 @@ static void attention(const lt_attention_args *a) {
     }
 }
 
-const lt_attention_kernel LT_SIMD_NAME(lt_attention) = {LT_SIMD_SET, NUMBERS, scratch_size, attention};
+const lt_attention_kernel LT_SIMD_NAME(lt_attention) = {LT_SIMD_SET, PRECISION, scratch_size, attention};

@@ -20,12 +20,14 @@ enum {
 /* What is multiplied: float32 or, where a file is compiled for it, bf16, of which a word holds two: of d channels, or
  * of two keys. */
 #if defined(__AVX512BF16__)
-#define NUMBERS LT_PRECISION_BF16
+#define PRECISION LT_PRECISION_BF16
+#define NUMBERS   NUMBERS_BF16
 enum { VALUES = 2 };
 LT_INLINE v8 join_8(v8 a, v8 b) { return v8_join(a, b); }
 LT_INLINE vf join(vf a, vf b) { return vf_join(a, b); }
 #else
-#define NUMBERS LT_PRECISION_F32
+#define PRECISION LT_PRECISION_F32
+#define NUMBERS   NUMBERS_F32
 enum { VALUES = 1 };
 LT_INLINE v8 join_8(v8 a, v8 b) { return (void)b, a; }
 LT_INLINE vf join(vf a, vf b) { return (void)b, a; }

@@ -4,10 +4,10 @@
 
 /* ---- The product ---- */
 
-static void tile_f32(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F32, false); }
-static void tile_f16(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F16, false); }
-static void tile_bf16(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_BF16, false); }
-static void tile_outer(const lt_tile *t) { tile_any(t, LT_PRECISION_F32, LT_WEIGHT_F32, true); }
+static void tile_f32(const lt_tile *t) { tile_any(t, NUMBERS_F32, LT_WEIGHT_F32, false); }
+static void tile_f16(const lt_tile *t) { tile_any(t, NUMBERS_F32, LT_WEIGHT_F16, false); }
+static void tile_bf16(const lt_tile *t) { tile_any(t, NUMBERS_F32, LT_WEIGHT_BF16, false); }
+static void tile_outer(const lt_tile *t) { tile_any(t, NUMBERS_F32, LT_WEIGHT_F32, true); }
 
 /* ---- Packing ---- */
 

@@ -4,22 +4,13 @@
 
 #include <float.h>
 
-LT_INLINE vi vi_max(vi a, vi b) {
-    const vi above = a > b;
-    return (above & a) | (~above & b);
-}
-
 /* The greatest magnitude's bits: as integers, magnitudes are in their order, and a NaN is above them all. */
 LT_INLINE float greatest(const void *x, size_t c, const bool bf16) {
     vi most = {0};
     size_t i = 0;
     for (; i + LT_VEC <= c; i += LT_VEC) most = vi_max(most, (vi)vf_load_value(x, i, LT_VEC, bf16) & 0x7FFFFFFF);
     if (i < c) most = vi_max(most, (vi)vf_load_value(x, i, c - i, bf16) & 0x7FFFFFFF);
-    int32_t bits = 0;
-    for (size_t lane = 0; lane < LT_VEC; lane++) bits = most[lane] > bits ? most[lane] : bits;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return vi_greatest_float(most);
 }
 
 /* x * inverse, to the nearest integer, plus 128, as LT_VEC bytes. */

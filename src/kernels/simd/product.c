@@ -4,8 +4,10 @@
 
 #if defined(__AVX512BF16__)
 #define NUMBERS LT_PRECISION_BF16
+static void tile(const lt_tile *t) { tile_any(t, NUMBERS_BF16, LT_WEIGHT_F32, false); }
 #else
 #define NUMBERS LT_PRECISION_INT8
+static void tile(const lt_tile *t) { tile_any(t, NUMBERS_INT8, LT_WEIGHT_F32, false); }
 #endif
 
 #if defined(__AVX512F__)
@@ -20,7 +22,12 @@ enum { AT_ONCE = ROWS };
 enum { AT_ONCE = ROWS - 2 }; /* b takes twice as many vectors: even bytes and odd ones */
 #endif
 
-static void tile(const lt_tile *t) { tile_any(t, NUMBERS, LT_WEIGHT_F32, false); }
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+static void pairs(const lt_tile *t) { tile_any(t, NUMBERS_PAIRS, LT_WEIGHT_F32, false); }
+#define PAIRS pairs
+#else
+#define PAIRS NULL
+#endif
 
 const lt_product LT_SIMD_NAME(lt_product) = {
-    .numbers = NUMBERS, .needs = LT_SIMD_SET, .simd = &VECTORS, .rows = AT_ONCE, .tile = tile};
+    .numbers = NUMBERS, .needs = LT_SIMD_SET, .simd = &VECTORS, .rows = AT_ONCE, .tile = tile, .pairs = PAIRS};

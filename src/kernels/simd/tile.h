@@ -18,17 +18,17 @@ enum { COLUMNS = 2 * LT_VEC };
 
 /* ---- A tile ---- */
 
-LT_INLINE void store_sums(const lt_tile *t, const lt_precision numbers, size_t row, vf sum, float *to) {
-    if (numbers == LT_PRECISION_INT8) sum = __builtin_convertvector((vi)sum, vf) * vf_set(t->scale[row]);
+LT_INLINE void store_sums(const lt_tile *t, const numbers_kind of, size_t row, vf sum, float *to) {
+    if (of >= NUMBERS_INT8) sum = __builtin_convertvector((vi)sum, vf) * vf_set(t->scale[row]);
     vf_store(to, t->add ? vf_load(to) + sum : sum);
 }
 
 /* With `rows` known when it is compiled, so that every sum has its register. Rows of a are reached from every third
  * one: x86 addresses p, p + lda and p + 2*lda from one pointer. */
-LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const lt_precision numbers,
-                         const lt_weight_format_id format, const bool outer) {
+LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const numbers_kind of, const lt_weight_format_id format,
+                         const bool outer) {
     const size_t lda = outer ? 1 : t->lda, ldb = outer ? t->ldb : COLUMNS, ldc = t->ldc, step = outer ? t->lda : 1;
-    const size_t start = numbers == LT_PRECISION_INT8 ? COLUMNS : 0;
+    const size_t start = of == NUMBERS_INT8 ? COLUMNS : 0;
     const float *next = t->next;
     float *c = t->c;
     vf sum[ROWS][2];
@@ -51,38 +51,37 @@ LT_INLINE void tile_rows(const lt_tile *t, const size_t rows, const lt_precision
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
-            const vf x = broadcast(numbers, &p[i / 3][i % 3 * lda]);
-            sum[i][0] = add_words(numbers, sum[i][0], x, b0);
-            sum[i][1] = add_words(numbers, sum[i][1], x, b1);
+            const vf x = broadcast(of, &p[i / 3][i % 3 * lda]);
+            sum[i][0] = add_words(of, sum[i][0], x, b0);
+            sum[i][1] = add_words(of, sum[i][1], x, b1);
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i += 3) p[i / 3] += step;
     }
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++) {
-        store_sums(t, numbers, i, sum[i][0], c + i * ldc);
-        store_sums(t, numbers, i, sum[i][1], c + i * ldc + LT_VEC);
+        store_sums(t, of, i, sum[i][0], c + i * ldc);
+        store_sums(t, of, i, sum[i][1], c + i * ldc + LT_VEC);
     }
 }
 
-LT_INLINE void tile_any(const lt_tile *t, const lt_precision numbers, const lt_weight_format_id format,
-                        const bool outer) {
+LT_INLINE void tile_any(const lt_tile *t, const numbers_kind of, const lt_weight_format_id format, const bool outer) {
     switch (t->rows) {
-    case 1: tile_rows(t, 1, numbers, format, outer); break;
-    case 2: tile_rows(t, 2, numbers, format, outer); break;
-    case 3: tile_rows(t, 3, numbers, format, outer); break;
-    case 4: tile_rows(t, 4, numbers, format, outer); break;
-    case 5: tile_rows(t, 5, numbers, format, outer); break;
-    case 6: tile_rows(t, 6, numbers, format, outer); break;
+    case 1: tile_rows(t, 1, of, format, outer); break;
+    case 2: tile_rows(t, 2, of, format, outer); break;
+    case 3: tile_rows(t, 3, of, format, outer); break;
+    case 4: tile_rows(t, 4, of, format, outer); break;
+    case 5: tile_rows(t, 5, of, format, outer); break;
+    case 6: tile_rows(t, 6, of, format, outer); break;
 #if defined(__AVX512F__)
-    case 7: tile_rows(t, 7, numbers, format, outer); break;
-    case 8: tile_rows(t, 8, numbers, format, outer); break;
-    case 9: tile_rows(t, 9, numbers, format, outer); break;
-    case 10: tile_rows(t, 10, numbers, format, outer); break;
-    case 11: tile_rows(t, 11, numbers, format, outer); break;
-    case 12: tile_rows(t, 12, numbers, format, outer); break;
-    case 13: tile_rows(t, 13, numbers, format, outer); break;
-    case 14: tile_rows(t, 14, numbers, format, outer); break;
+    case 7: tile_rows(t, 7, of, format, outer); break;
+    case 8: tile_rows(t, 8, of, format, outer); break;
+    case 9: tile_rows(t, 9, of, format, outer); break;
+    case 10: tile_rows(t, 10, of, format, outer); break;
+    case 11: tile_rows(t, 11, of, format, outer); break;
+    case 12: tile_rows(t, 12, of, format, outer); break;
+    case 13: tile_rows(t, 13, of, format, outer); break;
+    case 14: tile_rows(t, 14, of, format, outer); break;
 #endif
     default: break;
     }

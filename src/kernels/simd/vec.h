@@ -116,6 +116,26 @@ LT_INLINE void vf_store_bf16(uint16_t *p, vf v) {
 #endif
 }
 
+/* LT_VEC signed bytes. */
+LT_INLINE vf vf_load_i8(const int8_t *p) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+#else
+    return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+#endif
+}
+
+/* Each lane's low 16 bits. */
+LT_INLINE void vf_store_low_halves(uint16_t *p, vf v) {
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16((__m512i)v));
+#else
+    const __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(0xFFFF));
+    _mm_storeu_si128((__m128i *)(void *)p,
+                     _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+#endif
+}
+
 /* ---- Values of either type: floats or, where bf16 is true, bf16 numbers; of n of them, the rest is zero and stays as
  * it is. at: the first one's number. ---- */
 
@@ -168,6 +188,22 @@ LT_INLINE vf vf_min(vf a, vf b) {
 #else
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #endif
+}
+
+LT_INLINE vi vi_max(vi a, vi b) {
+#if defined(__AVX512F__)
+    return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#else
+    return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#endif
+}
+/* The lanes' greatest, of the bits of floats that are not negative. */
+LT_INLINE float vi_greatest_float(vi lanes) {
+    int32_t bits = 0;
+    for (size_t lane = 0; lane < LT_VEC; lane++) bits = lanes[lane] > bits ? lanes[lane] : bits;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 LT_INLINE vf vf_sqrt(vf x) {

@@ -14,8 +14,10 @@
  *          | 0  q/2  -1/2  -q    1   0 |          |  1/6   -q/6   1/3  |          | 0  p/2  -p/2   2q   -2q    1 |
  *          | 0   1     0  -5/2   0   1 |          |   0      0     1   |
  */
-#include "kernels/gemm.h"
 #include "kernels/simd/weight_format.h"
+#include "kernels/winograd_pairs.h"
+
+#include <float.h>
 
 enum { IN = LT_WINOGRAD_IN, OUT = LT_WINOGRAD_OUT, COLUMNS = 2 * LT_VEC };
 
@@ -38,12 +40,12 @@ LT_INLINE void input_line(const vf d[IN], vf v[IN]) {
     v[5] = axpy(-2.5f, d[3], d[1]) + d[5];
 }
 
-static void input(const float *const *pixels, size_t first, size_t channels, float *v, size_t stride) {
+static void input(const void *const *pixels, size_t first, size_t channels, float *v, size_t stride) {
     for (size_t c = 0; c < channels; c += LT_VEC) {
         vf half[IN][IN]; /* B' d, transposed: half[x][i] */
         for (size_t x = 0; x < IN; x++) {
             vf d[IN];
-            for (size_t y = 0; y < IN; y++) d[y] = vf_load(pixels[y * IN + x] + first + c);
+            for (size_t y = 0; y < IN; y++) d[y] = vf_load((const float *)pixels[y * IN + x] + first + c);
             input_line(d, half[x]);
         }
         for (size_t i = 0; i < IN; i++) {
@@ -53,6 +55,61 @@ static void input(const float *const *pixels, size_t first, size_t channels, flo
             for (size_t x = 0; x < IN; x++) vf_store(v + (i * IN + x) * stride + c, line[x]);
         }
     }
+}
+
+/* ---- Pairs (kernels/winograd_pairs.h) ---- */
+
+/* The greatest magnitude of the pixels' channels, as bits: as integers, magnitudes are in their order, and what is no
+ * number is above them all. */
+LT_INLINE float greatest(const void *const *pixels, const bool bf16, size_t first, size_t channels) {
+    vi most = {0};
+    for (size_t i = 0; i < IN * IN; i++)
+        for (size_t c = 0; c < channels; c += LT_VEC)
+            most = vi_max(most, (vi)vf_load_value(pixels[i], first + c, LT_VEC, bf16) & 0x7FFFFFFF);
+    return vi_greatest_float(most);
+}
+
+/* by: of each of the 36 values. x + LT_ROUNDING_SHIFT has x, rounded, in its low bits. */
+LT_INLINE void round_inputs(const void *const *pixels, const bool bf16, size_t first, size_t channels,
+                            const float by[IN * IN], uint16_t *v, size_t stride) {
+    for (size_t c = 0; c < channels; c += LT_VEC) {
+        vf half[IN][IN];
+        for (size_t x = 0; x < IN; x++) {
+            vf d[IN];
+            for (size_t y = 0; y < IN; y++) d[y] = vf_load_value(pixels[y * IN + x], first + c, LT_VEC, bf16);
+            input_line(d, half[x]);
+        }
+        for (size_t i = 0; i < IN; i++) {
+            vf d[IN], line[IN];
+            for (size_t x = 0; x < IN; x++) d[x] = half[x][i];
+            input_line(d, line);
+            for (size_t x = 0; x < IN; x++)
+                vf_store_low_halves(v + (i * IN + x) * stride + c,
+                                    axpy(by[i * IN + x], line[x], vf_set(LT_ROUNDING_SHIFT)));
+        }
+    }
+}
+
+LT_INLINE void input_pairs_of(const void *const *pixels, const bool bf16, size_t first, size_t channels, uint32_t *v,
+                              size_t stride, float *scales, size_t scales_stride) {
+    const float most = greatest(pixels, bf16, first, channels);
+    const float inverse = most >= LT_PAIRS_LEAST && most <= FLT_MAX ? LT_PAIRS_INPUT / most : 0;
+    float by[IN * IN];
+    for (size_t xi = 0; xi < IN * IN; xi++) {
+        const float reach = lt_winograd_reach[xi / IN] * lt_winograd_reach[xi % IN];
+        by[xi] = inverse / reach;
+        scales[xi * scales_stride] =
+            most / LT_PAIRS_INPUT * (reach / (lt_winograd_gain[xi / IN] * lt_winograd_gain[xi % IN]));
+    }
+    round_inputs(pixels, bf16, first, channels, by, (uint16_t *)v, 2 * stride);
+}
+
+static void input_pairs(const void *const *pixels, bool bf16, size_t first, size_t channels, uint32_t *v, size_t stride,
+                        float *scales, size_t scales_stride) {
+    if (bf16)
+        input_pairs_of(pixels, true, first, channels, v, stride, scales, scales_stride);
+    else
+        input_pairs_of(pixels, false, first, channels, v, stride, scales, scales_stride);
 }
 
 /* u = G g */
@@ -97,6 +154,59 @@ static void weights_bf16(const void *packed, size_t tap, size_t channels, float 
     weights(packed, LT_WEIGHT_BF16, tap, channels, u, stride);
 }
 
+/* LT_VEC taps from number `at` on. */
+LT_INLINE vf load_taps(const size_t format, const void *packed, size_t at) {
+    return format == LT_WEIGHT_FORMATS ? vf_load_i8((const int8_t *)packed + at)
+                                       : vf_load_weight((lt_weight_format_id)format, packed, at);
+}
+
+/* The three columns of G g, each channel's taps times `by`. */
+LT_INLINE void weight_lines(const void *packed, const size_t format, size_t tap, size_t at, vf by, vf lines[3][IN]) {
+    for (size_t x = 0; x < 3; x++) {
+        vf g[3];
+        for (size_t y = 0; y < 3; y++) g[y] = load_taps(format, packed, (y * 3 + x) * tap * COLUMNS + at) * by;
+        weight_line(g, lines[x]);
+    }
+}
+
+/* Row i of u, each value times its gain, rounded in the low bits. */
+LT_INLINE void round_weights(const vf lines[3][IN], size_t i, vu u[IN]) {
+    const vf g[3] = {lines[0][i], lines[1][i], lines[2][i]};
+    vf line[IN];
+    weight_line(g, line);
+    for (size_t x = 0; x < IN; x++)
+        u[x] = (vu)axpy(lt_winograd_gain[i] * lt_winograd_gain[x], line[x], vf_set(LT_ROUNDING_SHIFT));
+}
+
+LT_INLINE void weights_pairs(const void *packed, const size_t format, size_t tap, size_t channels, const float *by,
+                             uint32_t *u, size_t stride) {
+    for (size_t pair = 0; pair < channels / 2; pair++)
+        for (size_t column = 0; column < COLUMNS; column += LT_VEC) {
+            const size_t at = 2 * pair * COLUMNS + column;
+            vf low[3][IN], high[3][IN];
+            weight_lines(packed, format, tap, at, vf_load(by + column), low);
+            weight_lines(packed, format, tap, at + COLUMNS, vf_load(by + column), high);
+            for (size_t i = 0; i < IN; i++) {
+                vu a[IN], b[IN];
+                round_weights(low, i, a);
+                round_weights(high, i, b);
+                for (size_t x = 0; x < IN; x++) {
+                    const vu both = (a[x] & 0xFFFF) | b[x] << 16;
+                    memcpy(u + (i * IN + x) * stride + pair * COLUMNS + column, &both, sizeof both);
+                }
+            }
+        }
+}
+
+#define WEIGHTS_PAIRS(name, format)                                                                                    \
+    static void name(const void *packed, size_t tap, size_t channels, const float *by, uint32_t *u, size_t stride) {   \
+        weights_pairs(packed, format, tap, channels, by, u, stride);                                                   \
+    }
+WEIGHTS_PAIRS(weights_pairs_f32, LT_WEIGHT_F32)
+WEIGHTS_PAIRS(weights_pairs_f16, LT_WEIGHT_F16)
+WEIGHTS_PAIRS(weights_pairs_bf16, LT_WEIGHT_BF16)
+WEIGHTS_PAIRS(weights_pairs_bytes, LT_WEIGHT_FORMATS)
+
 /* y = A' m */
 LT_INLINE void output_line(const vf m[IN], vf y[OUT]) {
     const vf even_p = m[1] + m[2], odd_p = m[1] - m[2], even_q = m[3] + m[4], odd_q = m[3] - m[4];
@@ -137,12 +247,12 @@ LT_INLINE void gradient_line(const vf y[OUT], vf m[IN]) {
     m[5] = y[3];
 }
 
-static void gradient(const float *const *pixels, size_t channels, float *m, size_t stride) {
+static void gradient(const void *const *pixels, size_t channels, float *m, size_t stride) {
     for (size_t c = 0; c < channels; c += LT_VEC) {
         vf half[OUT][IN];
         for (size_t x = 0; x < OUT; x++) {
             vf y[OUT];
-            for (size_t i = 0; i < OUT; i++) y[i] = vf_load(pixels[i * OUT + x] + c);
+            for (size_t i = 0; i < OUT; i++) y[i] = vf_load((const float *)pixels[i * OUT + x] + c);
             gradient_line(y, half[x]);
         }
         for (size_t i = 0; i < IN; i++) {
@@ -183,6 +293,11 @@ const lt_winograd_simd LT_SIMD_NAME(lt_winograd_simd) = {
     .channels = LT_VEC,
     .input = input,
     .weights = {[LT_WEIGHT_F32] = weights_f32, [LT_WEIGHT_F16] = weights_f16, [LT_WEIGHT_BF16] = weights_bf16},
+    .input_pairs = input_pairs,
+    .weights_pairs = {[LT_WEIGHT_F32] = weights_pairs_f32,
+                      [LT_WEIGHT_F16] = weights_pairs_f16,
+                      [LT_WEIGHT_BF16] = weights_pairs_bf16,
+                      [LT_WEIGHT_FORMATS] = weights_pairs_bytes},
     .output = output,
     .gradient = gradient,
     .taps = taps,

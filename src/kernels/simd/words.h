@@ -1,9 +1,9 @@
-/* Products of words: a float, two bf16 or four int8 (kernels/narrow.h), one word with a vector of them. */
+/* Products of words: a float, two bf16 or four int8 (kernels/narrow.h), a pair of Winograd's integers
+ * (kernels/winograd_pairs.h): one word with a vector of them. */
 #ifndef LT_SIMD_WORDS_H
 #define LT_SIMD_WORDS_H
 
 #include "kernels/simd/vec.h"
-#include "latent.h"
 
 LT_INLINE vi load_words(const void *p) {
     vi v;
@@ -11,8 +11,11 @@ LT_INLINE vi load_words(const void *p) {
     return v;
 }
 
-LT_INLINE vf broadcast(const lt_precision numbers, const float *a) {
-    if (numbers == LT_PRECISION_F32) return vf_set(*a);
+/* What a word holds. Pairs are two signed integers of 16 bits. */
+typedef enum numbers_kind { NUMBERS_F32, NUMBERS_BF16, NUMBERS_INT8, NUMBERS_PAIRS } numbers_kind;
+
+LT_INLINE vf broadcast(const numbers_kind of, const float *a) {
+    if (of == NUMBERS_F32) return vf_set(*a);
     int32_t word;
     memcpy(&word, a, sizeof word);
     return (vf)vi_set(word);
@@ -40,10 +43,25 @@ LT_INLINE vf add_quads(vf sum, vf a, vf b) {
 #endif
 }
 
-LT_INLINE vf add_words(const lt_precision numbers, vf sum, vf a, vf b) {
-    if (numbers == LT_PRECISION_INT8) return add_quads(sum, a, b);
+#if defined(__AVX512VNNI__)
+LT_INLINE vf add_pairs(vf sum, vf a, vf b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+#elif defined(__AVXVNNI__)
+LT_INLINE vf add_pairs(vf sum, vf a, vf b) {
+    __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
+#endif
+
+LT_INLINE vf add_words(const numbers_kind of, vf sum, vf a, vf b) {
+    if (of == NUMBERS_INT8) return add_quads(sum, a, b);
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+    if (of == NUMBERS_PAIRS) return add_pairs(sum, a, b);
+#endif
 #if defined(__AVX512BF16__)
-    if (numbers == LT_PRECISION_BF16) {
+    if (of == NUMBERS_BF16) {
         __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
         return sum;
     }
