@@ -3,6 +3,7 @@
 
 static struct {
     lt_convert_options options;
+    lt_lora_list loras;
     const char *in, *out, *synthetic;
 } o;
 
@@ -15,6 +16,7 @@ static const lt_option options[] = {
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts, if IN does not say: epsilon or v",
      &o.options.prediction, OF_CONVERTING},
     {"quantize", 0, LT_OPTION_CHOICE, "TYPE", NULL, &o.options.quantize, OF_CONVERTING, .also = "quantise"},
+    LT_LORA_OPTION(o.loras),
     {"synthetic", 0, LT_OPTION_CHOICE, "NAME", "make a checkpoint of made-up weights: see above", &o.synthetic,
      .list_choices = lt_synthetic_names},
     {"model", 'm', LT_OPTION_FILE, "IN", "the same as IN", &o.in, .rare = true},
@@ -38,8 +40,8 @@ static void tell(void *user, const char *message) {
 
 static int run(int count, char **words) {
     const bool whole = take_words(count, words);
-    if (o.synthetic &&
-        (!whole || o.in || o.options.layout || o.options.ema || o.options.prediction || o.options.quantize))
+    if (o.synthetic && (!whole || o.in || o.loras.count || o.options.layout || o.options.ema || o.options.prediction ||
+                        o.options.quantize))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
     const int misnamed = lt_check_safetensors_name("OUT", o.out);
@@ -49,6 +51,8 @@ static int run(int count, char **words) {
     o.options.notice = tell;
     o.options.notice_user = &line;
     o.options.progress = lt_count_show_whole;
+    o.options.loras = o.loras.items;
+    o.options.lora_count = o.loras.count;
     o.options.user = &line;
     const lt_status status =
         o.synthetic ? lt_synthesize(o.synthetic, o.out, o.options.type) : lt_convert(o.in, o.out, &o.options);
@@ -74,6 +78,7 @@ const lt_command lt_command_convert = {
     "shapes with made-up weights, for tests and measurements.",
     "  latent convert --synthetic tiny tiny.safetensors\n"
     "  latent convert sd15.ckpt sd15.safetensors --type f16\n"
+    "  latent convert sd15.safetensors ink15.safetensors --lora ink.safetensors:0.8\n"
     "  latent convert sd15.safetensors sd15-diffusers --to diffusers\n"
     "  latent convert stable-diffusion-v1-5 sd15.safetensors\n"
     "  latent convert sd15.safetensors sd15-int8.safetensors --quantize int8\n",

@@ -122,6 +122,31 @@ static void print_tensors(const lt_report *r) {
     }
 }
 
+/* ---- LoRA ---- */
+
+static void print_line(const char *name, const char *text) {
+    if (!text || !*text) return;
+    printf("  %s: ", name);
+    print_foreign(text, 400, false);
+    printf("\n");
+}
+
+static void print_range(const char *name, double least, double most) {
+    if (least < most)
+        printf("  %s: %g to %g\n", name, least, most);
+    else
+        printf("  %s: %g\n", name, least);
+}
+
+static void print_lora(const lt_lora_info *l) {
+    printf("\n  %s: of %zu layers of the U-Net, %zu of text encoders\n", l->kinds, l->unet_layers, l->text_layers);
+    if (l->most_rank) print_range("rank", (double)l->least_rank, (double)l->most_rank);
+    if (l->has_alpha) print_range("alpha", (double)l->least_alpha, (double)l->most_alpha);
+    print_line("made for", l->made_for);
+    print_line("trained on", l->base);
+    print_line("trained words", l->words);
+}
+
 /* ---- The model ---- */
 
 static void print_model(const lt_model *model) {
@@ -180,6 +205,7 @@ static int print_report(const char *path, const lt_report *r) {
         return LT_EXIT_OK;
     }
     print_summary(path, r);
+    if (r->lora.kinds) print_lora(&r->lora);
     if (r->model) print_model(r->model);
     if (o.tensors) print_tensors(r);
     if (r->layer_count) print_layers(r);
@@ -214,7 +240,8 @@ const lt_command lt_command_inspect = {
     "types;\n"
     "with -W, -H or --layers every layer with its output at that size, parameters and cost. One multiplication and "
     "one\n"
-    "addition are two FLOP. Of a picture: its size and the parameters that it was made with.",
+    "addition are two FLOP. Of a LoRA: kind, rank, alpha, trained words. Of a picture: its size and the parameters "
+    "that it was made with.",
     "  latent inspect apple.png\n"
     "  latent inspect sd15.safetensors\n"
     "  latent inspect sd15.safetensors -W 512 -H 768 | less\n",

@@ -59,6 +59,16 @@ static json_t *model_json(const lt_model *model) {
                      lt_precision_name(i.automatic), "classes", classes);
 }
 
+static json_t *optional_json(const char *text) { return text ? text_json(text) : json_null(); }
+
+static json_t *lora_json(const lt_lora_info *l) {
+    json_t *alpha = l->has_alpha ? json_pack("[f, f]", (double)l->least_alpha, (double)l->most_alpha) : json_null();
+    return json_pack("{s:s, s:I, s:I, s:[I, I], s:o, s:o, s:o, s:o}", "kinds", l->kinds, "unet_layers",
+                     (json_int_t)l->unet_layers, "text_layers", (json_int_t)l->text_layers, "rank",
+                     (json_int_t)l->least_rank, (json_int_t)l->most_rank, "alpha", alpha, "made_for",
+                     optional_json(l->made_for), "base", optional_json(l->base), "words", optional_json(l->words));
+}
+
 static json_t *layer_json(const lt_layer_info *l) {
     const int *s = l->output;
     return json_pack("{s:s, s:s, s:s, s:[i, i, i, i], s:I, s:f}", "module", l->module, "name", l->name, "operation",
@@ -85,6 +95,7 @@ static json_t *checkpoint_json(const char *path, const lt_report *r, bool tensor
     json_t *json = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "file", text_json(path), "kind", "checkpoint",
                              "format", r->format, "layout", r->layout, "metadata", metadata_json(r), "groups", groups,
                              "all", group_json(&r->all));
+    if (json && r->lora.kinds) json_object_set_new(json, "lora", lora_json(&r->lora));
     if (json && r->model) json_object_set_new(json, "model", model_json(r->model));
     if (json && tensors) json_object_set_new(json, "tensors", tensors_json(r));
     if (json && r->layer_count) json_object_set_new(json, "graph", layers_json(r));

@@ -296,6 +296,17 @@ typedef struct lt_model_info {
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
+/* ---- LoRA ---- */
+
+/* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds
+ * and names that are read). Nothing is added to the model itself: other sessions on it draw as before. */
+typedef struct lt_lora {
+    const char *file; /* .safetensors, or what else lt_model_open reads; or a name without folder and ending, as in a
+                         prompt */
+    float strength, text_strength; /* what is added to the U-Net, and to the text encoders, is multiplied by: -1000 to
+                                      1000; 1 is all of it, 0 nothing */
+} lt_lora;
+
 /* ---- Looking at files ---- */
 
 enum { LT_ARRAY_RANK = 8 }; /* dimensions of a tensor, at most */
@@ -346,6 +357,17 @@ typedef struct lt_module_info {
     double flop;
 } lt_module_info;
 
+/* A LoRA, or one of its kin. */
+typedef struct lt_lora_info {
+    const char *kinds; /* "LoRA, LoCon, DoRA"; NULL: it is none */
+    size_t unet_layers, text_layers;
+    size_t least_rank, most_rank; /* 0: it has none */
+    bool has_alpha;               /* else each layer's is its rank */
+    float least_alpha, most_alpha;
+    const char *made_for, *base, *words; /* family of models, the checkpoint that it was trained on, trained words, the
+                                            most frequent first; NULL: the file doesn't tell */
+} lt_lora_info;
+
 typedef struct lt_report {
     const char *format; /* "png", "safetensors", "folder", ... */
     bool is_picture, is_model;
@@ -359,6 +381,7 @@ typedef struct lt_report {
     size_t tensor_count;
     lt_tensor_group *groups, all;
     size_t group_count;
+    lt_lora_info lora;
     const lt_model *model;   /* of whose settings lt_model_describe tells; NULL: it can't be opened as one */
     const char *fault;       /* why not, or why there are no layers; NULL: none */
     lt_module_info *modules; /* where layers are listed */
@@ -380,9 +403,11 @@ typedef struct lt_convert_options {
     const char *layout;     /* "ldm", one file, or "diffusers", a folder; NULL: as it is */
     bool ema;               /* as lt_open_options */
     const char *prediction; /* likewise */
-    const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
-    lt_notice_fn notice;    /* of what is left out, or can't be told in a single file, and of what quantising makes;
-                               NULL: nobody is told */
+    const lt_lora *loras;   /* [lora_count]: added to the weights for good; NULL: none */
+    size_t lora_count;
+    const char *quantize; /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
+    lt_notice_fn notice;  /* of what is left out, or can't be told in a single file, and of what quantising makes;
+                             NULL: nobody is told */
     void *notice_user;
     bool (*progress)(void *user, size_t done, size_t count); /* quantising; false: LT_ERROR_CANCELLED. May be NULL */
     void *user;
@@ -391,10 +416,10 @@ typedef struct lt_convert_options {
 LT_API lt_convert_options lt_convert_options_defaults(void);
 LT_API const lt_field *lt_convert_fields(void);
 
-/* Writes what lt_model_open opens as safetensors at out. Without layout, ema and prediction a file keeps its tensors,
- * whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a model's
- * conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another shape, is
- * refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
+/* Writes what lt_model_open opens as safetensors at out. Without layout, ema, prediction and loras a file keeps its
+ * tensors, whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a
+ * model's conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another
+ * shape, is refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
  * LT_ERROR_ARGUMENT. options may be NULL.
  *
  * To quantise, the model draws a few small pictures in f32 and in int8, and the share of each layer in the U-Net's
@@ -443,16 +468,7 @@ LT_API lt_precision lt_session_precision(const lt_session *session);
 /* Its name: "bf16"; NULL of what is none. */
 LT_API const char *lt_precision_name(lt_precision precision);
 
-/* ---- LoRA ---- */
-
-/* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds
- * and names that are read). Nothing is added to the model itself: other sessions on it draw as before. */
-typedef struct lt_lora {
-    const char *file; /* .safetensors, or what else lt_model_open reads; or a name without folder and ending, as in a
-                         prompt */
-    float strength, text_strength; /* what is added to the U-Net, and to the text encoders, is multiplied by: -1000 to
-                                      1000; 1 is all of it, 0 nothing */
-} lt_lora;
+/* ---- A session's LoRAs ---- */
 
 /* From now on the session's modules run with these, in the place of those of the call before; count 0: with none. What
  * several add up to does not depend on their order, unless one reads the weight as it stands (DoRA, GLoRA, OFT).

@@ -1,4 +1,5 @@
 /* Converting checkpoints, and making synthetic ones. */
+#include "api/merge.h"
 #include "api/quantise.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -101,10 +102,21 @@ static lt_status write_exported(const lt_exported *exported, const char *out, co
     return (folder ? lt_export_diffusers : lt_export_ldm)(exported, out, find_type(o->type));
 }
 
+static lt_status write_merged(lt_model *model, const char *out, const lt_convert_options *o) {
+    lt_exported exported = lt_model_exported(model);
+    lt_merged merged;
+    lt_status status = lt_model_merge(model, o->loras, o->lora_count, find_type(o->type), &merged);
+    exported.tensors = merged.tensors;
+    if (!status) status = write_exported(&exported, out, o);
+    lt_merged_free(&merged);
+    return status;
+}
+
 static lt_status write_opened(lt_model *model, const char *out, const lt_convert_options *o) {
     lt_exported exported = lt_model_exported(model);
     lt_quantised q = {0};
     lt_settings more = {0};
+    if (o->lora_count) return write_merged(model, out, o);
     if (!o->quantize) return write_exported(&exported, out, o);
     lt_status status = lt_model_quantise(model, o, &q, &more);
     exported.tensors = q.list.tensors;
@@ -131,7 +143,10 @@ static lt_status write_model(const char *in, const char *out, const lt_convert_o
 
 static lt_status convert(const char *in, const char *out, const lt_convert_options *o) {
     LT_TRY(lt_fields_check(fields, o));
-    if (o->layout || o->ema || o->prediction || o->quantize) return write_model(in, out, o);
+    if (o->lora_count && o->quantize)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "quantize: with loras it takes two conversions, the first of which adds them");
+    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count) return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);

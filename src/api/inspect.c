@@ -1,5 +1,6 @@
 /* What a file is, as data. Models are mapped and listed, never converted; layers come from graphs that are built and
  * not planned. */
+#include "adapters/lora_info.h"
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -297,6 +298,17 @@ static lt_status open_model(const char *path, const lt_inspect_options *o, surve
     return s->fault ? LT_OK : LT_ERROR_MEMORY;
 }
 
+/* A file that is no model may be what is added to one. */
+static lt_status inspect_lora(survey *s, lt_report *r) {
+    if (r->is_model || s->source.folder.count) return LT_OK;
+    LT_TRY(lt_lora_info_read(&s->source.file, &r->lora));
+    const char *family = r->lora.made_for;
+    if (r->lora.kinds)
+        snprintf(s->layout, sizeof s->layout, "adapter: %s%s%s", r->lora.kinds, family ? ", for " : "",
+                 family ? family : "");
+    return LT_OK;
+}
+
 static lt_status inspect_checkpoint(const char *path, const lt_inspect_options *o, survey *s, lt_report *r) {
     LT_TRY(lt_source_open(path, &s->source));
     r->format = s->source.folder.count ? "folder" : s->source.file.format;
@@ -304,6 +316,7 @@ static lt_status inspect_checkpoint(const char *path, const lt_inspect_options *
     write_layout(&s->source, s->layout, sizeof s->layout);
     LT_TRY(list_source(&s->source, r));
     LT_TRY(group_tensors(&s->source, r));
+    LT_TRY(inspect_lora(s, r));
     return open_model(path, o, s, r);
 }
 
@@ -338,6 +351,7 @@ void lt_report_free(lt_report *report) {
         lt_free(s->fault);
     }
     lt_free(s);
+    lt_lora_info_free(&report->lora);
     lt_free(report->groups);
     lt_free(report->tensors);
     lt_free(report->metadata);

@@ -363,6 +363,26 @@ lora unet out 1e-4 kohya@0.8+locon@0.5.out --lora lora/kohya.safetensors:0.8:7 -
 lora clip-text out 1e-5 kohya@1.text --lora lora/kohya.safetensors
 lora clip-text out 1e-5 none.text --lora lora/kohya.safetensors:1:0
 lora clip-text out 1e-5 diffusers_old@1.text --lora lora/diffusers_old.safetensors:-0.5:1
+for layout in ldm diffusers; do
+    merged=kohya-$layout
+    [ $layout = ldm ] && merged=kohya.safetensors
+    runs "a LoRA in $layout" "$latent" convert tiny.safetensors $merged --lora lora/kohya.safetensors:0.6 --type f32 --to $layout
+    runs "its U-Net" "$latent" run unet -m $merged --in "$golden/lora/expected.safetensors" --out module.safetensors
+    runs "it is as recorded" "$compare" module.safetensors "$golden/lora/expected.safetensors" out=kohya@0.6.out 1e-4
+done
+runs "a LoRA in a checkpoint of 16 bits" "$latent" convert tiny.safetensors kohya16.safetensors --lora lora/dora_in.safetensors
+runs "what it does not touch is the same" "$compare" kohya16.safetensors tiny.safetensors model.diffusion_model.out.2.weight 0
+if "$compare" kohya16.safetensors tiny.safetensors model.diffusion_model.input_blocks.1.1.proj_in.weight 1e-3 >out; then
+    not_ok "what it touches is another: $(cat out)"
+else ok "what it touches is another"; fi
+refused 1 "merging and quantising at once" "$latent" convert tiny.safetensors x.safetensors --lora lora/kohya.safetensors --quantize int8
+refused 1 "merging nothing" "$latent" convert tiny.safetensors x.safetensors --lora none.safetensors
+runs "inspect a LoRA" "$latent" inspect lora/kohya.safetensors
+says "its kind" "adapter: LoRA"
+says "its rank" "rank: 4 to 8"
+says "its alpha" "alpha: 2 to 4"
+runs "inspect others" "$latent" inspect lora/dora_in.safetensors --json
+says "their kinds" '"kinds":"LoRA, LoCon, DoRA","unet_layers":'
 refused 1 "a LoRA that is not there" "$latent" run unet -m tiny.safetensors --lora no.safetensors:0.5 --in tiny.safetensors --out x.safetensors
 refused 1 "a model as a LoRA" "$latent" run unet -m tiny.safetensors --lora tiny.safetensors --in tiny.safetensors --out x.safetensors
 grep -q "no LoRA, nor one of its kin" err && ok "it says so" || not_ok "$(cat err)"

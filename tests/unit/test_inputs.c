@@ -475,7 +475,9 @@ static lt_status convert_with(const void *options) {
 
 static void test_convert_options(void **state) {
     (void)state;
-    static const lt_field others[] = {{LT_FIELD(lt_convert_options, notice), LT_FIELD_TEXT},
+    static const lt_field others[] = {{LT_FIELD(lt_convert_options, loras), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_convert_options, lora_count), LT_FIELD_SIZE},
+                                      {LT_FIELD(lt_convert_options, notice), LT_FIELD_TEXT},
                                       {LT_FIELD(lt_convert_options, notice_user), LT_FIELD_TEXT},
                                       {LT_FIELD(lt_convert_options, progress), LT_FIELD_TEXT},
                                       {LT_FIELD(lt_convert_options, user), LT_FIELD_TEXT},
