@@ -18,6 +18,7 @@ typedef enum lt_option_kind {
     LT_OPTION_MAYBE,  /* const char *: a file's name behind "=", or "" without one */
     LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
     LT_OPTION_LORA,   /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
+    LT_OPTION_RANGE,  /* float[2] within [low, high]: "0.3:5"; "0.3:" has no end, which is 0 */
     LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
 

@@ -17,10 +17,10 @@ static const lt_field *field_of(const lt_option *o) {
 static lt_field_kind type_of(const lt_option *o) {
     const lt_field *f = field_of(o);
     static const lt_field_kind own[] = {
-        [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,   [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
-        [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT, [LT_OPTION_FILE] = LT_FIELD_FILE,
-        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,  [LT_OPTION_LORA] = LT_FIELD_TEXT,
-        [LT_OPTION_MAYBE] = LT_FIELD_FILE,
+        [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,     [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
+        [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT,   [LT_OPTION_FILE] = LT_FIELD_FILE,
+        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,    [LT_OPTION_LORA] = LT_FIELD_TEXT,
+        [LT_OPTION_MAYBE] = LT_FIELD_FILE,  [LT_OPTION_RANGE] = LT_FIELD_RANGE,
     };
     return f ? f->kind : own[o->kind];
 }
@@ -58,12 +58,19 @@ static const char *get_choice(const lt_option *o) {
 
 static size_t size_of(lt_field_kind type) {
     static const size_t sizes[] = {
-        [LT_FIELD_BOOL] = sizeof(bool),     [LT_FIELD_INT] = sizeof(int),
-        [LT_FIELD_LONG] = sizeof(long),     [LT_FIELD_SEED] = sizeof(uint64_t),
-        [LT_FIELD_SIZE] = sizeof(size_t),   [LT_FIELD_FLOAT] = sizeof(float),
-        [LT_FIELD_DOUBLE] = sizeof(double), [LT_FIELD_ENUM] = sizeof(int),
-        [LT_FIELD_TEXT] = sizeof(char *),   [LT_FIELD_FILE] = sizeof(char *),
-        [LT_FIELD_CHOICE] = sizeof(char *), [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
+        [LT_FIELD_BOOL] = sizeof(bool),
+        [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),
+        [LT_FIELD_SEED] = sizeof(uint64_t),
+        [LT_FIELD_SIZE] = sizeof(size_t),
+        [LT_FIELD_FLOAT] = sizeof(float),
+        [LT_FIELD_DOUBLE] = sizeof(double),
+        [LT_FIELD_ENUM] = sizeof(int),
+        [LT_FIELD_TEXT] = sizeof(char *),
+        [LT_FIELD_FILE] = sizeof(char *),
+        [LT_FIELD_RANGE] = 2 * sizeof(float),
+        [LT_FIELD_CHOICE] = sizeof(char *),
+        [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
     };
     return sizes[type];
 }
@@ -230,6 +237,20 @@ static int parse_lora(const lt_option *o, const char *word) {
     return LT_EXIT_OK;
 }
 
+/* "LOW:HIGH"; an end that is left out is 0. */
+static int parse_range(const lt_option *o, const char *text) {
+    char *colon, *end = NULL, range[80];
+    const double low = strtod(text, &colon);
+    const double high = *colon == ':' ? strtod(colon + 1, &end) : 0;
+    const bool possible = allows(o, low, range) && allows(o, high, range) && (high > low || !(high > 0));
+    if (!end || *end || !strcmp(text, ":") || !possible)
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: LOW:HIGH, as in 0.3:5 (0.3: has no end), each %s, LOW below HIGH",
+                           o->name, text, range);
+    ((float *)o->value)[0] = (float)low;
+    ((float *)o->value)[1] = (float)high;
+    return LT_EXIT_OK;
+}
+
 static int parse_file(const lt_option *o, const char *text) {
     if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
     *(const char **)o->value = text;
@@ -249,6 +270,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_NUMBER: return parse_number(o, text);
     case LT_OPTION_SEED: return parse_seed(o, text);
     case LT_OPTION_CHOICE: return parse_choice(o, text);
+    case LT_OPTION_RANGE: return parse_range(o, text);
     case LT_OPTION_SIZE: return parse_size(o, text);
     case LT_OPTION_TEXT: *(const char **)o->value = text; return LT_EXIT_OK;
     case LT_OPTION_FILE: return parse_file(o, text);

@@ -143,6 +143,7 @@ typedef enum lt_field_kind {
     LT_FIELD_SIZE,    /* size_t: any */
     LT_FIELD_FLOAT,   /* float within [low, high]; never NaN */
     LT_FIELD_DOUBLE,  /* double within [low, high]; never NaN */
+    LT_FIELD_RANGE,   /* float [2], each within [low, high], the second above the first, or 0: without an end */
     LT_FIELD_ENUM,    /* an enumeration from 0, whose names are choices */
     LT_FIELD_TEXT,    /* const char *: anything but NULL */
     LT_FIELD_FILE,    /* const char *: a path; anything but NULL */
@@ -504,6 +505,9 @@ typedef struct lt_request {
                           notice; a side over twice or under half of the model's own gets one too */
     int steps;         /* 1 to 1000 */
     float guidance;    /* classifier-free guidance's s, -1000 to 1000; 1: the prompt alone; 0: no prompt */
+    /* Guidance at noise levels sigma above the first and up to the second (0: all) alone, as Kynkäänniemi et al. 2024:
+     * at others the prompt predicts by itself, in half the time. lt_plan_steps says which levels a sampler has. */
+    float guidance_interval[2];
     const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
                              "EulerDiscreteScheduler" */
     const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */

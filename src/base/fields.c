@@ -48,13 +48,22 @@ static double number_at(const lt_field *f, const void *at) {
     }
 }
 
-static lt_status check_number(const lt_field *f, const void *at) {
-    const double v = number_at(f, at);
+static lt_status check_range(const lt_field *f, double v) {
     if (v >= f->low && v <= f->high && !(f->above && v == f->low)) return LT_OK;
     if (f->above)
         return lt_fail(LT_ERROR_ARGUMENT, "%s: %.10g; above %.10g, up to %.10g is possible", f->name, v, f->low,
                        f->high);
     return lt_fail(LT_ERROR_ARGUMENT, "%s: %.10g; %.10g to %.10g is possible", f->name, v, f->low, f->high);
+}
+
+static lt_status check_number(const lt_field *f, const void *at) { return check_range(f, number_at(f, at)); }
+
+static lt_status check_ends(const lt_field *f, const void *at) {
+    float v[2];
+    memcpy(v, at, sizeof v);
+    for (int i = 0; i < 2; i++) LT_TRY(check_range(f, (double)v[i]));
+    if (v[0] < v[1] || !(v[1] > 0)) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "%s: %.10g to %.10g holds nothing", f->name, (double)v[0], (double)v[1]);
 }
 
 static lt_status check_list(const lt_field *f, const void *at, const void *options) {
@@ -116,6 +125,7 @@ lt_status lt_field_check(const lt_field *f, const void *options) {
     case LT_FIELD_LONG:
     case LT_FIELD_FLOAT:
     case LT_FIELD_DOUBLE: return check_number(f, at);
+    case LT_FIELD_RANGE: return check_ends(f, at);
     case LT_FIELD_LIST: return check_list(f, at, options);
     case LT_FIELD_ENUM: return check_enum(f, at);
     case LT_FIELD_TEXT:

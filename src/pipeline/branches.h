@@ -8,8 +8,8 @@
 /* The prediction is that of the first branch, plus the weight of each other one times its difference from it:
  * classifier-free guidance (Ho & Salimans 2022) has the negative prompt first and the prompt with the scale behind it;
  * several prompts there are composed (Liu et al. 2022), each in its own region with masks. Outside of its interval a
- * branch is not there: with one for the negative prompt guidance is for some noise levels alone (Kynkäänniemi et al.
- * 2024), and at the others the prompt predicts by itself.
+ * branch is not there, and is not computed: with one for the negative prompt guidance is for some noise levels alone
+ * (Kynkäänniemi et al. 2024), and at the others the prompt predicts by itself.
  *
  * What a ControlNet adds to skips and middle, and what an image prompt adds to keys and values, is a branch's as well:
  * those go here beside the context, as inputs of the U-Net's graph. */
@@ -18,8 +18,9 @@ typedef struct lt_branch {
     float *vector; /* [unet.vector_dim], a pooled text and sizes, of U-Nets that read one (SDXL); NULL of others */
     float weight;  /* of the first one that is there: not read */
     float *mask;   /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
+    bool limited;  /* to the timesteps in between, both included */
     struct {
-        float from, to; /* timesteps, both included; 0, 0: all */
+        float from, to;
     } interval;
 } lt_branch;
 
@@ -31,7 +32,8 @@ typedef struct lt_branches {
 } lt_branches;
 
 /* The branches of a request: of guidance 1 the prompt alone, of 0 the negative prompt alone, else both. A model that
- * reads no text has one, with an empty context. lt_branches_free is due even after a failure. */
+ * reads no text has one, with an empty context. Of both, the negative one is there within the guidance_interval alone.
+ * lt_branches_free is due even after a failure. */
 lt_status lt_branches_read(lt_session *session, const lt_request *request, lt_branches *branches);
 void lt_branches_free(lt_branches *branches); /* with vectors and masks; a zeroed one is fine */
 

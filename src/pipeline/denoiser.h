@@ -4,17 +4,26 @@
 
 #include "pipeline/branches.h"
 
+/* A plan of the U-Net, and what its samples are told. */
+typedef struct lt_unet_batch {
+    lt_plan *plan;
+    int count;       /* samples: all branches, or one after the other */
+    int first;       /* the branch that the first sample is told; -1: none yet */
+    lt_rate changed; /* what the next run has to compute anew */
+    lt_port x, t, context, context_lengths, y, out;
+} lt_unet_batch;
+
 typedef struct lt_denoiser {
     lt_session *session;
     const lt_branches *branches;
-    lt_plan *plan;
-    int at_once;     /* branches in a batch: all of them, or one after the other in a session of little memory */
-    lt_rate changed; /* what the next run has to compute anew */
+    /* All branches at once, unless the session is of little memory; last, for where not all are there, one by one. */
+    lt_unet_batch batches[LT_MODULE_PLANS];
+    int batch_count;
+    int tokens;      /* of the longest context */
     lt_shape latent; /* n = 1 */
-    lt_port x, t, context, context_lengths, y, out; /* of the plan */
-    float *input;  /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
-    float *first;  /* [latent] the prediction of the first branch that is there */
-    float *branch; /* [latent] that of the branch at hand */
+    float *input;    /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
+    float *first;    /* [latent] the prediction of the first branch that is there */
+    float *branch;   /* [latent] that of the branch at hand */
 } lt_denoiser;
 
 /* Plans the U-Net for latents of h x w and, where all branches are one batch, computes what depends on the prompts

@@ -40,6 +40,7 @@ static lt_status write_number(lt_buffer *out, double value, bool is_float) {
     return lt_buffer_append(out, text, strlen(text));
 }
 
+static lt_status write_text(lt_buffer *out, const char *text) { return lt_buffer_append(out, text, strlen(text)); }
 static lt_status write_float(lt_buffer *out, float value) { return write_number(out, (double)value, true); }
 static lt_status write_int(lt_buffer *out, int value) { return lt_buffer_printf(out, "%d", value); }
 
@@ -66,8 +67,6 @@ static bool read_int(const char *text, int *value) {
     *value = (int)v;
     return true;
 }
-
-static lt_status write_text(lt_buffer *out, const char *text) { return lt_buffer_append(out, text, strlen(text)); }
 
 /* ---- Sampling ---- */
 
@@ -100,6 +99,28 @@ static bool read_schedule(const reading *to, const char *value) {
 
 static lt_status write_guidance(const lt_made *m, lt_buffer *out) { return write_float(out, m->request->guidance); }
 static bool read_guidance(const reading *to, const char *value) { return read_float(value, &to->request->guidance); }
+
+/* "0.28:5.42", and "0.28:" without an end. */
+static lt_status write_guidance_interval(const lt_made *m, lt_buffer *out) {
+    const float *v = m->request->guidance_interval;
+    if (!(v[0] > 0) && !(v[1] > 0)) return LT_OK;
+    LT_TRY(write_float(out, v[0]));
+    LT_TRY(write_text(out, ":"));
+    return v[1] > 0 ? write_float(out, v[1]) : LT_OK;
+}
+
+static bool read_guidance_interval(const reading *to, const char *value) {
+    float v[2] = {0};
+    char low[64];
+    const size_t length = strcspn(value, ":");
+    if (value[length] != ':' || length >= sizeof low) return false;
+    memcpy(low, value, length);
+    low[length] = '\0';
+    const char *high = value + length + 1;
+    if (!read_float(low, &v[0]) || (*high && !read_float(high, &v[1]))) return false;
+    memcpy(to->request->guidance_interval, v, sizeof v);
+    return true;
+}
 
 static lt_status write_seed(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%llu", (unsigned long long)m->seed);
@@ -293,6 +314,7 @@ static const setting settings[] = {
     {"Sampler", write_sampler, read_sampler},
     {"Schedule type", write_schedule, read_schedule},
     {"CFG scale", write_guidance, read_guidance},
+    {"Guidance interval", write_guidance_interval, read_guidance_interval},
     {"Seed", write_seed, read_seed},
     {"Size", write_size, read_size},
     {"Model hash", NULL, read_model_hash},

@@ -23,6 +23,8 @@ static void note_vain(const lt_session *session, const lt_request *r) {
     const lt_request usual = lt_request_defaults();
     const char *along, *sampler = lt_sampler_read(r->sampler, &along);
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
+    const bool limited = r->guidance_interval[0] > 0 || r->guidance_interval[1] > 0;
+    const bool guided = reads && r->guidance != 0 && r->guidance != 1;
     const struct {
         bool given, used;
         const char *name, *why;
@@ -35,6 +37,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
         {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "`eta`", "with this sampler: it is ddim's"},
         {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
+        {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };
     for (size_t i = 0; i < LT_COUNT(fields); i++)

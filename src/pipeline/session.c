@@ -14,12 +14,15 @@ void lt_session_drop(lt_session *session) {
 }
 
 void lt_module_drop(lt_session *session, lt_module module) {
-    lt_plan_free(session->plans[module].plan);
-    session->plans[module].plan = NULL;
+    lt_slot *slots = session->plans[module];
+    for (int k = 0; k < LT_MODULE_PLANS; k++) lt_plan_free(slots[k].plan);
+    memset(slots, 0, LT_MODULE_PLANS * sizeof *slots);
 }
 
 void lt_module_rest(lt_session *session, lt_module module) {
-    if (session->plans[module].plan) lt_plan_rest(session->plans[module].plan);
+    lt_slot *slots = session->plans[module];
+    for (int k = 0; k < LT_MODULE_PLANS; k++)
+        if (slots[k].plan) lt_plan_rest(slots[k].plan);
 }
 
 /* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding. */
@@ -36,41 +39,65 @@ static lt_status make_plan(lt_session *session, lt_module module, const lt_modul
     return lt_plan_built(&graph, built, &target, plan);
 }
 
+static void retire(lt_slot *slots, lt_deltas *next) {
+    for (int k = 0; k < LT_MODULE_PLANS; k++)
+        if (slots[k].plan) lt_plan_retire(slots[k].plan, next);
+}
+
 void lt_session_apply(lt_session *session, lt_deltas *deltas) {
     for (int i = 0; i < LT_MODULE_COUNT; i++) {
-        if (!session->plans[i].plan) continue;
-        lt_plan_retire(session->plans[i].plan, deltas);
-        session->plans[i].retired = true;
+        retire(session->plans[i], deltas);
+        lt_module_renew(session, (lt_module)i);
     }
     lt_deltas *before = session->target.deltas;
     session->target.deltas = lt_deltas_share(deltas);
     lt_deltas_free(before);
 }
 
-/* The plan before holds the weights that the new one finds packed. */
-static lt_status replace_plan(lt_session *session, lt_module module, const lt_module_size *size) {
-    lt_plan *before = session->plans[module].plan, *made = NULL;
-    if (before) lt_plan_retire(before, session->target.deltas);
-    const lt_status status = make_plan(session, module, size, &made);
-    lt_plan_free(before);
-    session->plans[module].plan = made;
-    session->plans[module].size = *size;
-    session->plans[module].precision = session->target.precision;
-    session->plans[module].retired = false;
+/* Moves the plan for a size, if there is one, out of slots. */
+static lt_slot take(lt_slot *slots, const lt_module_size *size, lt_precision precision) {
+    for (int k = 0; k < LT_MODULE_PLANS; k++) {
+        const lt_slot slot = slots[k];
+        if (!slot.plan || slot.retired || slot.precision != precision || memcmp(size, &slot.size, sizeof *size))
+            continue;
+        slots[k] = (lt_slot){0};
+        return slot;
+    }
+    return (lt_slot){.size = *size, .precision = precision};
+}
+
+/* Plans from before hold the weights that new ones find packed. */
+static lt_status replace_plans(lt_session *session, lt_module module, lt_slot wanted[LT_MODULE_PLANS], int count) {
+    lt_slot *slots = session->plans[module];
+    lt_status status = LT_OK;
+    retire(slots, session->target.deltas);
+    for (int k = 0; k < count && !status; k++)
+        if (!wanted[k].plan) status = make_plan(session, module, &wanted[k].size, &wanted[k].plan);
+    lt_module_drop(session, module);
+    memcpy(slots, wanted, LT_MODULE_PLANS * sizeof *slots);
     return status;
 }
 
-lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
-    lt_plan **slot = &session->plans[module].plan;
+lt_status lt_module_plans(lt_session *session, lt_module module, const lt_module_size *sizes, int count,
+                          lt_plan *plans[]) {
+    lt_slot wanted[LT_MODULE_PLANS] = {0};
     lt_adapt_settle(session);
-    if (!*slot || session->plans[module].retired || session->plans[module].precision != session->target.precision ||
-        memcmp(size, &session->plans[module].size, sizeof *size))
-        LT_TRY(replace_plan(session, module, size));
-    *plan = *slot;
-    return lt_plan_wake(*plan);
+    for (int k = 0; k < count; k++) wanted[k] = take(session->plans[module], &sizes[k], session->target.precision);
+    LT_TRY(replace_plans(session, module, wanted, count));
+    for (int k = 0; k < count; k++) {
+        plans[k] = wanted[k].plan;
+        LT_TRY(lt_plan_wake(plans[k]));
+    }
+    return LT_OK;
 }
 
-void lt_module_renew(lt_session *session, lt_module module) { session->plans[module].retired = true; }
+lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
+    return lt_module_plans(session, module, size, 1, plan);
+}
+
+void lt_module_renew(lt_session *session, lt_module module) {
+    for (int k = 0; k < LT_MODULE_PLANS; k++) session->plans[module][k].retired = true;
+}
 
 static lt_status poll_request(void *user) {
     const lt_session *session = user;
@@ -81,7 +108,8 @@ static lt_status poll_request(void *user) {
 /* A guide that is no module of its own has no slot. */
 static const char *name_of(const lt_session *session, const lt_plan *plan) {
     for (int i = 0; i < LT_MODULE_COUNT; i++)
-        if (session->plans[i].plan == plan) return lt_module_name((lt_module)i);
+        for (int k = 0; k < LT_MODULE_PLANS; k++)
+            if (session->plans[i][k].plan == plan) return lt_module_name((lt_module)i);
     return "guide";
 }
 

@@ -14,6 +14,16 @@ typedef struct lt_profiler {
     void *user;
 } lt_profiler;
 
+/* Sizes for which a module may be planned side by side: a U-Net for all branches and for one alone. */
+enum { LT_MODULE_PLANS = 2 };
+
+typedef struct lt_slot {
+    lt_plan *plan; /* NULL: free */
+    lt_module_size size;
+    lt_precision precision; /* the session's when it was made */
+    bool retired;           /* for other weights than the session's now; replaced when it is asked for */
+} lt_slot;
+
 struct lt_session {
     const lt_components *parts;
     struct lt_model
@@ -26,12 +36,7 @@ struct lt_session {
     bool low_memory;  /* what can be run in turn is */
     bool automatic;   /* target.precision was not asked for, but chosen */
     bool size_noted;  /* that a picture's size is far from the model's own */
-    struct {
-        lt_plan *plan;
-        lt_module_size size;
-        lt_precision precision; /* the session's at that time */
-        bool retired;           /* for other weights than the session's now; replaced when it is asked for */
-    } plans[LT_MODULE_COUNT];
+    lt_slot plans[LT_MODULE_COUNT][LT_MODULE_PLANS];
     struct {
         lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */
         bool requested;          /* a request is being served */
@@ -48,14 +53,17 @@ lt_session lt_session_beside(const lt_session *host, const lt_components *parts)
 /* Gives all plans' memory back. */
 void lt_session_drop(lt_session *session);
 
-/* The plan of a module for a size: the one from before, or a new one in its place. LT_ERROR_MODEL if the checkpoint
+/* The plan of a module for a size: the one from before, or a new one in place of all. LT_ERROR_MODEL if the checkpoint
  * lacks it. */
 lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan);
-/* Has its plan, if there is one, made anew when it is next asked for: other weights are kept from 8 bits now. */
+/* The same for several sizes, all of them other ones, at most LT_MODULE_PLANS: their plans share packed weights. */
+lt_status lt_module_plans(lt_session *session, lt_module module, const lt_module_size *sizes, int count,
+                          lt_plan *plans[]);
+/* Has its plans, if there are any, made anew when they are next asked for: other weights are kept from 8 bits now. */
 void lt_module_renew(lt_session *session, lt_module module);
 /* Runs a plan, asking between operations whether the request was cancelled; then tells the profiler what was run. */
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
-/* Gives the memory back in which a plan runs, if there is one, until lt_module_plan; packed weights stay. */
+/* Gives the memory back in which a module's plans run, if there are any, until lt_module_plan; packed weights stay. */
 void lt_module_rest(lt_session *session, lt_module module);
 /* Gives all of its memory back, and packed weights that no other session uses. */
 void lt_module_drop(lt_session *session, lt_module module);

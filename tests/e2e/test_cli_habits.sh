@@ -173,6 +173,17 @@ for size in 0 x 48x 48x0 48y48 48x48x48 -1 99999 ""; do
     refuse "--size $size" 2 "size $size: WIDTHxHEIGHT, as in 512x768" latent -p "a nut" --size "$size"
 done
 
+nut() { out=$1 && shift && prints -q -p "a nut" --seed 1 --steps 5 "$@" --save-latents "$out.safetensors" -o "$out.png"; } # OUT OPTION...
+same_nut() { cmp "$1.safetensors" "$2.safetensors"; }
+check "--guidance-interval of all noise is guidance" eval 'nut whole && nut all --guidance-interval 0:20 && same_nut whole all'
+check "of none it is the prompt alone" eval 'nut one --cfg 1 && nut none --guidance-interval 99: && same_nut one none &&
+    nut none --guidance-interval :0.001 && same_nut one none'
+check "of some it is between them" eval 'nut some --guidance-interval 0.3:5 && ! same_nut some whole && ! same_nut some one'
+check "and told to who asks how" eval 'has_text some.png "Guidance interval: \"0.3:5\"" && nut again --from some.png && same_nut some again'
+for interval in 5 5:0.3 2:2 -1:2 0.3:x 0.3:5x : nan:2 0.3:inf ""; do
+    refuse "--guidance-interval $interval" 2 'guidance-interval .*: LOW:HIGH, as in 0.3:5' latent -p "a nut" --guidance-interval "$interval"
+done
+
 check "a size far from the model's own is noted" eval 'draws -p "a nut" --size 136x64 -o got.png && [ "$(wc -l <err)" -eq 1 ] &&
     grep -q "^latent: note: 136x64 is far from 64x64, for which this model was trained" err'
 check "up to twice of it is not" eval 'draws -p "a nut" --size 128x32 -o got.png && [ ! -s err ]'

@@ -23,6 +23,7 @@ static void put_bad(const lt_field *f, double value, void *options) {
     char *at = (char *)options + f->offset;
     switch (f->kind) {
     case LT_FIELD_LONG: memcpy(at, &(long){(long)value}, sizeof(long)); return;
+    case LT_FIELD_RANGE:
     case LT_FIELD_FLOAT: memcpy(at, &(float){(float)value}, sizeof(float)); return;
     case LT_FIELD_DOUBLE: memcpy(at, &value, sizeof value); return;
     case LT_FIELD_INT:
@@ -41,8 +42,8 @@ static int enum_count(const lt_field *f) {
 
 /* The values that f may not have; returns how many. */
 static size_t bad_values(const lt_field *f, double values[8]) {
-    const bool real = f->kind == LT_FIELD_FLOAT || f->kind == LT_FIELD_DOUBLE;
-    const double step = f->kind == LT_FIELD_FLOAT ? fmax(1, f->high / 1e6) : 1;
+    const bool real = f->kind == LT_FIELD_FLOAT || f->kind == LT_FIELD_DOUBLE || f->kind == LT_FIELD_RANGE;
+    const double step = f->kind != LT_FIELD_DOUBLE && real ? fmax(1, f->high / 1e6) : 1;
     size_t n = 0;
     if (f->kind == LT_FIELD_CHOICE) values[n++] = 0;
     if (f->kind == LT_FIELD_RESERVED) values[n++] = 1;
@@ -89,19 +90,13 @@ static int refuse_bad_fields(const lt_field *fields, const void *good, size_t si
 /* Where a member that begins at offset ends. */
 static size_t end_of(const lt_field *f) {
     static const size_t sizes[] = {
-        [LT_FIELD_BOOL] = sizeof(bool),
-        [LT_FIELD_INT] = sizeof(int),
-        [LT_FIELD_LONG] = sizeof(long),
-        [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
-        [LT_FIELD_SEED] = sizeof(uint64_t),
-        [LT_FIELD_SIZE] = sizeof(size_t),
-        [LT_FIELD_FLOAT] = sizeof(float),
-        [LT_FIELD_DOUBLE] = sizeof(double),
-        [LT_FIELD_ENUM] = sizeof(lt_isa),
-        [LT_FIELD_TEXT] = sizeof(const char *),
-        [LT_FIELD_FILE] = sizeof(const char *),
-        [LT_FIELD_CHOICE] = sizeof(const char *),
-        [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
+        [LT_FIELD_BOOL] = sizeof(bool),           [LT_FIELD_INT] = sizeof(int),
+        [LT_FIELD_LONG] = sizeof(long),           [LT_FIELD_LIST] = LT_TRAIN_MAX_LEVELS * sizeof(int),
+        [LT_FIELD_SEED] = sizeof(uint64_t),       [LT_FIELD_SIZE] = sizeof(size_t),
+        [LT_FIELD_FLOAT] = sizeof(float),         [LT_FIELD_DOUBLE] = sizeof(double),
+        [LT_FIELD_RANGE] = 2 * sizeof(float),     [LT_FIELD_ENUM] = sizeof(lt_isa),
+        [LT_FIELD_TEXT] = sizeof(const char *),   [LT_FIELD_FILE] = sizeof(const char *),
+        [LT_FIELD_CHOICE] = sizeof(const char *), [LT_FIELD_RESERVED] = LT_RESERVED * sizeof(uint64_t),
     };
     return f->offset + sizes[f->kind];
 }
@@ -109,7 +104,7 @@ static size_t end_of(const lt_field *f) {
 static size_t aligned(size_t at, size_t align) { return (at + align - 1) / align * align; }
 
 static size_t align_of(const lt_field *f) {
-    if (f->kind == LT_FIELD_LIST) return sizeof(int);
+    if (f->kind == LT_FIELD_LIST || f->kind == LT_FIELD_RANGE) return sizeof(int);
     return f->kind == LT_FIELD_RESERVED ? sizeof(uint64_t) : end_of(f) - f->offset;
 }
 

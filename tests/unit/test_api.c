@@ -223,6 +223,8 @@ static void test_given_in_vain(void **state) {
     TOLD("", eta = 0.5f; r.sampler = "ddim");
     TOLD("`negative_prompt` does nothing at a guidance of 1", negative_prompt = "blue"; r.guidance = 1);
     TOLD("", negative_prompt = "blue");
+    TOLD("`guidance_interval` does nothing without guidance by a prompt", guidance_interval[0] = 1; r.guidance = 1);
+    TOLD("", guidance_interval[1] = 5);
     lt_session_close(session);
     free(picture.pixels);
 }

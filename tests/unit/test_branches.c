@@ -111,6 +111,7 @@ static void test_an_interval(void **state) {
         make_branches(session, weights, 3, &branches);
         lt_branches others = {.items = {branches.items[1], branches.items[2]}, .count = 2};
         predict(session, &others, with);
+        branches.items[0].limited = true;
         branches.items[0].interval.from = 600;
         branches.items[0].interval.to = 999;
         predict(session, &branches, out);
@@ -123,6 +124,36 @@ static void test_an_interval(void **state) {
     }
 }
 
+/* Where one of two is there it is run alone, a batch of one, before and after a batch of both. */
+static void test_both_and_alone(void **state) {
+    (void)state;
+    static const float weights[] = {1, 7.5f}, timesteps[] = {900, 600, 599, 500, 601};
+    lt_session *session = open_tiny(false), *other = open_tiny(false);
+    lt_branches both, limited;
+    lt_denoiser denoiser;
+    float x[COUNT] = {1}, out[COUNT], expected[COUNT];
+    make_branches(session, weights, 2, &both);
+    limited = both;
+    limited.items[0].limited = true;
+    limited.items[0].interval.from = 600;
+    limited.items[0].interval.to = 1000;
+    assert_ok(lt_denoiser_init(&denoiser, session, &limited, SIDE, SIDE, NULL, NULL));
+    for (size_t i = 0; i < LT_COUNT(timesteps); i++) {
+        const bool guided = timesteps[i] >= 600;
+        const lt_branches alone = {.items = {both.items[1]}, .count = 1};
+        lt_denoiser fresh;
+        assert_ok(lt_denoiser_init(&fresh, other, guided ? &both : &alone, SIDE, SIDE, NULL, NULL));
+        assert_ok(lt_denoiser_predict(&fresh, x, timesteps[i], expected));
+        assert_ok(lt_denoiser_predict(&denoiser, x, timesteps[i], out));
+        assert_memory_equal(out, expected, sizeof out);
+        lt_denoiser_free(&fresh);
+    }
+    lt_denoiser_free(&denoiser);
+    lt_branches_free(&both);
+    lt_session_close(session);
+    lt_session_close(other);
+}
+
 /* Where no branch is there nothing can be predicted. */
 static void test_nothing_is_there(void **state) {
     (void)state;
@@ -132,12 +163,49 @@ static void test_nothing_is_there(void **state) {
     lt_denoiser denoiser;
     float x[COUNT] = {0}, out[COUNT];
     make_branches(session, weights, 2, &branches);
-    for (int i = 0; i < 2; i++) branches.items[i].interval.to = 100;
+    for (int i = 0; i < 2; i++) {
+        branches.items[i].limited = true;
+        branches.items[i].interval.to = 100;
+    }
     assert_ok(lt_denoiser_init(&denoiser, session, &branches, SIDE, SIDE, NULL, NULL));
     assert_ok(lt_denoiser_predict(&denoiser, x, 100, out));
     assert_int_equal(lt_denoiser_predict(&denoiser, x, 101, out), LT_ERROR_ARGUMENT);
     lt_denoiser_free(&denoiser);
     lt_branches_free(&branches);
+    lt_session_close(session);
+}
+
+/* An interval of noise levels is one of timesteps for the negative prompt: above its low end, up to its high one. */
+static void test_an_interval_of_noise(void **state) {
+    (void)state;
+    lt_session *session = open_tiny(false);
+    const lt_noise_schedule *s = &session->parts->schedule;
+    const struct {
+        float low, high;
+        int without, first, last, beyond; /* timesteps: not in it, in it, in it, not in it; -1: there is none */
+    } cases[] = {
+        {s->sigmas[200], s->sigmas[700], 200, 201, 700, 701},
+        {0, s->sigmas[700], -1, 0, 700, 701},
+        {s->sigmas[200], 0, 200, 201, 999, -1},
+        {0, s->sigmas[0], -1, 0, 0, 1},
+        {0, s->sigmas[0] / 2, 0, -1, -1, 999},
+        {s->sigmas[999], 0, 999, -1, -1, 0},
+        {0, 0, -1, 0, 999, -1},
+    };
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_request request = lt_request_defaults();
+        lt_branches branches;
+        request.guidance_interval[0] = cases[i].low;
+        request.guidance_interval[1] = cases[i].high;
+        assert_ok(lt_branches_read(session, &request, &branches));
+        const lt_branch *negative = &branches.items[0];
+        if (cases[i].without >= 0) assert_false(lt_branch_is_there(negative, (float)cases[i].without));
+        if (cases[i].first >= 0) assert_true(lt_branch_is_there(negative, (float)cases[i].first));
+        if (cases[i].last >= 0) assert_true(lt_branch_is_there(negative, (float)cases[i].last));
+        if (cases[i].beyond >= 0) assert_false(lt_branch_is_there(negative, (float)cases[i].beyond));
+        for (int t = 0; t < LT_TRAIN_STEPS; t++) assert_true(lt_branch_is_there(&branches.items[1], (float)t));
+        lt_branches_free(&branches);
+    }
     lt_session_close(session);
 }
 
@@ -170,7 +238,9 @@ int main(void) {
         cmocka_unit_test(test_the_sum),
         cmocka_unit_test(test_a_mask),
         cmocka_unit_test(test_an_interval),
+        cmocka_unit_test(test_both_and_alone),
         cmocka_unit_test(test_nothing_is_there),
+        cmocka_unit_test(test_an_interval_of_noise),
         cmocka_unit_test(test_of_a_request),
     };
     const int failed = cmocka_run_group_tests_name("branches", tests, NULL, NULL);

@@ -12,7 +12,7 @@
 typedef struct options {
     int number, count, list[3];
     long many;
-    float small;
+    float small, interval[2];
     double rate, share;
     lt_isa isa;
     const char *name, *file, *kind;
@@ -28,6 +28,7 @@ static const lt_field fields[] = {
     {AT(list), LT_FIELD_LIST, 1, 9, .count = offsetof(options, count)},
     {AT(many), LT_FIELD_LONG, 0, 1e9},
     {AT(small), LT_FIELD_FLOAT, -1, 1},
+    {AT(interval), LT_FIELD_RANGE, 0, 9},
     {AT(rate), LT_FIELD_DOUBLE, 0, 2},
     {AT(share), LT_FIELD_DOUBLE, 0, 1, .above = true},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices},
@@ -84,6 +85,25 @@ static void test_lists(void **state) {
     refused(WITH(list[1], -3), "list: -3 in place 1; 1 to 9 is possible");
 }
 
+static options between(float low, float high) {
+    options o = good();
+    o.interval[0] = low;
+    o.interval[1] = high;
+    return o;
+}
+
+static void test_intervals(void **state) {
+    (void)state;
+    accepted(between(0, 0));
+    accepted(between(2, 0));
+    accepted(between(2, 9));
+    refused(between(2, 2), "interval: 2 to 2 holds nothing");
+    refused(between(3, 2), "interval: 3 to 2 holds nothing");
+    refused(between(3, 9.5f), "interval: 9.5; 0 to 9 is possible");
+    refused(between(-1, 2), "interval: -1; 0 to 9 is possible");
+    refused(between(0, (float)NAN), "interval: nan; 0 to 9 is possible");
+}
+
 static void test_words(void **state) {
     (void)state;
     refused(WITH(name, NULL), "name is needed");
@@ -110,6 +130,7 @@ static void test_finding(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_lists),
-                                       cmocka_unit_test(test_words), cmocka_unit_test(test_finding)};
+                                       cmocka_unit_test(test_intervals), cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_finding)};
     return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
 }

@@ -90,6 +90,10 @@ static void test_settings(void **state) {
     r.rng = LT_RNG_PHILOX;
     r.clip_skip = 2;
     redraw(session, &r);
+    r.guidance_interval[0] = 0.28f;
+    redraw(session, &r);
+    r.guidance_interval[1] = 5.42f;
+    redraw(session, &r);
     r.plain_prompt = r.tiling = true;
     r.sampler = "ddim";
     r.eta = 0.3f;

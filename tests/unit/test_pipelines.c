@@ -47,6 +47,7 @@ typedef struct lt_pipeline_case {
     const char *checkpoint, *file, *sampler, *schedule, *picture;
     bool image, mask;
     double strength;
+    float interval[2]; /* of guidance */
 } lt_pipeline_case;
 
 static void check_pipeline(void **state) {
@@ -57,6 +58,7 @@ static void check_pipeline(void **state) {
     float *noise = golden_values(&golden, "noise", &count), *posterior = NULL;
     lt_request request = recorded_request(c->sampler, c->schedule, noise);
     lt_image image = {0}, mask = {0};
+    memcpy(request.guidance_interval, c->interval, sizeof c->interval);
     if (c->image) {
         assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/input.png", &image));
         request.posterior_noise = posterior = golden_values(&golden, "posterior_noise", &count);
@@ -88,6 +90,7 @@ static lt_pipeline_case cases[] = {
     {"tiny", "tiny/txt2img_dpmpp_2m_karras.safetensors", "dpmpp_2m", "karras", "image", false, false, 1},
     {"tiny", "tiny/img2img_ddim.safetensors", "ddim", NULL, "image", true, false, 0.6},
     {"tiny", "tiny/inpaint_ddim.safetensors", "ddim", NULL, "image", true, true, 1},
+    {"tiny", "fewer/txt2img_interval.safetensors", "ddim", NULL, NULL, false, false, 1, {1, 5.42f}},
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 
