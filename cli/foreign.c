@@ -37,7 +37,7 @@ const lt_foreign lt_foreign_options[] = {
      "no picture is served as a model for another; `latent img2img -i IN` changes one"},
     {"ad-model ad-prompt ad-negative-prompt extra-ad-args", "nothing is detected in pictures; `latent inpaint --mask MASK` repaints a part of one"},
     {"circular circularx circulary", "seamless pictures are not served"},
-    {"cache-mode cache-option cache-preset scm-mask scm-policy", "no step is guessed from those before: fewer --steps take less time"},
+    {"cache-mode cache-option cache-preset scm-mask scm-policy", "--deep-cache N is what is kept from step to step, and fewer --steps take less time"},
     {"extra-sample-args timestep-shift", "a sampler has --eta and --schedule, and no other settings"},
     {"slg-scale skip-layers skip-layer-start skip-layer-end flow-shift chroma-disable-dit-mask chroma-enable-t5-mask chroma-t5-mask-pad "
      "qwen-image-layers high-noise-steps high-noise-cfg-scale high-noise-img-cfg-scale high-noise-guidance high-noise-slg-scale "

@@ -508,6 +508,10 @@ typedef struct lt_request {
     /* Guidance at noise levels sigma above the first and up to the second (0: all) alone, as Kynkäänniemi et al. 2024:
      * at others the prompt predicts by itself, in half the time. lt_plan_steps says which levels a sampler has. */
     float guidance_interval[2];
+    /* 1 to 1000: the U-Net's deep features are computed at each N-th step, and between them its first convolution and
+     * last block run alone on the features of the step before (DeepCache, Ma et al. 2023, whose default is 3). 1: at
+     * every step. */
+    int deep_cache;
     const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
                              "EulerDiscreteScheduler" */
     const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
@@ -549,8 +553,8 @@ typedef struct lt_request {
     uint64_t reserved[LT_RESERVED];
 } lt_request;
 
-/* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, strength 0.75, one picture of the model's own size, a
- * random seed; no classifier (scale 1), no CLIP (guidance 100). */
+/* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, nothing left out (deep_cache 1), strength 0.75, one
+ * picture of the model's own size, a random seed; no classifier (scale 1), no CLIP (guidance 100). */
 LT_API lt_request lt_request_defaults(void);
 
 /* Everything is [count] long and owned by the result. */

@@ -56,7 +56,7 @@ static lt_status estimate(lt_denoiser *d, int t, bound_work *w) {
     lt_rng_normal(&w->rng, w->x, n);
     lt_nchw_to_nhwc(w->x, w->noise, 1, n / c, c);
     lt_forward_process(schedule, t, w->vae.latent, w->noise, w->x, n);
-    LT_TRY(lt_denoiser_predict(d, w->x, (float)t, w->estimate));
+    LT_TRY(lt_denoiser_predict(d, 0, w->x, (float)t, w->estimate));
     lt_bound_estimate(schedule, t, w->x, w->estimate, w->estimate, n);
     return LT_OK;
 }
@@ -94,7 +94,7 @@ static lt_status bound_of_picture(const lt_eval_data *data, size_t index, int ti
     LT_TRY(lt_eval_vae_load(data, index, &w->vae));
     LT_TRY(lt_context_make(data->session, text, true, 1, &branches.items[0].context));
     lt_rng_seed(&w->rng, LT_RNG_CPU, data->seed + index); /* whatever comes before it, a picture has its own noise */
-    lt_status status = lt_denoiser_init(&denoiser, data->session, &branches, side, side, NULL, NULL);
+    lt_status status = lt_denoiser_init(&denoiser, data->session, &branches, (lt_savings){0}, side, side, NULL, NULL);
     if (!status) status = bound_of_latent(&denoiser, timesteps, w, terms);
     lt_denoiser_free(&denoiser);
     lt_branches_free(&branches);

@@ -40,9 +40,23 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet);
 /* LT_ERROR_UNSUPPORTED where pictures would need what nothing here makes: SDXL's vector. */
 lt_status lt_unet_served(const lt_unet *unet);
 
+/* The deep features are what comes up to the last block, whose skip is the first convolution's output: all that lies
+ * further inside. They change little from step to step, so that one step's may serve the next ones, which then run the
+ * first convolution and the last block alone (DeepCache, Ma et al. 2023, with the outermost skip as branch). */
+typedef enum lt_deep {
+    LT_DEEP_INSIDE, /* nobody asks for them */
+    LT_DEEP_OUT,    /* another output, "deep" [n,h,w,c] */
+    LT_DEEP_IN      /* an input, "deep", in place of what makes them */
+} lt_deep;
+
+/* What of the forward pass is left out; zeroed: nothing. */
+typedef struct lt_shortcuts {
+    lt_deep deep;
+} lt_shortcuts;
+
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim] and "context_lengths" [n,1,1,1]
  * (tokens of each sample's context that count), and with a vector_dim "y" [n,1,1,vector_dim]. Output: "out"
  * [n,h,w,out_channels]. */
-lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_graph *graph);
+lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts, lt_graph *graph);
 
 #endif

@@ -85,8 +85,9 @@ static int down(const lt_unet *u, lt_walk *w, int *skips) {
     w->place.width[LT_VECTOR] = u->vector_dim;
     w->place.width[LT_CONTEXT] = u->context_dim;
     w->place.width[LT_LINEARLY] = u->linear;
-    w->place.kept = true;
+    w->place.kept = w->place.outer = true;
     lt_walk_visit(w, LT_STEP_BEGIN, u->in_channels, channels, LT_ROWS(beginning), " ");
+    w->place.outer = false;
     skips[k++] = channels;
     for (int i = 0; i < u->levels; i++) {
         w->place.level = i;
@@ -121,6 +122,7 @@ static void up(const lt_unet *u, lt_walk *w, const int *skips, int count) {
         w->place.level = i;
         for (int j = 0; j <= l->blocks; j++, k++) {
             const lt_name name = lt_name_of("output_blocks.%d", k);
+            w->place.outer = i == 0 && j == l->blocks;
             block(w, LT_STEP_RESIDUAL_UP, channels + skips[--count], l, name, level, j);
             channels = l->channels;
             if (i == 0 || j < l->blocks) continue;

@@ -95,7 +95,8 @@ typedef struct lt_place {
     size_t count;
     lt_step step;
     int level, depth;
-    bool kept; /* what comes out is put beside what comes up */
+    bool kept;  /* what comes out is put beside what comes up */
+    bool outer; /* outside of a U-Net's deep features (unet.h) */
     int width[LT_WIDTHS];
 } lt_place;
 

@@ -32,7 +32,7 @@ static lt_status build_image(const lt_components *p, const lt_module_size *s, lt
 }
 
 static lt_status build_unet(const lt_components *p, const lt_module_size *s, lt_graph *g) {
-    return lt_unet_build(&p->unet, s->n, s->h, s->w, s->tokens, g);
+    return lt_unet_build(&p->unet, s->n, s->h, s->w, s->tokens, s->shortcuts, g);
 }
 
 static lt_status build_encoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {

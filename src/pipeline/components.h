@@ -23,11 +23,12 @@ typedef enum lt_module {
 
 /* For what a module is planned; what does not concern it is 0. */
 typedef struct lt_module_size {
-    int n, h, w;  /* samples and input size */
-    int tokens;   /* unet: of the context */
-    int skip;     /* text: layers left out at the end */
-    int embed;    /* text: 1 to make the text embedding too */
-    int gradient; /* classifier: 1 to make the gradient of log p(y | x_t) too */
+    int n, h, w;            /* samples and input size */
+    int tokens;             /* unet: of the context */
+    lt_shortcuts shortcuts; /* unet */
+    int skip;               /* text: layers left out at the end */
+    int embed;              /* text: 1 to make the text embedding too */
+    int gradient;           /* classifier: 1 to make the gradient of log p(y | x_t) too */
 } lt_module_size;
 
 typedef struct lt_components {

@@ -42,13 +42,22 @@ static lt_status count_tokens(lt_denoiser *d) {
     return LT_OK;
 }
 
-/* How many branches each batch has. */
+static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
+    lt_unet_batch *b = &d->batches[d->batch_count++];
+    b->count = count;
+    b->size = (lt_module_size){
+        .n = count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens, .shortcuts = {.deep = deep}};
+}
+
+/* How many branches each batch has, and what of the U-Net. */
 static void choose_batches(lt_denoiser *d) {
     const int all = d->session->low_memory ? 1 : d->branches->count;
+    const bool keeps = d->savings.deep_cache > 1;
     bool limited = false;
     for (int i = 0; i < d->branches->count; i++) limited |= d->branches->items[i].limited;
-    d->batches[d->batch_count++].count = all;
-    if (limited && all > 1) d->batches[d->batch_count++].count = 1;
+    d->kinds = limited && all > 1 ? 2 : 1;
+    for (int k = 0; k < d->kinds; k++) add_batch(d, k ? 1 : all, keeps ? LT_DEEP_OUT : LT_DEEP_INSIDE);
+    for (int k = 0; k < d->kinds && keeps; k++) add_batch(d, k ? 1 : all, LT_DEEP_IN);
 }
 
 static lt_status find_ports(const lt_denoiser *d, lt_unet_batch *b) {
@@ -60,15 +69,18 @@ static lt_status find_ports(const lt_denoiser *d, lt_unet_batch *b) {
     b->context = lt_plan_port(b->plan, "context");
     b->context_lengths = lt_plan_port(b->plan, "context_lengths");
     b->y = lt_plan_port(b->plan, "y");
+    b->deep = lt_plan_port(b->plan, "deep");
     b->out = lt_plan_port(b->plan, "out");
+    lt_shape deep = lt_port_shape(d->batches[0].deep); /* a hostile file's need not be what its names say */
+    deep.n = b->count;
+    if (b->size.shortcuts.deep) LT_TRY(lt_module_expect(LT_MODULE_UNET, b->deep, deep));
     return lt_module_expect(LT_MODULE_UNET, b->out, out);
 }
 
 static lt_status make_plans(lt_denoiser *d) {
     lt_module_size sizes[LT_MODULE_PLANS];
     lt_plan *plans[LT_MODULE_PLANS];
-    for (int k = 0; k < d->batch_count; k++)
-        sizes[k] = (lt_module_size){.n = d->batches[k].count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens};
+    for (int k = 0; k < d->batch_count; k++) sizes[k] = d->batches[k].size;
     LT_TRY(lt_module_plans(d->session, LT_MODULE_UNET, sizes, d->batch_count, plans));
     for (int k = 0; k < d->batch_count; k++) {
         d->batches[k].plan = plans[k];
@@ -77,20 +89,25 @@ static lt_status make_plans(lt_denoiser *d) {
     return LT_OK;
 }
 
-static lt_status allocate(lt_denoiser *d) {
-    const size_t bytes = lt_shape_count(d->latent) * sizeof(float);
-    d->input =
-        lt_alloc((size_t)lt_shape_pixels(d->latent) * (size_t)d->session->parts->unet.in_channels * sizeof(float));
-    d->first = lt_alloc(bytes);
-    d->branch = lt_alloc(bytes);
-    return d->input && d->first && d->branch ? LT_OK : LT_ERROR_MEMORY;
+static size_t count_deep(const lt_unet_batch *b) {
+    return lt_shape_count(lt_port_shape(b->deep)) / (size_t)b->count; /* of a sample */
 }
 
-lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, int h, int w,
-                           const float *mask, const float *masked) {
+static lt_status allocate(lt_denoiser *d) {
+    const size_t bytes = lt_shape_count(d->latent) * sizeof(float), pixels = (size_t)lt_shape_pixels(d->latent);
+    d->input = lt_alloc(pixels * (size_t)d->session->parts->unet.in_channels * sizeof(float));
+    d->first = lt_alloc(bytes);
+    d->branch = lt_alloc(bytes);
+    d->deep = lt_alloc((size_t)d->branches->count * count_deep(&d->batches[0]) * sizeof(float));
+    return d->input && d->first && d->branch && d->deep ? LT_OK : LT_ERROR_MEMORY;
+}
+
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
+                           int w, const float *mask, const float *masked) {
     const lt_unet *unet = &session->parts->unet;
     const int c = unet->out_channels;
-    *d = (lt_denoiser){.session = session, .branches = branches, .latent = {1, h, w, c}};
+    *d = (lt_denoiser){.session = session, .branches = branches, .savings = savings, .latent = {1, h, w, c}};
+    for (int i = 0; i < LT_MAX_BRANCHES; i++) d->deep_of[i] = -1;
     for (int i = 0; i < branches->count; i++)
         if (!branches->items[i].vector) LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
     LT_TRY(count_tokens(d));
@@ -107,6 +124,7 @@ void lt_denoiser_free(lt_denoiser *d) {
     lt_free(d->input);
     lt_free(d->first);
     lt_free(d->branch);
+    lt_free(d->deep);
     *d = (lt_denoiser){0};
 }
 
@@ -122,25 +140,52 @@ static void add_branch(lt_denoiser *d, const lt_unet_batch *b, int i, int sample
     }
 }
 
+/* Deep features, to those samples of a batch that are given them, and from those whose were made at a step. */
+static void give_deep(const lt_denoiser *d, const lt_unet_batch *b) {
+    const size_t each = count_deep(b), count = (size_t)b->count * each;
+    if (b->size.shortcuts.deep == LT_DEEP_IN) lt_port_write(b->deep, 0, d->deep + (size_t)b->first * each, count);
+}
+
+static void take_deep(lt_denoiser *d, const lt_unet_batch *b, int step) {
+    const size_t each = count_deep(b), count = (size_t)b->count * each;
+    if (b->size.shortcuts.deep != LT_DEEP_OUT) return;
+    lt_port_read(b->deep, 0, d->deep + (size_t)b->first * each, count);
+    for (int k = 0; k < b->count; k++) d->deep_of[b->first + k] = step;
+}
+
 /* Runs the branches from `first` on, which are there, and takes them in; *taken: how many were, before and now. */
-static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, float t, int *taken, float *sum) {
+static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, int step, float t, int *taken, float *sum) {
     const size_t each = lt_shape_count(lt_port_shape(b->x)) / (size_t)b->count;
     write_branches(b, d->branches, first);
     for (int k = 0; k < b->count; k++) lt_port_write(b->x, (size_t)k * each, d->input, each);
     lt_port_fill(b->t, t);
+    give_deep(d, b);
     LT_TRY(lt_module_run(d->session, b->plan, b->changed));
     b->changed = LT_RATE_STEP;
+    take_deep(d, b, step);
     for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !(*taken)++, sum);
     return LT_OK;
 }
 
-lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out) {
-    int there = 0, taken = 0;
-    for (int i = 0; i < d->branches->count; i++) there += lt_branch_is_there(&d->branches->items[i], t);
-    lt_unet_batch *b = &d->batches[there == d->branches->count ? 0 : d->batch_count - 1];
+/* The batch for a step: whether all branches are there, and whether each that is has deep features of a step whose they
+ * may still be. */
+static lt_unet_batch *batch_for(lt_denoiser *d, int step, float t) {
+    const int interval = d->savings.deep_cache, since = interval > 1 ? step - step % interval : step;
+    bool all = true, kept = since < step;
+    for (int i = 0; i < d->branches->count; i++) {
+        const bool there = lt_branch_is_there(&d->branches->items[i], t);
+        all &= there;
+        kept &= !there || d->deep_of[i] >= since;
+    }
+    return &d->batches[(kept ? d->kinds : 0) + (all ? 0 : d->kinds - 1)];
+}
+
+lt_status lt_denoiser_predict(lt_denoiser *d, int step, const float *x, float t, float *out) {
+    lt_unet_batch *b = batch_for(d, step, t);
+    int taken = 0;
     put_channels(d, x, 0, d->latent.c);
     for (int i = 0; i < d->branches->count; i += b->count)
         if (b->count > 1 || lt_branch_is_there(&d->branches->items[i], t))
-            LT_TRY(run_branches(d, b, i, t, &taken, out));
+            LT_TRY(run_branches(d, b, i, step, t, &taken, out));
     return taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
 }

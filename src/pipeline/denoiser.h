@@ -4,37 +4,47 @@
 
 #include "pipeline/branches.h"
 
+/* What is left out of some predictions, as lt_request has it; zeroed: nothing. */
+typedef struct lt_savings {
+    int deep_cache; /* steps that have the deep features of the first of them */
+} lt_savings;
+
 /* A plan of the U-Net, and what its samples are told. */
 typedef struct lt_unet_batch {
     lt_plan *plan;
+    lt_module_size size;
     int count;       /* samples: all branches, or one after the other */
     int first;       /* the branch that the first sample is told; -1: none yet */
     lt_rate changed; /* what the next run has to compute anew */
-    lt_port x, t, context, context_lengths, y, out;
+    lt_port x, t, context, context_lengths, y, deep, out;
 } lt_unet_batch;
 
 typedef struct lt_denoiser {
     lt_session *session;
     const lt_branches *branches;
-    /* All branches at once, unless the session is of little memory; last, for where not all are there, one by one. */
+    lt_savings savings;
+    /* All branches at once, unless the session is of little memory; last, for where not all are there, one by one. With
+     * deep features that are kept the same follow again, around those. */
     lt_unet_batch batches[LT_MODULE_PLANS];
-    int batch_count;
-    int tokens;      /* of the longest context */
-    lt_shape latent; /* n = 1 */
-    float *input;    /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
-    float *first;    /* [latent] the prediction of the first branch that is there */
-    float *branch;   /* [latent] that of the branch at hand */
+    int batch_count, kinds;       /* kinds: without those that follow again */
+    float *deep;                  /* [branches, deep features of a sample], kept */
+    int deep_of[LT_MAX_BRANCHES]; /* the step whose they are; -1: none */
+    int tokens;                   /* of the longest context */
+    lt_shape latent;              /* n = 1 */
+    float *input;                 /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
+    float *first;                 /* [latent] the prediction of the first branch that is there */
+    float *branch;                /* [latent] that of the branch at hand */
 } lt_denoiser;
 
 /* Plans the U-Net for latents of h x w and, where all branches are one batch, computes what depends on the prompts
  * alone just once. branches outlive the denoiser. An inpainting model reads mask [h, w] and the masked picture's
  * latent [h, w, channels] beside the latent; for others mask is NULL. lt_denoiser_free is due even after a failure. */
-lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, int h, int w,
-                           const float *mask, const float *masked);
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
+                           int w, const float *mask, const float *masked);
 void lt_denoiser_free(lt_denoiser *d); /* a zeroed one is fine */
 
 /* eps (or v) of all branches that are there at timestep t (LT_ERROR_ARGUMENT: none is), for x [h, w, channels], into
- * out, which is not x. */
-lt_status lt_denoiser_predict(lt_denoiser *d, const float *x, float t, float *out);
+ * out, which is not x. step, which only grows, says when deep features are made anew. */
+lt_status lt_denoiser_predict(lt_denoiser *d, int step, const float *x, float t, float *out);
 
 #endif

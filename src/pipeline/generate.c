@@ -80,7 +80,7 @@ static void to_outside(const lt_painting *p, const float *latent, float *to) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
-    lt_status status = lt_denoiser_predict(&p->denoiser, x, t, out);
+    lt_status status = lt_denoiser_predict(&p->denoiser, p->step, x, t, out);
     if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
     return status == LT_ERROR_MODEL ? lt_fail_in(status, "step %d of %d", p->step + 1, p->steps.count) : status;
 }
@@ -174,7 +174,8 @@ static lt_status start(lt_painting *p) {
 static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
-    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, c->latent_h, c->latent_w,
+    const lt_savings savings = {.deep_cache = p->request->deep_cache};
+    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, savings, c->latent_h, c->latent_w,
                             c->masked_pixels ? c->latent_mask : NULL, p->masked));
     keep(p, 0, p->x);
     p->started = lt_now();

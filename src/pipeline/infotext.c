@@ -122,6 +122,12 @@ static bool read_guidance_interval(const reading *to, const char *value) {
     return true;
 }
 
+static lt_status write_deep_cache(const lt_made *m, lt_buffer *out) {
+    return m->request->deep_cache > 1 ? write_int(out, m->request->deep_cache) : LT_OK;
+}
+
+static bool read_deep_cache(const reading *to, const char *value) { return read_int(value, &to->request->deep_cache); }
+
 static lt_status write_seed(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%llu", (unsigned long long)m->seed);
 }
@@ -315,6 +321,7 @@ static const setting settings[] = {
     {"Schedule type", write_schedule, read_schedule},
     {"CFG scale", write_guidance, read_guidance},
     {"Guidance interval", write_guidance_interval, read_guidance_interval},
+    {"Deep cache", write_deep_cache, read_deep_cache},
     {"Seed", write_seed, read_seed},
     {"Size", write_size, read_size},
     {"Model hash", NULL, read_model_hash},

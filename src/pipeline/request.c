@@ -8,6 +8,7 @@ lt_request lt_request_defaults(void) {
         .clip_skip = 1,
         .steps = 20,
         .guidance = 7.5f,
+        .deep_cache = 1,
         .classifier_scale = 1,
         .clip_guidance = 100,
         .sampler = "dpmpp_2m",

@@ -14,8 +14,9 @@ typedef struct lt_profiler {
     void *user;
 } lt_profiler;
 
-/* Sizes for which a module may be planned side by side: a U-Net for all branches and for one alone. */
-enum { LT_MODULE_PLANS = 2 };
+/* Sizes for which a module may be planned side by side: a U-Net for all branches and for one alone, each whole and
+ * around given deep features. */
+enum { LT_MODULE_PLANS = 4 };
 
 typedef struct lt_slot {
     lt_plan *plan; /* NULL: free */

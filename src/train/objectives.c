@@ -16,7 +16,7 @@ static lt_status finish(lt_graph *g, lt_node *loss, bool recompute) {
 
 lt_status lt_unet_objective(const lt_unet *unet, int n, int h, int w, int tokens, bool recompute, lt_graph *graph) {
     graph->training = true;
-    LT_TRY(lt_unet_build(unet, n, h, w, tokens, graph));
+    LT_TRY(lt_unet_build(unet, n, h, w, tokens, (lt_shortcuts){0}, graph));
     lt_node *out = lt_graph_find(graph, "out");
     lt_node *target = lt_graph_input(graph, (lt_input){"target", out->operation.out, LT_RATE_STEP});
     lt_node *weight = lt_graph_input(graph, (lt_input){"weight", {n, 1, 1, 1}, LT_RATE_STEP});

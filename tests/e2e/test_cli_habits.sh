@@ -180,6 +180,9 @@ check "of none it is the prompt alone" eval 'nut one --cfg 1 && nut none --guida
     nut none --guidance-interval :0.001 && same_nut one none'
 check "of some it is between them" eval 'nut some --guidance-interval 0.3:5 && ! same_nut some whole && ! same_nut some one'
 check "and told to who asks how" eval 'has_text some.png "Guidance interval: \"0.3:5\"" && nut again --from some.png && same_nut some again'
+check "--deep-cache 1 is all" eval 'nut deep --deep-cache 1 && same_nut deep whole'
+check "--deep-cache 2 is another picture, and told" eval 'nut deep --deep-cache 2 && ! same_nut deep whole && has_text deep.png "Deep cache: 2" &&
+    nut again --from deep.png && same_nut again deep'
 for interval in 5 5:0.3 2:2 -1:2 0.3:x 0.3:5x : nan:2 0.3:inf ""; do
     refuse "--guidance-interval $interval" 2 'guidance-interval .*: LOW:HIGH, as in 0.3:5' latent -p "a nut" --guidance-interval "$interval"
 done
@@ -217,7 +220,7 @@ done <<'END'
 -embd-dir|embeddings .* are not served
 -ip-adapter-image|no picture is served as a model for another
 -clip-l|a model.s parts come together: -m takes
--cache-mode|no step is guessed
+-cache-mode|--deep-cache N is what
 -guidance|--cfg says how closely the prompt is followed
 -prompt-file|here -p @FILE reads
 -video-frames|that is for models of another kind

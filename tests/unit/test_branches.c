@@ -30,9 +30,9 @@ static void predict(lt_session *session, const lt_branches *branches, float out[
     lt_rng rng;
     lt_rng_seed(&rng, LT_RNG_CPU, 1);
     lt_rng_normal(&rng, x, COUNT);
-    assert_ok(lt_denoiser_init(&denoiser, session, branches, SIDE, SIDE, NULL, NULL));
-    assert_ok(lt_denoiser_predict(&denoiser, x, 900, out));
-    assert_ok(lt_denoiser_predict(&denoiser, x, 500, out));
+    assert_ok(lt_denoiser_init(&denoiser, session, branches, (lt_savings){0}, SIDE, SIDE, NULL, NULL));
+    assert_ok(lt_denoiser_predict(&denoiser, 0, x, 900, out));
+    assert_ok(lt_denoiser_predict(&denoiser, 0, x, 500, out));
     lt_denoiser_free(&denoiser);
 }
 
@@ -137,14 +137,14 @@ static void test_both_and_alone(void **state) {
     limited.items[0].limited = true;
     limited.items[0].interval.from = 600;
     limited.items[0].interval.to = 1000;
-    assert_ok(lt_denoiser_init(&denoiser, session, &limited, SIDE, SIDE, NULL, NULL));
+    assert_ok(lt_denoiser_init(&denoiser, session, &limited, (lt_savings){0}, SIDE, SIDE, NULL, NULL));
     for (size_t i = 0; i < LT_COUNT(timesteps); i++) {
         const bool guided = timesteps[i] >= 600;
         const lt_branches alone = {.items = {both.items[1]}, .count = 1};
         lt_denoiser fresh;
-        assert_ok(lt_denoiser_init(&fresh, other, guided ? &both : &alone, SIDE, SIDE, NULL, NULL));
-        assert_ok(lt_denoiser_predict(&fresh, x, timesteps[i], expected));
-        assert_ok(lt_denoiser_predict(&denoiser, x, timesteps[i], out));
+        assert_ok(lt_denoiser_init(&fresh, other, guided ? &both : &alone, (lt_savings){0}, SIDE, SIDE, NULL, NULL));
+        assert_ok(lt_denoiser_predict(&fresh, 0, x, timesteps[i], expected));
+        assert_ok(lt_denoiser_predict(&denoiser, 0, x, timesteps[i], out));
         assert_memory_equal(out, expected, sizeof out);
         lt_denoiser_free(&fresh);
     }
@@ -152,6 +152,50 @@ static void test_both_and_alone(void **state) {
     lt_branches_free(&both);
     lt_session_close(session);
     lt_session_close(other);
+}
+
+/* A prediction that leaves nothing out. */
+static void predict_whole(lt_session *session, const lt_branches *branches, const float *x, float t, float out[COUNT]) {
+    lt_denoiser denoiser;
+    assert_ok(lt_denoiser_init(&denoiser, session, branches, (lt_savings){0}, SIDE, SIDE, NULL, NULL));
+    assert_ok(lt_denoiser_predict(&denoiser, 0, x, t, out));
+    lt_denoiser_free(&denoiser);
+}
+
+/* Deep features of each third step: what is predicted on those of another step is another prediction, and a branch that
+ * has none is predicted whole, with those that are there beside it. The same bytes one by one. */
+static void test_deep_features(void **state) {
+    (void)state;
+    static const float weights[] = {1, 7.5f};
+    static const struct {
+        float t;
+        int branches; /* that are there: the prompt, or both */
+        bool whole;
+    } steps[] = {{900, 1, true}, {700, 1, false}, {600, 2, true}, {500, 2, true}, {400, 2, false}, {900, 1, false}};
+    float x[COUNT], out[2][LT_COUNT(steps)][COUNT], whole[COUNT];
+    for (int low = 0; low < 2; low++) {
+        lt_session *session = open_tiny(low), *other = open_tiny(low);
+        lt_branches branches;
+        lt_denoiser denoiser;
+        memset(x, 0, sizeof x);
+        make_branches(session, weights, 2, &branches);
+        branches.items[0].limited = true;
+        branches.items[0].interval.to = 600;
+        assert_ok(
+            lt_denoiser_init(&denoiser, session, &branches, (lt_savings){.deep_cache = 3}, SIDE, SIDE, NULL, NULL));
+        for (size_t i = 0; i < LT_COUNT(steps); i++) {
+            assert_ok(lt_denoiser_predict(&denoiser, (int)i, x, steps[i].t, out[low][i]));
+            predict_whole(other, &branches, x, steps[i].t, whole);
+            if (steps[i].whole) assert_memory_equal(out[low][i], whole, sizeof whole);
+            if (!steps[i].whole) assert_true(relative_error(out[low][i], whole, COUNT) > 1e-3);
+            x[i] += 1;
+        }
+        lt_denoiser_free(&denoiser);
+        lt_branches_free(&branches);
+        lt_session_close(session);
+        lt_session_close(other);
+    }
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
 }
 
 /* Where no branch is there nothing can be predicted. */
@@ -167,9 +211,9 @@ static void test_nothing_is_there(void **state) {
         branches.items[i].limited = true;
         branches.items[i].interval.to = 100;
     }
-    assert_ok(lt_denoiser_init(&denoiser, session, &branches, SIDE, SIDE, NULL, NULL));
-    assert_ok(lt_denoiser_predict(&denoiser, x, 100, out));
-    assert_int_equal(lt_denoiser_predict(&denoiser, x, 101, out), LT_ERROR_ARGUMENT);
+    assert_ok(lt_denoiser_init(&denoiser, session, &branches, (lt_savings){0}, SIDE, SIDE, NULL, NULL));
+    assert_ok(lt_denoiser_predict(&denoiser, 0, x, 100, out));
+    assert_int_equal(lt_denoiser_predict(&denoiser, 0, x, 101, out), LT_ERROR_ARGUMENT);
     lt_denoiser_free(&denoiser);
     lt_branches_free(&branches);
     lt_session_close(session);
@@ -239,6 +283,7 @@ int main(void) {
         cmocka_unit_test(test_a_mask),
         cmocka_unit_test(test_an_interval),
         cmocka_unit_test(test_both_and_alone),
+        cmocka_unit_test(test_deep_features),
         cmocka_unit_test(test_nothing_is_there),
         cmocka_unit_test(test_an_interval_of_noise),
         cmocka_unit_test(test_of_a_request),

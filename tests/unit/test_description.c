@@ -150,7 +150,7 @@ static void the_forward_pass_reads_every_tensor(void **state) {
         assert_ok(lt_unet_open(weights, &unet));
         assert_int_equal(unet.heads, expected[i].heads);
         assert_int_equal(unet.head_size, expected[i].head_size);
-        assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, &graph));
+        assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, (lt_shortcuts){0}, &graph));
         assert_int_equal(count_used(&graph, weights), list.count);
         assert_int_equal(lt_graph_find(&graph, "y") != NULL, unet.vector_dim > 0);
         assert_int_equal(lt_unet_served(&unet), unet.vector_dim ? LT_ERROR_UNSUPPORTED : LT_OK);
@@ -267,14 +267,15 @@ static void a_branch_has_a_vector(void **state) {
         lt_denoiser d;
         record_branch(&golden, i, &branches.items[0]);
         lt_nchw_to_nhwc(x + i * COUNT, inside, 1, PIXELS, 4);
-        assert_ok(lt_denoiser_init(&d, session, &branches, 16, 16, NULL, NULL));
-        assert_ok(lt_denoiser_predict(&d, inside, t[i], predicted));
+        assert_ok(lt_denoiser_init(&d, session, &branches, (lt_savings){0}, 16, 16, NULL, NULL));
+        assert_ok(lt_denoiser_predict(&d, 0, inside, t[i], predicted));
         lt_nhwc_to_nchw(predicted, outside, 1, PIXELS, 4);
         assert_true(relative_error(outside, out + i * COUNT, COUNT) < 1e-5);
         lt_denoiser_free(&d);
         lt_free(branches.items[0].vector);
         branches.items[0].vector = NULL;
-        assert_int_equal(lt_denoiser_init(&d, session, &branches, 16, 16, NULL, NULL), LT_ERROR_UNSUPPORTED);
+        assert_int_equal(lt_denoiser_init(&d, session, &branches, (lt_savings){0}, 16, 16, NULL, NULL),
+                         LT_ERROR_UNSUPPORTED);
         lt_denoiser_free(&d);
         lt_branches_free(&branches);
     }

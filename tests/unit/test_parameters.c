@@ -93,6 +93,7 @@ static void test_settings(void **state) {
     r.guidance_interval[0] = 0.28f;
     redraw(session, &r);
     r.guidance_interval[1] = 5.42f;
+    r.deep_cache = 2;
     redraw(session, &r);
     r.plain_prompt = r.tiling = true;
     r.sampler = "ddim";

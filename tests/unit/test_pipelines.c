@@ -48,6 +48,7 @@ typedef struct lt_pipeline_case {
     bool image, mask;
     double strength;
     float interval[2]; /* of guidance */
+    int deep_cache;
 } lt_pipeline_case;
 
 static void check_pipeline(void **state) {
@@ -59,6 +60,7 @@ static void check_pipeline(void **state) {
     lt_request request = recorded_request(c->sampler, c->schedule, noise);
     lt_image image = {0}, mask = {0};
     memcpy(request.guidance_interval, c->interval, sizeof c->interval);
+    if (c->deep_cache) request.deep_cache = c->deep_cache;
     if (c->image) {
         assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/input.png", &image));
         request.posterior_noise = posterior = golden_values(&golden, "posterior_noise", &count);
@@ -91,6 +93,7 @@ static lt_pipeline_case cases[] = {
     {"tiny", "tiny/img2img_ddim.safetensors", "ddim", NULL, "image", true, false, 0.6},
     {"tiny", "tiny/inpaint_ddim.safetensors", "ddim", NULL, "image", true, true, 1},
     {"tiny", "fewer/txt2img_interval.safetensors", "ddim", NULL, NULL, false, false, 1, {1, 5.42f}},
+    {"tiny", "fewer/txt2img_deep_cache.safetensors", "ddim", NULL, NULL, false, false, 1, .deep_cache = 3},
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 
