@@ -66,6 +66,7 @@ static const lt_option options[] = {
      .rare = true},
     {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.clip_guidance, OF_REQUEST, .rare = true},
     {"deep-cache", 0, LT_OPTION_INT, "N", NULL, &o.request.deep_cache, OF_REQUEST, .rare = true},
+    {"merge-tokens", 0, LT_OPTION_NUMBER, "RATIO", NULL, &o.request.merge_tokens, OF_REQUEST, .rare = true},
     {"guidance-interval", 0, LT_OPTION_RANGE, "LOW:HIGH", NULL, &o.request.guidance_interval, OF_REQUEST, .rare = true},
     {"tiling", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.tiling, OF_REQUEST, .rare = true, .also = "vae-tiling"},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,

@@ -512,6 +512,10 @@ typedef struct lt_request {
      * last block run alone on the features of the step before (DeepCache, Ma et al. 2023, whose default is 3). 1: at
      * every step. */
     int deep_cache;
+    /* 0 to 1: the share of the tokens at the U-Net's first level that are merged into others before each self-attention
+     * and parted behind it (Bolya & Hoffman 2023, whose default is 0.5). Into the first of each tile of 2x2, so that no
+     * random numbers are drawn and more than 0.75 is 0.75. 0: none. */
+    float merge_tokens;
     const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
                              "EulerDiscreteScheduler" */
     const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
@@ -553,8 +557,9 @@ typedef struct lt_request {
     uint64_t reserved[LT_RESERVED];
 } lt_request;
 
-/* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, nothing left out (deep_cache 1), strength 0.75, one
- * picture of the model's own size, a random seed; no classifier (scale 1), no CLIP (guidance 100). */
+/* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, nothing left out (deep_cache 1, merge_tokens 0),
+ * strength 0.75, one picture of the model's own size, a random seed; no classifier (scale 1), no CLIP (guidance 100).
+ */
 LT_API lt_request lt_request_defaults(void);
 
 /* Everything is [count] long and owned by the result. */

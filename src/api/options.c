@@ -72,6 +72,7 @@ static const lt_field request_fields[] = {
     {AT(guidance), LT_FIELD_FLOAT, -1000, 1000, .help = "guidance: 1 the prompt alone, 0 none"},
     {AT(guidance_interval), LT_FIELD_RANGE, 0, 1e6, .help = "guide at noise levels (sigma) in it alone: less time"},
     {AT(deep_cache), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "run the U-Net's inner layers at each N-th step alone"},
+    {AT(merge_tokens), LT_FIELD_FLOAT, 0, 1, .help = "merge this share of the U-Net's finest tokens in self-attention"},
     {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .by_name = sampler_by_name, .help = "a name of lt_samplers"},
     {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .by_name = schedule_by_name, .help = "default: karras, or what the sampler was made for"},
     {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},

@@ -33,7 +33,7 @@ lt_status lt_unet_served(const lt_unet *unet) {
 
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts, lt_graph *graph) {
     lt_unet_pass p = lt_unet_pass_of(unet, graph, "unet", UNET);
-    p.deep = shortcuts.deep;
+    p.shortcuts = shortcuts;
     lt_walk walk = lt_unet_pass_walk(&p);
     const lt_shape one = {n, 1, 1, 1};
     graph->maker = "U-Net";

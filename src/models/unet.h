@@ -52,6 +52,7 @@ typedef enum lt_deep {
 /* What of the forward pass is left out; zeroed: nothing. */
 typedef struct lt_shortcuts {
     lt_deep deep;
+    int merged; /* tokens that are merged before each self-attention at the first level (kernels/merge.h) */
 } lt_shortcuts;
 
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim] and "context_lengths" [n,1,1,1]

@@ -36,8 +36,8 @@ static void pass_deep(lt_unet_pass *p, const lt_place *place) {
     if (p->nn.graph->status) return;
     lt_shape shape = p->skips[p->depth - 1]->operation.out;
     shape.c = place->width[LT_IN] - shape.c;
-    if (p->deep == LT_DEEP_IN) p->h = lt_graph_input(p->nn.graph, (lt_input){"deep", shape, LT_RATE_STEP});
-    if (p->deep == LT_DEEP_OUT) lt_graph_output(p->nn.graph, p->h, "deep");
+    if (p->shortcuts.deep == LT_DEEP_IN) p->h = lt_graph_input(p->nn.graph, (lt_input){"deep", shape, LT_RATE_STEP});
+    if (p->shortcuts.deep == LT_DEEP_OUT) lt_graph_output(p->nn.graph, p->h, "deep");
 }
 
 /* Twice the size, or the size of the skip that comes next where a size was odd; then a 3x3 convolution. */
@@ -56,13 +56,16 @@ static void step(void *user, const lt_place *place) {
     lt_unet_pass *p = user;
     const lt_name name = lt_name_of("%s%s", p->prefix, place->name[LT_NAMING_LDM]);
     const lt_conv_layer half = {.kernel = 3, .stride = 2, .pad_begin = 1, .pad_end = 1};
-    if (p->deep == LT_DEEP_IN && !place->outer) return;
+    if (p->shortcuts.deep == LT_DEEP_IN && !place->outer) return;
     if (place->outer && place->step == LT_STEP_RESIDUAL_UP) pass_deep(p, place);
     switch (place->step) {
     case LT_STEP_BEGIN: begin(p, place); break;
     case LT_STEP_RESIDUAL: p->h = residual(p, place, name.text, NULL); break;
     case LT_STEP_RESIDUAL_UP: p->h = residual(p, place, name.text, p->skips[--p->depth]); break;
-    case LT_STEP_TRANSFORMER: p->h = lt_spatial_transformer(&p->nn, name.text, p->h, place->depth, &p->inputs); break;
+    case LT_STEP_TRANSFORMER:
+        p->inputs.merged = place->level ? 0 : p->shortcuts.merged;
+        p->h = lt_spatial_transformer(&p->nn, name.text, p->h, place->depth, &p->inputs);
+        break;
     case LT_STEP_DOWN: p->h = lt_conv_of(&p->nn, name.text, p->h, half); break;
     case LT_STEP_UP: p->h = upsample(p, name.text); break;
     case LT_STEP_END: p->h = end(p, place); break;

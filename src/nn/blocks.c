@@ -26,7 +26,7 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
 
 /* ---- The U-Net's transformer ---- */
 
-/* x + to_out(attention(to_q(h), to_k(context), to_v(context))) */
+/* x (NULL: nothing) + to_out(attention(to_q(h), to_k(context), to_v(context))) */
 static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_node *context, lt_node *lengths,
                        const lt_transformer_inputs *inputs) {
     const lt_conv_layer no_bias = {.no_bias = true};
@@ -49,9 +49,19 @@ static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_n
                       (lt_conv_layer){.residual = x});
 }
 
+/* x + attention of h to itself, over fewer tokens: those of x that are alike are one (Bolya & Hoffman 2023). */
+static lt_node *attend_merged(lt_nn *nn, const char *name, lt_node *x, lt_node *h,
+                              const lt_transformer_inputs *inputs) {
+    lt_node *places = lt_match_tokens(nn, x, inputs->merged);
+    h = lt_merge_tokens(nn, h, places, inputs->merged);
+    h = attend(nn, name, NULL, h, h, NULL, inputs);
+    return lt_unmerge_tokens(nn, h, places, x, inputs->merged);
+}
+
 static lt_node *transformer_block(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs) {
     lt_node *h = lt_layer_norm(nn, SUB("norm1"), x);
-    x = attend(nn, SUB("attn1"), x, h, h, NULL, inputs);
+    x = inputs->merged ? attend_merged(nn, SUB("attn1"), x, h, inputs)
+                       : attend(nn, SUB("attn1"), x, h, h, NULL, inputs);
     if (has_weight(nn, SUB("attn2"))) {
         h = lt_layer_norm(nn, SUB("norm2"), x);
         x = attend(nn, SUB("attn2"), x, h, inputs->context, inputs->context_lengths, inputs);

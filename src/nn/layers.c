@@ -120,6 +120,21 @@ lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *le
     return lt_graph_append(nn->graph, (lt_call){&lt_op_attention, {q, k, v, lengths}, LT_OPTIONS(options)});
 }
 
+lt_node *lt_match_tokens(lt_nn *nn, lt_node *x, int merged) {
+    const lt_merge_options options = {merged};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_match_tokens, {x}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_merge_tokens(lt_nn *nn, lt_node *x, lt_node *places, int merged) {
+    const lt_merge_options options = {merged};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_merge_tokens, {x, places}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *residual, int merged) {
+    const lt_merge_options options = {merged};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_unmerge_tokens, {x, places, residual}, LT_OPTIONS(options)});
+}
+
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w) {
     const lt_upsample_options options = {h, w};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_upsample, {x}, LT_OPTIONS(options)});

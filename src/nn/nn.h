@@ -54,6 +54,9 @@ lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_la
 lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x);
 lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation); /* x itself for LT_ACT_NONE */
 lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal);
+lt_node *lt_match_tokens(lt_nn *nn, lt_node *x, int merged);
+lt_node *lt_merge_tokens(lt_nn *nn, lt_node *x, lt_node *places, int merged);
+lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *residual, int merged);
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. */
@@ -82,6 +85,7 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
 typedef struct lt_transformer_inputs {
     lt_node *context, *context_lengths;
     int heads, head_size;
+    int merged; /* tokens that are merged away before self-attention; 0: none */
 } lt_transformer_inputs;
 
 /* Rombach et al. 2022: norm, proj_in, then for each of its depth blocks self-attention, cross-attention and a GEGLU

@@ -44,9 +44,10 @@ static lt_status count_tokens(lt_denoiser *d) {
 
 static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
     lt_unet_batch *b = &d->batches[d->batch_count++];
+    const int merged = (int)((float)lt_shape_pixels(d->latent) * d->savings.merge_tokens);
     b->count = count;
     b->size = (lt_module_size){
-        .n = count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens, .shortcuts = {.deep = deep}};
+        .n = count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens, .shortcuts = {deep, merged}};
 }
 
 /* How many branches each batch has, and what of the U-Net. */

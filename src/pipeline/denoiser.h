@@ -6,7 +6,8 @@
 
 /* What is left out of some predictions, as lt_request has it; zeroed: nothing. */
 typedef struct lt_savings {
-    int deep_cache; /* steps that have the deep features of the first of them */
+    float merge_tokens; /* share of the tokens at the first level */
+    int deep_cache;     /* steps that have the deep features of the first of them */
 } lt_savings;
 
 /* A plan of the U-Net, and what its samples are told. */

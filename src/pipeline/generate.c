@@ -174,7 +174,7 @@ static lt_status start(lt_painting *p) {
 static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
-    const lt_savings savings = {.deep_cache = p->request->deep_cache};
+    const lt_savings savings = {.merge_tokens = p->request->merge_tokens, .deep_cache = p->request->deep_cache};
     LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, savings, c->latent_h, c->latent_w,
                             c->masked_pixels ? c->latent_mask : NULL, p->masked));
     keep(p, 0, p->x);

@@ -128,6 +128,12 @@ static lt_status write_deep_cache(const lt_made *m, lt_buffer *out) {
 
 static bool read_deep_cache(const reading *to, const char *value) { return read_int(value, &to->request->deep_cache); }
 
+static lt_status write_merging(const lt_made *m, lt_buffer *out) {
+    return m->request->merge_tokens > 0 ? write_float(out, m->request->merge_tokens) : LT_OK;
+}
+
+static bool read_merging(const reading *to, const char *value) { return read_float(value, &to->request->merge_tokens); }
+
 static lt_status write_seed(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%llu", (unsigned long long)m->seed);
 }
@@ -322,6 +328,7 @@ static const setting settings[] = {
     {"CFG scale", write_guidance, read_guidance},
     {"Guidance interval", write_guidance_interval, read_guidance_interval},
     {"Deep cache", write_deep_cache, read_deep_cache},
+    {"Token merging ratio", write_merging, read_merging},
     {"Seed", write_seed, read_seed},
     {"Size", write_size, read_size},
     {"Model hash", NULL, read_model_hash},

@@ -38,6 +38,8 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "`eta`", "with this sampler: it is ddim's"},
         {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
+        {r->merge_tokens > 0, parts->unet.level[0].depth > 0, "`merge_tokens`",
+         "here: no attention at the finest level"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };
     for (size_t i = 0; i < LT_COUNT(fields); i++)

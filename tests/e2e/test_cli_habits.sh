@@ -183,6 +183,9 @@ check "and told to who asks how" eval 'has_text some.png "Guidance interval: \"0
 check "--deep-cache 1 is all" eval 'nut deep --deep-cache 1 && same_nut deep whole'
 check "--deep-cache 2 is another picture, and told" eval 'nut deep --deep-cache 2 && ! same_nut deep whole && has_text deep.png "Deep cache: 2" &&
     nut again --from deep.png && same_nut again deep'
+check "--merge-tokens 0 merges none" eval 'nut merged --merge-tokens 0 && same_nut merged whole'
+check "--merge-tokens 0.5 is another picture, and told" eval 'nut merged --merge-tokens 0.5 && ! same_nut merged whole &&
+    has_text merged.png "Token merging ratio: 0.5" && nut again --from merged.png && same_nut again merged'
 for interval in 5 5:0.3 2:2 -1:2 0.3:x 0.3:5x : nan:2 0.3:inf ""; do
     refuse "--guidance-interval $interval" 2 'guidance-interval .*: LOW:HIGH, as in 0.3:5' latent -p "a nut" --guidance-interval "$interval"
 done

@@ -10,7 +10,8 @@ txt2img_ddim: DDIM, 10 steps, guidance 7.5, 16x16 latents.
 interval    guidance where sigma is in (1, 5.42], else the prompt alone (Kynkäänniemi et al. 2024, equation 5)
 deep_cache  DeepCacheSDHelper with cache_interval 3, cache_branch_id 0 (Ma et al. 2023)
 merge       tomesd.apply_patch with ratio 0.5 and its other defaults, but use_rand=False (Bolya & Hoffman 2023); and one
-            matching alone, of random tokens"""
+            matching alone, of random tokens. Three steps of the picture: behind them similarities that differ by rounding alone
+            choose otherwise, here and there"""
 import os, sys, types
 import torch
 import diffusers as D
@@ -52,11 +53,11 @@ def scheduler():
     return s
 
 
-def draw(name, unet, steps, guided=lambda sigma: True):
-    """Ten guided steps, of which each latent is kept."""
+def draw(name, unet, steps, guided=lambda sigma: True, count=10):
+    """Guided steps, the first `count` of ten, of which each latent is kept."""
     context, x = contexts(), noise(42, 1, CFG["latent_channels"], SIDE, SIDE)
     each = [x.clone()]
-    for t in steps.timesteps:
+    for t in steps.timesteps[:count]:
         a = steps.alphas_cumprod[t]
         w = 7.5 if guided(((1 - a) / a).item() ** 0.5) else 1
         negative, positive = unet(torch.cat([x, x]), t, encoder_hidden_states=context).sample.chunk(2)
@@ -83,7 +84,7 @@ def merge():
     from tomesd.merge import bipartite_soft_matching_random2d
     unet = R.unet(CFG, sample=SIDE)
     tomesd.apply_patch(unet, ratio=0.5, use_rand=False)
-    draw("txt2img_merge", unet, scheduler())
+    draw("txt2img_merge", unet, scheduler(), count=3)
     for h, w, ratio in (8, 8, 0.5), (7, 9, 0.3), (6, 5, 0.99):
         x, y = noise(1, 2, h * w, 24), noise(2, 2, h * w, 24)
         m, u = bipartite_soft_matching_random2d(x, w, h, 2, 2, int(h * w * ratio), no_rand=True)

@@ -94,6 +94,7 @@ static void test_settings(void **state) {
     redraw(session, &r);
     r.guidance_interval[1] = 5.42f;
     r.deep_cache = 2;
+    r.merge_tokens = 0.4f;
     redraw(session, &r);
     r.plain_prompt = r.tiling = true;
     r.sampler = "ddim";
