@@ -63,6 +63,7 @@ static lt_tensor token_table(const lt_prepared *p) {
     if (!p->weight[0]) return table;
     table.dtype = LT_F32;
     table.data = p->weight[0];
+    table.scales = NULL;
     lt_tensor_set_contiguous(&table);
     return table;
 }

@@ -46,6 +46,10 @@ static lt_status make(lt_parameters *p, lt_trains_fn trains, const lt_tensor *fr
         const lt_tensor before = p->tensors.tensors[i];
         if (!trains(before.name)) continue;
         LT_TRY(lt_tensor_readable(&before));
+        if (before.scales)
+            return lt_fail(LT_ERROR_UNSUPPORTED,
+                           "%s is in 8 bits, too few to learn: begin with the checkpoint that was quantised",
+                           before.name);
         if (from)
             lt_tensor_read_f32(&before, value);
         else

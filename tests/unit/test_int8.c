@@ -2,6 +2,7 @@
 #include "api/model.h"
 #include "micro.h"
 #include "models/scales.h"
+#include "train/parameters.h"
 
 #include <math.h>
 
@@ -146,6 +147,47 @@ static void test_drawn(void **state) {
     assert_same(&automatic, &asked);
 }
 
+static lt_arrays run_unet(lt_precision precision, lt_isa isa) {
+    static float x[4 * 16 * 16], context[77 * 64];
+    static const float t = 500;
+    static const lt_array in[] = {{"x", 4, {1, 4, 16, 16}, x}, {"t", 1, {1}, &t}, {"context", 3, {1, 77, 64}, context}};
+    lt_session_options options = lt_session_options_defaults();
+    lt_session *session;
+    lt_arrays out;
+    for (size_t i = 0; i < LT_COUNT(x); i++) x[i] = sinf((float)i);
+    options.precision = precision;
+    options.isa = isa;
+    assert_ok(open_session(quantised(), &options, &session));
+    assert_ok(lt_run(session, "unet", in, LT_COUNT(in), &out));
+    lt_session_close(session);
+    return out;
+}
+
+/* By kernels that read a weight where the file has it, and by those of no vectors, which copy it first. */
+static void test_without_vectors(void **state) {
+    (void)state;
+    lt_arrays exact = run_unet(LT_PRECISION_F32, LT_ISA_BEST);
+    for (lt_precision precision = LT_PRECISION_F32; precision <= LT_PRECISION_INT8; precision += 2) {
+        lt_arrays plain = run_unet(precision, LT_ISA_SCALAR);
+        const double error = relative_error(plain.items[0].data, exact.items[0].data, 4 * 16 * 16);
+        assert_true(error < (precision == LT_PRECISION_F32 ? 1e-4 : 0.2)); /* made-up weights magnify what is rounded */
+        lt_arrays_free(&plain);
+    }
+    lt_arrays_free(&exact);
+}
+
+static bool takes_all(const char *name) { return name != NULL; }
+
+static void test_not_trained(void **state) {
+    (void)state;
+    lt_model *model = open_model(quantised());
+    lt_parameters p;
+    assert_int_equal(lt_parameters_copy(model->tensors.tensors, model->tensors.count, takes_all, &p),
+                     LT_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(lt_error_message(), "is in 8 bits, too few to learn"));
+    lt_model_close(model);
+}
+
 /* Into a folder and to another type: weights in 8 bits and their scales stay, and so does the picture. */
 static void test_converted(void **state) {
     (void)state;
@@ -256,8 +298,14 @@ static void test_without_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),       cmocka_unit_test(test_drawn),   cmocka_unit_test(test_converted),
-        cmocka_unit_test(test_bad_scales), cmocka_unit_test(test_refused), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_converted),
+        cmocka_unit_test(test_bad_scales),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_without_vectors),
+        cmocka_unit_test(test_not_trained),
     };
     const int failed = cmocka_run_group_tests_name("int8", tests, NULL, NULL);
     remove_scratch();
