@@ -17,6 +17,8 @@ static const lt_option options[] = {
      &o.options.prediction, OF_CONVERTING},
     {"quantize", 0, LT_OPTION_CHOICE, "TYPE", NULL, &o.options.quantize, OF_CONVERTING, .also = "quantise"},
     LT_LORA_OPTION(o.loras),
+    {"pack", 0, LT_OPTION_FLAG, NULL, NULL, &o.options.pack, OF_CONVERTING},
+    {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.options.precision, OF_CONVERTING},
     {"synthetic", 0, LT_OPTION_CHOICE, "NAME", "make a checkpoint of made-up weights: see above", &o.synthetic,
      .list_choices = lt_synthetic_names},
     {"model", 'm', LT_OPTION_FILE, "IN", "the same as IN", &o.in, .rare = true},
@@ -41,7 +43,7 @@ static void tell(void *user, const char *message) {
 static int run(int count, char **words) {
     const bool whole = take_words(count, words);
     if (o.synthetic && (!whole || o.in || o.loras.count || o.options.layout || o.options.ema || o.options.prediction ||
-                        o.options.quantize))
+                        o.options.quantize || o.options.pack))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
     const int misnamed = lt_check_safetensors_name("OUT", o.out);
@@ -63,7 +65,7 @@ static int run(int count, char **words) {
 const lt_command lt_command_convert = {
     "convert",
     "convert a checkpoint to safetensors, or to another layout",
-    "IN OUT [--type T] [--to LAYOUT] [--quantize int8]",
+    "IN OUT [--type T] [--to LAYOUT] [--quantize int8] [--pack]",
     "IN is a .safetensors, a .ckpt, the index of a sharded set or a folder; OUT is a .safetensors, or with --to "
     "diffusers\n"
     "a new folder. A file keeps its tensors' names unless --to, --ema or --prediction is given; a diffusers folder "
@@ -73,6 +75,9 @@ const lt_command lt_command_convert = {
     "--quantize int8 has the model draw and measures which layers of its U-Net stand 8 bits (Stable Diffusion 1.5: "
     "some\n"
     "minutes): the others, and what else there is, stay as they are, or as --type says.\n"
+    "--pack writes weights as this processor's kernels want them, of one precision: such a file is opened like any "
+    "other,\n"
+    "draws sooner, and is refused where it does not fit.\n"
     "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders: real "
     "names and\n"
     "shapes with made-up weights, for tests and measurements.",
@@ -81,7 +86,8 @@ const lt_command lt_command_convert = {
     "  latent convert sd15.safetensors ink15.safetensors --lora ink.safetensors:0.8\n"
     "  latent convert sd15.safetensors sd15-diffusers --to diffusers\n"
     "  latent convert stable-diffusion-v1-5 sd15.safetensors\n"
-    "  latent convert sd15.safetensors sd15-int8.safetensors --quantize int8\n",
+    "  latent convert sd15.safetensors sd15-int8.safetensors --quantize int8\n"
+    "  latent convert sd15-int8.safetensors sd15-here.safetensors --pack\n",
     options,
     run,
 };

@@ -406,9 +406,11 @@ typedef struct lt_convert_options {
     const char *prediction; /* likewise */
     const lt_lora *loras;   /* [lora_count]: added to the weights for good; NULL: none */
     size_t lora_count;
-    const char *quantize; /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
-    lt_notice_fn notice;  /* of what is left out, or can't be told in a single file, and of what quantising makes;
-                             NULL: nobody is told */
+    const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
+    bool pack;              /* a file for this processor alone, which draws sooner; without type, layout, quantize */
+    lt_precision precision; /* for which it is packed; auto: in which the model is drawn */
+    lt_notice_fn notice;    /* of what is left out, or can't be told in a single file, and of what quantising makes;
+                               NULL: nobody is told */
     void *notice_user;
     bool (*progress)(void *user, size_t done, size_t count); /* quantising; false: LT_ERROR_CANCELLED. May be NULL */
     void *user;
@@ -426,7 +428,11 @@ LT_API const lt_field *lt_convert_fields(void);
  * To quantise, the model draws a few small pictures in f32 and in int8, and the share of each layer in the U-Net's
  * error is measured: minutes for Stable Diffusion. Weights are stored as X.weight, I8, with X.weight_scale, F32, one
  * for each output channel; those of layers that do not stand it stay as they are. What was chosen and what it makes is
- * among the metadata (latent.int8.*). A model that can't draw is refused. */
+ * among the metadata (latent.int8.*). A model that can't draw is refused. *
+ * A packed file has no weights but their forms for the kernels of this processor, for one precision, the model's own
+ * size and those that read the same; it is opened as a model, for drawing, without LoRAs. Opening checks every byte of
+ * it: LT_ERROR_FORMAT where one was flipped, LT_ERROR_UNSUPPORTED where another version of Latent packed it; and a call
+ * that needs other forms is LT_ERROR_UNSUPPORTED. */
 LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
 
 /* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or

@@ -3,6 +3,7 @@
 #include "api/quantise.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "export/pack.h"
 #include "formats/folder.h"
 #include "models/synthetic.h"
 
@@ -23,6 +24,8 @@ static const lt_field fields[] = {
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
     {AT(quantize), LT_FIELD_CHOICE, .optional = true, .choices = quantised,
      .help = "int8: the U-Net in 8 bits, as far as it stands them"},
+    {AT(pack), LT_FIELD_BOOL, .help = "weights as this processor's kernels want them: sooner drawn, here alone"},
+    {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "that is packed for"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };
@@ -128,13 +131,45 @@ static lt_status write_opened(lt_model *model, const char *out, const lt_convert
     return status;
 }
 
+static lt_status write_packed(lt_model *model, const char *out, const lt_convert_options *o) {
+    lt_session_options options = lt_session_options_defaults();
+    const lt_exported exported = lt_model_exported(model);
+    lt_session *session;
+    options.precision = o->precision;
+    LT_TRY(lt_session_open(model, &options, &session));
+    lt_status status = lt_parts_check(&model->parts);
+    if (!status) status = lt_export_packed(&exported, session, out);
+    lt_session_close(session);
+    return status;
+}
+
+static lt_status check_packing(const lt_convert_options *o) {
+    if (!o->pack && o->precision)
+        return lt_fail(LT_ERROR_ARGUMENT, "precision: what is packed has one: it goes with `pack`");
+    if (o->pack && (o->type || o->layout || o->quantize))
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "pack: it goes without `type`, `layout` and `quantize`: pack what these make");
+    return LT_OK;
+}
+
+static lt_status check_convertible(const lt_model *model, const lt_convert_options *o) {
+    const char *file = model->parts.file;
+    if (model->parts.packed)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "%s: it is packed: convert the checkpoint that it was packed from", file);
+    if (model->parts.quantised && o->lora_count)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "%s: it is quantised: add LoRAs to the checkpoint that it was made from",
+                       file);
+    return LT_OK;
+}
+
 static lt_status write_model(const char *in, const char *out, const lt_convert_options *o) {
     lt_model *model;
     LT_TRY(open_model(in, o, &model));
-    if (model->ignored)
+    lt_status status = check_convertible(model, o);
+    if (!status && model->ignored)
         lt_notify(&model->parts.listener, "not needed to draw, and left out: %zu tensor%s", model->ignored,
                   LT_S(model->ignored));
-    const lt_status status = write_opened(model, out, o);
+    if (!status) status = (o->pack ? write_packed : write_opened)(model, out, o);
     lt_model_close(model);
     return status;
 }
@@ -143,10 +178,11 @@ static lt_status write_model(const char *in, const char *out, const lt_convert_o
 
 static lt_status convert(const char *in, const char *out, const lt_convert_options *o) {
     LT_TRY(lt_fields_check(fields, o));
-    if (o->lora_count && o->quantize)
-        return lt_fail(LT_ERROR_ARGUMENT,
-                       "quantize: with loras it takes two conversions, the first of which adds them");
-    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count) return write_model(in, out, o);
+    LT_TRY(check_packing(o));
+    if (o->lora_count && (o->quantize || o->pack))
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: with loras it takes two conversions, the first of which adds them",
+                       o->pack ? "pack" : "quantize");
+    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count || o->pack) return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);

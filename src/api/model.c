@@ -2,6 +2,7 @@
 #include "api/configuration.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "formats/packed.h"
 #include "pipeline/precision.h"
 #include "text/merges.h"
 #include "train/state.h"
@@ -98,6 +99,13 @@ static char *model_name(const char *path) {
     return lt_strndup(path + start, end - start);
 }
 
+static lt_precision packed_for(const lt_checkpoint *file) {
+    const char *name = file->count ? lt_checkpoint_metadata(file, LT_PACKED_PRECISION) : NULL;
+    for (int p = LT_PRECISION_F32; name && lt_precision_choices[p]; p++)
+        if (!strcmp(name, lt_precision_choices[p])) return (lt_precision)p;
+    return LT_PRECISION_AUTO;
+}
+
 /* What errors and parameters texts call it. */
 static lt_status name_model(lt_components *parts, const char *path, const char *vae) {
     parts->name = model_name(path);
@@ -113,6 +121,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
     LT_TRY(name_model(&model->parts, path, options->vae));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
+    model->parts.packed = packed_for(&model->main.file);
     lt_precision_follow_file(&model->parts);
     lt_weights_keep(model->parts.weights, options->memory);
     LT_TRY(open_parts(&model->parts));

@@ -72,6 +72,9 @@ static inline size_t lt_round_up(size_t n, size_t multiple) { return (n + multip
 #define LT_HASH_START UINT64_C(0xCBF29CE484222325)
 uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size);
 
+/* A sum of bytes as fast as memory: what was flipped by accident is found. */
+uint64_t lt_checksum(const void *bytes, size_t size);
+
 /* Seconds on a clock that only goes forward. */
 double lt_now(void);
 

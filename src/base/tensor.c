@@ -26,6 +26,9 @@ size_t lt_tensor_bytes(const lt_tensor *t) {
 }
 
 lt_status lt_tensor_readable(const lt_tensor *t) {
+    if (t->forms)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s is packed: use the checkpoint that it was packed from",
+                       t->name);
     if (t->dtype != LT_FOREIGN) return LT_OK;
     char known[128];
     size_t at = 0;
@@ -230,6 +233,8 @@ static void scale_rows(const lt_tensor *t, float *out) {
 }
 
 void lt_tensor_read_f32(const lt_tensor *t, float *out) {
+    for (size_t i = 0; t->forms && i < lt_tensor_count(t); i++) out[i] = NAN;
+    if (t->forms) return;
     read_rows(t, widen_row, (char *)out, sizeof *out);
     if (t->scales) scale_rows(t, out);
 }

@@ -23,6 +23,19 @@ typedef enum lt_dtype {
 
 enum { LT_MAX_RANK = LT_ARRAY_RANK };
 
+/* What kernels read in a tensor's place (ops/weights.h), as a file has it ready: of a key, the same bytes. */
+typedef struct lt_ready_form {
+    const char *key;
+    const void *data; /* on a cache line */
+    size_t size;
+} lt_ready_form;
+
+typedef struct lt_ready_forms {
+    size_t count;
+    const char *precision, *isa; /* for which they were made */
+    lt_ready_form items[];
+} lt_ready_forms;
+
 typedef struct lt_tensor {
     const char *name; /* owned by whatever holds the tensor */
     lt_dtype dtype;
@@ -33,6 +46,7 @@ typedef struct lt_tensor {
     const char *type;   /* LT_FOREIGN: what the file calls its type; owned as name is */
     size_t bytes;       /* LT_FOREIGN: what it takes there */
     const void *scales; /* float32 [shape[0]], perhaps unaligned, by which its rows are multiplied; NULL: by nothing */
+    const lt_ready_forms *forms; /* that stand for data, which is NULL then; NULL: none */
 } lt_tensor;
 
 const char *lt_dtype_name(lt_dtype t); /* "F32", as safetensors spells it */
@@ -40,7 +54,8 @@ size_t lt_dtype_size(lt_dtype t);      /* bytes an element; of LT_FOREIGN 0 */
 
 const char *lt_tensor_type(const lt_tensor *t); /* its type's name, also of LT_FOREIGN */
 size_t lt_tensor_bytes(const lt_tensor *t);     /* in its file */
-/* LT_ERROR_UNSUPPORTED naming the tensor and its type if it is LT_FOREIGN; whoever needs a tensor asks before. */
+/* LT_ERROR_UNSUPPORTED naming the tensor if it is LT_FOREIGN, or has no values but ready forms; whoever needs a tensor
+ * asks before. */
 lt_status lt_tensor_readable(const lt_tensor *t);
 
 size_t lt_tensor_count(const lt_tensor *t); /* elements; the holder has checked that the product does not overflow */
@@ -54,7 +69,7 @@ lt_tensor lt_tensor_row(const lt_tensor *t, size_t i);
 void lt_tensor_shape_text(const lt_tensor *t, char *text, size_t size); /* "[4,320,3,3]" */
 
 /* Every element as float32, row-major, into out [count]. F64 and the integers are rounded to the nearest float; of
- * LT_FOREIGN, NaNs. */
+ * LT_FOREIGN and what has no data, NaNs. */
 void lt_tensor_read_f32(const lt_tensor *t, float *out);
 /* Every element as it is stored, row-major, into out [count * lt_dtype_size]. */
 void lt_tensor_read_raw(const lt_tensor *t, void *out);

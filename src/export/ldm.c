@@ -45,21 +45,27 @@ lt_status lt_export_settings(const lt_components *parts, lt_settings *settings) 
     return parts->has[LT_MODULE_IMAGE] ? lt_settings_add_image(settings, &parts->image) : LT_OK;
 }
 
-static lt_status write_file(const lt_exported *model, lt_metadata_list *m, const char *path, const lt_dtype *type) {
+lt_status lt_metadata_tell(const lt_exported *model, lt_metadata_list *m, lt_settings *settings) {
     const lt_components *parts = model->parts;
     const int side = parts->sample_size * parts->vae.factor;
-    const lt_name resolution = lt_name_of("%dx%d", side, side);
     const bool has_unet = parts->has[LT_MODULE_UNET];
     if (has_unet && parts->schedule.prediction == LT_PREDICT_V) lt_metadata_set(m, "modelspec.prediction_type", "v");
-    if (lt_parts_draw(parts) && parts->sample_size != 64) lt_metadata_set(m, "modelspec.resolution", resolution.text);
-    if (parts->has[LT_MODULE_TEXT_2])
-        lt_notify(&parts->listener, "in a single file Stable Diffusion XL's text encoders have names that Latent alone "
-                                    "knows: other programs read a diffusers folder");
-    lt_settings settings = {0};
-    lt_status status = lt_export_settings(parts, &settings);
-    for (size_t i = 0; i < settings.count; i++) lt_metadata_set(m, settings.keys[i], settings.values[i]);
+    LT_TRY(lt_export_settings(parts, settings));
+    if (lt_parts_draw(parts) && parts->sample_size != 64)
+        LT_TRY(lt_settings_set(settings, "modelspec.resolution", "%dx%d", side, side));
+    for (size_t i = 0; i < settings->count; i++) lt_metadata_set(m, settings->keys[i], settings->values[i]);
     for (size_t i = 0; model->more && i < model->more->count; i++)
         lt_metadata_set(m, model->more->keys[i], model->more->values[i]);
+    return LT_OK;
+}
+
+static lt_status write_file(const lt_exported *model, lt_metadata_list *m, const char *path, const lt_dtype *type) {
+    if (model->parts->has[LT_MODULE_TEXT_2])
+        lt_notify(&model->parts->listener,
+                  "in a single file Stable Diffusion XL's text encoders have names that Latent "
+                  "alone knows: other programs read a diffusers folder");
+    lt_settings settings = {0};
+    lt_status status = lt_metadata_tell(model, m, &settings);
     if (!status) status = lt_export_tensors(path, model->tensors, model->count, m->items, m->count, type);
     lt_settings_free(&settings);
     return status;

@@ -15,6 +15,9 @@ enum { LT_MORE_METADATA = 2 + 2 * LT_MAX_SETTINGS };
  * the first component with any has. "format" says which program may read a component ("pt"): that goes with folders
  * only. items is the caller's to free. */
 lt_status lt_metadata_read(const lt_source *source, lt_metadata_list *list);
+/* Sets what a single file has to say of a model: prediction, size, lt_export_settings, and what the caller adds.
+ * settings, zeroed, outlives the list and is the caller's to free. */
+lt_status lt_metadata_tell(const lt_exported *model, lt_metadata_list *list, lt_settings *settings);
 /* Sets one of LT_MORE_METADATA keys; the texts stay with the caller. */
 void lt_metadata_set(lt_metadata_list *list, const char *key, const char *value);
 

@@ -1,5 +1,6 @@
 /* Checkpoint files of every kind: told by content, and read by the format's reader. */
 #include "formats/json.h"
+#include "formats/packed.h"
 #include "formats/readers.h"
 
 #include <string.h>
@@ -56,6 +57,7 @@ lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpo
     lt_status status = lt_checkpoint_begin(checkpoint);
     if (!status) status = read_any(data, size, checkpoint);
     if (!status) status = lt_checkpoint_finish(checkpoint);
+    if (!status) status = lt_packed_unfold(checkpoint);
     if (status) lt_checkpoint_close(checkpoint);
     return status;
 }
@@ -76,7 +78,12 @@ static lt_status add_file(const char *path, lt_checkpoint *checkpoint) {
 lt_status lt_checkpoint_open(const char *path, lt_checkpoint *checkpoint) {
     lt_status status = lt_checkpoint_begin(checkpoint);
     if (!status) status = add_file(path, checkpoint);
-    if (!status && (status = lt_checkpoint_finish(checkpoint))) lt_fail_in(status, "%s", path);
+    if (!status) {
+        status = lt_checkpoint_finish(checkpoint);
+        if (!status) status = lt_packed_unfold(checkpoint);
+        if (checkpoint->count) status = lt_map_check(checkpoint->files->maps[0].data, status);
+        if (status) lt_fail_in(status, "%s", path);
+    }
     if (status) lt_checkpoint_close(checkpoint);
     return status;
 }

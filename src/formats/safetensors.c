@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, BLOCK = 1 << 16, TYPE_SIZE = 64 };
+enum { HEADER_LIMIT = 100000000, LENGTH_SIZE = 8, WORD = 8, LINE = 64, BLOCK = 1 << 16, TYPE_SIZE = 64 };
 
 static const char METADATA[] = "__metadata__";
 
@@ -254,9 +254,11 @@ static lt_status append_entry(lt_buffer *header, const lt_tensor *tensor, lt_dty
     return LT_OK;
 }
 
-/* The length and the header, padded with spaces so that the tensors begin at a multiple of 8. */
+/* The length and the header, padded with spaces so that the tensors begin at a multiple of 8; where the first are plain
+ * bytes, which may be anything, on a cache line. */
 static lt_status write_header(lt_writer *writer, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
                               size_t metadata_count, const lt_dtype *types) {
+    const size_t begin = count && (types ? types[0] : tensors[0].dtype) == LT_U8 ? LINE : WORD;
     lt_buffer header = {0};
     size_t at = 0;
     lt_status status = lt_buffer_append(&header, "{", 1);
@@ -266,7 +268,7 @@ static lt_status write_header(lt_writer *writer, const lt_tensor *tensors, size_
         if (!status) status = append_entry(&header, &tensors[i], types ? types[i] : tensors[i].dtype, &at);
     }
     if (!status) status = lt_buffer_append(&header, "}", 1);
-    while (!status && header.size % 8) status = lt_buffer_append(&header, " ", 1);
+    while (!status && (LENGTH_SIZE + header.size) % begin) status = lt_buffer_append(&header, " ", 1);
     if (!status && header.size > HEADER_LIMIT)
         status = lt_fail(LT_ERROR_ARGUMENT, "a header of %zu bytes is over safetensors' limit of %d", header.size,
                          HEADER_LIMIT);

@@ -1,6 +1,8 @@
 /* Plans: operations made ready, values laid out in one arena by lifetime, and the loop that runs them. */
 #include "graph/plan.h"
 
+#include "base/map.h"
+
 #include <string.h>
 
 /* ---- Types ---- */
@@ -224,6 +226,15 @@ static lt_status check_outputs(const lt_plan *plan, lt_rate changed) {
     return LT_OK;
 }
 
+/* Weights that a file has ready are read as they are used: it must not have been cut short meanwhile. */
+static lt_status check_weights(const lt_plan *plan, lt_status status) {
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        const lt_weight *weight = plan->graph.nodes[i]->operation.weight[0];
+        if (weight && weight->tensor.forms) return lt_map_check(weight->tensor.forms->items[0].data, status);
+    }
+    return status;
+}
+
 /* Who is asked whether to go on, and the first answer that was no. */
 typedef struct polling {
     lt_poll_fn poll;
@@ -257,7 +268,7 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
     if (!status) status = run_all(plan, changed, &p);
     lt_team_watch(plan->team, NULL, NULL);
     lt_team_enter(before);
-    return status ? status : check_outputs(plan, changed);
+    return check_weights(plan, status ? status : check_outputs(plan, changed));
 }
 
 /* ---- Looking in ---- */

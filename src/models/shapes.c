@@ -6,7 +6,7 @@
 lt_status lt_weight_dim(const char *model, lt_weights *weights, const char *name, int rank, int dim, int *value) {
     const lt_weight *w = lt_weights_find(weights, name);
     if (!w) return lt_fail(LT_ERROR_MODEL, "%s: the checkpoint has no tensor %s", model, name);
-    const lt_status status = lt_tensor_readable(&w->tensor);
+    const lt_status status = w->tensor.forms ? LT_OK : lt_tensor_readable(&w->tensor);
     if (status) return lt_fail_in(status, "%s", model);
     if (w->tensor.rank != rank || w->tensor.shape[dim] < 1 || w->tensor.shape[dim] > 1 << 20) {
         char found[128];

@@ -19,7 +19,7 @@ static lt_weight *find(lt_nn *nn, const char *name) {
     if (nn->graph->status) return NULL;
     lt_weight *w = lt_weights_find(nn->weights, name);
     if (!w) lt_graph_fail(nn->graph, lt_fail(LT_ERROR_MODEL, "%s: the checkpoint has no tensor %s", nn->model, name));
-    const lt_status status = w ? lt_tensor_readable(&w->tensor) : LT_OK;
+    const lt_status status = w && !w->tensor.forms ? lt_tensor_readable(&w->tensor) : LT_OK;
     if (!status) return w;
     lt_graph_fail(nn->graph, lt_fail_in(status, "%s", nn->model));
     return NULL;

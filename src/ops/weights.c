@@ -13,7 +13,8 @@ typedef struct lt_packed {
     struct lt_packed *next; /* of the same weight */
     lt_weight *weight;
     char *key;
-    void *data; /* NULL while it is being packed */
+    void *data;    /* NULL while it is being packed */
+    bool is_files; /* that memory is the file's */
     size_t size;
     int users;
     struct lt_packed *older, *newer; /* among those without users, by their last use */
@@ -46,7 +47,7 @@ lt_status lt_weights_create(const lt_tensor *tensors, size_t count, lt_weights *
 
 static void free_packed(lt_packed *p) {
     if (!p) return;
-    lt_free(p->data);
+    if (!p->is_files) lt_free(p->data);
     lt_free(p->key);
     lt_free(p);
 }
@@ -173,6 +174,13 @@ static lt_packed *use_packed(lt_weight *weight, const char *key) {
     return p;
 }
 
+size_t lt_weight_forms(const lt_weight *weight, lt_ready_form *forms, size_t most) {
+    size_t count = 0;
+    for (const lt_packed *p = weight->packed; p && count < most; p = p->next)
+        forms[count++] = (lt_ready_form){p->key, p->data, p->size};
+    return count;
+}
+
 /* ---- Packing ---- */
 
 size_t lt_weights_packed_size(lt_weights *weights) {
@@ -200,6 +208,21 @@ static lt_status pack_into(const lt_weight *weight, const lt_form *form, void *d
     return lt_map_check(weight->tensor.data, status);
 }
 
+/* A form that the file has ready. */
+static lt_status find_ready(const lt_tensor *t, const lt_form *form, const char *key, void **data) {
+    const lt_ready_forms *all = t->forms;
+    for (size_t i = 0; i < all->count; i++)
+        if (!strcmp(all->items[i].key, key) && all->items[i].size >= form->size) {
+            *data = (void *)(uintptr_t)all->items[i].data; /* which nobody writes to */
+            return LT_OK;
+        }
+    return lt_fail(
+        LT_ERROR_UNSUPPORTED,
+        "%s is packed for %s and %s, at the model's own size and without LoRAs, and here it would take \"%s\": "
+        "use the checkpoint, or pack it anew",
+        t->name, all->precision, all->isa, key);
+}
+
 static lt_status pack_data(const lt_weight *weight, const lt_form *form, void **data) {
     const lt_tensor *t = &weight->tensor;
     *data = lt_alloc(form->size);
@@ -213,12 +236,14 @@ static lt_status pack_data(const lt_weight *weight, const lt_form *form, void **
 /* Packs p, which is in the store already, so that nobody else does, while others go on. */
 static lt_status fill_packed(lt_packed *p, const lt_form *form) {
     lt_weights *store = p->weight->store;
-    void *data;
+    void *data = NULL;
     p->generation = p->weight->generation;
-    const lt_status status = pack_data(p->weight, form, &data);
+    const lt_tensor *t = &p->weight->tensor;
+    const lt_status status = t->forms ? find_ready(t, form, p->key, &data) : pack_data(p->weight, form, &data);
     pthread_mutex_lock(&store->lock);
     if (!status) {
         p->data = data;
+        p->is_files = t->forms != NULL;
     } else {
         unlink_packed(p);
         free_packed(p);

@@ -37,6 +37,9 @@ int lt_weights_count_indexed(const lt_weights *weights, const char *prefix);
 /* Trained weights have changed: plans pack them again before they run. */
 void lt_weights_changed(lt_weights *weights);
 
+/* The forms that weight has by now, at most `most` of them: how many. Nobody else uses the store. */
+size_t lt_weight_forms(const lt_weight *weight, lt_ready_form *forms, size_t most);
+
 /* Bytes of all packed forms. */
 size_t lt_weights_packed_size(lt_weights *weights);
 /* How many bytes of forms that nobody uses may stay, for those who want them again; at first none. The longest unused
@@ -59,7 +62,8 @@ typedef struct lt_form {
 /* As float32, row-major: biases, norms, embeddings. Of a trained weight its own memory, never out of date. */
 lt_form lt_form_f32(const lt_weight *weight);
 
-/* The form, packed on first use. Each acquire is given back by one release; behind the last one it stays while
+/* The form, packed on first use, or as its file has it ready: where that has forms and not this one, it is
+ * LT_ERROR_UNSUPPORTED. Each acquire is given back by one release; behind the last one it stays while
  * lt_weights_keep allows. */
 lt_status lt_weight_acquire(lt_weight *weight, const lt_form *form, const void **data);
 void lt_weight_release(lt_weight *weight, const void *data);

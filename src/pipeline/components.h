@@ -33,7 +33,8 @@ typedef struct lt_module_size {
 
 typedef struct lt_components {
     lt_weights *weights;
-    bool quantised; /* the file has weights of the U-Net in 8 bits, and so says which of its layers stand them */
+    lt_precision packed; /* the file's weights are packed for this one; LT_PRECISION_AUTO: they are not */
+    bool quantised;      /* the file has weights of the U-Net in 8 bits, and so says which of its layers stand them */
     bool has[LT_MODULE_COUNT];
     lt_clip_text text, text_2; /* text_2: the second one of Stable Diffusion XL */
     lt_clip_image image;

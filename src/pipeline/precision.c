@@ -24,6 +24,7 @@ static size_t unet_parameters(const lt_weights *weights) {
 }
 
 lt_precision lt_precision_automatic(const lt_components *parts, lt_isa isa) {
+    if (parts->packed) return parts->packed;
     if (parts->quantised) return LT_PRECISION_INT8;
     return unet_parameters(parts->weights) >= large ? lt_isa_wider(isa) : LT_PRECISION_F32;
 }

@@ -270,6 +270,12 @@ check "a model in int8, by what it draws" eval '
     prints inspect eight.safetensors && grep -q "latent.int8.layers = [0-9]* of 107$" out && grep -q "auto here: int8$" out &&
     draws -m eight.safetensors -p "a cat" --seed 1 -o got.png && has_text got.png "Precision: int8"'
 refuse "int8 twice" 1 "eight.safetensors: it is quantised already" latent convert eight.safetensors again.safetensors --quantize int8
+check "a model packed for this processor" eval '
+    "$latent" convert "$model" packed.safetensors --pack --precision int8 2>err && draws -m packed.safetensors -p "a cat" --seed 1 -o got.png &&
+    has_text got.png "Precision: int8"'
+refuse "a packed model in another precision" 1 "is packed for int8" latent txt2img -q -m packed.safetensors -p "a cat" --precision f32 -o none.png
+head -c 1000000 packed.safetensors >cut.safetensors
+refuse "a packed model that is cut off" 1 "cut.safetensors: .*cut off" latent txt2img -q -m cut.safetensors -p "a cat" -o none.png
 check "a type, where there is one" eval 'prints convert --synthetic tiny-clip typed --type f16'
 refuse "the beginning of several" 2 '[-]-st: which one is meant? --strength, --steps begin so' latent img2img --st 3
 refuse "of others' names too" 2 '[-]-num: which one is meant? --num-inference-steps, --num-images begin so' latent -p "a cat" --num 3
