@@ -25,6 +25,7 @@ typedef struct attention {
     bool fused;
 } attention;
 
+enum { LARGE = 2 }; /* those at the end */
 static const shape edges[] = {
     {1, 1, 40, 1200, 4096, 0, 0, 0, 0},   {1, 1, 80, 1024, 1024, 0, 0, 0, 0}, {2, 2, 160, 256, 256, 0, 0, 1, 0},
     {2, 8, 160, 64, 64, 0, 0, 1, 0},      {2, 2, 40, 4096, 77, 0, 1, 0, 0},   {2, 8, 160, 64, 77, 0, 0, 0, 0},
@@ -223,6 +224,16 @@ const check_kernel check_attentions[] = {
      .writes_bf16 = true,
      .tolerance = 3e-3,
      .edges = LT_COUNT(edges),
+     .shapes = LT_COUNT(shapes),
+     .make = make_attention,
+     .prepare = prepare_attention,
+     .run = run_attention},
+    {.name = "attention", /* q and k by integers of 16 bits: scores of 1e4 are not exact */
+     .numbers = LT_PRECISION_INT8,
+     .reads_bf16 = true,
+     .writes_bf16 = true,
+     .tolerance = 5e-4,
+     .edges = LT_COUNT(edges) - LARGE,
      .shapes = LT_COUNT(shapes),
      .make = make_attention,
      .prepare = prepare_attention,

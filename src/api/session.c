@@ -13,9 +13,9 @@ static lt_status choose_precision(lt_session *session, lt_precision asked) {
     lt_target *target = &session->target;
     session->automatic = asked == LT_PRECISION_AUTO;
     target->precision = session->automatic ? lt_precision_automatic(session->parts, target->isa) : asked;
-    if (target->precision != LT_PRECISION_BF16 || lt_isa_has(LT_ISA_AVX512BF16, target->isa)) return LT_OK;
+    if (target->precision != LT_PRECISION_BF16 || lt_isa_wider(target->isa) == LT_PRECISION_BF16) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED,
-                   "bf16 takes a processor with AVX512-BF16, and no lower limit: use f32 or int8");
+                   "bf16 takes a processor with AVX512-BF16 or VNNI, and no lower limit: use f32 or int8");
 }
 
 static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {

@@ -55,8 +55,13 @@ bool lt_conv_reference_will_do(const lt_conv_desc *d) {
     return d->isa == LT_ISA_SCALAR || 2.0 * (double)lt_conv_rows(d) * lt_conv_weight_rows(d) * c * taps < tiny_flops;
 }
 
+/* Of narrow numbers of 16 bits, where the processor has no products of bf16, but those of Winograd's pairs. */
+static bool is_pairs_alone(const lt_conv_desc *d) {
+    return lt_conv_is_bf16(d) && !lt_isa_has(LT_ISA_AVX512BF16, d->isa);
+}
+
 lt_status lt_conv_check_precision(const lt_conv_desc *d) {
-    return !lt_conv_is_bf16(d) || lt_isa_has(LT_ISA_AVX512BF16, d->isa)
+    return !is_pairs_alone(d) || lt_winograd_pairs(d)
                ? LT_OK
                : lt_fail(LT_ERROR_UNSUPPORTED, "bf16 takes a processor with AMX or AVX512-BF16");
 }
@@ -95,7 +100,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
 /* Whether narrow products are more than twice as fast as float32's: Winograd's convolution wins four times. */
 static bool is_much_faster(const lt_conv_desc *d) {
     if (lt_conv_is_bf16(d)) return lt_conv_is_onednns(d);
-    return lt_isa_has(LT_ISA_AVXVNNI, d->isa) || lt_isa_has(LT_ISA_AVX512VNNI, d->isa);
+    return lt_isa_has_vnni(d->isa);
 }
 
 bool lt_conv_is_small(const lt_conv_desc *d) {
@@ -104,7 +109,8 @@ bool lt_conv_is_small(const lt_conv_desc *d) {
 }
 
 lt_precision lt_conv_worth(const lt_conv_desc *d) {
-    const bool sooner_float = !is_much_faster(d) && lt_winograd_takes(d) && !lt_winograd_pairs(d);
+    const bool alone = is_pairs_alone(d) || (!is_much_faster(d) && lt_winograd_takes(d));
+    const bool sooner_float = alone && !lt_winograd_pairs(d);
     return sooner_float || lt_conv_is_small(d) ? LT_PRECISION_F32 : d->precision;
 }
 

@@ -68,8 +68,11 @@ lt_isa lt_isa_vectors(lt_isa limit) {
     return lt_isa_has(LT_ISA_AVX2, limit) ? LT_ISA_AVX2 : LT_ISA_SCALAR;
 }
 
+bool lt_isa_has_vnni(lt_isa limit) { return lt_isa_has(LT_ISA_AVX512VNNI, limit) || lt_isa_has(LT_ISA_AVXVNNI, limit); }
+
 lt_precision lt_isa_wider(lt_isa limit) {
-    return lt_isa_has(LT_ISA_AVX512BF16, limit) ? LT_PRECISION_BF16 : LT_PRECISION_F32;
+    const bool has = lt_isa_has(LT_ISA_AVX512BF16, limit) || lt_isa_has_vnni(limit);
+    return has ? LT_PRECISION_BF16 : LT_PRECISION_F32;
 }
 
 bool lt_isa_has_amx(lt_isa limit) {

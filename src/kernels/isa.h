@@ -10,7 +10,9 @@ bool lt_isa_has(lt_isa set, lt_isa limit);
 lt_isa lt_isa_choose(lt_isa limit);
 /* The best that has vectors of floats: LT_ISA_SCALAR, LT_ISA_AVX2 or LT_ISA_AVX512. */
 lt_isa lt_isa_vectors(lt_isa limit);
-/* What is multiplied in where 8 bits are too few: bf16, or without AVX512-BF16 float32. */
+/* AVX512-VNNI or AVX-VNNI. */
+bool lt_isa_has_vnni(lt_isa limit);
+/* What is multiplied in where 8 bits are too few: 16 where the processor has products of those, else float32. */
 lt_precision lt_isa_wider(lt_isa limit);
 /* Whether AMX may be used. The operating system has to be asked for that, and is: the process is then one that may, and
  * its signal stacks must be large enough for tiles. */

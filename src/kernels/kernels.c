@@ -5,7 +5,8 @@ extern const lt_kernels lt_kernels_reference;
 extern const lt_attention_kernel lt_attention_reference;
 #if defined(__x86_64__)
 extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
-extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512, lt_attention_avx512bf16;
+extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512;
+extern const lt_attention_kernel lt_attention_avx512bf16, lt_attention_avx512vnni, lt_attention_avxvnni;
 #endif
 
 const lt_kernels *lt_kernels_get(lt_isa limit) {
@@ -22,7 +23,10 @@ const lt_kernels *lt_kernels_get(lt_isa limit) {
 
 const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit) {
 #if defined(__x86_64__)
-    if (precision > LT_PRECISION_F32 && lt_isa_has(LT_ISA_AVX512BF16, limit)) return &lt_attention_avx512bf16;
+    static const lt_attention_kernel *const narrow[] = {&lt_attention_avx512bf16, &lt_attention_avx512vnni,
+                                                        &lt_attention_avxvnni};
+    for (size_t i = 0; precision > LT_PRECISION_F32 && i < LT_COUNT(narrow); i++)
+        if (lt_isa_has(narrow[i]->isa, limit)) return narrow[i];
     switch (lt_isa_vectors(limit)) {
     case LT_ISA_AVX512: return &lt_attention_avx512;
     case LT_ISA_AVX2: return &lt_attention_avx2;

@@ -8,12 +8,12 @@
  *
  * k and v are first packed in panels of PANEL rows, in the order of their use, for as many heads at a time as fit a
  * budget:
- * - k: [tokens_k / PANEL][d][PANEL keys]
+ * - k: [tokens_k / PANEL][d][PANEL keys], after a row of the keys' scales where they are integers
  * - v: [tokens_k / KEYS][d / PANEL][KEYS][PANEL channels]
  * - with zeros where a panel ends early.
  *
  * Compiled for AVX512-BF16, too: all four factors are then rounded to bf16, and words of two take the place of floats
- * (attention_tile.h); scores, sums and maxima stay float32. */
+ * (attention_tile.h); scores, sums and maxima stay float32. And for VNNI: q and k are then integers of 16 bits. */
 #include "kernels/simd/attention_tile.h"
 #include "kernels/simd/simd.h"
 
@@ -25,7 +25,7 @@ enum {
 /* ---- Layout ---- */
 
 static size_t packed_k_size(const lt_attention_args *a) {
-    return lt_round_up((size_t)a->tokens_k, PANEL) * words((size_t)a->d);
+    return lt_round_up((size_t)a->tokens_k, PANEL) * key_rows((size_t)a->d);
 }
 
 static size_t packed_size(const lt_attention_args *a) { /* floats, one head */
@@ -39,8 +39,10 @@ static size_t group_size(const lt_attention_args *a) {
     return lt_max(1, lt_min(fit, (size_t)a->n * (size_t)a->heads));
 }
 
-/* A thread's own: q^T [d][QUERIES], s^T [KEYS][QUERIES], o^T [d][QUERIES]. */
-static size_t tile_size(const lt_attention_args *a) { return (lt_round_up((size_t)a->d, PANEL) * 2 + KEYS) * QUERIES; }
+/* A thread's own: q^T [d][QUERIES], s^T [KEYS][QUERIES], o^T [d][QUERIES], scales [QUERIES]. */
+static size_t tile_size(const lt_attention_args *a) {
+    return (lt_round_up((size_t)a->d, PANEL) * 2 + KEYS + 1) * QUERIES;
+}
 
 static size_t scratch_size(const lt_attention_args *a, int threads) {
     return group_size(a) * packed_size(a) + (size_t)threads * tile_size(a);
@@ -138,6 +140,7 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
         .q = own,
         .s = own + rows,
         .o = own + rows + KEYS * QUERIES,
+        .q_scale = own + rows * 2 + KEYS * QUERIES,
     };
     if (a->causal) t.keys = lt_min(t.keys, first + t.queries);
     float sums[QUERIES], sign[QUERIES];

@@ -17,24 +17,43 @@ enum {
     KEYS = 128         /* keys in a block: their scores stay in the first-level cache */
 };
 
-/* What is multiplied: float32 or, where a file is compiled for it, bf16, of which a word holds two: of d channels, or
- * of two keys. */
+/* What is multiplied: float32 or, where a file is compiled for it, numbers of 16 bits, of which a word holds two: of d
+ * channels, or of two keys. bf16 in both products; or integers in the first, rows of k and q by a scale each, and
+ * floats in the second: weights are of too many magnitudes. */
 #if defined(__AVX512BF16__)
-#define PRECISION LT_PRECISION_BF16
-#define NUMBERS   NUMBERS_BF16
-enum { VALUES = 2 };
+#define PRECISION     LT_PRECISION_BF16
+#define SCORE_NUMBERS NUMBERS_BF16
+#define VALUE_NUMBERS NUMBERS_BF16
+enum { CHANNELS = 2, VALUES = 2 };
 LT_INLINE v8 join_8(v8 a, v8 b) { return v8_join(a, b); }
+LT_INLINE v8 join_channels(v8 a, v8 b) { return v8_join(a, b); }
 LT_INLINE vf join(vf a, vf b) { return vf_join(a, b); }
 #else
-#define PRECISION LT_PRECISION_F32
-#define NUMBERS   NUMBERS_F32
+#define VALUE_NUMBERS NUMBERS_F32
 enum { VALUES = 1 };
 LT_INLINE v8 join_8(v8 a, v8 b) { return (void)b, a; }
 LT_INLINE vf join(vf a, vf b) { return (void)b, a; }
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define PRECISION     LT_PRECISION_INT8
+#define SCORE_NUMBERS NUMBERS_PAIRS
+enum { CHANNELS = 2 };
+LT_INLINE v8 join_channels(v8 a, v8 b) { return v8_join_rounded(a, b); }
+#else
+#define PRECISION     LT_PRECISION_F32
+#define SCORE_NUMBERS NUMBERS_F32
+enum { CHANNELS = 1 };
+LT_INLINE v8 join_channels(v8 a, v8 b) { return (void)b, a; }
+#endif
 #endif
 
-/* Words of so many numbers. */
-static inline size_t words(size_t numbers) { return (numbers + VALUES - 1) / VALUES; }
+/* Rows of a panel of keys that hold its keys' scales: before the others. */
+enum { SCALES = SCORE_NUMBERS == NUMBERS_PAIRS };
+
+/* Words of so many values, or channels. */
+static inline size_t words(size_t values) { return (values + VALUES - 1) / VALUES; }
+static inline size_t channel_words(size_t d) { return (d + CHANNELS - 1) / CHANNELS; }
+/* Rows of a panel of keys. */
+static inline size_t key_rows(size_t d) { return SCALES + channel_words(d); }
 
 static inline size_t keys_of(const lt_attention_args *a, size_t sample) {
     return a->lengths ? (size_t)a->lengths[sample] : (size_t)a->tokens_k;
@@ -73,16 +92,54 @@ LT_INLINE void load_transposed(const void *from, size_t at, size_t stride, size_
     v8_transpose(r);
 }
 
+/* ---- Scales of rows, eight in a vector ---- */
+
+/* The greatest integer of which d products with itself make no sum that overflows. */
+static inline float most_of(size_t d) { return fminf(INT16_MAX - 1, floorf(sqrtf((float)INT32_MAX / (float)(d + 1)))); }
+
+/* The greatest magnitudes of eight rows, of which `rows` are there; what is no number is above them all. */
+LT_INLINE v8 greatest_8(const void *from, size_t at, size_t stride, size_t rows, size_t d, const bool bf16) {
+    __m256i most = _mm256_setzero_si256();
+    for (size_t i = 0; i < d; i += 8) {
+        v8 r[8];
+        load_transposed(from, at + i, stride, rows, d - i, bf16, r);
+        for (size_t column = 0; column < 8; column++)
+            most = _mm256_max_epi32(most, _mm256_and_si256((__m256i)r[column], _mm256_set1_epi32(INT32_MAX)));
+    }
+    return (v8)most;
+}
+
+/* What rows of these magnitudes are multiplied by, to become integers of at most that. */
+LT_INLINE v8 inverse_8(v8 greatest, float most) {
+    const v8 least = (v8){0} + 1e-30f, finite = (v8){0} + FLT_MAX;
+    return (v8)((v8u)(most / greatest) & (v8u)(greatest >= least) & (v8u)(greatest <= finite));
+}
+
+/* ---- Panels ---- */
+
+/* The keys of one panel, of which `rows` are there. */
+LT_INLINE void pack_panel(const void *k, size_t at, size_t stride, size_t rows, size_t d, float *panel,
+                          const bool bf16) {
+    v8 by = (v8){0} + 1.0f;
+    if (SCALES) {
+        const v8 greatest = greatest_8(k, at, stride, rows, d, bf16);
+        by = inverse_8(greatest, most_of(d));
+        v8_store(panel, greatest / most_of(d));
+    }
+    for (size_t i = 0; i < d; i += 8) {
+        v8 r[8];
+        load_transposed(k, at + i, stride, rows, d - i, bf16, r);
+        for (size_t column = 0; column < lt_min(d - i, 8); column += CHANNELS)
+            v8_store(panel + (SCALES + (i + column) / CHANNELS) * PANEL,
+                     SCALES ? join_channels(r[column] * by, r[column + CHANNELS - 1] * by)
+                            : join_channels(r[column], r[column + CHANNELS - 1]));
+    }
+}
+
 /* Keys [begin, end) of a head into panels; begin is a multiple of PANEL. k: the head's first row. */
 static inline void pack_k(const void *k, size_t stride, size_t d, size_t begin, size_t end, float *packed, bool bf16) {
     for (size_t j = begin; j < end; j += PANEL)
-        for (size_t i = 0; i < d; i += 8) {
-            v8 r[8];
-            load_transposed(k, j * stride + i, stride, end - j, d - i, bf16, r);
-            for (size_t column = 0; column < lt_min(d - i, 8); column += VALUES)
-                v8_store(packed + j * words(d) + (i + column) / VALUES * PANEL,
-                         join_8(r[column], r[column + VALUES - 1]));
-        }
+        pack_panel(k, j * stride, stride, end - j, d, packed + j * key_rows(d), bf16);
 }
 
 /* Keys [begin, end) of a head, one block of KEYS or less, into that block. */
@@ -106,6 +163,7 @@ typedef struct tile {
     float factor;       /* scale / ln 2: the exponential is a power of two */
     const float *k, *v; /* packed */
     float *q, *s, *o;   /* transposed */
+    float *q_scale;     /* [QUERIES], of integers */
 } tile;
 
 /* The exponential is a power of two. Not 0, which times minus infinity is no number. A negative scale is left to q. */
@@ -115,15 +173,22 @@ static inline float exponent_factor(float scale) { return fmaxf(fabsf(scale) * (
  * query are 0. */
 static inline void load_queries(const tile *t, const void *x, size_t stride, const float *factor, size_t width,
                                 float *to, const bool bf16) {
-    for (size_t j = 0; j < width * LT_VEC; j += 8)
+    for (size_t j = 0; j < width * LT_VEC; j += 8) {
+        const size_t rows = j < t->queries ? t->queries - j : 0;
+        v8 factors = v8_load(factor + j);
+        if (SCALES) {
+            const v8 greatest = greatest_8(x, j * stride, stride, rows, t->d, bf16);
+            factors *= inverse_8(greatest, most_of(t->d));
+            v8_store(t->q_scale + j, greatest / most_of(t->d));
+        }
         for (size_t i = 0; i < t->d; i += 8) {
             v8 r[8];
-            load_transposed(x, j * stride + i, stride, j < t->queries ? t->queries - j : 0, t->d - i, bf16, r);
-            const v8 factors = v8_load(factor + j);
-            for (size_t row = 0; row < lt_min(t->d - i, 8); row += VALUES)
-                v8_store(to + (i + row) / VALUES * QUERIES + j,
-                         join_8(r[row] * factors, r[row + VALUES - 1] * factors));
+            load_transposed(x, j * stride + i, stride, rows, t->d - i, bf16, r);
+            for (size_t row = 0; row < lt_min(t->d - i, 8); row += CHANNELS)
+                v8_store(to + (i + row) / CHANNELS * QUERIES + j,
+                         join_channels(r[row] * factors, r[row + CHANNELS - 1] * factors));
         }
+    }
 }
 
 LT_INLINE void store_8(void *values, size_t at, v8 v, size_t n, const bool bf16) {
@@ -158,31 +223,39 @@ static inline void store_queries(const tile *t, const float *sum, void *out, siz
 }
 
 /* sum[ROWS][width] += panel^T x: panel [depth][PANEL] words, of which the first ROWS columns; x [depth][QUERIES]. */
-LT_INLINE void multiply(size_t depth, const float *restrict panel, const float *restrict x, size_t width,
-                        vf sum[ROWS][WIDTH]) {
+LT_INLINE void multiply(const numbers_kind of, size_t depth, const float *restrict panel, const float *restrict x,
+                        size_t width, vf sum[ROWS][WIDTH]) {
     for (size_t i = 0; i < depth; i++, panel += PANEL, x += QUERIES) {
         vf xs[WIDTH];
 #pragma GCC unroll 3
         for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * LT_VEC);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++) {
-            const vf factor = broadcast(NUMBERS, panel + row);
+            const vf factor = broadcast(of, panel + row);
 #pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) sum[row][v] = add_words(NUMBERS, sum[row][v], factor, xs[v]);
+            for (size_t v = 0; v < width; v++) sum[row][v] = add_words(of, sum[row][v], factor, xs[v]);
         }
     }
+}
+
+/* A sum, times its key's scale and its queries'. */
+LT_INLINE vf score(const tile *t, vf sum, const float *key_scale, size_t v) {
+    if (!SCALES) return sum;
+    return __builtin_convertvector((vi)sum, vf) * (vf_set(*key_scale) * vf_load(t->q_scale + v * LT_VEC));
 }
 
 /* s^T of `count` keys from `key` on, in t->s. */
 LT_INLINE void score_block(const tile *t, size_t key, size_t count, size_t width) {
     for (size_t row = 0; row < count; row += ROWS) {
-        const size_t panel = (key + row) / PANEL * PANEL;
+        const size_t first = (key + row) / PANEL * PANEL, within = key + row - first;
+        const float *panel = t->k + first * key_rows(t->d);
         vf sum[ROWS][WIDTH] = {0};
-        multiply(words(t->d), t->k + panel * words(t->d) + (key + row - panel), t->q, width, sum);
+        multiply(SCORE_NUMBERS, channel_words(t->d), panel + SCALES * PANEL + within, t->q, width, sum);
 #pragma GCC unroll 8
         for (size_t i = 0; i < ROWS; i++)
 #pragma GCC unroll 3
-            for (size_t v = 0; v < width; v++) vf_store(t->s + (row + i) * QUERIES + v * LT_VEC, sum[i][v]);
+            for (size_t v = 0; v < width; v++)
+                vf_store(t->s + (row + i) * QUERIES + v * LT_VEC, score(t, sum[i][v], panel + within + i, v));
     }
 }
 
@@ -204,7 +277,7 @@ LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width
         for (size_t row = 0; row < ROWS; row++)
 #pragma GCC unroll 3
             for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(o + row * QUERIES + v * LT_VEC) * correction[v];
-        multiply(words(count), block + panel * words(KEYS) + (i - panel), t->s, width, sum);
+        multiply(VALUE_NUMBERS, words(count), block + panel * words(KEYS) + (i - panel), t->s, width, sum);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
 #pragma GCC unroll 3

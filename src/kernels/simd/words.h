@@ -69,6 +69,12 @@ LT_INLINE vf add_words(const numbers_kind of, vf sum, vf a, vf b) {
     return sum + a * b;
 }
 
+/* Each word a pair: a's nearest integer and, in the upper half, b's. */
+LT_INLINE v8 v8_join_rounded(v8 a, v8 b) {
+    const v8u low = (v8u)(a + LT_ROUNDING_SHIFT), high = (v8u)(b + LT_ROUNDING_SHIFT);
+    return (v8)((low & 0xFFFF) | high << 16);
+}
+
 #if defined(__AVX512BF16__)
 /* Two bf16 in each word: a's and, in the upper half, b's. */
 LT_INLINE vf vf_join(vf a, vf b) {
