@@ -116,7 +116,9 @@ typedef enum lt_isa {
     LT_ISA_AVX512,  /* F, BW, DQ, VL */
     LT_ISA_AVX512VNNI,
     LT_ISA_AVX512BF16,
-    LT_ISA_AMX, /* tiles and their bf16 products */
+    LT_ISA_AMX,     /* tiles and their bf16 products */
+    LT_ISA_NEON,    /* these two are AArch64's, where none of those above is */
+    LT_ISA_NEONDOT, /* products of 8-bit numbers */
     LT_ISA_BEST
 } lt_isa;
 

@@ -95,7 +95,8 @@ extern const check_kernel *const check_tables[]; /* NULL-terminated */
 
 typedef struct check_options {
     uint64_t seed;
-    int cases; /* random ones of each kernel */
+    int cases;   /* random ones of each kernel */
+    bool random; /* they alone */
     int threads;
     lt_isa limit;
 } check_options;

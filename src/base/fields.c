@@ -6,8 +6,8 @@
 
 const char *const lt_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
 const char *const lt_training_precision_choices[] = {"auto", "f32", "bf16", NULL};
-const char *const lt_isa_choices[] = {"scalar",     "avx2", "avxvnni", "avx512", "avx512vnni",
-                                      "avx512bf16", "amx",  "best",    NULL};
+const char *const lt_isa_choices[] = {"scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
+                                      "amx",    "neon", "neondot", "best",   NULL};
 const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
 const char *const lt_mask_choices[] = {"white", "transparent", NULL};

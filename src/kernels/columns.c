@@ -26,6 +26,11 @@ static void sum_piece(lt_isa isa, const float *x, size_t rows, size_t c, float *
         lt_column_sums_avx2(x, rows, c, sums);
         return;
     }
+#elif defined(__aarch64__)
+    if (isa == LT_ISA_NEON) {
+        lt_column_sums_neon(x, rows, c, sums);
+        return;
+    }
 #else
     (void)isa;
 #endif

@@ -12,5 +12,6 @@ void lt_column_sums(lt_isa limit, const float *x, size_t rows, size_t c, float *
 /* The vector loops (simd/columns.c): of one thread. */
 void lt_column_sums_avx2(const float *x, size_t rows, size_t c, float *sums);
 void lt_column_sums_avx512(const float *x, size_t rows, size_t c, float *sums);
+void lt_column_sums_neon(const float *x, size_t rows, size_t c, float *sums);
 
 #endif

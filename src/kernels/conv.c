@@ -100,7 +100,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
 /* Whether narrow products are more than twice as fast as float32's: Winograd's convolution wins four times. */
 static bool is_much_faster(const lt_conv_desc *d) {
     if (lt_conv_is_bf16(d)) return lt_conv_is_onednns(d);
-    return lt_isa_has_vnni(d->isa);
+    return lt_isa_has_vnni(d->isa) || lt_isa_has(LT_ISA_NEONDOT, d->isa);
 }
 
 bool lt_conv_is_small(const lt_conv_desc *d) {

@@ -62,6 +62,8 @@ const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit) {
     case LT_ISA_AVX2: return &lt_gemm_simd_avx2;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (lt_isa_has(LT_ISA_NEON, limit)) return &lt_gemm_simd_neon;
 #else
     (void)limit;
 #endif
@@ -72,11 +74,13 @@ const lt_product *lt_product_get(lt_precision numbers, lt_isa limit) {
 #if defined(__x86_64__)
     static const lt_product *const products[] = {&lt_product_avx512bf16, &lt_product_avx512vnni, &lt_product_avx512,
                                                  &lt_product_avxvnni, &lt_product_avx2};
-    for (size_t i = 0; i < LT_COUNT(products); i++)
-        if (products[i]->numbers == numbers && lt_isa_has(products[i]->needs, limit)) return products[i];
+#elif defined(__aarch64__)
+    static const lt_product *const products[] = {&lt_product_neondot, &lt_product_neon};
 #else
-    (void)numbers, (void)limit;
+    static const lt_product *const products[] = {NULL};
 #endif
+    for (size_t i = 0; i < LT_COUNT(products); i++)
+        if (products[i] && products[i]->numbers == numbers && lt_isa_has(products[i]->needs, limit)) return products[i];
     return NULL;
 }
 

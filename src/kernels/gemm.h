@@ -66,7 +66,7 @@ typedef struct lt_product {
 const lt_product *lt_product_get(lt_precision numbers, lt_isa limit);
 
 extern const lt_product lt_product_avx2, lt_product_avxvnni, lt_product_avx512, lt_product_avx512vnni,
-    lt_product_avx512bf16;
+    lt_product_avx512bf16, lt_product_neon, lt_product_neondot;
 
 /* F(4x4, 3x3): 4x4 outputs from 6x6 inputs with 36 products instead of 144. xi = 0..35 is the place in the transformed
  * tile. */
@@ -103,12 +103,12 @@ bool lt_winograd_takes(const lt_conv_desc *d);
 void lt_winograd_pixels(const lt_conv_desc *d, const void *x, size_t bytes, size_t tile, size_t side, size_t before,
                         const void *zero, const void **pixels);
 
-/* NULL where the processor, or limit, has neither AVX2 nor AVX-512. */
+/* NULL where the processor, or limit, has neither AVX2 nor AVX-512 nor NEON. */
 const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit);
 const lt_winograd_simd *lt_winograd_simd_get(lt_isa limit);
 
-extern const lt_gemm_simd lt_gemm_simd_avx2, lt_gemm_simd_avx512;
-extern const lt_winograd_simd lt_winograd_simd_avx2, lt_winograd_simd_avx512;
+extern const lt_gemm_simd lt_gemm_simd_avx2, lt_gemm_simd_avx512, lt_gemm_simd_neon;
+extern const lt_winograd_simd lt_winograd_simd_avx2, lt_winograd_simd_avx512, lt_winograd_simd_neon;
 
 /* How many parts of this size n makes, the last one perhaps smaller. */
 static inline size_t lt_count_parts(size_t n, size_t size) { return (n + size - 1) / size; }

@@ -46,6 +46,15 @@ static unsigned find_sets(void) {
     sets |= 1u << LT_ISA_AVX512BF16;
     return cpu_has_amx() ? sets | 1u << LT_ISA_AMX : sets;
 }
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+/* Every AArch64 processor has NEON; what more there is the system says. */
+static unsigned find_sets(void) {
+    const bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+    return 1u << LT_ISA_NEON | (dot ? 1u << LT_ISA_NEONDOT : 0);
+}
 #else
 static unsigned find_sets(void) { return 0; }
 #endif
@@ -58,12 +67,13 @@ bool lt_isa_has(lt_isa set, lt_isa limit) {
 }
 
 lt_isa lt_isa_choose(lt_isa limit) {
-    lt_isa set = LT_ISA_AMX;
+    lt_isa set = LT_ISA_BEST - 1;
     while (!lt_isa_has(set, limit)) set--;
     return set;
 }
 
 lt_isa lt_isa_vectors(lt_isa limit) {
+    if (lt_isa_has(LT_ISA_NEON, limit)) return LT_ISA_NEON;
     if (lt_isa_has(LT_ISA_AVX512, limit)) return LT_ISA_AVX512;
     return lt_isa_has(LT_ISA_AVX2, limit) ? LT_ISA_AVX2 : LT_ISA_SCALAR;
 }

@@ -1,4 +1,4 @@
-/* Which instruction sets kernels use: found once by CPUID, forced down by an option. */
+/* Which instruction sets kernels use: found once by CPUID or from the system, forced down by an option. */
 #ifndef LT_ISA_H
 #define LT_ISA_H
 
@@ -8,7 +8,7 @@
 bool lt_isa_has(lt_isa set, lt_isa limit);
 /* The best of them. */
 lt_isa lt_isa_choose(lt_isa limit);
-/* The best that has vectors of floats: LT_ISA_SCALAR, LT_ISA_AVX2 or LT_ISA_AVX512. */
+/* The best that has vectors of floats: LT_ISA_SCALAR, LT_ISA_AVX2, LT_ISA_AVX512 or LT_ISA_NEON. */
 lt_isa lt_isa_vectors(lt_isa limit);
 /* AVX512-VNNI or AVX-VNNI. */
 bool lt_isa_has_vnni(lt_isa limit);

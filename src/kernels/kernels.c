@@ -7,6 +7,9 @@ extern const lt_attention_kernel lt_attention_reference;
 extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
 extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512;
 extern const lt_attention_kernel lt_attention_avx512bf16, lt_attention_avx512vnni, lt_attention_avxvnni;
+#elif defined(__aarch64__)
+extern const lt_kernels lt_kernels_neon;
+extern const lt_attention_kernel lt_attention_neon;
 #endif
 
 const lt_kernels *lt_kernels_get(lt_isa limit) {
@@ -16,6 +19,8 @@ const lt_kernels *lt_kernels_get(lt_isa limit) {
     case LT_ISA_AVX2: return &lt_kernels_avx2;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (lt_isa_has(LT_ISA_NEON, limit)) return &lt_kernels_neon;
 #endif
     (void)limit;
     return &lt_kernels_reference;
@@ -32,6 +37,8 @@ const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit
     case LT_ISA_AVX2: return &lt_attention_avx2;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (lt_isa_has(LT_ISA_NEON, limit)) return &lt_attention_neon;
 #endif
     (void)precision, (void)limit;
     return &lt_attention_reference;

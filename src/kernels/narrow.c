@@ -52,6 +52,8 @@ static lt_int8_loop *int8_loop(lt_isa limit) {
     case LT_ISA_AVX2: return lt_int8_rows_avx2;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (lt_isa_has(LT_ISA_NEON, limit)) return lt_int8_rows_neon;
 #else
     (void)limit;
 #endif

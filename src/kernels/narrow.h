@@ -43,6 +43,6 @@ void lt_narrow_panel(const lt_conv_desc *d, const lt_weight_source *weight, size
 
 /* The vector loops (simd/narrow.c): rows of unsigned bytes and their scales, from float32 or bf16. */
 typedef void lt_int8_loop(const void *x, bool bf16, size_t rows, size_t c, uint8_t *bytes, float *scales);
-lt_int8_loop lt_int8_rows_avx2, lt_int8_rows_avx512;
+lt_int8_loop lt_int8_rows_avx2, lt_int8_rows_avx512, lt_int8_rows_neon;
 
 #endif

@@ -23,6 +23,9 @@ static void pack_f16(const float *x, void *y, size_t n) {
 #if defined(__x86_64__)
 #define WIDEN(name)                                                                                                    \
     { [LT_ISA_AVX2] = lt_widen_##name##_avx2, [LT_ISA_AVX512] = lt_widen_##name##_avx512 }
+#elif defined(__aarch64__)
+#define WIDEN(name)                                                                                                    \
+    { [LT_ISA_NEON] = lt_widen_##name##_neon }
 #else
 #define WIDEN(name)                                                                                                    \
     { NULL }

@@ -23,7 +23,7 @@ typedef struct lt_weight_format {
     size_t block, bytes; /* values that belong together, and what they take */
     void (*read)(const void *blocks, float *values, size_t n); /* one after the other, in plain C; n: of whole blocks */
     void (*pack)(const float *values, void *blocks, size_t n); /* to the nearest */
-    lt_widen_loop *widen[LT_ISA_AVX512 + 1]; /* of lt_isa_vectors; NULL of LT_ISA_SCALAR, which packs no panels */
+    lt_widen_loop *widen[LT_ISA_BEST]; /* of lt_isa_vectors; NULL of LT_ISA_SCALAR, which packs no panels */
 } lt_weight_format;
 
 extern const lt_weight_format lt_weight_formats[LT_WEIGHT_FORMATS];
@@ -40,5 +40,6 @@ void lt_weight_widen(lt_weight_format_id format, lt_isa limit, const void *block
 /* The loops over vectors (simd/weight_format.c). */
 lt_widen_loop lt_widen_f32_avx2, lt_widen_f16_avx2, lt_widen_bf16_avx2;
 lt_widen_loop lt_widen_f32_avx512, lt_widen_f16_avx512, lt_widen_bf16_avx512;
+lt_widen_loop lt_widen_f32_neon, lt_widen_f16_neon, lt_widen_bf16_neon;
 
 #endif

@@ -46,6 +46,8 @@ const lt_winograd_simd *lt_winograd_simd_get(lt_isa limit) {
     case LT_ISA_AVX2: return &lt_winograd_simd_avx2;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (lt_isa_has(LT_ISA_NEON, limit)) return &lt_winograd_simd_neon;
 #else
     (void)limit;
 #endif

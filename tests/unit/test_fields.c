@@ -113,9 +113,9 @@ static void test_words(void **state) {
     refused(WITH(kind, ""), "kind: ; possible are a, b");
     accepted(WITH(isa, LT_ISA_SCALAR));
     refused(WITH(isa, (lt_isa)99),
-            "isa: 99; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, best");
+            "isa: 99; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, best");
     refused(WITH(isa, (lt_isa)-1),
-            "isa: -1; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, best");
+            "isa: -1; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, best");
 }
 
 static void test_finding(void **state) {

@@ -67,6 +67,8 @@ typedef double vd __attribute__((vector_size(LT_VEC * 4)));
 LT_INLINE vd vd_load_floats(const float *p) {
 #if defined(__AVX512F__)
     return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(__aarch64__)
+    return (vd)vcvt_f64_f32(vld1_f32(p));
 #else
     return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p));
 #endif

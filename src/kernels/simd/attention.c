@@ -73,19 +73,19 @@ LT_INLINE void softmax_block(const tile *t, size_t count, size_t width, vf max[W
                              vf correction[WIDTH]) {
     const vf factor = vf_set(t->factor);
     vf top[WIDTH], total[WIDTH] = {0};
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) top[v] = vf_load(t->s + v * LT_VEC);
     for (size_t row = 1; row < count; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) top[v] = vf_max(top[v], vf_load(t->s + row * QUERIES + v * LT_VEC));
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) {
         top[v] = vf_max(max[v], top[v] * factor);
         correction[v] = vf_exp2(max[v] - top[v]);
         max[v] = top[v];
     }
     for (size_t row = 0; row < count; row += VALUES)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) {
             const float *s = t->s + row * QUERIES + v * LT_VEC;
             vf weight[VALUES] = {0};
@@ -96,7 +96,7 @@ LT_INLINE void softmax_block(const tile *t, size_t count, size_t width, vf max[W
             }
             vf_store(t->s + words(row) * QUERIES + v * LT_VEC, join(weight[0], weight[VALUES - 1]));
         }
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) sum[v] = sum[v] * correction[v] + total[v];
 }
 
@@ -118,11 +118,12 @@ LT_INLINE void attend(const tile *t, size_t width, float *sums) {
 static void attend_1(const tile *t, float *sums) { attend(t, 1, sums); }
 static void attend_2(const tile *t, float *sums) { attend(t, 2, sums); }
 static void attend_3(const tile *t, float *sums) { attend(t, 3, sums); }
+static void attend_4(const tile *t, float *sums) { attend(t, WIDTH, sums); }
 
 /* ---- All tiles ---- */
 
 static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_t index, size_t tiles, float *own) {
-    static void (*const attend_width[])(const tile *, float *) = {NULL, attend_1, attend_2, attend_3};
+    static void (*const attend_width[])(const tile *, float *) = {NULL, attend_1, attend_2, attend_3, attend_4};
     const size_t d = (size_t)a->d, heads = (size_t)a->heads, tokens_q = (size_t)a->tokens_q;
     const size_t sample = pair / heads, head = pair % heads, vectors = (tokens_q + LT_VEC - 1) / LT_VEC;
     const size_t begin = tile_begin(vectors, tiles, index), width = tile_begin(vectors, tiles, index + 1) - begin;

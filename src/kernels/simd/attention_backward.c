@@ -133,15 +133,15 @@ LT_INLINE void score_keys(const tile *t, size_t width) {
 LT_INLINE void weigh_keys(const tile *t, float *sums, size_t width) {
     const vf factor = vf_set(t->factor);
     vf top[WIDTH], total[WIDTH] = {0};
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) top[v] = vf_set(-FLT_MAX);
     for (size_t row = 0; row < t->keys; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) top[v] = vf_max(top[v], vf_load(t->s + row * QUERIES + v * LT_VEC));
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) top[v] *= factor;
     for (size_t row = 0; row < t->keys; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) {
             float *s = t->s + row * QUERIES + v * LT_VEC;
             const vf power = vf_fma(vf_load(s), factor, -top[v]);
@@ -149,7 +149,7 @@ LT_INLINE void weigh_keys(const tile *t, float *sums, size_t width) {
             total[v] += weight;
             vf_store(s, weight);
         }
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) vf_store(sums + v * LT_VEC, total[v]);
     memset(t->s + t->keys * QUERIES, 0, (lt_round_up(t->keys, ROWS) - t->keys) * QUERIES * sizeof(float));
 }
@@ -162,12 +162,12 @@ LT_INLINE void multiply_rows(size_t depth, const float *restrict factors, const 
                              vf sum[ROWS][WIDTH]) {
     for (size_t i = 0; i < depth; i++, factors++, x += LT_VEC) {
         vf xs[WIDTH];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * QUERIES * LT_VEC);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++) {
             const vf factor = vf_set(factors[row * QUERIES]);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) sum[row][v] += factor * xs[v];
         }
     }
@@ -182,12 +182,12 @@ LT_INLINE void add_channels(const float *factors, size_t count, size_t queries, 
         vf sum[ROWS][WIDTH];
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(to + (v * rows + row) * LT_VEC);
         multiply_rows(queries, factors + key * QUERIES, x, width, sum);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) vf_store(to + (v * rows + row) * LT_VEC, sum[row][v]);
     }
 }
@@ -203,7 +203,8 @@ static void add_product(const work *w, const float *factors, size_t count, size_
         switch (width) {
         case 1: add_channels(factors, count, queries, from, to, w->rows, 1); break;
         case 2: add_channels(factors, count, queries, from, to, w->rows, 2); break;
-        default: add_channels(factors, count, queries, from, to, w->rows, 3); break;
+        case 3: add_channels(factors, count, queries, from, to, w->rows, 3); break;
+        default: add_channels(factors, count, queries, from, to, w->rows, WIDTH); break;
         }
     }
 }
@@ -216,10 +217,10 @@ LT_INLINE void score_gradients(const work *w, const float *p, size_t key, size_t
     block.s = w->dp;
     score_block(&block, key, count, width);
     vf delta[WIDTH];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (size_t v = 0; v < width; v++) delta[v] = vf_load(w->delta + v * LT_VEC);
     for (size_t row = 0; row < lt_round_up(count, ROWS); row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) {
             float *dp = w->dp + row * QUERIES + v * LT_VEC;
             vf_store(dp, vf_load(p + row * QUERIES + v * LT_VEC) * (vf_load(dp) - delta[v]));
@@ -251,9 +252,11 @@ LT_INLINE void softmax(work *w, size_t width) {
 static void softmax_1(work *w) { softmax(w, 1); }
 static void softmax_2(work *w) { softmax(w, 2); }
 static void softmax_3(work *w) { softmax(w, 3); }
+static void softmax_4(work *w) { softmax(w, WIDTH); }
 static void add_gradients_1(const work *w) { add_gradients(w, 1); }
 static void add_gradients_2(const work *w) { add_gradients(w, 2); }
 static void add_gradients_3(const work *w) { add_gradients(w, 3); }
+static void add_gradients_4(const work *w) { add_gradients(w, WIDTH); }
 
 /* ---- Tiles, between the caller's rows and ours ---- */
 
@@ -286,8 +289,9 @@ static void load_dout(work *w, size_t width, const head *h, const float *dout, c
 }
 
 static void run_tile(const lt_attention_backward_args *a, const head *h, size_t index, size_t tiles, work *w) {
-    static void (*const softmax_width[])(work *) = {NULL, softmax_1, softmax_2, softmax_3};
-    static void (*const gradients_width[])(const work *) = {NULL, add_gradients_1, add_gradients_2, add_gradients_3};
+    static void (*const softmax_width[])(work *) = {NULL, softmax_1, softmax_2, softmax_3, softmax_4};
+    static void (*const gradients_width[])(const work *) = {NULL, add_gradients_1, add_gradients_2, add_gradients_3,
+                                                            add_gradients_4};
     const lt_attention_args *f = &a->forward;
     const size_t tokens = (size_t)f->tokens_q, vectors = (tokens + LT_VEC - 1) / LT_VEC;
     const size_t begin = tile_begin(vectors, tiles, index), width = tile_begin(vectors, tiles, index + 1) - begin;

@@ -10,11 +10,13 @@
 #include <math.h>
 
 enum {
-    PANEL = 8, /* rows of a packed panel */
-    WIDTH = 3, /* vectors of queries in a tile */
+    PANEL = 8,                   /* rows of a packed panel */
+    WIDTH = LT_VEC == 4 ? 4 : 3, /* vectors of queries in a tile, eight queries at a time or more */
     QUERIES = WIDTH * LT_VEC,
-    ROWS = LT_VEC / 2, /* of a panel at a time: ROWS * WIDTH sums, WIDTH vectors and a factor just fit the registers */
-    KEYS = 128         /* keys in a block: their scores stay in the first-level cache */
+    ROWS = LT_VEC == 16
+               ? 8
+               : 4, /* of a panel at a time: ROWS * WIDTH sums, WIDTH vectors and a factor just fit the registers */
+    KEYS = 128      /* keys in a block: their scores stay in the first-level cache */
 };
 
 /* What is multiplied: float32 or, where a file is compiled for it, numbers of 16 bits, of which a word holds two: of d
@@ -78,8 +80,7 @@ LT_INLINE v8 load_8(const void *values, size_t at, size_t n, const bool bf16) {
     if (!bf16) return n >= 8 ? v8_load(p) : v8_load_part(p, n);
     uint16_t part[8] = {0};
     if (n < 8) memcpy(part, p, n * sizeof *part);
-    const __m128i narrow = _mm_loadu_si128((const __m128i *)(n < 8 ? part : p));
-    return (v8)_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16);
+    return v8_load_bf16(n < 8 ? part : p);
 }
 
 /* Eight columns, of which `columns` are there, of eight rows, of which `rows` are there. */
@@ -99,12 +100,14 @@ static inline float most_of(size_t d) { return fminf(INT16_MAX - 1, floorf(sqrtf
 
 /* The greatest magnitudes of eight rows, of which `rows` are there; what is no number is above them all. */
 LT_INLINE v8 greatest_8(const void *from, size_t at, size_t stride, size_t rows, size_t d, const bool bf16) {
-    __m256i most = _mm256_setzero_si256();
+    v8u most = {0};
     for (size_t i = 0; i < d; i += 8) {
         v8 r[8];
         load_transposed(from, at + i, stride, rows, d - i, bf16, r);
-        for (size_t column = 0; column < 8; column++)
-            most = _mm256_max_epi32(most, _mm256_and_si256((__m256i)r[column], _mm256_set1_epi32(INT32_MAX)));
+        for (size_t column = 0; column < 8; column++) {
+            const v8u bits = (v8u)r[column] & INT32_MAX, above = (v8u)(bits > most);
+            most = (bits & above) | (most & ~above);
+        }
     }
     return (v8)most;
 }
@@ -194,7 +197,7 @@ static inline void load_queries(const tile *t, const void *x, size_t stride, con
 LT_INLINE void store_8(void *values, size_t at, v8 v, size_t n, const bool bf16) {
     void *p = (void *)(uintptr_t)vf_at(values, at, bf16);
     if (bf16) {
-        const __m128i narrow = v8_to_bf16(v);
+        const h8 narrow = v8_to_bf16(v);
         memcpy(p, &narrow, n < 8 ? n * sizeof(uint16_t) : sizeof narrow);
     } else if (n >= 8) { /* partial stores are slow on some processors */
         v8_store(p, v);
@@ -227,12 +230,12 @@ LT_INLINE void multiply(const numbers_kind of, size_t depth, const float *restri
                         size_t width, vf sum[ROWS][WIDTH]) {
     for (size_t i = 0; i < depth; i++, panel += PANEL, x += QUERIES) {
         vf xs[WIDTH];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (size_t v = 0; v < width; v++) xs[v] = vf_load(x + v * LT_VEC);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++) {
             const vf factor = broadcast(of, panel + row);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) sum[row][v] = add_words(of, sum[row][v], factor, xs[v]);
         }
     }
@@ -253,7 +256,7 @@ LT_INLINE void score_block(const tile *t, size_t key, size_t count, size_t width
         multiply(SCORE_NUMBERS, channel_words(t->d), panel + SCALES * PANEL + within, t->q, width, sum);
 #pragma GCC unroll 8
         for (size_t i = 0; i < ROWS; i++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++)
                 vf_store(t->s + (row + i) * QUERIES + v * LT_VEC, score(t, sum[i][v], panel + within + i, v));
     }
@@ -275,12 +278,12 @@ LT_INLINE void value_block(const tile *t, size_t key, size_t count, size_t width
         vf sum[ROWS][WIDTH];
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) sum[row][v] = vf_load(o + row * QUERIES + v * LT_VEC) * correction[v];
         multiply(VALUE_NUMBERS, words(count), block + panel * words(KEYS) + (i - panel), t->s, width, sum);
 #pragma GCC unroll 8
         for (size_t row = 0; row < ROWS; row++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (size_t v = 0; v < width; v++) vf_store(o + row * QUERIES + v * LT_VEC, sum[row][v]);
     }
 }

@@ -18,6 +18,10 @@ LT_INLINE void store_bytes(vf x, vf inverse, uint8_t *bytes, size_t n) {
 #if defined(__AVX512F__)
     const __m128i q = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32((__m512)(x * inverse)));
     _mm_mask_storeu_epi8(bytes, (__mmask16)((1u << n) - 1), _mm_xor_si128(q, _mm_set1_epi8(-128)));
+#elif defined(__aarch64__)
+    const int16x4_t words = vqmovn_s32(vcvtnq_s32_f32((float32x4_t)(x * inverse)));
+    const uint8x8_t all = veor_u8(vreinterpret_u8_s8(vqmovn_s16(vcombine_s16(words, words))), vdup_n_u8(128));
+    memcpy(bytes, &all, n);
 #else
     const __m256i q = _mm256_cvtps_epi32((__m256)(x * inverse));
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));

@@ -12,9 +12,9 @@
 /* ---- Group normalisation: moments of pieces, put together for each group ---- */
 
 enum {
-    STRIPE_VECTORS = LT_VEC == 16 ? 8 : 4, /* shifts, sums and sums of squares of a stripe fit the registers */
-    STRIPE = STRIPE_VECTORS * LT_VEC,      /* channels of one piece */
-    STATS_PIXELS = 256                     /* pixels of one piece: short enough for sums in f32 */
+    STRIPE_VECTORS = LT_VEC == 8 ? 4 : 8, /* shifts, sums and sums of squares of a stripe fit the registers */
+    STRIPE = STRIPE_VECTORS * LT_VEC,     /* channels of one piece */
+    STATS_PIXELS = 256                    /* pixels of one piece: short enough for sums in f32 */
 };
 
 typedef struct moments {

@@ -12,11 +12,13 @@ static void tile(const lt_tile *t) { tile_any(t, NUMBERS_INT8, LT_WEIGHT_F32, fa
 
 #if defined(__AVX512F__)
 #define VECTORS lt_gemm_simd_avx512
+#elif defined(__aarch64__)
+#define VECTORS lt_gemm_simd_neon
 #else
 #define VECTORS lt_gemm_simd_avx2
 #endif
 
-#if defined(__AVX512BF16__) || defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(__AVX512BF16__) || defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 enum { AT_ONCE = ROWS };
 #else
 enum { AT_ONCE = ROWS - 2 }; /* b takes twice as many vectors: even bytes and odd ones */

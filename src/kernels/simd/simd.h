@@ -15,6 +15,8 @@ extern const lt_attention_kernel LT_SIMD_NAME(lt_attention);
 #define LT_SET_avx512     LT_ISA_AVX512
 #define LT_SET_avx512vnni LT_ISA_AVX512VNNI
 #define LT_SET_avx512bf16 LT_ISA_AVX512BF16
+#define LT_SET_neon       LT_ISA_NEON
+#define LT_SET_neondot    LT_ISA_NEONDOT
 #define LT_SIMD_SET       LT_PASTE(LT_SET, LT_SIMD)
 
 size_t LT_SIMD_NAME(lt_group_norm_scratch)(const lt_group_norm_args *a);

@@ -1,13 +1,17 @@
 /* Vectors of floats, as wide as the instruction set that a file of this folder is being compiled for: meson compiles
- * each file once with LT_SIMD=avx2 and once with LT_SIMD=avx512, and LT_SIMD_NAME(f) gives each compilation's functions
- * a name of their own.
+ * each file once with LT_SIMD=avx2 and once with LT_SIMD=avx512, or on AArch64 with LT_SIMD=neon, and LT_SIMD_NAME(f)
+ * gives each compilation's functions a name of their own.
  *
  * Arithmetic and comparisons are the compiler's own vector operators (+, *, <, ...). Only what they can't say (maximum,
  * loads of a part, widening of f16 and bf16) is an intrinsic. */
 #ifndef LT_VEC_H
 #define LT_VEC_H
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +24,8 @@
 
 #if defined(__AVX512F__)
 enum { LT_VEC = 16 }; /* floats in a vector */
+#elif defined(__aarch64__)
+enum { LT_VEC = 4 };
 #else
 enum { LT_VEC = 8 };
 #endif
@@ -27,8 +33,9 @@ enum { LT_VEC = 8 };
 typedef float vf __attribute__((vector_size(LT_VEC * 4)));
 typedef int32_t vi __attribute__((vector_size(LT_VEC * 4)));
 typedef uint32_t vu __attribute__((vector_size(LT_VEC * 4)));
-typedef float v8 __attribute__((vector_size(32))); /* eight floats, for either */
+typedef float v8 __attribute__((vector_size(32))); /* eight floats, for any */
 typedef uint32_t v8u __attribute__((vector_size(32)));
+typedef uint16_t h8 __attribute__((vector_size(16))); /* eight numbers of 16 bits */
 
 /* ---- Moving ---- */
 
@@ -42,16 +49,24 @@ LT_INLINE vf vf_set(float x) { return x - (vf){0}; }
 LT_INLINE vi vi_set(int32_t x) { return x - (vi){0}; }
 
 /* Eight floats, of which the first n (0 to 8) are there: the others are neither read nor written, and load as zero. */
-LT_INLINE __m256i v8_mask(size_t n) {
-    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n));
-}
 LT_INLINE v8 v8_load(const float *p) {
     v8 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 LT_INLINE void v8_store(float *p, v8 v) { memcpy(p, &v, sizeof v); }
+#if defined(__aarch64__)
+LT_INLINE v8 v8_load_part(const float *p, size_t n) {
+    v8 v = {0};
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+LT_INLINE void v8_store_part(float *p, v8 v, size_t n) { memcpy(p, &v, n * sizeof *p); }
+#else
+LT_INLINE __m256i v8_mask(size_t n) {
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n));
+}
 LT_INLINE v8 v8_load_part(const float *p, size_t n) { return (v8)_mm256_maskload_ps(p, v8_mask(n)); }
 LT_INLINE void v8_store_part(float *p, v8 v, size_t n) {
 #if defined(__AVX512VL__)
@@ -60,6 +75,7 @@ LT_INLINE void v8_store_part(float *p, v8 v, size_t n) {
     _mm256_maskstore_ps(p, v8_mask(n), (__m256)v);
 #endif
 }
+#endif
 
 /* The same for a vector: n from 0 to LT_VEC. */
 #if defined(__AVX512F__)
@@ -67,6 +83,13 @@ LT_INLINE vf vf_load_part(const float *p, size_t n) { return (vf)_mm512_maskz_lo
 LT_INLINE void vf_store_part(float *p, vf v, size_t n) {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
+#elif defined(__aarch64__)
+LT_INLINE vf vf_load_part(const float *p, size_t n) {
+    vf v = {0};
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+LT_INLINE void vf_store_part(float *p, vf v, size_t n) { memcpy(p, &v, n * sizeof *p); }
 #else
 LT_INLINE vf vf_load_part(const float *p, size_t n) { return v8_load_part(p, n); }
 LT_INLINE void vf_store_part(float *p, vf v, size_t n) { v8_store_part(p, v, n); }
@@ -85,14 +108,28 @@ LT_INLINE void vf_store_rest(float *p, vf v, size_t rest) {
 LT_INLINE vf vf_load_f16(const uint16_t *p) {
 #if defined(__AVX512F__)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#elif defined(__aarch64__)
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 #else
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 #endif
 }
 
 /* The same of bf16: the upper half of a float. */
+LT_INLINE v8 v8_load_bf16(const uint16_t *p) {
+#if defined(__aarch64__)
+    const uint16x8_t narrow = vld1q_u16(p);
+    const uint32x4_t low = vshll_n_u16(vget_low_u16(narrow), 16), high = vshll_high_n_u16(narrow, 16);
+    return (v8)__builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    const __m128i narrow = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (v8)_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16);
+#endif
+}
 LT_INLINE vf vf_load_bf16(const uint16_t *p) {
-#if defined(__AVX512F__)
+#if defined(__aarch64__)
+    const uint32x4_t wide = vmovl_u16(vld1_u16(p));
+#elif defined(__AVX512F__)
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
 #else
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
@@ -101,18 +138,26 @@ LT_INLINE vf vf_load_bf16(const uint16_t *p) {
 }
 
 /* LT_VEC bf16 numbers from p on, rounded to the nearest, to even in between; what is no number stays none. */
-LT_INLINE __m128i v8_to_bf16(v8 v) {
+LT_INLINE h8 v8_to_bf16(v8 v) {
     const v8u bits = (v8u)v, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, number = (v8u)(v == v);
-    const __m256i narrow = (__m256i)((number & rounded) | (~number & 0x7FC0));
-    return _mm_packus_epi32(_mm256_castsi256_si128(narrow), _mm256_extracti128_si256(narrow, 1));
+    const v8u narrow = (number & rounded) | (~number & 0x7FC0);
+#if defined(__aarch64__)
+    return __builtin_convertvector(narrow, h8);
+#else
+    return (h8)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)narrow), _mm256_extracti128_si256((__m256i)narrow, 1));
+#endif
 }
 LT_INLINE void vf_store_bf16(uint16_t *p, vf v) {
 #if defined(__AVX512F__)
     const vu bits = (vu)v, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, number = (vu)(v == v);
     const vu narrow = (number & rounded) | (~number & 0x7FC0);
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16((__m512i)narrow));
+#elif defined(__aarch64__)
+    const vu bits = (vu)v, rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, number = (vu)(v == v);
+    vst1_u16(p, vmovn_u32((uint32x4_t)((number & rounded) | (~number & 0x7FC0))));
 #else
-    _mm_storeu_si128((__m128i *)(void *)p, v8_to_bf16(v));
+    const h8 narrow = v8_to_bf16(v);
+    memcpy(p, &narrow, sizeof narrow);
 #endif
 }
 
@@ -120,6 +165,9 @@ LT_INLINE void vf_store_bf16(uint16_t *p, vf v) {
 LT_INLINE vf vf_load_i8(const int8_t *p) {
 #if defined(__AVX512F__)
     return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+#elif defined(__aarch64__)
+    const vi wide = {p[0], p[1], p[2], p[3]};
+    return __builtin_convertvector(wide, vf);
 #else
     return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 #endif
@@ -129,6 +177,8 @@ LT_INLINE vf vf_load_i8(const int8_t *p) {
 LT_INLINE void vf_store_low_halves(uint16_t *p, vf v) {
 #if defined(__AVX512F__)
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16((__m512i)v));
+#elif defined(__aarch64__)
+    vst1_u16(p, vmovn_u32((uint32x4_t)v));
 #else
     const __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(0xFFFF));
     _mm_storeu_si128((__m128i *)(void *)p,
@@ -169,15 +219,22 @@ LT_INLINE void vf_store_value(void *values, size_t at, vf v, size_t n, const boo
 LT_INLINE vf vf_fma(vf a, vf b, vf c) {
 #if defined(__AVX512F__)
     return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #endif
 }
 
+/* a where mask (a comparison's outcome) is true, b elsewhere. */
+LT_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+
 /* The greater, the smaller; b where either is not a number. */
 LT_INLINE vf vf_max(vf a, vf b) {
 #if defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__aarch64__)
+    return vf_select(a > b, a, b);
 #else
     return (vf)_mm256_max_ps((__m256)a, (__m256)b);
 #endif
@@ -185,6 +242,8 @@ LT_INLINE vf vf_max(vf a, vf b) {
 LT_INLINE vf vf_min(vf a, vf b) {
 #if defined(__AVX512F__)
     return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__aarch64__)
+    return vf_select(a < b, a, b);
 #else
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #endif
@@ -193,6 +252,8 @@ LT_INLINE vf vf_min(vf a, vf b) {
 LT_INLINE vi vi_max(vi a, vi b) {
 #if defined(__AVX512F__)
     return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#elif defined(__aarch64__)
+    return (vi)vmaxq_s32((int32x4_t)a, (int32x4_t)b);
 #else
     return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b);
 #endif
@@ -209,16 +270,18 @@ LT_INLINE float vi_greatest_float(vi lanes) {
 LT_INLINE vf vf_sqrt(vf x) {
 #if defined(__AVX512F__)
     return (vf)_mm512_sqrt_ps((__m512)x);
+#elif defined(__aarch64__)
+    return (vf)vsqrtq_f32((float32x4_t)x);
 #else
     return (vf)_mm256_sqrt_ps((__m256)x);
 #endif
 }
 
-/* a where mask (a comparison's outcome) is true, b elsewhere. */
-LT_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
-
 /* The sum of all lanes, always in the same order: the upper half is added to the lower until one is left. */
 LT_INLINE float vf_sum(vf v) {
+#if defined(__aarch64__)
+    return (v[0] + v[2]) + (v[1] + v[3]);
+#else
 #if defined(__AVX512F__)
     v8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
            __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -228,6 +291,7 @@ LT_INLINE float vf_sum(vf v) {
     a += __builtin_shufflevector(a, a, 4, 5, 6, 7, 4, 5, 6, 7);
     a += __builtin_shufflevector(a, a, 2, 3, 2, 3, 2, 3, 2, 3);
     return a[0] + a[1];
+#endif
 }
 
 /* 2^n for the integer n that `shifted` = n + 1.5 * 2^23 holds in its low bits, multiplied into p in [0.7, 1.5).
@@ -351,8 +415,6 @@ LT_INLINE void v8_transpose(v8 r[8]) {
 }
 
 /* The same of numbers of 16 bits. */
-typedef uint16_t h8 __attribute__((vector_size(16)));
-
 LT_INLINE void h8_transpose(h8 r[8]) {
     h8 pair[8], quad[8];
     for (int i = 0; i < 8; i += 2) {

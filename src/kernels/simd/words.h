@@ -24,7 +24,16 @@ LT_INLINE vf broadcast(const numbers_kind of, const float *a) {
 /* Four products of unsigned bytes (of a) and signed ones (of b) are added to each sum, or two of bf16: by name, since
  * compilers move sums that change their type to and fro. */
 LT_INLINE vf add_quads(vf sum, vf a, vf b) {
-#if defined(__AVX512VNNI__)
+#if defined(__aarch64__) /* AArch64's bytes are both signed: 128 less than a, and sums start from 0 (tile.h) */
+    const int8x16_t x = vreinterpretq_s8_u8(veorq_u8((uint8x16_t)a, vdupq_n_u8(128))), y = (int8x16_t)b;
+#if defined(__ARM_FEATURE_DOTPROD)
+    return (vf)vdotq_s32((int32x4_t)sum, x, y);
+#else
+    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y))),
+                    high = vpaddlq_s16(vmull_high_s8(x, y));
+    return (vf)vaddq_s32((int32x4_t)sum, vpaddq_s32(low, high));
+#endif
+#elif defined(__AVX512VNNI__)
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #elif defined(__AVXVNNI__)
