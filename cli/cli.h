@@ -19,6 +19,7 @@ typedef enum lt_option_kind {
     LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
     LT_OPTION_LORA,   /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
     LT_OPTION_RANGE,  /* float[2] within [low, high]: "0.3:5"; "0.3:" has no end, which is 0 */
+    LT_OPTION_FILES,  /* lt_file_list: one more file */
     LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
 
@@ -27,6 +28,11 @@ typedef struct lt_lora_list {
     lt_lora items[LT_MOST_LORAS];
     size_t count;
 } lt_lora_list;
+
+typedef struct lt_file_list {
+    const char *items[LT_MOST_LORAS];
+    size_t count;
+} lt_file_list;
 
 typedef struct lt_option {
     const char *name; /* "steps" for --steps */
@@ -127,7 +133,7 @@ typedef struct lt_model_options {
      .also = "ckpt checkpoint"},                                                                                       \
     {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_session_fields, .idle = "-1"},                  \
     {"models", 0, LT_OPTION_FILE, "DIR", NULL, &(o).models, .fields = lt_session_fields, .rare = true,                 \
-     .also = "lora-model-dir lora-dir"},                                                                               \
+     .also = "lora-model-dir lora-dir embd-dir embeddings-dir"},                                                                               \
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \

@@ -25,7 +25,6 @@ const lt_foreign lt_foreign_options[] = {
 
     /* What is not here. */
     {"lora-apply-mode", "a LoRA is always added while weights are packed, and the checkpoint stays as it is", true},
-    {"embd-dir", "embeddings (textual inversion) are not served; say it in words, with -p"},
     {"control-net control-image control-video control-strength canny",
      "ControlNet is not served; `latent img2img -i IN` and `latent inpaint` start from a picture"},
     {"taesd tae taesd-preview-only", "TAESD is not served; the checkpoint's own VAE decodes, or that of --vae"},

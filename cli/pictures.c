@@ -12,6 +12,7 @@
 static struct {
     lt_model_options model, classifier, clip; /* of the guides' the file alone */
     lt_lora_list loras;
+    lt_file_list embeddings;
     lt_request request; /* what can be said in words; the rest is added to it */
     const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
     bool quiet, json;
@@ -34,6 +35,7 @@ static const lt_option options[] = {
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.request.negative_prompt, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
     LT_LORA_OPTION(o.loras),
+    {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -173,6 +175,8 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->clip = in->clip;
     r->loras = o.loras.items;
     r->lora_count = o.loras.count;
+    r->embeddings = o.embeddings.items;
+    r->embedding_count = o.embeddings.count;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     return o.noise ? read_noise(session, in, r) : LT_OK;

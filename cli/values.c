@@ -20,7 +20,7 @@ static lt_field_kind type_of(const lt_option *o) {
         [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,     [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
         [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT,   [LT_OPTION_FILE] = LT_FIELD_FILE,
         [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,    [LT_OPTION_LORA] = LT_FIELD_TEXT,
-        [LT_OPTION_MAYBE] = LT_FIELD_FILE,  [LT_OPTION_RANGE] = LT_FIELD_RANGE,
+        [LT_OPTION_MAYBE] = LT_FIELD_FILE,  [LT_OPTION_RANGE] = LT_FIELD_RANGE, [LT_OPTION_FILES] = LT_FIELD_TEXT,
     };
     return f ? f->kind : own[o->kind];
 }
@@ -251,6 +251,15 @@ static int parse_range(const lt_option *o, const char *text) {
     return LT_EXIT_OK;
 }
 
+static int parse_files(const lt_option *o, const char *text) {
+    lt_file_list *list = o->value;
+    if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
+    if (list->count == LT_MOST_LORAS)
+        return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_LORAS);
+    list->items[list->count++] = text;
+    return LT_EXIT_OK;
+}
+
 static int parse_file(const lt_option *o, const char *text) {
     if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
     *(const char **)o->value = text;
@@ -276,6 +285,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_FILE: return parse_file(o, text);
     case LT_OPTION_MAYBE: return parse_file_or_none(o, text);
     case LT_OPTION_LORA: return parse_lora(o, text);
+    case LT_OPTION_FILES: return parse_files(o, text);
     }
     return LT_EXIT_USAGE;
 }

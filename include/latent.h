@@ -508,6 +508,11 @@ typedef struct lt_request {
     const lt_lora *loras; /* [lora_count], besides the session's own (lt_session_adapt) and those that the prompt names:
                              <lora:NAME:0.8>, <lora:NAME:te=0.5:unet=0.8>. NULL: none */
     size_t lora_count;
+    const char *const
+        *embeddings; /* [embedding_count]: files of textual inversion, or names of such, besides those that
+                        are found as LoRAs are (in folders called embeddings). In the prompts the file's
+                        name, without its ending, or embedding:NAME, stands for its vectors. NULL: none */
+    size_t embedding_count;
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice; a side over twice or under half of the model's own gets one too */

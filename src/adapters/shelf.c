@@ -22,8 +22,16 @@ typedef struct search {
     lt_shelf_kind kind;
     lt_shelf_fn *found;
     void *user;
+    lt_status status;
     bool over;
 } search;
+
+/* p, or the end of the search where there is no memory for it. */
+static char *made(search *s, char *p) {
+    if (!p) s->status = LT_ERROR_MEMORY;
+    s->over |= !p;
+    return p;
+}
 
 /* The length of name without its ending; 0: it is no file of that kind. */
 static size_t stem_of(const char *name, lt_shelf_kind kind) {
@@ -34,8 +42,8 @@ static size_t stem_of(const char *name, lt_shelf_kind kind) {
 }
 
 static void visit_file(search *s, const char *path, const char *name) {
-    char *stem = lt_strndup(name, stem_of(name, s->kind));
-    s->over = !stem || s->found(s->user, path, stem);
+    char *stem = made(s, lt_strndup(name, stem_of(name, s->kind)));
+    if (stem) s->over = s->found(s->user, path, stem);
     lt_free(stem);
 }
 
@@ -44,7 +52,7 @@ static void visit_folder(search *s, const char *folder, int deeper);
 /* A file, or in the second turn what is in a folder. */
 static void visit_entry(search *s, const char *folder, const char *name, int turn, int deeper) {
     struct stat info;
-    char *path = name[0] == '.' ? NULL : lt_format("%s/%s", folder, name);
+    char *path = name[0] == '.' ? NULL : made(s, lt_format("%s/%s", folder, name));
     const bool there = path && !stat(path, &info);
     if (there && turn == 0 && S_ISREG(info.st_mode) && stem_of(name, s->kind)) visit_file(s, path, name);
     if (there && turn == 1 && S_ISDIR(info.st_mode)) visit_folder(s, path, deeper - 1);
@@ -63,7 +71,7 @@ static void visit_folder(search *s, const char *folder, int deeper) {
 /* The kind's folders in base. */
 static void visit_kinds(search *s, const char *base) {
     for (const char *const *kind = folders[s->kind]; *kind && !s->over; kind++) {
-        char *path = lt_format("%s/%s", base, *kind);
+        char *path = made(s, lt_format("%s/%s", base, *kind));
         if (path) visit_folder(s, path, DEEPEST);
         lt_free(path);
     }
@@ -78,25 +86,31 @@ static char *parent_of(const char *path) {
     return end ? lt_strndup(path, end) : lt_strdup(".");
 }
 
+/* What lies in the folder itself; embeddings, which words name, are looked for in their own folders alone. */
+static void visit_itself(search *s, const char *folder) {
+    if (s->kind != LT_SHELF_EMBEDDING) visit_folder(s, folder, 0);
+}
+
 /* Beside it, and in what its folder is in, as far as there is a name to go up by. */
 static void visit_around(search *s, const char *checkpoint) {
-    char *resolved = realpath(checkpoint, NULL), *base = resolved ? parent_of(resolved) : NULL;
+    char *resolved = realpath(checkpoint, NULL), *base = resolved ? made(s, parent_of(resolved)) : NULL;
     free(resolved);
-    if (base) visit_folder(s, base, 0);
+    if (base) visit_itself(s, base);
     for (int i = 0; base && i < UPWARDS && !s->over; i++) {
         visit_kinds(s, base);
-        char *up = parent_of(base);
+        char *up = made(s, parent_of(base));
         lt_free(base);
         base = up;
     }
     lt_free(base);
 }
 
-void lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user) {
+lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user) {
     search s = {.kind = kind, .found = found, .user = user};
-    if (shelf->folder) visit_folder(&s, shelf->folder, 0);
+    if (shelf->folder) visit_itself(&s, shelf->folder);
     if (shelf->folder) visit_kinds(&s, shelf->folder);
-    if (shelf->checkpoint) visit_around(&s, shelf->checkpoint);
+    if (shelf->checkpoint && !s.over) visit_around(&s, shelf->checkpoint);
+    return s.status;
 }
 
 /* ---- One name ---- */

@@ -13,9 +13,9 @@ typedef struct lt_shelf {
 } lt_shelf;
 
 /* Calls found with every file of that kind, the nearest first and each folder's in the order of their names, until it
- * returns true. name: without folder and ending. */
+ * returns true. name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
 typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
-void lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
+lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
 
 /* The path of that name, allocated; NULL: it is nowhere, or there is no memory. */
 char *lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name);

@@ -87,14 +87,24 @@ void lt_clip_find_ends(const lt_clip_inputs *inputs) {
 }
 
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph) {
+    return lt_clip_text_build_with(text, n, skip, embed, 0, graph);
+}
+
+static lt_node *embed_tokens(const lt_clip_text *text, int n, int vectors, lt_nn *nn) {
+    const lt_shape own = {n, 1, text->positions, 1}, more = {1, 1, vectors, text->width};
+    lt_node *ids = lt_graph_input(nn->graph, (lt_input){"ids", own, LT_RATE_PROMPT, LT_VALUE_I32});
+    return lt_token_embedding(nn, text_name(text, "embeddings.token_embedding.weight").text,
+                              text_name(text, "embeddings.position_embedding.weight").text, ids,
+                              vectors ? lt_graph_input(nn->graph, (lt_input){"vectors", more, LT_RATE_PROMPT}) : NULL);
+}
+
+lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, bool embed, int vectors, lt_graph *graph) {
     if (skip < 0 || skip >= text->layers)
         return lt_fail(LT_ERROR_ARGUMENT, "`clip_skip` %d: 1 to %d, this text encoder's layers, is possible", skip + 1,
                        text->layers);
     lt_nn nn = {graph, text->weights, "clip", 0};
     graph->maker = "text encoder";
-    lt_node *ids = lt_graph_input(graph, (lt_input){"ids", {n, 1, text->positions, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
-    lt_node *h = lt_token_embedding(&nn, text_name(text, "embeddings.token_embedding.weight").text,
-                                    text_name(text, "embeddings.position_embedding.weight").text, ids);
+    lt_node *h = embed_tokens(text, n, vectors, &nn);
     const int last = lt_clip_text_layers(text) - 1;
     for (int i = 0; i < text->layers - skip; i++) {
         if (i == last) lt_graph_output(graph, h, "penultimate");

@@ -145,10 +145,11 @@ lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels) {
     return lt_graph_append(nn->graph, (lt_call){&lt_op_timestep, {t}, LT_OPTIONS(options)});
 }
 
-lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids) {
+lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more) {
     lt_weight *t = find_matrix(nn, table), *p = find_matrix(nn, positions);
     if (t && p && t->tensor.shape[1] != p->tensor.shape[1]) refuse(nn, p, "as wide as the token embedding");
-    return lt_graph_append(nn->graph, (lt_call){&lt_op_token_embedding, {ids}, {t, p}});
+    return lt_graph_append(
+        nn->graph, (lt_call){more ? &lt_op_token_embedding_extended : &lt_op_token_embedding, {ids, more}, {t, p}});
 }
 
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches) {

@@ -59,8 +59,8 @@ lt_node *lt_merge_tokens(lt_nn *nn, lt_node *x, lt_node *places, int merged);
 lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *residual, int merged);
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
-/* Tables of two dimensions, by their whole names. */
-lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids);
+/* Tables of two dimensions, by their whole names. more: vectors [1,1,rows,c] for the ids under 0; NULL: none. */
+lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more);
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches);
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index);
 lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size);

@@ -49,6 +49,14 @@ static lt_status token_infer(lt_operation *o) {
     return LT_OK;
 }
 
+static lt_status extended_infer(lt_operation *o) {
+    const lt_tensor *table = &o->weight[0]->tensor;
+    if ((size_t)o->in[1].c != table->shape[1])
+        return lt_fail(LT_ERROR_MODEL, "%s is %zu wide, further vectors are %d", table->name, table->shape[1],
+                       o->in[1].c);
+    return token_infer(o);
+}
+
 /* The vocabulary stays where the file has it: only the rows that a text needs are ever read, unless deltas change it.
  */
 static lt_status token_prepare(lt_prepared *p, const lt_target *target) {
@@ -68,22 +76,40 @@ static lt_tensor token_table(const lt_prepared *p) {
     return table;
 }
 
-static lt_status token_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
-    (void)scratch;
+/* Row id of the vocabulary, or of more [rows, c] where id is negative, to y [c]. */
+static lt_status read_entry(const lt_tensor *table, int32_t id, const float *more, size_t rows, float *y) {
+    const size_t c = table->shape[1], behind = id < 0 ? (size_t)(-1 - (int64_t)id) : SIZE_MAX;
+    if (behind < rows) {
+        memcpy(y, more + behind * c, c * sizeof *y);
+        return LT_OK;
+    }
+    if (id < 0 || (size_t)id >= table->shape[0])
+        return lt_fail(LT_ERROR_ARGUMENT, "token %d is not in the vocabulary of %zu", (int)id, table->shape[0]);
+    const lt_tensor entry = lt_tensor_row(table, (size_t)id);
+    lt_tensor_read_f32(&entry, y);
+    return LT_OK;
+}
+
+static lt_status read_tokens(const lt_prepared *p, lt_value ids, const float *more, size_t rows, float *y) {
     const lt_operation *o = p->operation;
     const lt_tensor table = token_table(p);
     const float *positions = p->weight[1];
-    const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out), vocabulary = table.shape[0];
-    float *y = lt_f32(out[0]);
+    const size_t c = (size_t)o->out.c, tokens = (size_t)lt_shape_pixels(o->out);
     for (size_t row = 0; row < lt_shape_rows(o->out); row++, y += c) {
-        const int32_t id = lt_i32(in[0])[row];
-        if (id < 0 || (size_t)id >= vocabulary)
-            return lt_fail(LT_ERROR_ARGUMENT, "token %d is not in the vocabulary of %zu", (int)id, vocabulary);
-        const lt_tensor entry = lt_tensor_row(&table, (size_t)id);
-        lt_tensor_read_f32(&entry, y);
+        LT_TRY(read_entry(&table, lt_i32(ids)[row], more, rows, y));
         p->kernels->add(y, positions + row % tokens * c, y, c);
     }
     return lt_map_check(table.data, LT_OK);
+}
+
+static lt_status token_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)scratch;
+    return read_tokens(p, in[0], NULL, 0, lt_f32(out[0]));
+}
+
+static lt_status extended_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)scratch;
+    return read_tokens(p, in[0], lt_f32(in[1]), lt_shape_rows(in[1].shape), lt_f32(out[0]));
 }
 
 static lt_status token_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
@@ -115,6 +141,14 @@ const lt_op lt_op_token_embedding = {
     .prepare = token_prepare,
     .run = token_run,
     .gradient = &token_gradient,
+};
+
+const lt_op lt_op_token_embedding_extended = {
+    .name = "token_embedding",
+    .takes = {LT_VALUE_I32},
+    .infer = extended_infer,
+    .prepare = token_prepare,
+    .run = extended_run,
 };
 
 /* ---- Patches ---- */

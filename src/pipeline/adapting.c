@@ -2,6 +2,7 @@
 #include "pipeline/adapting.h"
 
 #include "adapters/shelf.h"
+#include "pipeline/words.h"
 #include "text/networks.h"
 
 #include <string.h>
@@ -142,10 +143,11 @@ lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_ad
     if (words.data) adapted->request.prompt = words.data;
     if (!status) status = wear_all(session, request, &networks, &adapted->named);
     lt_networks_free(&networks);
-    return status;
+    return status ? status : lt_words_read(session, &adapted->request);
 }
 
 void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
+    lt_words_drop(session);
     session->loras.requested = false;
     lt_free(adapted->words);
     *adapted = (lt_adapted){0};

@@ -15,8 +15,8 @@ typedef struct lt_adapted {
 } lt_adapted;
 
 /* Takes from the prompt what it names as networks, and adds those, the request's and the session's own to its weights,
- * until lt_adapt_end, which is due in any case. What is packed for them stays until something else is run. A name that
- * is nowhere is told, and left out. */
+ * and reads the embeddings that its prompts name and those of the request, until lt_adapt_end, which is due in any
+ * case. What is packed for them stays until something else is run. A name that is nowhere is told, and left out. */
 lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted);
 void lt_adapt_end(lt_session *session, lt_adapted *adapted);
 

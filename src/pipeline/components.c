@@ -18,7 +18,7 @@ void lt_components_free(lt_components *parts) {
 /* ---- Modules ---- */
 
 static lt_status build_text(const lt_components *p, const lt_module_size *s, lt_graph *g) {
-    return lt_clip_text_build(&p->text, s->n, s->skip, s->embed, g);
+    return lt_clip_text_build_with(&p->text, s->n, s->skip, s->embed, s->vectors, g);
 }
 
 static lt_status build_text_2(const lt_components *p, const lt_module_size *s, lt_graph *g) {

@@ -26,6 +26,7 @@ typedef struct lt_module_size {
     int n, h, w;            /* samples and input size */
     int tokens;             /* unet: of the context */
     lt_shortcuts shortcuts; /* unet */
+    int vectors;            /* text: of embeddings that the prompts may name */
     int skip;               /* text: layers left out at the end */
     int embed;              /* text: 1 to make the text embedding too */
     int gradient;           /* classifier: 1 to make the gradient of log p(y | x_t) too */

@@ -12,11 +12,14 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
     if (prompt->chunks > MAX_CHUNKS)
         return lt_fail(LT_ERROR_ARGUMENT, "the prompt has %zu chunks of 75 tokens; %d are possible", prompt->chunks,
                        MAX_CHUNKS);
-    const lt_module_size size = {.n = chunks, .skip = clip_skip - 1};
+    const lt_inversions *embeddings = &session->embeddings;
+    const lt_module_size size = {.n = chunks, .skip = clip_skip - 1, .vectors = (int)embeddings->rows};
     lt_plan *plan;
     LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, &plan));
     const lt_clip_inputs inputs = lt_clip_inputs_of(plan);
     for (int i = 0; i < chunks; i++) lt_clip_write_ids(&inputs, i, prompt->ids + (size_t)i * LT_CONTEXT_TOKENS);
+    if (embeddings->rows)
+        lt_port_write(lt_plan_port(plan, "vectors"), 0, embeddings->table, embeddings->rows * embeddings->width);
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     const size_t count = (size_t)chunks * LT_CONTEXT_TOKENS * (size_t)width;
     context->values = lt_alloc(count * sizeof(float));
@@ -30,7 +33,9 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
 
 lt_status lt_prompt_prepare(const lt_session *session, const char *text, bool plain, lt_prompt *prompt) {
     const lt_components *parts = session->parts;
-    LT_TRY(lt_prompt_parse(parts->tokenizer, text, !plain, parts->text.pad, prompt));
+    const lt_vector_words words = lt_inversions_words(&session->embeddings);
+    LT_TRY(plain ? lt_prompt_parse(parts->tokenizer, text, false, parts->text.pad, prompt)
+                 : lt_prompt_parse_words(parts->tokenizer, words, text, parts->text.pad, prompt));
     if (prompt->cut) lt_notify(&session->listener, "the prompt was cut after 75 tokens; left out: %.200s", prompt->cut);
     if (prompt->unserved)
         lt_notify(&session->listener,

@@ -238,7 +238,8 @@ static lt_status make_room(lt_painting *p) {
                           p->canvas.height,
                           p->session->target.precision,
                           p->session->loras.worn,
-                          p->adapted.named};
+                          p->adapted.named,
+                          p->session};
     out->parameters[i] = lt_infotext_make(&made);
     out->latents[i] = lt_alloc(p->count * sizeof(float));
     if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));

@@ -5,6 +5,7 @@
 #include "adapters/shelf.h"
 #include "base/fields.h"
 #include "base/rng.h"
+#include "pipeline/words.h"
 
 #include <errno.h>
 #include <math.h>
@@ -277,6 +278,17 @@ static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
     return LT_OK;
 }
 
+static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {
+    const lt_inversions *all = &m->session->embeddings;
+    for (size_t i = 0; i < all->count; i++) {
+        char hash[LT_SHORT_HASH];
+        if (!lt_words_has(m->session, m->request, i)) continue;
+        lt_file_hash(all->items[i].path, hash);
+        LT_TRY(lt_buffer_printf(out, "%s%s: %s", out->size ? ", " : "", all->items[i].name, hash));
+    }
+    return LT_OK;
+}
+
 static lt_status write_classifier(const lt_made *m, lt_buffer *out) {
     return m->guides->classifier ? write_text(out, m->guides->classifier->name) : LT_OK;
 }
@@ -354,7 +366,7 @@ static const setting settings[] = {
     {"Hashes", NULL, NULL},
     {"VAE hash", NULL, NULL},
     {"Lora hashes", write_lora_hashes, NULL}, /* the prompt names them, too */
-    {"TI hashes", NULL, NULL},
+    {"TI hashes", write_embedding_hashes, NULL},
     {"Civitai resources", NULL, NULL},
     {"Civitai metadata", NULL, NULL},
     {"Created Date", NULL, NULL},

@@ -3,6 +3,7 @@
 #ifndef LT_SESSION_H
 #define LT_SESSION_H
 
+#include "adapters/embedding.h"
 #include "adapters/lora_set.h"
 #include "pipeline/components.h"
 
@@ -42,6 +43,7 @@ struct lt_session {
         lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */
         bool requested;          /* a request is being served */
     } loras;                     /* pipeline/adapting.h */
+    lt_inversions embeddings;    /* that the prompts of the request being served may name */
 };
 
 /* From now on deltas are added to the weights of the session's modules; NULL: nothing is. What they leave alone, and

@@ -197,6 +197,7 @@ static lt_status parse(parser *p, const char *text) {
 
 typedef struct chunks {
     lt_prompt prompt;
+    lt_vector_words words;
     size_t capacity;    /* in chunks */
     bool open;          /* the last chunk takes further tokens */
     size_t used;        /* tokens in the last chunk */
@@ -243,18 +244,44 @@ static lt_status move_after_comma(chunks *c) {
     return LT_OK;
 }
 
-static lt_status add_token(chunks *c, int32_t id, float weight) {
+/* Opens another chunk where the last one has no room for count tokens, of which the first may be a comma. */
+static lt_status make_room(chunks *c, size_t count, bool comma) {
     const bool full = c->open && c->used == LT_CHUNK_TOKENS;
     const bool comma_near = c->after_comma > 0 && c->used - c->after_comma < COMMA_BACKTRACK;
-    if (full && comma_near && id != COMMA)
+    if (full && comma_near && !comma)
         LT_TRY(move_after_comma(c));
     else if (full || !c->open)
         LT_TRY(add_chunk(c));
+    return c->used + count > LT_CHUNK_TOKENS ? add_chunk(c) : LT_OK;
+}
+
+static void put(chunks *c, int32_t id, float weight) {
     const size_t place = (c->prompt.chunks - 1) * LT_CONTEXT_TOKENS + START_PLACE + c->used++;
     c->prompt.ids[place] = id;
     c->prompt.weights[place] = weight;
     if (id == COMMA) c->after_comma = c->used;
+}
+
+static lt_status add_token(chunks *c, int32_t id, float weight) {
+    LT_TRY(make_room(c, 1, id == COMMA));
+    put(c, id, weight);
     return LT_OK;
+}
+
+static lt_status add_vectors(chunks *c, const lt_vector_word *word, float weight) {
+    LT_TRY(make_room(c, word->vectors, false));
+    for (size_t i = 0; i < word->vectors; i++) put(c, -1 - (int32_t)(word->row + i), weight);
+    return LT_OK;
+}
+
+/* The word that begins at token i, or NULL. */
+static const lt_vector_word *word_at(const chunks *c, const lt_tokens *tokens, size_t i) {
+    for (size_t k = 0; k < c->words.count; k++) {
+        const lt_vector_word *w = &c->words.items[k];
+        if (w->count && w->count <= tokens->count - i && !memcmp(w->ids, tokens->ids + i, w->count * sizeof *w->ids))
+            return w;
+    }
+    return NULL;
 }
 
 /* A weight that float32 holds: what is beyond its range stops there, and what is no number (0 times infinity) counts
@@ -277,7 +304,11 @@ static lt_status add_weighted(chunks *c, const lt_tokenizer *tokenizer, const ch
     lt_tokens tokens;
     LT_TRY(lt_tokenizer_read(tokenizer, text, &tokens));
     lt_status status = LT_OK;
-    for (size_t i = 0; i < tokens.count && !status; i++) status = add_token(c, tokens.ids[i], as_float(weight));
+    for (size_t i = 0; i < tokens.count && !status;) {
+        const lt_vector_word *word = word_at(c, &tokens, i);
+        status = word ? add_vectors(c, word, as_float(weight)) : add_token(c, tokens.ids[i], as_float(weight));
+        i += word ? word->count : 1;
+    }
     lt_tokens_free(&tokens);
     return status;
 }
@@ -344,16 +375,22 @@ static lt_status parse_plain(const lt_tokenizer *tokenizer, const char *text, in
     return status;
 }
 
+static lt_status finish(lt_status status, chunks *c, lt_prompt *prompt) {
+    *prompt = c->prompt;
+    if (status) lt_prompt_free(prompt);
+    return status;
+}
+
 lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool syntax, int32_t pad,
                           lt_prompt *prompt) {
     chunks c = {0};
-    *prompt = (lt_prompt){0};
-    const lt_status status = syntax ? parse_syntax(tokenizer, text, pad, &c) : parse_plain(tokenizer, text, pad, &c);
-    if (!status)
-        *prompt = c.prompt;
-    else
-        lt_prompt_free(&c.prompt);
-    return status;
+    return finish(syntax ? parse_syntax(tokenizer, text, pad, &c) : parse_plain(tokenizer, text, pad, &c), &c, prompt);
+}
+
+lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text, int32_t pad,
+                                lt_prompt *prompt) {
+    chunks c = {.words = words};
+    return finish(parse_syntax(tokenizer, text, pad, &c), &c, prompt);
 }
 
 void lt_prompt_free(lt_prompt *prompt) {

@@ -16,11 +16,21 @@ void lt_tokenizer_free(lt_tokenizer *tokenizer);
  */
 lt_status lt_tokenizer_read(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
 
+/* A word that stands for vectors of its own: its tokens, and rows of a table. */
+typedef struct lt_vector_word {
+    const int32_t *ids; /* [count] */
+    size_t count, row, vectors;
+} lt_vector_word;
+typedef struct lt_vector_words {
+    const lt_vector_word *items; /* [count]; of those that begin alike the longest is first */
+    size_t count;
+} lt_vector_words;
+
 /* A prompt as the text encoder takes it: count chunks of 77 tokens (start, 75, end and padding) and a weight for each.
  */
 typedef struct lt_prompt {
     size_t chunks;  /* at least 1 */
-    int32_t *ids;   /* [chunks, 77] */
+    int32_t *ids;   /* [chunks, 77]; -1 - i stands for row i of the words' table */
     float *weights; /* [chunks, 77]; start, end and padding have 1 */
     char *cut;      /* plain prompts only: the text that did not fit, or NULL */
     char *unserved; /* not of plain prompts: the web UIs' syntax that does nothing here, as it stands there, or NULL */
@@ -30,6 +40,10 @@ typedef struct lt_prompt {
  * character stands for itself and the prompt is cut at 77 tokens, as diffusers. pad: the token that fills a chunk after
  * its end (49407 for SD 1.x). */
 lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool syntax, int32_t pad, lt_prompt *prompt);
+/* The same with syntax and with words that stand for vectors, which are found among the tokens, as A1111's web UI does:
+ * what doesn't fit into a chunk whole begins the next one. */
+lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text, int32_t pad,
+                                lt_prompt *prompt);
 void lt_prompt_free(lt_prompt *prompt);
 
 /* A prompt without the web UIs' syntax that is not served here: the text that is left, and what was taken out (its

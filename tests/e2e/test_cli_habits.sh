@@ -220,7 +220,6 @@ done <<'END'
 -control-net|ControlNet is not served; .*latent img2img -i IN
 -taesd|TAESD is not served; .* that of --vae
 -upscale-model|there is no upscaler; -W and -H
--embd-dir|embeddings .* are not served
 -ip-adapter-image|no picture is served as a model for another
 -clip-l|a model.s parts come together: -m takes
 -cache-mode|--deep-cache N is what

@@ -46,6 +46,12 @@ recorded() {
         "$compare" got.safetensors "$file" latents 2e-4 && "$compare" got.safetensors "$file" latent 2e-4 &&
         is_png_of got.png 128 128
 }
+# embedded OPTION...: likewise, with bad_hands in the negative prompt
+embedded() {
+    file=$golden/embeddings/txt2img_ddim.safetensors
+    draw txt2img -p "$prompt" -n "bad_hands, ugly" -W 128 -H 128 --steps 10 --cfg 7.5 --noise "$file" --sampler ddim \
+        --save-latents got.safetensors -o got.png "$@" && "$compare" got.safetensors "$file" latents 2e-4
+}
 input=$golden/tiny/input.png mask=$golden/tiny/mask.png
 check "txt2img ddim as recorded" recorded txt2img_ddim txt2img --sampler ddim
 check "txt2img plms as recorded" recorded txt2img_plms txt2img --sampler plms
@@ -72,6 +78,13 @@ check "it changes the picture" eval '! cmp -s plain.png by-option.png'
 refuse "a LoRA of another model" 1 "lora.safetensors: it was made for Stable Diffusion XL; this model is another one" latent txt2img -m tiny.safetensors -p "a cat" --lora "$golden/xl/lora.safetensors" -o none.png
 refuse "a strength in the prompt that is no number" 1 "<lora:kohya:much>: \"much\" is no strength" latent txt2img -m tiny.safetensors -p "a <lora:kohya:much>" --models "$golden/lora" -o none.png
 rm -r loras
+check "an embedding as recorded" embedded --embedding "$golden/embeddings/bad_hands.safetensors"
+check "the picture says the web UIs' hash of it" has_text got.png "TI hashes: \"bad_hands: $(sha256sum "$golden/embeddings/bad_hands.safetensors" | cut -c-12)\""
+mkdir embeddings && cp "$golden/embeddings/bad_hands.safetensors" embeddings
+check "the same found around the checkpoint" embedded
+rm -r embeddings
+check "one that no prompt names is noted" eval 'small txt2img -p "a cat" --seed 8 --embedding "$golden/embeddings/my-style.pt" -o my.png && grep -q "my-style does nothing" err'
+refuse "a LoRA as an embedding" 1 "kohya.safetensors: no embedding: none of its tensors" latent txt2img -m tiny.safetensors -p "a kohya" --embedding "$kohya" -o none.png
 mv tiny.safetensors tiny4.safetensors
 mv tiny9.safetensors tiny.safetensors
 check "inpaint with an inpainting model as recorded" \

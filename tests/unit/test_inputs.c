@@ -552,6 +552,8 @@ static void test_request(void **state) {
     (void)state;
     static const lt_field others[] = {POINTER(loras),
                                       {LT_FIELD(lt_request, lora_count), LT_FIELD_SIZE},
+                                      POINTER(embeddings),
+                                      {LT_FIELD(lt_request, embedding_count), LT_FIELD_SIZE},
                                       POINTER(image),
                                       POINTER(mask),
                                       POINTER(classifier),

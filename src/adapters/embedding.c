@@ -1,0 +1,142 @@
+/* Files of textual inversion. */
+#include "adapters/embedding.h"
+
+#include "adapters/shelf.h"
+#include "base/map.h"
+#include "formats/formats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Which tensor ---- */
+
+/* The one that is called by a token, "<cat>", where a file has no other. */
+static const lt_tensor *only_tensor(const lt_checkpoint *file) {
+    const lt_tensor *t = file->count == 1 ? &file->tensors[0] : NULL;
+    return t && t->rank >= 1 && t->rank <= 2 ? t : NULL;
+}
+
+static const lt_tensor *find_vectors(const lt_checkpoint *file) {
+    static const char *const names[] = {"string_to_param.*", "emb_params", "clip_l"};
+    const lt_tensor *found = NULL;
+    for (size_t i = 0; i < LT_COUNT(names) && !found; i++) found = lt_checkpoint_find(file, names[i]);
+    return found ? found : only_tensor(file);
+}
+
+static const char *family_of(size_t width) {
+    return width == 768 ? " (Stable Diffusion 1)" : width == 1024 ? " (Stable Diffusion 2)" : "";
+}
+
+static lt_status check_vectors(const lt_tensor *t, size_t width) {
+    if (!t) return lt_fail(LT_ERROR_MODEL, "no embedding: none of its tensors has such a name");
+    LT_TRY(lt_tensor_readable(t));
+    const size_t own = t->rank ? t->shape[t->rank - 1] : 0, vectors = own ? lt_tensor_count(t) / own : 0;
+    if (t->rank > 2 || !vectors) return lt_fail(LT_ERROR_MODEL, "no embedding: %s is no list of vectors", t->name);
+    if (own != width)
+        return lt_fail(LT_ERROR_MODEL, "its vectors are %zu wide%s, those of this model's text encoder %zu%s", own,
+                       family_of(own), width, family_of(width));
+    if (vectors > LT_CHUNK_TOKENS)
+        return lt_fail(LT_ERROR_MODEL, "it has %zu vectors; a text has room for %d", vectors, LT_CHUNK_TOKENS);
+    return LT_OK;
+}
+
+static lt_status add_vectors(lt_inversions *all, const lt_tensor *t, size_t *vectors) {
+    const size_t row = all->width * sizeof(float);
+    *vectors = lt_tensor_count(t) / all->width;
+    float *table = lt_realloc(all->table, all->rows * row, (all->rows + *vectors) * row);
+    if (!table) return LT_ERROR_MEMORY;
+    all->table = table;
+    lt_tensor_read_f32(t, table + all->rows * all->width);
+    if (!lt_all_finite(table + all->rows * all->width, *vectors * all->width))
+        return lt_fail(LT_ERROR_MODEL, "%s holds a NaN or an infinity", t->name);
+    return lt_map_check(t->data, LT_OK);
+}
+
+static lt_status read_vectors(lt_inversions *all, const char *path, size_t *vectors) {
+    lt_checkpoint file;
+    LT_TRY(lt_checkpoint_open(path, &file));
+    const lt_tensor *t = find_vectors(&file);
+    lt_status status = check_vectors(t, all->width);
+    if (!status) status = add_vectors(all, t, vectors);
+    lt_checkpoint_close(&file);
+    return status;
+}
+
+/* ---- Names ---- */
+
+static lt_status read_names(lt_inversion *e, const lt_tokenizer *tokenizer) {
+    char *comfy = lt_format("embedding:%s", e->name);
+    if (!comfy) return LT_ERROR_MEMORY;
+    lt_status status = lt_tokenizer_read(tokenizer, e->name, &e->tokens[0]);
+    if (!status) status = lt_tokenizer_read(tokenizer, comfy, &e->tokens[1]);
+    lt_free(comfy);
+    return status;
+}
+
+/* The longest first: "cat-toy" is not "cat" with "-toy". */
+static int longer_first(const void *a, const void *b) {
+    const lt_vector_word *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : (x->row > y->row) - (x->row < y->row);
+}
+
+static lt_status list_words(lt_inversions *all) {
+    const size_t count = LT_EMBEDDING_NAMES * all->count;
+    lt_vector_word *words = lt_calloc(count, sizeof *words);
+    if (!words) return LT_ERROR_MEMORY;
+    size_t row = 0;
+    for (size_t i = 0; i < all->count; row += all->items[i++].vectors)
+        for (size_t k = 0; k < LT_EMBEDDING_NAMES; k++) {
+            const lt_tokens *t = &all->items[i].tokens[k];
+            words[LT_EMBEDDING_NAMES * i + k] = (lt_vector_word){t->ids, t->count, row, all->items[i].vectors};
+        }
+    qsort(words, count, sizeof *words, longer_first);
+    lt_free(all->words);
+    all->words = words;
+    return LT_OK;
+}
+
+/* ---- All of them ---- */
+
+static void free_one(lt_inversion *e) {
+    lt_free(e->path);
+    lt_free(e->name);
+    for (int k = 0; k < LT_EMBEDDING_NAMES; k++) lt_tokens_free(&e->tokens[k]);
+}
+
+static lt_status read_one(lt_inversions *all, const char *path, const lt_tokenizer *tokenizer, lt_inversion *e) {
+    e->path = lt_strdup(path);
+    e->name = lt_shelf_name(path);
+    if (!e->path || !e->name) return LT_ERROR_MEMORY;
+    LT_TRY(read_names(e, tokenizer));
+    const lt_status status = read_vectors(all, path, &e->vectors);
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
+lt_status lt_inversions_add(lt_inversions *all, const char *path, size_t width, const lt_tokenizer *tokenizer) {
+    lt_inversion e = {0};
+    all->width = width;
+    lt_inversion *items = lt_realloc(all->items, all->count * sizeof e, (all->count + 1) * sizeof e);
+    if (!items) return LT_ERROR_MEMORY;
+    all->items = items;
+    const lt_status status = read_one(all, path, tokenizer, &e);
+    if (status) {
+        free_one(&e);
+        return status;
+    }
+    all->rows += e.vectors;
+    items[all->count++] = e;
+    return list_words(all);
+}
+
+void lt_inversions_free(lt_inversions *all) {
+    for (size_t i = 0; i < all->count; i++) free_one(&all->items[i]);
+    lt_free(all->items);
+    lt_free(all->table);
+    lt_free(all->words);
+    *all = (lt_inversions){0};
+}
+
+lt_vector_words lt_inversions_words(const lt_inversions *all) {
+    return all ? (lt_vector_words){all->words, LT_EMBEDDING_NAMES * all->count} : (lt_vector_words){0};
+}
