@@ -17,9 +17,10 @@ bool lt_is_scales(const char *name) { return ends_in(name, ".weight" LT_SCALES_S
 
 /* ComfyUI keeps F8 weights beside the number that multiplies them: drawing without it would be wrong. */
 static lt_status check_scaler(const lt_tensor *tensors, size_t count, const char *name) {
-    char weight[LT_NAME_SIZE];
+    char weight[LT_NAME_SIZE] = "";
     if (!lt_is_scales(name) && !ends_in(name, ".scale_weight")) return LT_OK;
-    snprintf(weight, sizeof weight, "%.*s", (int)(strlen(name) - strlen(LT_SCALES_SUFFIX)), name);
+    const size_t length = strlen(name) - strlen(LT_SCALES_SUFFIX);
+    if (length < sizeof weight) memcpy(weight, name, length);
     const lt_tensor *scaled = lt_is_scales(name) ? lt_tensor_find(tensors, count, weight) : NULL;
     if (scaled && scaled->dtype == LT_I8) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED,

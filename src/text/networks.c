@@ -74,10 +74,12 @@ static lt_status add_network(lt_networks *all, const char *tag, size_t size, siz
 static size_t network_at(const char *text, size_t *name) {
     static const char *const kinds[] = {"<lora:", "<lyco:"};
     for (size_t i = 0; i < LT_COUNT(kinds); i++) {
-        const char *inner = after(text, kinds[i]), *close = inner ? memchr(inner, '>', strnlen(inner, MOST_TAG)) : NULL;
-        if (!close || close == inner) continue;
+        const char *inner = after(text, kinds[i]);
+        size_t length = 0;
+        while (inner && length < MOST_TAG && inner[length] && inner[length] != '>') length++;
+        if (!length || inner[length] != '>') continue;
         *name = (size_t)(inner - text);
-        return (size_t)(close - text) + 1;
+        return *name + length + 1;
     }
     return 0;
 }
