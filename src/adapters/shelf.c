@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DEEPEST = 4, UPWARDS = 3 }; /* folders within a kind's; around a checkpoint: "root/models/Stable-diffusion/x" */
 
@@ -117,20 +118,30 @@ lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *
 
 typedef struct wanted {
     const char *name;
-    char *path;
+    char **path;
+    lt_status status;
 } wanted;
 
 static bool is_wanted(void *user, const char *path, const char *name) {
     wanted *w = user;
     if (strcmp(name, w->name)) return false;
-    w->path = lt_strdup(path);
+    *w->path = lt_strdup(path);
+    if (!*w->path) w->status = LT_ERROR_MEMORY;
     return true;
 }
 
-char *lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name) {
-    wanted w = {.name = name};
-    lt_shelf_walk(shelf, kind, is_wanted, &w);
-    return w.path;
+lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path) {
+    wanted w = {.name = name, .path = path};
+    *path = NULL;
+    LT_TRY(lt_shelf_walk(shelf, kind, is_wanted, &w));
+    return w.status;
+}
+
+lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path) {
+    *path = NULL;
+    if (!strchr(file, '/') && access(file, F_OK)) LT_TRY(lt_shelf_find(shelf, kind, file, path));
+    if (!*path) *path = lt_strdup(file); /* opening it says what is wrong */
+    return *path ? LT_OK : LT_ERROR_MEMORY;
 }
 
 char *lt_shelf_name(const char *path) {

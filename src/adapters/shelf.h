@@ -17,8 +17,10 @@ typedef struct lt_shelf {
 typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
 lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
 
-/* The path of that name, allocated; NULL: it is nowhere, or there is no memory. */
-char *lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name);
+/* The path of that name, allocated; NULL: it is nowhere. */
+lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path);
+/* The same of a path or a name; what is neither is taken for a path. */
+lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path);
 
 /* The file's name without folder and ending, allocated, or NULL. */
 char *lt_shelf_name(const char *path);

@@ -6,7 +6,6 @@
 #include "text/networks.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* ---- What is worn ---- */
 
@@ -57,16 +56,13 @@ static void free_list(lt_lora *items, size_t count) {
     lt_free(items);
 }
 
-static char *find_name(const lt_session *session, const char *name) {
-    const lt_shelf shelf = {session->models, session->parts->file};
-    return lt_shelf_find(&shelf, LT_SHELF_LORA, name);
-}
+static lt_shelf shelf_of(const lt_session *session) { return (lt_shelf){session->models, session->parts->file}; }
 
 /* file: a path, or a name. */
 static lt_status add_file(const lt_session *session, const lt_lora *lora, lora_list *list) {
-    char *path = strchr(lora->file, '/') || !access(lora->file, F_OK) ? NULL : find_name(session, lora->file);
-    if (!path) path = lt_strdup(lora->file); /* opening it says what is wrong */
-    if (!path) return LT_ERROR_MEMORY;
+    const lt_shelf shelf = shelf_of(session);
+    char *path;
+    LT_TRY(lt_shelf_path(&shelf, LT_SHELF_LORA, lora->file, &path));
     list->items[list->count++] = (lt_lora){path, lora->strength, lora->text_strength};
     return LT_OK;
 }
@@ -82,9 +78,11 @@ static void tell_missing(const lt_session *session, const lt_network *n) {
 }
 
 static lt_status add_networks(const lt_session *session, const lt_networks *networks, lora_list *list) {
+    const lt_shelf shelf = shelf_of(session);
     for (size_t i = 0; i < networks->count; i++) {
         const lt_network *n = &networks->items[i];
-        char *path = find_name(session, n->name);
+        char *path;
+        LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, n->name, &path));
         if (n->dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
         if (path)
             list->items[list->count++] = (lt_lora){path, n->strength, n->text_strength};

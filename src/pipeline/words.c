@@ -4,7 +4,6 @@
 #include "adapters/shelf.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static bool is_in(const lt_request *r, const char *name) {
     return strcasestr(r->prompt, name) || strcasestr(r->negative_prompt, name);
@@ -30,10 +29,10 @@ static lt_status add(lt_session *session, const char *path) {
 /* file: a path, or a name. */
 static lt_status add_named(lt_session *session, const char *file) {
     const lt_shelf shelf = {session->models, session->parts->file};
-    const bool path = strchr(file, '/') || !access(file, F_OK);
-    char *found = path ? NULL : lt_shelf_find(&shelf, LT_SHELF_EMBEDDING, file);
-    const lt_status status = add(session, found ? found : file);
-    lt_free(found);
+    char *path;
+    LT_TRY(lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, file, &path));
+    const lt_status status = add(session, path);
+    lt_free(path);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* Embeddings against recorded texts: tokens, chunks, what the text encoder makes of them; wrong files. */
 #include "adapters/embedding.h"
+#include "adapters/shelf.h"
 #include "api/model.h"
 #include "golden.h"
 #include "pipeline/context.h"
@@ -133,12 +134,33 @@ static void test_no_memory(void **state) {
     lt_session_close(session);
 }
 
+/* A name that is not found and no memory to look are two things. */
+static void test_shelf(void **state) {
+    (void)state;
+    const lt_shelf shelf = {LT_GOLDEN_DIR, NULL};
+    char *path;
+    size_t n = 0;
+    for (bool failed = true; failed; n++) {
+        lt_alloc_fail_at(n);
+        const lt_status status = lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, "midjourney", &path);
+        failed = lt_alloc_failed();
+        lt_alloc_fail_at(SIZE_MAX);
+        assert_int_equal(status, failed ? LT_ERROR_MEMORY : LT_OK);
+        if (!failed) assert_string_equal(path, LT_GOLDEN_DIR "/embeddings/midjourney.pt");
+        lt_free(path);
+    }
+    assert_true(n > 2);
+    assert_ok(lt_shelf_find(&shelf, LT_SHELF_EMBEDDING, "nobody", &path));
+    assert_null(path);
+    assert_ok(lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, "nobody", &path));
+    assert_string_equal(path, "nobody");
+    lt_free(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_wrong_files),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_texts),     cmocka_unit_test(test_names), cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_shelf),
     };
     open_golden("embeddings/expected.safetensors", &golden);
     const int failed = cmocka_run_group_tests_name("embedding", tests, NULL, NULL);
