@@ -15,7 +15,7 @@ static float quantise_row(const float *values, size_t n, int8_t *out) {
     float most = 0;
     for (size_t i = 0; i < n && !isnan(most); i++) most = fabsf(values[i]) <= most ? most : fabsf(values[i]);
     if (!(most <= FLT_MAX)) return NAN;
-    const bool nothing = most < LT_INT8_LEAST;
+    const bool nothing = most < LT_NARROW_LEAST;
     const float inverse = nothing ? 0 : 127 / most;
     for (size_t i = 0; i < n; i++) out[i] = (int8_t)nearbyintf(values[i] * inverse);
     return nothing ? 1 : most / 127;

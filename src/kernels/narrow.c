@@ -26,7 +26,7 @@ size_t lt_narrow_words(lt_precision numbers, size_t c) { return lt_count_parts(c
 static float scale_of(const float *x, size_t c, float *inverse) {
     float most = 0;
     for (size_t i = 0; i < c && !isnan(most); i++) most = fabsf(x[i]) <= most ? most : fabsf(x[i]);
-    *inverse = most >= LT_INT8_LEAST && most <= FLT_MAX ? 127.0f / most : 0;
+    *inverse = most >= LT_NARROW_LEAST && most <= FLT_MAX ? 127.0f / most : 0;
     return most / 127.0f;
 }
 

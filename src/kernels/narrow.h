@@ -38,8 +38,8 @@ size_t lt_narrow_line(const lt_conv_desc *d);
 void lt_narrow_panel(const lt_conv_desc *d, const lt_weight_source *weight, size_t p, size_t columns, float *lines,
                      uint32_t *panel);
 
-/* Greatest magnitudes below this are nothing: their inverse is no float. */
-#define LT_INT8_LEAST 1e-30f
+/* Greatest magnitudes below this are nothing, of integers of any width: their inverse is no float. */
+#define LT_NARROW_LEAST 1e-30f
 
 /* The vector loops (simd/narrow.c): rows of unsigned bytes and their scales, from float32 or bf16. */
 typedef void lt_int8_loop(const void *x, bool bf16, size_t rows, size_t c, uint8_t *bytes, float *scales);

@@ -1,8 +1,6 @@
 /* Packing weights for Winograd's convolution over pairs: see winograd_pairs.h. */
 #include "kernels/winograd_pairs.h"
 
-#include "kernels/narrow.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,7 +83,7 @@ static void lower(const float *u, size_t channels, size_t columns, float gain, f
         }
     for (size_t i = 0; i < columns; i++) {
         const float parts = fmaxf(sum[i] / room, most[i] / (INT16_MAX - spare)) * gain;
-        const float highest = 1 / fmaxf(parts, LT_PAIRS_LEAST) + 0 * sum[i];
+        const float highest = 1 / fmaxf(parts, LT_NARROW_LEAST) + 0 * sum[i];
         if (highest < by[i] || isnan(highest)) by[i] = highest; /* what is no number stays none */
     }
 }
@@ -95,7 +93,7 @@ static void lower(const float *u, size_t channels, size_t columns, float gain, f
 static void finish_head(const lt_conv_desc *d, size_t columns, const char *panel, float *values, float *head) {
     const lt_winograd_simd *simd = lt_winograd_simd_get(d->isa);
     float *u = values + TAPS * LT_PAIRS_BLOCK * columns;
-    for (size_t i = 0; i < columns; i++) head[i] = 1 / LT_PAIRS_LEAST;
+    for (size_t i = 0; i < columns; i++) head[i] = 1 / LT_NARROW_LEAST;
     for (size_t c = 0, end; c < lt_panel_k(d) / TAPS; c = end) {
         end = lt_pairs_block_end(d, c);
         const size_t stride = (end - c) * columns;

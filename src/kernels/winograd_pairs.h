@@ -16,11 +16,10 @@
 #define LT_WINOGRAD_PAIRS_H
 
 #include "kernels/gemm.h"
+#include "kernels/narrow.h"
 
 #define LT_PAIRS_INPUT   32760.0f
 #define LT_PAIRS_WEIGHTS 65536.0f
-/* Greatest magnitudes below this are nothing: their inverse is no float. */
-#define LT_PAIRS_LEAST 1e-30f
 
 enum { LT_PAIRS_HEAD = 2, LT_PAIRS_BLOCK = 128 }; /* rows of floats before a panel's; channels of a block, at most */
 

@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "kernels/kernels.h"
+#include "kernels/narrow.h"
 #include "kernels/simd/words.h"
 
 #include <float.h>
@@ -114,7 +115,7 @@ LT_INLINE v8 greatest_8(const void *from, size_t at, size_t stride, size_t rows,
 
 /* What rows of these magnitudes are multiplied by, to become integers of at most that. */
 LT_INLINE v8 inverse_8(v8 greatest, float most) {
-    const v8 least = (v8){0} + 1e-30f, finite = (v8){0} + FLT_MAX;
+    const v8 least = (v8){0} + LT_NARROW_LEAST, finite = (v8){0} + FLT_MAX;
     return (v8)((v8u)(most / greatest) & (v8u)(greatest >= least) & (v8u)(greatest <= finite));
 }
 

@@ -35,7 +35,7 @@ LT_INLINE void store_bytes(vf x, vf inverse, uint8_t *bytes, size_t n) {
 LT_INLINE float round_row(const void *x, size_t c, uint8_t *bytes, const bool bf16) {
     const float most = greatest(x, c, bf16);
     memset(bytes + c / 4 * 4, 128, lt_round_up(c, 4) - c / 4 * 4);
-    if (!(most >= LT_INT8_LEAST && most <= FLT_MAX)) {
+    if (!(most >= LT_NARROW_LEAST && most <= FLT_MAX)) {
         memset(bytes, 128, c);
         return most / 127.0f;
     }

@@ -93,7 +93,7 @@ LT_INLINE void round_inputs(const void *const *pixels, const bool bf16, size_t f
 LT_INLINE void input_pairs_of(const void *const *pixels, const bool bf16, size_t first, size_t channels, uint32_t *v,
                               size_t stride, float *scales, size_t scales_stride) {
     const float most = greatest(pixels, bf16, first, channels);
-    const float inverse = most >= LT_PAIRS_LEAST && most <= FLT_MAX ? LT_PAIRS_INPUT / most : 0;
+    const float inverse = most >= LT_NARROW_LEAST && most <= FLT_MAX ? LT_PAIRS_INPUT / most : 0;
     float by[IN * IN];
     for (size_t xi = 0; xi < IN * IN; xi++) {
         const float reach = lt_winograd_reach[xi / IN] * lt_winograd_reach[xi % IN];
