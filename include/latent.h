@@ -532,7 +532,7 @@ typedef struct lt_request {
     const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
                              "EulerDiscreteScheduler" */
     const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
-    float eta;            /* ddim: 0 to 1 */
+    float eta;            /* ddim and tcd, 0 to 1: how much of the noise is drawn afresh */
     bool random_seed;     /* take a new seed; the result says which */
     uint64_t seed;        /* picture i has seed + i */
     lt_rng_kind rng;
@@ -647,7 +647,7 @@ typedef struct lt_steps {
     const char *sampler, *schedule; /* our own names of the chosen ones, static */
     int count;                      /* calls of the sampler's step */
     float *timesteps;               /* [count], falling; plms has its second one twice */
-    float *sigmas;                  /* [count + 1], falling likewise, the last 0 */
+    float *sigmas;                  /* [count + 1], falling likewise, the last 0, but for kl_optimal */
     int stride; /* schedules over t: 1000 / steps, by which diffusers' ddim and plms go down; else 0 */
 } lt_steps;
 /* As lt_generate would go, with sampler, schedule, steps of a request, and its strength where it has an image. model:

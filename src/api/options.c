@@ -75,7 +75,7 @@ static const lt_field request_fields[] = {
     {AT(merge_tokens), LT_FIELD_FLOAT, 0, 1, .help = "merge this share of the U-Net's finest tokens in self-attention"},
     {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .by_name = sampler_by_name, .help = "a name of lt_samplers"},
     {AT(schedule), LT_FIELD_TEXT, .optional = true, .list_choices = lt_schedules, .by_name = schedule_by_name, .help = "default: karras, or what the sampler was made for"},
-    {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "ddim's noise: 0 none, 1 as ddpm"},
+    {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "noise of ddim and tcd: 0 none, 1 all of it"},
     {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},
     {AT(seed), LT_FIELD_SEED, .help = "default, and -1: a random one, which is printed"},
     {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .by_name = rng_by_name, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},

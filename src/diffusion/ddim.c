@@ -25,4 +25,4 @@ static lt_status ddim_step(lt_sampler_state *run, int i) {
     return run->asked->eta > 0 ? lt_add_noise(run, run->x, noise) : LT_OK;
 }
 
-const lt_sampler lt_sampler_ddim = {.scale = LT_SCALE_UNIT, .from_noise = true, .step = ddim_step};
+const lt_sampler lt_sampler_ddim = {.scale = LT_SCALE_UNIT, .takes_eta = true, .from_noise = true, .step = ddim_step};

@@ -62,13 +62,14 @@ void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, cons
 
 /* ---- Steps: which noise levels a sampler visits ----
  *
- * Schedules over sigma: normal, karras, exponential (k-diffusion), simple, sgm_uniform, ddim_uniform (ComfyUI).
+ * Schedules over sigma: those of k-diffusion, of the web UIs and of ComfyUI (sigmas.h).
  * Schedules over t (diffusers): leading (offset 1), trailing, linspace.
- * k-diffusion's samplers take all of them, karras by default. diffusers' (ddpm, ddim, plms, unipc, lcm) take leading by
- * default, or what the model's schedule says; plms and lcm take only schedules over t, the others all. Each follows its
- * reference to the letter, also where that gives few steps a poor start (one step of leading is at t = 1); so unipc
- * spaces steps + 1 timesteps and leaves the lowest out, plms makes its second step twice, lcm's leading picks from its
- * own 50, and ddim_uniform may give more steps than were asked for. */
+ * k-diffusion's samplers take all of them, karras by default. diffusers' (ddpm, ddim, plms, unipc, deis, lcm, tcd) take
+ * leading by default, or what the model's schedule says; plms and tcd take only schedules over t, the others all. Each
+ * follows its reference to the letter, also where that gives few steps a poor start (one step of leading is at t = 1);
+ * so unipc and deis space steps + 1 timesteps and leave the lowest out, plms makes its second step twice, leading of
+ * lcm and tcd picks from their own 50, ddim_uniform may give more steps than were asked for and beta_comfy fewer, and
+ * kl_optimal ends at the lowest sigma. */
 
 /* schedule: NULL or "automatic" for the sampler's own default, else one of lt_schedule_names; steps: 1 .. 1000.
  * strength in (0, 1]: only the last floor(strength * steps) of them, at least 1 (txt2img: 1). It is a double so that
@@ -81,6 +82,7 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const c
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);
 const char *const *lt_sampler_names(void);
+bool lt_sampler_takes_eta(const char *name);
 
 /* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",
  * "k_dpm_2", "EulerDiscreteScheduler", "SGM Uniform". Here they become our own. NULL: no such one. *schedule: the one
@@ -107,7 +109,7 @@ typedef struct lt_sampling {
     const lt_noise_schedule *schedule;
     const lt_steps *steps; /* made for this sampler */
     size_t n;              /* elements of x, all pictures together */
-    float eta;             /* ddim only, 0 .. 1: 0 deterministic, 1 like ddpm */
+    float eta;             /* ddim, 0 .. 1: 0 deterministic, 1 like ddpm; tcd: gamma, likewise */
     void *user;
     /* The (guided) network: x is scaled as it expects (alpha^2 + sigma^2 = 1), t in 0 .. 999 and maybe fractional;
      * writes eps or v, as the schedule's prediction says, into out [n]. heun, dpm2, dpm2_a, dpmpp_2s_a and dpmpp_sde

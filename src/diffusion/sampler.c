@@ -14,6 +14,11 @@ const char *const *lt_sampler_names(void) {
     return names;
 }
 
+bool lt_sampler_takes_eta(const char *name) {
+    const lt_sampler *sampler;
+    return !lt_sampler_find(name, &sampler) && sampler->takes_eta;
+}
+
 lt_status lt_sampler_find(const char *name, const lt_sampler **sampler) {
 #define ADDRESS(name) &lt_sampler_##name,
     static const lt_sampler *const samplers[] = {LT_SAMPLERS(ADDRESS)};
@@ -25,7 +30,7 @@ lt_status lt_sampler_find(const char *name, const lt_sampler **sampler) {
         *sampler = samplers[i];
         return LT_OK;
     }
-    char list[256];
+    char list[512];
     lt_join_names(names, list, sizeof list);
     return lt_fail(LT_ERROR_ARGUMENT, "there is no sampler '%s': choose one of %s", name, list);
 }
@@ -92,6 +97,7 @@ lt_ancestral lt_ancestral_step(double from, double to) {
 
 static lt_status check(const lt_sampling *s, const char *name, const lt_sampler **sampler) {
     LT_TRY(lt_sampler_find(name, sampler));
+    if (!s->steps->stride && (*sampler)->over_sigma) *sampler = (*sampler)->over_sigma;
     if (s->steps->count < 1) return lt_fail(LT_ERROR_ARGUMENT, "sampler %s: there are no steps to make", name);
     if (!(s->eta >= 0 && s->eta <= 1))
         return lt_fail(LT_ERROR_ARGUMENT, "eta is %g: choose a number from 0 to 1", (double)s->eta);

@@ -27,7 +27,9 @@
     each(dpmpp_2m_sde) \
     each(dpmpp_3m_sde) \
     each(unipc) \
-    each(lcm)
+    each(deis) \
+    each(lcm) \
+    each(tcd)
 /* clang-format on */
 
 enum { LT_MAX_HISTORY = 5 };
@@ -51,17 +53,20 @@ typedef struct lt_sampler_state {
     float *history[LT_MAX_HISTORY]; /* [n] each, as many as the sampler asked for; theirs from step to step */
 } lt_sampler_state;
 
-typedef struct lt_sampler {
+typedef struct lt_sampler lt_sampler;
+struct lt_sampler {
     lt_scale scale;
-    int history;         /* how many history vectors step uses */
-    bool timesteps_only; /* takes no schedule over sigma */
-    bool second_twice;   /* makes its second step twice */
-    bool from_noise; /* its reference takes an abar of 0 as it is; the others', as 2^-24 (lt_noise_schedule.sigmas) */
+    int history;                  /* how many history vectors step uses */
+    bool timesteps_only;          /* takes no schedule over sigma */
+    const lt_sampler *over_sigma; /* what it is on one; NULL: the same */
+    bool takes_eta;
+    bool second_twice; /* makes its second step twice */
+    bool from_noise;   /* its reference takes an abar of 0 as it is; the others', as 2^-24 (lt_noise_schedule.sigmas) */
     /* diffusers' timesteps for it, falling, t [steps]; NULL: lt_space_timesteps with as many points as steps. */
     lt_status (*timesteps)(lt_spacing spacing, int steps, int offset, float *t);
     /* Takes x from sigmas[i] to sigmas[i + 1]. */
     lt_status (*step)(lt_sampler_state *run, int i);
-} lt_sampler;
+};
 
 #define LT_DECLARE_SAMPLER(name) extern const lt_sampler lt_sampler_##name;
 LT_SAMPLERS(LT_DECLARE_SAMPLER)
@@ -75,6 +80,9 @@ float lt_linspace(float start, float end, int count, int i);
 
 /* The `steps` highest of `points` timesteps spaced over 0 .. 999, falling, into t [steps]; offset: leading's. */
 void lt_space_timesteps(lt_spacing spacing, int points, int steps, int offset, float *t);
+/* diffusers' multistep solvers space one timestep more than there are steps, except for trailing, and leave the lowest
+ * out. */
+lt_status lt_space_above_lowest(lt_spacing spacing, int steps, int offset, float *t);
 
 /* A state at sigma is alpha (x_0 + sigma noise) in the unit scale. */
 static inline double lt_alpha(double sigma) { return 1 / sqrt(1 + sigma * sigma); }

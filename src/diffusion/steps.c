@@ -2,6 +2,7 @@
  * img2img runs. */
 #include "diffusion/diffusion.h"
 #include "diffusion/sampler.h"
+#include "diffusion/sigmas.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,58 +10,9 @@
 /* A schedule is either over sigma or over t. */
 typedef struct schedule {
     const char *name;
-    /* Fills sigma, falling and without the final 0, and returns how many there are (at most LT_TRAIN_STEPS); NULL: over
-     * t. */
-    int (*sigmas)(const lt_noise_schedule *s, int steps, float *sigma);
+    lt_sigmas *sigmas; /* NULL: over t */
     lt_spacing spacing;
 } schedule;
-
-/* ---- Over sigma ---- */
-
-/* k-diffusion's DiscreteSchedule.get_sigmas: t falls evenly to 0. */
-static int normal_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    for (int i = 0; i < steps; i++) sigma[i] = lt_t_to_sigma(s, lt_linspace(LT_TRAIN_STEPS - 1, 0, steps, i));
-    return steps;
-}
-
-/* Karras et al. 2022, equation 5, rho 7: the seventh root of sigma falls evenly. */
-static int karras_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    const double rho = 7;
-    const double highest = pow(s->sigmas[LT_TRAIN_STEPS - 1], 1 / rho), lowest = pow(s->sigmas[0], 1 / rho);
-    for (int i = 0; i < steps; i++) {
-        const float root = (float)highest + lt_linspace(0, 1, steps, i) * (float)(lowest - highest);
-        sigma[i] = (float)pow(root, rho);
-    }
-    return steps;
-}
-
-/* k-diffusion's get_sigmas_exponential: the logarithm of sigma falls evenly. */
-static int exponential_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    const float highest = (float)log(s->sigmas[LT_TRAIN_STEPS - 1]), lowest = (float)log(s->sigmas[0]);
-    for (int i = 0; i < steps; i++) sigma[i] = expf(lt_linspace(highest, lowest, steps, i));
-    return steps;
-}
-
-/* ComfyUI's simple_scheduler: evenly spaced entries of the table, from the top. */
-static int simple_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    const double stride = (double)LT_TRAIN_STEPS / steps;
-    for (int i = 0; i < steps; i++) sigma[i] = s->sigmas[LT_TRAIN_STEPS - 1 - (int)(i * stride)];
-    return steps;
-}
-
-/* ComfyUI's normal_scheduler with sgm: t falls evenly over one step more, of which the last, at 0, is left out. */
-static int sgm_uniform_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    for (int i = 0; i < steps; i++) sigma[i] = lt_t_to_sigma(s, lt_linspace(LT_TRAIN_STEPS - 1, 0, steps + 1, i));
-    return steps;
-}
-
-/* ComfyUI's ddim_scheduler: t = 1, 1 + stride, ... as far as the table goes; more than `steps` where 1000 / steps isn't
- * whole. */
-static int ddim_uniform_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
-    const int stride = LT_TRAIN_STEPS / steps, count = (LT_TRAIN_STEPS - 2) / stride + 1;
-    for (int i = 0; i < count; i++) sigma[i] = s->sigmas[1 + (count - 1 - i) * stride];
-    return count;
-}
 
 /* ---- Over t ---- */
 
@@ -82,19 +34,37 @@ void lt_space_timesteps(lt_spacing spacing, int points, int steps, int offset, f
     }
 }
 
+lt_status lt_space_above_lowest(lt_spacing spacing, int steps, int offset, float *t) {
+    lt_space_timesteps(spacing, spacing == LT_TRAILING ? steps : steps + 1, steps, offset, t);
+    return LT_OK;
+}
+
 /* ---- Schedules by name ---- */
 
 /* Every schedule, in the order in which they are listed to people. */
 /* clang-format off */
-#define SCHEDULES(each)                        \
-    each(normal, normal_sigmas, 0)             \
-    each(karras, karras_sigmas, 0)             \
-    each(exponential, exponential_sigmas, 0)   \
-    each(simple, simple_sigmas, 0)             \
-    each(sgm_uniform, sgm_uniform_sigmas, 0)   \
-    each(ddim_uniform, ddim_uniform_sigmas, 0) \
-    each(leading, NULL, LT_LEADING)            \
-    each(trailing, NULL, LT_TRAILING)          \
+#define SCHEDULES(each)                                     \
+    each(normal, lt_normal_sigmas, 0)                       \
+    each(uniform, lt_normal_sigmas, 0)                      \
+    each(karras, lt_karras_sigmas, 0)                       \
+    each(exponential, lt_exponential_sigmas, 0)             \
+    each(polyexponential, lt_exponential_sigmas, 0)         \
+    each(simple, lt_simple_sigmas, 0)                       \
+    each(sgm_uniform, lt_sgm_uniform_sigmas, 0)             \
+    each(ddim_uniform, lt_ddim_uniform_sigmas, 0)           \
+    each(beta, lt_beta_sigmas, 0)                           \
+    each(beta_comfy, lt_beta_comfy_sigmas, 0)               \
+    each(kl_optimal, lt_kl_optimal_sigmas, 0)               \
+    each(kl_optimal_comfy, lt_kl_optimal_comfy_sigmas, 0)   \
+    each(turbo, lt_turbo_sigmas, 0)                         \
+    each(align_your_steps, lt_ays_sigmas, 0)                \
+    each(align_your_steps_xl, lt_ays_xl_sigmas, 0)          \
+    each(align_your_steps_32, lt_ays_32_sigmas, 0)          \
+    each(align_your_steps_32_xl, lt_ays_32_xl_sigmas, 0)    \
+    each(align_your_steps_gits, lt_gits_sigmas, 0)          \
+    each(align_your_steps_gits_xl, lt_gits_xl_sigmas, 0)    \
+    each(leading, NULL, LT_LEADING)                         \
+    each(trailing, NULL, LT_TRAILING)                       \
     each(linspace, NULL, LT_LINSPACE)
 /* clang-format on */
 
@@ -113,7 +83,7 @@ static bool can_run(const lt_sampler *sampler, const schedule *on) { return !(on
 
 static lt_status refuse_pair(const char *sampler_name, const lt_sampler *sampler, const char *name) {
     const char *names[LT_COUNT(schedules) + 1] = {NULL};
-    char list[256];
+    char list[512];
     size_t count = 0;
     for (size_t i = 0; i < LT_COUNT(schedules); i++)
         if (can_run(sampler, &schedules[i])) names[count++] = schedules[i].name;
@@ -132,7 +102,7 @@ static lt_status find_schedule(const lt_noise_schedule *s, const char *name, con
         *found = &schedules[i];
         return LT_OK;
     }
-    char list[256];
+    char list[512];
     lt_join_names(lt_schedule_names(), list, sizeof list);
     return lt_fail(LT_ERROR_ARGUMENT, "there is no schedule '%s': choose one of %s", name, list);
 }
@@ -178,7 +148,7 @@ typedef struct whole_way {
     const schedule *schedule;
     const char *name; /* our own, of the sampler */
     int count;
-    float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS];
+    float t[LT_TRAIN_STEPS], sigma[LT_TRAIN_STEPS + 1]; /* sigma[count]: where the last step goes */
 } whole_way;
 
 static lt_status choose(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name,
@@ -219,12 +189,13 @@ static lt_status take_end(const lt_noise_schedule *s, const whole_way *way, doub
         out->timesteps[i] = way->t[from];
         out->sigmas[i] = way->sigma[from];
     }
+    out->sigmas[out->count] = way->sigma[way->count];
     return LT_OK;
 }
 
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
                         double strength, lt_steps *out) {
-    whole_way way;
+    whole_way way = {0};
     *out = (lt_steps){0};
     LT_TRY(choose(s, sampler_name, schedule_name, &way));
     if (steps < 1 || steps > LT_TRAIN_STEPS)

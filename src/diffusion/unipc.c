@@ -63,11 +63,5 @@ static lt_status unipc_step(lt_sampler_state *run, int i) {
     return LT_OK;
 }
 
-/* diffusers spaces one timestep more than there are steps, except for trailing, and leaves the lowest out. */
-static lt_status unipc_timesteps(lt_spacing spacing, int steps, int offset, float *t) {
-    lt_space_timesteps(spacing, spacing == LT_TRAILING ? steps : steps + 1, steps, offset, t);
-    return LT_OK;
-}
-
 const lt_sampler lt_sampler_unipc = {
-    .scale = LT_SCALE_UNIT, .history = 3, .timesteps = unipc_timesteps, .step = unipc_step};
+    .scale = LT_SCALE_UNIT, .history = 3, .timesteps = lt_space_above_lowest, .step = unipc_step};

@@ -149,10 +149,8 @@ static bool read_seed(const reading *to, const char *value) {
     return true;
 }
 
-static bool is_ddim(const char *sampler) { return !strcmp(sampler, "ddim"); }
-
 static lt_status write_eta(const lt_made *m, lt_buffer *out) {
-    const bool counts = m->request->eta > 0 && is_ddim(m->steps->sampler);
+    const bool counts = m->request->eta > 0 && lt_sampler_takes_eta(m->steps->sampler);
     return counts ? write_float(out, m->request->eta) : LT_OK;
 }
 
@@ -161,7 +159,7 @@ static bool read_eta(const reading *to, const char *value) { return read_float(v
 /* The web UI's "Eta" is that of the ancestral samplers, which is 1 here; Latent 0.1 called ddim's so. */
 static bool read_ancestral_eta(const reading *to, const char *value) {
     double eta;
-    if (is_ddim(to->request->sampler)) return read_eta(to, value);
+    if (lt_sampler_takes_eta(to->request->sampler)) return read_eta(to, value);
     return read_number(value, &eta) && eta == 1;
 }
 

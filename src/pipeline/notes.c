@@ -21,7 +21,6 @@ static void note_size(lt_session *session, const lt_canvas *c) {
 static void note_vain(const lt_session *session, const lt_request *r) {
     const lt_components *parts = session->parts;
     const lt_request usual = lt_request_defaults();
-    const char *along, *sampler = lt_sampler_read(r->sampler, &along);
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
     const bool limited = r->guidance_interval[0] > 0 || r->guidance_interval[1] > 0;
     const bool guided = reads && r->guidance != 0 && r->guidance != 1;
@@ -35,7 +34,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->mask_blur > 0, r->mask, "`mask_blur`", "without a mask"},
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
-        {r->eta > 0, sampler && !strcmp(sampler, "ddim"), "`eta`", "with this sampler: it is ddim's"},
+        {r->eta > 0, lt_sampler_takes_eta(r->sampler), "`eta`", "with this sampler: it is ddim's and tcd's"},
         {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
         {r->merge_tokens > 0, parts->unet.level[0].depth > 0, "`merge_tokens`",

@@ -265,7 +265,7 @@ refuse "a negative seed" 2 "seed -2: .* or -1" latent txt2img $tiny --seed -2
 refuse "a size of 0" 2 "width 0: " latent txt2img -W 0 -m tiny.safetensors -o none/a.png
 refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m tiny.safetensors -o none/a.png
 refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
-refuse "an unknown schedule" 2 "schedule foo: possible are normal, karras, " latent txt2img $tiny --schedule foo
+refuse "an unknown schedule" 2 "schedule foo: possible are normal, uniform, karras, " latent txt2img $tiny --schedule foo
 refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
     latent txt2img $tiny -p "" --sampler plms --schedule karras
 refuse "a precision that an instruction set lacks" 1 "bf16 takes a processor" latent txt2img $tiny -p "" --precision bf16 --isa avx2

@@ -248,6 +248,45 @@ static void test_recorded_sigmas(void **state) {
     lt_checkpoint_close(&file);
 }
 
+/* Those of the web UIs and of ComfyUI, from Forge's own code, with where they end. */
+static void test_web_ui_sigmas(void **state) {
+    (void)state;
+    int compared = 0;
+    lt_checkpoint file;
+    open_golden("fewstep/schedules.safetensors", &file);
+    for (size_t i = 0; i < file.count; i++) {
+        char kind[32];
+        int n;
+        if (sscanf(file.tensors[i].name, "%31[a-z0-9_].%d", kind, &n) != 2) continue;
+        size_t count;
+        lt_steps steps;
+        float *reference = golden(&file, file.tensors[i].name, &count);
+        make("euler", kind, n, 1, &steps);
+        assert_int_equal(count, steps.count + 1);
+        assert_close(file.tensors[i].name, steps.sigmas, reference, count, 1e-6);
+        lt_steps_free(&steps);
+        lt_free(reference);
+        compared++;
+    }
+    assert_int_equal(compared, 19 * 4);
+    lt_checkpoint_close(&file);
+}
+
+/* diffusers' tables, each number. */
+static void test_recorded_zero_snr(void **state) {
+    (void)state;
+    lt_noise_schedule s = sd15;
+    lt_checkpoint file;
+    size_t count;
+    open_golden("fewstep/schedules.safetensors", &file);
+    float *reference = golden(&file, "zero_snr.alphas_cumprod", &count);
+    assert_int_equal(lt_noise_schedule_rescale(&s), LT_OK);
+    for (int t = 0; t < LT_TRAIN_STEPS - 1; t++) assert_close("zero SNR", s.alphas_cumprod + t, reference + t, 1, 1e-4);
+    assert_true(s.alphas_cumprod[LT_TRAIN_STEPS - 1] == reference[LT_TRAIN_STEPS - 1]);
+    lt_free(reference);
+    lt_checkpoint_close(&file);
+}
+
 static json_t *open_json(void) {
     json_error_t error;
     json_t *root = json_load_file(LT_GOLDEN_DIR "/diffusion.json", 0, &error);
@@ -296,7 +335,7 @@ static void test_diffusers_timesteps(void **state) {
     json_decref(root);
 }
 
-/* Every pair that can be, at every number of steps: all within the table, falling, ending at 0. */
+/* Every pair that can be, at every number of steps: all within the table, falling, ending at 0 or the lowest. */
 static void test_all_pairs_are_sane(void **state) {
     (void)state;
     for (const char *const *sampler = lt_sampler_names(); *sampler; sampler++)
@@ -304,14 +343,16 @@ static void test_all_pairs_are_sane(void **state) {
             for (int n = 1; n <= LT_TRAIN_STEPS; n += n < 20 || n > 990 ? 1 : 97) {
                 lt_steps steps;
                 if (lt_steps_make(&sd15, *sampler, *schedule, n, 1, &steps) != LT_OK) continue;
-                const bool twice = strcmp(*sampler, "plms") == 0;
-                if (strcmp(*schedule, "ddim_uniform") != 0) assert_int_equal(steps.count, n + (twice && n > 1));
+                const bool twice = strcmp(*sampler, "plms") == 0, low = strcmp(*schedule, "kl_optimal") == 0;
+                if (strcmp(*schedule, "ddim_uniform") != 0 && strcmp(*schedule, "beta_comfy") != 0)
+                    assert_int_equal(steps.count, n + (twice && n > 1));
                 for (int i = 0; i < steps.count; i++) {
                     assert_true(steps.timesteps[i] >= 0 && steps.timesteps[i] <= LT_TRAIN_STEPS - 1);
                     assert_true(steps.sigmas[i] > steps.sigmas[i + 1] || (twice && i == 1));
                     assert_true(i == 0 || steps.timesteps[i] <= steps.timesteps[i - 1]);
                 }
-                assert_true(steps.sigmas[steps.count] == 0);
+                if (low) assert_close("the end", steps.sigmas + steps.count, sd15.sigmas, 1, 1e-6);
+                if (!low) assert_true(steps.sigmas[steps.count] == 0);
                 lt_steps_free(&steps);
             }
 }
@@ -350,8 +391,9 @@ static void test_defaults(void **state) {
     (void)state;
     static const struct {
         const char *sampler, *schedule;
-    } defaults[] = {{"dpmpp_2m", "karras"}, {"euler", "karras"}, {"ddim", "leading"}, {"ddpm", "leading"},
-                    {"plms", "leading"},    {"lcm", "leading"},  {"unipc", "leading"}};
+    } defaults[] = {{"dpmpp_2m", "karras"}, {"euler", "karras"}, {"ddim", "leading"},
+                    {"ddpm", "leading"},    {"plms", "leading"}, {"lcm", "leading"},
+                    {"unipc", "leading"},   {"deis", "leading"}, {"tcd", "leading"}};
     for (size_t i = 0; i < LT_COUNT(defaults); i++) {
         lt_steps a, b;
         make(defaults[i].sampler, NULL, 8, 1, &a);
@@ -374,13 +416,15 @@ static void test_refusals(void **state) {
     } cases[] = {
         {"nosuch", NULL, 10, 1,
          "ddpm, ddim, plms, euler, euler_a, heun, dpm2, dpm2_a, lms, dpmpp_2s_a, dpmpp_sde, "
-         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, lcm"},
+         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, deis, lcm, tcd"},
         {"", NULL, 10, 1, "there is no sampler ''"},
         {"euler", "nosuch", 10, 1,
-         "normal, karras, exponential, simple, sgm_uniform, ddim_uniform, leading, trailing, "
-         "linspace"},
+         "normal, uniform, karras, exponential, polyexponential, simple, sgm_uniform, ddim_uniform, beta, beta_comfy, "
+         "kl_optimal, kl_optimal_comfy, turbo, align_your_steps, align_your_steps_xl, align_your_steps_32, "
+         "align_your_steps_32_xl, align_your_steps_gits, align_your_steps_gits_xl, leading, trailing, linspace"},
         {"plms", "karras", 10, 1, "leading, trailing, linspace"},
-        {"lcm", "normal", 4, 1, "leading, trailing, linspace"},
+        {"tcd", "normal", 4, 1, "leading, trailing, linspace"},
+        {"tcd", NULL, 51, 1, "1 to 50"},
         {"lcm", NULL, 51, 1, "1 to 50"},
         {"euler", NULL, 0, 1, "1 to 1000"},
         {"euler", NULL, -3, 1, "1 to 1000"},
@@ -430,6 +474,8 @@ int main(void) {
         cmocka_unit_test(test_start_from_noise),
         cmocka_unit_test(test_own_spacing),
         cmocka_unit_test(test_recorded_sigmas),
+        cmocka_unit_test(test_web_ui_sigmas),
+        cmocka_unit_test(test_recorded_zero_snr),
         cmocka_unit_test(test_comfy_sigmas),
         cmocka_unit_test(test_diffusers_timesteps),
         cmocka_unit_test(test_all_pairs_are_sane),
