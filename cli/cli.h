@@ -119,7 +119,7 @@ int lt_complain_error(void);
 
 /* Options of every command that opens a model. */
 typedef struct lt_model_options {
-    const char *model, *vae, *prediction, *models;
+    const char *model, *vae, *preview_vae, *prediction, *models;
     bool ema;
     lt_precision precision;
     lt_isa isa;
@@ -134,7 +134,7 @@ typedef struct lt_model_options {
     {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_session_fields, .idle = "-1"},                  \
     {"models", 0, LT_OPTION_FILE, "DIR", NULL, &(o).models, .fields = lt_session_fields, .rare = true,                 \
      .also = "lora-model-dir lora-dir embd-dir embeddings-dir"},                                                                               \
-    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true},                        \
+    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true, .also = "taesd tae"}, \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
      .rare = true},                                                                                                    \

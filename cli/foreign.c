@@ -27,7 +27,7 @@ const lt_foreign lt_foreign_options[] = {
     {"lora-apply-mode", "a LoRA is always added while weights are packed, and the checkpoint stays as it is", true},
     {"control-net control-image control-video control-strength canny",
      "ControlNet is not served; `latent img2img -i IN` and `latent inpaint` start from a picture"},
-    {"taesd tae taesd-preview-only", "TAESD is not served; the checkpoint's own VAE decodes, or that of --vae"},
+    {"taesd-preview-only", "a TAESD makes previews alone where --preview-vae names it, and pictures where --vae does"},
     {"upscale-model upscale-repeats upscale-tile-size hires hires-upscaler hires-upscalers-dir hires-width hires-height hires-steps hires-scale "
      "hires-sigmas hires-denoising-strength hires-upscale-tile-size",
      "there is no upscaler; -W and -H say how large a picture is, and `latent img2img` draws on from one that was enlarged"},

@@ -69,6 +69,8 @@ const lt_command lt_command_run = {
     "  vae-decoder  z [n,c,h,w], divided by the scaling factor -> out [n,3,h*f,w*f]\n"
     "  unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w]\n"
     "  classifier   x [n,c,size,size], t [n] -> logits [n,classes]\n"
+    "  taesd-encoder  x [n,3,h,w] in [0, 1] -> latent [n,c,h/8,w/8], as the U-Net has it\n"
+    "  taesd-decoder  z [n,c,h,w] -> image [n,3,8h,8w] in [0, 1], not clamped\n"
     "Losses of training, which write loss and the gradient of each parameter under its name:\n"
     "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"
     "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: squared error + 1e-6 KL\n"

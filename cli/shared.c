@@ -23,6 +23,7 @@ lt_status lt_open_model(lt_model_options *options, lt_model **model) {
                                           "installed; name a checkpoint with -m");
     lt_open_options o = lt_open_options_defaults();
     o.vae = options->vae;
+    o.preview_vae = options->preview_vae;
     o.ema = options->ema;
     o.prediction = options->prediction;
     o.notice = lt_print_notice;

@@ -252,12 +252,14 @@ typedef struct lt_session lt_session;
 typedef void (*lt_notice_fn)(void *user, const char *message);
 
 typedef struct lt_open_options {
-    const char *vae;        /* a file or folder whose VAE replaces the model's own; NULL: none */
-    bool ema;               /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
-    const char *prediction; /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
-    size_t memory;          /* bytes of packed weights that stay when no session uses them any more, the longest unused
-                               going first, for the next one that does; 0: none */
-    lt_notice_fn notice;    /* of what is found while opening and converting; NULL: nobody is told */
+    const char *vae; /* a file or folder whose VAE, or TAESD, replaces the model's own; NULL: none. Of a TAESD in
+                        two files that of the decoder, the encoder's being beside it */
+    const char *preview_vae; /* a TAESD that makes the previews of lt_request.preview; NULL: none */
+    bool ema;                /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
+    const char *prediction;  /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
+    size_t memory;           /* bytes of packed weights that stay when no session uses them any more, the longest unused
+                                going first, for the next one that does; 0: none */
+    lt_notice_fn notice;     /* of what is found while opening and converting; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];
 } lt_open_options;
@@ -438,7 +440,8 @@ LT_API const lt_field *lt_convert_fields(void);
 LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
 
 /* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or
- * "tiny-inpaint", files, or "vit-b-32" or "tiny-clip", folders. type as above; NULL is "f16". */
+ * "tiny-inpaint", files, or "vit-b-32" or "tiny-clip", folders; and models beside a checkpoint, files, as
+ * lt_synthetic_names has them. type as above; NULL is "f16". */
 LT_API lt_status lt_synthesize(const char *name, const char *out, const char *type);
 LT_API const char *const *lt_synthetic_names(void); /* NULL-terminated */
 
@@ -493,7 +496,8 @@ typedef struct lt_progress {
     int picture, pictures; /* picture counts from 0 */
     int step, steps;       /* steps done and to do; step 0 comes once, before the first */
     double step_seconds, seconds_left;
-    const lt_image *preview; /* the estimate of the picture, small, if the request asked for it; else NULL */
+    const lt_image *preview; /* the estimate of the picture if the request asked for it, small, or by preview_vae as
+                                large as the picture; else NULL */
 } lt_progress;
 
 typedef struct lt_result lt_result;
@@ -544,7 +548,7 @@ typedef struct lt_request {
     lt_mask_rule mask_rule;
     float mask_blur; /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
     bool tiling;     /* decode and encode in overlapping tiles: less memory for large pictures */
-    bool preview;    /* make progress carry a small preview */
+    bool preview;    /* make progress carry a preview */
     bool keep_steps; /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made; NULL: without. */
@@ -687,6 +691,8 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
  *   vae-decoder  z [n,c,h,w] (unscaled)      -> out [n,3,h*f,w*f]
  *   unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w]
  *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes]
+ *   taesd-encoder  x [n,3,h,w] in [0, 1]     -> latent [n,c,h/8,w/8], as the U-Net has it
+ *   taesd-decoder  z [n,c,h,w]               -> image [n,3,8h,8w] in [0, 1], not clamped
  * or a loss of training, whose outputs are loss [1] and the gradient of each parameter under its name:
  *   unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: mean squared error of the predicted noise
  *   vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: mean squared error + 1e-6 KL

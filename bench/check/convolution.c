@@ -100,7 +100,7 @@ static void make_sources(check_problem *p, const lt_conv_desc *d) {
 }
 
 static void make_convolution(check_problem *p) {
-    static const char *const names[] = {"", ", SiLU", ", GELU", ", quick GELU", ", GEGLU"};
+    static const char *const names[] = {"", ", SiLU", ", GELU", ", quick GELU", ", ReLU", ", leaky ReLU", ", GEGLU"};
     lt_conv_desc d = make_desc(p, 0);
     if (!p->speed) {
         d.act = (lt_activation)check_int(p, LT_ACT_NONE, LT_ACT_GEGLU);

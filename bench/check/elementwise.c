@@ -17,8 +17,9 @@ static size_t count_of(const elementwise *e) { return e->rows * e->c; }
 
 /* A shape: of models, odd, or, one in ten, of many numbers. */
 static elementwise make_shape(check_problem *p) {
-    static const char *const names[] = {"none", "SiLU", "GELU", "quick GELU"};
-    elementwise e = {(lt_activation)check_int(p, LT_ACT_NONE, LT_ACT_QUICK_GELU), (size_t)check_int(p, 1, 60),
+    static const char *const names[] = {"none", "SiLU", "GELU", "quick GELU", "ReLU", "leaky ReLU", "", "soft clamp"};
+    const int act = check_int(p, LT_ACT_NONE, LT_ACT_GEGLU);
+    elementwise e = {act == LT_ACT_GEGLU ? LT_ACT_SOFT_CLAMP : (lt_activation)act, (size_t)check_int(p, 1, 60),
                      (size_t)check_int(p, 1, 200)};
     if (p->number % 10 == 9) e.rows *= 10;
     if (p->speed) e = models[p->number];

@@ -59,6 +59,7 @@ static lt_status read_unet(lt_components *parts, const lt_config *config) {
 }
 
 static lt_status read_vae(lt_components *parts, const lt_config *config) {
+    if (parts->vae.tiny) return LT_OK; /* nothing is to be said of it */
     parts->vae.groups = number(config, "norm_num_groups", parts->vae.groups);
     const double scaling = lt_config_number(config, "scaling_factor", (double)parts->vae.scaling);
     if (scaling > 0 && scaling < 1e6) parts->vae.scaling = (float)scaling;
@@ -113,9 +114,11 @@ static lt_role role_of(const lt_component *c) {
     if (*c->name) return lt_role_of_component(c->name);
     if (class && !strcmp(class, "UNet2DConditionModel")) return LT_ROLE_UNET;
     if (class && !strcmp(class, "AutoencoderKL")) return LT_ROLE_VAE;
+    if (class && !strcmp(class, "AutoencoderTiny")) return LT_ROLE_TAESD_DECODER;
     return lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP : LT_ROLE_TEXT;
 }
 
+/* NULL: its shapes tell all. */
 static lt_status (*const readers[LT_ROLE_COUNT])(lt_components *parts, const lt_config *config) = {
     [LT_ROLE_TEXT] = read_text, [LT_ROLE_OPEN_TEXT] = read_text_2, [LT_ROLE_VAE] = read_vae,
     [LT_ROLE_UNET] = read_unet, [LT_ROLE_CLIP] = read_clip,        [LT_ROLE_CLASSIFIER] = read_classifier};
@@ -125,7 +128,7 @@ static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, u
     for (size_t i = 0; i < folder->count; i++) {
         const lt_component *c = &folder->components[i];
         const lt_role role = role_of(c);
-        if (role == LT_ROLE_COUNT || !(roles & 1u << role)) continue;
+        if (role == LT_ROLE_COUNT || !(roles & 1u << role) || !readers[role]) continue;
         const lt_status status = readers[role](parts, &c->config);
         if (status) return lt_fail_in(status, "%s", lt_role_name(role));
     }
@@ -139,7 +142,7 @@ static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, 
         [LT_ROLE_VAE] = "latent.vae.",           [LT_ROLE_UNET] = "latent.unet.",
         [LT_ROLE_CLIP] = "latent.clip.",         [LT_ROLE_CLASSIFIER] = "latent.classifier."};
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
-        if (!(roles & 1u << role)) continue;
+        if (!(roles & 1u << role) || !readers[role]) continue;
         lt_config config;
         LT_TRY(lt_config_from_metadata(file, prefixes[role], &config));
         const lt_status status = readers[role](parts, &config);
@@ -175,8 +178,7 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     parts->sample_size = 64;
     parts->listener = (lt_listener){options->notice, options->notice_user};
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
-    const unsigned vae = 1u << LT_ROLE_VAE;
-    const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL;
+    const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
     if (lt_openclip_is_here(model->main.file.tensors, model->main.file.count) && !parts->has[LT_MODULE_TEXT_2]) {
         parts->text.activation = LT_ACT_GELU;
         parts->text.layers--; /* Stable Diffusion 2 reads what feeds the last one */
@@ -185,8 +187,8 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     LT_TRY(read_settings(parts, &model->main.file, main_roles));
     if (parts->text.activation == LT_ACT_GELU) parts->text.pad = 0; /* OpenCLIP's, whatever a file calls them */
     LT_TRY(read_known(parts, &model->main.file));
-    if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, vae));
-    if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, vae));
+    if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, LT_ROLES_VAE));
+    if (options->vae) LT_TRY(read_settings(parts, &model->vae.file, LT_ROLES_VAE));
     read_resolution(model);
     return lt_schedule_configure(model, options->prediction);
 }

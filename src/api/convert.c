@@ -203,7 +203,15 @@ lt_status lt_convert(const char *in, const char *out, const lt_convert_options *
 /* ---- Synthetic checkpoints ---- */
 
 const char *const *lt_synthetic_names(void) {
-    static const char *const names[] = {"sd15", "tiny", "tiny-inpaint", "vit-b-32", "tiny-clip", NULL};
+    static const char *const names[] = {"sd15",
+                                        "tiny",
+                                        "tiny-inpaint",
+                                        "vit-b-32",
+                                        "tiny-clip",
+                                        "tiny-taesd-encoder",
+                                        "tiny-taesd-decoder",
+                                        "tiny-taesd-diffusers",
+                                        NULL};
     return names;
 }
 
@@ -219,8 +227,10 @@ static lt_status write_clip(const lt_clip_architecture *clip, const char *out, l
 static lt_status synthesize(const char *name, const char *out, const lt_dtype *type) {
     const lt_sd_architecture *sd = lt_synthetic_sd_find(name);
     const lt_clip_architecture *clip = lt_synthetic_clip_find(strcmp(name, "tiny-clip") ? name : "tiny");
+    const lt_part_architecture *part = lt_synthetic_part_find(name);
     if (!type) return lt_fail(LT_ERROR_ARGUMENT, "type: possible are f32, f16, bf16");
     if (sd) return lt_synthetic_sd_write(sd, out, *type);
+    if (part) return lt_synthetic_part_write(part, out, *type);
     if (clip) return write_clip(clip, out, *type);
     return lt_fail(LT_ERROR_ARGUMENT, "name: %s; possible are the names of lt_synthetic_names", name);
 }

@@ -8,6 +8,7 @@
 #include "train/state.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Sources ---- */
 
@@ -36,6 +37,45 @@ static lt_status add_source(lt_model *model, const char *path, lt_source *source
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
+static bool has_role(const lt_model *model, lt_role role) {
+    for (size_t i = 0; i < model->tensors.count; i++)
+        if (lt_name_after(model->tensors.tensors[i].name, lt_role_prefix(role))) return true;
+    return false;
+}
+
+/* "taesd_encoder.safetensors" of "taesd_decoder.safetensors", if there is such a file; *path is NULL without. */
+static lt_status find_encoder(const char *decoder, char **path) {
+    static const char word[] = "decoder";
+    const char *slash = strrchr(decoder, '/'), *at = strstr(slash ? slash : decoder, word);
+    *path = NULL;
+    if (!at) return LT_OK;
+    char *made = lt_format("%.*sencoder%s", (int)(at - decoder), decoder, at + strlen(word));
+    if (made && !access(made, R_OK))
+        *path = made;
+    else
+        lt_free(made);
+    return made ? LT_OK : LT_ERROR_MEMORY;
+}
+
+/* The VAE that replaces the model's own. */
+static lt_status add_vae(lt_model *model, const char *path) {
+    LT_TRY(add_source(model, path, &model->vae, LT_ROLES_VAE, false));
+    if (!has_role(model, LT_ROLE_TAESD_DECODER) || has_role(model, LT_ROLE_TAESD_ENCODER)) return LT_OK;
+    char *encoder;
+    LT_TRY(find_encoder(path, &encoder));
+    const unsigned half = 1u << LT_ROLE_TAESD_ENCODER;
+    const lt_status status = encoder ? add_source(model, encoder, &model->vae_encoder, half, false) : LT_OK;
+    lt_free(encoder);
+    return status;
+}
+
+/* What makes previews: the TAESD that is the VAE's stand-in, if there is one, or path's. */
+static lt_status add_preview(lt_model *model, const char *path) {
+    model->parts.previews = path;
+    if (!path || has_role(model, LT_ROLE_TAESD_DECODER)) return LT_OK;
+    return add_source(model, path, &model->preview, 1u << LT_ROLE_TAESD_DECODER, false);
+}
+
 /* ---- Parts ---- */
 
 static lt_status open_unet(lt_components *parts) {
@@ -46,9 +86,20 @@ static lt_status open_unet(lt_components *parts) {
     return LT_OK;
 }
 
+static lt_status open_taesd(lt_components *parts) {
+    lt_weights *w = parts->weights;
+    const bool encodes = lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TAESD_ENCODER));
+    const bool decodes = lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_TAESD_DECODER));
+    if (encodes || decodes) LT_TRY(lt_taesd_open(w, &parts->taesd));
+    parts->has[LT_MODULE_TAESD_ENCODER] = encodes;
+    parts->has[LT_MODULE_TAESD_DECODER] = decodes;
+    return LT_OK;
+}
+
 /* Behind the U-Net: one of pixels needs no VAE. */
 static lt_status open_vae(lt_components *parts) {
     lt_weights *w = parts->weights;
+    LT_TRY(open_taesd(parts));
     if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_VAE))) {
         LT_TRY(lt_vae_open(w, &parts->vae));
         parts->has[LT_MODULE_VAE_ENCODER] = parts->vae.has_encoder;
@@ -56,6 +107,10 @@ static lt_status open_vae(lt_components *parts) {
     } else if (parts->has[LT_MODULE_UNET] && parts->unet.out_channels == 3) {
         parts->pixels = true; /* Ho et al. 2020 */
         parts->vae = (lt_vae){.latent_channels = 3, .factor = 1, .scaling = 1};
+    } else if (parts->has[LT_MODULE_TAESD_ENCODER] || parts->has[LT_MODULE_TAESD_DECODER]) {
+        parts->vae = lt_vae_of_taesd(&parts->taesd);
+        parts->has[LT_MODULE_VAE_ENCODER] = parts->has[LT_MODULE_TAESD_ENCODER];
+        parts->has[LT_MODULE_VAE_DECODER] = parts->has[LT_MODULE_TAESD_DECODER];
     }
     return LT_OK;
 }
@@ -116,9 +171,10 @@ static lt_status name_model(lt_components *parts, const char *path, const char *
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields(), options));
-    const unsigned vae = 1u << LT_ROLE_VAE;
-    LT_TRY(add_source(model, path, &model->main, options->vae ? LT_ROLES_ALL & ~vae : LT_ROLES_ALL, options->ema));
-    if (options->vae) LT_TRY(add_source(model, options->vae, &model->vae, vae, false));
+    const unsigned roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
+    LT_TRY(add_source(model, path, &model->main, roles, options->ema));
+    if (options->vae) LT_TRY(add_vae(model, options->vae));
+    LT_TRY(add_preview(model, options->preview_vae));
     LT_TRY(name_model(&model->parts, path, options->vae));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
     model->parts.packed = packed_for(&model->main.file);
@@ -156,6 +212,8 @@ void lt_model_close(lt_model *model) {
     lt_tensor_list_free(&model->tensors);
     lt_source_close(&model->main);
     lt_source_close(&model->vae);
+    lt_source_close(&model->vae_encoder);
+    lt_source_close(&model->preview);
     lt_free(model);
 }
 

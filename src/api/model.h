@@ -13,8 +13,10 @@ struct lt_model {
     atomic_int users; /* the caller who opened it, and sessions */
     lt_components parts;
     lt_tensor_list tensors; /* canonical, views into the sources */
-    lt_source main, vae;    /* vae: the one that replaces main's */
-    size_t ignored;         /* tensors that were not needed */
+    lt_source main;
+    lt_source vae, vae_encoder; /* that replace main's; vae_encoder: of a TAESD in two files */
+    lt_source preview;          /* the TAESD that makes previews */
+    size_t ignored;             /* tensors that were not needed */
 };
 
 /* The model as src/export writes it; it points into model. */

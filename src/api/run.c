@@ -28,6 +28,8 @@ static const lt_runner runners[] = {
     {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}},
     {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}},
     {"classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"}},
+    {"taesd-encoder", LT_MODULE_TAESD_ENCODER, {"x"}, {"latent"}, {"latent"}},
+    {"taesd-decoder", LT_MODULE_TAESD_DECODER, {"z"}, {"image"}, {"image"}},
 };
 
 /* ---- In ---- */
@@ -122,6 +124,8 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
 static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count, lt_arrays *out) {
     lt_module_size size;
     lt_plan *plan = NULL;
+    if (r->module == LT_MODULE_VAE_ENCODER && session->parts->vae.tiny)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "%s: a TAESD has no mean and variance: run taesd-encoder", r->name);
     LT_TRY(size_of(r, session->parts, in, in_count, &size));
     LT_TRY(lt_module_plan(session, r->module, &size, &plan));
     LT_TRY(write_inputs(r, plan, in, in_count));
@@ -169,7 +173,8 @@ lt_status lt_run(lt_session *session, const char *module, const lt_array *in, si
 }
 
 const char *const *lt_modules(void) {
-    static const char *const names[] = {"clip-text",  "clip-text-2", "clip-image", "vae-encoder", "vae-decoder", "unet",
-                                        "classifier", "unet-loss",   "vae-loss",   "clip-loss",   NULL};
+    static const char *const names[] = {
+        "clip-text",     "clip-text-2",   "clip-image", "vae-encoder", "vae-decoder", "unet", "classifier",
+        "taesd-encoder", "taesd-decoder", "unet-loss",  "vae-loss",    "clip-loss",   NULL};
     return names;
 }

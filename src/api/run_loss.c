@@ -103,6 +103,7 @@ static lt_status build_vae(lt_loss_run *run) {
     lt_shape x;
     LT_TRY(input(run, "x", &t, &x));
     lt_vae vae = run->session->parts->vae;
+    if (vae.tiny) return lt_fail(LT_ERROR_UNSUPPORTED, "vae-loss: a TAESD stands for the VAE, and has no such loss");
     vae.weights = run->parameters.weights;
     const lt_vae_objective_options options = {.kl = KL_WEIGHT};
     return lt_vae_objective(&vae, x.n, x.h, x.w, &options, &run->graph);

@@ -67,7 +67,7 @@ static void describe_init(const lt_model *m, lt_train_models *models) {
     models->init = m->tensors.tensors;
     models->init_count = m->tensors.count;
     if (parts->has[LT_MODULE_UNET]) models->init_unet = &parts->unet;
-    if (parts->has[LT_MODULE_VAE_ENCODER]) models->init_vae = &parts->vae;
+    if (parts->has[LT_MODULE_VAE_ENCODER] && !parts->vae.tiny) models->init_vae = &parts->vae;
     if (parts->has[LT_MODULE_TEXT]) models->init_text = &parts->text;
     if (parts->has[LT_MODULE_IMAGE]) models->init_image = &parts->image;
     if (parts->has[LT_MODULE_CLASSIFIER]) {
@@ -79,7 +79,9 @@ static void describe_init(const lt_model *m, lt_train_models *models) {
 /* Part i of what a training reads, from its own file or from init. */
 static const lt_model *either(const lt_model *own, const lt_model *init, lt_module module) {
     const lt_model *m = own ? own : init;
-    return m && m->parts.has[module] ? m : NULL;
+    const bool tiny =
+        m && module == LT_MODULE_VAE_ENCODER && m->parts.vae.tiny; /* which a VAE's latents aren't learned by */
+    return m && m->parts.has[module] && !tiny ? m : NULL;
 }
 
 static void describe_read(const lt_train_sources *s, lt_train_models *models) {

@@ -17,7 +17,7 @@ static bool is_unusual(const lt_components *p) {
     lt_clip_image image = p->image;
     lt_noise_schedule schedule = p->schedule;
     if (p->has[LT_MODULE_UNET] && lt_unet_open(p->weights, &unet)) return true;
-    if (p->has[LT_MODULE_VAE_DECODER] && lt_vae_open(p->weights, &vae)) return true;
+    if (p->has[LT_MODULE_VAE_DECODER] && !vae.tiny && lt_vae_open(p->weights, &vae)) return true;
     if (lt_clip_texts_open(p->weights, &text, &text_2)) return true;
     if (p->has[LT_MODULE_IMAGE] && lt_clip_image_open(p->weights, &image)) return true;
     if (lt_noise_schedule_sd(&schedule, p->schedule.prediction)) return true;

@@ -41,8 +41,11 @@ static double activate(lt_activation act, double x) {
     case LT_ACT_SILU: return x / (1 + exp(-x));
     case LT_ACT_GELU: return 0.5 * x * erfc(-x * M_SQRT1_2);
     case LT_ACT_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+    case LT_ACT_RELU: return x < 0 ? 0 : x;
+    case LT_ACT_LEAKY_RELU: return x < 0 ? 0.2 * x : x;
     case LT_ACT_NONE:
-    case LT_ACT_GEGLU: break;
+    case LT_ACT_GEGLU:
+    case LT_ACT_SOFT_CLAMP: break;
     }
     return x;
 }

@@ -19,7 +19,10 @@ typedef enum lt_activation {
     LT_ACT_SILU,       /* x * sigmoid(x) */
     LT_ACT_GELU,       /* x * Phi(x), with erf */
     LT_ACT_QUICK_GELU, /* x * sigmoid(1.702 x) */
-    LT_ACT_GEGLU       /* convolutions only: the first half of the channels times GELU of the second half */
+    LT_ACT_RELU,       /* max(x, 0) */
+    LT_ACT_LEAKY_RELU, /* the same, but 0.2 x below 0 */
+    LT_ACT_GEGLU,      /* convolutions only: the first half of the channels times GELU of the second half */
+    LT_ACT_SOFT_CLAMP  /* 3 tanh(x / 3); not within convolutions */
 } lt_activation;
 
 /* y = act((x + vector - mean) * rstd * gamma + beta), mean and variance over each sample's h*w pixels and each group's

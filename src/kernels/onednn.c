@@ -108,8 +108,11 @@ static dnnl_status_t append_activation(dnnl_post_ops_t ops, lt_activation act) {
     case LT_ACT_SILU: return append_eltwise(ops, dnnl_eltwise_swish, 1.0f);
     case LT_ACT_QUICK_GELU: return append_eltwise(ops, dnnl_eltwise_swish, 1.702f);
     case LT_ACT_GELU: return append_eltwise(ops, dnnl_eltwise_gelu_erf, 0.0f);
+    case LT_ACT_RELU: return append_eltwise(ops, dnnl_eltwise_relu, 0.0f);
+    case LT_ACT_LEAKY_RELU: return append_eltwise(ops, dnnl_eltwise_relu, 0.2f);
     case LT_ACT_NONE:
-    case LT_ACT_GEGLU: break;
+    case LT_ACT_GEGLU:
+    case LT_ACT_SOFT_CLAMP: break;
     }
     return dnnl_success;
 }

@@ -8,6 +8,9 @@ static double activation(lt_activation act, double x) {
     case LT_ACT_SILU: return x * lt_sigmoid(x);
     case LT_ACT_GELU: return x * lt_normal(x);
     case LT_ACT_QUICK_GELU: return x * lt_sigmoid(1.702 * x);
+    case LT_ACT_RELU: return x < 0 ? 0 : x;
+    case LT_ACT_LEAKY_RELU: return x < 0 ? 0.2 * x : x;
+    case LT_ACT_SOFT_CLAMP: return 3 * tanh(x / 3);
     default: return x;
     }
 }

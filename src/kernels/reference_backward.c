@@ -17,6 +17,9 @@ static double activation_derivative(lt_activation act, double x) {
     case LT_ACT_SILU: return sigmoid_derivative(x, 1);
     case LT_ACT_GELU: return gelu_derivative(x);
     case LT_ACT_QUICK_GELU: return sigmoid_derivative(x, 1.702);
+    case LT_ACT_RELU: return x > 0;
+    case LT_ACT_LEAKY_RELU: return x > 0 ? 1 : 0.2;
+    case LT_ACT_SOFT_CLAMP: return 1 - pow(tanh(x / 3), 2);
     default: return 1;
     }
 }

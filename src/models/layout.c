@@ -4,17 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct {
     const char *name, *component;   /* component: its folder in diffusers' */
+    const char *kind[LT_NAMINGS];   /* whose files have such names */
     const char *prefix[LT_NAMINGS]; /* [LDM]: the canonical one; [diffusers]: the one to write in a diffusers folder */
 } roles_table[LT_ROLE_COUNT] = {
-    [LT_ROLE_TEXT] = {"text encoder", "text_encoder", {"cond_stage_model.transformer.text_model.", "text_model."}},
-    [LT_ROLE_OPEN_TEXT] = {"text encoder 2", "text_encoder_2", {"conditioner.embedders.1.transformer.", ""}},
-    [LT_ROLE_VAE] = {"VAE", "vae", {"first_stage_model.", ""}},
-    [LT_ROLE_UNET] = {"U-Net", "unet", {"model.diffusion_model.", ""}},
-    [LT_ROLE_CLIP] = {"CLIP", NULL, {"", ""}},
-    [LT_ROLE_CLASSIFIER] = {"classifier", NULL, {"classifier.", "classifier."}},
+    [LT_ROLE_TEXT] = {"text encoder", "text_encoder", {"LDM checkpoint", "transformers"}, {"cond_stage_model.transformer.text_model.", "text_model."}},
+    [LT_ROLE_OPEN_TEXT] = {"text encoder 2", "text_encoder_2", {"LDM checkpoint", "transformers"}, {"conditioner.embedders.1.transformer.", ""}},
+    [LT_ROLE_VAE] = {"VAE", "vae", {"LDM checkpoint", "diffusers"}, {"first_stage_model.", ""}},
+    [LT_ROLE_UNET] = {"U-Net", "unet", {"LDM checkpoint", "diffusers"}, {"model.diffusion_model.", ""}},
+    [LT_ROLE_CLIP] = {"CLIP", NULL, {"LDM checkpoint", "transformers"}, {"", ""}},
+    [LT_ROLE_CLASSIFIER] = {"classifier", NULL, {"latent", "latent"}, {"classifier.", "classifier."}},
+    [LT_ROLE_TAESD_ENCODER] = {"TAESD encoder", NULL, {"taesd.py", "diffusers"}, {"taesd_encoder.", "encoder.layers."}},
+    [LT_ROLE_TAESD_DECODER] = {"TAESD decoder", NULL, {"taesd.py", "diffusers"}, {"taesd_decoder.", "decoder.layers."}},
 };
+/* clang-format on */
 
 /* Names that tell what a file is: prefix and name together. For each role the first that is there decides. */
 static const struct landmark {
@@ -47,6 +52,12 @@ static const struct landmark {
      LT_NAMING_LDM},
     {"conditioner.embedders.1.model.", "token_embedding.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_LDM},
     {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
+    {"taesd_encoder.", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM}, /* as ComfyUI keeps both in a file */
+    {"taesd_decoder.", "18.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_LDM},
+    {"", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM},
+    {"", "18.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_LDM},
+    {"encoder.layers.", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_DIFFUSERS},
+    {"decoder.layers.", "17.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_DIFFUSERS},
     {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"text_encoder.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
@@ -64,7 +75,7 @@ lt_role lt_role_of_component(const char *name) {
 
 unsigned lt_component_roles(const char *name) {
     const lt_role role = lt_role_of_component(name);
-    return role < LT_ROLE_COUNT ? 1u << role : LT_ROLES_ALL;
+    return role == LT_ROLE_VAE ? LT_ROLES_VAE : role < LT_ROLE_COUNT ? 1u << role : LT_ROLES_ALL;
 }
 
 const char *lt_role_prefix(lt_role role) { return roles_table[role].prefix[LT_NAMING_LDM]; }
@@ -78,7 +89,14 @@ static bool is_of(const char *name, lt_role role) {
 bool lt_is_unet(const char *name) { return is_of(name, LT_ROLE_UNET); }
 bool lt_is_vae(const char *name) { return is_of(name, LT_ROLE_VAE); }
 bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER); }
-bool lt_is_text(const char *name) { return !lt_is_unet(name) && !lt_is_vae(name) && !lt_is_classifier(name); }
+
+bool lt_is_text(const char *name) {
+    for (int role = 0; role < LT_ROLE_COUNT; role++) {
+        const bool text = role == LT_ROLE_TEXT || role == LT_ROLE_OPEN_TEXT || role == LT_ROLE_CLIP;
+        if (!text && is_of(name, (lt_role)role)) return false;
+    }
+    return true;
+}
 
 /* Is it the first with its name, whatever stands before it? */
 static bool is_first(size_t i) {
@@ -132,11 +150,7 @@ void lt_layout_text(const lt_layout *layout, char *text, size_t size) {
     for (int role = 0; role < LT_ROLE_COUNT && at < size; role++) {
         const struct lt_layout_part *part = &layout->parts[role];
         if (!part->present) continue;
-        const bool transformers = role == LT_ROLE_TEXT || role == LT_ROLE_OPEN_TEXT || role == LT_ROLE_CLIP;
-        const char *kind = role == LT_ROLE_CLASSIFIER      ? "latent"
-                           : part->naming == LT_NAMING_LDM ? "LDM checkpoint"
-                           : transformers                  ? "transformers"
-                                                           : "diffusers";
+        const char *kind = roles_table[role].kind[part->naming];
         if (strcmp(kind, last) == 0)
             at += (size_t)snprintf(text + at, size - at, ", %s", lt_role_name((lt_role)role));
         else

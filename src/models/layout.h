@@ -11,11 +11,15 @@ typedef enum lt_role {
     LT_ROLE_UNET,
     LT_ROLE_CLIP,
     LT_ROLE_CLASSIFIER,
+    LT_ROLE_TAESD_ENCODER,
+    LT_ROLE_TAESD_DECODER,
     LT_ROLE_COUNT
 } lt_role;
 
 /* Sets of roles, for lt_names_add: 1u << LT_ROLE_VAE, or all. */
 #define LT_ROLES_ALL ((1u << LT_ROLE_COUNT) - 1)
+/* What encodes and decodes: a VAE, or the two halves of a TAESD. */
+#define LT_ROLES_VAE (1u << LT_ROLE_VAE | 1u << LT_ROLE_TAESD_ENCODER | 1u << LT_ROLE_TAESD_DECODER)
 
 typedef struct lt_layout {
     struct lt_layout_part {
@@ -27,7 +31,7 @@ typedef struct lt_layout {
 
 const char *lt_role_name(lt_role role);                        /* "U-Net" */
 lt_role lt_role_of_component(const char *name);                /* "unet", of a diffusers folder; or LT_ROLE_COUNT */
-unsigned lt_component_roles(const char *name);                 /* that one, or all that any other folder can play */
+unsigned lt_component_roles(const char *name);                 /* those that such a folder, or any other, can play */
 const char *lt_role_prefix(lt_role role);                      /* of canonical names: "model.diffusion_model." */
 const char *lt_role_prefix_in(lt_role role, lt_naming naming); /* to write */
 

@@ -6,6 +6,7 @@
 #include "models/clip.h"
 #include "models/openclip.h"
 #include "models/scales.h"
+#include "models/taesd.h"
 #include "models/unet.h"
 #include "models/vae.h"
 
@@ -41,6 +42,7 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     lt_vae vae = {0};
     lt_clip_text text = {0};
     lt_clip_image image = {0};
+    lt_taesd taesd = {0};
     switch (role) {
     case LT_ROLE_UNET: LT_TRY(lt_unet_read(n, naming, &unet)); return lt_unet_walk(&unet, walk), LT_OK;
     case LT_ROLE_VAE: LT_TRY(lt_vae_read(n, naming, &vae)); return lt_vae_walk(&vae, walk), LT_OK;
@@ -55,6 +57,12 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
         lt_clip_text_read(n, "text_model.", &text);
         lt_clip_image_read(n, &image);
         return lt_clip_walk(&text, &image, walk), LT_OK;
+    case LT_ROLE_TAESD_ENCODER:
+        lt_taesd_read_encoder(n, naming, &taesd);
+        return lt_taesd_walk_encoder(&taesd, walk), LT_OK;
+    case LT_ROLE_TAESD_DECODER:
+        lt_taesd_read_decoder(n, naming, &taesd);
+        return lt_taesd_walk_decoder(&taesd, walk), LT_OK;
     case LT_ROLE_COUNT: break;
     }
     return LT_OK;

@@ -82,13 +82,37 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
     return NULL;
 }
 
+#define TAESD_ROLES (1u << LT_ROLE_TAESD_ENCODER | 1u << LT_ROLE_TAESD_DECODER)
+#define TAESD(title, part_roles, part_naming)                                                                          \
+    {                                                                                                                  \
+        .name = (title), .roles = (part_roles), .naming = (part_naming), .taesd = {.latent_channels = 4, .width = 32 } \
+    }
+
+static const lt_part_architecture part_configs[] = {
+    TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM),
+    TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM),
+    TAESD("tiny-taesd-diffusers", TAESD_ROLES, LT_NAMING_DIFFUSERS),
+};
+
+const lt_part_architecture *lt_synthetic_part_find(const char *name) {
+    for (size_t i = 0; i < LT_COUNT(part_configs); i++)
+        if (strcmp(part_configs[i].name, name) == 0) return &part_configs[i];
+    return NULL;
+}
+
 /* ---- Values ---- */
 
 typedef struct rule {
     double base, scale;
 } rule;
 
-static rule rule_of(const char *name, int rank, const size_t *shape) {
+/* How loud a matrix of a model beside a checkpoint is. */
+static double gain_of_part(const lt_part_architecture *part, const size_t *shape) {
+    return part->roles & TAESD_ROLES && shape[0] != 3 ? 1.1 : 0.25;
+}
+
+/* part: what it is of, or NULL. */
+static rule rule_of(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
     static const char *const queries_and_keys[] = {".to_q.weight",   ".to_k.weight",     ".q_proj.weight",
                                                    ".k_proj.weight", ".attn_1.q.weight", ".attn_1.k.weight"};
     if (strcmp(name, "logit_scale") == 0) return (rule){log(1 / 0.07), 0.0};
@@ -97,7 +121,7 @@ static rule rule_of(const char *name, int rank, const size_t *shape) {
     if (rank == 1) return (rule){1.0, 0.2};
     size_t fan_in = 1;
     for (int i = 1; i < rank; i++) fan_in *= shape[i];
-    double gain = 1.0;
+    double gain = part ? gain_of_part(part, shape) : 1.0;
     for (size_t i = 0; i < LT_COUNT(queries_and_keys); i++)
         if (lt_name_ends(name, queries_and_keys[i])) gain = 2.0;
     return (rule){0.0, gain * sqrt(3.0 / (double)fan_in)};
@@ -120,8 +144,9 @@ static inline double uniform(uint64_t state, uint64_t i) {
     return (double)(int32_t)(z >> 40) * 0x1p-23 - 1.0;
 }
 
-void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out) {
-    const rule r = rule_of(name, rank, shape);
+static void make_values(const lt_part_architecture *part, const char *name, int rank, const size_t *shape, size_t start,
+                        size_t n, float *out) {
+    const rule r = rule_of(part, name, rank, shape);
     const uint64_t state = fnv1a(name);
     if (r.base == 0.0) {
         for (size_t i = 0; i < n; i++) out[i] = (float)(r.scale * uniform(state, start + i));
@@ -132,6 +157,10 @@ void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t
             r.scale * uniform(state, start + i); /* rounded: never fused with the addition */
         out[i] = (float)(r.base + product);
     }
+}
+
+void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out) {
+    make_values(NULL, name, rank, shape, start, n, out);
 }
 
 void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out) {
@@ -147,19 +176,19 @@ void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out) {
 /* ---- Writers ---- */
 
 static lt_status fill_values(void *user, const lt_tensor *tensor, float *values) {
-    (void)user;
-    lt_synthetic_values(tensor->name, tensor->rank, tensor->shape, 0, lt_tensor_count(tensor), values);
+    make_values(user, tensor->name, tensor->rank, tensor->shape, 0, lt_tensor_count(tensor), values);
     return LT_OK;
 }
 
-/* Writes and frees list. */
-static lt_status write_list(lt_tensor_list *list, const char *path, lt_dtype type) {
+/* Writes and frees list. part: what it is of, or NULL. */
+static lt_status write_list(lt_tensor_list *list, const lt_part_architecture *part, const char *path, lt_dtype type) {
     lt_status status = LT_ERROR_MEMORY;
     lt_dtype *types = lt_calloc(list->count, sizeof *types);
     if (types) {
         for (size_t i = 0; i < list->count; i++)
             types[i] = list->tensors[i].rank == 0 ? LT_F32 : type; /* logit_scale */
-        status = lt_safetensors_write(path, list->tensors, list->count, NULL, 0, types, fill_values, NULL);
+        status = lt_safetensors_write(path, list->tensors, list->count, NULL, 0, types, fill_values,
+                                      (void *)(uintptr_t)part);
     }
     lt_free(types);
     lt_tensor_list_free(list);
@@ -169,7 +198,13 @@ static lt_status write_list(lt_tensor_list *list, const char *path, lt_dtype typ
 lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *path, lt_dtype type) {
     lt_tensor_list list;
     LT_TRY(lt_sd_list(config, LT_ROLES_ALL, &list));
-    return write_list(&list, path, type);
+    return write_list(&list, NULL, path, type);
+}
+
+lt_status lt_synthetic_part_write(const lt_part_architecture *config, const char *path, lt_dtype type) {
+    lt_tensor_list list;
+    LT_TRY(lt_part_list(config, &list));
+    return write_list(&list, config, path, type);
 }
 
 /* What transformers' CLIPConfig needs to know; the rest are its defaults, which are OpenAI's. */
@@ -209,7 +244,7 @@ lt_status lt_synthetic_clip_write(const lt_clip_architecture *config, const char
     lt_status status = settings && weights ? clip_config_text(config, &text) : LT_ERROR_MEMORY;
     if (!status) status = write_text(settings, &text);
     if (!status) status = lt_clip_list(config, &list);
-    if (!status) status = write_list(&list, weights, type);
+    if (!status) status = write_list(&list, NULL, weights, type);
     lt_free(settings);
     lt_free(weights);
     lt_buffer_free(&text);

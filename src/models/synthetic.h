@@ -11,8 +11,11 @@
  *     other vectors       1, 0.2
  *     other weights       0, sqrt(3 / fan-in), twice that for queries and keys
  *     logit_scale         ln(1 / 0.07), as CLIP starts with; always stored as f32
+ * and of models beside a checkpoint
+ *     a TAESD's matrices  0, 1.1 sqrt(3 / fan-in), of three outputs 0.25 sqrt(3 / fan-in)
  * Queries and keys are loud, norms are not 1 and 0, biases are not 0: a graph that skips, swaps or transposes anything
- * misses the recorded outputs. The files equal those of the reference generator, synth.py, byte for byte.
+ * misses the recorded outputs. The files equal those of the reference generators, synth.py byte for
+ * byte and synth2.py value for value.
  */
 #ifndef LT_SYNTHETIC_H
 #define LT_SYNTHETIC_H
@@ -24,6 +27,9 @@ const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
 const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
+/* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers"; NULL for an unknown name. */
+const lt_part_architecture *lt_synthetic_part_find(const char *name);
+
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */
 void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out);
 
@@ -32,6 +38,7 @@ void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out);
 
 /* Writes the checkpoint as one safetensors file of that type. */
 lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *path, lt_dtype type);
+lt_status lt_synthetic_part_write(const lt_part_architecture *config, const char *path, lt_dtype type);
 /* Writes model.safetensors and config.json, as transformers names them, into folder, which is made if it isn't there.
  */
 lt_status lt_synthetic_clip_write(const lt_clip_architecture *config, const char *folder, lt_dtype type);

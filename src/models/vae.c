@@ -68,11 +68,42 @@ static void step(void *user, const lt_place *place) {
     }
 }
 
+/* ---- A TAESD, whose pixels are in [0, 1] ---- */
+
+lt_vae lt_vae_of_taesd(const lt_taesd *t) {
+    return (lt_vae){.weights = t->weights,
+                    .tiny = true,
+                    .latent_channels = t->latent_channels,
+                    .channels = t->width,
+                    .has_encoder = t->has_encoder,
+                    .factor = LT_TAESD_FACTOR,
+                    .scaling = 1};
+}
+
+static lt_taesd taesd_of(const lt_vae *vae) {
+    return (lt_taesd){.weights = vae->weights, .latent_channels = vae->latent_channels, .width = vae->channels};
+}
+
+static lt_node *encode_tiny(const lt_vae *vae, lt_nn *nn, lt_node *x) {
+    static const float to_unit[] = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
+    const lt_taesd taesd = taesd_of(vae);
+    return lt_taesd_encode(&taesd, lt_affine(nn, x, to_unit, 3), nn->graph);
+}
+
+static lt_node *decode_tiny(const lt_vae *vae, lt_nn *nn, lt_node *z) {
+    static const float from_unit[] = {2, 2, 2, -1, -1, -1};
+    const lt_taesd taesd = taesd_of(vae);
+    return lt_affine(nn, lt_taesd_decode(&taesd, z, nn->graph), from_unit, 3);
+}
+
+/* ---- Both halves ---- */
+
 lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph) {
     pass p = {{graph, vae->weights, "vae", vae->groups}};
     graph->maker = "VAE encoder";
     p.h = lt_graph_input(graph, (lt_input){"x", {n, h, w, 3}, LT_RATE_STEP});
-    lt_vae_walk_encoder(vae, &(lt_walk){.visit = step, .user = &p});
+    if (vae->tiny) p.h = encode_tiny(vae, &p.nn, p.h);
+    if (!vae->tiny) lt_vae_walk_encoder(vae, &(lt_walk){.visit = step, .user = &p});
     if (vae->quant_conv) p.h = lt_linear(&p.nn, VAE "quant_conv", p.h);
     lt_graph_output(graph, p.h, "moments");
     return graph->status;
@@ -87,7 +118,8 @@ lt_status lt_vae_build_decoder(const lt_vae *vae, int n, int h, int w, lt_graph 
 lt_status lt_vae_append_decoder(const lt_vae *vae, lt_node *x, lt_graph *graph) {
     pass p = {{graph, vae->weights, "vae", vae->groups}, x};
     if (vae->post_quant_conv) p.h = lt_linear(&p.nn, VAE "post_quant_conv", p.h);
-    lt_vae_walk_decoder(vae, &(lt_walk){.visit = step, .user = &p});
+    if (vae->tiny) p.h = decode_tiny(vae, &p.nn, p.h);
+    if (!vae->tiny) lt_vae_walk_decoder(vae, &(lt_walk){.visit = step, .user = &p});
     lt_graph_output(graph, p.h, "out");
     return graph->status;
 }

@@ -3,7 +3,7 @@
 #ifndef LT_VAE_H
 #define LT_VAE_H
 
-#include "models/walk.h"
+#include "models/taesd.h"
 
 /* Names and shapes tell all but groups and scaling. */
 typedef struct lt_vae {
@@ -15,6 +15,7 @@ typedef struct lt_vae {
     bool attention;                   /* in the middle */
     bool quant_conv, post_quant_conv; /* behind the encoder, before the decoder */
     bool has_encoder;
+    bool tiny;     /* a TAESD stands for it: without a posterior, scaling 1 */
     int factor;    /* pixels to a latent, along each side: 8 */
     int groups;    /* of every group norm */
     float scaling; /* latents are scaled by this so that their deviation is about 1: 0.18215 */
@@ -31,8 +32,14 @@ lt_status lt_vae_read(const lt_names *names, lt_naming naming, lt_vae *vae);
 /* Reads the description from weights named as in an LDM file ("first_stage_model...."). */
 lt_status lt_vae_open(lt_weights *weights, lt_vae *vae);
 
+/* The VAE that a TAESD stands for. */
+lt_vae lt_vae_of_taesd(const lt_taesd *taesd);
+
+/* Channels of what is encoded: of a mean and a log-variance, or of a TAESD's latent alone. */
+static inline int lt_vae_moments(const lt_vae *vae) { return (vae->tiny ? 1 : 2) * vae->latent_channels; }
+
 /* Input: "x" [n,h,w,3] in [-1, 1], h and w multiples of factor. Output: "moments"
- * [n,h/factor,w/factor,2*latent_channels]: mean, then log-variance, not yet clamped. */
+ * [n,h/factor,w/factor,lt_vae_moments]: mean, then log-variance, not yet clamped. */
 lt_status lt_vae_build_encoder(const lt_vae *vae, int n, int h, int w, lt_graph *graph);
 
 /* Input: "z" [n,h,w,latent_channels], already divided by the scaling factor. Output: "out" [n,factor*h,factor*w,3],

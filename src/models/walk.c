@@ -44,7 +44,8 @@ lt_residual_names lt_residual_names_of(const lt_place *place) {
 static int weight_shape(const lt_place *p, const lt_row *row, size_t shape[4]) {
     const int *w = p->width;
     const size_t out = (size_t)w[row->out], in = (size_t)w[row->in], patch = (size_t)w[LT_PATCH];
-    const size_t kernel = row->kind == LT_KIND_CONV3 ? 3 : row->kind == LT_KIND_PATCHES ? patch : 1;
+    const bool three = row->kind == LT_KIND_CONV3 || row->kind == LT_KIND_BARE_CONV3;
+    const size_t kernel = three ? 3 : row->kind == LT_KIND_PATCHES ? patch : 1;
     const bool linear = row->kind == LT_KIND_LINEAR || row->kind == LT_KIND_MATRIX ||
                         (row->kind == LT_KIND_PROJECTION && w[LT_LINEARLY]);
     const size_t all[4] = {out, row->kind == LT_KIND_PATCHES ? 3 : in, kernel, kernel};
@@ -65,6 +66,10 @@ static void add_tensor(lt_lister *l, const lt_place *p, const lt_row *row, const
     if (!l->status) l->status = lt_tensor_list_add(l->list, name, &t);
 }
 
+static bool has_bias(lt_kind kind) {
+    return kind != LT_KIND_MATRIX && kind != LT_KIND_PATCHES && kind != LT_KIND_BARE_CONV3;
+}
+
 static void list_place(void *user, const lt_place *p) {
     for (size_t i = 0; i < p->count; i++) {
         const lt_row *row = &p->rows[i];
@@ -73,8 +78,7 @@ static void list_place(void *user, const lt_place *p) {
         const int rank = weight_shape(p, row, shape);
         const bool itself = row->kind == LT_KIND_VECTOR || row->kind == LT_KIND_SCALAR;
         add_tensor(user, p, row, itself ? "" : "weight", rank, shape);
-        if (!itself && row->kind != LT_KIND_MATRIX && row->kind != LT_KIND_PATCHES)
-            add_tensor(user, p, row, "bias", 1, shape);
+        if (!itself && has_bias(row->kind)) add_tensor(user, p, row, "bias", 1, shape);
     }
 }
 

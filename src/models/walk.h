@@ -54,6 +54,7 @@ typedef enum lt_kind {
     LT_KIND_MATRIX, /* a linear layer without bias */
     LT_KIND_CONV1,
     LT_KIND_CONV3,
+    LT_KIND_BARE_CONV3, /* without a bias */
     LT_KIND_POINTWISE,  /* a 1x1 convolution in LDM's files, a linear layer in diffusers' */
     LT_KIND_PROJECTION, /* a linear layer if LINEARLY, or a 1x1 convolution */
     LT_KIND_PATCHES,    /* a convolution of three channels by PATCH, without bias */

@@ -49,14 +49,27 @@ static lt_status build_classifier(const lt_components *p, const lt_module_size *
                        : lt_classifier_build(&p->classifier, s->n, g);
 }
 
+static lt_status build_taesd_encoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_taesd_build_encoder(&p->taesd, s->n, s->h, s->w, g);
+}
+
+static lt_status build_taesd_decoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_taesd_build_decoder(&p->taesd, s->n, s->h, s->w, g);
+}
+
 static const struct {
     const char *name;
     lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
 } modules[LT_MODULE_COUNT] = {
-    [LT_MODULE_TEXT] = {"text encoder", build_text},           [LT_MODULE_TEXT_2] = {"text encoder 2", build_text_2},
-    [LT_MODULE_IMAGE] = {"image encoder", build_image},        [LT_MODULE_UNET] = {"U-Net", build_unet},
-    [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},  [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
+    [LT_MODULE_TEXT] = {"text encoder", build_text},
+    [LT_MODULE_TEXT_2] = {"text encoder 2", build_text_2},
+    [LT_MODULE_IMAGE] = {"image encoder", build_image},
+    [LT_MODULE_UNET] = {"U-Net", build_unet},
+    [LT_MODULE_VAE_ENCODER] = {"VAE encoder", build_encoder},
+    [LT_MODULE_VAE_DECODER] = {"VAE decoder", build_decoder},
     [LT_MODULE_CLASSIFIER] = {"classifier", build_classifier},
+    [LT_MODULE_TAESD_ENCODER] = {"TAESD encoder", build_taesd_encoder},
+    [LT_MODULE_TAESD_DECODER] = {"TAESD decoder", build_taesd_decoder},
 };
 
 const char *lt_module_name(lt_module module) { return modules[module].name; }
@@ -89,6 +102,8 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
         [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
         [LT_MODULE_VAE_DECODER] = {.n = 1, .h = h, .w = w},
         [LT_MODULE_CLASSIFIER] = {.n = 1},
+        [LT_MODULE_TAESD_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
+        [LT_MODULE_TAESD_DECODER] = {.n = 1, .h = h, .w = w},
     };
     memcpy(sizes, all, sizeof all);
 }
@@ -107,6 +122,9 @@ lt_status lt_parts_agree(const lt_components *parts) {
     if (latents && (unet->out_channels != parts->vae.latent_channels || !(plain || paints)))
         return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
                        unet->in_channels, unet->out_channels, parts->vae.latent_channels);
+    if (parts->previews && parts->taesd.latent_channels != parts->vae.latent_channels)
+        return lt_fail(LT_ERROR_MODEL, "the TAESD of previews takes latents of %d channels; the model's have %d",
+                       parts->taesd.latent_channels, parts->vae.latent_channels);
     const int width = parts->text.width + parts->text_2.width; /* one beside the other */
     if (width && unet->context_dim && unet->context_dim != width)
         return lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", width,

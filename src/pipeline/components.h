@@ -18,6 +18,8 @@ typedef enum lt_module {
     LT_MODULE_VAE_ENCODER,
     LT_MODULE_VAE_DECODER,
     LT_MODULE_CLASSIFIER,
+    LT_MODULE_TAESD_ENCODER,
+    LT_MODULE_TAESD_DECODER,
     LT_MODULE_COUNT
 } lt_module;
 
@@ -41,7 +43,9 @@ typedef struct lt_components {
     lt_clip_image image;
     lt_unet unet;
     lt_vae vae;
-    bool pixels; /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
+    lt_taesd taesd; /* beside the VAE, for previews, or in its place (vae.tiny) */
+    bool previews;  /* whose previews it decodes */
+    bool pixels;    /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
     lt_classifier classifier;
     char **labels;  /* [classifier.classes]: the classes' names */
     lt_known known; /* what a small model has learned */

@@ -108,11 +108,9 @@ static lt_status report(lt_painting *p, int step, const float *denoised) {
     lt_progress progress = {.picture = p->picture, .pictures = r->count, .step = step, .steps = steps};
     progress.step_seconds = step ? (lt_now() - p->started) / step : 0;
     progress.seconds_left = progress.step_seconds * left;
-    lt_image preview = {p->canvas.latent_w, p->canvas.latent_h, NULL};
+    lt_image preview = {0};
     if (r->preview && denoised) {
-        preview.pixels = lt_alloc((size_t)preview.width * (size_t)preview.height * 3);
-        if (!preview.pixels) return LT_ERROR_MEMORY;
-        lt_latent_preview(p->parts, denoised, preview.height, preview.width, preview.pixels);
+        LT_TRY(lt_latent_preview(p->session, denoised, p->canvas.latent_h, p->canvas.latent_w, &preview));
         progress.preview = &preview;
     }
     const bool go_on = r->progress(r->user, &progress);
@@ -308,6 +306,7 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     if (status) lt_result_free(result);
     lt_module_drop(session, LT_MODULE_VAE_ENCODER);
     lt_module_drop(session, LT_MODULE_VAE_DECODER);
+    lt_module_drop(session, LT_MODULE_TAESD_DECODER);
     lt_canvas_free(&p.canvas);
     lt_guidance_free(&p.guidance);
     lt_denoiser_free(&p.denoiser);

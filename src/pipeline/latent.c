@@ -1,6 +1,7 @@
 /* Between pictures and latents, by the VAE, whole or in tiles. */
 #include "pipeline/latent.h"
 
+#include "base/picture.h"
 #include "kernels/loss.h"
 
 #include <math.h>
@@ -110,21 +111,22 @@ lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int 
                            const float *posterior_noise, float *latent) {
     const lt_components *parts = session->parts;
     const lt_vae *vae = &parts->vae;
-    const int c = vae->latent_channels;
+    const int c = vae->latent_channels, each = lt_vae_moments(vae);
     if (parts->pixels) {
         memcpy(latent, pixels, (size_t)h * (size_t)w * (size_t)c * sizeof(float));
         return LT_OK;
     }
     LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
-    lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, 2 * c, h / vae->factor,
+    lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, each, h / vae->factor,
                    w / vae->factor,       0,   0};
     const size_t count = (size_t)t.h * (size_t)t.w * (size_t)c;
     float *moments = lt_alloc(2 * count * sizeof(float));
     lt_status status = moments ? run(session, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
     for (size_t i = 0; i < count && !status; i++) {
-        const float *mean = moments + i / (size_t)c * 2 * (size_t)c + i % (size_t)c;
-        const float deviation = posterior_noise ? expf(0.5f * lt_clamp_logvar(mean[c])) : 0;
-        latent[i] = (posterior_noise ? *mean + deviation * posterior_noise[i] : *mean) * vae->scaling;
+        const float *mean = moments + i / (size_t)c * (size_t)each + i % (size_t)c;
+        const bool drawn = posterior_noise && each > c;
+        const float deviation = drawn ? expf(0.5f * lt_clamp_logvar(mean[c])) : 0;
+        latent[i] = (drawn ? *mean + deviation * posterior_noise[i] : *mean) * vae->scaling;
     }
     lt_free(moments);
     if (!status && !lt_all_finite(latent, count))
@@ -181,14 +183,15 @@ static const lt_look look_of_sd = {4,
                                     {-0.2829f, 0.1762f, 0.2721f},
                                     {-0.2120f, -0.2616f, -0.7177f}}};
 
-/* SD 1.x's latents, and SD 2.x's, which are the same, are told by what they are scaled by. */
+/* SD 1.x's latents, and SD 2.x's, which are the same, are told by what they are scaled by; a TAESD doesn't tell. */
 static const lt_look *look_of(const lt_components *parts) {
     const lt_vae *vae = &parts->vae;
-    const bool is_sd = vae->latent_channels == 4 && vae->factor == 8 && fabsf(vae->scaling - 0.18215f) < 1e-5f;
+    const bool is_sd =
+        vae->latent_channels == 4 && vae->factor == 8 && (vae->tiny || fabsf(vae->scaling - 0.18215f) < 1e-5f);
     return parts->pixels ? &look_of_pixels : is_sd ? &look_of_sd : &look_in_grey;
 }
 
-void lt_latent_preview(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb) {
+void lt_latent_look(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb) {
     const lt_look *look = look_of(parts);
     const size_t pixels = (size_t)h * (size_t)w, c = (size_t)parts->vae.latent_channels;
     for (size_t p = 0; p < pixels; p++) {
@@ -197,4 +200,32 @@ void lt_latent_preview(const lt_components *parts, const float *latent, int h, i
             for (int k = 0; k < look->channels; k++) v[i] += look->to_rgb[k][i] * latent[p * c + (size_t)k];
         lt_pixels_to_bytes(v, rgb + 3 * p, 3);
     }
+}
+
+/* pixels: room for those of preview. Between two previews nothing but the packed weights stays. */
+static lt_status decode_preview(lt_session *session, const float *latent, int h, int w, float *pixels,
+                                const lt_image *preview) {
+    const lt_module_size size = {.n = 1, .h = h, .w = w};
+    const size_t count = (size_t)preview->width * (size_t)preview->height * 3;
+    lt_plan *plan;
+    LT_TRY(lt_module_plan(session, LT_MODULE_TAESD_DECODER, &size, &plan));
+    lt_port_write(lt_plan_port(plan, "z"), 0, latent,
+                  (size_t)h * (size_t)w * (size_t)session->parts->taesd.latent_channels);
+    LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
+    lt_port_read(lt_plan_port(plan, "image"), 0, pixels, count);
+    for (size_t i = 0; i < count; i++) pixels[i] = 2 * pixels[i] - 1;
+    lt_pixels_to_bytes(pixels, preview->pixels, count);
+    lt_module_rest(session, LT_MODULE_TAESD_DECODER);
+    return LT_OK;
+}
+
+lt_status lt_latent_preview(lt_session *session, const float *latent, int h, int w, lt_image *preview) {
+    const int unit = session->parts->previews ? LT_TAESD_FACTOR : 1;
+    LT_TRY(lt_image_alloc(w * unit, h * unit, preview));
+    if (unit == 1) return lt_latent_look(session->parts, latent, h, w, preview->pixels), LT_OK;
+    float *pixels = lt_alloc((size_t)preview->width * (size_t)preview->height * 3 * sizeof(float));
+    const lt_status status = pixels ? decode_preview(session, latent, h, w, pixels, preview) : LT_ERROR_MEMORY;
+    lt_free(pixels);
+    if (status) lt_image_free(preview);
+    return status;
 }

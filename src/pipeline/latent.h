@@ -17,8 +17,10 @@ lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int 
 void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count);
 void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count);
 
-/* A quick look at a latent, one pixel for each latent pixel: in colours where it is SD 1.x's or the pixels themselves,
- * else its first channel in grey. rgb [h, w, 3] */
-void lt_latent_preview(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb);
+/* A quick look at a latent [h, w, latent_channels], preview, which is empty: by the TAESD that the model has for that,
+ * or else one pixel for each latent pixel, as lt_latent_look. */
+lt_status lt_latent_preview(lt_session *session, const float *latent, int h, int w, lt_image *preview);
+/* In colours where it is SD 1.x's or the pixels themselves, else its first channel in grey. rgb [h, w, 3] */
+void lt_latent_look(const lt_components *parts, const float *latent, int h, int w, uint8_t *rgb);
 
 #endif

@@ -218,7 +218,7 @@ while IFS='|' read -r option said; do
     refuse "$option, with underscores" 2 ": $said" eval 'latent -p "a cat" "-$(echo "$option" | tr - _ | sed s/^_/-/)=x"'
 done <<'END'
 -control-net|ControlNet is not served; .*latent img2img -i IN
--taesd|TAESD is not served; .* that of --vae
+-taesd-preview-only|a TAESD makes previews alone
 -upscale-model|there is no upscaler; -W and -H
 -ip-adapter-image|no picture is served as a model for another
 -clip-l|a model.s parts come together: -m takes

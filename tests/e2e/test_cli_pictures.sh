@@ -168,6 +168,15 @@ check "--quiet leaves standard error empty" is_empty err
 
 check "--preview" small txt2img --preview preview.png -o full.png
 check "a preview has the latent's size" is_png_of preview.png 8 8
+for half in encoder decoder; do
+    check "a synthetic TAESD $half" "$latent" convert --synthetic tiny-taesd-$half tiny_taesd_$half.safetensors
+done
+check "--preview-vae" small txt2img --preview preview.png --preview-vae tiny_taesd_decoder.safetensors -o full.png
+check "such a preview is as large as the picture" is_png_of preview.png 64 64
+check "--vae takes a TAESD, the encoder's file beside the decoder's" eval '
+    small img2img -i "$input" --vae tiny_taesd_decoder.safetensors --tiling -o tae.png && is_png_of tae.png 64 64'
+refuse "another model's file makes no previews" 1 "tiny.safetensors: not a model of the kind that is wanted here" \
+    latent txt2img -m tiny.safetensors -p "" --preview-vae tiny.safetensors -o never.png
 check "odd sizes are rounded, with a note" eval '
     small txt2img -W 70 -H 61 -b 2 -o odd.png && is_png_of odd-2.png 64 56 &&
     counts 1 "latent: note: 70x61 is rounded to 64x56" err'

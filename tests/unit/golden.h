@@ -48,7 +48,7 @@ static inline const char *synthetic_checkpoint(const char *name) {
     char file[64];
     snprintf(file, sizeof file, "%s.safetensors", name);
     const char *path = scratch_path(file);
-    if (access(path, R_OK)) assert_ok(lt_synthetic_sd_write(lt_synthetic_sd_find(name), path, LT_F16));
+    if (access(path, R_OK)) assert_ok(lt_synthesize(name, path, NULL));
     return path;
 }
 

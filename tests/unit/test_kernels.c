@@ -26,7 +26,7 @@ static void test_layer_norm(void **unused) {
 
 /* ---- Activations ---- */
 
-static const lt_activation activations[] = {LT_ACT_NONE, LT_ACT_SILU, LT_ACT_GELU, LT_ACT_QUICK_GELU};
+static const lt_activation activations[] = {LT_ACT_NONE, LT_ACT_SILU, LT_ACT_GELU, LT_ACT_QUICK_GELU, LT_ACT_RELU};
 
 /* Each element alone, into the far tail: the relative error is that of e^x, whose argument is itself rounded (6e-8 of
  * up to 87). */

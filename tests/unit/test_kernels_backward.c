@@ -92,6 +92,9 @@ static double activation(lt_activation act, double x) {
     case LT_ACT_SILU: return x / (1 + exp(-x));
     case LT_ACT_GELU: return 0.5 * x * erfc(-x * sqrt(0.5));
     case LT_ACT_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+    case LT_ACT_RELU: return fmax(x, 0);
+    case LT_ACT_LEAKY_RELU: return fmax(x, 0.2 * x);
+    case LT_ACT_SOFT_CLAMP: return 3 * tanh(x / 3);
     default: return x;
     }
 }
@@ -406,13 +409,14 @@ static void activations_each(const lt_kernels *k) {
     float *x = random_floats(N, 0, 0), *dy = random_floats(N, 1, 1), *expected = copy_floats(x, N),
           *y = copy_floats(x, N);
     for (size_t i = 0; i < N; i++) x[i] = ((float)i - 13000) * 1e-3f; /* -13 to 13 */
-    for (lt_activation act = LT_ACT_NONE; act < LT_ACT_GEGLU; act++) {
+    for (lt_activation act = LT_ACT_NONE; act <= LT_ACT_SOFT_CLAMP; act++) {
+        if (act == LT_ACT_GEGLU) continue;
         lt_kernels_get(LT_ISA_SCALAR)->activate_backward(act, x, dy, expected, N);
         k->activate_backward(act, x, dy, y, N);
         for (size_t i = 0; i < N; i++) assert_true(fabs((double)y[i] - (double)expected[i]) <= 5e-7);
     }
     const float far[] = {-1e4f, -100, 100, 1e4f, NAN}, ones[] = {1, 1, 1, 1, 1};
-    for (lt_activation act = LT_ACT_SILU; act < LT_ACT_GEGLU; act++) {
+    for (lt_activation act = LT_ACT_SILU; act <= LT_ACT_QUICK_GELU; act++) {
         k->activate_backward(act, far, ones, y, LT_COUNT(far));
         assert_true(fabsf(y[0]) < 1e-30f && fabsf(y[1]) < 1e-30f);
         assert_true(y[2] == 1 && y[3] == 1 && isnan(y[4]));
@@ -423,7 +427,7 @@ static void activations_each(const lt_kernels *k) {
 
 static void test_activate(void **unused) {
     (void)unused;
-    for (lt_activation act = LT_ACT_NONE; act <= LT_ACT_GEGLU; act++) run_activate_case(act, 5, 9);
+    for (lt_activation act = LT_ACT_NONE; act <= LT_ACT_SOFT_CLAMP; act++) run_activate_case(act, 5, 9);
     for_each_isa(activations_each);
 }
 

@@ -8,7 +8,7 @@ static const lt_vae sd_vae = {.latent_channels = 4, .factor = 8, .scaling = 0.18
 static void preview_is(lt_components parts, int r, int g, int b) {
     const float latent[2 * 12] = {1};
     uint8_t rgb[2 * 3];
-    lt_latent_preview(&parts, latent, 1, 2, rgb);
+    lt_latent_look(&parts, latent, 1, 2, rgb);
     const uint8_t expected[2 * 3] = {(uint8_t)r, (uint8_t)g, (uint8_t)b, 128, 128, 128};
     assert_memory_equal(rgb, expected, sizeof expected);
 }
@@ -23,7 +23,7 @@ static void test_every_channel_counts(void **state) {
     const lt_components parts = {.vae = sd_vae};
     const float latent[4] = {1, 1, 1, 1};
     uint8_t rgb[3];
-    lt_latent_preview(&parts, latent, 1, 1, rgb);
+    lt_latent_look(&parts, latent, 1, 1, rgb);
     const uint8_t expected[3] = {151, 209, 142}; /* of the sums 0.1813, 0.6417 and 0.1121 */
     assert_memory_equal(rgb, expected, sizeof expected);
 }

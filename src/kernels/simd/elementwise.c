@@ -20,6 +20,9 @@ LT_INLINE vf activation(lt_activation act, vf x) {
     case LT_ACT_SILU: return vf_silu(x, 1.0f);
     case LT_ACT_GELU: return vf_gelu(x);
     case LT_ACT_QUICK_GELU: return vf_silu(x, 1.702f);
+    case LT_ACT_RELU: return vf_max(vf_set(0.0f), x);
+    case LT_ACT_LEAKY_RELU: return vf_max(0.2f * x, x);
+    case LT_ACT_SOFT_CLAMP: return vf_soft_clamp(x);
     default: return x;
     }
 }
@@ -38,6 +41,9 @@ static void activate_part(const void *context, size_t chunk, int thread) {
     case LT_ACT_SILU: activate_chunk(LT_ACT_SILU, s->a + i, s->y + i, count); break;
     case LT_ACT_GELU: activate_chunk(LT_ACT_GELU, s->a + i, s->y + i, count); break;
     case LT_ACT_QUICK_GELU: activate_chunk(LT_ACT_QUICK_GELU, s->a + i, s->y + i, count); break;
+    case LT_ACT_RELU: activate_chunk(LT_ACT_RELU, s->a + i, s->y + i, count); break;
+    case LT_ACT_LEAKY_RELU: activate_chunk(LT_ACT_LEAKY_RELU, s->a + i, s->y + i, count); break;
+    case LT_ACT_SOFT_CLAMP: activate_chunk(LT_ACT_SOFT_CLAMP, s->a + i, s->y + i, count); break;
     default: activate_chunk(LT_ACT_NONE, s->a + i, s->y + i, count); break;
     }
 }
@@ -74,6 +80,9 @@ LT_INLINE vf derivative(lt_activation act, vf x) {
     case LT_ACT_SILU: return vf_silu_derivative(x, 1.0f);
     case LT_ACT_GELU: return vf_gelu_derivative(x, &gelu);
     case LT_ACT_QUICK_GELU: return vf_silu_derivative(x, 1.702f);
+    case LT_ACT_RELU: return vf_select(x > 0.0f, vf_set(1.0f), vf_set(0.0f));
+    case LT_ACT_LEAKY_RELU: return vf_select(x > 0.0f, vf_set(1.0f), vf_set(0.2f));
+    case LT_ACT_SOFT_CLAMP: return vf_soft_clamp_derivative(x);
     default: return vf_set(1.0f);
     }
 }
@@ -93,6 +102,9 @@ static void derive_part(const void *context, size_t chunk, int thread) { /* a: x
     case LT_ACT_SILU: derive_chunk(LT_ACT_SILU, s->a + i, s->b + i, s->y + i, count); break;
     case LT_ACT_GELU: derive_chunk(LT_ACT_GELU, s->a + i, s->b + i, s->y + i, count); break;
     case LT_ACT_QUICK_GELU: derive_chunk(LT_ACT_QUICK_GELU, s->a + i, s->b + i, s->y + i, count); break;
+    case LT_ACT_RELU: derive_chunk(LT_ACT_RELU, s->a + i, s->b + i, s->y + i, count); break;
+    case LT_ACT_LEAKY_RELU: derive_chunk(LT_ACT_LEAKY_RELU, s->a + i, s->b + i, s->y + i, count); break;
+    case LT_ACT_SOFT_CLAMP: derive_chunk(LT_ACT_SOFT_CLAMP, s->a + i, s->b + i, s->y + i, count); break;
     default: derive_chunk(LT_ACT_NONE, s->a + i, s->b + i, s->y + i, count); break;
     }
 }

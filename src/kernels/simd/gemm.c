@@ -69,8 +69,11 @@ LT_INLINE vf activate(const lt_activation act, vf x) {
     case LT_ACT_SILU: return vf_silu(x, 1.0f);
     case LT_ACT_GELU: return vf_gelu(x);
     case LT_ACT_QUICK_GELU: return vf_silu(x, 1.702f);
+    case LT_ACT_RELU: return vf_max(vf_set(0.0f), x);
+    case LT_ACT_LEAKY_RELU: return vf_max(0.2f * x, x);
     case LT_ACT_NONE:
-    case LT_ACT_GEGLU: break;
+    case LT_ACT_GEGLU:
+    case LT_ACT_SOFT_CLAMP: break;
     }
     return x;
 }
@@ -110,7 +113,10 @@ static void finish(const lt_epilogue *e, size_t rows, const float *sums, size_t 
     case LT_ACT_SILU: finish_rows(e, LT_ACT_SILU, rows, sums, ldc); break;
     case LT_ACT_GELU: finish_rows(e, LT_ACT_GELU, rows, sums, ldc); break;
     case LT_ACT_QUICK_GELU: finish_rows(e, LT_ACT_QUICK_GELU, rows, sums, ldc); break;
+    case LT_ACT_RELU: finish_rows(e, LT_ACT_RELU, rows, sums, ldc); break;
+    case LT_ACT_LEAKY_RELU: finish_rows(e, LT_ACT_LEAKY_RELU, rows, sums, ldc); break;
     case LT_ACT_GEGLU: finish_rows(e, LT_ACT_GEGLU, rows, sums, ldc); break;
+    case LT_ACT_SOFT_CLAMP: break;
     }
 }
 
