@@ -124,6 +124,7 @@ typedef struct lt_model_options {
     lt_precision precision;
     lt_isa isa;
     int threads;
+    double max_memory; /* GB; pictures' alone */
     bool pin;
     const char *profile; /* where a trace goes, or "" for the table alone; NULL: no --profile */
 } lt_model_options;

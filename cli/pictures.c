@@ -57,6 +57,7 @@ static const lt_option options[] = {
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
+    {"max-memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.model.max_memory, .fields = lt_session_fields, .rare = true},
     {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.plain_prompt, OF_REQUEST, .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.request.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
     {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.request.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
@@ -246,6 +247,7 @@ static lt_status draw_all(lt_session *session, lt_inputs *in) {
     drawing d = {.line = {.quiet = o.quiet, .preview = o.preview},
                  .precision = lt_session_precision(session),
                  .started = cli_now()};
+    o.request.last = true;
     o.request.progress = show;
     o.request.cancelled = lt_stop_asked;
     o.request.ready = save_ready;

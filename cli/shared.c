@@ -44,6 +44,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.precision = options->precision;
     o.isa = options->isa;
     o.threads = options->threads;
+    o.max_memory = options->max_memory;
     o.pin = options->pin;
     o.models = options->models;
     o.notice = lt_print_notice;

@@ -453,6 +453,10 @@ typedef struct lt_session_options {
     lt_isa isa;          /* LT_ISA_BEST */
     bool low_memory;     /* prompt and negative prompt go through the U-Net one after the other, and what it runs in is
                             given back while a picture is decoded: the same bytes in less memory, a little slower */
+    double max_memory;   /* GB (10^9 bytes) that drawing a picture may take, all in all; 0: any. Where it must be, the
+                            U-Net's weights are given back while a picture is decoded, prompts go one after the other,
+                            and pictures go through the VAE in tiles, in this order; notice is told. LT_ERROR_MEMORY,
+                            and nothing is drawn, where that does not suffice */
     bool pin;            /* each thread but the caller's keeps to a core of its own; the first core is left to that */
     const char *models;  /* a folder in which what a prompt names is found (LoRAs), itself or as programs lay them out
                             (loras, models/Lora, ...); NULL: around the checkpoint's file alone, where it is always
@@ -549,6 +553,8 @@ typedef struct lt_request {
     float mask_blur; /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
     bool tiling;     /* decode and encode in overlapping tiles: less memory for large pictures */
     bool preview;    /* make progress carry a preview */
+    bool last;       /* no other request follows on this session: with a count of 1 the U-Net's weights are given back
+                        before the picture is decoded, which takes less memory */
     bool keep_steps; /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made; NULL: without. */

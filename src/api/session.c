@@ -25,6 +25,8 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->parts = &model->parts;
     session->listener = (lt_listener){options->notice, options->notice_user};
     session->low_memory = options->low_memory;
+    session->thrift.in_turn = options->low_memory;
+    session->max_memory = options->max_memory;
     if (options->models && !(session->models = lt_strdup(options->models))) return LT_ERROR_MEMORY;
     session->target.isa = lt_isa_choose(options->isa);
     LT_TRY(choose_precision(session, options->precision));

@@ -114,7 +114,9 @@ void lt_plan_retire(lt_plan *plan, lt_deltas *next);
  * with each step. LT_ERROR_MODEL where outputs that have a maker are no finite numbers. */
 lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *user);
 
+/* Bytes of its activations, and of the packed weights that it reads, which others may share. */
 size_t lt_plan_arena_size(const lt_plan *plan);
+size_t lt_plan_weights_size(const lt_plan *plan);
 
 /* ---- Inputs and outputs: who is above a plan has no address in its arena ---- */
 

@@ -50,7 +50,7 @@ static lt_status acquire(lt_prepared *p, const lt_target *target) {
         if (!p->form[k].layout) continue;
         p->form[k].deltas = lt_deltas_of(target->deltas, weight);
         p->form[k].isa = target->isa;
-        LT_TRY(lt_weight_acquire(weight, &p->form[k], &p->weight[k]));
+        if (!target->sizing) LT_TRY(lt_weight_acquire(weight, &p->form[k], &p->weight[k]));
     }
     return LT_OK;
 }
@@ -142,7 +142,7 @@ lt_status lt_plan_create(lt_graph *graph, const lt_target *target, lt_plan **res
     if (!status) status = prepare_all(plan, &own);
     lt_team_enter(before);
     if (!status) status = lt_arena_lay_out(plan);
-    if (!status) status = lt_plan_wake(plan);
+    if (!status && !target->sizing) status = lt_plan_wake(plan);
     if (status)
         lt_plan_free(plan);
     else
@@ -274,6 +274,15 @@ lt_status lt_plan_run(lt_plan *plan, lt_rate changed, lt_poll_fn poll, void *use
 /* ---- Looking in ---- */
 
 size_t lt_plan_arena_size(const lt_plan *plan) { return plan->arena_size; }
+
+size_t lt_plan_weights_size(const lt_plan *plan) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < plan->graph.count; i++)
+        for (int k = 0; k < LT_MAX_WEIGHTS; k++)
+            if (plan->prepared[i].form[k].layout) bytes += plan->prepared[i].form[k].size;
+    return bytes;
+}
+
 size_t lt_plan_row_count(const lt_plan *plan) { return plan->graph.count; }
 void lt_plan_trace(lt_plan *plan, bool on) { plan->trace = on; }
 

@@ -61,6 +61,8 @@ typedef struct lt_target {
      * operations, and layers that win nothing by rounding need not. */
     bool inference;
     lt_deltas *deltas; /* what is added to the weights; NULL: nothing */
+    /* The plan is never run, but asked what it would take: no weight is packed for it, and it has no arena. */
+    bool sizing;
     /* Asked before each operation is made ready, which may pack much: true ends that. NULL: nobody is asked. */
     bool (*cancelled)(void *user);
     void *cancelled_user;

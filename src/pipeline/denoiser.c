@@ -50,9 +50,13 @@ static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
         .n = count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens, .shortcuts = {deep, merged}};
 }
 
+lt_savings lt_savings_of(const lt_request *r) {
+    return (lt_savings){.merge_tokens = r->merge_tokens, .deep_cache = r->deep_cache};
+}
+
 /* How many branches each batch has, and what of the U-Net. */
 static void choose_batches(lt_denoiser *d) {
-    const int all = d->session->low_memory ? 1 : d->branches->count;
+    const int all = d->session->thrift.in_turn ? 1 : d->branches->count;
     const bool keeps = d->savings.deep_cache > 1;
     bool limited = false;
     for (int i = 0; i < d->branches->count; i++) limited |= d->branches->items[i].limited;
@@ -78,10 +82,14 @@ static lt_status find_ports(const lt_denoiser *d, lt_unet_batch *b) {
     return lt_module_expect(LT_MODULE_UNET, b->out, out);
 }
 
+static void list_sizes(const lt_denoiser *d, lt_module_size sizes[LT_MODULE_PLANS]) {
+    for (int k = 0; k < d->batch_count; k++) sizes[k] = d->batches[k].size;
+}
+
 static lt_status make_plans(lt_denoiser *d) {
     lt_module_size sizes[LT_MODULE_PLANS];
     lt_plan *plans[LT_MODULE_PLANS];
-    for (int k = 0; k < d->batch_count; k++) sizes[k] = d->batches[k].size;
+    list_sizes(d, sizes);
     LT_TRY(lt_module_plans(d->session, LT_MODULE_UNET, sizes, d->batch_count, plans));
     for (int k = 0; k < d->batch_count; k++) {
         d->batches[k].plan = plans[k];
@@ -103,16 +111,33 @@ static lt_status allocate(lt_denoiser *d) {
     return d->input && d->first && d->branch && d->deep ? LT_OK : LT_ERROR_MEMORY;
 }
 
-lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
-                           int w, const float *mask, const float *masked) {
+/* Up to where plans are made. */
+static lt_status begin(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
+                       int w) {
     const lt_unet *unet = &session->parts->unet;
-    const int c = unet->out_channels;
-    *d = (lt_denoiser){.session = session, .branches = branches, .savings = savings, .latent = {1, h, w, c}};
+    *d = (lt_denoiser){
+        .session = session, .branches = branches, .savings = savings, .latent = {1, h, w, unet->out_channels}};
     for (int i = 0; i < LT_MAX_BRANCHES; i++) d->deep_of[i] = -1;
     for (int i = 0; i < branches->count; i++)
         if (!branches->items[i].vector) LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
     LT_TRY(count_tokens(d));
     choose_batches(d);
+    return LT_OK;
+}
+
+lt_status lt_denoiser_need(lt_session *session, const lt_branches *branches, lt_savings savings, int h, int w,
+                           lt_need *need) {
+    lt_denoiser d;
+    lt_module_size sizes[LT_MODULE_PLANS];
+    LT_TRY(begin(&d, session, branches, savings, h, w));
+    list_sizes(&d, sizes);
+    return lt_module_need(session, LT_MODULE_UNET, sizes, d.batch_count, need);
+}
+
+lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
+                           int w, const float *mask, const float *masked) {
+    const int c = session->parts->unet.out_channels;
+    LT_TRY(begin(d, session, branches, savings, h, w));
     LT_TRY(make_plans(d));
     LT_TRY(allocate(d));
     if (!mask) return LT_OK;

@@ -10,6 +10,8 @@ typedef struct lt_savings {
     int deep_cache;     /* steps that have the deep features of the first of them */
 } lt_savings;
 
+lt_savings lt_savings_of(const lt_request *request);
+
 /* A plan of the U-Net, and what its samples are told. */
 typedef struct lt_unet_batch {
     lt_plan *plan;
@@ -24,7 +26,7 @@ typedef struct lt_denoiser {
     lt_session *session;
     const lt_branches *branches;
     lt_savings savings;
-    /* All branches at once, unless the session is of little memory; last, for where not all are there, one by one. With
+    /* All branches at once, unless they go in turn; last, for where not all are there, one by one. With
      * deep features that are kept the same follow again, around those. */
     lt_unet_batch batches[LT_MODULE_PLANS];
     int batch_count, kinds;       /* kinds: without those that follow again */
@@ -42,6 +44,9 @@ typedef struct lt_denoiser {
  * latent [h, w, channels] beside the latent; for others mask is NULL. lt_denoiser_free is due even after a failure. */
 lt_status lt_denoiser_init(lt_denoiser *d, lt_session *session, const lt_branches *branches, lt_savings savings, int h,
                            int w, const float *mask, const float *masked);
+/* What its plans would take. */
+lt_status lt_denoiser_need(lt_session *session, const lt_branches *branches, lt_savings savings, int h, int w,
+                           lt_need *need);
 void lt_denoiser_free(lt_denoiser *d); /* a zeroed one is fine */
 
 /* eps (or v) of all branches that are there at timestep t (LT_ERROR_ARGUMENT: none is), for x [h, w, channels], into

@@ -10,6 +10,7 @@
 #include "pipeline/infotext.h"
 #include "pipeline/latent.h"
 #include "pipeline/notes.h"
+#include "pipeline/thrift.h"
 
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
@@ -140,7 +141,7 @@ static lt_status after_step(void *user, int index, int count, lt_noise_level lev
 /* The latent of pixels, drawn from the encoder's posterior with noise that every latent of this picture shares. */
 static lt_status encode(lt_painting *p, const float *pixels, const float *posterior, float *latent) {
     const lt_canvas *c = &p->canvas;
-    return lt_latent_encode(p->session, pixels, c->height, c->width, p->request->tiling, posterior, latent);
+    return lt_latent_encode(p->session, pixels, c->height, c->width, p->session->thrift.tiles, posterior, latent);
 }
 
 /* The caller's random numbers, or else the seed's next ones, into p->noise. */
@@ -172,8 +173,7 @@ static lt_status start(lt_painting *p) {
 static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
-    const lt_savings savings = {.merge_tokens = p->request->merge_tokens, .deep_cache = p->request->deep_cache};
-    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, savings, c->latent_h, c->latent_w,
+    LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, lt_savings_of(p->request), c->latent_h, c->latent_w,
                             c->masked_pixels ? c->latent_mask : NULL, p->masked));
     keep(p, 0, p->x);
     p->started = lt_now();
@@ -188,7 +188,8 @@ static lt_status decode(lt_painting *p, lt_image *image) {
     float *pixels = lt_alloc(count * sizeof(float));
     uint8_t *bytes = lt_alloc(count);
     lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_latent_decode(p->session, p->x, c->latent_h, c->latent_w, p->request->tiling, pixels);
+    if (!status)
+        status = lt_latent_decode(p->session, p->x, c->latent_h, c->latent_w, p->session->thrift.tiles, pixels);
     if (!status) {
         lt_canvas_compose(c, pixels);
         lt_pixels_to_bytes(pixels, bytes, count);
@@ -249,6 +250,15 @@ static void leave(lt_painting *p, lt_module module) {
     (p->picture + 1 < p->request->count ? lt_module_rest : lt_module_drop)(p->session, module);
 }
 
+/* Before a picture is decoded. */
+static void make_way(const lt_painting *p) {
+    const lt_thrift thrift = p->session->thrift;
+    if (thrift.repack)
+        lt_module_drop(p->session, LT_MODULE_UNET);
+    else if (thrift.in_turn)
+        lt_module_rest(p->session, LT_MODULE_UNET);
+}
+
 static lt_status hand_over(lt_painting *p) {
     const lt_request *r = p->request;
     if (r->ready && !r->ready(r->user, p->picture, p->result))
@@ -266,7 +276,7 @@ static lt_status paint_picture(lt_painting *p) {
     leave(p, LT_MODULE_VAE_ENCODER);
     LT_TRY(denoise(p));
     to_outside(p, p->x, p->result->latents[p->picture]);
-    if (p->session->low_memory) lt_module_rest(p->session, LT_MODULE_UNET);
+    make_way(p);
     LT_TRY(decode(p, &p->result->images[p->picture]));
     leave(p, LT_MODULE_VAE_DECODER);
     return hand_over(p);
@@ -285,6 +295,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(lt_branches_read(p->session, r, &p->branches));
+    LT_TRY(lt_thrift_choose(p->session, &(lt_taking){r, &p->canvas, &p->branches, &p->guidance}));
     p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;

@@ -165,6 +165,12 @@ lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_g
     return status;
 }
 
+static double plan_bytes(const lt_plan *plan) {
+    return plan ? (double)lt_plan_weights_size(plan) + (double)lt_plan_arena_size(plan) : 0;
+}
+
+double lt_guidance_bytes(const lt_guidance *g) { return plan_bytes(g->classifier) + plan_bytes(g->clip); }
+
 void lt_guidance_free(lt_guidance *g) {
     lt_plan_free(g->clip);
     lt_session_drop(&g->guide);

@@ -37,7 +37,8 @@ typedef struct lt_guidance {
  */
 lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_guides *guides,
                            const lt_request *request, int h, int w);
-void lt_guidance_free(lt_guidance *g); /* a zeroed one is fine */
+double lt_guidance_bytes(const lt_guidance *g); /* that its plans take */
+void lt_guidance_free(lt_guidance *g);          /* a zeroed one is fine */
 
 /* Shifts out [h, w, channels], the network's eps or v for x at timestep t, which may be fractional. */
 lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out);

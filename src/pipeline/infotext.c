@@ -199,7 +199,7 @@ static bool read_mask_blur(const reading *to, const char *value) { return read_f
 
 /* Not "Tiling", which in the web UI makes pictures that can be laid side by side. */
 static lt_status write_tiles(const lt_made *m, lt_buffer *out) {
-    return m->request->tiling ? write_text(out, "on") : LT_OK;
+    return m->session->thrift.tiles ? write_text(out, "on") : LT_OK;
 }
 
 static bool read_tiles(const reading *to, const char *value) {

@@ -94,9 +94,12 @@ static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float 
     return LT_OK;
 }
 
+/* Of a tile, of a side. */
+static int tile_side(int side, bool tiling) { return tiling && side > TILE ? TILE : side; }
+
 static lt_status run(lt_session *session, lt_tiling *t, bool tiling, const float *in, float *out) {
-    t->tile_h = tiling && t->h > TILE ? TILE : t->h;
-    t->tile_w = tiling && t->w > TILE ? TILE : t->w;
+    t->tile_h = tile_side(t->h, tiling);
+    t->tile_w = tile_side(t->w, tiling);
     float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
     float *row = lt_alloc(row_of(t, t->out_unit, t->out_channels) * sizeof(float));
     const lt_status status = total && row ? run_tiles(session, t, in, out, total, row) : LT_ERROR_MEMORY;
@@ -153,6 +156,12 @@ lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int 
     const lt_status status = run(session, &t, tiling, z, pixels);
     lt_free(z);
     return status;
+}
+
+lt_status lt_latent_need(const lt_session *session, lt_module module, int h, int w, bool tiling, lt_need *need) {
+    const int unit = module == LT_MODULE_VAE_ENCODER ? session->parts->vae.factor : 1;
+    const lt_module_size size = {.n = 1, .h = tile_side(h, tiling) * unit, .w = tile_side(w, tiling) * unit};
+    return lt_module_need(session, module, &size, 1, need);
 }
 
 void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count) {

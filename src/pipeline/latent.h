@@ -13,6 +13,9 @@ lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int 
 /* pixels [factor*h, factor*w, 3], about [-1, 1], of latent [h, w, latent_channels]. */
 lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int w, bool tiling, float *pixels);
 
+/* What encoder or decoder would take for a latent of h x w. */
+lt_status lt_latent_need(const lt_session *session, lt_module module, int h, int w, bool tiling, lt_need *need);
+
 /* Bytes to [-1, 1] and back, rounded and clamped, count values. */
 void lt_pixels_from_bytes(const uint8_t *bytes, float *pixels, size_t count);
 void lt_pixels_to_bytes(const float *pixels, uint8_t *bytes, size_t count);

@@ -32,11 +32,26 @@ static lt_target target_of(const lt_session *session, lt_module module) {
     return target;
 }
 
-static lt_status make_plan(lt_session *session, lt_module module, const lt_module_size *size, lt_plan **plan) {
+static lt_status make_plan(const lt_session *session, lt_module module, const lt_module_size *size, bool sizing,
+                           lt_plan **plan) {
     lt_graph graph = {0};
     const lt_status built = lt_module_build(session->parts, module, size, &graph);
-    const lt_target target = target_of(session, module);
+    lt_target target = target_of(session, module);
+    target.sizing = sizing;
     return lt_plan_built(&graph, built, &target, plan);
+}
+
+lt_status lt_module_need(const lt_session *session, lt_module module, const lt_module_size *sizes, int count,
+                         lt_need *need) {
+    *need = (lt_need){0};
+    for (int k = 0; k < count; k++) {
+        lt_plan *plan;
+        LT_TRY(make_plan(session, module, &sizes[k], true, &plan));
+        need->weights = lt_max(need->weights, lt_plan_weights_size(plan)); /* which they share */
+        need->values += lt_plan_arena_size(plan);
+        lt_plan_free(plan);
+    }
+    return LT_OK;
 }
 
 static void retire(lt_slot *slots, lt_deltas *next) {
@@ -72,7 +87,7 @@ static lt_status replace_plans(lt_session *session, lt_module module, lt_slot wa
     lt_status status = LT_OK;
     retire(slots, session->target.deltas);
     for (int k = 0; k < count && !status; k++)
-        if (!wanted[k].plan) status = make_plan(session, module, &wanted[k].size, &wanted[k].plan);
+        if (!wanted[k].plan) status = make_plan(session, module, &wanted[k].size, false, &wanted[k].plan);
     lt_module_drop(session, module);
     memcpy(slots, wanted, LT_MODULE_PLANS * sizeof *slots);
     return status;

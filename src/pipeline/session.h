@@ -26,6 +26,13 @@ typedef struct lt_slot {
     bool retired;           /* for other weights than the session's now; replaced when it is asked for */
 } lt_slot;
 
+/* What is done, while a request is served, to take less memory. */
+typedef struct lt_thrift {
+    bool in_turn; /* branches go through the U-Net one by one, and its arena is given back while a picture is decoded */
+    bool repack;  /* so are its weights, which the next picture packs again */
+    bool tiles;   /* pictures are encoded and decoded in tiles */
+} lt_thrift;
+
 struct lt_session {
     const lt_components *parts;
     struct lt_model
@@ -33,11 +40,13 @@ struct lt_session {
     lt_target target; /* with the callback of the request that is being served */
     lt_listener listener;
     lt_profiler profile;
-    atomic_flag busy; /* a call is using it */
-    char *models;     /* where what prompts name is looked for, besides around the checkpoint; or NULL */
-    bool low_memory;  /* what can be run in turn is */
-    bool automatic;   /* target.precision was not asked for, but chosen */
-    bool size_noted;  /* that a picture's size is far from the model's own */
+    atomic_flag busy;  /* a call is using it */
+    char *models;      /* where what prompts name is looked for, besides around the checkpoint; or NULL */
+    bool low_memory;   /* what can be run in turn is */
+    double max_memory; /* GB (10^9 bytes); 0: any */
+    lt_thrift thrift;
+    bool automatic;  /* target.precision was not asked for, but chosen */
+    bool size_noted; /* that a picture's size is far from the model's own */
     lt_slot plans[LT_MODULE_COUNT][LT_MODULE_PLANS];
     struct {
         lt_lora_set *own, *worn; /* worn: that is added to the weights, its own or a request's; NULL: none */
@@ -62,6 +71,12 @@ lt_status lt_module_plan(lt_session *session, lt_module module, const lt_module_
 /* The same for several sizes, all of them other ones, at most LT_MODULE_PLANS: their plans share packed weights. */
 lt_status lt_module_plans(lt_session *session, lt_module module, const lt_module_size *sizes, int count,
                           lt_plan *plans[]);
+/* What a module's plans for these sizes would take beside each other: bytes of packed weights and of activations. */
+typedef struct lt_need {
+    size_t weights, values;
+} lt_need;
+lt_status lt_module_need(const lt_session *session, lt_module module, const lt_module_size *sizes, int count,
+                         lt_need *need);
 /* Has its plans, if there are any, made anew when they are next asked for: other weights are kept from 8 bits now. */
 void lt_module_renew(lt_session *session, lt_module module);
 /* Runs a plan, asking between operations whether the request was cancelled; then tells the profiler what was run. */

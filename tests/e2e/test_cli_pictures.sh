@@ -185,6 +185,8 @@ check "half of it is not" eval 'small txt2img --size 256 -o half.png && is_empty
 check "a size below the smallest" eval 'small txt2img -W 1 -H 3 -o least.png && is_png_of least.png 8 8'
 check "img2img takes the input's size" eval '
     draw img2img --steps 2 -i "$input" -o size.png && is_png_of size.png 128 128'
+check "--max-memory that can't hold: nothing is drawn" eval '! small txt2img --max-memory 0.01 --steps 1 -o never.png 2>err && [ ! -e never.png ] &&
+    grep -q "GB at least, .* --max-memory allows 0.01" err'
 check "--tiling" eval 'small txt2img -W 320 -H 264 --tiling --steps 1 -o tiled.png && is_png_of tiled.png 320 264'
 masked() { small inpaint -i "$input" --seed 5 -p "a cat" "$@" -o masked.png; } # with --mask
 masked --mask "$golden/images/mask.png" && mv masked.png expected.png
