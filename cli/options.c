@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    MAX_OPTIONS = 64,
-    MAX_NAMES = 256,  /* theirs, with other names and other spellings */
+    MAX_OPTIONS = 128,
+    MAX_NAMES = 512,  /* theirs, with other names and other spellings */
     MAX_NAME = 64,    /* bytes */
     MAX_LIST = 512,   /* likewise */
     FIRST_LONG = 256, /* getopt's values of long options begin above all letters */

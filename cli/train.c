@@ -1,4 +1,4 @@
-/* train: the autoencoder, CLIP, the U-Net, a classifier. */
+/* train: the autoencoder, CLIP, the U-Net, a classifier, a LoRA, an embedding. */
 #include "cli.h"
 #include "progress.h"
 
@@ -34,6 +34,7 @@ static const lt_option options[] = {
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.losses.prediction, OF_TRAINING},
     {"crop", 0, LT_OPTION_FLAG, NULL, NULL, &o.pictures.crop, OF_TRAINING},
     {"flip", 0, LT_OPTION_FLAG, NULL, NULL, &o.pictures.flip, OF_TRAINING, .also = "random-flip"},
+    {"buckets", 0, LT_OPTION_FLAG, NULL, NULL, &o.pictures.buckets, OF_TRAINING, .rare = true, .also = "enable-bucket"},
     {"validation", 0, LT_OPTION_FILE, "DATA", NULL, &o.files.validation, OF_TRAINING},
     {"save-steps", 0, LT_OPTION_INT, "N", NULL, &o.length.save_steps, OF_TRAINING, .also = "checkpointing-steps"},
     {"save-minutes", 0, LT_OPTION_NUMBER, "M", NULL, &o.length.save_minutes, OF_TRAINING},
@@ -56,10 +57,22 @@ static const lt_option options[] = {
     {"kl", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.kl, OF_TRAINING, .rare = true},
     {"drop-prompt", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.drop_prompt, OF_TRAINING, .rare = true},
     {"min-snr", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.min_snr, OF_TRAINING, .rare = true, .also = "snr-gamma"},
+    {"prior", 0, LT_OPTION_FILE, "DATA", NULL, &o.files.prior, OF_TRAINING, .rare = true, .also = "reg-data-dir class-data-dir"},
+    {"prior-weight", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.prior_weight, OF_TRAINING, .rare = true, .also = "prior-loss-weight"},
+    {"masks", 0, LT_OPTION_FILE, "FOLDER", NULL, &o.files.masks, OF_TRAINING, .rare = true, .also = "conditioning-data-dir"},
+    {"noise-offset", 0, LT_OPTION_NUMBER, "X", NULL, &o.losses.noise_offset, OF_TRAINING, .rare = true},
     {"only", 0, LT_OPTION_CHOICE, "PART", NULL, &o.losses.only, OF_TRAINING, .rare = true},
     {"clean", 0, LT_OPTION_FLAG, NULL, NULL, &o.losses.clean, OF_TRAINING, .rare = true},
     {"unconditional", 0, LT_OPTION_FLAG, NULL, NULL, &o.losses.unconditional, OF_TRAINING, .rare = true},
     {"space", 0, LT_OPTION_CHOICE, "S", "unet, classifier: latent (default) or pixel", &space, .choices = spaces, .rare = true},
+    {"rank", 0, LT_OPTION_INT, "N", NULL, &o.lora.rank, OF_TRAINING, .also = "network-dim"},
+    {"alpha", 0, LT_OPTION_NUMBER, "X", NULL, &o.lora.alpha, OF_TRAINING, .also = "network-alpha lora-alpha"},
+    {"conv-rank", 0, LT_OPTION_INT, "N", NULL, &o.lora.conv_rank, OF_TRAINING, .rare = true, .also = "conv-dim"},
+    {"conv-alpha", 0, LT_OPTION_NUMBER, "X", NULL, &o.lora.conv_alpha, OF_TRAINING, .rare = true},
+    {"layers", 0, LT_OPTION_CHOICE, "L", NULL, &o.lora.layers, OF_TRAINING, .rare = true},
+    {"towers", 0, LT_OPTION_CHOICE, "T", NULL, &o.lora.towers, OF_TRAINING},
+    {"vectors", 0, LT_OPTION_INT, "N", NULL, &o.embedding.vectors, OF_TRAINING, .also = "num-vectors num-vectors-per-token"},
+    {"initial", 0, LT_OPTION_TEXT, "WORDS", NULL, &o.embedding.initial, OF_TRAINING, .also = "initializer-token init-word"},
     {"accumulate", 0, LT_OPTION_INT, "N", NULL, &o.length.accumulate, OF_TRAINING, .rare = true, .also = "gradient-accumulation-steps"},
     {"warmup", 0, LT_OPTION_INT, "N", NULL, &o.adamw.warmup, OF_TRAINING, .rare = true, .also = "lr-warmup-steps"},
     {"cosine", 0, LT_OPTION_FLAG, NULL, NULL, &o.adamw.cosine, OF_TRAINING, .rare = true},
@@ -78,6 +91,8 @@ static const char *const kinds[] = {[LT_TRAIN_VAE] = "vae",
                                     [LT_TRAIN_CLIP] = "clip",
                                     [LT_TRAIN_UNET] = "unet",
                                     [LT_TRAIN_CLASSIFIER] = "classifier",
+                                    [LT_TRAIN_LORA] = "lora",
+                                    [LT_TRAIN_EMBEDDING] = "embedding",
                                     NULL};
 
 static const char *const *list_kinds(void) { return kinds; }
@@ -198,10 +213,13 @@ static void begin(void) { o = lt_train_options_defaults(); }
 
 static int run(int count, char **words) {
     if (count != 1)
-        return lt_complain(LT_EXIT_USAGE, "one of vae, clip, unet and classifier; see `latent train --help`");
+        return lt_complain(LT_EXIT_USAGE,
+                           "one of vae, clip, unet, classifier, lora and embedding; see `latent train --help`");
     lt_train_kind kind = LT_TRAIN_VAE;
     while (kinds[kind] && strcmp(kinds[kind], words[0])) kind++;
-    if (!kinds[kind]) return lt_complain(LT_EXIT_USAGE, "%s: vae, clip, unet and classifier can be trained", words[0]);
+    if (!kinds[kind])
+        return lt_complain(LT_EXIT_USAGE, "%s: vae, clip, unet, classifier, lora and embedding can be trained",
+                           words[0]);
     const int status = prepare();
     if (status) return status;
     lt_stop_on_signals();
@@ -212,15 +230,18 @@ static int run(int count, char **words) {
 
 const lt_command lt_command_train = {
     "train",
-    "train the autoencoder, CLIP, the U-Net or a classifier",
-    "vae|clip|unet|classifier --data DATA -o MODEL [options]",
+    "train the autoencoder, CLIP, the U-Net, a classifier, a LoRA or an embedding",
+    "vae|clip|unet|classifier|lora|embedding --data DATA -o MODEL [options]",
     "DATA is a folder of pictures with metadata.jsonl (file_name, text, label), a folder of pictures with NAME.txt or\n"
     "NAME.caption beside NAME.png, or WebDataset tar shards. A stop (Ctrl-C) saves everything; --resume goes on\n"
     "bit for bit. What each training computes is in docs/training.md.",
     "  latent train vae -d pictures -o vae.safetensors --size 128 --steps 20000\n"
     "  latent train clip -d pictures -o clip.safetensors --batch 128 --steps 5000\n"
     "  latent train unet -d pictures --vae vae.safetensors --text clip.safetensors -o model.safetensors --resume\n"
-    "  latent train unet -d pictures --init sd15.safetensors --only cross-attention --rate 1e-5 -o mine.safetensors\n",
+    "  latent train unet -d pictures --init sd15.safetensors --only cross-attention --rate 1e-5 -o mine.safetensors\n"
+    "  latent train lora -d pictures --init sd15.safetensors --size 512 -b 1 --recompute -o ink.safetensors\n"
+    "  latent train embedding -d pictures --init sd15.safetensors --size 512 -b 1 --initial cat -o "
+    "my-cat.safetensors\n",
     options,
     run,
     begin,

@@ -773,8 +773,16 @@ LT_API lt_status lt_session_peak(lt_session *session, lt_precision numbers, doub
 /* ---- Training ---- */
 
 /* What is trained: the encoder and decoder of pictures, the pair of towers that compares texts with pictures, the U-Net
- * that predicts the noise, or a classifier of noisy latents that can guide it. */
-typedef enum lt_train_kind { LT_TRAIN_VAE, LT_TRAIN_CLIP, LT_TRAIN_UNET, LT_TRAIN_CLASSIFIER } lt_train_kind;
+ * that predicts the noise, a classifier of noisy latents that can guide it, or, for a model that stays as it is, a LoRA
+ * or an embedding. */
+typedef enum lt_train_kind {
+    LT_TRAIN_VAE,
+    LT_TRAIN_CLIP,
+    LT_TRAIN_UNET,
+    LT_TRAIN_CLASSIFIER,
+    LT_TRAIN_LORA,
+    LT_TRAIN_EMBEDDING
+} lt_train_kind;
 
 enum { LT_TRAIN_MAX_LEVELS = 8 };
 
@@ -798,15 +806,20 @@ typedef struct lt_train_options {
         const char *init;       /* go on from the weights of this checkpoint; NULL: from random ones */
         const char *vae;        /* unet, classifier: whose latents are learned */
         const char *text;       /* unet: whose contexts are read */
-        const char *cache;      /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
-        bool resume;    /* go on from OUTPUT.state, bit for bit as if nothing had happened; without one: begin */
-        bool overwrite; /* begin where a model, state or log is in output's place, and lose it; else that is
-                           refused */
+        const char *prior;      /* unet, lora, embedding: pictures of what the model draws already, so that it does not
+                                   forget: each      other sample is one (Ruiz et al. 2022); NULL: none */
+        const char *masks; /* unet, lora, embedding: a folder with a mask for each picture, called as it is: white is
+                              learned, black is not; NULL: everything is */
+        const char *cache; /* folder for latents and contexts that are computed once; NULL: OUTPUT.cache */
+        bool resume;       /* go on from OUTPUT.state, bit for bit as if nothing had happened; without one: begin */
+        bool overwrite;    /* begin where a model, state or log is in output's place, and lose it; else that is
+                              refused */
     } files;
 
     struct {
         int size;        /* pixels a side */
         bool crop, flip; /* random squares in place of whole pictures; left and right exchanged at random */
+        bool buckets;    /* unet, lora, embedding: whole pictures as rectangles of about size x size, by their aspect */
     } pictures;
 
     struct {
@@ -852,11 +865,27 @@ typedef struct lt_train_options {
         double drop_prompt;     /* unet: share of samples whose prompt is the empty one: 0.1 */
         const char *prediction; /* unet: "epsilon" or "v" */
         double min_snr;         /* unet: gamma of Hang et al. 2023; 0: every t weighs the same */
+        double prior_weight;    /* of prior pictures in the loss: 1 */
+        double noise_offset;    /* deviation of noise that is the same all over a channel, such as 0.05; 0: none */
         const char *only;       /* unet: "cross-attention" trains nothing else; NULL: everything */
         bool unconditional;     /* unet: without text */
         bool pixels;            /* unet, classifier: without a VAE */
         bool clean;             /* classifier: of pictures without noise, to judge with, not to guide */
     } losses;
+
+    struct {                /* lora: what is learned beside init's weights (Hu et al. 2021) */
+        int rank;           /* of what is added to a layer: 16 */
+        double alpha;       /* alpha / rank is its scale; 0: rank, for a scale of 1 */
+        int conv_rank;      /* of what is added to 3x3 convolutions, also outside transformers; 0: nothing is. 0 */
+        double conv_alpha;  /* likewise */
+        const char *layers; /* "transformer" (the default: all of the transformers), "attention", "cross-attention" */
+        const char *towers; /* "unet" (the default), "text", or "both" */
+    } lora;
+
+    struct {                 /* embedding: a word of vectors of its own (Gal et al. 2022), called as output is */
+        int vectors;         /* 1 to 75: 1 */
+        const char *initial; /* the words whose vectors they begin as; NULL: "*" */
+    } embedding;
 
     /* the caller */
     bool (*progress)(void *user, const lt_train_progress *progress); /* false stops, with everything saved */

@@ -46,7 +46,7 @@ static lt_status build_unet(lt_loss_run *run) {
     lt_unet unet = run->session->parts->unet;
     if (unet.context_dim) LT_TRY(input(run, "context", &t, &context));
     unet.weights = run->parameters.weights;
-    return lt_unet_objective(&unet, x.n, x.h, x.w, context.w, false, &run->graph);
+    return lt_unet_objective(&unet, &(lt_unet_objective_options){.shape = x, .tokens = context.w}, &run->graph);
 }
 
 /* x = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, for each sample at its own t. */
@@ -157,7 +157,7 @@ bool lt_is_loss(const char *name) { return find_kind(name); }
 static lt_status open_run(lt_loss_run *run) {
     const lt_model *model = run->session->model;
     for (int i = 0; i < 2; i++) LT_TRY(lt_module_needed(&model->parts, run->kind->modules[i], ""));
-    LT_TRY(lt_parameters_copy(model->tensors.tensors, model->tensors.count, run->kind->trains, &run->parameters));
+    LT_TRY(lt_parameters_create(model->tensors.tensors, model->tensors.count, run->kind->trains, 0, &run->parameters));
     LT_TRY(run->kind->build(run));
     LT_TRY(lt_plan_create(&run->graph, &run->session->target, &run->plan));
     return run->kind->fill(run);

@@ -7,10 +7,9 @@
 #include <string.h>
 
 static const lt_task *const tasks[] = {
-    [LT_TRAIN_VAE] = &lt_task_vae,
-    [LT_TRAIN_CLIP] = &lt_task_clip,
-    [LT_TRAIN_UNET] = &lt_task_unet,
-    [LT_TRAIN_CLASSIFIER] = &lt_task_classifier,
+    [LT_TRAIN_VAE] = &lt_task_vae,   [LT_TRAIN_CLIP] = &lt_task_clip,
+    [LT_TRAIN_UNET] = &lt_task_unet, [LT_TRAIN_CLASSIFIER] = &lt_task_classifier,
+    [LT_TRAIN_LORA] = &lt_task_lora, [LT_TRAIN_EMBEDDING] = &lt_task_embedding,
 };
 
 lt_train_options lt_train_options_defaults(void) {
@@ -40,7 +39,9 @@ lt_train_options lt_train_options_defaults(void) {
                     .image_layers = 4,
                     .patch = 8,
                     .projection = 128},
-        .losses = {.kl = 1e-6, .drop_prompt = 0.1},
+        .losses = {.kl = 1e-6, .drop_prompt = 0.1, .prior_weight = 1},
+        .lora = {.rank = 16},
+        .embedding = {.vectors = 1},
     };
 }
 

@@ -15,6 +15,8 @@ lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image
 /* Shorter side to size by antialiased bicubic (a = -0.5, as Pillow), then the centre size x size: CLIP's preprocessing,
  * to 8 bits as transformers' CLIPImageProcessor does. */
 lt_status lt_image_clip_crop(const lt_image *image, int size, lt_image *out);
+/* The same of a rectangle: the picture is scaled to cover it, and its middle cut out. */
+lt_status lt_image_cover(const lt_image *image, int width, int height, lt_image *out);
 /* Where that is: the picture scaled to width x height, cut out from (x, y) on. */
 typedef struct lt_crop {
     int width, height, x, y;

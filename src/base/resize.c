@@ -196,17 +196,25 @@ lt_status lt_image_resize(const lt_image *image, int width, int height, lt_image
     return scale(image, &lanczos3, width, height, (window){0, 0, width, height}, out);
 }
 
-lt_crop lt_clip_crop_of(int width, int height, int size) {
-    /* transformers rounds the longer side down, and the margins before the crop too */
-    const int64_t shorter = lt_min((size_t)width, (size_t)height);
-    const int w = (int)(width * (int64_t)size / shorter), h = (int)(height * (int64_t)size / shorter);
-    return (lt_crop){.width = w, .height = h, .x = (w - size) / 2, .y = (h - size) / 2};
+/* transformers rounds the longer side down, and the margins before the crop too. */
+static lt_crop cover(int width, int height, int w, int h) {
+    const bool wide = (int64_t)width * h >= (int64_t)height * w;
+    const int across = wide ? (int)(width * (int64_t)h / height) : w,
+              down = wide ? h : (int)(height * (int64_t)w / width);
+    return (lt_crop){.width = across, .height = down, .x = (across - w) / 2, .y = (down - h) / 2};
+}
+
+lt_crop lt_clip_crop_of(int width, int height, int size) { return cover(width, height, size, size); }
+
+lt_status lt_image_cover(const lt_image *image, int width, int height, lt_image *out) {
+    *out = (lt_image){0};
+    LT_TRY(lt_image_check(image));
+    LT_TRY(check_side("width", width));
+    LT_TRY(check_side("height", height));
+    const lt_crop c = cover(image->width, image->height, width, height);
+    return scale(image, &bicubic, c.width, c.height, (window){c.x, c.y, width, height}, out);
 }
 
 lt_status lt_image_clip_crop(const lt_image *image, int size, lt_image *out) {
-    *out = (lt_image){0};
-    LT_TRY(lt_image_check(image));
-    LT_TRY(check_side("side", size));
-    const lt_crop c = lt_clip_crop_of(image->width, image->height, size);
-    return scale(image, &bicubic, c.width, c.height, (window){c.x, c.y, size, size}, out);
+    return lt_image_cover(image, size, size, out);
 }

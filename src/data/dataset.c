@@ -5,6 +5,7 @@
 #include "formats/source.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Opening ---- */
 
@@ -38,6 +39,7 @@ lt_status lt_dataset_open(const char *path, lt_dataset **dataset) {
 
 void lt_dataset_close(lt_dataset *dataset) {
     if (!dataset) return;
+    lt_dataset_close(dataset->prior);
     for (size_t i = 0; i < dataset->shard_count; i++) lt_map_close(&dataset->shards[i]);
     lt_free(dataset->shards);
     lt_free(dataset->samples);
@@ -49,11 +51,30 @@ void lt_dataset_close(lt_dataset *dataset) {
 
 /* ---- Looking at it ---- */
 
-size_t lt_dataset_count(const lt_dataset *dataset) { return dataset ? dataset->count : 0; }
-const char *lt_dataset_name(const lt_dataset *dataset, size_t i) { return dataset->samples[i].name; }
-size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i) { return dataset->samples[i].record.text_count; }
+lt_status lt_dataset_add_prior(lt_dataset *dataset, const char *path) { return make_dataset(path, &dataset->prior); }
+
+/* The data set that picture *i is of, and its number there. */
+static const lt_dataset *holder(const lt_dataset *dataset, size_t *i) {
+    if (*i < dataset->count) return dataset;
+    *i -= dataset->count;
+    return dataset->prior;
+}
+
+static const lt_sample *sample_at(const lt_dataset *dataset, size_t i) {
+    const lt_dataset *of = holder(dataset, &i);
+    return &of->samples[i];
+}
+
+bool lt_dataset_is_prior(const lt_dataset *dataset, size_t i) { return i >= dataset->count; }
+
+size_t lt_dataset_count(const lt_dataset *dataset) {
+    return dataset ? dataset->count + lt_dataset_count(dataset->prior) : 0;
+}
+
+const char *lt_dataset_name(const lt_dataset *dataset, size_t i) { return sample_at(dataset, i)->name; }
+size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i) { return sample_at(dataset, i)->record.text_count; }
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k) {
-    return dataset->samples[i].record.texts[k];
+    return sample_at(dataset, i)->record.texts[k];
 }
 
 static bool has_caption(const lt_record *record) {
@@ -64,7 +85,7 @@ static bool has_caption(const lt_record *record) {
 
 size_t lt_dataset_captioned(const lt_dataset *dataset) {
     size_t count = 0;
-    for (size_t i = 0; i < dataset->count; i++) count += has_caption(&dataset->samples[i].record);
+    for (size_t i = 0; i < lt_dataset_count(dataset); i++) count += has_caption(&sample_at(dataset, i)->record);
     return count;
 }
 
@@ -72,7 +93,12 @@ const char *lt_dataset_unread_list(const lt_dataset *dataset) { return dataset->
 int lt_dataset_label(const lt_dataset *dataset, size_t i) { return dataset->samples[i].label; }
 size_t lt_dataset_label_count(const lt_dataset *dataset) { return dataset->label_count; }
 const char *lt_dataset_label_name(const lt_dataset *dataset, size_t label) { return dataset->labels[label]; }
-uint64_t lt_dataset_fingerprint(const lt_dataset *dataset) { return dataset->fingerprint; }
+
+uint64_t lt_dataset_fingerprint(const lt_dataset *dataset) {
+    const lt_dataset *prior = dataset->prior;
+    return prior ? lt_hash_bytes(dataset->fingerprint, &prior->fingerprint, sizeof prior->fingerprint)
+                 : dataset->fingerprint;
+}
 
 /* ---- The stream ---- */
 
@@ -104,13 +130,32 @@ static size_t permute(uint64_t key, size_t count, size_t position) {
     return x;
 }
 
-lt_draw lt_dataset_draw(const lt_dataset *dataset, uint64_t seed, uint64_t place) {
-    const uint64_t epoch = place / dataset->count, random = derive(derive(seed, FOR_SAMPLE), place);
-    const size_t index =
-        permute(derive(derive(seed, FOR_ORDER), epoch), dataset->count, (size_t)(place % dataset->count));
-    const size_t texts = dataset->samples[index].record.text_count;
+size_t lt_dataset_shuffle(uint64_t seed, uint64_t which, size_t count, size_t position) {
+    return permute(derive(derive(seed, FOR_ORDER), which), count, position);
+}
+
+/* A picture of one of both halves of the stream. */
+static size_t draw_index(const lt_dataset *dataset, uint64_t seed, uint64_t place) {
+    return lt_dataset_shuffle(seed, place / dataset->count, dataset->count, (size_t)(place % dataset->count));
+}
+
+lt_draw lt_dataset_draw_of(const lt_dataset *dataset, uint64_t seed, uint64_t place, size_t index) {
+    const uint64_t random = derive(derive(seed, FOR_SAMPLE), place);
+    const size_t texts = lt_dataset_text_count(dataset, index);
     return (lt_draw){index, texts ? (size_t)(derive(random, FOR_TEXT) % texts) : 0, random};
 }
+
+lt_draw lt_dataset_draw(const lt_dataset *dataset, uint64_t seed, uint64_t place) {
+    const lt_dataset *prior = dataset->prior;
+    size_t index;
+    if (prior && place % 2)
+        index = dataset->count + draw_index(prior, seed, place / 2);
+    else
+        index = draw_index(dataset, seed, prior ? place / 2 : place);
+    return lt_dataset_draw_of(dataset, seed, place, index);
+}
+
+bool lt_dataset_flips(uint64_t random) { return derive(random, FOR_FLIP) & 1; }
 
 /* ---- Pictures ---- */
 
@@ -142,12 +187,12 @@ static void cut_square(lt_image *image, int size, uint64_t draw) {
     image->width = image->height = (int)side;
 }
 
-/* image [size, size] as floats in [-1, 1], mirrored where asked. */
+/* image as floats in [-1, 1], mirrored where asked. */
 static void to_floats(const lt_image *image, bool mirrored, float *pixels) {
-    const size_t size = (size_t)image->width;
-    for (size_t y = 0; y < size; y++) {
-        for (size_t x = 0; x < size; x++, pixels += 3) {
-            const uint8_t *from = image->pixels + 3 * (y * size + (mirrored ? size - 1 - x : x));
+    const size_t width = (size_t)image->width, height = (size_t)image->height;
+    for (size_t y = 0; y < height; y++) {
+        for (size_t x = 0; x < width; x++, pixels += 3) {
+            const uint8_t *from = image->pixels + 3 * (y * width + (mirrored ? width - 1 - x : x));
             for (size_t c = 0; c < 3; c++) pixels[c] = (float)from[c] / 127.5f - 1.0f;
         }
     }
@@ -159,20 +204,80 @@ lt_status lt_picture_options_check(const lt_picture_options *options) {
                    LT_IMAGE_MAX_SIDE);
 }
 
+lt_status lt_dataset_measure(const lt_dataset *dataset, size_t i, int *width, int *height) {
+    lt_image image;
+    const lt_dataset *of = holder(dataset, &i);
+    LT_TRY(decode(of, &of->samples[i], &image));
+    *width = image.width;
+    *height = image.height;
+    lt_image_free(&image);
+    return LT_OK;
+}
+
 lt_status lt_dataset_load(const lt_dataset *dataset, size_t i, const lt_picture_options *options, uint64_t draw,
                           float *pixels) {
     LT_TRY(lt_picture_options_check(options));
     lt_image image;
-    LT_TRY(decode(dataset, &dataset->samples[i], &image));
+    const lt_dataset *of = holder(dataset, &i);
+    LT_TRY(decode(of, &of->samples[i], &image));
     if (options->crop) cut_square(&image, options->size, draw);
-    if (image.width != options->size || image.height != options->size) {
+    const int height = options->height ? options->height : options->size;
+    if (image.width != options->size || image.height != height) {
         lt_image scaled;
-        const lt_status status = lt_image_clip_crop(&image, options->size, &scaled);
+        const lt_status status = lt_image_cover(&image, options->size, height, &scaled);
         lt_image_free(&image);
         if (status) return status;
         image = scaled;
     }
-    to_floats(&image, options->flip && (derive(draw, FOR_FLIP) & 1), pixels);
+    to_floats(&image, options->flip && lt_dataset_flips(draw), pixels);
     lt_image_free(&image);
     return LT_OK;
+}
+
+/* ---- Masks ---- */
+
+/* FOLDER/NAME, or FOLDER/NAME with another ending that pictures have; NULL: without memory. "" where there is none. */
+static char *find_mask(const char *folder, const char *name) {
+    static const char *const endings[] = {"", ".png", ".webp", ".jpg", ".jpeg"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; i < LT_COUNT(endings); i++) {
+        const int size = i && dot ? (int)(dot - name) : (int)strlen(name);
+        char *path = lt_format("%s/%.*s%s", folder, size, name, endings[i]);
+        if (!path || !access(path, R_OK)) return path;
+        lt_free(path);
+    }
+    return lt_strdup("");
+}
+
+static lt_status check_mask_size(const lt_dataset *dataset, size_t i, const char *path, const lt_image *mask) {
+    int width, height;
+    LT_TRY(lt_dataset_measure(dataset, i, &width, &height));
+    if (width == mask->width && height == mask->height) return LT_OK;
+    return lt_fail(LT_ERROR_FORMAT, "%s: a mask of %dx%d for a picture of %dx%d", path, mask->width, mask->height,
+                   width, height);
+}
+
+static lt_status read_mask(const lt_dataset *dataset, size_t i, const char *path, int width, int height,
+                           float *values) {
+    lt_image mask, scaled = {0};
+    LT_TRY(lt_image_load(path, &mask));
+    lt_status status = check_mask_size(dataset, i, path, &mask);
+    if (!status) status = lt_image_cover(&mask, width, height, &scaled);
+    lt_image_free(&mask);
+    for (size_t k = 0; !status && k < (size_t)width * (size_t)height; k++)
+        values[k] = (float)(scaled.pixels[3 * k] + scaled.pixels[3 * k + 1] + scaled.pixels[3 * k + 2]) / 765;
+    lt_image_free(&scaled);
+    return status;
+}
+
+lt_status lt_dataset_load_mask(const lt_dataset *dataset, size_t i, const char *folder, int width, int height,
+                               float *mask, bool *there) {
+    const lt_dataset *of = holder(dataset, &i);
+    char *path = find_mask(folder, of->samples[i].name);
+    if (!path) return LT_ERROR_MEMORY;
+    *there = *path;
+    for (size_t k = 0; k < (size_t)width * (size_t)height; k++) mask[k] = 1;
+    const lt_status status = *there ? read_mask(of, i, path, width, height, mask) : LT_OK;
+    lt_free(path);
+    return status;
 }

@@ -18,6 +18,12 @@
 #include "base/base.h"
 
 /* Opening is public (latent.h). Pictures are not opened yet. */
+
+/* The data set at path behind this one, as prior pictures: of what a model draws already, so that it does not forget
+ * (Ruiz et al. 2022). They are numbered on, and every other place of the stream is one of them. */
+lt_status lt_dataset_add_prior(lt_dataset *dataset, const char *path);
+bool lt_dataset_is_prior(const lt_dataset *dataset, size_t i);
+
 const char *lt_dataset_name(const lt_dataset *dataset, size_t i); /* file or key, for messages */
 size_t lt_dataset_text_count(const lt_dataset *dataset, size_t i);
 const char *lt_dataset_text(const lt_dataset *dataset, size_t i, size_t k);
@@ -37,9 +43,15 @@ uint64_t lt_dataset_fingerprint(const lt_dataset *dataset);
 typedef struct lt_picture_options {
     int size;
     bool crop, flip; /* flip: left and right are exchanged for half of the draws */
+    int height; /* where it is not a square: size is its width; it is covered, and the middle cut out. 0: a square */
 } lt_picture_options;
 
 lt_status lt_picture_options_check(const lt_picture_options *options); /* LT_ERROR_ARGUMENT for an impossible size */
+
+/* The mask of picture i, [height, width] in [0, 1], from the file of the same name in folder: LT_ERROR_FORMAT where it
+ * is not as large as the picture; *there is false where there is none, and everything is 1. */
+lt_status lt_dataset_load_mask(const lt_dataset *dataset, size_t i, const char *folder, int width, int height,
+                               float *mask, bool *there);
 
 /* Picture i into pixels [size, size, 3] in [-1, 1], cropped and flipped as the random number draw says. */
 lt_status lt_dataset_load(const lt_dataset *dataset, size_t i, const lt_picture_options *options, uint64_t draw,
@@ -50,6 +62,14 @@ typedef struct lt_draw {
     size_t index, text; /* text: one of the picture's; 0 if it has none */
     uint64_t random;    /* for lt_dataset_load, and whatever else a trainer draws for this sample */
 } lt_draw;
+/* Whether the picture is mirrored for that random number, where flips are asked for. */
+bool lt_dataset_flips(uint64_t random);
+/* How large the picture is in its file. */
+lt_status lt_dataset_measure(const lt_dataset *dataset, size_t i, int *width, int *height);
+/* Where position goes in a permutation of [0, count) that seed and which name. */
+size_t lt_dataset_shuffle(uint64_t seed, uint64_t which, size_t count, size_t position);
+/* The draw of picture index at that place. */
+lt_draw lt_dataset_draw_of(const lt_dataset *dataset, uint64_t seed, uint64_t place, size_t index);
 lt_draw lt_dataset_draw(const lt_dataset *dataset, uint64_t seed, uint64_t place);
 
 /* ---- Batches, read ahead by a thread of their own ---- */

@@ -28,6 +28,7 @@ struct lt_dataset {
     size_t shard_count;
     const char *unread_list; /* a list of captions that was met and is not read, or NULL */
     uint64_t fingerprint;
+    lt_dataset *prior; /* whose pictures are numbered on; NULL: there are none */
 };
 
 lt_status lt_dataset_add(lt_dataset *dataset, const lt_sample *sample);

@@ -90,12 +90,19 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
     return lt_clip_text_build_with(text, n, skip, embed, 0, graph);
 }
 
+/* The vectors that ids under 0 stand for: an input, or weights that learn. */
+static lt_node *further_vectors(const lt_clip_text *text, int vectors, lt_nn *nn) {
+    const lt_name learned = text_name(text, LT_CLIP_VECTORS);
+    if (vectors) return lt_graph_input(nn->graph, (lt_input){"vectors", {1, 1, vectors, text->width}, LT_RATE_PROMPT});
+    return lt_weights_find(text->weights, learned.text) ? lt_vectors(nn, learned.text) : NULL;
+}
+
 static lt_node *embed_tokens(const lt_clip_text *text, int n, int vectors, lt_nn *nn) {
-    const lt_shape own = {n, 1, text->positions, 1}, more = {1, 1, vectors, text->width};
-    lt_node *ids = lt_graph_input(nn->graph, (lt_input){"ids", own, LT_RATE_PROMPT, LT_VALUE_I32});
+    const lt_shape shape = {n, 1, text->positions, 1};
+    lt_node *ids = lt_graph_input(nn->graph, (lt_input){"ids", shape, LT_RATE_PROMPT, LT_VALUE_I32});
     return lt_token_embedding(nn, text_name(text, "embeddings.token_embedding.weight").text,
                               text_name(text, "embeddings.position_embedding.weight").text, ids,
-                              vectors ? lt_graph_input(nn->graph, (lt_input){"vectors", more, LT_RATE_PROMPT}) : NULL);
+                              further_vectors(text, vectors, nn));
 }
 
 lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, bool embed, int vectors, lt_graph *graph) {

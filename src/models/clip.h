@@ -39,7 +39,11 @@ int lt_clip_text_layers(const lt_clip_text *text);
  * checkpoint has (only with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also
  * "text_embeds" [n,1,1,projection], not normalised. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
-/* The same with an input "vectors" [1,1,vectors,width], for which ids under 0 stand: -1 - i for the i-th. 0: none. */
+/* What a training of an embedding adds to a tower's tensors, behind its prefix: vectors that learn. */
+#define LT_CLIP_VECTORS "embeddings.vectors.weight"
+
+/* The same with an input "vectors" [1,1,vectors,width], for which ids under 0 stand: -1 - i for the i-th. 0: none, but
+ * for LT_CLIP_VECTORS, if they are among the weights. */
 lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, bool embed, int vectors, lt_graph *graph);
 
 /* The inputs of a text tower's plan. */

@@ -9,7 +9,7 @@
 #include "models/unet.h"
 #include "models/vae.h"
 
-enum { LT_MAX_SETTINGS = 32 };
+enum { LT_MAX_SETTINGS = 64 };
 
 typedef struct lt_settings {
     char *keys[LT_MAX_SETTINGS], *values[LT_MAX_SETTINGS];

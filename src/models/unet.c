@@ -40,8 +40,10 @@ lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt
     p.h = lt_graph_input(graph, (lt_input){"x", {n, h, w, unet->in_channels}, LT_RATE_STEP});
     p.t = lt_graph_input(graph, (lt_input){"t", one, LT_RATE_STEP});
     if (unet->context_dim) {
-        p.inputs.context =
-            lt_graph_input(graph, (lt_input){"context", {n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT});
+        p.inputs.context = lt_graph_find(graph, "context");
+        if (!p.inputs.context)
+            p.inputs.context =
+                lt_graph_input(graph, (lt_input){"context", {n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT});
         p.inputs.context_lengths =
             lt_graph_input(graph, (lt_input){"context_lengths", one, LT_RATE_PROMPT, LT_VALUE_I32});
     }

@@ -55,9 +55,9 @@ typedef struct lt_shortcuts {
     int merged; /* tokens that are merged before each self-attention at the first level (kernels/merge.h) */
 } lt_shortcuts;
 
-/* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim] and "context_lengths" [n,1,1,1]
- * (tokens of each sample's context that count), and with a vector_dim "y" [n,1,1,vector_dim]. Output: "out"
- * [n,h,w,out_channels]. */
+/* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim], unless it stands in the graph,
+ * and "context_lengths" [n,1,1,1] (tokens of each sample's context that count), and with a vector_dim "y"
+ * [n,1,1,vector_dim]. Output: "out" [n,h,w,out_channels]. */
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts, lt_graph *graph);
 
 #endif

@@ -67,7 +67,36 @@ int lt_channels_of(lt_nn *nn, const char *name) {
 
 /* ---- Layers ---- */
 
+static lt_node *scaled(lt_nn *nn, lt_node *x, float by) {
+    if (nn->graph->status || by == 1) return x;
+    const int channels = x->operation.out.c;
+    float *numbers = lt_calloc(2 * (size_t)channels, sizeof *numbers);
+    for (int i = 0; numbers && i < channels; i++) numbers[i] = by;
+    if (!numbers) lt_graph_fail(nn->graph, LT_ERROR_MEMORY);
+    lt_node *y = numbers ? lt_affine(nn, x, numbers, channels) : NULL;
+    lt_free(numbers);
+    return y;
+}
+
+/* y + alpha / rank * up(down([x, skip])), down being a layer like the one beside which it is. */
+static lt_node *add_pair(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer like, lt_node *y) {
+    const lt_weight *alpha = find(nn, lt_name_of("%s.alpha", name).text);
+    const lt_conv_layer up = {.no_bias = true, .residual = y, .channels = y ? y->operation.out.c : 0};
+    like = (lt_conv_layer){.kernel = like.kernel,
+                           .stride = like.stride,
+                           .pad_begin = like.pad_begin,
+                           .pad_end = like.pad_end,
+                           .no_bias = true,
+                           .skip = like.skip};
+    float scale = 1;
+    lt_node *h = lt_conv_of(nn, lt_name_of("%s.lora_down", name).text, x, like);
+    if (!h || !alpha) return NULL;
+    lt_tensor_read_f32(&alpha->tensor, &scale);
+    return lt_conv_of(nn, lt_name_of("%s.lora_up", name).text, scaled(nn, h, scale / (float)h->operation.out.c), up);
+}
+
 lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer) {
+    const bool pair = lt_weights_find(nn->weights, lt_name_of("%s.lora_down.weight", name).text);
     const int kernel = layer.kernel ? layer.kernel : 1;
     const int channels = layer.channels ? layer.channels : lt_channels_of(nn, name);
     if (nn->graph->status) return NULL;
@@ -75,7 +104,7 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
     const size_t shape[4] = {(size_t)channels, (size_t)c, (size_t)kernel, (size_t)kernel};
     lt_weight *weight = find_shaped(nn, lt_name_of("%s.weight", name).text, 4, shape);
     lt_weight *bias = layer.no_bias ? NULL : find_vector(nn, name, "bias", channels);
-    const lt_activation apart = nn->graph->training ? layer.activation : LT_ACT_NONE;
+    const lt_activation apart = nn->graph->training || pair ? layer.activation : LT_ACT_NONE;
     if (apart) layer.activation = LT_ACT_NONE;
     const lt_conv_options options = {
         .channels = layer.activation == LT_ACT_GEGLU ? channels / 2 : channels,
@@ -87,6 +116,7 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
     };
     lt_node *y = lt_graph_append(
         nn->graph, (lt_call){&lt_op_conv, {x, layer.skip, layer.residual}, {weight, bias}, LT_OPTIONS(options)});
+    if (pair) y = add_pair(nn, name, x, layer, y);
     return lt_activate(nn, y, apart);
 }
 
@@ -150,6 +180,10 @@ lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions,
     if (t && p && t->tensor.shape[1] != p->tensor.shape[1]) refuse(nn, p, "as wide as the token embedding");
     return lt_graph_append(
         nn->graph, (lt_call){more ? &lt_op_token_embedding_extended : &lt_op_token_embedding, {ids, more}, {t, p}});
+}
+
+lt_node *lt_vectors(lt_nn *nn, const char *name) {
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_vectors, .weight = {find_matrix(nn, name)}});
 }
 
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches) {

@@ -25,7 +25,10 @@ int lt_channels_of(lt_nn *nn, const char *name);
 
 /* ---- Layers ---- */
 
-/* A convolution, or with kernel 0 a linear layer, which takes [oc, c] and [oc, c, 1, 1] weights alike. */
+/* A convolution, or with kernel 0 a linear layer, which takes [oc, c] and [oc, c, 1, 1] weights alike. Where the
+ * weights have NAME.lora_down.weight, a pair of low rank is added to it that learns in its place (Hu et al. 2021):
+ *     layer(x) + alpha / rank * up(down(x)),     NAME.lora_down.weight [rank, c, kernel, kernel], NAME.lora_up.weight
+ *                                                [oc, rank, 1, 1], NAME.alpha [] */
 typedef struct lt_conv_layer {
     int channels;                           /* of the output; 0: what the weight has */
     int kernel, stride, pad_begin, pad_end; /* stride 0 is 1 */
@@ -61,6 +64,7 @@ lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. more: vectors [1,1,rows,c] for the ids under 0; NULL: none. */
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more);
+lt_node *lt_vectors(lt_nn *nn, const char *name); /* those of a table, as [1,1,rows,c] */
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches);
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index);
 lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size);

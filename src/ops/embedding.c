@@ -112,16 +112,25 @@ static lt_status extended_run(const lt_prepared *p, const lt_value *in, const lt
     return read_tokens(p, in[0], lt_f32(in[1]), lt_shape_rows(in[1].shape), lt_f32(out[0]));
 }
 
+/* dmore [rows, c], or NULL: the gradient of the vectors behind the table. */
+static void add_row(const lt_prepared *p, int32_t id, const float *dy, size_t c, float *dmore) {
+    float *table = p->operation->weight[0]->gradient;
+    if (id >= 0)
+        add_to(p, table ? table + (size_t)id * c : NULL, dy, c);
+    else
+        add_to(p, dmore ? dmore + (size_t)(-1 - (int64_t)id) * c : NULL, dy, c);
+}
+
 static lt_status token_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
-    (void)out;
     (void)scratch;
     const lt_operation *o = p->operation;
     const lt_shape s = o->in[DY];
     const size_t c = (size_t)s.c, tokens = (size_t)lt_shape_pixels(s);
-    float *table = o->weight[0]->gradient, *positions = o->weight[1]->gradient;
+    float *positions = o->weight[1]->gradient, *dmore = lt_f32(out[1]);
     const float *dy = lt_f32(in[DY]);
+    if (dmore) memset(dmore, 0, lt_shape_count(out[1].shape) * sizeof *dmore);
     for (size_t row = 0; row < lt_shape_rows(s); row++, dy += c) {
-        add_to(p, table ? table + (size_t)lt_i32(in[FORWARD])[row] * c : NULL, dy, c);
+        add_row(p, lt_i32(in[FORWARD])[row], dy, c, dmore);
         add_to(p, positions ? positions + row % tokens * c : NULL, dy, c);
     }
     return LT_OK;
@@ -133,6 +142,7 @@ static const lt_op token_backward = {.name = "token_embedding_backward",
                                      .run = token_backward_run};
 
 static const lt_gradient token_gradient = {.op = &token_backward, .reads = 1};
+static const lt_gradient extended_gradient = {.op = &token_backward, .flows = 2, .reads = 1};
 
 const lt_op lt_op_token_embedding = {
     .name = "token_embedding",
@@ -149,6 +159,48 @@ const lt_op lt_op_token_embedding_extended = {
     .infer = extended_infer,
     .prepare = token_prepare,
     .run = extended_run,
+    .gradient = &extended_gradient,
+};
+
+/* ---- Vectors that are learned ---- */
+
+static lt_status vectors_infer(lt_operation *o) {
+    const lt_tensor *t = &o->weight[0]->tensor;
+    o->out = (lt_shape){1, 1, (int)t->shape[0], (int)t->shape[1]};
+    return LT_OK;
+}
+
+static lt_status vectors_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    p->form[0] = lt_form_f32(p->operation->weight[0]);
+    return LT_OK;
+}
+
+static lt_status vectors_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)in;
+    (void)scratch;
+    memcpy(out[0].data, p->weight[0], lt_shape_count(out[0].shape) * sizeof(float));
+    return LT_OK;
+}
+
+static lt_status vectors_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)out;
+    (void)scratch;
+    add_to(p, p->operation->weight[0]->gradient, lt_f32(in[DY]), lt_shape_count(in[DY].shape));
+    return LT_OK;
+}
+
+static const lt_op vectors_backward = {
+    .name = "vectors_backward", .infer = lt_infer_backward, .run = vectors_backward_run};
+
+static const lt_gradient vectors_gradient = {.op = &vectors_backward};
+
+const lt_op lt_op_vectors = {
+    .name = "vectors",
+    .infer = vectors_infer,
+    .prepare = vectors_prepare,
+    .run = vectors_run,
+    .gradient = &vectors_gradient,
 };
 
 /* ---- Patches ---- */

@@ -27,15 +27,29 @@ static lt_status error_infer(lt_operation *o) {
         return lt_fail(LT_ERROR_MODEL, "error: %dx%dx%dx%d is compared with %dx%dx%dx%d (n, h, w, channels)",
                        o->in[X].n, o->in[X].h, o->in[X].w, o->in[X].c, o->in[TARGET].n, o->in[TARGET].h,
                        o->in[TARGET].w, o->in[TARGET].c);
+    const lt_shape x = o->in[X], w = o->in[WEIGHT];
+    if (w.n && (lt_shape_count(w) != lt_shape_rows(w) ||
+                (lt_shape_rows(w) != (size_t)x.n && lt_shape_rows(w) != lt_shape_rows(x))))
+        return lt_fail(LT_ERROR_MODEL, "error: a weight is a sample's or a pixel's");
     return scalar(o);
+}
+
+/* A weight is a sample's, or a pixel's: then each pixel is a sample of its own. */
+static size_t error_samples(lt_shape x, lt_shape weight) { return weight.n ? lt_shape_rows(weight) : (size_t)x.n; }
+
+static lt_status error_prepare(lt_prepared *p, const lt_target *target) {
+    (void)target;
+    p->scratch_size = error_samples(p->operation->in[X], p->operation->in[WEIGHT]) * sizeof(double);
+    return LT_OK;
 }
 
 /* in: the forward operation's. */
 static lt_error_args error_args(const lt_prepared *p, const lt_value *in) {
     const lt_error_options *options = p->operation->attributes;
+    const size_t n = error_samples(in[X].shape, in[WEIGHT].data ? in[WEIGHT].shape : (lt_shape){0});
     return (lt_error_args){
-        .n = (size_t)in[X].shape.n,
-        .count = count_of_sample(in[X].shape),
+        .n = n,
+        .count = lt_shape_count(in[X].shape) / n,
         .absolute = options->absolute,
         .x = lt_f32(in[X]),
         .target = lt_f32(in[TARGET]),
@@ -67,7 +81,7 @@ static const lt_gradient error_gradient = {
 const lt_op lt_op_error = {
     .name = "error",
     .infer = error_infer,
-    .prepare = per_sample_scratch,
+    .prepare = error_prepare,
     .run = error_run,
     .gradient = &error_gradient,
 };

@@ -92,8 +92,10 @@ typedef struct lt_timestep_options {
  * positions[i].
  */
 extern const lt_op lt_op_token_embedding;
-/* The same with a second input more [1,1,rows,c]: id -1 - i stands for its row i. Without a gradient. */
+/* The same with a second input more [1,1,rows,c]: id -1 - i stands for its row i. */
 extern const lt_op lt_op_token_embedding_extended;
+/* weight: vectors [rows, c], which may be trained -> [1,1,rows,c]. */
+extern const lt_op lt_op_vectors;
 
 /* inputs: patches [n,h,w,c]. weights: class [c], positions [h*w+1, c]. [class; patches] + positions -> [n,1,h*w+1,c].
  */

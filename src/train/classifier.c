@@ -127,7 +127,7 @@ static lt_status open(lt_training *t) {
     lt_graph graph = {0};
     LT_TRY(read_labels(t));
     LT_TRY(check_init(t));
-    LT_TRY(lt_latents_open(t, &s->latents));
+    LT_TRY(lt_latents_open(t, &(lt_bucket){o->pictures.size, o->pictures.size}, &s->latents));
     LT_TRY(make_classifier(t));
     LT_TRY(check_validation(t));
     LT_TRY(lt_training_make_plan(

@@ -37,11 +37,18 @@ typedef struct encoding {
     bool waiting; /* that has been said */
 } encoding;
 
-static lt_status write_ids(const encoding *e, size_t row, const char *text) {
+static lt_status read_tokens(const lt_training *t, const char *text, int32_t ids[LT_CONTEXT_TOKENS]) {
     lt_prompt prompt;
-    LT_TRY(lt_prompt_parse(e->t->models->tokenizer, text, false, e->t->models->text->pad, &prompt));
-    lt_clip_write_ids(&e->inputs, (int)row, prompt.ids);
+    LT_TRY(lt_prompt_parse(t->models->tokenizer, text, false, t->models->text->pad, &prompt));
+    memcpy(ids, prompt.ids, LT_CONTEXT_TOKENS * sizeof *ids);
     lt_prompt_free(&prompt);
+    return LT_OK;
+}
+
+static lt_status write_ids(const encoding *e, size_t row, const char *text) {
+    int32_t ids[LT_CONTEXT_TOKENS];
+    LT_TRY(read_tokens(e->t, text, ids));
+    lt_clip_write_ids(&e->inputs, (int)row, ids);
     return LT_OK;
 }
 
@@ -114,9 +121,71 @@ lt_status lt_contexts_start(lt_training *t, lt_contexts *c) {
     return open_cache(t, c);
 }
 
-void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, lt_port port, size_t sample) {
+static bool stands_at(const lt_vector_word *word, const lt_tokens *tokens, size_t i) {
+    return word && word->count <= tokens->count - i &&
+           !memcmp(tokens->ids + i, word->ids, word->count * sizeof *word->ids);
+}
+
+static bool stands_in(const lt_vector_word *word, const lt_tokens *tokens) {
+    bool found = false;
+    for (size_t i = 0; i < tokens->count && !found; i++) found = stands_at(word, tokens, i);
+    return found;
+}
+
+/* Behind ids [n] the word's vectors, as far as there is room for all of them. */
+static size_t put_word(const lt_vector_word *word, int32_t *ids, size_t n) {
+    if (n + word->vectors > LT_CHUNK_TOKENS) return n;
+    for (size_t k = 0; k < word->vectors; k++) ids[n++] = -1 - (int32_t)(word->row + k);
+    return n;
+}
+
+/* ids [LT_CHUNK_TOKENS] with the word's vectors where it stands, or before all else: how many. */
+static size_t put_tokens(const lt_vector_word *word, const lt_tokens *tokens, int32_t *ids) {
+    size_t n = stands_in(word, tokens) ? 0 : put_word(word, ids, 0);
+    for (size_t i = 0; i < tokens->count && n < LT_CHUNK_TOKENS;) {
+        const bool here = stands_at(word, tokens, i);
+        if (here)
+            n = put_word(word, ids, n);
+        else
+            ids[n++] = tokens->ids[i];
+        i += here ? word->count : 1;
+    }
+    return n;
+}
+
+static lt_status read_with_word(const lt_training *t, const lt_vector_word *word, const char *text, int32_t *ids) {
+    lt_tokens tokens;
+    LT_TRY(read_tokens(t, "", ids)); /* a start, an end and the padding */
+    LT_TRY(lt_tokenizer_read(t->models->tokenizer, text, &tokens));
+    const size_t n = put_tokens(word, &tokens, ids + 1);
+    ids[1 + n] = LT_TOKEN_END;
+    lt_tokens_free(&tokens);
+    return LT_OK;
+}
+
+lt_status lt_contexts_start_tokens(const lt_training *t, const lt_vector_word *word, lt_contexts *c) {
+    LT_TRY(gather(t->data, c));
+    c->ids = lt_alloc(c->count * LT_CONTEXT_TOKENS * sizeof *c->ids);
+    if (!c->ids) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < c->count; i++) {
+        const char *text = c->texts[i];
+        int32_t *ids = c->ids + i * LT_CONTEXT_TOKENS;
+        LT_TRY(word && *text ? read_with_word(t, word, text, ids) : read_tokens(t, text, ids));
+    }
+    return LT_OK;
+}
+
+static size_t place_of(const lt_contexts *c, const char *text) {
     const char **found = bsearch(&text, c->texts, c->count, sizeof *c->texts, compare);
-    const uint16_t *row = lt_cache_row(&c->cache, found ? (size_t)(found - c->texts) : 0);
+    return found ? (size_t)(found - c->texts) : 0;
+}
+
+const int32_t *lt_contexts_tokens(const lt_contexts *c, const char *text) {
+    return c->ids + place_of(c, text) * LT_CONTEXT_TOKENS;
+}
+
+void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *text, lt_port port, size_t sample) {
+    const uint16_t *row = lt_cache_row(&c->cache, place_of(c, text));
     float values[AT_ONCE];
     for (size_t i = 0; i < c->cache.row; i += AT_ONCE) {
         const size_t n = lt_min(c->cache.row - i, AT_ONCE);
@@ -128,5 +197,6 @@ void lt_contexts_read(const lt_training *t, const lt_contexts *c, const char *te
 void lt_contexts_close(lt_contexts *c) {
     lt_cache_close(&c->cache);
     lt_free(c->texts);
+    lt_free(c->ids);
     *c = (lt_contexts){0};
 }

@@ -3,6 +3,7 @@
  *   - U-Net, VAE and classifier: PyTorch's own for convolutions and linear layers, uniform within 1/sqrt(fan-in), with
  * biases of 0; and what LDM sets to 0, so that each of the U-Net's blocks begins as the identity; the classifier's
  * class token and positions are normal with a deviation of 1/sqrt(width), as CLIP's.
+ *   - What is added of low rank: up is 0, so that it begins as nothing, down as PyTorch's linear layers.
  *   - CLIP: normal, with the deviations of Radford et al. 2021 (transformers' CLIPPreTrainedModel._init_weights). */
 #include "base/rng.h"
 #include "models/shapes.h"
@@ -51,6 +52,10 @@ static rule clip_rule(const lt_tensor_list *list, const lt_tensor *t) {
 
 static rule rule_of(const lt_tensor_list *list, const lt_tensor *t) {
     static const char *const zeros[] = {".out_layers.3.weight", ".proj_out.weight", ".out.2.weight", NULL};
+    const size_t fan_in = lt_tensor_count(t) / lt_max(t->rank ? t->shape[0] : 1, 1);
+    const rule uniform = {.bound = (float)(1 / sqrt((double)lt_max(fan_in, 1)))};
+    if (lt_name_ends(t->name, ".lora_up.weight")) return (rule){0};
+    if (lt_name_ends(t->name, ".lora_down.weight")) return uniform;
     if (!t->rank) return (rule){.constant = (float)log(1 / 0.07)}; /* logit_scale */
     if (lt_name_ends(t->name, ".bias")) return (rule){0};
     if (t->rank == 1 && lt_name_ends(t->name, ".weight")) return (rule){.constant = 1};
@@ -59,8 +64,7 @@ static rule rule_of(const lt_tensor_list *list, const lt_tensor *t) {
     if ((classifier || lt_is_unet(t->name)) && ends_in_any(t->name, zeros)) return (rule){0};
     if (classifier && strstr(t->name, "_embedding"))
         return (rule){.deviation = (float)(1 / sqrt((double)t->shape[t->rank - 1]))};
-    const size_t fan_in = lt_tensor_count(t) / lt_max(t->shape[0], 1);
-    return (rule){.bound = (float)(1 / sqrt((double)lt_max(fan_in, 1)))};
+    return uniform;
 }
 
 /* Each tensor has random numbers of its own: what else a model has does not change them. */

@@ -31,14 +31,20 @@ static lt_status encode(lt_training *t, const lt_latents *l) {
 typedef struct filling {
     lt_training *t;
     lt_latents *l;
-    float *pixels; /* [size, size, 3] of one picture */
+    float *pixels; /* [height, width, 3] of one picture */
     bool waiting;  /* that has been said */
 } filling;
 
-/* Picture `index` of the data set as sample i. One that can't be read is black, and its row of the cache NaNs. */
-static lt_status load(const filling *f, size_t index, size_t i, float *row, size_t row_size) {
-    const lt_picture_options picture = {.size = f->t->options->pictures.size};
-    const size_t count = (size_t)picture.size * (size_t)picture.size * 3;
+static size_t pixel_count(const lt_bucket *b) { return (size_t)b->width * (size_t)b->height * 3; }
+static size_t picture_count(const lt_training *t, const lt_bucket *b) {
+    return b->members ? b->count : lt_dataset_count(t->data);
+}
+
+/* Picture `number` of the bucket as sample i. One that can't be read is black, and its row of the cache NaNs. */
+static lt_status load(const filling *f, size_t number, size_t i, float *row, size_t row_size) {
+    const lt_bucket *b = &f->l->bucket;
+    const lt_picture_options picture = {.size = b->width, .height = b->height};
+    const size_t count = pixel_count(b), index = b->members ? b->members[number] : number;
     const lt_status status = lt_dataset_load(f->t->data, index, &picture, 0, f->pixels);
     if (status == LT_ERROR_MEMORY) return status;
     if (status) lt_training_notify(f->t, "left out: %s", lt_error_message());
@@ -67,10 +73,13 @@ static lt_status wait_for_other(void *user) {
     return lt_training_poll(f->t, "waiting for another training's latents");
 }
 
-static uint64_t cache_key(const lt_training *t) {
+/* The square of all pictures is known by its side alone. */
+static uint64_t cache_key(const lt_training *t, const lt_bucket *b) {
     const uint64_t data = lt_dataset_fingerprint(t->data);
     uint64_t key = lt_hash_bytes(LT_HASH_START, &data, sizeof data);
-    key = lt_hash_bytes(key, &t->options->pictures.size, sizeof t->options->pictures.size);
+    key = lt_hash_bytes(key, &b->width, sizeof b->width);
+    if (b->members) key = lt_hash_bytes(key, &b->height, sizeof b->height);
+    if (b->members) key = lt_hash_bytes(key, b->members, b->count * sizeof *b->members);
     key = lt_hash_bytes(key, &t->target.precision, sizeof t->target.precision);
     key = lt_hash_bytes(key, &t->models->vae->groups, sizeof t->models->vae->groups);
     return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
@@ -78,7 +87,7 @@ static uint64_t cache_key(const lt_training *t) {
 
 /* Says how many pictures have no latents; at least one has some where this succeeds. */
 static lt_status count_broken(const lt_training *t, const lt_latents *l) {
-    const size_t count = lt_dataset_count(t->data);
+    const size_t count = picture_count(t, &l->bucket);
     size_t broken = 0;
     for (size_t i = 0; i < count; i++) broken += isnan(*(const float *)lt_cache_row(&l->cache, i)) != 0;
     if (broken == count)
@@ -90,12 +99,11 @@ static lt_status count_broken(const lt_training *t, const lt_latents *l) {
 static lt_status open_cache(lt_training *t, lt_latents *l) {
     const lt_shape s = lt_port_shape(l->made);
     const lt_tensor shape = {
-        .dtype = LT_F32, .rank = 4, .shape = {lt_dataset_count(t->data), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
-    const size_t size = (size_t)t->options->pictures.size;
-    filling f = {t, l, lt_alloc(size * size * 3 * sizeof(float)), false};
+        .dtype = LT_F32, .rank = 4, .shape = {picture_count(t, &l->bucket), (size_t)s.h, (size_t)s.w, (size_t)s.c}};
+    filling f = {t, l, lt_alloc(pixel_count(&l->bucket) * sizeof(float)), false};
     const lt_cache_maker maker = {fill, wait_for_other, &f, (size_t)s.n};
     lt_status status = f.pixels ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = lt_cache_open(t->cache, "moments", cache_key(t), &shape, &maker, &l->cache);
+    if (!status) status = lt_cache_open(t->cache, "moments", cache_key(t, &l->bucket), &shape, &maker, &l->cache);
     lt_free(f.pixels);
     return status ? status : count_broken(t, l);
 }
@@ -110,19 +118,22 @@ static lt_status check_vae(const lt_train_options *o, const lt_vae *vae) {
                    vae->factor);
 }
 
-lt_status lt_latents_open(const lt_training *t, lt_latents *l) {
+lt_status lt_latents_open(const lt_training *t, const lt_bucket *bucket, lt_latents *l) {
     const lt_train_options *o = t->options;
     const lt_vae *vae = t->models->vae;
-    l->shape = (lt_shape){o->length.batch, o->pictures.size, o->pictures.size, 3};
+    const size_t batch = (size_t)o->length.batch;
+    l->bucket = *bucket;
+    l->shape = (lt_shape){o->length.batch, bucket->height, bucket->width, 3};
     if (!o->losses.pixels) {
         LT_TRY(check_vae(o, vae));
         l->scaling = vae->scaling;
-        l->shape = (lt_shape){o->length.batch, o->pictures.size / vae->factor, o->pictures.size / vae->factor,
+        l->shape = (lt_shape){o->length.batch, bucket->height / vae->factor, bucket->width / vae->factor,
                               vae->latent_channels};
     }
     l->z = lt_alloc(lt_shape_count(l->shape) * sizeof *l->z);
-    l->draws = lt_calloc((size_t)o->length.batch, sizeof *l->draws);
-    return l->z && l->draws ? LT_OK : LT_ERROR_MEMORY;
+    l->draws = lt_calloc(batch, sizeof *l->draws);
+    l->rows = lt_calloc(batch, sizeof *l->rows);
+    return l->z && l->draws && l->rows ? LT_OK : LT_ERROR_MEMORY;
 }
 
 lt_status lt_latents_start(lt_training *t, lt_latents *l) {
@@ -130,7 +141,7 @@ lt_status lt_latents_start(lt_training *t, lt_latents *l) {
     lt_graph graph = {0};
     if (o->losses.pixels) return lt_training_start_loader(t, &l->loader);
     const lt_status built =
-        lt_vae_build_encoder(t->models->vae, o->length.batch, o->pictures.size, o->pictures.size, &graph);
+        lt_vae_build_encoder(t->models->vae, o->length.batch, l->bucket.height, l->bucket.width, &graph);
     LT_TRY(lt_plan_built(&graph, built, &t->target, &l->encoder));
     l->x = lt_plan_port(l->encoder, "x");
     l->made = lt_plan_port(l->encoder, "moments");
@@ -152,6 +163,7 @@ void lt_latents_close(lt_latents *l) {
     lt_free(l->moments);
     lt_free(l->z);
     lt_free(l->draws);
+    lt_free(l->rows);
     *l = (lt_latents){0};
 }
 
@@ -189,21 +201,27 @@ static void draw_all(lt_latents *l, const float *const *moments) {
     lt_parallel(LT_ALL_THREADS, (size_t)l->shape.n, LT_EVENLY, draw_body, &d);
 }
 
+static lt_status take(lt_latents *l, const float **moments) {
+    for (int i = 0; i < l->shape.n; i++) moments[i] = lt_cache_row(&l->cache, l->rows[i]);
+    draw_all(l, moments);
+    return lt_map_check(l->cache.values, LT_OK);
+}
+
 /* The pictures at the next places, those that can't be read left out, as the loader does. */
 static lt_status next_cached(lt_training *t, lt_latents *l, const float **moments) {
     for (int i = 0; i < l->shape.n; t->run.place++) {
         l->draws[i] = lt_dataset_draw(t->data, t->options->computing.seed, t->run.place);
-        moments[i] = lt_cache_row(&l->cache, l->draws[i].index);
-        i += !isnan(*moments[i]);
+        l->rows[i] = l->draws[i].index;
+        i += !isnan(*(const float *)lt_cache_row(&l->cache, l->rows[i]));
     }
-    draw_all(l, moments);
-    return lt_map_check(l->cache.values, LT_OK);
+    return take(l, moments);
 }
 
 static lt_status next_loaded(lt_training *t, lt_latents *l, const float **moments) {
     const lt_batch *batch;
     LT_TRY(lt_loader_next(l->loader, &batch));
     memcpy(l->draws, batch->draws, (size_t)batch->n * sizeof *l->draws);
+    for (int i = 0; i < batch->n; i++) l->rows[i] = batch->draws[i].index;
     t->run.place = batch->place;
     if (!l->encoder) {
         memcpy(l->z, batch->pixels, lt_shape_count(l->shape) * sizeof *l->z);
@@ -221,6 +239,14 @@ lt_status lt_latents_next(lt_training *t, lt_latents *l) {
     const float **moments = lt_calloc((size_t)l->shape.n, sizeof *moments);
     if (!moments) return LT_ERROR_MEMORY;
     const lt_status status = (l->cache.values ? next_cached : next_loaded)(t, l, moments);
+    lt_free(moments);
+    return status;
+}
+
+lt_status lt_latents_take(lt_latents *l) {
+    const float **moments = lt_calloc((size_t)l->shape.n, sizeof *moments);
+    if (!moments) return LT_ERROR_MEMORY;
+    const lt_status status = take(l, moments);
     lt_free(moments);
     return status;
 }

@@ -14,13 +14,22 @@ static lt_status finish(lt_graph *g, lt_node *loss, bool recompute) {
     return g->status ? g->status : lt_graph_backward(g, losses, 1, recompute);
 }
 
-lt_status lt_unet_objective(const lt_unet *unet, int n, int h, int w, int tokens, bool recompute, lt_graph *graph) {
+/* What the text encoder makes becomes the U-Net's context. */
+static lt_status append_text(const lt_clip_text *text, int n, lt_graph *graph) {
+    LT_TRY(lt_clip_text_build(text, n, 0, false, graph));
+    lt_graph_output(graph, lt_graph_find(graph, "out"), "context");
+    return graph->status;
+}
+
+lt_status lt_unet_objective(const lt_unet *unet, const lt_unet_objective_options *options, lt_graph *graph) {
+    const lt_shape s = options->shape, weights = {s.n, options->masked ? s.h : 1, options->masked ? s.w : 1, 1};
     graph->training = true;
-    LT_TRY(lt_unet_build(unet, n, h, w, tokens, (lt_shortcuts){0}, graph));
+    if (options->text) LT_TRY(append_text(options->text, s.n, graph));
+    LT_TRY(lt_unet_build(unet, s.n, s.h, s.w, options->tokens, (lt_shortcuts){0}, graph));
     lt_node *out = lt_graph_find(graph, "out");
     lt_node *target = lt_graph_input(graph, (lt_input){"target", out->operation.out, LT_RATE_STEP});
-    lt_node *weight = lt_graph_input(graph, (lt_input){"weight", {n, 1, 1, 1}, LT_RATE_STEP});
-    return finish(graph, error_of(graph, out, target, weight, false), recompute);
+    lt_node *weight = lt_graph_input(graph, (lt_input){"weight", weights, LT_RATE_STEP});
+    return finish(graph, error_of(graph, out, target, weight, false), options->recompute);
 }
 
 lt_status lt_vae_objective(const lt_vae *vae, int n, int h, int w, const lt_vae_objective_options *options,

@@ -13,7 +13,16 @@
 /* L = mean over samples of weight_i * mean (prediction - target)^2: Ho et al. 2020, equation 14, with the weights of
  * Hang et al. 2023. Inputs: "x", "t", "context", "context_lengths" as lt_unet_build has them, "target" [as out],
  * "weight" [n,1,1,1]. Output: "loss". */
-lt_status lt_unet_objective(const lt_unet *unet, int n, int h, int w, int tokens, bool recompute, lt_graph *graph);
+typedef struct lt_unet_objective_options {
+    lt_shape shape; /* of what is denoised */
+    int tokens;     /* of a context */
+    /* Whose contexts are read: it stands in the same graph, so that gradients reach it, and in place of "context" the
+     * input is "ids", as lt_clip_text_build has it. NULL: nobody's. */
+    const lt_clip_text *text;
+    bool masked; /* "weight" is [n,h,w,1] */
+    bool recompute;
+} lt_unet_objective_options;
+lt_status lt_unet_objective(const lt_unet *unet, const lt_unet_objective_options *options, lt_graph *graph);
 
 typedef struct lt_vae_objective_options {
     bool absolute; /* |x - out| in place of its square */

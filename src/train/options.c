@@ -7,6 +7,8 @@
 
 #define AT(group, member) #member, offsetof(lt_train_options, group.member)
 static const char *const parts[] = {"cross-attention", NULL};
+static const char *const layers[] = {"transformer", "attention", "cross-attention", NULL};
+static const char *const towers[] = {"unet", "text", "both", NULL};
 
 /* clang-format off */
 static const lt_field fields[] = {
@@ -27,6 +29,7 @@ static const lt_field fields[] = {
     {AT(losses, prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .help = "unet: predict epsilon (default) or v"},
     {AT(pictures, crop), LT_FIELD_BOOL, .help = "random squares in place of whole pictures"},
     {AT(pictures, flip), LT_FIELD_BOOL, .help = "exchange left and right at random"},
+    {AT(pictures, buckets), LT_FIELD_BOOL, .help = "unet, lora, embedding: rectangles in place of squares, as the pictures are"},
     {AT(files, validation), LT_FIELD_FILE, .optional = true, .help = "clip, classifier: pictures to measure on"},
     {AT(length, save_steps), LT_FIELD_LONG, 0, 1e9, .help = "save every N steps"},
     {AT(length, save_minutes), LT_FIELD_DOUBLE, 0, 1e6, .help = "save every M minutes"},
@@ -49,10 +52,22 @@ static const lt_field fields[] = {
     {AT(losses, kl), LT_FIELD_DOUBLE, 0, 1, .help = "vae: weight of the KL term"},
     {AT(losses, drop_prompt), LT_FIELD_DOUBLE, 0, 1, .help = "unet: share of empty prompts"},
     {AT(losses, min_snr), LT_FIELD_DOUBLE, 0, 1e6, .help = "unet: gamma of the min-SNR weights, such as 5"},
+    {AT(files, prior), LT_FIELD_FILE, .optional = true, .help = "unet, lora, embedding: pictures of what is not to be forgotten"},
+    {AT(losses, prior_weight), LT_FIELD_DOUBLE, 0, 1e3, .help = "unet, lora, embedding: weight of those in the loss"},
+    {AT(files, masks), LT_FIELD_FILE, .optional = true, .help = "unet, lora, embedding: a folder of masks, NAME.png of NAME: white is learned"},
+    {AT(losses, noise_offset), LT_FIELD_DOUBLE, 0, 10, .help = "unet, lora, embedding: noise that is the same all over a channel, such as 0.05"},
     {AT(losses, only), LT_FIELD_CHOICE, .optional = true, .choices = parts, .help = "unet: train cross-attention and nothing else"},
     {AT(losses, unconditional), LT_FIELD_BOOL, .help = "unet: without text"},
     {AT(losses, pixels), LT_FIELD_BOOL, .help = "unet, classifier: without a VAE"},
     {AT(losses, clean), LT_FIELD_BOOL, .help = "classifier: of pictures without noise, to judge with"},
+    {AT(lora, rank), LT_FIELD_INT, 1, 4096, .help = "lora: rank of what is added to a layer"},
+    {AT(lora, alpha), LT_FIELD_DOUBLE, 0, 1e6, .help = "lora: alpha / rank is its scale; 0: a scale of 1"},
+    {AT(lora, conv_rank), LT_FIELD_INT, 0, 4096, .help = "lora: rank for 3x3 convolutions, too; 0: leave them out"},
+    {AT(lora, conv_alpha), LT_FIELD_DOUBLE, 0, 1e6, .help = "lora: alpha of convolutions"},
+    {AT(lora, layers), LT_FIELD_CHOICE, .optional = true, .choices = layers, .help = "lora: of the transformers all layers, or those of attention"},
+    {AT(lora, towers), LT_FIELD_CHOICE, .optional = true, .choices = towers, .help = "lora: unet (default), text, or both"},
+    {AT(embedding, vectors), LT_FIELD_INT, 1, LT_CHUNK_TOKENS, .help = "embedding: vectors that the word stands for"},
+    {AT(embedding, initial), LT_FIELD_TEXT, .optional = true, .help = "embedding: words that it begins as, such as cat"},
     {AT(length, accumulate), LT_FIELD_INT, 1, 65536, .help = "batches of a step"},
     {AT(adamw, warmup), LT_FIELD_LONG, 0, 1e9, .help = "steps in which the rate rises"},
     {AT(adamw, cosine), LT_FIELD_BOOL, .help = "let the rate fall to 0 at the last step"},
@@ -79,7 +94,20 @@ static lt_status check_meaning(const lt_task *task, const lt_train_options *o) {
     if (o->losses.only && !o->files.init)
         return lt_fail(LT_ERROR_ARGUMENT, "`only` %s: a part is trained of a model that is there; name it with `init`",
                        o->losses.only);
-    if (o->files.validation && (task == &lt_task_vae || task == &lt_task_unet))
+    const bool added = task == &lt_task_lora || task == &lt_task_embedding;
+    if (added && !o->files.init)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s is for a model: name it with `init`",
+                       task == &lt_task_lora ? "a LoRA" : "an embedding");
+    const bool denoises = added || task == &lt_task_unet;
+    if ((o->files.prior || o->files.masks) && !denoises)
+        return lt_fail(LT_ERROR_ARGUMENT, "`%s`: only of those that learn the noise: unet, lora and embedding",
+                       o->files.prior ? "prior" : "masks");
+    if (o->pictures.buckets && (!denoises || o->pictures.crop || o->pictures.flip || o->losses.pixels))
+        return lt_fail(LT_ERROR_ARGUMENT, "`buckets`: of latents that are encoded once, for unet, lora and embedding, "
+                                          "without `crop` and `flip`");
+    if (o->files.masks && o->pictures.crop)
+        return lt_fail(LT_ERROR_ARGUMENT, "`masks` and `crop`: where a random square lies in a mask is not known");
+    if (o->files.validation && task != &lt_task_clip && task != &lt_task_classifier)
         return lt_fail(LT_ERROR_ARGUMENT, "`validation`: of %s nothing is measured while it is trained", task->name);
     if (o->length.sample_steps && task != &lt_task_unet)
         return lt_fail(LT_ERROR_ARGUMENT, "`sample_steps`: only a U-Net can draw while it is trained");
@@ -112,8 +140,10 @@ static lt_status check_kind(const lt_train_options *o) {
     lt_status status = lt_checkpoint_open(o->files.output, &file);
     if (!status) {
         lt_layout layout;
-        status =
-            lt_state_recognise(&file) ? LT_ERROR_MODEL : lt_layout_of(file.tensors, file.count, LT_ROLES_ALL, &layout);
+        if (lt_state_recognise(&file))
+            status = LT_ERROR_MODEL;
+        else if (!lt_checkpoint_metadata(&file, lt_train_steps_key))
+            status = lt_layout_of(file.tensors, file.count, LT_ROLES_ALL, &layout);
         lt_checkpoint_close(&file);
     }
     if (!status || status == LT_ERROR_MEMORY) return status;

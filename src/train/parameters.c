@@ -7,11 +7,6 @@
 
 static size_t padded_count(const lt_tensor *t) { return lt_round_up(lt_tensor_count(t), 16); }
 
-static bool is_any(const char *name) {
-    (void)name;
-    return true;
-}
-
 /* Floats of all trained tensors, each on a cache line of its own; *count is how many they are. */
 static size_t measure(const lt_tensor_list *list, lt_trains_fn trains, size_t *count) {
     size_t floats = 0;
@@ -34,8 +29,8 @@ static void move_in(lt_parameters *p, size_t i, float *value, float *gradient) {
         (lt_parameter){.name = t->name, .count = lt_tensor_count(t), .value = value, .gradient = gradient};
 }
 
-/* Gives every trained tensor of p->tensors memory; from holds the values, NULL: they are fresh. */
-static lt_status make(lt_parameters *p, lt_trains_fn trains, const lt_tensor *from, uint64_t seed) {
+/* Gives every trained tensor of p->tensors memory. */
+static lt_status make(lt_parameters *p, lt_trains_fn trains, uint64_t seed) {
     size_t count;
     const size_t floats = measure(&p->tensors, trains, &count);
     p->items = lt_calloc(count, sizeof *p->items);
@@ -50,7 +45,7 @@ static lt_status make(lt_parameters *p, lt_trains_fn trains, const lt_tensor *fr
             return lt_fail(LT_ERROR_UNSUPPORTED,
                            "%s is in 8 bits, too few to learn: begin with the checkpoint that was quantised",
                            before.name);
-        if (from)
+        if (before.data)
             lt_tensor_read_f32(&before, value);
         else
             lt_initial_values(&p->tensors, &before, seed, value);
@@ -70,21 +65,13 @@ static lt_status copy_list(const lt_tensor *tensors, size_t count, lt_tensor_lis
     return LT_OK;
 }
 
-static lt_status create(const lt_tensor *tensors, size_t count, lt_trains_fn trains, bool fresh, uint64_t seed,
-                        lt_parameters *p) {
+lt_status lt_parameters_create(const lt_tensor *tensors, size_t count, lt_trains_fn trains, uint64_t seed,
+                               lt_parameters *p) {
     *p = (lt_parameters){0};
     lt_status status = copy_list(tensors, count, &p->tensors);
-    if (!status) status = make(p, trains, fresh ? NULL : tensors, seed);
+    if (!status) status = make(p, trains, seed);
     if (status) lt_parameters_free(p);
     return status;
-}
-
-lt_status lt_parameters_copy(const lt_tensor *tensors, size_t count, lt_trains_fn trains, lt_parameters *p) {
-    return create(tensors, count, trains, false, 0, p);
-}
-
-lt_status lt_parameters_fresh(const lt_tensor_list *list, uint64_t seed, lt_parameters *p) {
-    return create(list->tensors, list->count, is_any, true, seed, p);
 }
 
 void lt_parameters_free(lt_parameters *p) {

@@ -18,12 +18,10 @@ typedef struct lt_parameters {
 /* Which tensors are trained, by name; or which of a checkpoint are taken. */
 typedef bool (*lt_trains_fn)(const char *name);
 
-/* From tensors [count], sorted by name: those that trains picks are copied, the others are views, and their data must
- * outlive the parameters. */
-lt_status lt_parameters_copy(const lt_tensor *tensors, size_t count, lt_trains_fn trains, lt_parameters *p);
-
-/* From names and shapes alone, all of them trained, with the values that a training starts from (train/initial.c). */
-lt_status lt_parameters_fresh(const lt_tensor_list *list, uint64_t seed, lt_parameters *p);
+/* From tensors [count]: those that trains picks are copied, or, where they have no data, get the values that a training
+ * of that seed starts from (train/initial.c); the others are views, and their data must outlive the parameters. */
+lt_status lt_parameters_create(const lt_tensor *tensors, size_t count, lt_trains_fn trains, uint64_t seed,
+                               lt_parameters *p);
 
 void lt_parameters_free(lt_parameters *p); /* after every plan that uses them; a zeroed one is fine */
 

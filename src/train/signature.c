@@ -58,7 +58,9 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         "groups=%d\nheads=%d\nlatent-channels=%d\ntext-width=%d\ntext-layers=%d\nimage-width=%d\nimage-layers=%d\n"
         "patch=%d\nprojection=%d\nl1=%d\nkl=%.9g\ndrop-prompt=%.9g\nprediction=%s\nmin-snr=%.9g\nonly=%s\n"
         "unconditional=%d\npixels=%d\nvae=%016llx\ntext=%016llx\ninit=%016llx\nconfigurations=%016llx\n"
-        "clean=%d\n",
+        "clean=%d\nrank=%d\nalpha=%.9g\nconv-rank=%d\nconv-alpha=%.9g\nlayers=%s\ntowers=%s\nprior-weight=%.9g\nnoise-"
+        "offset=%.9g\n"
+        "masks=%s\nvectors=%d\ninitial=%s\nbuckets=%d\n",
         task->name, (unsigned long long)lt_dataset_fingerprint(t->data), o->pictures.size, o->pictures.crop,
         o->pictures.flip, o->length.batch, o->length.accumulate, o->adamw.beta1, o->adamw.beta2, o->adamw.eps,
         o->adamw.decay, o->adamw.ema, o->adamw.cosine ? o->length.steps : 0, (unsigned long long)o->computing.seed,
@@ -68,7 +70,10 @@ char *lt_signature(const lt_task *task, const lt_training *t) {
         o->losses.drop_prompt, prediction_or_none(o->losses.prediction), o->losses.min_snr,
         text_or_none(o->losses.only), o->losses.unconditional, o->losses.pixels,
         hash(m->vae_tensors, m->vae_count, lt_is_vae), hash(m->text_tensors, m->text_count, lt_is_text),
-        hash(m->init, o->losses.only ? m->init_count : 0, lt_is_unet), hash_configurations(m), o->losses.clean);
+        hash(m->init, o->losses.only || task->alone ? m->init_count : 0, lt_is_unet), hash_configurations(m),
+        o->losses.clean, o->lora.rank, o->lora.alpha, o->lora.conv_rank, o->lora.conv_alpha,
+        text_or_none(o->lora.layers), text_or_none(o->lora.towers), o->losses.prior_weight, o->losses.noise_offset,
+        text_or_none(o->files.masks), o->embedding.vectors, text_or_none(o->embedding.initial), o->pictures.buckets);
 }
 
 /* What stands behind a line that is a hash: "", or " (...)". */

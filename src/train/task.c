@@ -33,34 +33,33 @@ static lt_status check_memory(const lt_training *t, double parameters, double ot
 
 /* ---- Parameters and plan ---- */
 
-static lt_status copy_part(const lt_train_models *m, lt_trains_fn part, lt_trains_fn trains, lt_parameters *p) {
-    lt_tensor *chosen = lt_calloc(m->init_count, sizeof *chosen);
-    if (!chosen) return LT_ERROR_MEMORY;
-    size_t count = 0;
+/* list becomes the tensors of options->init that part picks, if there is an init. */
+static lt_status take_part(const lt_train_models *m, lt_trains_fn part, lt_tensor_list *list) {
+    if (!m->init) return LT_OK;
+    lt_tensor_list_free(list);
     for (size_t i = 0; i < m->init_count; i++)
-        if (part(m->init[i].name)) chosen[count++] = m->init[i];
-    const lt_status status = lt_parameters_copy(chosen, count, trains, p);
-    lt_free(chosen);
+        if (part(m->init[i].name)) LT_TRY(lt_tensor_list_add(list, m->init[i].name, &m->init[i]));
+    return LT_OK;
+}
+
+static lt_status create(lt_training *t, const lt_tensor_list *list, lt_trains_fn trains) {
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (trains(list->tensors[i].name)) count += lt_tensor_count(&list->tensors[i]);
+    if (!count) return lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->files.init);
+    LT_TRY(check_memory(t, parameter_bytes(t, count), 0));
+    return lt_parameters_create(list->tensors, list->count, trains, t->options->computing.seed, &t->parameters);
+}
+
+lt_status lt_training_own_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn trains) {
+    const lt_status status = create(t, list, trains);
+    lt_tensor_list_free(list);
     return status;
 }
 
-static size_t count_trained(const lt_tensor *tensors, size_t count, lt_trains_fn part, lt_trains_fn trains) {
-    size_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        if (part(tensors[i].name) && trains(tensors[i].name)) sum += lt_tensor_count(&tensors[i]);
-    return sum;
-}
-
 lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains) {
-    const lt_train_models *m = t->models;
-    const size_t count = m->init ? count_trained(m->init, m->init_count, part, trains)
-                                 : count_trained(list->tensors, list->count, part, trains);
-    lt_status status = count
-                           ? check_memory(t, parameter_bytes(t, count), 0)
-                           : lt_fail(LT_ERROR_MODEL, "%s has nothing of what is to be trained", t->options->files.init);
-    if (!status)
-        status = m->init ? copy_part(m, part, trains, &t->parameters)
-                         : lt_parameters_fresh(list, t->options->computing.seed, &t->parameters);
+    const lt_status status = take_part(t->models, part, list);
+    if (!status) return lt_training_own_parameters(t, list, trains);
     lt_tensor_list_free(list);
     return status;
 }

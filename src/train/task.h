@@ -58,6 +58,7 @@ typedef struct lt_task {
     const char *name;
     const char *module; /* what learns, for messages: "the VAE" */
     size_t state_size;
+    bool alone; /* the model's file holds what describe lists, and nothing else of the parameters */
     /* Makes parameters and plan, and nothing that takes long; data sets are open. On failure close is still called. */
     lt_status (*open)(lt_training *t);
     /* Begins reading at t->run.place, after what is computed once. NULL: nothing to begin. */
@@ -69,12 +70,16 @@ typedef struct lt_task {
     /* Before the model is written, with the averaged weights in place: measures what goes into it. NULL: nothing.
      * LT_ERROR_CANCELLED where the caller stops it, by lt_training_poll: what was measured until then has to do. */
     lt_status (*finish)(lt_training *t);
-    /* What the model's file says beside its tensors, and the tensors that are in it but not trained. */
+    /* What the model's file says beside its tensors, and the tensors that are in it but not trained,
+     * or, of a task that is alone, all that are in it. */
     lt_status (*describe)(lt_training *t, lt_settings *settings, lt_tensor_list *frozen);
     void (*close)(lt_training *t); /* frees what is in state */
 } lt_task;
 
-extern const lt_task lt_task_vae, lt_task_clip, lt_task_unet, lt_task_classifier;
+extern const lt_task lt_task_vae, lt_task_clip, lt_task_unet, lt_task_classifier, lt_task_lora, lt_task_embedding;
+
+/* What a trained file's metadata say of the steps that made it. */
+extern const char lt_train_steps_key[];
 
 /* The loop. options have been checked. */
 lt_status lt_task_run(const lt_task *task, const lt_train_options *options, const lt_train_models *models);
@@ -89,6 +94,9 @@ lt_status lt_training_check_place(const lt_train_options *options, const char *s
 /* Fresh parameters of list, or with options->init those of its tensors that part picks, of which trains are trained.
  * Frees list. */
 lt_status lt_training_make_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn part, lt_trains_fn trains);
+
+/* The same of list as it is: what has data begins with it. */
+lt_status lt_training_own_parameters(lt_training *t, lt_tensor_list *list, lt_trains_fn trains);
 
 /* The plan of graph, which is freed on failure. built: what building it returned. */
 lt_status lt_training_make_plan(lt_training *t, lt_graph *graph, lt_status built);

@@ -12,9 +12,8 @@
 /* Weight of the newest loss in the running mean that people see. */
 static const double LOSS_SMOOTHING = 0.02;
 
-/* What a model's metadata say of the steps that made it. */
-static const char steps_key[] = "latent.train.steps";
-/* And of one whose measuring in the end was stopped. */
+const char lt_train_steps_key[] = "latent.train.steps";
+/* What they say of one whose measuring in the end was stopped. */
 static const char stopped_key[] = "latent.train.stopped";
 
 /* Files and the clock of this session. */
@@ -79,10 +78,10 @@ static lt_status write_tensors(lt_writer *file, lt_tensor_list *all, const lt_se
 static lt_status describe(session *s, bool cut_short, lt_settings *settings, lt_tensor_list *all) {
     lt_training *t = &s->t;
     LT_TRY(check_numbers(s));
-    LT_TRY(lt_settings_set(settings, steps_key, "%ld", t->run.step));
+    LT_TRY(lt_settings_set(settings, lt_train_steps_key, "%ld", t->run.step));
     if (cut_short) LT_TRY(lt_settings_set(settings, stopped_key, "true"));
     LT_TRY(s->task->describe(t, settings, all));
-    for (size_t i = 0; i < t->parameters.tensors.count; i++)
+    for (size_t i = 0; i < t->parameters.tensors.count && !s->task->alone; i++)
         LT_TRY(lt_tensor_list_add(all, t->parameters.tensors.tensors[i].name, &t->parameters.tensors.tensors[i]));
     return LT_OK;
 }
@@ -286,6 +285,7 @@ static lt_status open_session(session *s) {
     LT_TRY(lt_team_create(o->computing.threads, &t->target.team));
     lt_team_enter(t->target.team);
     LT_TRY(lt_dataset_open(o->files.data, &t->data));
+    if (o->files.prior) LT_TRY(lt_dataset_add_prior(t->data, o->files.prior));
     if (o->files.validation) LT_TRY(lt_dataset_open(o->files.validation, &t->validation));
     s->settings = lt_signature(s->task, t);
     if (!s->settings) return LT_ERROR_MEMORY;
@@ -322,7 +322,7 @@ static void close_session(session *s) {
 static long steps_of(const char *path) {
     lt_checkpoint file;
     if (access(path, F_OK) || lt_checkpoint_open(path, &file)) return 0;
-    const char *text = lt_checkpoint_metadata(&file, steps_key);
+    const char *text = lt_checkpoint_metadata(&file, lt_train_steps_key);
     const bool finished = text && !lt_checkpoint_metadata(&file, stopped_key);
     const long steps = finished ? strtol(text, NULL, 10) : 0;
     lt_checkpoint_close(&file);

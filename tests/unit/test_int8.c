@@ -183,7 +183,7 @@ static void test_not_trained(void **state) {
     (void)state;
     lt_model *model = open_model(quantised());
     lt_parameters p;
-    assert_int_equal(lt_parameters_copy(model->tensors.tensors, model->tensors.count, takes_all, &p),
+    assert_int_equal(lt_parameters_create(model->tensors.tensors, model->tensors.count, takes_all, 0, &p),
                      LT_ERROR_UNSUPPORTED);
     assert_non_null(strstr(lt_error_message(), "is in 8 bits, too few to learn"));
     lt_model_close(model);

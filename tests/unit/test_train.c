@@ -507,6 +507,8 @@ static void test_accumulating(void **state) {
     assert_true(difference(&b, &a, ".state", "adamw.m.") > 1e-2);
 }
 
+static bool takes_all(const char *name) { return name != NULL; }
+
 /* Values of all tensors of the roles, fresh. */
 static void make_fresh(unsigned roles, uint64_t seed, int threads, lt_parameters *p) {
     const lt_sd_architecture a = {
@@ -528,7 +530,7 @@ static void make_fresh(unsigned roles, uint64_t seed, int threads, lt_parameters
     lt_tensor_list list = {0};
     use_threads(threads);
     assert_ok(lt_sd_list(&a, roles, &list));
-    assert_ok(lt_parameters_fresh(&list, seed, p));
+    assert_ok(lt_parameters_create(list.tensors, list.count, takes_all, seed, p));
     lt_tensor_list_free(&list);
 }
 
@@ -652,7 +654,7 @@ static void test_senseless_trainings(void **state) {
     (void)state;
     const lt_train_options o = small("senseless");
     assert_int_equal(lt_train(LT_TRAIN_VAE, NULL), LT_ERROR_ARGUMENT);
-    assert_int_equal(lt_train((lt_train_kind)4, &o), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_train((lt_train_kind)6, &o), LT_ERROR_ARGUMENT);
     assert_int_equal(lt_train((lt_train_kind)-1, &o), LT_ERROR_ARGUMENT);
 }
 
@@ -670,6 +672,51 @@ static void test_allocations_fail(void **state) {
     fail_each(LT_TRAIN_UNET, &unet, 8);
     pixel.files.resume = true;
     fail_each(LT_TRAIN_UNET, &pixel, 16);
+}
+
+/* ---- What is added to a model ---- */
+
+/* A model with everything in it. */
+static const char *whole_model(void) {
+    lt_train_options vae = small("vae"), clip = small("clip"), unet = small("unet");
+    vae.length.steps = clip.length.steps = unet.length.steps = 1;
+    unet.files.vae = vae.files.output;
+    unet.files.text = clip.files.output;
+    assert_ok(lt_train(LT_TRAIN_VAE, &vae));
+    assert_ok(lt_train(LT_TRAIN_CLIP, &clip));
+    assert_ok(lt_train(LT_TRAIN_UNET, &unet));
+    return unet.files.output;
+}
+
+static lt_train_options added(const char *name, const char *model) {
+    lt_train_options o = small(name);
+    o.files.init = model;
+    o.lora.rank = 2;
+    o.lora.conv_rank = 1;
+    o.embedding.vectors = 2;
+    return o;
+}
+
+static void test_added(void **state) {
+    (void)state;
+    const char *model = whole_model();
+    stop_anywhere(LT_TRAIN_LORA, added("lora", model), added("lora-parts", model));
+    lt_train_options all = added("all", model);
+    all.files.prior = all.files.masks = all.files.data;
+    all.losses.noise_offset = 0.1;
+    all.losses.min_snr = 5;
+    assert_ok(lt_train(LT_TRAIN_LORA, &all));
+}
+
+static void test_added_without_memory(void **state) {
+    (void)state;
+    const char *model = whole_model();
+    lt_train_options lora = added("lora", model), word = added("word", model);
+    lora.length.steps = word.length.steps = 1;
+    lora.files.overwrite = word.files.overwrite = true;
+    lora.pictures.buckets = true;
+    fail_each(LT_TRAIN_LORA, &lora, 8);
+    fail_each(LT_TRAIN_EMBEDDING, &word, 8);
 }
 
 int main(void) {
@@ -692,6 +739,8 @@ int main(void) {
         cmocka_unit_test_setup(test_senseless_options, make_data),
         cmocka_unit_test_setup(test_senseless_trainings, make_data),
         cmocka_unit_test_setup(test_allocations_fail, make_data),
+        cmocka_unit_test_setup(test_added, make_data),
+        cmocka_unit_test_setup(test_added_without_memory, make_data),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, clean);
 }
