@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* ---- Errors ---- */
@@ -85,10 +86,21 @@ static bool should_fail(void) {
     return true;
 }
 
+enum { LINE = 64, LARGE_PAGE = 2 << 20 };
+
+/* Much memory lies in large pages where the system has them: when it is first written it costs a tenth of the faults,
+ * and later fewer searches for where it is. What is no whole large page stays as it is, so that no memory is lost. */
+static void *allocate(size_t size) {
+    if (size < LARGE_PAGE) return aligned_alloc(LINE, size);
+    void *p = aligned_alloc(LARGE_PAGE, size);
+    if (p) madvise(p, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* else they are small */
+    return p;
+}
+
 void *lt_alloc(size_t size) {
     size_t rounded;
     void *p = NULL;
-    if (lt_add(size, 63, &rounded) && !should_fail()) p = aligned_alloc(64, lt_max(rounded / 64 * 64, 64));
+    if (lt_add(size, LINE - 1, &rounded) && !should_fail()) p = allocate(lt_max(rounded / LINE * LINE, LINE));
     if (!p) lt_fail(LT_ERROR_MEMORY, "out of memory: %zu bytes can't be had", size);
     return p;
 }
