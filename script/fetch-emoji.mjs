@@ -152,14 +152,14 @@ function shade(colour) {
     const hex = colour.length === 4 ? colour.replace(/[^#]/g, "$&$&") : colour;
     const [r, g, b] = [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16));
     const light = (0.299 * r + 0.587 * g + 0.114 * b) / 255;
-    return `#${[0x2f, 0x66, 0xc8].map(c => Math.round(c + (255 - c) * light).toString(16).padStart(2, "0")).join("")}`;
+    return `#${[0x10, 0x30, 0x90].map(c => Math.round(c + (255 - c) * light).toString(16).padStart(2, "0")).join("")}`;
 }
 
-// A drawing in such shades, on dark blue.
-function blueprint(body, left, top, side) {
+// A drawing in such shades.
+function blueprint(body) {
     const shaded = body.replace(/(fill|stroke|stop-color)="(#(?:[0-9a-f]{6}|[0-9a-f]{3}))"/gi, (_, key, colour) =>
         `${key}="${shade(colour)}"`);
-    return `<rect x="${left}" y="${top}" width="${side}" height="${side}" fill="#0d2f6e"/><g fill="${shade("#000")}">${shaded}</g>`;
+    return `<g fill="${shade("#000")}">${shaded}</g>`;
 }
 
 // The icon as SVG text, or null where the set has none (aliases with turns are not followed: two hands, no more).
@@ -176,9 +176,8 @@ function svgOf(style, emoji) {
     const of = (key, otherwise) => icon[key] ?? icons[key] ?? otherwise;
     const [left, top, width, height] = [of("left", 0), of("top", 0), of("width", 16), of("height", 16)];
     const side = Math.max(width, height) * (1 + 2 * style.margin);
-    const corner = [left - (side - width) / 2, top - (side - height) / 2];
-    const box = [...corner, side, side].map(v => +v.toFixed(4)).join(" ");
-    const body = style.recolour ? blueprint(icon.body, ...corner, side) : icon.body;
+    const box = [left - (side - width) / 2, top - (side - height) / 2, side, side].map(v => +v.toFixed(4)).join(" ");
+    const body = style.recolour ? blueprint(icon.body) : icon.body;
     const spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"';
     return `<svg ${spaces} viewBox="${box}">${body}</svg>`;
 }

@@ -30,6 +30,12 @@ uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) 
     return hash;
 }
 
+uint64_t lt_hash_part(uint64_t hash, const lt_tensor *tensors, size_t count, bool (*part)(const char *name)) {
+    for (size_t i = 0; i < count; i++)
+        if (part(tensors[i].name)) hash = lt_hash_tensors(hash, &tensors[i], 1);
+    return hash;
+}
+
 /* ---- Writing ---- */
 
 /* The head of a safetensors file of one tensor, padded to a multiple of 64 bytes. */

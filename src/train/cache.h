@@ -34,5 +34,7 @@ lt_status lt_cache_release(const lt_cache *cache);
 
 /* lt_hash_bytes of names, types and values. */
 uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count);
+/* The same of those of a model that are a part of it; the others are not read. */
+uint64_t lt_hash_part(uint64_t hash, const lt_tensor *tensors, size_t count, bool (*part)(const char *name));
 
 #endif

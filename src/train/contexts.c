@@ -72,7 +72,7 @@ static lt_status wait_for_other(void *user) {
 
 static uint64_t cache_key(const lt_training *t, const lt_contexts *c) {
     const lt_clip_text *text = t->models->text;
-    uint64_t key = lt_hash_tensors(LT_HASH_START, t->models->text_tensors, t->models->text_count);
+    uint64_t key = lt_hash_part(LT_HASH_START, t->models->text_tensors, t->models->text_count, lt_is_text);
     key = lt_hash_bytes(key, &text->layers, sizeof text->layers); /* a configuration may ask for fewer than there are */
     key = lt_hash_bytes(key, &text->heads, sizeof text->heads);
     key = lt_hash_bytes(key, &text->activation, sizeof text->activation);

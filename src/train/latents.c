@@ -82,7 +82,7 @@ static uint64_t cache_key(const lt_training *t, const lt_bucket *b) {
     if (b->members) key = lt_hash_bytes(key, b->members, b->count * sizeof *b->members);
     key = lt_hash_bytes(key, &t->target.precision, sizeof t->target.precision);
     key = lt_hash_bytes(key, &t->models->vae->groups, sizeof t->models->vae->groups);
-    return lt_hash_tensors(key, t->models->vae_tensors, t->models->vae_count);
+    return lt_hash_part(key, t->models->vae_tensors, t->models->vae_count, lt_is_vae);
 }
 
 /* Says how many pictures have no latents; at least one has some where this succeeds. */

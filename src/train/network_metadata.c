@@ -79,16 +79,22 @@ static lt_status describe_training(const lt_training *t, lt_settings *s) {
     return LT_OK;
 }
 
-/* What both say; kind: behind "stable-diffusion-v1/". */
+/* modelspec's name of the family of the model that is added to, which its contexts' width tells. */
+static const char *architecture_of(bool second, bool v) {
+    if (!second) return "stable-diffusion-v1";
+    return v ? "stable-diffusion-v2-768-v" : "stable-diffusion-v2-512";
+}
+
+/* What both say; kind: behind the family, as in "stable-diffusion-v1/lora". */
 static lt_status describe_model(const lt_training *t, const char *kind, lt_settings *s) {
     const lt_train_options *o = t->options;
-    const bool v = t->models->schedule->prediction == LT_PREDICT_V;
-    LT_TRY(lt_settings_set(s, "ss_v2", "False"));
-    LT_TRY(lt_settings_set(s, "ss_base_model_version", "sd_v1"));
+    const bool v = t->models->schedule->prediction == LT_PREDICT_V, second = t->models->init_unet->context_dim == 1024;
+    LT_TRY(lt_settings_set(s, "ss_v2", "%s", second ? "True" : "False"));
+    LT_TRY(lt_settings_set(s, "ss_base_model_version", "%s", second ? "sd_v2" : "sd_v1"));
     LT_TRY(lt_settings_set(s, "ss_sd_model_name", "%s", base_name(o->files.init)));
     LT_TRY(lt_settings_set(s, "ss_output_name", "%s", base_name(o->files.output)));
     LT_TRY(lt_settings_set(s, "modelspec.sai_model_spec", "1.0.0"));
-    LT_TRY(lt_settings_set(s, "modelspec.architecture", "stable-diffusion-v1/%s", kind));
+    LT_TRY(lt_settings_set(s, "modelspec.architecture", "%s/%s", architecture_of(second, v), kind));
     LT_TRY(lt_settings_set(s, "modelspec.resolution", "%dx%d", o->pictures.size, o->pictures.size));
     LT_TRY(lt_settings_set(s, "modelspec.prediction_type", "%s", v ? "v" : "epsilon"));
     return describe_training(t, s);

@@ -9,12 +9,8 @@
 static const char *prediction_or_none(const char *name) { return name && strcmp(name, "epsilon") ? name : "none"; }
 static const char *text_or_none(const char *text) { return text ? text : "none"; }
 
-/* Of one model's tensors. */
 static unsigned long long hash(const lt_tensor *tensors, size_t count, lt_trains_fn part) {
-    uint64_t sum = LT_HASH_START;
-    for (size_t i = 0; i < count; i++)
-        if (part(tensors[i].name)) sum = lt_hash_tensors(sum, &tensors[i], 1);
-    return (unsigned long long)sum;
+    return (unsigned long long)lt_hash_part(LT_HASH_START, tensors, count, part);
 }
 
 /* What of the models that are read, or gone on from, their tensors do not say. */

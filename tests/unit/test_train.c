@@ -4,6 +4,7 @@
 #include "dataset_files.h"
 #include "models/architecture.h"
 #include "team.h"
+#include "train/buckets.h"
 #include "train/cache.h"
 #include "train/parameters.h"
 #include "train/task.h"
@@ -708,6 +709,60 @@ static void test_added(void **state) {
     assert_ok(lt_train(LT_TRAIN_LORA, &all));
 }
 
+enum { SHAPES = 3, EACH = 5, BATCH = 2 };
+
+/* Pictures of three shapes, without a list: EACH of each. */
+static int make_shapes(void **state) {
+    static const int sides[SHAPES][2] = {{64, 64}, {90, 40}, {30, 50}};
+    if (make_root(state)) return -1;
+    for (int i = 0; i < SHAPES * EACH; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%02d.png", i);
+        write_picture(name, sides[i % SHAPES][0], sides[i % SHAPES][1], i);
+    }
+    return 0;
+}
+
+/* The pictures of an epoch, whose batches are of one shape each: how often each of them comes. */
+static void count_draws(const lt_training *t, const lt_buckets *b, uint64_t epoch, int seen[SHAPES * EACH]) {
+    memset(seen, 0, SHAPES * EACH * sizeof *seen);
+    for (uint64_t i = 0; i < b->batches; i++) {
+        size_t rows[BATCH];
+        lt_draw draws[BATCH];
+        const lt_bucket *bucket = &b->items[lt_buckets_draw(t, b, (epoch * b->batches + i) * BATCH, rows, draws)];
+        for (int k = 0; k < BATCH; k++) {
+            assert_int_equal(bucket->members[rows[k]], draws[k].index);
+            seen[draws[k].index]++;
+        }
+    }
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    lt_train_options o = small("shapes");
+    lt_training t = {.options = &o};
+    lt_buckets b = {0};
+    int seen[SHAPES * EACH];
+    o.pictures.size = 64;
+    o.pictures.buckets = true;
+    assert_ok(lt_dataset_open(o.files.data, &t.data));
+    assert_ok(lt_buckets_open(&t, 8, &b));
+    assert_int_equal(b.count, SHAPES);
+    assert_int_equal(b.batches, SHAPES * ((EACH + BATCH - 1) / BATCH));
+    for (size_t i = 0; i < b.count; i++) {
+        assert_int_equal(b.items[i].count, EACH);
+        assert_true(b.items[i].width % 8 == 0 && b.items[i].height % 8 == 0);
+        assert_true(b.items[i].width * b.items[i].height <= 64 * 64 && b.items[i].width * b.items[i].height > 48 * 64);
+    }
+    for (uint64_t epoch = 0; epoch < 3; epoch++) {
+        count_draws(&t, &b, epoch, seen);
+        for (int i = 0; i < SHAPES * EACH; i++)
+            assert_true(seen[i] == 1 || seen[i] == 2); /* 2: what fills a batch up */
+    }
+    lt_buckets_close(&b);
+    lt_dataset_close(t.data);
+}
+
 static void test_added_without_memory(void **state) {
     (void)state;
     const char *model = whole_model();
@@ -741,6 +796,7 @@ int main(void) {
         cmocka_unit_test_setup(test_allocations_fail, make_data),
         cmocka_unit_test_setup(test_added, make_data),
         cmocka_unit_test_setup(test_added_without_memory, make_data),
+        cmocka_unit_test_setup(test_shapes, make_shapes),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, clean);
 }
