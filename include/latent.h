@@ -95,6 +95,14 @@ typedef enum lt_mask_rule {
     LT_MASK_TRANSPARENT /* what is transparent, as OpenAI's API has it: colours do not count */
 } lt_mask_rule;
 
+/* Which sides of a picture fit together, so that it can be laid out as tiles: what lies beyond one is the other. */
+typedef enum lt_seamless {
+    LT_SEAMLESS_NONE,
+    LT_SEAMLESS_X, /* left and right */
+    LT_SEAMLESS_Y, /* top and bottom */
+    LT_SEAMLESS_BOTH
+} lt_seamless;
+
 /* How weights and activations are held while computing. */
 typedef enum lt_precision {
     LT_PRECISION_AUTO, /* drawing: the fastest that is near enough, by rule (docs/precision.md): int8 of a model that

@@ -30,6 +30,7 @@ typedef struct lt_graph {
     lt_node **nodes;
     size_t count, capacity;
     lt_status status;      /* the first failure; from then on every builder returns NULL, so layers need not check */
+    lt_seamless wraps;     /* sides that are one: layers that pad with zeros on both take the other side */
     bool training;         /* to be asked for gradients: layers keep activations as operations of their own */
     int segment, segments; /* the one that is being built (0: none), and how many there were */
     /* Whose outputs these are, "U-Net": a run that makes a NaN or an infinity of them fails and names it. NULL: nobody

@@ -13,10 +13,11 @@ static const double tiny_flops = 1e6;
 
 const char *lt_conv_shape_text(const lt_conv_desc *d, char *text, size_t size) {
     char second[16] = "", stride[24] = "";
+    const char *wraps = d->wraps ? " that wrap" : "";
     if (d->c[1]) snprintf(second, sizeof second, "+%d", d->c[1]);
     if (d->stride != 1) snprintf(stride, sizeof stride, " by %d", d->stride);
-    snprintf(text, size, "%d%s -> %d channels, %dx%d%s, of %dx%dx%d pixels", d->c[0], second, d->oc, d->kernel,
-             d->kernel, stride, d->n, d->h, d->w);
+    snprintf(text, size, "%d%s -> %d channels, %dx%d%s, of %dx%dx%d pixels%s", d->c[0], second, d->oc, d->kernel,
+             d->kernel, stride, d->n, d->h, d->w, wraps);
     return text;
 }
 
@@ -34,6 +35,9 @@ lt_status lt_conv_check(const lt_conv_desc *d) {
         d->pad_begin < 0 || d->pad_end < 0 || d->threads < 1)
         return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: sizes, stride and threads (%d) must be positive",
                        lt_conv_shape_text(d, shape, sizeof shape), d->threads);
+    if (d->wraps < LT_SEAMLESS_NONE || d->wraps > LT_SEAMLESS_BOTH)
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: there are no axes %d",
+                       lt_conv_shape_text(d, shape, sizeof shape), (int)d->wraps);
     if (d->act < LT_ACT_NONE || d->act > LT_ACT_GEGLU || d->weight_type < 0 || d->weight_type >= LT_DTYPE_COUNT)
         return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: there is no activation %d or weight type %d",
                        lt_conv_shape_text(d, shape, sizeof shape), (int)d->act, (int)d->weight_type);

@@ -15,7 +15,8 @@ typedef struct lt_conv_desc {
     int c[2];           /* the sources' channels; c[1] is 0 without a second */
     int oc;             /* channels of dst. With LT_ACT_GEGLU the weight has 2*oc rows: values first, gates second */
     int kernel, stride; /* square */
-    int pad_begin, pad_end; /* zeros before (top and left) and after (bottom and right) */
+    int pad_begin, pad_end; /* before (top and left) and after (bottom and right): zeros, ... */
+    lt_seamless wraps;      /* ... but along these axes what is on the other side of the source */
     bool bias, residual;
     lt_activation act;
     lt_value_type_id source_type[2], dst_type; /* float32, or bf16, which some implementers read and write */
@@ -50,6 +51,13 @@ typedef struct lt_conv_io {
     void *dst;             /* [n, oh, ow, oc] */
     void *scratch;         /* lt_conv_scratch_size bytes, 64-byte aligned */
 } lt_conv_io;
+
+/* Where row or column `at` of a source's `size` is: itself or, where it lies beyond the border and the axis wraps, on
+ * the other side; -1: nowhere, it is zeros. */
+static inline ptrdiff_t lt_conv_find(ptrdiff_t at, ptrdiff_t size, bool wraps) {
+    if (at >= 0 && at < size) return at;
+    return wraps ? (at % size + size) % size : -1;
+}
 
 static inline int lt_conv_out_size(const lt_conv_desc *d, int in) {
     return (in + d->pad_begin + d->pad_end - d->kernel) / d->stride + 1;

@@ -25,6 +25,7 @@ lt_status lt_conv_pass_create_with(const lt_conv_pass_impl *impl, const lt_conv_
                                    const lt_conv_backward_wanted *wanted, lt_conv_pass **pass) {
     *pass = NULL;
     LT_TRY(lt_conv_check_pair(desc, impl->serves));
+    if (desc->wraps) return lt_fail(LT_ERROR_UNSUPPORTED, "the gradients of a convolution that wraps");
     lt_conv_pass *made = lt_calloc(1, sizeof *made);
     if (!made) return LT_ERROR_MEMORY;
     made->desc = *desc;

@@ -97,9 +97,9 @@ static inline lt_precision lt_conv_precision(const lt_conv_desc *d) {
     return d->precision == LT_PRECISION_AUTO ? LT_PRECISION_F32 : d->precision;
 }
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
-/* bf16 with AMX, which oneDNN multiplies. */
+/* bf16 with AMX, which oneDNN multiplies; it knows no padding but zeros. */
 static inline bool lt_conv_is_onednns(const lt_conv_desc *d) {
-    return lt_conv_is_bf16(d) && lt_isa_has(LT_ISA_AMX, d->isa);
+    return lt_conv_is_bf16(d) && lt_isa_has(LT_ISA_AMX, d->isa) && !d->wraps;
 }
 static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
     return lt_weight_format_of(d->weight_type);

@@ -55,11 +55,11 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
     const size_t rows = (size_t)lt_conv_weight_rows(d), channels = (size_t)d->c[0] + (size_t)d->c[1];
     for (int o = 0; o < count; o++) sum[o] = d->bias ? (double)io->bias[first + o] : 0;
     for (int ky = 0; ky < d->kernel; ky++) {
-        const int y = at[1] * d->stride + ky - d->pad_begin;
-        if (y < 0 || y >= d->h) continue;
+        const ptrdiff_t y = lt_conv_find(at[1] * d->stride + ky - d->pad_begin, d->h, d->wraps & LT_SEAMLESS_Y);
+        if (y < 0) continue;
         for (int kx = 0; kx < d->kernel; kx++) {
-            const int x = at[2] * d->stride + kx - d->pad_begin;
-            if (x < 0 || x >= d->w) continue;
+            const ptrdiff_t x = lt_conv_find(at[2] * d->stride + kx - d->pad_begin, d->w, d->wraps & LT_SEAMLESS_X);
+            if (x < 0) continue;
             const size_t pixel = ((size_t)at[0] * (size_t)d->h + (size_t)y) * (size_t)d->w + (size_t)x;
             const size_t tap = (size_t)ky * (size_t)d->kernel + (size_t)kx;
             const float *w = (const float *)io->weight + tap * channels * rows + first;

@@ -9,6 +9,8 @@ lt_windows lt_windows_of(const lt_conv_desc *d) {
                         .pad = d->pad_begin,
                         .h = d->h,
                         .w = d->w,
+                        .wraps_x = d->wraps & LT_SEAMLESS_X,
+                        .wraps_y = d->wraps & LT_SEAMLESS_Y,
                         .c = {(size_t)d->c[0], (size_t)d->c[1]},
                         .both = (size_t)d->c[0] + (size_t)d->c[1],
                         .oh = (size_t)lt_conv_out_size(d, d->h),
@@ -30,17 +32,28 @@ static void copy_part(const float *row, ptrdiff_t width, ptrdiff_t first, ptrdif
     memset(out + before + there, 0, (size_t)(count - before - there) * sizeof *out);
 }
 
+/* The same with what is on the other side. */
+static void copy_around(const float *row, ptrdiff_t width, ptrdiff_t first, ptrdiff_t count, float *out) {
+    for (ptrdiff_t part; count; first += part, count -= part, out += part) {
+        const ptrdiff_t at = lt_conv_find(first, width, true);
+        part = least(width - at, count);
+        memcpy(out, row + at, (size_t)part * sizeof *out);
+    }
+}
+
 /* Of one source: the pixels of a kernel's row lie side by side. */
 static void copy_rows(const lt_windows *s, const float *sample, ptrdiff_t y0, ptrdiff_t x0, size_t k, size_t count,
                       float *out) {
     const size_t across = (size_t)s->kernel * s->c[0], width = (size_t)s->w * s->c[0];
     for (size_t part; count; k += part, count -= part, out += part) {
-        const ptrdiff_t y = y0 + (ptrdiff_t)(k / across), first = x0 * (ptrdiff_t)s->c[0] + (ptrdiff_t)(k % across);
+        const ptrdiff_t y = lt_conv_find(y0 + (ptrdiff_t)(k / across), s->h, s->wraps_y);
+        const ptrdiff_t first = x0 * (ptrdiff_t)s->c[0] + (ptrdiff_t)(k % across);
         part = lt_min(across - k % across, count);
-        if (y < 0 || y >= s->h)
+        if (y < 0)
             memset(out, 0, part * sizeof *out);
         else
-            copy_part(sample + (size_t)y * width, (ptrdiff_t)width, first, (ptrdiff_t)part, out);
+            (s->wraps_x ? copy_around : copy_part)(sample + (size_t)y * width, (ptrdiff_t)width, first, (ptrdiff_t)part,
+                                                   out);
     }
 }
 
@@ -50,10 +63,10 @@ static void copy_taps(const lt_windows *s, const float *const sample[2], ptrdiff
     for (size_t part; count; k += part, count -= part, out += part) {
         const size_t tap = k / s->both, channel = k % s->both, which = channel >= s->c[0], c = s->c[which];
         const size_t from = which ? channel - s->c[0] : channel;
-        const ptrdiff_t y = y0 + (ptrdiff_t)tap / s->kernel, x = x0 + (ptrdiff_t)tap % s->kernel;
-        const bool inside = y >= 0 && y < s->h && x >= 0 && x < s->w;
+        const ptrdiff_t y = lt_conv_find(y0 + (ptrdiff_t)tap / s->kernel, s->h, s->wraps_y);
+        const ptrdiff_t x = lt_conv_find(x0 + (ptrdiff_t)tap % s->kernel, s->w, s->wraps_x);
         part = lt_min(c - from, count);
-        if (inside)
+        if (y >= 0 && x >= 0)
             memcpy(out, sample[which] + ((size_t)y * (size_t)s->w + (size_t)x) * c + from, part * sizeof *out);
         else
             memset(out, 0, part * sizeof *out);
@@ -85,8 +98,9 @@ void lt_windows_copy_block(const lt_windows *s, const lt_windows_block *b, const
                            size_t row, size_t rows, float *out, size_t stride, float *scale) {
     size_t ox = row % s->ow, oy = row / s->ow % s->oh, sample = row / s->ow / s->oh;
     for (size_t i = 0; i < rows; i++, out += stride) {
-        const ptrdiff_t y = (ptrdiff_t)oy * s->stride - s->pad + b->ky, x = (ptrdiff_t)ox * s->stride - s->pad + b->kx;
-        const bool inside = y >= 0 && y < s->h && x >= 0 && x < s->w;
+        const ptrdiff_t y = lt_conv_find((ptrdiff_t)oy * s->stride - s->pad + b->ky, s->h, s->wraps_y);
+        const ptrdiff_t x = lt_conv_find((ptrdiff_t)ox * s->stride - s->pad + b->kx, s->w, s->wraps_x);
+        const bool inside = y >= 0 && x >= 0;
         const size_t pixel = inside ? (sample * (size_t)s->h + (size_t)y) * (size_t)s->w + (size_t)x : 0;
         scale[i] = inside ? of_pixel[pixel] : 0;
         if (inside) memcpy(out, src + pixel * s->c[b->source] + b->first, b->count * sizeof *out);

@@ -1,5 +1,5 @@
 /* A convolution as a matrix product: row r of A [rows, k] is the window of output pixel r, k = (ky*kernel + kx)*c +
- * channel, zeros outside. A exists only in pieces, copied where they are needed. */
+ * channel, zeros outside, or what is on the other side. A exists only in pieces, copied where they are needed. */
 #ifndef LT_WINDOWS_H
 #define LT_WINDOWS_H
 
@@ -7,6 +7,7 @@
 
 typedef struct lt_windows {
     int kernel, stride, pad, h, w;
+    bool wraps_x, wraps_y;
     size_t c[2], both, oh, ow; /* both: the channels of both sources */
 } lt_windows;
 

@@ -166,14 +166,20 @@ static void locate(const winograd *g, size_t tile, size_t *sample, size_t *y, si
     *sample = tile / g->tiles_x / g->tiles_y;
 }
 
+/* at: before 0 it has wrapped round to huge. Beyond the first pixel outside nothing is needed. */
+static ptrdiff_t find(const lt_conv_desc *d, lt_seamless axis, size_t at, size_t size) {
+    return lt_conv_find((ptrdiff_t)at, (ptrdiff_t)size, (d->wraps & axis) && (ptrdiff_t)at <= (ptrdiff_t)size);
+}
+
 void lt_winograd_pixels(const lt_conv_desc *d, const void *x, size_t bytes, size_t tile, size_t side, size_t before,
                         const void *zero, const void **pixels) {
     const size_t h = (size_t)d->h, w = (size_t)d->w, tiles_x = lt_count_parts(w, OUT), tiles_y = lt_count_parts(h, OUT);
     const size_t x0 = tile % tiles_x * OUT, y0 = tile / tiles_x % tiles_y * OUT, sample = tile / tiles_x / tiles_y;
     for (size_t i = 0; i < side * side; i++) {
-        const size_t row = y0 + i / side - before, column = x0 + i % side - before; /* wraps round to huge before 0 */
-        const bool inside = row < h && column < w;
-        pixels[i] = inside ? (const char *)x + ((sample * h + row) * w + column) * bytes : zero;
+        const ptrdiff_t row = find(d, LT_SEAMLESS_Y, y0 + i / side - before, h);
+        const ptrdiff_t column = find(d, LT_SEAMLESS_X, x0 + i % side - before, w);
+        const bool inside = row >= 0 && column >= 0;
+        pixels[i] = inside ? (const char *)x + ((sample * h + (size_t)row) * w + (size_t)column) * bytes : zero;
     }
 }
 

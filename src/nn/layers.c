@@ -112,6 +112,7 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
         .stride = layer.stride ? layer.stride : 1,
         .pad_begin = layer.pad_begin,
         .pad_end = layer.pad_end,
+        .wraps = layer.pad_begin > 0 && layer.pad_end > 0 ? nn->graph->wraps : LT_SEAMLESS_NONE,
         .activation = layer.activation,
     };
     lt_node *y = lt_graph_append(

@@ -22,6 +22,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .stride = a->stride,
         .pad_begin = a->pad_begin,
         .pad_end = a->pad_end,
+        .wraps = a->wraps,
         .bias = o->weight[1] != NULL,
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,

@@ -22,6 +22,7 @@ bool lt_op_conv_narrows(const lt_operation *o);
 typedef struct lt_conv_options {
     int channels; /* of the output */
     int kernel, stride, pad_begin, pad_end;
+    lt_seamless wraps; /* axes along which the padding is what is on the other side */
     lt_activation activation;
 } lt_conv_options;
 
