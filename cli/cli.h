@@ -46,8 +46,9 @@ typedef struct lt_option {
     const char *const *(*list_choices)(void); /* or who knows them */
     bool told;                                /* of a seed: the command itself says which one it took */
     bool rare;                                /* help puts it behind those that everybody needs */
-    const char *also; /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
-                         Names with hyphens may be written with underscores, these and our own */
+    const char *also;  /* what other programs call it, with spaces between: taken, and not shown; one letter is for -x.
+                          Names with hyphens may be written with underscores, these and our own */
+    const char *alone; /* of a choice: what it is where none of the choices follows */
     const char *idle; /* values by which other programs leave it as it is, with spaces between; and what is told then */
     const char *idle_note;
     const char *environment; /* the variable that says it where no option does; what this processor can't is refused */
@@ -67,6 +68,13 @@ enum { LT_HELP_SIZE = 160 };
 #define LT_ALSO_CFG      "cfg-scale guidance-scale"
 #define LT_ALSO_SAMPLER  "sampling-method"
 #define LT_ALSO_SCHEDULE "scheduler schedule-type"
+
+/* Sides that fit together. */
+#define LT_SEAMLESS_OPTION(value, ...)                                                                                 \
+    {                                                                                                                  \
+        "seamless", 0, LT_OPTION_CHOICE, "[x|y]", NULL, &(value), .fields = lt_request_fields, .alone = "both",        \
+                                                                  .also = "circular", __VA_ARGS__                      \
+    }
 
 /* Of each --isa. The library reads no environment: this program does. */
 #define LT_ISA_ENVIRONMENT .environment = "LATENT_ISA", .usable = lt_isa_usable
@@ -121,6 +129,7 @@ int lt_complain_error(void);
 typedef struct lt_model_options {
     const char *model, *vae, *preview_vae, *prediction, *models;
     bool ema;
+    lt_seamless seamless;
     lt_precision precision;
     lt_isa isa;
     int threads;

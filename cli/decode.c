@@ -9,6 +9,7 @@ static struct {
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
+    LT_SEAMLESS_OPTION(o.model.seamless),
     {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
     {"output", 'o', LT_OPTION_FILE, "IMG", "the picture; - is standard output", &o.output},
     {0},

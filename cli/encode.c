@@ -12,6 +12,7 @@ static struct {
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
     {"seed", 0, LT_OPTION_SEED, "N", "draw from the posterior (-1: by any seed); default: its mean", &o.seed},
+    LT_SEAMLESS_OPTION(o.model.seamless),
     {"tiling", 0, LT_OPTION_FLAG, NULL, "in tiles: less memory for large pictures", &o.tiling, .also = "vae-tiling"},
     {"output", 'o', LT_OPTION_FILE, "Z", "safetensors file with a tensor latent [1,c,h,w]", &o.output},
     {0},

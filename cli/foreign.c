@@ -35,7 +35,8 @@ const lt_foreign lt_foreign_options[] = {
      "pulid-id-embedding pulid-id-weight ref-image r ref-image-args increase-ref-index disable-auto-resize-ref-image img-cfg-scale",
      "no picture is served as a model for another; `latent img2img -i IN` changes one"},
     {"ad-model ad-prompt ad-negative-prompt extra-ad-args", "nothing is detected in pictures; `latent inpaint --mask MASK` repaints a part of one"},
-    {"circular circularx circulary", "seamless pictures are not served"},
+    {"circularx", "--seamless x is that"},
+    {"circulary", "--seamless y is that"},
     {"cache-mode cache-option cache-preset scm-mask scm-policy", "--deep-cache N is what is kept from step to step, and fewer --steps take less time"},
     {"extra-sample-args timestep-shift", "a sampler has --eta and --schedule, and no other settings"},
     {"slg-scale skip-layers skip-layer-start skip-layer-end flow-shift chroma-disable-dit-mask chroma-enable-t5-mask chroma-t5-mask-pad "

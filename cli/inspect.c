@@ -147,6 +147,13 @@ static void print_lora(const lt_lora_info *l) {
     print_line("trained words", l->words);
 }
 
+static void print_few_steps(const lt_few_steps *f) {
+    printf("\n  made for few steps, %s: --sampler %s%s%s --steps %d", f->kind, f->sampler,
+           f->schedule ? " --schedule " : "", f->schedule ? f->schedule : "", f->least_steps);
+    if (f->most_steps > f->least_steps) printf(" to %d", f->most_steps);
+    printf(" --cfg %s%g\n", f->most_guidance > 1 ? "1 to " : "", (double)f->most_guidance);
+}
+
 /* ---- The model ---- */
 
 static void print_model(const lt_model *model) {
@@ -206,6 +213,7 @@ static int print_report(const char *path, const lt_report *r) {
     }
     print_summary(path, r);
     if (r->lora.kinds) print_lora(&r->lora);
+    if (r->few_steps.kind) print_few_steps(&r->few_steps);
     if (r->model) print_model(r->model);
     if (o.tensors) print_tensors(r);
     if (r->layer_count) print_layers(r);

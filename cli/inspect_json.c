@@ -69,6 +69,11 @@ static json_t *lora_json(const lt_lora_info *l) {
                      optional_json(l->made_for), "base", optional_json(l->base), "words", optional_json(l->words));
 }
 
+static json_t *few_steps_json(const lt_few_steps *f) {
+    return json_pack("{s:s, s:s, s:s?, s:[i, i], s:f}", "kind", f->kind, "sampler", f->sampler, "schedule", f->schedule,
+                     "steps", f->least_steps, f->most_steps, "most_guidance", (double)f->most_guidance);
+}
+
 static json_t *layer_json(const lt_layer_info *l) {
     const int *s = l->output;
     return json_pack("{s:s, s:s, s:s, s:[i, i, i, i], s:I, s:f}", "module", l->module, "name", l->name, "operation",
@@ -96,6 +101,7 @@ static json_t *checkpoint_json(const char *path, const lt_report *r, bool tensor
                              "format", r->format, "layout", r->layout, "metadata", metadata_json(r), "groups", groups,
                              "all", group_json(&r->all));
     if (json && r->lora.kinds) json_object_set_new(json, "lora", lora_json(&r->lora));
+    if (json && r->few_steps.kind) json_object_set_new(json, "few_steps", few_steps_json(&r->few_steps));
     if (json && r->model) json_object_set_new(json, "model", model_json(r->model));
     if (json && tensors) json_object_set_new(json, "tensors", tensors_json(r));
     if (json && r->layer_count) json_object_set_new(json, "graph", layers_json(r));

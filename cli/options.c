@@ -167,9 +167,9 @@ static void make_tables(const lt_command *command, int count, char **words, tabl
     memset(t, 0, sizeof *t);
     strcpy(t->shorts, "-:"); /* '-': words stay where they are; ':': say what is missing ourselves */
     for (const lt_option *o = command->options; o->name; o++) {
-        const int has_value = o->kind == LT_OPTION_FLAG    ? no_argument
-                              : o->kind == LT_OPTION_MAYBE ? optional_argument
-                                                           : required_argument;
+        const int has_value = o->kind == LT_OPTION_FLAG                ? no_argument
+                              : o->kind == LT_OPTION_MAYBE || o->alone ? optional_argument
+                                                                       : required_argument;
         const int value = FIRST_LONG + (int)(o - command->options);
         const char letter[] = {o->letter, '\0'};
         char also[MAX_NAME];
@@ -263,6 +263,20 @@ static bool is_mode_of(const lt_command *command, const char *value) {
     return value && (!strcmp(value, command->name) || (!strcmp(value, "img_gen") && find(command, "prompt")));
 }
 
+/* Whether one of the option's choices is the word. */
+static bool is_choice(const lt_option *o, const char *word) {
+    const char *const *choices = lt_option_choices(o);
+    for (size_t i = 0; word && choices && choices[i]; i++)
+        if (!strcmp(choices[i], word)) return true;
+    return false;
+}
+
+/* Of an option that may stand alone: the next word, where it is one of its choices. */
+static void take_choice(const lt_option *o, char **argv) {
+    if (!o->alone || optarg) return;
+    optarg = is_choice(o, argv[optind]) ? argv[optind++] : (char *)(uintptr_t)o->alone;
+}
+
 /* An option of the command's own. */
 static int take_own(const lt_option *o) {
     const bool once = o->kind == LT_OPTION_TEXT || o->kind == LT_OPTION_FILE;
@@ -347,6 +361,7 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
         if (found == '?' || found == ':') return explain(command, found, argv[optind - 1]);
         const char letter[] = {(char)found, '\0'};
         const lt_option *o = own_option(command, found);
+        if (o) take_choice(o, argv);
         const int status =
             o ? take_own(o)
               : take_foreign(command, foreign_option(found), found < FOREIGN ? letter : t.longs[place].name);

@@ -27,6 +27,9 @@ static const lt_option options[] = {
      .also = "mask-image"},
     {"mask-rule", 0, LT_OPTION_CHOICE, "RULE", NULL, &o.request.mask_rule, OF_REQUEST},
     {"mask-blur", 0, LT_OPTION_NUMBER, "PX", NULL, &o.request.mask_blur, OF_REQUEST},
+    {"masked-content", 0, LT_OPTION_CHOICE, "WHAT", NULL, &o.request.masked_content, OF_REQUEST, .also = "inpainting-fill"},
+    {"only-masked", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.only_masked, OF_REQUEST, .also = "inpaint-full-res"},
+    {"mask-padding", 0, LT_OPTION_INT, "PX", NULL, &o.request.mask_padding, OF_REQUEST, .also = "inpaint-full-res-padding"},
     {"input", 'i', LT_OPTION_FILE, "IN", "the picture to start from", &o.input,
      .also = "init-img init-image image"},
     {"strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.strength, OF_REQUEST, .also = "denoising-strength"},
@@ -49,6 +52,9 @@ static const lt_option options[] = {
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "`latent schedule` lists all", &o.request.sampler, OF_REQUEST,  .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.schedule, OF_REQUEST,  .also = LT_ALSO_SCHEDULE},
     {"seed", 0, LT_OPTION_SEED, "N", NULL, &o.request.seed, .told = true, .also = "s", OF_REQUEST},
+    {"variation-seed", 0, LT_OPTION_SEED, "N", NULL, &o.request.variation_seed, OF_REQUEST, .also = "subseed"},
+    {"variation-strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.variation_strength, OF_REQUEST, .also = "subseed-strength"},
+    LT_SEAMLESS_OPTION(o.request.seamless),
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.request.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a picture after each step, small without --preview-vae", &o.preview,
@@ -61,6 +67,7 @@ static const lt_option options[] = {
     {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.plain_prompt, OF_REQUEST, .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.request.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
     {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.request.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
+    {"seed-resize", 0, LT_OPTION_SIZE, "WxH", NULL, &o.request.seed_resize_width, OF_REQUEST, .member = "seed_resize_width", .rare = true},
     {"rng", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.request.rng, OF_REQUEST,  .rare = true},
     {"classifier", 0, LT_OPTION_FILE, "FILE", "guide by a classifier that `latent train classifier` made",
      &o.classifier.model, .rare = true},
@@ -72,6 +79,8 @@ static const lt_option options[] = {
     {"deep-cache", 0, LT_OPTION_INT, "N", NULL, &o.request.deep_cache, OF_REQUEST, .rare = true},
     {"merge-tokens", 0, LT_OPTION_NUMBER, "RATIO", NULL, &o.request.merge_tokens, OF_REQUEST, .rare = true},
     {"guidance-interval", 0, LT_OPTION_RANGE, "LOW:HIGH", NULL, &o.request.guidance_interval, OF_REQUEST, .rare = true},
+    {"rescale", 0, LT_OPTION_NUMBER, "PHI", NULL, &o.request.guidance_rescale, OF_REQUEST, .member = "guidance_rescale", .rare = true, .also = "guidance-rescale cfg-rescale"},
+    {"zero-snr", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.zero_snr, OF_REQUEST, .rare = true, .also = "zero-terminal-snr rescale-betas-zero-snr"},
     {"tiling", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.tiling, OF_REQUEST, .rare = true, .also = "vae-tiling"},
     {"noise", 0, LT_OPTION_FILE, "FILE", "tensors noise and posterior_noise in place of the seed's", &o.noise,
      .rare = true},
@@ -80,7 +89,7 @@ static const lt_option options[] = {
     {0},
 };
 /* clang-format on */
-enum { INPUT_OPTIONS = 3, TEXT_OPTIONS = 5 }; /* where those of img2img and of txt2img begin */
+enum { INPUT_OPTIONS = 6, TEXT_OPTIONS = 8 }; /* where those of img2img and of txt2img begin */
 
 static void begin(void) { o.request = lt_request_defaults(); }
 

@@ -12,6 +12,7 @@ static struct {
 
 static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
+    LT_SEAMLESS_OPTION(o.model.seamless),
     {"in", 0, LT_OPTION_FILE, "A", "safetensors file with the module's inputs", &o.in},
     {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
     LT_LORA_OPTION(o.loras),

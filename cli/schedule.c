@@ -16,6 +16,7 @@ static const lt_option options[] = {
     {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
     {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.request.strength,
      .fields = lt_request_fields},
+    {"zero-snr", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.zero_snr, .fields = lt_request_fields},
     {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json},
     {0},
 };

@@ -50,6 +50,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);
+    if (!status) status = lt_session_wrap(*session, options->seamless);
     if (!status && options->profile) status = listen(*session, options->profile);
     return status;
 }

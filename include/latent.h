@@ -95,6 +95,14 @@ typedef enum lt_mask_rule {
     LT_MASK_TRANSPARENT /* what is transparent, as OpenAI's API has it: colours do not count */
 } lt_mask_rule;
 
+/* What repainting begins with under a mask. */
+typedef enum lt_masked_content {
+    LT_CONTENT_ORIGINAL, /* the picture */
+    LT_CONTENT_FILL,     /* colours from around the mask, blurred into it */
+    LT_CONTENT_NOISE,    /* a latent of noise, the starting noise itself */
+    LT_CONTENT_NOTHING   /* a latent of zeros */
+} lt_masked_content;
+
 /* Which sides of a picture fit together, so that it can be laid out as tiles: what lies beyond one is the other. */
 typedef enum lt_seamless {
     LT_SEAMLESS_NONE,
@@ -370,6 +378,14 @@ typedef struct lt_module_info {
     double flop;
 } lt_module_info;
 
+/* What a model or a LoRA that was distilled to draw in few steps is drawn with (docs/sampling.md). */
+typedef struct lt_few_steps {
+    const char *kind;               /* "LCM"; NULL: it is none, or nothing tells */
+    const char *sampler, *schedule; /* schedule: NULL: the sampler's own */
+    int least_steps, most_steps;
+    float most_guidance; /* more makes no sense */
+} lt_few_steps;
+
 /* A LoRA, or one of its kin. */
 typedef struct lt_lora_info {
     const char *kinds; /* "LoRA, LoCon, DoRA"; NULL: it is none */
@@ -395,6 +411,7 @@ typedef struct lt_report {
     lt_tensor_group *groups, all;
     size_t group_count;
     lt_lora_info lora;
+    lt_few_steps few_steps;  /* by the file's name, metadata or tensors */
     const lt_model *model;   /* of whose settings lt_model_describe tells; NULL: it can't be opened as one */
     const char *fault;       /* why not, or why there are no layers; NULL: none */
     lt_module_info *modules; /* where layers are listed */
@@ -501,6 +518,10 @@ LT_API const char *lt_precision_name(lt_precision precision);
  * and the message says for which model it was made; the session then keeps what it had. */
 LT_API lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t count);
 
+/* From now on the session's U-Net and VAE take these sides for one: every convolution that pads with zeros on both
+ * sides reads, in their place, the other side (which the VAE encoder's halvings, that pad on one, do not). */
+LT_API lt_status lt_session_wrap(lt_session *session, lt_seamless sides);
+
 /* ---- Making pictures ---- */
 
 /* How far a generation is. */
@@ -537,6 +558,11 @@ typedef struct lt_request {
     /* Guidance at noise levels sigma above the first and up to the second (0: all) alone, as Kynkäänniemi et al. 2024:
      * at others the prompt predicts by itself, in half the time. lt_plan_steps says which levels a sampler has. */
     float guidance_interval[2];
+    /* 0 to 1: the share phi of a guided prediction that is scaled to the deviation of the prompt's own, for models
+     * whose noise has zero terminal SNR (Lin et al. 2023, section 3.4). 0: none. */
+    float guidance_rescale;
+    bool zero_snr; /* draw by the model's noise schedule rescaled to zero terminal SNR (likewise, algorithm 1), whatever
+                      the model says: for those that predict v and were trained so */
     /* 1 to 1000: the U-Net's deep features are computed at each N-th step, and between them its first convolution and
      * last block run alone on the features of the step before (DeepCache, Ma et al. 2023, whose default is 3). 1: at
      * every step. */
@@ -545,25 +571,35 @@ typedef struct lt_request {
      * and parted behind it (Bolya & Hoffman 2023, whose default is 0.5). Into the first of each tile of 2x2, so that no
      * random numbers are drawn and more than 0.75 is 0.75. 0: none. */
     float merge_tokens;
-    const char *sampler;  /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
-                             "EulerDiscreteScheduler" */
-    const char *schedule; /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
-    float eta;            /* ddim and tcd, 0 to 1: how much of the noise is drawn afresh */
-    bool random_seed;     /* take a new seed; the result says which */
-    uint64_t seed;        /* picture i has seed + i */
+    const char *sampler;      /* one of lt_samplers(), or as other programs call it: "Euler a", "DPM++ 2M Karras",
+                                 "EulerDiscreteScheduler" */
+    const char *schedule;     /* one of lt_schedules(), or NULL or "automatic": what sampler says along, or its own */
+    float eta;                /* ddim and tcd, 0 to 1: how much of the noise is drawn afresh */
+    bool random_seed;         /* take a new seed; the result says which */
+    uint64_t seed;            /* picture i has seed + i; with variations all have seed */
+    uint64_t variation_seed;  /* the starting noise goes, along an arc, towards this seed's; picture i's is that + i */
+    float variation_strength; /* 0 to 1: how far; 0: variation_seed does nothing */
+    int seed_resize_width, seed_resize_height; /* pixels, 0: as they are. The starting noise is that of the seed at this
+                                                  size, in the middle of, or cut to, the picture's own */
     lt_rng_kind rng;
-    int count;             /* pictures, 1 to 10000, with consecutive seeds */
+    int count;             /* pictures, 1 to 10000, with consecutive seeds, or variations */
     const lt_image *image; /* img2img, inpainting: what to start from; NULL: txt2img */
     double strength; /* above 0, up to 1: how far to go from it; the last floor(strength * steps) steps, at least one,
                         are run */
     const lt_image *mask; /* inpainting: what is repainted, as mask_rule says; it is scaled. NULL: everything */
     lt_mask_rule mask_rule;
     float mask_blur; /* pixels, 0 to 1000: the deviation of a Gaussian over the mask */
-    bool tiling;     /* decode and encode in overlapping tiles: less memory for large pictures */
-    bool preview;    /* make progress carry a preview */
-    bool last;       /* no other request follows on this session: with a count of 1 the U-Net's weights are given back
-                        before the picture is decoded, which takes less memory */
-    bool keep_steps; /* keep the latents of every step in the result */
+    lt_masked_content masked_content;
+    /* Only the part of the picture around the mask is drawn, scaled to width x height (0: the model's own), and put
+     * back into the whole, whose size the result has. */
+    bool only_masked;
+    int mask_padding;     /* pixels of the picture around the mask that are drawn with it, 0 to LT_IMAGE_MAX_SIDE */
+    lt_seamless seamless; /* draw, encode and decode so; besides the session's own (lt_session_wrap) */
+    bool tiling;          /* decode and encode in overlapping tiles: less memory for large pictures */
+    bool preview;         /* make progress carry a preview */
+    bool last;            /* no other request follows on this session: with a count of 1 the U-Net's weights are given
+                             back before the picture is decoded, which takes less memory */
+    bool keep_steps;      /* keep the latents of every step in the result */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made; NULL: without. */
     const lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
@@ -589,7 +625,8 @@ typedef struct lt_request {
 } lt_request;
 
 /* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, nothing left out (deep_cache 1, merge_tokens 0),
- * strength 0.75, one picture of the model's own size, a random seed; no classifier (scale 1), no CLIP (guidance 100).
+ * strength 0.75, mask_padding 32, one picture of the model's own size, a random seed; no classifier (scale 1), no CLIP
+ * (guidance 100).
  */
 LT_API lt_request lt_request_defaults(void);
 

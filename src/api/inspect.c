@@ -1,5 +1,6 @@
 /* What a file is, as data. Models are mapped and listed, never converted; layers come from graphs that are built and
  * not planned. */
+#include "adapters/few_steps.h"
 #include "adapters/lora_info.h"
 #include "api/model.h"
 #include "base/door.h"
@@ -309,6 +310,14 @@ static lt_status inspect_lora(survey *s, lt_report *r) {
     return LT_OK;
 }
 
+static void find_few_steps(const char *path, const lt_source *source, lt_report *r) {
+    const lt_checkpoint *c;
+    const char *component;
+    const lt_few_steps *found = NULL;
+    for (size_t i = 0; !found && (c = checkpoint_at(source, i, &component)); i++) found = lt_few_steps_of(path, c);
+    if (found && (r->is_model || r->lora.kinds)) r->few_steps = *found;
+}
+
 static lt_status inspect_checkpoint(const char *path, const lt_inspect_options *o, survey *s, lt_report *r) {
     LT_TRY(lt_source_open(path, &s->source));
     r->format = s->source.folder.count ? "folder" : s->source.file.format;
@@ -317,6 +326,7 @@ static lt_status inspect_checkpoint(const char *path, const lt_inspect_options *
     LT_TRY(list_source(&s->source, r));
     LT_TRY(group_tensors(&s->source, r));
     LT_TRY(inspect_lora(s, r));
+    find_few_steps(path, &s->source, r);
     return open_model(path, o, s, r);
 }
 

@@ -1,4 +1,5 @@
 /* Opening a checkpoint: files, then names, then parts. */
+#include "adapters/few_steps.h"
 #include "api/configuration.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -169,6 +170,13 @@ static lt_status name_model(lt_components *parts, const char *path, const char *
     return parts->name && parts->file && (!vae || parts->vae_file) ? LT_OK : LT_ERROR_MEMORY;
 }
 
+static const lt_few_steps *few_steps_of(const char *path, const lt_source *source) {
+    const lt_few_steps *found = source->folder.count ? NULL : lt_few_steps_of(path, &source->file);
+    for (size_t i = 0; i < source->folder.count && !found; i++)
+        found = lt_few_steps_of(path, &source->folder.components[i].checkpoint);
+    return found;
+}
+
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields(), options));
     const unsigned roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
@@ -176,6 +184,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     if (options->vae) LT_TRY(add_vae(model, options->vae));
     LT_TRY(add_preview(model, options->preview_vae));
     LT_TRY(name_model(&model->parts, path, options->vae));
+    model->parts.few_steps = few_steps_of(path, &model->main);
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
     model->parts.packed = packed_for(&model->main.file);
     lt_precision_follow_file(&model->parts);

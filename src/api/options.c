@@ -23,6 +23,12 @@ static const char *rng_by_name(const char *text) {
     return lt_rng_read(text, &kind) ? lt_rng_choices[kind] : NULL;
 }
 
+/* A1111's "latent noise". */
+static const char *content_by_name(const char *text) {
+    if (!strcmp(text, "latent noise")) return lt_content_choices[LT_CONTENT_NOISE];
+    return strcmp(text, "latent nothing") ? NULL : lt_content_choices[LT_CONTENT_NOTHING];
+}
+
 static const char *prediction_by_name(const char *text) {
     if (!strcmp(text, "eps")) return lt_prediction_choices[0];
     return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
@@ -73,6 +79,8 @@ static const lt_field request_fields[] = {
     {AT(steps), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "steps of the sampler"},
     {AT(guidance), LT_FIELD_FLOAT, -1000, 1000, .help = "guidance: 1 the prompt alone, 0 none"},
     {AT(guidance_interval), LT_FIELD_RANGE, 0, 1e6, .help = "guide at noise levels (sigma) in it alone: less time"},
+    {AT(guidance_rescale), LT_FIELD_FLOAT, 0, 1, .help = "scale this share of the guided prediction to the prompt's own"},
+    {AT(zero_snr), LT_FIELD_BOOL, .help = "noise of zero terminal SNR, for models of v that were trained so"},
     {AT(deep_cache), LT_FIELD_INT, 1, LT_TRAIN_STEPS, .help = "run the U-Net's inner layers at each N-th step alone"},
     {AT(merge_tokens), LT_FIELD_FLOAT, 0, 1, .help = "merge this share of the U-Net's finest tokens in self-attention"},
     {AT(sampler), LT_FIELD_TEXT, .list_choices = lt_samplers, .by_name = sampler_by_name, .help = "a name of lt_samplers"},
@@ -80,11 +88,19 @@ static const lt_field request_fields[] = {
     {AT(eta), LT_FIELD_FLOAT, 0, 1, .help = "noise of ddim and tcd: 0 none, 1 all of it"},
     {AT(random_seed), LT_FIELD_BOOL, .help = "take a new seed"},
     {AT(seed), LT_FIELD_SEED, .help = "default, and -1: a random one, which is printed"},
+    {AT(variation_seed), LT_FIELD_SEED, .help = "go from the seed's noise towards this one's; -1 draws one"},
+    {AT(variation_strength), LT_FIELD_FLOAT, 0, 1, .help = "how far: 0 not at all"},
+    {AT(seed_resize_width), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "take the seed's noise at this size, in the middle"},
+    {AT(seed_resize_height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},
     {AT(rng), LT_FIELD_ENUM, .choices = lt_rng_choices, .by_name = rng_by_name, .help = "PyTorch's random numbers: cpu, or philox as on a GPU"},
     {AT(count), LT_FIELD_INT, 1, 10000, .help = "pictures, with seeds that follow each other"},
     {AT(strength), LT_FIELD_DOUBLE, 0, 1, .above = true, .help = "how far to go from it, up to 1"},
     {AT(mask_rule), LT_FIELD_ENUM, .choices = lt_mask_choices, .help = "repaints what is white, or transparent (OpenAI's way)"},
     {AT(mask_blur), LT_FIELD_FLOAT, 0, 1000, .help = "soften the mask's edge"},
+    {AT(masked_content), LT_FIELD_ENUM, .choices = lt_content_choices, .by_name = content_by_name, .help = "what repainting begins with under the mask"},
+    {AT(only_masked), LT_FIELD_BOOL, .help = "draw what is around the mask alone, and put it back"},
+    {AT(mask_padding), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "pixels around the mask that are drawn with it"},
+    {AT(seamless), LT_FIELD_ENUM, .choices = lt_seamless_choices, .help = "sides that fit together, as tiles: x, y or both"},
     {AT(tiling), LT_FIELD_BOOL, .help = "encode and decode in tiles: less memory for large pictures"},
     {AT(last), LT_FIELD_BOOL, .help = "no request follows: take less memory"},
     {AT(preview), LT_FIELD_BOOL, .help = "a small picture after each step"},

@@ -265,11 +265,11 @@ lt_status lt_tokenize(const char *text, lt_tokens *tokens) {
 /* ---- Steps ---- */
 
 static lt_status plan_steps(const lt_model *model, const lt_request *r, lt_steps *steps) {
-    lt_noise_schedule usual;
+    lt_noise_schedule usual, drawn;
     LT_TRY(lt_fields_check(lt_request_fields(), r));
-    LT_TRY(lt_noise_schedule_sd(&usual, LT_PREDICT_EPSILON));
-    return lt_steps_make(model ? &model->parts.schedule : &usual, r->sampler, r->schedule, r->steps,
-                         r->image ? r->strength : 1, steps);
+    LT_TRY(lt_noise_schedule_sd(&usual, r->zero_snr ? LT_PREDICT_V : LT_PREDICT_EPSILON));
+    LT_TRY(lt_noise_schedule_for(model ? &model->parts.schedule : &usual, r->zero_snr, &drawn));
+    return lt_steps_make(&drawn, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, steps);
 }
 
 lt_status lt_plan_steps(const lt_model *model, const lt_request *request, lt_steps *steps) {

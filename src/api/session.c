@@ -74,6 +74,16 @@ lt_status lt_session_adapt(lt_session *session, const lt_lora *loras, size_t cou
     return lt_leave(&door, status);
 }
 
+lt_status lt_session_wrap(lt_session *session, lt_seamless sides) {
+    const lt_argument arguments[] = {LT_SESSION_ARGUMENT};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status && (sides < LT_SEAMLESS_NONE || sides > LT_SEAMLESS_BOTH))
+        status = lt_fail(LT_ERROR_ARGUMENT, "sides: %d is none of lt_seamless", (int)sides);
+    if (!status) session->wraps = sides;
+    return lt_leave(&door, status);
+}
+
 lt_model *lt_session_model(const lt_session *session) { return session ? session->model : NULL; }
 
 lt_precision lt_session_precision(const lt_session *session) {

@@ -10,6 +10,8 @@ const char *const lt_isa_choices[] = {"scalar", "avx2", "avxvnni", "avx512", "av
                                       "amx",    "neon", "neondot", "best",   NULL};
 const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
+const char *const lt_seamless_choices[] = {"none", "x", "y", "both", NULL};
+const char *const lt_content_choices[] = {"original", "fill", "noise", "nothing", NULL};
 const char *const lt_mask_choices[] = {"white", "transparent", NULL};
 
 const char *const *lt_field_choices(const lt_field *f) {

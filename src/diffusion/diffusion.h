@@ -50,6 +50,8 @@ lt_status lt_noise_schedule_set_betas(lt_noise_schedule *s, const float *betas);
 lt_status lt_noise_schedule_set_alphas(lt_noise_schedule *s, const float *alphas_cumprod);
 /* Lin et al. 2023, algorithm 1: shifts and scales sqrt(abar) so that the last is 0 and the first stays. */
 lt_status lt_noise_schedule_rescale(lt_noise_schedule *s);
+/* own, or where it is asked for and not so already, rescaled. */
+lt_status lt_noise_schedule_for(const lt_noise_schedule *own, bool zero_snr, lt_noise_schedule *out);
 /* True if the last step keeps nothing of the picture: what predicts epsilon can't begin there. */
 static inline bool lt_ends_in_noise(const lt_noise_schedule *s) { return !(s->alphas_cumprod[LT_TRAIN_STEPS - 1] > 0); }
 

@@ -30,6 +30,7 @@ static const spelling samplers[] = {
     {"dpmpp_3m_sde", "DPM++ 3M SDE", "exponential", {"dpmpp_3m_sde_gpu"}},
     {"unipc", "UniPC", NULL, {"UniPCMultistepScheduler"}},
     {"deis", "DEIS", NULL, {"DEISMultistepScheduler"}},
+    {"er_sde", "ER SDE", NULL, {0}},
     {"lcm", "LCM", NULL, {"LCMScheduler"}},
     {"tcd", "TCD", NULL, {"TCDScheduler"}},
 };

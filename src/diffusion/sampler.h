@@ -28,6 +28,7 @@
     each(dpmpp_3m_sde) \
     each(unipc) \
     each(deis) \
+    each(er_sde) \
     each(lcm) \
     each(tcd)
 /* clang-format on */

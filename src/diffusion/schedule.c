@@ -137,6 +137,11 @@ lt_status lt_noise_schedule_rescale(lt_noise_schedule *s) {
     return accumulate(s);
 }
 
+lt_status lt_noise_schedule_for(const lt_noise_schedule *own, bool zero_snr, lt_noise_schedule *out) {
+    *out = *own;
+    return zero_snr && !lt_ends_in_noise(own) ? lt_noise_schedule_rescale(out) : LT_OK;
+}
+
 float lt_sigma_to_t(const lt_noise_schedule *s, float sigma) {
     const float log_sigma = logf(sigma);
     int low = 0, high = LT_TRAIN_STEPS - 1; /* log_sigmas rises with t: find the last one that is not above */

@@ -22,12 +22,12 @@ static void limit(const lt_noise_schedule *s, float low, float high, lt_branch *
 
 lt_status lt_branches_read(lt_session *session, const lt_request *r, lt_branches *branches) {
     const bool guided = session->parts->unet.context_dim && r->guidance != 0 && r->guidance != 1;
-    *branches = (lt_branches){0};
-    lt_status status = LT_OK;
-    if (guided || r->guidance != 1) status = add(session, r, r->negative_prompt, 1, branches);
+    lt_noise_schedule schedule;
+    *branches = (lt_branches){.guidance = r->guidance, .rescale = r->guidance_rescale};
+    lt_status status = lt_noise_schedule_for(&session->parts->schedule, r->zero_snr, &schedule);
+    if (!status && (guided || r->guidance != 1)) status = add(session, r, r->negative_prompt, 1, branches);
     if (!status && (guided || r->guidance == 1)) status = add(session, r, r->prompt, r->guidance, branches);
-    if (!status && guided)
-        limit(&session->parts->schedule, r->guidance_interval[0], r->guidance_interval[1], &branches->items[0]);
+    if (!status && guided) limit(&schedule, r->guidance_interval[0], r->guidance_interval[1], &branches->items[0]);
     lt_module_drop(session, LT_MODULE_TEXT);
     return status;
 }
@@ -40,6 +40,22 @@ void lt_branches_free(lt_branches *branches) {
         lt_free(branch->mask);
     }
     *branches = (lt_branches){0};
+}
+
+static double deviation(const float *x, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i];
+    for (size_t i = 0; i < n; i++) squares += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
+    return sqrt(squares / (double)n);
+}
+
+/* Lin et al. 2023, equations 15 and 16. The prompts' own prediction is first + (sum - first) / guidance. */
+void lt_branches_rescale(const lt_branches *b, size_t n, const float *first, float *room, float *sum) {
+    if (!(b->rescale > 0)) return;
+    for (size_t i = 0; i < n; i++) room[i] = first[i] + (sum[i] - first[i]) / b->guidance;
+    const double guided = deviation(sum, n), ratio = guided > 0 ? deviation(room, n) / guided : 1;
+    const float by = 1 - b->rescale + b->rescale * (float)ratio;
+    for (size_t i = 0; i < n; i++) sum[i] *= by;
 }
 
 bool lt_branch_is_there(const lt_branch *branch, float t) {

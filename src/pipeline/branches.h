@@ -29,6 +29,8 @@ enum { LT_MAX_BRANCHES = 16 };
 typedef struct lt_branches {
     lt_branch items[LT_MAX_BRANCHES];
     int count;
+    float guidance, rescale; /* what the weights behind the first add up to; of a sum of several, the share that is
+                                scaled to the deviation of what that sum is at guidance 1 */
 } lt_branches;
 
 /* The branches of a request: of guidance 1 the prompt alone, of 0 the negative prompt alone, else both. A model that
@@ -36,6 +38,9 @@ typedef struct lt_branches {
  * lt_branches_free is due even after a failure. */
 lt_status lt_branches_read(lt_session *session, const lt_request *request, lt_branches *branches);
 void lt_branches_free(lt_branches *branches); /* with vectors and masks; a zeroed one is fine */
+
+/* Scales sum [n], of several predictions, the first of which is `first`, as branches->rescale says. room [n] */
+void lt_branches_rescale(const lt_branches *branches, size_t n, const float *first, float *room, float *sum);
 
 bool lt_branch_is_there(const lt_branch *branch, float t);
 

@@ -2,6 +2,7 @@
 #include "pipeline/canvas.h"
 
 #include "base/picture.h"
+#include "pipeline/fill.h"
 #include "pipeline/latent.h"
 
 #include <math.h>
@@ -11,11 +12,14 @@
 
 static int rounded(int size, int factor) { return (int)lt_max((size_t)(size / factor * factor), (size_t)factor); }
 
+static bool is_of_area(const lt_request *r) { return r->image && r->mask && r->only_masked; }
+
 static lt_status choose_size(lt_canvas *c, const lt_session *session, const lt_request *r) {
     const lt_components *parts = session->parts;
     const int factor = parts->vae.factor, own = parts->sample_size * factor;
-    const int width = r->width ? r->width : r->image ? r->image->width : own;
-    const int height = r->height ? r->height : r->image ? r->image->height : own;
+    const lt_image *as = is_of_area(r) ? NULL : r->image;
+    const int width = r->width ? r->width : as ? as->width : own;
+    const int height = r->height ? r->height : as ? as->height : own;
     if (width < 1 || height < 1 || width > LT_IMAGE_MAX_SIDE || height > LT_IMAGE_MAX_SIDE)
         return lt_fail(LT_ERROR_ARGUMENT, "a picture of %dx%d: sides from 1 to %d are possible", width, height,
                        LT_IMAGE_MAX_SIDE);
@@ -75,10 +79,10 @@ static lt_status blur(float *mask, size_t w, size_t h, float sigma) {
     return status;
 }
 
-static lt_status resize_mask(const lt_canvas *c, const lt_request *r, lt_image *sized) {
+static lt_status resize_mask(const lt_request *r, int width, int height, lt_image *sized) {
     lt_image flat;
     LT_TRY(lt_image_flatten_mask(r->mask, r->mask_rule, &flat));
-    const lt_status status = lt_image_resize(&flat, c->width, c->height, sized);
+    const lt_status status = lt_image_resize(&flat, width, height, sized);
     lt_image_free(&flat);
     return status;
 }
@@ -90,16 +94,17 @@ static void note_empty(const lt_session *session, const lt_request *r, const uin
               r->mask_rule == LT_MASK_TRANSPARENT ? "transparent" : "white and opaque");
 }
 
-static lt_status read_mask(lt_canvas *c, const lt_session *session, const lt_request *r) {
-    const size_t w = (size_t)c->width, h = (size_t)c->height;
+/* The mask at a size, blurred: [height, width], allocated even after a failure. */
+static lt_status read_mask(const lt_session *session, const lt_request *r, int width, int height, float **mask) {
+    const size_t w = (size_t)width, h = (size_t)height;
     lt_image sized;
-    LT_TRY(resize_mask(c, r, &sized));
+    LT_TRY(resize_mask(r, width, height, &sized));
     uint8_t *grey = lt_alloc(w * h);
-    c->mask = lt_alloc(w * h * sizeof(float));
-    lt_status status = grey && c->mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
-    for (size_t i = 0; i < w * h && !status; i++) c->mask[i] = (float)grey[i] / 255;
+    *mask = lt_alloc(w * h * sizeof(float));
+    lt_status status = grey && *mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
+    for (size_t i = 0; i < w * h && !status; i++) (*mask)[i] = (float)grey[i] / 255;
     if (!status) note_empty(session, r, grey, w * h);
-    if (!status && r->mask_blur > 0.01f) status = blur(c->mask, w, h, r->mask_blur);
+    if (!status && r->mask_blur > 0.01f) status = blur(*mask, w, h, r->mask_blur);
     lt_free(grey);
     lt_image_free(&sized);
     return status;
@@ -126,6 +131,84 @@ static lt_status make_masked_pixels(lt_canvas *c) {
     return LT_OK;
 }
 
+/* Colours from around the mask in place of what is under it. */
+static lt_status fill(lt_canvas *c) {
+    const size_t w = (size_t)c->width, h = (size_t)c->height;
+    c->filled = lt_alloc(w * h * 3 * sizeof(float));
+    if (!c->filled) return LT_ERROR_MEMORY;
+    memcpy(c->filled, c->pixels, w * h * 3 * sizeof(float));
+    return lt_fill_masked(c->filled, c->mask, h, w);
+}
+
+/* ---- An area of the picture ---- */
+
+/* A mask as bytes; [count], allocated. */
+static lt_status grey_of(const float *mask, size_t count, uint8_t **grey) {
+    *grey = lt_alloc(count);
+    for (size_t i = 0; i < count && *grey; i++) (*grey)[i] = (uint8_t)lrintf(mask[i] * 255);
+    return *grey ? LT_OK : LT_ERROR_MEMORY;
+}
+
+static lt_status find_area(lt_canvas *c, const lt_session *session, const lt_request *r) {
+    const int w = r->image->width, h = r->image->height;
+    uint8_t *grey;
+    c->around.image = r->image;
+    LT_TRY(read_mask(session, r, w, h, &c->around.mask));
+    LT_TRY(grey_of(c->around.mask, (size_t)w * (size_t)h, &grey));
+    const lt_area box = lt_area_of_mask(grey, w, h, r->mask_padding);
+    c->around.area = lt_area_expand(box, c->width, c->height, w, h);
+    lt_free(grey);
+    return LT_OK;
+}
+
+/* The area of the picture, scaled to the canvas. */
+static lt_status read_area(lt_canvas *c) {
+    const lt_area a = c->around.area;
+    const size_t row = (size_t)a.w * 3, width = (size_t)c->around.image->width;
+    lt_image part;
+    LT_TRY(lt_image_alloc(a.w, a.h, &part));
+    for (size_t y = 0; y < (size_t)a.h; y++)
+        memcpy(part.pixels + y * row, c->around.image->pixels + (((size_t)a.y + y) * width + (size_t)a.x) * 3, row);
+    const lt_status status = read_picture(c, &part);
+    lt_image_free(&part);
+    return status;
+}
+
+/* The area of the mask, as a picture. */
+static lt_status cut_mask(const lt_canvas *c, lt_image *part) {
+    const lt_area a = c->around.area;
+    LT_TRY(lt_image_alloc(a.w, a.h, part));
+    for (size_t i = 0; i < (size_t)a.w * (size_t)a.h; i++) {
+        const size_t y = (size_t)a.y + i / (size_t)a.w, x = (size_t)a.x + i % (size_t)a.w;
+        const float m = c->around.mask[y * (size_t)c->around.image->width + x];
+        memset(part->pixels + 3 * i, (int)lrintf(m * 255), 3);
+    }
+    return LT_OK;
+}
+
+static lt_status read_area_mask(lt_canvas *c) {
+    const size_t count = (size_t)c->width * (size_t)c->height;
+    lt_image part = {0}, sized = {0};
+    c->mask = lt_alloc(count * sizeof(float));
+    lt_status status = c->mask ? cut_mask(c, &part) : LT_ERROR_MEMORY;
+    if (!status) status = lt_image_resize(&part, c->width, c->height, &sized);
+    for (size_t i = 0; i < count && !status; i++) c->mask[i] = (float)sized.pixels[3 * i] / 255;
+    lt_image_free(&part);
+    lt_image_free(&sized);
+    return status;
+}
+
+/* Of the request's picture and mask what is painted on. */
+static lt_status read_inputs(lt_canvas *c, const lt_session *session, const lt_request *r) {
+    if (is_of_area(r)) {
+        LT_TRY(find_area(c, session, r));
+        LT_TRY(read_area(c));
+        return read_area_mask(c);
+    }
+    if (r->image) LT_TRY(read_picture(c, r->image));
+    return r->mask ? read_mask(session, r, c->width, c->height, &c->mask) : LT_OK;
+}
+
 /* ---- All of it ---- */
 
 lt_status lt_canvas_prepare(lt_canvas *c, const lt_session *session, const lt_request *r) {
@@ -133,8 +216,8 @@ lt_status lt_canvas_prepare(lt_canvas *c, const lt_session *session, const lt_re
     *c = (lt_canvas){0};
     const bool inpainting_model = parts->unet.in_channels != parts->unet.out_channels;
     lt_status status = choose_size(c, session, r);
-    if (!status && r->image) status = read_picture(c, r->image);
-    if (!status && r->mask) status = read_mask(c, session, r);
+    if (!status) status = read_inputs(c, session, r);
+    if (!status && r->mask && r->masked_content == LT_CONTENT_FILL) status = fill(c);
     if (!status && (r->mask || inpainting_model)) status = make_latent_mask(c, parts->vae.factor);
     if (!status && inpainting_model) status = make_masked_pixels(c);
     if (status) lt_canvas_free(c);
@@ -146,13 +229,60 @@ void lt_canvas_free(lt_canvas *c) {
     lt_free(c->mask);
     lt_free(c->latent_mask);
     lt_free(c->masked_pixels);
+    lt_free(c->filled);
+    lt_free(c->around.mask);
     *c = (lt_canvas){0};
 }
 
-void lt_canvas_compose(const lt_canvas *c, float *pixels) {
-    if (!c->mask) return;
+/* ---- The end ---- */
+
+/* Puts the input picture back over pixels where the mask says so. */
+static void compose(const lt_canvas *c, float *pixels) {
     for (size_t i = 0; i < (size_t)c->width * (size_t)c->height * 3; i++) {
         const float m = c->mask[i / 3], clamped = fminf(fmaxf(pixels[i], -1), 1);
         pixels[i] = clamped * m + c->pixels[i] * (1 - m);
     }
+}
+
+static lt_status to_image(const lt_canvas *c, const float *pixels, lt_image *image) {
+    LT_TRY(lt_image_alloc(c->width, c->height, image));
+    lt_pixels_to_bytes(pixels, image->pixels, (size_t)c->width * (size_t)c->height * 3);
+    return LT_OK;
+}
+
+/* Lays part, of the area's size, over a copy of the whole as the mask says. */
+static void lay_over(const lt_canvas *c, const lt_image *part, lt_image *whole) {
+    const lt_area a = c->around.area;
+    const size_t width = (size_t)whole->width;
+    for (size_t i = 0; i < (size_t)a.w * (size_t)a.h; i++) {
+        const size_t at = ((size_t)a.y + i / (size_t)a.w) * width + (size_t)a.x + i % (size_t)a.w;
+        const float m = c->around.mask[at];
+        for (size_t k = 0; k < 3; k++) {
+            uint8_t *to = &whole->pixels[3 * at + k];
+            *to = (uint8_t)lrintf((float)*to * (1 - m) + (float)part->pixels[3 * i + k] * m);
+        }
+    }
+}
+
+static lt_status put_back(const lt_canvas *c, const lt_image *painted, lt_image *image) {
+    const lt_image *whole = c->around.image;
+    lt_image part;
+    LT_TRY(lt_image_resize(painted, c->around.area.w, c->around.area.h, &part));
+    const lt_status status = lt_image_alloc(whole->width, whole->height, image);
+    if (!status) {
+        memcpy(image->pixels, whole->pixels, (size_t)whole->width * (size_t)whole->height * 3);
+        lay_over(c, &part, image);
+    }
+    lt_image_free(&part);
+    return status;
+}
+
+lt_status lt_canvas_finish(const lt_canvas *c, float *pixels, lt_image *image) {
+    lt_image painted;
+    if (c->mask && !c->around.image) compose(c, pixels);
+    if (!c->around.image) return to_image(c, pixels, image);
+    LT_TRY(to_image(c, pixels, &painted));
+    const lt_status status = put_back(c, &painted, image);
+    lt_image_free(&painted);
+    return status;
 }

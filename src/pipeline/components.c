@@ -89,6 +89,7 @@ lt_status lt_module_needed(const lt_components *parts, lt_module module, const c
 
 lt_status lt_module_build(const lt_components *parts, lt_module module, const lt_module_size *size, lt_graph *graph) {
     LT_TRY(lt_module_needed(parts, module, ""));
+    graph->wraps = size->wraps;
     return lt_module_fail(parts, module, modules[module].build(parts, size, graph));
 }
 

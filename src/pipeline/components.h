@@ -26,6 +26,7 @@ typedef enum lt_module {
 /* For what a module is planned; what does not concern it is 0. */
 typedef struct lt_module_size {
     int n, h, w;            /* samples and input size */
+    lt_seamless wraps;      /* unet, vae: sides that are one */
     int tokens;             /* unet: of the context */
     lt_shortcuts shortcuts; /* unet */
     int vectors;            /* text: of embeddings that the prompts may name */
@@ -51,8 +52,9 @@ typedef struct lt_components {
     lt_known known; /* what a small model has learned */
     lt_noise_schedule schedule;
     lt_tokenizer *tokenizer;
-    int sample_size;       /* latents a side, as the model was trained: 64 */
-    char *name;            /* the checkpoint's, for the parameters text */
+    const lt_few_steps *few_steps; /* it was distilled; NULL: nothing tells */
+    int sample_size;               /* latents a side, as the model was trained: 64 */
+    char *name;                    /* the checkpoint's, for the parameters text */
     char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */
     lt_listener listener;  /* of what is found out while opening and converting */
 } lt_components;

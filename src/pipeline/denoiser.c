@@ -213,5 +213,6 @@ lt_status lt_denoiser_predict(lt_denoiser *d, int step, const float *x, float t,
     for (int i = 0; i < d->branches->count; i += b->count)
         if (b->count > 1 || lt_branch_is_there(&d->branches->items[i], t))
             LT_TRY(run_branches(d, b, i, step, t, &taken, out));
+    if (taken > 1) lt_branches_rescale(d->branches, lt_shape_count(d->latent), d->first, d->branch, out);
     return taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
 }

@@ -9,6 +9,7 @@
 #include "pipeline/denoiser.h"
 #include "pipeline/infotext.h"
 #include "pipeline/latent.h"
+#include "pipeline/noise.h"
 #include "pipeline/notes.h"
 #include "pipeline/thrift.h"
 
@@ -22,6 +23,7 @@ typedef struct lt_painting {
     lt_result *result;
     lt_canvas canvas;
     lt_branches branches;
+    lt_noise_schedule schedule; /* the model's, or the request's */
     lt_steps steps;
     lt_sampling sampling;
     lt_denoiser denoiser;
@@ -144,11 +146,42 @@ static lt_status encode(lt_painting *p, const float *pixels, const float *poster
     return lt_latent_encode(p->session, pixels, c->height, c->width, p->session->thrift.tiles, posterior, latent);
 }
 
-/* The caller's random numbers, or else the seed's next ones, into p->noise. */
+/* The caller's random numbers, or else those in p->outside, into p->noise. */
 static lt_status take_noise(lt_painting *p, const float *given, const char *name) {
-    if (!given) return draw_noise(p, p->noise);
-    from_outside(p, given, p->noise);
-    return lt_all_finite(given, p->count) ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "%s: not all are finite numbers", name);
+    from_outside(p, given ? given : p->outside, p->noise);
+    return !given || lt_all_finite(given, p->count)
+               ? LT_OK
+               : lt_fail(LT_ERROR_ARGUMENT, "%s: not all are finite numbers", name);
+}
+
+static lt_status take_posterior(lt_painting *p) {
+    if (!p->request->posterior_noise) lt_rng_normal(&p->rng, p->outside, p->count);
+    return take_noise(p, p->request->posterior_noise, "the posterior's noise");
+}
+
+static lt_status take_start(lt_painting *p) {
+    const lt_request *r = p->request;
+    const int factor = p->parts->vae.factor;
+    const lt_noise_plan plan = {.kind = r->rng,
+                                .seed = p->result->seeds[p->picture],
+                                .variation = r->variation_seed + (uint64_t)p->picture,
+                                .strength = r->variation_strength,
+                                .c = (size_t)p->latent.c,
+                                .h = (size_t)p->latent.h,
+                                .w = (size_t)p->latent.w,
+                                .from_h = (size_t)(r->seed_resize_height / factor),
+                                .from_w = (size_t)(r->seed_resize_width / factor)};
+    if (!r->noise) LT_TRY(lt_noise_make(&plan, &p->rng, p->outside));
+    return take_noise(p, r->noise, "the starting noise");
+}
+
+/* What of the input's latent is under the mask becomes noise, or nothing, where that is asked for. */
+static void begin_masked(const lt_painting *p) {
+    const lt_masked_content content = p->request->masked_content;
+    if (content != LT_CONTENT_NOISE && content != LT_CONTENT_NOTHING) return;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->canvas.latent_mask[i / (size_t)p->latent.c] > 0)
+            p->x0[i] = content == LT_CONTENT_NOISE ? p->noise[i] : 0;
 }
 
 /* Draws the random numbers in their order (posterior, start, and later each step's) and makes of them what sampling
@@ -156,11 +189,12 @@ static lt_status take_noise(lt_painting *p, const float *given, const char *name
 static lt_status start(lt_painting *p) {
     const lt_request *r = p->request;
     if (p->canvas.pixels) { /* the starting noise is drawn after the posterior's was used */
-        LT_TRY(take_noise(p, r->posterior_noise, "the posterior's noise"));
-        LT_TRY(encode(p, p->canvas.pixels, p->noise, p->x0));
+        LT_TRY(take_posterior(p));
+        LT_TRY(encode(p, p->canvas.filled ? p->canvas.filled : p->canvas.pixels, p->noise, p->x0));
         if (p->canvas.masked_pixels) LT_TRY(encode(p, p->canvas.masked_pixels, p->noise, p->masked));
     }
-    LT_TRY(take_noise(p, r->noise, "the starting noise"));
+    LT_TRY(take_start(p));
+    if (p->canvas.mask) begin_masked(p);
     const bool from_noise = !p->canvas.pixels || (p->canvas.latent_mask && r->strength == 1);
     lt_noise_level level = {0, 0};
     LT_TRY(from_noise ? lt_sampler_noise_scale(&p->sampling, r->sampler, &level.sigma)
@@ -184,20 +218,12 @@ static lt_status denoise(lt_painting *p) {
 
 static lt_status decode(lt_painting *p, lt_image *image) {
     const lt_canvas *c = &p->canvas;
-    const size_t count = (size_t)c->width * (size_t)c->height * 3;
-    float *pixels = lt_alloc(count * sizeof(float));
-    uint8_t *bytes = lt_alloc(count);
-    lt_status status = pixels && bytes ? LT_OK : LT_ERROR_MEMORY;
+    float *pixels = lt_alloc((size_t)c->width * (size_t)c->height * 3 * sizeof(float));
+    lt_status status = pixels ? LT_OK : LT_ERROR_MEMORY;
     if (!status)
         status = lt_latent_decode(p->session, p->x, c->latent_h, c->latent_w, p->session->thrift.tiles, pixels);
-    if (!status) {
-        lt_canvas_compose(c, pixels);
-        lt_pixels_to_bytes(pixels, bytes, count);
-        *image = (lt_image){c->width, c->height, bytes};
-        bytes = NULL;
-    }
+    if (!status) status = lt_canvas_finish(c, pixels, image);
     lt_free(pixels);
-    lt_free(bytes);
     return status;
 }
 
@@ -219,13 +245,14 @@ static lt_status make_result(lt_painting *p) {
     out->step_latents = lt_calloc(n, sizeof *out->step_latents);
     if (!out->images || !out->seeds || !out->parameters || !out->latents || !out->step_latents) return LT_ERROR_MEMORY;
     const uint64_t seed = r->random_seed ? lt_random_seed() : r->seed;
-    for (size_t i = 0; i < n; i++) out->seeds[i] = seed + i;
+    for (size_t i = 0; i < n; i++) out->seeds[i] = r->variation_strength > 0 ? seed : seed + i;
     return LT_OK;
 }
 
 /* Room for what belongs to the picture at hand. */
 static lt_status make_room(lt_painting *p) {
     const int i = p->picture;
+    const lt_request *r = p->request;
     lt_result *out = p->result;
     const size_t states = (size_t)out->kept_steps;
     const lt_made made = {p->parts,
@@ -233,6 +260,7 @@ static lt_status make_room(lt_painting *p) {
                           p->guides,
                           &p->steps,
                           out->seeds[i],
+                          r->variation_seed + (uint64_t)i,
                           p->canvas.width,
                           p->canvas.height,
                           p->session->target.precision,
@@ -288,15 +316,15 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_adapt_request(p->session, p->asked, &p->adapted));
     r = p->request = &p->adapted.request;
     LT_TRY(lt_canvas_prepare(&p->canvas, p->session, r));
-    LT_TRY(
-        lt_steps_make(&p->parts->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
+    LT_TRY(lt_noise_schedule_for(&p->parts->schedule, r->zero_snr, &p->schedule));
+    LT_TRY(lt_steps_make(&p->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
     LT_TRY(lt_guidance_init(&p->guidance, p->session, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(lt_branches_read(p->session, r, &p->branches));
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){r, &p->canvas, &p->branches, &p->guidance}));
-    p->sampling = (lt_sampling){&p->parts->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
+    p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;
 }
@@ -308,11 +336,14 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
                      .request = request,
                      .guides = guides,
                      .result = result};
+    const lt_seamless own = session->wraps;
     *result = (lt_result){0};
+    session->wraps |= request->seamless;
     session->target.cancelled = request->cancelled;
     session->target.cancelled_user = request->user;
     const lt_status status = paint(&p);
     session->target.cancelled = NULL;
+    session->wraps = own;
     lt_adapt_end(session, &p.adapted);
     if (status) lt_result_free(result);
     lt_module_drop(session, LT_MODULE_VAE_ENCODER);

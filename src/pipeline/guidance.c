@@ -153,6 +153,7 @@ lt_status lt_guidance_init(lt_guidance *g, const lt_session *session, const lt_g
     *g = (lt_guidance){.session = session, .latent = {1, h, w, session->parts->unet.out_channels}};
     lt_status status = LT_OK;
     if (!guides->classifier && !guides->clip) return LT_OK;
+    LT_TRY(lt_noise_schedule_for(&session->parts->schedule, request->zero_snr, &g->schedule));
     g->shift = lt_alloc(lt_shape_count(g->latent) * sizeof *g->shift);
     g->work = lt_alloc(lt_shape_count(g->latent) * sizeof *g->work);
     if (!g->shift || !g->work) status = LT_ERROR_MEMORY;
@@ -195,7 +196,7 @@ static lt_status add_classifier(lt_guidance *g, const float *x, float t) {
 
 /* alpha = sqrt(abar_t), sigma = sqrt(1 - abar_t). z = x_0 / scaling, and with eps fixed d x_0 / d x_t = 1 / alpha. */
 static lt_status add_clip(lt_guidance *g, const float *x, lt_noise_level at, const float *out) {
-    const bool v = g->session->parts->schedule.prediction == LT_PREDICT_V;
+    const bool v = g->schedule.prediction == LT_PREDICT_V;
     const float scaling = g->session->parts->vae.scaling;
     for (size_t i = 0; i < lt_shape_count(g->latent); i++) {
         const float x0 = v ? at.alpha * x[i] - at.sigma * out[i] : (x[i] - at.sigma * out[i]) / at.alpha;
@@ -218,11 +219,11 @@ static lt_noise_level level_of(const lt_noise_schedule *schedule, float t) {
 lt_status lt_guidance_shift(lt_guidance *g, const float *x, float t, float *out) {
     if (!g->classifier && !g->clip) return LT_OK;
     const size_t count = lt_shape_count(g->latent);
-    const lt_noise_level at = level_of(&g->session->parts->schedule, t);
+    const lt_noise_level at = level_of(&g->schedule, t);
     memset(g->shift, 0, count * sizeof *g->shift);
     if (g->classifier && g->classifier_scale != 0) LT_TRY(add_classifier(g, x, t));
     if (g->clip && g->clip_scale != 0) LT_TRY(add_clip(g, x, at, out));
-    const float scale = g->session->parts->schedule.prediction == LT_PREDICT_V ? at.sigma / at.alpha : at.sigma;
+    const float scale = g->schedule.prediction == LT_PREDICT_V ? at.sigma / at.alpha : at.sigma;
     for (size_t i = 0; i < count; i++) out[i] -= scale * g->shift[i];
     return LT_OK;
 }

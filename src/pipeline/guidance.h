@@ -16,11 +16,12 @@ typedef struct lt_guides {
 } lt_guides;
 
 typedef struct lt_guidance {
-    const lt_session *session; /* that draws: its schedule, its threads, and whom to ask whether to stop */
-    lt_session guide;          /* on the classifier */
-    lt_shape latent;           /* n = 1 */
-    lt_plan *classifier;       /* belongs to guide; NULL without */
-    lt_plan *clip;             /* decoder, image tower, cosine, and back; NULL without */
+    const lt_session *session;  /* that draws: its threads, and whom to ask whether to stop */
+    lt_session guide;           /* on the classifier */
+    lt_noise_schedule schedule; /* by which it is drawn */
+    lt_shape latent;            /* n = 1 */
+    lt_plan *classifier;        /* belongs to guide; NULL without */
+    lt_plan *clip;              /* decoder, image tower, cosine, and back; NULL without */
     struct {
         lt_port x, t, gradient;
     } on_classifier;

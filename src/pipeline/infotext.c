@@ -123,6 +123,26 @@ static bool read_guidance_interval(const reading *to, const char *value) {
     return true;
 }
 
+static lt_status write_rescale(const lt_made *m, lt_buffer *out) {
+    return m->request->guidance_rescale > 0 ? write_float(out, m->request->guidance_rescale) : LT_OK;
+}
+
+static bool read_rescale(const reading *to, const char *value) {
+    return read_float(value, &to->request->guidance_rescale);
+}
+
+/* A1111's words for it. */
+static const char ZERO_SNR[] = "Zero Terminal SNR";
+
+static lt_status write_noise_schedule(const lt_made *m, lt_buffer *out) {
+    return m->request->zero_snr ? write_text(out, ZERO_SNR) : LT_OK;
+}
+
+static bool read_noise_schedule(const reading *to, const char *value) {
+    to->request->zero_snr = !strcmp(value, ZERO_SNR);
+    return to->request->zero_snr;
+}
+
 static lt_status write_deep_cache(const lt_made *m, lt_buffer *out) {
     return m->request->deep_cache > 1 ? write_int(out, m->request->deep_cache) : LT_OK;
 }
@@ -139,14 +159,35 @@ static lt_status write_seed(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%llu", (unsigned long long)m->seed);
 }
 
-static bool read_seed(const reading *to, const char *value) {
+static bool read_seed_into(uint64_t *seed, const char *value) {
     char *end;
     errno = 0;
-    const unsigned long long seed = strtoull(value, &end, 10);
+    const unsigned long long read = strtoull(value, &end, 10);
     if (end == value || *end || errno || strchr(value, '-')) return false;
-    to->request->seed = seed;
-    to->request->random_seed = false;
+    *seed = read;
     return true;
+}
+
+static bool read_seed(const reading *to, const char *value) {
+    const bool possible = read_seed_into(&to->request->seed, value);
+    if (possible) to->request->random_seed = false;
+    return possible;
+}
+
+static lt_status write_variation(const lt_made *m, lt_buffer *out) {
+    return m->request->variation_strength > 0 ? lt_buffer_printf(out, "%llu", (unsigned long long)m->variation) : LT_OK;
+}
+
+static bool read_variation(const reading *to, const char *value) {
+    return read_seed_into(&to->request->variation_seed, value);
+}
+
+static lt_status write_variation_strength(const lt_made *m, lt_buffer *out) {
+    return m->request->variation_strength > 0 ? write_float(out, m->request->variation_strength) : LT_OK;
+}
+
+static bool read_variation_strength(const reading *to, const char *value) {
+    return read_float(value, &to->request->variation_strength);
 }
 
 static lt_status write_eta(const lt_made *m, lt_buffer *out) {
@@ -175,12 +216,25 @@ static lt_status write_size(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%dx%d", m->width, m->height);
 }
 
-static bool read_size(const reading *to, const char *value) {
+static bool read_sides(const char *value, int *to_width, int *to_height) {
     int width, height, used = 0;
     if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used] || width < 1 || height < 1) return false;
-    to->request->width = width;
-    to->request->height = height;
+    *to_width = width;
+    *to_height = height;
     return true;
+}
+
+static bool read_size(const reading *to, const char *value) {
+    return read_sides(value, &to->request->width, &to->request->height);
+}
+
+static lt_status write_seed_resize(const lt_made *m, lt_buffer *out) {
+    const int width = m->request->seed_resize_width, height = m->request->seed_resize_height;
+    return width && height ? lt_buffer_printf(out, "%dx%d", width, height) : LT_OK;
+}
+
+static bool read_seed_resize(const reading *to, const char *value) {
+    return read_sides(value, &to->request->seed_resize_width, &to->request->seed_resize_height);
 }
 
 static lt_status write_strength(const lt_made *m, lt_buffer *out) {
@@ -195,9 +249,53 @@ static lt_status write_mask_blur(const lt_made *m, lt_buffer *out) {
     return m->request->mask && m->request->mask_blur > 0 ? write_float(out, m->request->mask_blur) : LT_OK;
 }
 
+/* A1111's words for it; the first it leaves out. */
+static const char *const content_words[] = {"original", "fill", "latent noise", "latent nothing"};
+
+static lt_status write_content(const lt_made *m, lt_buffer *out) {
+    const lt_masked_content content = m->request->masked_content;
+    return m->request->mask && content ? write_text(out, content_words[content]) : LT_OK;
+}
+
+static bool read_content(const reading *to, const char *value) {
+    for (size_t i = 0; i < LT_COUNT(content_words); i++)
+        if (!strcmp(content_words[i], value)) {
+            to->request->masked_content = (lt_masked_content)i;
+            return true;
+        }
+    return false;
+}
+
+static lt_status write_area(const lt_made *m, lt_buffer *out) {
+    return m->request->mask && m->request->only_masked ? write_text(out, "Only masked") : LT_OK;
+}
+
+static bool read_area(const reading *to, const char *value) {
+    to->request->only_masked = !strcmp(value, "Only masked");
+    return to->request->only_masked || !strcmp(value, "Whole picture");
+}
+
+static lt_status write_padding(const lt_made *m, lt_buffer *out) {
+    return m->request->mask && m->request->only_masked ? write_int(out, m->request->mask_padding) : LT_OK;
+}
+
+static bool read_padding(const reading *to, const char *value) { return read_int(value, &to->request->mask_padding); }
+
 static bool read_mask_blur(const reading *to, const char *value) { return read_float(value, &to->request->mask_blur); }
 
-/* Not "Tiling", which in the web UI makes pictures that can be laid side by side. */
+/* A1111's word, which knows both axes alone. */
+static lt_status write_seamless(const lt_made *m, lt_buffer *out) {
+    static const char *const words[] = {"", "x", "y", "True"};
+    return write_text(out, words[m->session->wraps]);
+}
+
+static bool read_seamless(const reading *to, const char *value) {
+    const bool x = !strcmp(value, "x"), y = !strcmp(value, "y"), both = !strcmp(value, "True");
+    to->request->seamless = both ? LT_SEAMLESS_BOTH : x ? LT_SEAMLESS_X : y ? LT_SEAMLESS_Y : LT_SEAMLESS_NONE;
+    return x || y || both || !strcmp(value, "False");
+}
+
+/* Not "Tiling", which is another thing. */
 static lt_status write_tiles(const lt_made *m, lt_buffer *out) {
     return m->session->thrift.tiles ? write_text(out, "on") : LT_OK;
 }
@@ -337,14 +435,22 @@ static const setting settings[] = {
     {"Schedule type", write_schedule, read_schedule},
     {"CFG scale", write_guidance, read_guidance},
     {"Guidance interval", write_guidance_interval, read_guidance_interval},
+    {"CFG rescale", write_rescale, read_rescale},
+    {"Noise Schedule", write_noise_schedule, read_noise_schedule},
     {"Deep cache", write_deep_cache, read_deep_cache},
     {"Token merging ratio", write_merging, read_merging},
     {"Seed", write_seed, read_seed},
+    {"Variation seed", write_variation, read_variation},
+    {"Variation seed strength", write_variation_strength, read_variation_strength},
     {"Size", write_size, read_size},
+    {"Seed resize from", write_seed_resize, read_seed_resize},
     {"Model hash", NULL, read_model_hash},
     {"Model", write_model, read_model},
     {"Denoising strength", write_strength, read_strength},
     {"Mask blur", write_mask_blur, read_mask_blur},
+    {"Masked content", write_content, read_content},
+    {"Inpaint area", write_area, read_area},
+    {"Masked area padding", write_padding, read_padding},
     {"Eta DDIM", write_eta, read_eta},
     {"Eta", NULL, read_ancestral_eta},
     {"Prompt syntax", write_syntax, read_syntax},
@@ -354,6 +460,7 @@ static const setting settings[] = {
     {"Classifier scale", write_classifier_scale, read_classifier_scale},
     {"CLIP", write_clip, NULL},
     {"CLIP guidance", write_clip_guidance, read_clip_guidance},
+    {"Tiling", write_seamless, read_seamless},
     {"Tiles", write_tiles, read_tiles},
     {"Noise", write_noise, read_noise},
     {"RNG", write_rng, read_rng},

@@ -11,7 +11,7 @@ typedef struct lt_made {
     const lt_request *request;
     const lt_guides *guides;
     const lt_steps *steps; /* they know the schedule that was chosen */
-    uint64_t seed;
+    uint64_t seed, variation;
     int width, height;
     lt_precision precision;
     const lt_lora_set *loras;  /* NULL: none */

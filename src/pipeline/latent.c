@@ -22,15 +22,18 @@ typedef struct lt_tiling {
     int in_channels, out_channels;
     int h, w; /* of the whole, in latent pixels */
     int tile_h, tile_w;
+    bool around_h, around_w; /* tiles go on over the picture's end, at its beginning */
 } lt_tiling;
 
-static int tile_count(int size, int tile) {
+static int tile_count(int size, int tile, bool around) {
+    if (around) return (size + TILE - OVERLAP - 1) / (TILE - OVERLAP);
     return size <= tile ? 1 : 1 + (size - tile + TILE - OVERLAP - 1) / (TILE - OVERLAP);
 }
 
 /* The last tile ends where the picture does. */
-static int tile_start(int i, int size, int tile) {
-    return (int)lt_min((size_t)(i * (TILE - OVERLAP)), (size_t)(size - tile));
+static int tile_start(int i, int size, int tile, bool around) {
+    const int start = i * (TILE - OVERLAP);
+    return around ? start : (int)lt_min((size_t)start, (size_t)(size - tile));
 }
 
 /* Share of a tile's value at place i of n: full inside, falling linearly over the overlap towards an edge that has a
@@ -49,8 +52,12 @@ static size_t row_of(const lt_tiling *t, int unit, int channels) {
 
 static void write_tile(const lt_tiling *t, const float *whole, int y, int x, lt_port input) {
     const size_t unit = (size_t)t->in_unit, c = (size_t)t->in_channels, row = row_of(t, t->in_unit, t->in_channels);
-    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++)
-        lt_port_write(input, r * row, whole + (((size_t)y * unit + r) * (size_t)t->w + (size_t)x) * unit * c, row);
+    const size_t across = (size_t)t->w * unit * c, first = (size_t)x * unit * c, before = lt_min(row, across - first);
+    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++) {
+        const float *from = whole + ((size_t)y * unit + r) % ((size_t)t->h * unit) * across;
+        lt_port_write(input, r * row, from + first, before);
+        if (before < row) lt_port_write(input, r * row + before, from, row - before);
+    }
 }
 
 /* Adds a tile's values times their shares to sum, and the shares to total. row: room for one of the tile's. */
@@ -58,11 +65,14 @@ static void add_tile(const lt_tiling *t, lt_port output, int y, int x, float *ro
     const int unit = t->out_unit, c = t->out_channels, rows = t->tile_h * unit, columns = t->tile_w * unit;
     const size_t each = row_of(t, unit, c);
     for (int r = 0; r < rows; r++) {
-        const float down = share(r, rows, y > 0, y + t->tile_h < t->h, OVERLAP * unit), *value = row;
+        const bool above = y > 0 || t->around_h, below = y + t->tile_h < t->h || t->around_h;
+        const float down = share(r, rows, above, below, OVERLAP * unit), *value = row;
         lt_port_read(output, (size_t)r * each, row, each);
         for (int k = 0; k < columns; k++) {
-            const float s = down * share(k, columns, x > 0, x + t->tile_w < t->w, OVERLAP * unit);
-            const size_t at = (size_t)(y * unit + r) * (size_t)(t->w * unit) + (size_t)(x * unit + k);
+            const bool left = x > 0 || t->around_w, right = x + t->tile_w < t->w || t->around_w;
+            const float s = down * share(k, columns, left, right, OVERLAP * unit);
+            const int to_y = (y * unit + r) % (t->h * unit), to_x = (x * unit + k) % (t->w * unit);
+            const size_t at = (size_t)to_y * (size_t)(t->w * unit) + (size_t)to_x;
             for (int i = 0; i < c; i++) sum[at * (size_t)c + (size_t)i] += s * *value++;
             total[at] += s;
         }
@@ -82,9 +92,10 @@ static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float 
     const lt_port input = lt_plan_port(plan, t->input), output = lt_plan_port(plan, t->output);
     const lt_shape made = {1, t->tile_h * t->out_unit, t->tile_w * t->out_unit, t->out_channels};
     LT_TRY(lt_module_expect(t->module, output, made));
-    const int down = tile_count(t->h, t->tile_h), across = tile_count(t->w, t->tile_w);
+    const int down = tile_count(t->h, t->tile_h, t->around_h), across = tile_count(t->w, t->tile_w, t->around_w);
     for (int i = 0; i < down * across; i++) {
-        const int y = tile_start(i / across, t->h, t->tile_h), x = tile_start(i % across, t->w, t->tile_w);
+        const int y = tile_start(i / across, t->h, t->tile_h, t->around_h);
+        const int x = tile_start(i % across, t->w, t->tile_w, t->around_w);
         write_tile(t, in, y, x, input);
         LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
         add_tile(t, output, y, x, row, out, total);
@@ -102,7 +113,14 @@ static lt_status run(lt_session *session, lt_tiling *t, bool tiling, const float
     t->tile_w = tile_side(t->w, tiling);
     float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
     float *row = lt_alloc(row_of(t, t->out_unit, t->out_channels) * sizeof(float));
+    const lt_seamless wraps = session->wraps;
+    t->around_h = t->tile_h < t->h && (wraps & LT_SEAMLESS_Y);
+    t->around_w = t->tile_w < t->w && (wraps & LT_SEAMLESS_X);
+    /* a tile's sides are one only where they are the picture's */
+    session->wraps &=
+        (t->around_h ? LT_SEAMLESS_X : LT_SEAMLESS_BOTH) & (t->around_w ? LT_SEAMLESS_Y : LT_SEAMLESS_BOTH);
     const lt_status status = total && row ? run_tiles(session, t, in, out, total, row) : LT_ERROR_MEMORY;
+    session->wraps = wraps;
     lt_free(total);
     lt_free(row);
     return status;

@@ -1,6 +1,8 @@
 /* What a caller's user should know before a picture is drawn. */
 #include "pipeline/notes.h"
 
+#include "adapters/few_steps.h"
+
 #include <string.h>
 
 /* Up to twice and down to half of what a model was trained for it draws well enough. */
@@ -32,11 +34,19 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->posterior_noise, r->image, "`posterior_noise`", "without an image"},
         {r->mask_rule != usual.mask_rule, r->mask, "`mask_rule`", "without a mask"},
         {r->mask_blur > 0, r->mask, "`mask_blur`", "without a mask"},
+        {r->masked_content, r->mask, "`masked_content`", "without a mask"},
+        {r->only_masked, r->mask, "`only_masked`", "without a mask"},
+        {r->mask_padding != usual.mask_padding, r->mask && r->only_masked, "`mask_padding`", "without `only_masked`"},
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
         {r->eta > 0, lt_sampler_takes_eta(r->sampler), "`eta`", "with this sampler: it is ddim's and tcd's"},
         {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
+        {r->guidance_rescale > 0, guided, "`guidance_rescale`", "without guidance by a prompt"},
+        {r->variation_strength > 0, !r->noise, "`variation_strength`", "with starting noise that is given"},
+        {r->variation_seed, r->variation_strength > 0, "`variation_seed`", "at a `variation_strength` of 0"},
+        {r->seed_resize_width || r->seed_resize_height, r->seed_resize_width && r->seed_resize_height && !r->noise,
+         "`seed_resize_width`", "without a height, or with starting noise that is given"},
         {r->merge_tokens > 0, parts->unet.level[0].depth > 0, "`merge_tokens`",
          "here: no attention at the finest level"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
@@ -44,6 +54,25 @@ static void note_vain(const lt_session *session, const lt_request *r) {
     for (size_t i = 0; i < LT_COUNT(fields); i++)
         if (fields[i].given && !fields[i].used)
             lt_notify(&session->listener, "%s does nothing %s", fields[i].name, fields[i].why);
+}
+
+/* Of what was distilled to draw in few steps: where steps or scale make no sense for it. */
+static void note_few_steps(const lt_session *session, const lt_request *r, const char *name, const lt_few_steps *f) {
+    if (!f || (r->steps <= 2 * f->most_steps && r->guidance <= f->most_guidance)) return;
+    lt_notify(&session->listener,
+              "%.200s was made to draw in few steps (%s): `sampler` %s%s%s, `steps` %d to %d and a `guidance` of %s%g "
+              "suit it",
+              name, f->kind, f->sampler, f->schedule ? ", `schedule` " : "", f->schedule ? f->schedule : "",
+              f->least_steps, f->most_steps, f->most_guidance > 1 ? "1 to " : "", (double)f->most_guidance);
+}
+
+static void note_distilled(const lt_session *session, const lt_request *r) {
+    const lt_lora_set *worn = session->loras.worn;
+    note_few_steps(session, r, session->parts->name, session->parts->few_steps);
+    for (size_t i = 0; worn && i < worn->count; i++)
+        if (worn->loras[i].strength != 0)
+            note_few_steps(session, r, worn->files[i]->path,
+                           lt_few_steps_of(worn->files[i]->path, &worn->files[i]->file));
 }
 
 static void tell_unknown(const lt_session *session, const char *unknown, const char *near) {
@@ -72,5 +101,6 @@ static lt_status note_unknown(const lt_session *session, const lt_request *r) {
 lt_status lt_notes_give(lt_session *session, const lt_request *request, const lt_canvas *canvas) {
     note_size(session, canvas);
     note_vain(session, request);
+    note_distilled(session, request);
     return note_unknown(session, request);
 }

@@ -15,6 +15,7 @@ lt_request lt_request_defaults(void) {
         .random_seed = true,
         .count = 1,
         .strength = 0.75,
+        .mask_padding = 32,
     };
 }
 

@@ -93,11 +93,19 @@ static lt_status replace_plans(lt_session *session, lt_module module, lt_slot wa
     return status;
 }
 
+static bool wraps(lt_module module) {
+    return module == LT_MODULE_UNET || module == LT_MODULE_VAE_ENCODER || module == LT_MODULE_VAE_DECODER;
+}
+
 lt_status lt_module_plans(lt_session *session, lt_module module, const lt_module_size *sizes, int count,
                           lt_plan *plans[]) {
     lt_slot wanted[LT_MODULE_PLANS] = {0};
     lt_adapt_settle(session);
-    for (int k = 0; k < count; k++) wanted[k] = take(session->plans[module], &sizes[k], session->target.precision);
+    for (int k = 0; k < count; k++) {
+        lt_module_size size = sizes[k];
+        if (wraps(module)) size.wraps = session->wraps;
+        wanted[k] = take(session->plans[module], &size, session->target.precision);
+    }
     LT_TRY(replace_plans(session, module, wanted, count));
     for (int k = 0; k < count; k++) {
         plans[k] = wanted[k].plan;

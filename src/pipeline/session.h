@@ -42,6 +42,7 @@ struct lt_session {
     lt_profiler profile;
     atomic_flag busy;  /* a call is using it */
     char *models;      /* where what prompts name is looked for, besides around the checkpoint; or NULL */
+    lt_seamless wraps; /* sides that are one to U-Net and VAE: its own, or a request's too */
     bool low_memory;   /* what can be run in turn is */
     double max_memory; /* GB (10^9 bytes); 0: any */
     lt_thrift thrift;

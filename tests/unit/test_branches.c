@@ -276,6 +276,30 @@ static void test_of_a_request(void **state) {
     lt_session_close(session);
 }
 
+/* A guided prediction of each picture, rescaled by diffusers. */
+static void test_rescaled(void **state) {
+    (void)state;
+    static const float shares[] = {0, 0.7f, 1};
+    lt_checkpoint file;
+    size_t n;
+    open_golden("fewstep/fewstep.safetensors", &file);
+    float *first = golden_values(&file, "rescale.uncond", &n), *prompt = golden_values(&file, "rescale.cond", &n);
+    float *sum = malloc(n * sizeof *sum), *room = malloc(n * sizeof *room);
+    for (size_t k = 0; k < LT_COUNT(shares); k++) {
+        char name[32];
+        const lt_branches branches = {.guidance = 7.5f, .rescale = shares[k]};
+        for (size_t i = 0; i < n; i++) sum[i] = first[i] + 7.5f * (prompt[i] - first[i]);
+        for (size_t i = 0; i < n; i += n / 2) lt_branches_rescale(&branches, n / 2, first + i, room, sum + i);
+        snprintf(name, sizeof name, "rescale.out@%g", (double)shares[k]);
+        assert_golden(&file, name, sum, n, 1e-5);
+    }
+    free(first);
+    free(prompt);
+    free(sum);
+    free(room);
+    lt_checkpoint_close(&file);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_turn_as_at_once),
@@ -287,6 +311,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_is_there),
         cmocka_unit_test(test_an_interval_of_noise),
         cmocka_unit_test(test_of_a_request),
+        cmocka_unit_test(test_rescaled),
     };
     const int failed = cmocka_run_group_tests_name("branches", tests, NULL, NULL);
     remove_scratch();

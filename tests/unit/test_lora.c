@@ -1,5 +1,6 @@
 /* Adapters' names taken apart, files of them that are right, odd or wrong, what a prompt names, and the web UIs'
  * hash. */
+#include "adapters/few_steps.h"
 #include "adapters/lora_file.h"
 #include "adapters/lora_hash.h"
 #include "adapters/lora_layers.h"
@@ -264,6 +265,39 @@ static void test_wrong_networks(void **state) {
     }
 }
 
+/* ---- Few steps ---- */
+
+static void test_few_steps(void **state) {
+    (void)state;
+    static const struct {
+        const char *path, *tensor, *kind; /* NULL: nothing tells */
+    } cases[] = {
+        {"loras/lcm-lora-sdv1-5.safetensors", "x", "LCM"},
+        {"TCD-SD15-LoRA.safetensors", "x", "TCD"},
+        {"Hyper-SD15-8steps-lora.safetensors", "x", "Hyper-SD"},
+        {"Hyper-SD15-8steps-CFG-lora.safetensors", "x", "Hyper-SD with guidance"},
+        {"HyperSD.safetensors", "x", "Hyper-SD"},
+        {"models/sd_turbo/", "x", "Turbo"},
+        {"dreamshaperXL_v21TurboDPMSDE.safetensors", "x", "Turbo"},
+        {"sd15_lightning_4step.safetensors", "x", "Lightning"},
+        {"turbo/plain.safetensors", "x", NULL},
+        {"hyperrealism.safetensors", "x", NULL},
+        {"hypernetwork.pt", "x", NULL},
+        {"falcms.safetensors", "x", NULL},
+        {"plain.safetensors", "model.diffusion_model.time_embed.cond_proj.weight", "LCM"},
+        {"plain.safetensors", "time_embedding.cond_proj.weight", "LCM"},
+        {"plain.safetensors", "cond_proj.weight", NULL},
+        {"", "x", NULL},
+    };
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_tensor tensor = {.name = cases[i].tensor};
+        const lt_checkpoint file = {.tensors = &tensor, .count = 1};
+        const lt_few_steps *found = lt_few_steps_of(cases[i].path, &file);
+        if (!found != !cases[i].kind || (found && strcmp(found->kind, cases[i].kind)))
+            fail_msg("%s is taken for %s", cases[i].path, found ? found->kind : "nothing");
+    }
+}
+
 /* ---- Hashes ---- */
 
 /* FIPS 180-4's own examples, and lengths about a block's end, as sha256sum has them. */
@@ -293,6 +327,7 @@ int main(void) {
         cmocka_unit_test(test_names),       cmocka_unit_test(test_layers),         cmocka_unit_test(test_files),
         cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_networks),    cmocka_unit_test(test_wrong_networks), cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_few_steps),
     };
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     const int failed = cmocka_run_group_tests_name("lora", tests, NULL, NULL);

@@ -94,6 +94,10 @@ static void test_settings(void **state) {
     redraw(session, &r);
     r.guidance_interval[1] = 5.42f;
     r.deep_cache = 2;
+    r.guidance_rescale = 0.7f;
+    r.variation_seed = 18446744073709551614u;
+    r.variation_strength = 0.35f;
+    r.seed_resize_width = r.seed_resize_height = 128;
     r.merge_tokens = 0.4f;
     redraw(session, &r);
     r.plain_prompt = r.tiling = true;
@@ -116,6 +120,13 @@ static void test_of_a_picture(void **state) {
     redraw(session, &r);
     r.mask = &mask;
     r.mask_blur = 2.5f;
+    redraw(session, &r);
+    r.masked_content = LT_CONTENT_FILL;
+    redraw(session, &r);
+    r.masked_content = LT_CONTENT_NOISE;
+    r.only_masked = true;
+    r.mask_padding = 3;
+    r.seamless = LT_SEAMLESS_Y;
     redraw(session, &r);
     lt_session_close(session);
 }

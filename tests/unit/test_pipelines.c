@@ -63,6 +63,7 @@ typedef struct lt_pipeline_case {
     int steps; /* that are recorded; 0: all */
     int of;    /* steps; 0: 10 */
     float guidance, eta;
+    uint64_t variation; /* seed */
     bool seeded,
         last; /* drawn from a seed of PyTorch's CPU generator, after the starting noise; the last latent alone */
 } lt_pipeline_case;
@@ -82,6 +83,8 @@ static void check_pipeline(void **state) {
     if (c->guidance > 0) request.guidance = c->guidance;
     request.eta = c->eta;
     if (c->seeded) draw_from(1042, &request);
+    request.variation_seed = c->variation;
+    if (c->variation) request.variation_strength = 0.35f;
     if (c->image) {
         assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/input.png", &image));
         request.posterior_noise = posterior = golden_values(&golden, "posterior_noise", &count);
@@ -130,6 +133,7 @@ static lt_pipeline_case cases[] = {
     {"tiny", "fewstep/euler_kl_optimal_comfy.safetensors", "euler", "kl_optimal_comfy", LAST},
     {"tiny", "fewstep/euler_sgm_uniform.safetensors", "euler", "sgm_uniform", LAST},
     {"tiny", "fewstep/euler_simple.safetensors", "euler", "simple", LAST},
+    {"tiny", "webui/variation.safetensors", "ddim", NULL, NULL, false, false, 1, .seeded = true, .variation = 1005},
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 

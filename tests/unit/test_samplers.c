@@ -218,6 +218,8 @@ static bool read_few_key(char name[32], char schedule[32], recorded *r) {
         const lt_noise_schedule *noise;
     } kinds[] = {{"lcm_sigmas.sgm_uniform", "lcm", "sgm_uniform", 0, &eps_schedule},
                  {"lcm_sigmas.karras", "lcm", "karras", 0, &eps_schedule},
+                 {"er_sde.karras", "er_sde", "karras", 0, &eps_schedule},
+                 {"er_sde.normal", "er_sde", "normal", 0, &eps_schedule},
                  {"lcm", "lcm", "leading", 0, &eps_schedule},
                  {"tcd_eta0.3", "tcd", "leading", 0.3f, &eps_schedule},
                  {"tcd_eta1", "tcd", "leading", 1, &eps_schedule},
@@ -269,11 +271,11 @@ static void test_recorded(void **state) {
     assert_int_equal(check_file(LT_GOLDEN_DIR "/samplers.json", "samplers.safetensors", read_key), 56);
 }
 
-/* Samplers of few steps. Left out are those that there are none of: diffusers' own DPM-Solver++, ER-SDE. */
+/* Samplers of few steps. Left out is diffusers' own DPM-Solver++. */
 static void test_recorded_few(void **state) {
     (void)state;
     assert_int_equal(check_file(LT_GOLDEN_DIR "/fewstep/fewstep.json", "fewstep/fewstep.safetensors", read_few_key),
-                     31);
+                     33);
 }
 
 /* diffusers' samplers on other schedules, with v-prediction, with part of the steps: the last state

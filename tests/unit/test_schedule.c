@@ -416,7 +416,7 @@ static void test_refusals(void **state) {
     } cases[] = {
         {"nosuch", NULL, 10, 1,
          "ddpm, ddim, plms, euler, euler_a, heun, dpm2, dpm2_a, lms, dpmpp_2s_a, dpmpp_sde, "
-         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, deis, lcm, tcd"},
+         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, deis, er_sde, lcm, tcd"},
         {"", NULL, 10, 1, "there is no sampler ''"},
         {"euler", "nosuch", 10, 1,
          "normal, uniform, karras, exponential, polyexponential, simple, sgm_uniform, ddim_uniform, beta, beta_comfy, "

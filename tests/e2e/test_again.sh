@@ -1,0 +1,102 @@
+#!/bin/sh
+# Few steps, and pictures again: variations, seamless ones, areas of a picture; all of it made again from what it says.
+# usage: test_again.sh LATENT GOLDEN COMPARE
+set -u
+. "$(dirname "$0")/checks.sh"
+latent=$(realpath "$1") golden=$(realpath "$2") compare=$(realpath "$3")
+enter
+
+small() {
+    command=$1
+    shift
+    "$latent" "$command" -m tiny.safetensors -q -p "a cat" --steps 2 -W 64 -H 64 "$@" >out 2>err
+}
+# again FILE: made from what it says, it is the same
+again() {
+    file=$1
+    shift
+    command=txt2img
+    case " $* " in *" --mask "*) command=inpaint ;; esac
+    "$latent" "$command" -m tiny.safetensors -q --from "$file" -o again.png "$@" 2>err && cmp "$file" again.png
+}
+says() { "$latent" inspect "$1" | grep -q -- "$2"; }
+note() { grep -q -- "$1" err; }
+
+check "a checkpoint" "$latent" convert --synthetic tiny tiny.safetensors
+input=$golden/tiny/input.png mask=$golden/tiny/mask.png
+prompt="a photo of an astronaut riding a horse on mars"
+
+# ---- Few steps ----
+
+recorded() { # FILE OPTIONS...
+    file=$golden/$1
+    shift
+    "$latent" txt2img -m tiny.safetensors -q -p "$prompt" -n "blurry, ugly" -W 128 -H 128 --seed 1042 --rng cpu \
+        --precision f32 --save-latents got.safetensors -o got.png "$@" 2>err &&
+        "$compare" got.safetensors "$file" latents 2e-4
+}
+check "lcm as recorded" recorded fewstep/lcm.safetensors --sampler lcm --steps 4 --cfg 1
+check "tcd as recorded" recorded fewstep/tcd.safetensors --sampler tcd --steps 4 --cfg 1 --eta 0.3
+check "made again" again got.png
+check "its eta is noted without it" eval 'small txt2img --sampler euler --eta 0.3 -o x.png && note "it is ddim.s and tcd.s"'
+check "a schedule that ends above 0" eval '"$latent" schedule --sampler euler --schedule kl_optimal_forge --steps 4 --json | grep -q "0.0291675"'
+check "zero terminal SNR begins far out" eval '"$latent" schedule --sampler ddim --schedule trailing --steps 4 --zero-snr --json | grep -q "\"sigmas\": \[16777216"'
+check "rescaled guidance" small txt2img --rescale 0.7 --prediction v --zero-snr --sampler ddim --schedule trailing --seed 1 -o rescaled.png
+check "it says so" eval 'says rescaled.png "CFG rescale: 0.7" && says rescaled.png "Noise Schedule: Zero Terminal SNR"'
+check "made again" again rescaled.png --prediction v
+refuse "a share over 1" 2 "--rescale 2" latent txt2img -m tiny.safetensors -p x --rescale 2
+cp "$golden/lora/kohya.safetensors" lcm-lora.safetensors
+check "a LoRA for few steps is known by its name" eval '"$latent" inspect lcm-lora.safetensors | grep -q "made for few steps, LCM: --sampler lcm --steps 2 to 8 --cfg 1 to 2"'
+check "and as JSON" eval '"$latent" inspect lcm-lora.safetensors --json | grep -q "\"few_steps\":{\"kind\":\"LCM\""'
+check "a scale that makes no sense is noted" eval 'small txt2img --lora lcm-lora.safetensors --cfg 7 -o x.png &&
+    note "made to draw in few steps (LCM): --sampler lcm, --steps 2 to 8 and a --cfg of 1 to 2 suit it"'
+check "one that does is not" eval 'small txt2img --lora lcm-lora.safetensors --cfg 1 -o x.png && ! note "few steps"'
+
+# ---- Variations ----
+
+check "a variation as recorded" recorded webui/variation.safetensors --sampler ddim --steps 10 --variation-seed 1005 --variation-strength 0.35
+check "it says so" says got.png "Variation seed: 1005, Variation seed strength: 0.35"
+check "made again" again got.png
+check "several" small txt2img --seed 5 --variation-seed 6 --variation-strength 0.5 -b 2 -o v-%d.png
+check "of one seed and seeds that follow each other" eval 'says v-2.png "Seed: 5, Variation seed: 7" && ! cmp -s v-1.png v-2.png'
+check "a strength of 0 is the seed's own" eval 'small txt2img --seed 5 -o a.png --save-latents a.safetensors &&
+    small txt2img --seed 5 --variation-seed 6 --variation-strength 0 -o b.png --save-latents b.safetensors && cmp a.safetensors b.safetensors'
+check "the seed at another size" small txt2img --seed 5 --seed-resize 96x64 -o resized.png
+check "it says so" eval 'says resized.png "Seed resize from: 96x64" && ! cmp -s resized.png a.png'
+check "made again" again resized.png
+
+# ---- Seamless ----
+
+seamless() { # MODULE OUTPUT, as the file calls it
+    "$latent" run "$1" -m tiny.safetensors --seamless --in "$golden/webui/tiling.safetensors" --out out.safetensors &&
+        "$compare" out.safetensors "$golden/webui/tiling.safetensors" "out=$2" 1e-4
+}
+check "the U-Net as recorded" seamless unet out
+check "the decoder as recorded" seamless vae-decoder image
+small txt2img --seed 5 --seamless -o both.png
+small txt2img --seed 5 --seamless x -o x.png
+small txt2img --seed 5 --seamless=y -o y.png
+check "sides of each axis, and both" eval 'says both.png "Tiling: True" && says x.png "Tiling: x" && says y.png "Tiling: y" &&
+    ! cmp -s both.png x.png && ! cmp -s both.png y.png && ! cmp -s x.png y.png'
+check "made again" again both.png
+check "one axis, too" again x.png
+check "the same bytes of two threads" eval 'small txt2img --seed 5 --seamless -t 2 -o two.png && cmp both.png two.png'
+refuse "an axis that there is not" 2 "--seamless z: possible are none, x, y, both" latent txt2img -m tiny.safetensors -p x --seamless=z
+refuse "what other programs call one axis" 2 "--circularx: --seamless x is that" latent txt2img -m tiny.safetensors -p x --circularx
+
+# ---- Areas ----
+
+area() {
+    "$latent" inpaint -m tiny.safetensors -q -p "a cat" --steps 2 -W 64 -H 64 --seed 5 -i "$input" --mask "$mask" \
+        --only-masked --mask-padding 4 "$@" 2>err
+}
+for content in original fill noise nothing; do
+    check "only what is masked, beginning with $content" area --masked-content $content --mask-blur 2 -o $content.png
+    check "made again" again $content.png -i "$input" --mask "$mask"
+done
+check "it says so" says fill.png "Mask blur: 2, Masked content: fill, Inpaint area: Only masked, Masked area padding: 4"
+check "each begins otherwise" eval '! cmp -s original.png fill.png && ! cmp -s fill.png noise.png && ! cmp -s noise.png nothing.png'
+check "the picture keeps its size" says fill.png "128x128"
+check "a padding alone is noted" eval 'small inpaint -i "$input" --mask "$mask" --mask-padding 4 -o x.png && note "mask-padding does nothing without --only-masked"'
+
+exit $failed
