@@ -12,7 +12,7 @@
 static struct {
     lt_model_options model, classifier, clip; /* of the guides' the file alone */
     lt_lora_list loras;
-    lt_file_list embeddings;
+    lt_file_list embeddings, regions;
     lt_request request; /* what can be said in words; the rest is added to it */
     const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
     bool quiet, json;
@@ -39,6 +39,7 @@ static const lt_option options[] = {
      .also = "negative-prompt"},
     LT_LORA_OPTION(o.loras),
     {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
+    {"region", 0, LT_OPTION_FILES, "MASK:PROMPT", "draw PROMPT where the picture MASK is white", &o.regions},
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -65,6 +66,8 @@ static const lt_option options[] = {
     LT_MODEL_OPTIONS(o.model),
     {"max-memory", 0, LT_OPTION_NUMBER, "GB", NULL, &o.model.max_memory, .fields = lt_session_fields, .rare = true},
     {"plain-prompt", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.plain_prompt, OF_REQUEST, .rare = true},
+    {"emphasis", 0, LT_OPTION_CHOICE, "KIND", NULL, &o.request.emphasis, OF_REQUEST, .rare = true},
+    {"literal-hash", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.literal_hash, OF_REQUEST, .rare = true},
     {"clip-skip", 0, LT_OPTION_INT, "N", NULL, &o.request.clip_skip, OF_REQUEST, .rare = true, .idle = "-1 0"},
     {"eta", 0, LT_OPTION_NUMBER, "X", NULL, &o.request.eta, OF_REQUEST, .rare = true, .also = "ddim-eta"},
     {"seed-resize", 0, LT_OPTION_SIZE, "WxH", NULL, &o.request.seed_resize_width, OF_REQUEST, .member = "seed_resize_width", .rare = true},
@@ -126,6 +129,8 @@ static lt_status save_latents(const lt_result *r, int i) {
 typedef struct lt_inputs {
     lt_model *classifier, *clip;
     lt_image image, mask;
+    lt_image masks[LT_MOST_LORAS]; /* of the regions, as is: */
+    lt_region regions[LT_MOST_LORAS];
     lt_arrays noise;
     char *prompt, *negative, *made, *from; /* made: --from's parameters; from: what their texts point into */
 } lt_inputs;
@@ -135,6 +140,10 @@ static void free_inputs(lt_inputs *in) {
     lt_model_close(in->clip);
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
+    for (size_t i = 0; i < LT_COUNT(in->masks); i++) {
+        lt_image_free(&in->masks[i]);
+        free((char *)(uintptr_t)in->regions[i].prompt);
+    }
     lt_arrays_free(&in->noise);
     free(in->prompt);
     free(in->negative);
@@ -188,6 +197,8 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->lora_count = o.loras.count;
     r->embeddings = o.embeddings.items;
     r->embedding_count = o.embeddings.count;
+    r->regions = in->regions;
+    r->region_count = o.regions.count;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     return o.noise ? read_noise(session, in, r) : LT_OK;
@@ -309,6 +320,7 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     lt_request r = lt_request_defaults();
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
+    r.region_count = o.regions.count;
     LT_TRY(lt_request_from_parameters(in->made, session, &r, &in->from));
     if (lt_option_given(&o.request.sampler)) r.schedule = o.request.schedule; /* that one has its own */
     lt_options_follow(lt_request_fields, &o.request, &r);
@@ -343,7 +355,22 @@ static lt_status open_session(const lt_inputs *in, lt_session **session) {
     return lt_open(&o.model, session);
 }
 
+/* "MASK:PROMPT" */
+static lt_status read_region(const char *word, lt_image *mask, lt_region *region) {
+    const char *colon = strchr(word, ':');
+    char *path, *prompt;
+    if (!colon) return lt_fail(LT_ERROR_ARGUMENT, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"", word);
+    if (!(path = cli_strndup(word, (size_t)(colon - word)))) return LT_ERROR_MEMORY;
+    lt_status status = lt_image_load(path, mask);
+    free(path);
+    if (!status) status = lt_prompt_read("--region", colon + 1, &prompt);
+    if (!status) *region = (lt_region){mask, prompt};
+    return status;
+}
+
 static lt_status open_inputs(lt_inputs *in, lt_session **session) {
+    for (size_t i = 0; i < o.regions.count; i++)
+        LT_TRY(read_region(o.regions.items[i], &in->masks[i], &in->regions[i]));
     if (o.input) LT_TRY(lt_image_load(o.input, &in->image));
     if (o.mask) LT_TRY(lt_image_load(o.mask, &in->mask));
     if (o.from) LT_TRY(read_parameters(in));

@@ -89,6 +89,14 @@ typedef enum lt_rng_kind {
 /* A seed that nobody chose: from the operating system, under 2^32 as the web UIs have it. */
 LT_API uint64_t lt_random_seed(void);
 
+/* What the weights in a prompt do to what the U-Net reads of their words, as A1111's web UI has it. */
+typedef enum lt_emphasis {
+    LT_EMPHASIS_ORIGINAL, /* multiply it, then all of the chunk so that its mean is what it was */
+    LT_EMPHASIS_NO_NORM,  /* multiply it */
+    LT_EMPHASIS_IGNORE,   /* nothing */
+    LT_EMPHASIS_NONE      /* brackets and BREAK are words like others */
+} lt_emphasis;
+
 /* What of a mask is repainted. */
 typedef enum lt_mask_rule {
     LT_MASK_WHITE,      /* what is white and opaque: black and transparent are kept */
@@ -533,6 +541,12 @@ typedef struct lt_progress {
                                 large as the picture; else NULL */
 } lt_progress;
 
+/* A prompt of its own for a part of the picture. */
+typedef struct lt_region {
+    const lt_image *mask; /* scaled: white and opaque is in it, black and transparent is not, grey is partly */
+    const char *prompt;   /* as lt_request's, but for networks, which are left out */
+} lt_region;
+
 typedef struct lt_result lt_result;
 
 typedef struct lt_request {
@@ -540,8 +554,10 @@ typedef struct lt_request {
      * an image and a class without a classifier are refused; other fields that were changed and do nothing (strength
      * without an image, eta without ddim, a negative prompt at guidance 1) are named by the notice function. */
     const char *prompt, *negative_prompt; /* never NULL; "" is the empty prompt */
-    bool plain_prompt; /* no (weights), no BREAK: every character stands for itself; cut at 75 tokens (77 with start and
-                          end) with a notice */
+    bool plain_prompt; /* no (weights), no [from:to:when], no AND: every character stands for itself; cut at 75 tokens
+                          (77 with start and end) with a notice */
+    lt_emphasis emphasis;
+    bool literal_hash;    /* # is a character like others; else what is behind it in its line is a comment */
     const lt_lora *loras; /* [lora_count], besides the session's own (lt_session_adapt) and those that the prompt names:
                              <lora:NAME:0.8>, <lora:NAME:te=0.5:unet=0.8>. NULL: none */
     size_t lora_count;
@@ -550,6 +566,8 @@ typedef struct lt_request {
                         are found as LoRAs are (in folders called embeddings). In the prompts the file's
                         name, without its ending, or embedding:NAME, stands for its vectors. NULL: none */
     size_t embedding_count;
+    const lt_region *regions; /* [region_count]: there their prompts take prompt's place. NULL: none */
+    size_t region_count;
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice; a side over twice or under half of the model's own gets one too */
@@ -696,6 +714,51 @@ typedef struct lt_tokens {
 } lt_tokens;
 LT_API lt_status lt_tokenize(const char *text, lt_tokens *tokens);
 LT_API void lt_tokens_free(lt_tokens *tokens); /* and empties it */
+
+/* A stretch of a text and its weight. A BREAK, which ends a chunk, is one of its own, of weight -1. */
+typedef struct lt_weighed {
+    const char *text; /* [size], without a NUL */
+    size_t size;
+    double weight;
+} lt_weighed;
+
+/* What a part of a prompt says at some of the steps. */
+typedef struct lt_said {
+    int end; /* the last step, counted from 1; with a sampler that calls the U-Net twice a step each counts as one */
+    const char *text;
+    const lt_weighed *attention; /* [attention_count] */
+    size_t attention_count;
+} lt_said;
+
+typedef struct lt_prompt_part {
+    double weight;
+    const lt_said *said; /* [said_count], their ends rising */
+    size_t said_count;
+    const size_t *used; /* [calls]: what of it each call of the U-Net reads */
+} lt_prompt_part;
+
+/* "<lora:NAME:0.8>": kind "lora", arguments "NAME" and "0.8". */
+typedef struct lt_prompt_network {
+    const char *kind;
+    const char *const *arguments; /* [argument_count] */
+    size_t argument_count;
+} lt_prompt_network;
+
+typedef struct lt_reading {
+    const char *text;                  /* the prompt without comments and networks */
+    const lt_prompt_network *networks; /* [network_count] */
+    size_t network_count;
+    const lt_prompt_part *parts; /* [part_count], at least 1 */
+    size_t part_count;
+    int calls;   /* of the U-Net in all steps */
+    void *owner; /* of all that */
+} lt_reading;
+
+/* What request's prompt says as the web UIs read it (docs/prompts.md), with its steps, sampler, plain_prompt, emphasis
+ * and literal_hash. negative: of its negative prompt, which AND doesn't part. steps_before: those of a first pass,
+ * after which this one goes on; 0: there was none. */
+LT_API lt_status lt_read_prompt(const lt_request *request, bool negative, int steps_before, lt_reading *reading);
+LT_API void lt_reading_free(lt_reading *reading); /* and empties it */
 
 /* The noise levels that a sampler goes through: sigma is sqrt((1 - alphas_cumprod) / alphas_cumprod). */
 typedef struct lt_steps {

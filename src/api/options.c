@@ -29,6 +29,13 @@ static const char *content_by_name(const char *text) {
     return strcmp(text, "latent nothing") ? NULL : lt_content_choices[LT_CONTENT_NOTHING];
 }
 
+/* "No norm", as the web UIs write it. */
+static const char *emphasis_by_name(const char *text) {
+    for (const char *const *name = lt_emphasis_choices; *name; name++)
+        if (!strcasecmp(*name, text)) return *name;
+    return strcasecmp(text, "no norm") ? NULL : lt_emphasis_choices[LT_EMPHASIS_NO_NORM];
+}
+
 static const char *prediction_by_name(const char *text) {
     if (!strcmp(text, "eps")) return lt_prediction_choices[0];
     return strcmp(text, "v_prediction") ? NULL : lt_prediction_choices[1];
@@ -73,6 +80,8 @@ static const lt_field request_fields[] = {
     {AT(prompt), LT_FIELD_TEXT, .help = "what to draw; (more:1.3) [less] weigh words"},
     {AT(negative_prompt), LT_FIELD_TEXT, .help = "what to keep away from"},
     {AT(plain_prompt), LT_FIELD_BOOL, .help = "take prompts letter by letter, cut at 75 tokens"},
+    {AT(emphasis), LT_FIELD_ENUM, .choices = lt_emphasis_choices, .by_name = emphasis_by_name, .help = "what weights of words do; or no-norm, ignore, none"},
+    {AT(literal_hash), LT_FIELD_BOOL, .help = "# is a character, and no comment begins with it"},
     {AT(clip_skip), LT_FIELD_INT, 1, 100, .help = "leave out the text encoder's last N-1 layers"},
     {AT(width), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "default: the input picture's, or the model's own"},
     {AT(height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},

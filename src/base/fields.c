@@ -12,6 +12,7 @@ const char *const lt_prediction_choices[] = {"epsilon", "v", NULL};
 const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
 const char *const lt_seamless_choices[] = {"none", "x", "y", "both", NULL};
 const char *const lt_content_choices[] = {"original", "fill", "noise", "nothing", NULL};
+const char *const lt_emphasis_choices[] = {"original", "no-norm", "ignore", "none", NULL};
 const char *const lt_mask_choices[] = {"white", "transparent", NULL};
 
 const char *const *lt_field_choices(const lt_field *f) {

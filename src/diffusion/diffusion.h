@@ -100,6 +100,12 @@ const char *lt_schedule_automatic(const char *sampler);
 
 /* ---- Samplers ---- */
 
+/* How often it asks the network in a step: 1 or 2 (then but once in the last). 1 of what is none. */
+int lt_sampler_calls(const char *name);
+/* The number, from 0, of the asked-th call of the step-th step, both from 0, among those of all: of noise levels, so
+ * that a step that is made twice counts once. */
+int lt_sampler_call(const char *name, int step, int asked);
+
 /* The noise level of a state: x = alpha * x_0 + sigma * noise. k-diffusion's samplers keep alpha = 1; diffusers' keep
  * alpha^2 + sigma^2 = 1. */
 typedef struct lt_noise_level {
@@ -114,8 +120,8 @@ typedef struct lt_sampling {
     float eta;             /* ddim, 0 .. 1: 0 deterministic, 1 like ddpm; tcd: gamma, likewise */
     void *user;
     /* The (guided) network: x is scaled as it expects (alpha^2 + sigma^2 = 1), t in 0 .. 999 and maybe fractional;
-     * writes eps or v, as the schedule's prediction says, into out [n]. heun, dpm2, dpm2_a, dpmpp_2s_a and dpmpp_sde
-     * call it twice a step. */
+     * writes eps or v, as the schedule's prediction says, into out [n]. Some
+     * samplers call it twice a step (lt_sampler_calls). */
     lt_status (*predict)(void *user, const float *x, float t, float *out);
     /* n fresh normal numbers; every picture draws from its own generator. May be NULL for samplers that draw none. */
     lt_status (*noise)(void *user, float *out);

@@ -30,5 +30,5 @@ static lt_status dpm2_a_step(lt_sampler_state *run, int i) {
     return step.down > 0 ? lt_add_noise(run, run->x, step.up) : LT_OK;
 }
 
-const lt_sampler lt_sampler_dpm2 = {.scale = LT_SCALE_SIGMA, .history = 1, .step = dpm2_step};
-const lt_sampler lt_sampler_dpm2_a = {.scale = LT_SCALE_SIGMA, .history = 1, .step = dpm2_a_step};
+const lt_sampler lt_sampler_dpm2 = {.scale = LT_SCALE_SIGMA, .history = 1, .asks_twice = true, .step = dpm2_step};
+const lt_sampler lt_sampler_dpm2_a = {.scale = LT_SCALE_SIGMA, .history = 1, .asks_twice = true, .step = dpm2_a_step};

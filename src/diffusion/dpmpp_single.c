@@ -35,5 +35,7 @@ static lt_status dpmpp_sde_step(lt_sampler_state *run, int i) {
     return lt_add_noise(run, run->x, whole.up);
 }
 
-const lt_sampler lt_sampler_dpmpp_2s_a = {.scale = LT_SCALE_SIGMA, .history = 1, .step = dpmpp_2s_a_step};
-const lt_sampler lt_sampler_dpmpp_sde = {.scale = LT_SCALE_SIGMA, .history = 1, .step = dpmpp_sde_step};
+const lt_sampler lt_sampler_dpmpp_2s_a = {
+    .scale = LT_SCALE_SIGMA, .history = 1, .asks_twice = true, .step = dpmpp_2s_a_step};
+const lt_sampler lt_sampler_dpmpp_sde = {
+    .scale = LT_SCALE_SIGMA, .history = 1, .asks_twice = true, .step = dpmpp_sde_step};

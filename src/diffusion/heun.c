@@ -18,4 +18,4 @@ static lt_status heun_step(lt_sampler_state *run, int i) {
     return LT_OK;
 }
 
-const lt_sampler lt_sampler_heun = {.scale = LT_SCALE_SIGMA, .history = 2, .step = heun_step};
+const lt_sampler lt_sampler_heun = {.scale = LT_SCALE_SIGMA, .history = 2, .asks_twice = true, .step = heun_step};

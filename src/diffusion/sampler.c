@@ -35,6 +35,18 @@ lt_status lt_sampler_find(const char *name, const lt_sampler **sampler) {
     return lt_fail(LT_ERROR_ARGUMENT, "there is no sampler '%s': choose one of %s", name, list);
 }
 
+int lt_sampler_calls(const char *name) {
+    const lt_sampler *sampler;
+    return !lt_sampler_find(name, &sampler) && sampler->asks_twice ? 2 : 1;
+}
+
+int lt_sampler_call(const char *name, int step, int asked) {
+    const lt_sampler *sampler;
+    const int calls = lt_sampler_calls(name);
+    const bool twice = !lt_sampler_find(name, &sampler) && sampler->second_twice && step > 1;
+    return (step - twice) * calls + (asked < calls ? asked : calls - 1);
+}
+
 /* ---- Vectors ---- */
 
 void lt_copy(float *out, const float *x, size_t n) { memcpy(out, x, n * sizeof *out); }

@@ -62,6 +62,7 @@ struct lt_sampler {
     const lt_sampler *over_sigma; /* what it is on one; NULL: the same */
     bool takes_eta;
     bool second_twice; /* makes its second step twice */
+    bool asks_twice;   /* asks the network twice a step, but maybe in the last */
     bool from_noise;   /* its reference takes an abar of 0 as it is; the others', as 2^-24 (lt_noise_schedule.sigmas) */
     /* diffusers' timesteps for it, falling, t [steps]; NULL: lt_space_timesteps with as many points as steps. */
     lt_status (*timesteps)(lt_spacing spacing, int steps, int offset, float *t);

@@ -78,7 +78,7 @@ static lt_status take_state(lt_search *s, int i, const lt_result *drawn) {
     LT_TRY(lt_steps_make(&exact->parts->schedule, "ddim", NULL, STEPS, 1, &steps));
     s->t[i] = steps.timesteps[step];
     lt_steps_free(&steps);
-    LT_TRY(lt_context_make(exact, request_of(exact->parts, i).prompt, false, 1, &s->contexts[i]));
+    LT_TRY(lt_context_make(exact, request_of(exact->parts, i).prompt, (lt_encoding){.clip_skip = 1}, &s->contexts[i]));
     s->size.tokens = s->contexts[i].tokens; /* a chunk each */
     return LT_OK;
 }

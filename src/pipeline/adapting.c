@@ -45,6 +45,8 @@ void lt_adapt_drop(lt_session *session) {
 
 /* ---- Names ---- */
 
+enum { MOST_NAMED = 64 }; /* by a prompt */
+
 /* A list of LoRAs whose files are paths, owned. */
 typedef struct lora_list {
     lt_lora *items;
@@ -77,17 +79,30 @@ static void tell_missing(const lt_session *session, const lt_network *n) {
               session->models ? "in " : "", session->models ? session->models : "", session->models ? " or " : "");
 }
 
-static lt_status add_networks(const lt_session *session, const lt_networks *networks, lora_list *list) {
+static lt_status add_network(const lt_session *session, const lt_network *n, lora_list *list) {
     const lt_shelf shelf = shelf_of(session);
+    lt_lora_tag lora;
+    char *path;
+    LT_TRY(lt_network_weigh(n, &lora));
+    LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, n->arguments[0], &path));
+    if (lora.dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
+    if (path)
+        list->items[list->count++] = (lt_lora){path, lora.strength, lora.text_strength};
+    else
+        tell_missing(session, n);
+    return LT_OK;
+}
+
+static lt_status add_networks(const lt_session *session, const lt_networks *networks, lora_list *list) {
+    size_t loras = 0;
     for (size_t i = 0; i < networks->count; i++) {
         const lt_network *n = &networks->items[i];
-        char *path;
-        LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, n->name, &path));
-        if (n->dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
-        if (path)
-            list->items[list->count++] = (lt_lora){path, n->strength, n->text_strength};
+        if (!lt_network_is_lora(n))
+            lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served", n->tag);
+        else if (++loras > MOST_NAMED)
+            return lt_fail(LT_ERROR_ARGUMENT, "the prompt names over %d LoRAs", MOST_NAMED);
         else
-            tell_missing(session, n);
+            LT_TRY(add_network(session, n, list));
     }
     return LT_OK;
 }
@@ -130,15 +145,55 @@ static lt_status wear_all(lt_session *session, const lt_request *r, const lt_net
     return status;
 }
 
+/* What is left of a prompt without comments and networks. */
+static lt_status take(const lt_request *r, const char *prompt, lt_buffer *left, lt_networks *networks) {
+    lt_buffer uncommented = {0};
+    lt_status status = r->literal_hash ? LT_OK : lt_comments_take(prompt, &uncommented);
+    if (!status) status = lt_networks_take(r->literal_hash ? prompt : uncommented.data, left, networks);
+    lt_buffer_free(&uncommented);
+    return status;
+}
+
+/* A prompt beside the first: a network of it would be one of all. */
+static lt_status take_other(const lt_session *session, const lt_request *r, const char *prompt, lt_buffer *left) {
+    lt_networks networks = {0};
+    const lt_status status = take(r, prompt, left, &networks);
+    if (!status && networks.count)
+        lt_notify(&session->listener, "%.200s is left out: networks are the prompt's, no other one's",
+                  networks.items[0].tag);
+    lt_networks_free(&networks);
+    return status;
+}
+
+static lt_status take_regions(const lt_session *session, const lt_request *r, lt_adapted *a) {
+    if (!r->region_count || !r->regions) return LT_OK;
+    a->regions = lt_calloc(r->region_count, sizeof *a->regions);
+    if (!a->regions) return LT_ERROR_MEMORY;
+    a->request.regions = a->regions;
+    for (size_t i = 0; i < r->region_count; i++) {
+        lt_buffer left = {0};
+        const lt_status status = r->regions[i].prompt ? take_other(session, r, r->regions[i].prompt, &left) : LT_OK;
+        a->regions[i] = (lt_region){r->regions[i].mask, left.data};
+        LT_TRY(status);
+    }
+    return LT_OK;
+}
+
+static lt_status take_all(const lt_session *session, const lt_request *r, lt_adapted *a, lt_networks *networks) {
+    if (r->plain_prompt) return LT_OK;
+    LT_TRY(take(r, r->prompt, &a->prompt, networks));
+    LT_TRY(take_other(session, r, r->negative_prompt, &a->negative_prompt));
+    a->request.prompt = a->prompt.data;
+    a->request.negative_prompt = a->negative_prompt.data;
+    return take_regions(session, r, a);
+}
+
 lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted) {
-    lt_buffer words = {0};
     lt_networks networks = {0};
     *adapted = (lt_adapted){.request = *request};
     session->loras.requested = true;
     LT_TRY(lt_loras_check(request->loras, request->lora_count));
-    lt_status status = request->plain_prompt ? LT_OK : lt_networks_take(request->prompt, &words, &networks);
-    adapted->words = words.data;
-    if (words.data) adapted->request.prompt = words.data;
+    lt_status status = take_all(session, request, adapted, &networks);
     if (!status) status = wear_all(session, request, &networks, &adapted->named);
     lt_networks_free(&networks);
     return status ? status : lt_words_read(session, &adapted->request);
@@ -147,6 +202,10 @@ lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_ad
 void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
     lt_words_drop(session);
     session->loras.requested = false;
-    lt_free(adapted->words);
+    for (size_t i = 0; adapted->regions && i < adapted->request.region_count; i++)
+        lt_free((char *)(uintptr_t)adapted->regions[i].prompt);
+    lt_free(adapted->regions);
+    lt_buffer_free(&adapted->prompt);
+    lt_buffer_free(&adapted->negative_prompt);
     *adapted = (lt_adapted){0};
 }

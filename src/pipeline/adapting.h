@@ -9,14 +9,16 @@ lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t cou
 
 /* A request with its LoRAs added to the session's weights. */
 typedef struct lt_adapted {
-    lt_request request; /* as it was, but for the networks in its prompt */
+    lt_request request; /* as it was, but for the comments and networks in its prompts */
     size_t named;       /* how many of the set's last ones the prompt names */
-    char *words;        /* the prompt, owned */
+    lt_buffer prompt, negative_prompt;
+    lt_region *regions; /* with their prompts, owned */
 } lt_adapted;
 
-/* Takes from the prompt what it names as networks, and adds those, the request's and the session's own to its weights,
- * and reads the embeddings that its prompts name and those of the request, until lt_adapt_end, which is due in any
- * case. What is packed for them stays until something else is run. A name that is nowhere is told, and left out. */
+/* Takes comments from the prompts, and what they name as networks, and adds the prompt's, the request's and the
+ * session's own to its weights, and reads the embeddings that its prompts name and those of the request, until
+ * lt_adapt_end, which is due in any case. What is packed for them stays until something else is run. A name that is
+ * nowhere is told, and left out. */
 lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted);
 void lt_adapt_end(lt_session *session, lt_adapted *adapted);
 

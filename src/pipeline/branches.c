@@ -1,14 +1,188 @@
 /* From a request's prompts to the branches of its guidance. */
 #include "pipeline/branches.h"
 
-#include <math.h>
+#include "pipeline/regions.h"
+#include "text/script.h"
 
-static lt_status add(lt_session *session, const lt_request *r, const char *prompt, float weight,
-                     lt_branches *branches) {
-    lt_branch *branch = &branches->items[branches->count];
-    LT_TRY(lt_context_make(session, prompt, r->plain_prompt, r->clip_skip, &branch->context));
-    branch->weight = weight;
-    branches->count++;
+#include <math.h>
+#include <string.h>
+
+enum { MOST_TOKENS = 1 << 19 }; /* of all different texts: 1.5 GiB of SD 1.x's contexts */
+
+typedef struct reader {
+    lt_session *session;
+    const lt_request *request;
+    const lt_pass *pass;
+    lt_branches *branches;
+    size_t tokens;
+} reader;
+
+/* ---- Texts, each encoded once ---- */
+
+static lt_status grow(lt_branches *b) {
+    if (b->text_count < b->text_capacity) return LT_OK;
+    const size_t capacity = lt_max(8, 2 * b->text_capacity), item = sizeof *b->texts;
+    lt_told **grown = lt_realloc(b->texts, b->text_count * item, capacity * item);
+    if (!grown) return LT_ERROR_MEMORY;
+    b->texts = grown;
+    b->text_capacity = capacity;
+    return LT_OK;
+}
+
+static lt_status encode(reader *r, const char *text, lt_told *told) {
+    const lt_request *asked = r->request;
+    const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis};
+    told->text = lt_strdup(text);
+    if (!told->text) return LT_ERROR_MEMORY;
+    LT_TRY(lt_context_make(r->session, text, how, &told->context));
+    r->tokens += (size_t)told->context.tokens;
+    return r->tokens <= MOST_TOKENS
+               ? LT_OK
+               : lt_fail(LT_ERROR_ARGUMENT, "the prompts have over %d tokens at their different steps", MOST_TOKENS);
+}
+
+static lt_status add_text(reader *r, const char *text, uint64_t hash, const lt_context **context) {
+    lt_branches *b = r->branches;
+    LT_TRY(grow(b));
+    lt_told *told = b->texts[b->text_count] = lt_calloc(1, sizeof *told);
+    if (!told) return LT_ERROR_MEMORY;
+    b->text_count++;
+    told->hash = hash;
+    *context = &told->context;
+    return encode(r, text, told);
+}
+
+static lt_status find_context(reader *r, const char *text, const lt_context **context) {
+    const uint64_t hash = lt_hash_bytes(LT_HASH_START, text, strlen(text));
+    for (size_t i = 0; i < r->branches->text_count; i++) {
+        const lt_told *told = r->branches->texts[i];
+        if (told->hash != hash || strcmp(told->text, text)) continue;
+        *context = &told->context;
+        return LT_OK;
+    }
+    return add_text(r, text, hash, context);
+}
+
+/* ---- Branches ---- */
+
+/* Has a branch read what a part says. */
+static lt_status tell(reader *r, const lt_script_part *part, lt_branch *branch) {
+    size_t last = part->count;
+    branch->calls = r->pass->calls;
+    branch->told = lt_calloc((size_t)branch->calls, sizeof *branch->told);
+    if (!branch->told) return LT_ERROR_MEMORY;
+    for (int call = 0; call < branch->calls; call++) {
+        const size_t entry = lt_script_entry_at(part, call);
+        if (entry == last)
+            branch->told[call] = branch->told[call - 1];
+        else
+            LT_TRY(find_context(r, part->entries[entry].text, &branch->told[call]));
+        last = entry;
+    }
+    return LT_OK;
+}
+
+static lt_status add(reader *r, const lt_script_part *part, float weight) {
+    lt_branches *b = r->branches;
+    if (b->count == LT_MAX_BRANCHES)
+        return lt_fail(LT_ERROR_ARGUMENT, "the prompts have too many parts: %d with the negative one are possible",
+                       LT_MAX_BRANCHES);
+    b->items[b->count] = (lt_branch){.weight = weight};
+    return tell(r, part, &b->items[b->count++]);
+}
+
+static lt_status add_mask(lt_branch *branch, const float *mask, size_t pixels) {
+    if (!mask) return LT_OK;
+    branch->mask = lt_alloc(pixels * sizeof *mask);
+    if (!branch->mask) return LT_ERROR_MEMORY;
+    memcpy(branch->mask, mask, pixels * sizeof *mask);
+    return LT_OK;
+}
+
+static bool is_empty(const float *mask, size_t pixels) {
+    for (size_t i = 0; i < pixels; i++)
+        if (mask[i] > 0) return false;
+    return true;
+}
+
+/* The parts of a prompt, or of a region's, where mask (NULL: everywhere) is. */
+static lt_status add_parts(reader *r, const lt_script *script, const float *mask) {
+    const size_t pixels = (size_t)r->pass->h * (size_t)r->pass->w;
+    if (mask && is_empty(mask, pixels)) return LT_OK;
+    for (size_t i = 0; i < script->count; i++) {
+        const lt_script_part *part = &script->parts[i];
+        LT_TRY(add(r, part, r->request->guidance * (float)part->weight));
+        LT_TRY(add_mask(&r->branches->items[r->branches->count - 1], mask, pixels));
+    }
+    return LT_OK;
+}
+
+static lt_status add_prompt(reader *r, const char *prompt, const float *mask) {
+    const lt_script_rules rules = {true, r->request->plain_prompt, r->pass->timeline};
+    lt_script script;
+    lt_status status = lt_script_read(prompt, rules, &script);
+    if (!status) status = add_parts(r, &script, mask);
+    lt_script_free(&script);
+    return status;
+}
+
+/* A prompt that AND doesn't part, for the first branch. */
+static lt_status tell_first(reader *r, const char *prompt) {
+    const lt_script_rules rules = {false, r->request->plain_prompt, r->pass->timeline};
+    lt_script script;
+    lt_status status = lt_script_read(prompt, rules, &script);
+    r->branches->items[0].weight = 1;
+    if (!status) status = tell(r, &script.parts[0], &r->branches->items[0]);
+    lt_script_free(&script);
+    return status;
+}
+
+/* Masks: [1 + region_count, pixels], the prompt's first; NULL without regions. */
+static lt_status add_prompts(reader *r, const float *masks) {
+    const size_t pixels = (size_t)r->pass->h * (size_t)r->pass->w;
+    LT_TRY(add_prompt(r, r->request->prompt, masks));
+    for (size_t i = 0; masks && i < r->request->region_count; i++)
+        LT_TRY(add_prompt(r, r->request->regions[i].prompt, masks + (i + 1) * pixels));
+    return LT_OK;
+}
+
+/* ---- Without the negative one ---- */
+
+/* What those behind the first weigh. */
+static double weight_of_all(const lt_branches *b) {
+    double sum = 0;
+    for (int i = 1; i < b->count; i++) sum += (double)b->items[i].weight;
+    return sum;
+}
+
+/* Whether the first branch, the negative one, has no share in the sum. */
+static bool is_idle(const lt_branches *b) { return b->count > 1 && !b->items[1].mask && weight_of_all(b) == 1; }
+
+static void free_branch(lt_branch *branch) {
+    lt_context_free(&branch->context);
+    lt_free(branch->told);
+    lt_free(branch->vector);
+    lt_free(branch->mask);
+    lt_free(branch->share);
+}
+
+static void drop_first(lt_branches *b) { memmove(b->items, b->items + 1, (size_t)--b->count * sizeof *b->items); }
+
+static float weight_at(const lt_branch *branch, size_t pixel) {
+    return branch->mask ? branch->weight * branch->mask[pixel] : branch->weight;
+}
+
+/* What each weighs where the first isn't there: of 1 in all, at each pixel. */
+static lt_status share_out(const lt_pass *pass, lt_branches *b) {
+    const size_t pixels = (size_t)pass->h * (size_t)pass->w;
+    for (int i = 1; i < b->count; i++)
+        if (!(b->items[i].share = lt_alloc(pixels * sizeof(float)))) return LT_ERROR_MEMORY;
+    for (size_t k = 0; k < pixels; k++) {
+        float sum = 0;
+        for (int i = 1; i < b->count; i++) sum += weight_at(&b->items[i], k);
+        for (int i = 1; i < b->count; i++)
+            b->items[i].share[k] = fabsf(sum) > 1e-6f ? weight_at(&b->items[i], k) / sum : 0;
+    }
     return LT_OK;
 }
 
@@ -20,26 +194,54 @@ static void limit(const lt_noise_schedule *s, float low, float high, lt_branch *
     branch->interval.to = !(high > 0) ? LT_TRAIN_STEPS : high < least ? -1 : lt_sigma_to_t(s, high);
 }
 
-lt_status lt_branches_read(lt_session *session, const lt_request *r, lt_branches *branches) {
-    const bool guided = session->parts->unet.context_dim && r->guidance != 0 && r->guidance != 1;
+/* ---- All of them ---- */
+
+static lt_status read_both(reader *r, const float *masks) {
+    const lt_request *asked = r->request;
+    lt_branches *b = r->branches;
     lt_noise_schedule schedule;
-    *branches = (lt_branches){.guidance = r->guidance, .rescale = r->guidance_rescale};
-    lt_status status = lt_noise_schedule_for(&session->parts->schedule, r->zero_snr, &schedule);
-    if (!status && (guided || r->guidance != 1)) status = add(session, r, r->negative_prompt, 1, branches);
-    if (!status && (guided || r->guidance == 1)) status = add(session, r, r->prompt, r->guidance, branches);
-    if (!status && guided) limit(&schedule, r->guidance_interval[0], r->guidance_interval[1], &branches->items[0]);
+    b->count = 1; /* the negative one's place */
+    LT_TRY(add_prompts(r, masks));
+    if (is_idle(b)) {
+        if (*asked->negative_prompt)
+            lt_notify(&r->session->listener, "`negative_prompt` does nothing at a guidance of 1");
+        drop_first(b);
+        return LT_OK;
+    }
+    if (!masks) b->guidance = (float)weight_of_all(b);
+    LT_TRY(tell_first(r, asked->negative_prompt));
+    LT_TRY(lt_noise_schedule_for(&r->session->parts->schedule, asked->zero_snr, &schedule));
+    limit(&schedule, asked->guidance_interval[0], asked->guidance_interval[1], &b->items[0]);
+    return b->items[0].limited && b->count > 2 ? share_out(r->pass, b) : LT_OK;
+}
+
+/* A model that reads no text, or no prompt. */
+static lt_status read_one(reader *r) {
+    r->branches->count = 1;
+    return tell_first(r, r->request->guidance != 1 ? r->request->negative_prompt : r->request->prompt);
+}
+
+lt_status lt_branches_read(lt_session *session, const lt_request *request, const lt_pass *pass, lt_branches *branches) {
+    reader r = {session, request, pass, branches, 0};
+    float *masks;
+    *branches = (lt_branches){.guidance = request->guidance, .rescale = request->guidance_rescale};
+    LT_TRY(lt_regions_read(session, request, pass->h, pass->w, &masks));
+    const lt_status status =
+        session->parts->unet.context_dim && request->guidance != 0 ? read_both(&r, masks) : read_one(&r);
+    lt_free(masks);
     lt_module_drop(session, LT_MODULE_TEXT);
     return status;
 }
 
-void lt_branches_free(lt_branches *branches) {
-    for (int i = 0; i < branches->count; i++) {
-        lt_branch *branch = &branches->items[i];
-        lt_context_free(&branch->context);
-        lt_free(branch->vector);
-        lt_free(branch->mask);
+void lt_branches_free(lt_branches *b) {
+    for (int i = 0; i < b->count; i++) free_branch(&b->items[i]);
+    for (size_t i = 0; i < b->text_count; i++) {
+        lt_context_free(&b->texts[i]->context);
+        lt_free(b->texts[i]->text);
+        lt_free(b->texts[i]);
     }
-    *branches = (lt_branches){0};
+    lt_free(b->texts);
+    *b = (lt_branches){0};
 }
 
 static double deviation(const float *x, size_t n) {

@@ -4,6 +4,7 @@
 #define LT_BRANCHES_H
 
 #include "pipeline/context.h"
+#include "text/edits.h"
 
 /* The prediction is that of the first branch, plus the weight of each other one times its difference from it:
  * classifier-free guidance (Ho & Salimans 2022) has the negative prompt first and the prompt with the scale behind it;
@@ -15,9 +16,13 @@
  * those go here beside the context, as inputs of the U-Net's graph. */
 typedef struct lt_branch {
     lt_context context;
+    const lt_context **told; /* [calls], owned, of lt_branches.texts: what each of the U-Net's calls reads, and those
+                                behind them as the last; NULL: context */
+    int calls;
     float *vector; /* [unet.vector_dim], a pooled text and sizes, of U-Nets that read one (SDXL); NULL of others */
     float weight;  /* of the first one that is there: not read */
     float *mask;   /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
+    float *share;  /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
     bool limited;  /* to the timesteps in between, both included */
     struct {
         float from, to;
@@ -26,21 +31,43 @@ typedef struct lt_branch {
 
 enum { LT_MAX_BRANCHES = 16 };
 
+/* A text, encoded once for all branches and calls that read it. */
+typedef struct lt_told {
+    char *text;
+    uint64_t hash;
+    lt_context context;
+} lt_told;
+
 typedef struct lt_branches {
     lt_branch items[LT_MAX_BRANCHES];
     int count;
     float guidance, rescale; /* what the weights behind the first add up to; of a sum of several, the share that is
                                 scaled to the deviation of what that sum is at guidance 1 */
+    lt_told **texts;         /* [text_count] */
+    size_t text_count, text_capacity;
 } lt_branches;
 
-/* The branches of a request: of guidance 1 the prompt alone, of 0 the negative prompt alone, else both. A model that
- * reads no text has one, with an empty context. Of both, the negative one is there within the guidance_interval alone.
- * lt_branches_free is due even after a failure. */
-lt_status lt_branches_read(lt_session *session, const lt_request *request, lt_branches *branches);
+/* What the branches are for. */
+typedef struct lt_pass {
+    lt_timeline timeline; /* of the prompts */
+    int calls;            /* that are made of the U-Net, at least 1 */
+    int h, w;             /* of the latent */
+} lt_pass;
+
+/* The branches of a request: of guidance 0 the negative prompt alone, else that and each part of the prompt and of the
+ * regions' prompts; without it where guidance times their weights is 1 and there are no regions. A model that
+ * reads no text has one, with an empty context. The negative one is there within the guidance_interval alone; elsewhere
+ * the others are weighed to 1. lt_branches_free is due even after a failure. */
+lt_status lt_branches_read(lt_session *session, const lt_request *request, const lt_pass *pass, lt_branches *branches);
 void lt_branches_free(lt_branches *branches); /* with vectors and masks; a zeroed one is fine */
 
 /* Scales sum [n], of several predictions, the first of which is `first`, as branches->rescale says. room [n] */
 void lt_branches_rescale(const lt_branches *branches, size_t n, const float *first, float *room, float *sum);
+
+/* What a branch reads at a call, counted from 0. */
+static inline const lt_context *lt_branch_context(const lt_branch *branch, int call) {
+    return branch->told ? branch->told[call < branch->calls ? call : branch->calls - 1] : &branch->context;
+}
 
 bool lt_branch_is_there(const lt_branch *branch, float t);
 

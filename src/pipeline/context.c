@@ -3,7 +3,7 @@
 
 enum { MAX_CHUNKS = 256 }; /* far more than anybody's prompt; a text encoder's batch */
 
-static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_skip, lt_context *context) {
+static lt_status encode(lt_session *session, const lt_prompt *prompt, lt_encoding how, lt_context *context) {
     const lt_components *parts = session->parts;
     const int chunks = (int)prompt->chunks, width = parts->text.width;
     if (parts->text.positions != LT_CONTEXT_TOKENS)
@@ -13,7 +13,7 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
         return lt_fail(LT_ERROR_ARGUMENT, "the prompt has %zu chunks of 75 tokens; %d are possible", prompt->chunks,
                        MAX_CHUNKS);
     const lt_inversions *embeddings = &session->embeddings;
-    const lt_module_size size = {.n = chunks, .skip = clip_skip - 1, .vectors = (int)embeddings->rows};
+    const lt_module_size size = {.n = chunks, .skip = how.clip_skip - 1, .vectors = (int)embeddings->rows};
     lt_plan *plan;
     LT_TRY(lt_module_plan(session, LT_MODULE_TEXT, &size, &plan));
     const lt_clip_inputs inputs = lt_clip_inputs_of(plan);
@@ -25,34 +25,29 @@ static lt_status encode(lt_session *session, const lt_prompt *prompt, int clip_s
     context->values = lt_alloc(count * sizeof(float));
     if (!context->values) return LT_ERROR_MEMORY;
     lt_port_read(lt_plan_port(plan, parts->text.state), 0, context->values, count);
-    lt_prompt_weigh(prompt, context->values, (size_t)width);
+    lt_prompt_weigh(prompt, how.emphasis, context->values, (size_t)width);
     context->tokens = chunks * LT_CONTEXT_TOKENS;
     context->width = width;
     return LT_OK;
 }
 
-lt_status lt_prompt_prepare(const lt_session *session, const char *text, bool plain, lt_prompt *prompt) {
+lt_status lt_prompt_prepare(const lt_session *session, const char *text, lt_encoding how, lt_prompt *prompt) {
     const lt_components *parts = session->parts;
     const lt_vector_words words = lt_inversions_words(&session->embeddings);
-    LT_TRY(plain ? lt_prompt_parse(parts->tokenizer, text, false, parts->text.pad, prompt)
-                 : lt_prompt_parse_words(parts->tokenizer, words, text, parts->text.pad, prompt));
+    LT_TRY(how.plain ? lt_prompt_parse(parts->tokenizer, text, false, parts->text.pad, prompt)
+                     : lt_prompt_parse_words(parts->tokenizer, words, text, how.emphasis, parts->text.pad, prompt));
     if (prompt->cut) lt_notify(&session->listener, "the prompt was cut after 75 tokens; left out: %.200s", prompt->cut);
-    if (prompt->unserved)
-        lt_notify(&session->listener,
-                  "of the prompt this is not served yet: %.200s (networks are left out, of several texts the first is "
-                  "taken; `plain_prompt` takes all as words)",
-                  prompt->unserved);
     return LT_OK;
 }
 
-lt_status lt_context_make(lt_session *session, const char *prompt, bool plain, int clip_skip, lt_context *context) {
+lt_status lt_context_make(lt_session *session, const char *text, lt_encoding how, lt_context *context) {
     const lt_components *parts = session->parts;
     *context = (lt_context){0};
     if (parts->unet.context_dim == 0) return LT_OK;
     LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs"));
     lt_prompt parsed;
-    LT_TRY(lt_prompt_prepare(session, prompt, plain, &parsed));
-    const lt_status status = encode(session, &parsed, clip_skip, context);
+    LT_TRY(lt_prompt_prepare(session, text, how, &parsed));
+    const lt_status status = encode(session, &parsed, how, context);
     lt_prompt_free(&parsed);
     return status;
 }

@@ -9,12 +9,18 @@ typedef struct lt_context {
     int tokens, width;
 } lt_context;
 
-/* lt_prompt_parse with a notice of what was cut and of syntax that is not served. */
-lt_status lt_prompt_prepare(const lt_session *session, const char *text, bool plain, lt_prompt *prompt);
+/* How a text is read. */
+typedef struct lt_encoding {
+    bool plain;    /* no prompt syntax, cut at 77 tokens with a notice */
+    int clip_skip; /* counts from 1 */
+    lt_emphasis emphasis;
+} lt_encoding;
 
-/* plain: no prompt syntax, cut at 77 tokens with a notice. clip_skip counts from 1. A model without cross-attention
- * gets an empty context. */
-lt_status lt_context_make(lt_session *session, const char *prompt, bool plain, int clip_skip, lt_context *context);
+/* lt_prompt_parse with a notice of what was cut. */
+lt_status lt_prompt_prepare(const lt_session *session, const char *text, lt_encoding how, lt_prompt *prompt);
+
+/* A model without cross-attention gets an empty context. */
+lt_status lt_context_make(lt_session *session, const char *text, lt_encoding how, lt_context *context);
 void lt_context_free(lt_context *context);
 
 #endif

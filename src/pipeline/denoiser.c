@@ -4,22 +4,29 @@
 #include <string.h>
 
 /* Writes what one sample is told. */
-static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch) {
+static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch, const lt_context *context) {
     const size_t whole = lt_shape_count(lt_port_shape(b->context)) / (size_t)b->count;
-    const size_t count = (size_t)branch->context.tokens * (size_t)branch->context.width;
+    const size_t count = (size_t)context->tokens * (size_t)context->width;
     const size_t dim = (size_t)lt_port_shape(b->y).c;
-    lt_port_write(b->context, sample * whole, branch->context.values, count);
-    lt_port_write_i32(b->context_lengths, sample, &(int32_t){branch->context.tokens}, 1);
+    lt_port_write(b->context, sample * whole, context->values, count);
+    lt_port_write_i32(b->context_lengths, sample, &(int32_t){context->tokens}, 1);
     lt_port_write(b->y, sample * dim, branch->vector, dim);
 }
 
-/* Makes the next run that of the branches from `first` on; the prompts' part is computed anew where they are others. */
-static void write_branches(lt_unet_batch *b, const lt_branches *branches, int first) {
-    if (b->first == first) return;
+/* Makes the next run that of the branches from `first` on, at a call; the prompts' part is computed anew where they are
+ * others, or say something else now. */
+static void write_branches(lt_unet_batch *b, const lt_branches *branches, int first, int call) {
+    bool same = b->first == first;
+    for (int i = 0; i < b->count; i++) {
+        const lt_context *told = lt_branch_context(&branches->items[first + i], call);
+        same &= told == b->told[i];
+        b->told[i] = told;
+    }
+    if (same) return;
     b->first = first;
     b->changed = LT_RATE_PROMPT;
     lt_port_fill(b->context, 0); /* behind the ends of the shorter ones */
-    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i]);
+    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], b->told[i]);
 }
 
 /* Puts channels [k, k + c) of a sample's pixels. */
@@ -29,16 +36,18 @@ static void put_channels(lt_denoiser *d, const float *from, int k, int c) {
         memcpy(d->input + p * width + k, from + p * (size_t)c, (size_t)c * sizeof *from);
 }
 
-static lt_status count_tokens(lt_denoiser *d) {
+static lt_status count_of(lt_denoiser *d, const lt_context *context) {
     const lt_components *parts = d->session->parts;
-    for (int i = 0; i < d->branches->count; i++) {
-        const lt_context *context = &d->branches->items[i].context;
-        if (context->tokens && context->width != parts->unet.context_dim)
-            return lt_module_fail(parts, LT_MODULE_UNET,
-                                  lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d",
-                                          context->width, parts->unet.context_dim));
-        if (context->tokens > d->tokens) d->tokens = context->tokens;
-    }
+    if (context->tokens > d->tokens) d->tokens = context->tokens;
+    if (!context->tokens || context->width == parts->unet.context_dim) return LT_OK;
+    return lt_module_fail(parts, LT_MODULE_UNET,
+                          lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d",
+                                  context->width, parts->unet.context_dim));
+}
+
+static lt_status count_tokens(lt_denoiser *d) {
+    for (int i = 0; i < d->branches->count; i++) LT_TRY(count_of(d, &d->branches->items[i].context));
+    for (size_t i = 0; i < d->branches->text_count; i++) LT_TRY(count_of(d, &d->branches->texts[i]->context));
     return LT_OK;
 }
 
@@ -154,16 +163,21 @@ void lt_denoiser_free(lt_denoiser *d) {
     *d = (lt_denoiser){0};
 }
 
-/* Takes in what sample `sample` of the batch predicts, which is branch number i; `is_first` of those that are there. */
-static void add_branch(lt_denoiser *d, const lt_unet_batch *b, int i, int sample, bool is_first, float *sum) {
+/* What a branch weighs at a pixel. */
+static float weight_at(const lt_branch *branch, bool all, size_t pixel) {
+    if (!all && branch->share) return branch->share[pixel];
+    return branch->mask ? branch->weight * branch->mask[pixel] : branch->weight;
+}
+
+/* Takes in what sample `sample` of the batch predicts, which is branch number i; `is_first` of those that are there;
+ * all: the first of all is. */
+static void add_branch(lt_denoiser *d, const lt_unet_batch *b, int i, int sample, bool is_first, bool all, float *sum) {
     const size_t count = lt_shape_count(d->latent), c = (size_t)d->latent.c;
     const lt_branch *branch = &d->branches->items[i];
     lt_port_read(b->out, (size_t)sample * count, is_first ? d->first : d->branch, count);
     if (is_first) memcpy(sum, d->first, count * sizeof *sum);
-    for (size_t k = 0; k < count && !is_first; k++) {
-        const float weight = branch->mask ? branch->weight * branch->mask[k / c] : branch->weight;
-        sum[k] += weight * (d->branch[k] - d->first[k]);
-    }
+    for (size_t k = 0; k < count && !is_first; k++)
+        sum[k] += weight_at(branch, all, k / c) * (d->branch[k] - d->first[k]);
 }
 
 /* Deep features, to those samples of a batch that are given them, and from those whose were made at a step. */
@@ -182,14 +196,15 @@ static void take_deep(lt_denoiser *d, const lt_unet_batch *b, int step) {
 /* Runs the branches from `first` on, which are there, and takes them in; *taken: how many were, before and now. */
 static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, int step, float t, int *taken, float *sum) {
     const size_t each = lt_shape_count(lt_port_shape(b->x)) / (size_t)b->count;
-    write_branches(b, d->branches, first);
+    write_branches(b, d->branches, first, d->call);
     for (int k = 0; k < b->count; k++) lt_port_write(b->x, (size_t)k * each, d->input, each);
     lt_port_fill(b->t, t);
     give_deep(d, b);
     LT_TRY(lt_module_run(d->session, b->plan, b->changed));
     b->changed = LT_RATE_STEP;
     take_deep(d, b, step);
-    for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !(*taken)++, sum);
+    const bool all = lt_branch_is_there(&d->branches->items[0], t);
+    for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !(*taken)++, all, sum);
     return LT_OK;
 }
 
@@ -213,6 +228,7 @@ lt_status lt_denoiser_predict(lt_denoiser *d, int step, const float *x, float t,
     for (int i = 0; i < d->branches->count; i += b->count)
         if (b->count > 1 || lt_branch_is_there(&d->branches->items[i], t))
             LT_TRY(run_branches(d, b, i, step, t, &taken, out));
-    if (taken > 1) lt_branches_rescale(d->branches, lt_shape_count(d->latent), d->first, d->branch, out);
+    if (taken > 1 && lt_branch_is_there(&d->branches->items[0], t))
+        lt_branches_rescale(d->branches, lt_shape_count(d->latent), d->first, d->branch, out);
     return taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
 }

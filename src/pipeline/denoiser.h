@@ -16,9 +16,10 @@ lt_savings lt_savings_of(const lt_request *request);
 typedef struct lt_unet_batch {
     lt_plan *plan;
     lt_module_size size;
-    int count;       /* samples: all branches, or one after the other */
-    int first;       /* the branch that the first sample is told; -1: none yet */
-    lt_rate changed; /* what the next run has to compute anew */
+    int count;                               /* samples: all branches, or one after the other */
+    int first;                               /* the branch that the first sample is told; -1: none yet */
+    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
+    lt_rate changed;                         /* what the next run has to compute anew */
     lt_port x, t, context, context_lengths, y, deep, out;
 } lt_unet_batch;
 
@@ -33,6 +34,7 @@ typedef struct lt_denoiser {
     float *deep;                  /* [branches, deep features of a sample], kept */
     int deep_of[LT_MAX_BRANCHES]; /* the step whose they are; -1: none */
     int tokens;                   /* of the longest context */
+    int call;                     /* the caller's: which one of the U-Net's is made, by which prompts change */
     lt_shape latent;              /* n = 1 */
     float *input;                 /* [h, w, unet.in_channels] a sample: the latent, and what is beside it */
     float *first;                 /* [latent] the prediction of the first branch that is there */

@@ -37,7 +37,7 @@ lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, f
         return lt_fail(LT_ERROR_UNSUPPORTED, "the text encoder reads %d tokens, expected %d", parts->text.positions,
                        LT_CONTEXT_TOKENS);
     lt_prompt prompt;
-    LT_TRY(lt_prompt_prepare(session, text, plain, &prompt));
+    LT_TRY(lt_prompt_prepare(session, text, (lt_encoding){.plain = plain}, &prompt));
     lt_plan *plan = NULL;
     const lt_status status = run_tower(session, &prompt, &plan);
     lt_prompt_free(&prompt);

@@ -37,6 +37,7 @@ typedef struct lt_painting {
     float *outside;    /* random numbers in the order in which they are drawn */
     lt_rng rng;        /* of the picture at hand */
     int picture, step; /* which one is made; how many of its steps are done */
+    int asked_now;     /* how often the step at hand has asked the U-Net */
     double started;    /* seconds: when the sampling of the picture at hand began */
 } lt_painting;
 
@@ -83,6 +84,7 @@ static void to_outside(const lt_painting *p, const float *latent, float *to) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
+    p->denoiser.call = lt_sampler_call(p->request->sampler, p->step, p->asked_now++);
     lt_status status = lt_denoiser_predict(&p->denoiser, p->step, x, t, out);
     if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
     return status == LT_ERROR_MODEL ? lt_fail_in(status, "step %d of %d", p->step + 1, p->steps.count) : status;
@@ -128,6 +130,7 @@ static void keep(lt_painting *p, int state, const float *x) {
 static lt_status after_step(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised) {
     lt_painting *p = user;
     p->step = index + 1;
+    p->asked_now = 0;
     if (!lt_all_finite(x, p->count))
         return lt_fail(LT_ERROR_MODEL,
                        "step %d of %d: what is drawn is no finite number: are guidance and scales "
@@ -211,7 +214,7 @@ static lt_status denoise(lt_painting *p) {
                             c->masked_pixels ? c->latent_mask : NULL, p->masked));
     keep(p, 0, p->x);
     p->started = lt_now();
-    p->step = 0;
+    p->step = p->asked_now = 0;
     LT_TRY(report(p, 0, NULL));
     return lt_sample(&p->sampling, p->request->sampler, p->x);
 }
@@ -310,6 +313,15 @@ static lt_status paint_picture(lt_painting *p) {
     return hand_over(p);
 }
 
+/* As in the web UIs, the steps that a prompt names are those of the whole way, and are counted from the first that is
+ * made: img2img's last ones, too. */
+static lt_status read_branches(lt_painting *p) {
+    const lt_request *r = p->request;
+    const int calls = lt_sampler_calls(r->sampler);
+    const lt_pass pass = {{r->steps * calls, 0}, p->steps.count * calls, p->canvas.latent_h, p->canvas.latent_w};
+    return lt_branches_read(p->session, r, &pass, &p->branches);
+}
+
 static lt_status paint(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(check(p->parts, r));
@@ -322,7 +334,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
-    LT_TRY(lt_branches_read(p->session, r, &p->branches));
+    LT_TRY(read_branches(p));
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){r, &p->canvas, &p->branches, &p->guidance}));
     p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));

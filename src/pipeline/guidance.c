@@ -3,6 +3,7 @@
 
 #include "nn/nn.h"
 #include "pipeline/embedding.h"
+#include "text/script.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,15 +122,25 @@ static lt_status check_clip(const lt_components *guide) {
     return LT_OK;
 }
 
-/* What the pictures are compared with. */
-static lt_status read_prompt(lt_guidance *g, const lt_components *guide, const lt_request *r) {
+static lt_status embed_prompt(lt_guidance *g, const lt_components *guide, const char *prompt, bool plain) {
     lt_session session = lt_session_beside(g->session, guide);
     float *text = NULL;
     size_t dim;
-    const lt_status status = lt_text_embedding(&session, r->prompt, r->plain_prompt, &text, &dim);
+    const lt_status status = lt_text_embedding(&session, prompt, plain, &text, &dim);
     if (!status) lt_port_write(lt_plan_port(g->clip, "text"), 0, text, dim);
     lt_free(text);
     lt_session_drop(&session);
+    return status;
+}
+
+/* What the pictures are compared with: what the prompt's first part says at the end. */
+static lt_status read_prompt(lt_guidance *g, const lt_components *guide, const lt_request *r) {
+    const lt_script_rules rules = {true, r->plain_prompt, {r->steps, 0}};
+    lt_script script;
+    lt_status status = lt_script_read(r->prompt, rules, &script);
+    const lt_script_part *part = script.parts;
+    if (!status) status = embed_prompt(g, guide, part->entries[part->count - 1].text, r->plain_prompt);
+    lt_script_free(&script);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "base/fields.h"
 #include "base/rng.h"
 #include "pipeline/words.h"
+#include "text/networks.h"
 
 #include <errno.h>
 #include <math.h>
@@ -317,6 +318,9 @@ static bool read_noise(const reading *to, const char *value) {
 
 /* ---- Prompts ---- */
 
+/* What the web UI calls them. */
+static const char *const emphases[] = {"Original", "No norm", "Ignore", "None"};
+
 static lt_status write_syntax(const lt_made *m, lt_buffer *out) {
     return m->request->plain_prompt ? write_text(out, "off") : LT_OK;
 }
@@ -324,6 +328,46 @@ static lt_status write_syntax(const lt_made *m, lt_buffer *out) {
 static bool read_syntax(const reading *to, const char *value) {
     to->request->plain_prompt = !strcmp(value, "off");
     return to->request->plain_prompt;
+}
+
+/* Where brackets would weigh, as the web UI has it. */
+static lt_status write_emphasis(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    const bool weighs = strpbrk(r->prompt, "([") || strpbrk(r->negative_prompt, "([");
+    if (r->emphasis == LT_EMPHASIS_ORIGINAL || r->plain_prompt || !weighs) return LT_OK;
+    return write_text(out, emphases[r->emphasis]);
+}
+
+static bool read_emphasis(const reading *to, const char *value) {
+    for (size_t i = 0; i < LT_COUNT(emphases); i++) {
+        if (strcmp(emphases[i], value)) continue;
+        to->request->emphasis = (lt_emphasis)i;
+        return true;
+    }
+    return false;
+}
+
+static lt_status write_comments(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    const bool counts = strchr(r->prompt, '#') || strchr(r->negative_prompt, '#');
+    return r->literal_hash && !r->plain_prompt && counts ? write_text(out, "off") : LT_OK;
+}
+
+static bool read_comments(const reading *to, const char *value) {
+    to->request->literal_hash = !strcmp(value, "off");
+    return to->request->literal_hash;
+}
+
+static lt_status write_regions(const lt_made *m, lt_buffer *out) {
+    for (size_t i = 0; i < m->request->region_count; i++)
+        LT_TRY(lt_buffer_printf(out, "%s%s", i ? " | " : "", m->request->regions[i].prompt));
+    return LT_OK;
+}
+
+/* Their masks are not in the text. */
+static bool read_regions(const reading *to, const char *value) {
+    (void)value;
+    return to->request->region_count > 0;
 }
 
 static lt_status write_clip_skip(const lt_made *m, lt_buffer *out) {
@@ -454,6 +498,9 @@ static const setting settings[] = {
     {"Eta DDIM", write_eta, read_eta},
     {"Eta", NULL, read_ancestral_eta},
     {"Prompt syntax", write_syntax, read_syntax},
+    {"Emphasis", write_emphasis, read_emphasis},
+    {"Prompt comments", write_comments, read_comments},
+    {"Regions", write_regions, read_regions},
     {"Clip skip", write_clip_skip, read_clip_skip},
     {"Classifier", write_classifier, NULL},
     {"Class", write_class, read_class},
@@ -500,24 +547,31 @@ static lt_status write_tag(const lt_lora *lora, lt_buffer *prompt) {
     return status ? status : lt_buffer_append(prompt, ">", 1);
 }
 
+/* As the web UIs do, so that what is appended is no comment. */
+static lt_status write_uncommented(const lt_request *r, const char *prompt, lt_buffer *out) {
+    return r->plain_prompt || r->literal_hash ? write_text(out, prompt) : lt_comments_take(prompt, out);
+}
+
 /* With the LoRAs that it does not name, as the web UIs say them; without where it is plain. */
 static lt_status write_prompt(const lt_made *made, lt_buffer *prompt) {
     const lt_lora_set *set = made->request->plain_prompt ? NULL : made->loras;
-    LT_TRY(write_text(prompt, made->request->prompt));
+    LT_TRY(write_uncommented(made->request, made->request->prompt, prompt));
     for (size_t i = 0; set && i < set->count - made->named; i++) LT_TRY(write_tag(&set->loras[i], prompt));
     return LT_OK;
 }
 
 char *lt_infotext_make(const lt_made *made) {
-    lt_buffer values[LT_COUNT(settings)] = {0}, text = {0}, prompt = {0};
+    lt_buffer values[LT_COUNT(settings)] = {0}, text = {0}, prompt = {0}, negative = {0};
     lt_setting written[LT_COUNT(settings)];
     size_t count = 0;
     lt_status status = write_values(made, values);
     for (size_t i = 0; i < LT_COUNT(settings); i++)
         if (values[i].size) written[count++] = (lt_setting){settings[i].key, values[i].data};
     if (!status) status = write_prompt(made, &prompt);
-    if (!status) status = lt_infotext_write(prompt.data, made->request->negative_prompt, written, count, &text);
+    if (!status) status = write_uncommented(made->request, made->request->negative_prompt, &negative);
+    if (!status) status = lt_infotext_write(prompt.data, negative.data, written, count, &text);
     lt_buffer_free(&prompt);
+    lt_buffer_free(&negative);
     for (size_t i = 0; i < LT_COUNT(settings); i++) lt_buffer_free(&values[i]);
     if (status) lt_buffer_free(&text);
     return text.data;

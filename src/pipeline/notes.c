@@ -2,6 +2,7 @@
 #include "pipeline/notes.h"
 
 #include "adapters/few_steps.h"
+#include "text/script.h"
 
 #include <string.h>
 
@@ -40,7 +41,6 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
         {r->eta > 0, lt_sampler_takes_eta(r->sampler), "`eta`", "with this sampler: it is ddim's and tcd's"},
-        {*r->negative_prompt, !reads || r->guidance != 1, "`negative_prompt`", "at a guidance of 1"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
         {r->guidance_rescale > 0, guided, "`guidance_rescale`", "without guidance by a prompt"},
         {r->variation_strength > 0, !r->noise, "`variation_strength`", "with starting noise that is given"},
@@ -82,17 +82,30 @@ static void tell_unknown(const lt_session *session, const char *unknown, const c
               unknown, near ? "; near that it knows: " : "", near ? near : "");
 }
 
+static lt_status say_part(const lt_script_part *part, lt_buffer *said) {
+    for (size_t i = 0; i < part->count; i++) LT_TRY(lt_buffer_printf(said, "%s\n", part->entries[i].text));
+    return LT_OK;
+}
+
+/* All that the prompt says at any step. */
+static lt_status say_all(const lt_request *r, lt_buffer *said) {
+    const lt_script_rules rules = {true, r->plain_prompt, {r->steps, 0}};
+    lt_script script;
+    lt_status status = lt_script_read(r->prompt, rules, &script);
+    for (size_t i = 0; i < script.count && !status; i++) status = say_part(&script.parts[i], said);
+    lt_script_free(&script);
+    return status;
+}
+
 /* Words that no caption of a small model's training held. */
 static lt_status note_unknown(const lt_session *session, const lt_request *r) {
     const lt_components *parts = session->parts;
-    lt_buffer kept = {0}, told = {0}, unknown = {0}, near = {0};
-    lt_status status = LT_OK;
+    lt_buffer said = {0}, unknown = {0}, near = {0};
     if (!parts->known.words || parts->unet.context_dim == 0) return LT_OK;
-    if (!r->plain_prompt) status = lt_prompt_serve(r->prompt, &kept, &told);
-    if (!status) status = lt_known_ask(&parts->known, kept.data ? kept.data : r->prompt, &unknown, &near);
+    lt_status status = say_all(r, &said);
+    if (!status) status = lt_known_ask(&parts->known, said.data, &unknown, &near);
     if (!status && unknown.size) tell_unknown(session, unknown.data, near.data);
-    lt_buffer_free(&kept);
-    lt_buffer_free(&told);
+    lt_buffer_free(&said);
     lt_buffer_free(&unknown);
     lt_buffer_free(&near);
     return status;

@@ -6,7 +6,10 @@
 #include <string.h>
 
 static bool is_in(const lt_request *r, const char *name) {
-    return strcasestr(r->prompt, name) || strcasestr(r->negative_prompt, name);
+    bool found = strcasestr(r->prompt, name) || strcasestr(r->negative_prompt, name);
+    for (size_t i = 0; i < r->region_count && r->regions && !found; i++)
+        found = r->regions[i].prompt && strcasestr(r->regions[i].prompt, name);
+    return found;
 }
 
 bool lt_words_has(const lt_session *session, const lt_request *request, size_t i) {
@@ -74,7 +77,7 @@ lt_status lt_words_read(lt_session *session, const lt_request *r) {
     looking l = {session, r, LT_OK};
     if (r->plain_prompt || !session->parts->has[LT_MODULE_TEXT]) return LT_OK;
     LT_TRY(add_all_named(session, r));
-    if (!*r->prompt && !*r->negative_prompt) return LT_OK;
+    if (!*r->prompt && !*r->negative_prompt && !r->region_count) return LT_OK;
     LT_TRY(lt_shelf_walk(&shelf, LT_SHELF_EMBEDDING, add_mentioned, &l));
     return l.status;
 }

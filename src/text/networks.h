@@ -1,19 +1,23 @@
-/* The networks that a prompt names as A1111's web UI has it (extra_networks_lora.py), which are none of its words:
+/* What a prompt has that is none of its words, as A1111's web UI has it (extra_networks.py, extra_networks_lora.py,
+ * comments.py):
  *
+ *   <KIND:NAME:ARGUMENT...>                 a network; arguments stand in their order or are named, te=0.5
  *   <lora:NAME>  <lora:NAME:0.8>            of the text encoder and the U-Net (1)
  *   <lora:NAME:0.5:0.8>                     of the text encoder, of the U-Net
  *   <lora:NAME:te=0.5:unet=0.8>             the same by name
+ *   # words                                 to the end of the line: a comment
  *
- * "lyco" is another word for "lora". */
+ * "lyco" is another word for "lora"; other kinds do nothing here. */
 #ifndef LT_NETWORKS_H
 #define LT_NETWORKS_H
 
 #include "base/base.h"
 
 typedef struct lt_network {
-    char *tag, *name;              /* tag: all of it, as it stands in the prompt */
-    float strength, text_strength; /* of the U-Net, of the text encoder */
-    bool dynamic;                  /* a part of its rank is asked for */
+    char *tag;        /* all of it, as it stands in the prompt */
+    char *kind;       /* "lora" */
+    char **arguments; /* [argument_count], at least 1: the name, "0.8", "te=0.5" */
+    size_t argument_count;
 } lt_network;
 
 typedef struct lt_networks {
@@ -21,9 +25,20 @@ typedef struct lt_networks {
     size_t count, capacity;
 } lt_networks;
 
-/* Takes them out of text: what is left, and them in their order; both are the caller's, after an error too.
- * LT_ERROR_ARGUMENT names a strength that is no number. */
+/* Takes them out of text: what is left, and them in their order; both are the caller's, after an error too. */
 lt_status lt_networks_take(const char *text, lt_buffer *left, lt_networks *networks);
 void lt_networks_free(lt_networks *networks);
+
+/* What a network of the kind "lora" asks for. */
+typedef struct lt_lora_tag {
+    float strength, text_strength; /* of the U-Net, of the text encoder */
+    bool dynamic;                  /* a part of its rank is asked for */
+} lt_lora_tag;
+bool lt_network_is_lora(const lt_network *network);
+/* LT_ERROR_ARGUMENT names a strength that is no number. */
+lt_status lt_network_weigh(const lt_network *network, lt_lora_tag *lora);
+
+/* Takes comments out: each becomes the end of its line. left is the caller's, after an error too. */
+lt_status lt_comments_take(const char *text, lt_buffer *left);
 
 #endif

@@ -1,197 +1,24 @@
-/* Prompts: from text to the chunks of 77 tokens, each with a weight, that the text encoder takes.
+/* Prompts: from text to the chunks of 77 tokens, each with a weight, that the text encoder takes, as A1111's web UI
+ * 1.10 has it (tokenize_line).
  *
- * The syntax is that of A1111's web UI 1.10, as its parse_prompt_attention and tokenize_line have it:
- *
- *   (text)       multiplies the weight of text by 1.1; brackets nest
- *   [text]       divides it by 1.1
- *   (text:1.3)   multiplies it by 1.3: a sign or none, digits and a dot, with white space around them or none
- *   \( \) \[ \] \\  stand for the character; any other \ vanishes
- *   BREAK        as a word, in capitals, ends the chunk. In brackets that change its weight it is an ordinary word
- *
- * A number belongs to the innermost open "(", so that [text:1.3] is [text] with those characters.
- * A closing bracket with none open is text; an open one that is never closed reaches to the end. Stretches of the same
- * weight that follow one another are tokenized as one text. A chunk has 75 tokens of the prompt. Where it is full and a
- * comma was among its last 20 (that UI's default), the tokens after the last comma move to the next chunk. Where
- * padding is another token than the end (SD 2.x), all that follows a chunk's first end token is padding.
- *
- * Here, and not there: what has two dots or no digit is not a number, so that (a:1.2.3) is (text) where that UI stops
- * with an error. Brackets nested over MAX_DEPTH deep must match but weigh nothing, so that time stays linear. Weights
- * are kept finite. What makes several prompts out of one, and <…>, is taken out before (unserved_syntax.c). */
+ * Stretches of the same weight (attention.c) are tokenized as one text. A chunk has 75 tokens of the prompt. Where it
+ * is full and a comma was among its last 20 (that UI's default), the tokens after the last comma move to the next
+ * chunk. Where padding is another token than the end (SD 2.x), all that follows a chunk's first end token is padding.
+ * Weights are kept finite. What changes with the steps, what makes several prompts out of one, and <...>, is taken out
+ * before (script.c, networks.c). */
 #include "text/text.h"
-#include "text/unicode.h"
+
+#include "text/attention.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 enum {
-    MAX_DEPTH = 256,      /* 1.1^256 is 4e10: far beyond what makes a picture */
     COMMA = 267,          /* the token of a comma that is a word: ",</w>" */
     COMMA_BACKTRACK = 20, /* how many tokens before a chunk's end a comma is looked for */
-    START_PLACE = 1,      /* where a chunk's own tokens start */
-    BREAK_SIZE = 5
+    START_PLACE = 1       /* where a chunk's own tokens start */
 };
-
-static const char BREAK[] = "BREAK";
-static const double ROUND = 1.1, SQUARE = 1 / 1.1;
-
-/* ---- Weighted stretches of text ---- */
-
-typedef struct stretch {
-    size_t begin; /* its text reaches to the next one's begin */
-    double weight;
-} stretch;
-
-/* Where each open bracket of a kind stands: the number of stretches before it. */
-typedef struct brackets {
-    size_t open; /* may be over MAX_DEPTH */
-    size_t at[MAX_DEPTH];
-} brackets;
-
-typedef struct parser {
-    lt_buffer text; /* what is left of the prompt without its syntax */
-    stretch *stretches;
-    size_t count, capacity;
-    brackets round, square;
-} parser;
-
-static lt_status add_stretch(parser *p, const char *text, size_t size, double weight) {
-    if (p->count == p->capacity) {
-        const size_t capacity = lt_max(2 * p->capacity, 16);
-        stretch *grown = lt_realloc(p->stretches, p->count * sizeof *grown, capacity * sizeof *grown);
-        if (!grown) return LT_ERROR_MEMORY;
-        p->stretches = grown;
-        p->capacity = capacity;
-    }
-    p->stretches[p->count++] = (stretch){p->text.size, weight};
-    return lt_buffer_append(&p->text, text, size);
-}
-
-static void multiply_from(parser *p, size_t first, double factor) {
-    for (size_t i = first; i < p->count; i++) p->stretches[i].weight *= factor;
-}
-
-static void open_bracket(const parser *p, brackets *b) {
-    if (b->open < MAX_DEPTH) b->at[b->open] = p->count;
-    b->open++;
-}
-
-static void close_bracket(parser *p, brackets *b, double factor) {
-    b->open--;
-    if (b->open < MAX_DEPTH) multiply_from(p, b->at[b->open], factor);
-}
-
-/* What Python calls white space: the tokenizer's, and the four information separators. */
-static bool is_space(int32_t code) {
-    return lt_unicode_class(code) == LT_CLASS_SPACE || (code >= 0x1c && code <= 0x1f);
-}
-
-/* The first byte from `at` on that begins no white space. */
-static size_t skip_space(const char *text, size_t size, size_t at) {
-    while (at < size) {
-        int32_t code;
-        const size_t length = lt_utf8_decode(text + at, size - at, &code);
-        if (!is_space(code)) break;
-        at += length;
-    }
-    return at;
-}
-
-/* The first BREAK of text [at, size) that is a word, or size. */
-static size_t find_break(const char *text, size_t size, size_t at) {
-    for (const char *found; (found = memmem(text + at, size - at, BREAK, BREAK_SIZE)) != NULL; at++) {
-        at = (size_t)(found - text);
-        if (lt_is_whole_word(text, size, at, BREAK)) return at;
-    }
-    return size;
-}
-
-/* Text without brackets, parted at each BREAK, which takes the white space around it along. */
-static lt_status add_text(parser *p, const char *text, size_t size) {
-    size_t begin = 0;
-    for (size_t at; (at = find_break(text, size, begin)) < size;) {
-        size_t end = at, before;
-        while (end > begin && is_space(lt_utf8_decode_before(text, end, &before))) end = before;
-        LT_TRY(add_stretch(p, text + begin, end - begin, 1));
-        LT_TRY(add_stretch(p, BREAK, BREAK_SIZE, -1));
-        begin = skip_space(text, size, at + BREAK_SIZE);
-    }
-    return add_stretch(p, text + begin, size - begin, 1);
-}
-
-/* Reads digits of any script with at most one dot among them from byte *at on: exact up to 15 digits, as near as
- * doubles get beyond. Not strtod: that follows the locale. */
-static bool read_number(const char *s, size_t size, size_t *at, double *number) {
-    double value = 0, times = 1, by = 1; /* the number is value · times / by */
-    size_t digits = 0, dots = 0;
-    while (*at < size) {
-        int32_t code;
-        const size_t length = lt_utf8_decode(s + *at, size - *at, &code);
-        const int digit = lt_unicode_digit(code);
-        if (code != '.' && digit < 0) break;
-        *at += length;
-        dots += code == '.';
-        digits += digit >= 0;
-        if (digit < 0) continue;
-        const bool full = value >= 1e17; /* further digits don't show in a double */
-        if (!full) value = value * 10 + digit;
-        if (full && dots == 0) times *= 10;
-        if (!full && dots > 0) by *= 10;
-    }
-    *number = value * times / by;
-    return digits > 0 && dots <= 1;
-}
-
-/* The length of ":1.3)" at s, or 0. */
-static size_t weight_at(const char *s, size_t size, double *weight) {
-    size_t at = skip_space(s, size, 1);
-    const char sign = at < size ? s[at] : '\0';
-    if (sign == '+' || sign == '-') at++;
-    if (!read_number(s, size, &at, weight)) return 0;
-    if (sign == '-') *weight = -*weight;
-    at = skip_space(s, size, at);
-    return at < size && s[at] == ')' ? at + 1 : 0;
-}
-
-/* Reads one piece of syntax or one run of text at s, and returns its length in *length. */
-static lt_status parse_piece(parser *p, const char *s, size_t size, size_t *length) {
-    double weight;
-    *length = 1;
-    switch (*s) {
-    case '\\':
-        if (size < 2 || !strchr("()[]\\", s[1])) return add_stretch(p, "", 0, 1);
-        *length = 2;
-        return add_stretch(p, s + 1, 1, 1);
-    case '(': open_bracket(p, &p->round); return LT_OK;
-    case '[': open_bracket(p, &p->square); return LT_OK;
-    case ')':
-        if (p->round.open == 0) return add_stretch(p, s, 1, 1);
-        close_bracket(p, &p->round, ROUND);
-        return LT_OK;
-    case ']':
-        if (p->square.open == 0) return add_stretch(p, s, 1, 1);
-        close_bracket(p, &p->square, SQUARE);
-        return LT_OK;
-    case ':':
-        *length = lt_max(weight_at(s, size, &weight), 1);
-        if (*length == 1 || p->round.open == 0) return add_stretch(p, s, *length, 1);
-        close_bracket(p, &p->round, weight);
-        return LT_OK;
-    default: *length = strcspn(s, "\\()[]:"); return add_text(p, s, *length);
-    }
-}
-
-static void close_all(parser *p, brackets *b, double factor) {
-    for (size_t i = 0; i < lt_min(b->open, MAX_DEPTH); i++) multiply_from(p, b->at[i], factor);
-}
-
-static lt_status parse(parser *p, const char *text) {
-    const size_t size = strlen(text);
-    for (size_t at = 0, length; at < size; at += length) LT_TRY(parse_piece(p, text + at, size - at, &length));
-    close_all(p, &p->round, ROUND);
-    close_all(p, &p->square, SQUARE);
-    return LT_OK;
-}
 
 /* ---- Chunks ---- */
 
@@ -300,7 +127,6 @@ static lt_status end_chunk(chunks *c) {
 
 /* Adds the tokens of a text that is all of one weight. */
 static lt_status add_weighted(chunks *c, const lt_tokenizer *tokenizer, const char *text, double weight) {
-    if (weight == -1 && strcmp(text, BREAK) == 0) return end_chunk(c);
     lt_tokens tokens;
     LT_TRY(lt_tokenizer_read(tokenizer, text, &tokens));
     lt_status status = LT_OK;
@@ -313,17 +139,15 @@ static lt_status add_weighted(chunks *c, const lt_tokenizer *tokenizer, const ch
     return status;
 }
 
-/* The parsed prompt's stretches, those of one weight joined, as chunks. */
-static lt_status fill(chunks *c, const lt_tokenizer *tokenizer, parser *p) {
-    for (size_t i = 0, next; i < p->count; i = next) {
-        const double weight = p->stretches[i].weight;
-        for (next = i + 1; next < p->count && p->stretches[next].weight == weight;) next++;
-        const size_t begin = p->stretches[i].begin, end = next < p->count ? p->stretches[next].begin : p->text.size;
+static lt_status fill(chunks *c, const lt_tokenizer *tokenizer, lt_attention *a) {
+    for (size_t i = 0; i < a->count; i++) {
+        const size_t begin = a->items[i].begin, end = lt_stretch_end(a, i);
         if (begin == end) continue;
-        const char after = p->text.data[end];
-        p->text.data[end] = '\0';
-        LT_TRY(add_weighted(c, tokenizer, p->text.data + begin, weight));
-        p->text.data[end] = after;
+        const char after = a->text.data[end];
+        a->text.data[end] = '\0';
+        LT_TRY(lt_stretch_breaks(a, i) ? end_chunk(c)
+                                       : add_weighted(c, tokenizer, a->text.data + begin, a->items[i].weight));
+        a->text.data[end] = after;
     }
     return c->prompt.chunks ? LT_OK : add_chunk(c);
 }
@@ -337,22 +161,12 @@ static void pad_after_end(lt_prompt *p, int32_t pad) {
     }
 }
 
-static lt_status parse_served(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
-    parser p = {0};
-    lt_status status = parse(&p, text);
-    if (!status) status = fill(c, tokenizer, &p);
+static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, bool literal, int32_t pad, chunks *c) {
+    lt_attention attention;
+    lt_status status = lt_attention_read(text, literal, &attention);
+    if (!status) status = fill(c, tokenizer, &attention);
     if (!status && pad != LT_TOKEN_END) pad_after_end(&c->prompt, pad);
-    lt_buffer_free(&p.text);
-    lt_free(p.stretches);
-    return status;
-}
-
-static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, int32_t pad, chunks *c) {
-    lt_buffer served, unserved;
-    lt_status status = lt_prompt_serve(text, &served, &unserved);
-    if (!status) status = parse_served(tokenizer, served.data, pad, c);
-    lt_buffer_free(&served);
-    c->prompt.unserved = unserved.data;
+    lt_attention_free(&attention);
     return status;
 }
 
@@ -384,20 +198,20 @@ static lt_status finish(lt_status status, chunks *c, lt_prompt *prompt) {
 lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool syntax, int32_t pad,
                           lt_prompt *prompt) {
     chunks c = {0};
-    return finish(syntax ? parse_syntax(tokenizer, text, pad, &c) : parse_plain(tokenizer, text, pad, &c), &c, prompt);
+    return finish(syntax ? parse_syntax(tokenizer, text, false, pad, &c) : parse_plain(tokenizer, text, pad, &c), &c,
+                  prompt);
 }
 
-lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text, int32_t pad,
-                                lt_prompt *prompt) {
+lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text,
+                                lt_emphasis emphasis, int32_t pad, lt_prompt *prompt) {
     chunks c = {.words = words};
-    return finish(parse_syntax(tokenizer, text, pad, &c), &c, prompt);
+    return finish(parse_syntax(tokenizer, text, emphasis == LT_EMPHASIS_NONE, pad, &c), &c, prompt);
 }
 
 void lt_prompt_free(lt_prompt *prompt) {
     lt_free(prompt->ids);
     lt_free(prompt->weights);
     lt_free(prompt->cut);
-    lt_free(prompt->unserved);
     *prompt = (lt_prompt){0};
 }
 
@@ -409,20 +223,27 @@ static double mean(const float *x, size_t n) {
     return sum / (double)n;
 }
 
-void lt_prompt_weigh(const lt_prompt *prompt, float *context, size_t width) {
-    const size_t size = LT_CONTEXT_TOKENS * width;
+static void weigh_rows(float *z, size_t width, const float *weights, double restore) {
+    for (size_t t = 0; t < LT_CONTEXT_TOKENS; t++)
+        for (size_t i = 0; i < width; i++) z[t * width + i] = (float)(z[t * width + i] * (weights[t] * restore));
+}
+
+/* What makes the mean of rows z [77, width] after their weights what it was before. Where it became 0 there is no way
+ * back to it, and where it nearly did, none that float32 holds. */
+static double restoring(const float *z, size_t width, const float *weights) {
+    double weighed_sum = 0;
+    for (size_t t = 0; t < LT_CONTEXT_TOKENS; t++) weighed_sum += weights[t] * mean(z + t * width, width);
+    const double ratio = mean(z, LT_CONTEXT_TOKENS * width) / (weighed_sum / LT_CONTEXT_TOKENS);
+    return fabs(ratio) <= FLT_MAX ? ratio : 1;
+}
+
+void lt_prompt_weigh(const lt_prompt *prompt, lt_emphasis emphasis, float *context, size_t width) {
+    if (emphasis == LT_EMPHASIS_IGNORE) return;
     for (size_t chunk = 0; chunk < prompt->chunks; chunk++) {
         const float *weights = prompt->weights + chunk * LT_CONTEXT_TOKENS;
-        float *z = context + chunk * size; /* [77, width] */
+        float *z = context + chunk * LT_CONTEXT_TOKENS * width;
         bool weighed = false;
         for (size_t t = 0; t < LT_CONTEXT_TOKENS; t++) weighed = weighed || weights[t] != 1;
-        if (!weighed) continue;
-        double weighed_sum = 0;
-        for (size_t t = 0; t < LT_CONTEXT_TOKENS; t++) weighed_sum += weights[t] * mean(z + t * width, width);
-        /* Where the mean became 0 there is no way back to it, and where it nearly did, none that float32 holds. */
-        const double ratio = mean(z, size) / (weighed_sum / LT_CONTEXT_TOKENS);
-        const double restore = fabs(ratio) <= FLT_MAX ? ratio : 1;
-        for (size_t t = 0; t < LT_CONTEXT_TOKENS; t++)
-            for (size_t i = 0; i < width; i++) z[t * width + i] = (float)(z[t * width + i] * (weights[t] * restore));
+        if (weighed) weigh_rows(z, width, weights, emphasis == LT_EMPHASIS_NO_NORM ? 1 : restoring(z, width, weights));
     }
 }

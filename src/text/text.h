@@ -33,7 +33,6 @@ typedef struct lt_prompt {
     int32_t *ids;   /* [chunks, 77]; -1 - i stands for row i of the words' table */
     float *weights; /* [chunks, 77]; start, end and padding have 1 */
     char *cut;      /* plain prompts only: the text that did not fit, or NULL */
-    char *unserved; /* not of plain prompts: the web UIs' syntax that does nothing here, as it stands there, or NULL */
 } lt_prompt;
 
 /* syntax: (word) [word] (word:1.3) \( BREAK, and further chunks beyond 75 tokens, as A1111's web UI. Without it every
@@ -41,17 +40,13 @@ typedef struct lt_prompt {
  * its end (49407 for SD 1.x). */
 lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool syntax, int32_t pad, lt_prompt *prompt);
 /* The same with syntax and with words that stand for vectors, which are found among the tokens, as A1111's web UI does:
- * what doesn't fit into a chunk whole begins the next one. */
-lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text, int32_t pad,
-                                lt_prompt *prompt);
+ * what doesn't fit into a chunk whole begins the next one. With LT_EMPHASIS_NONE brackets and BREAK are words. */
+lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text,
+                                lt_emphasis emphasis, int32_t pad, lt_prompt *prompt);
 void lt_prompt_free(lt_prompt *prompt);
 
-/* A prompt without the web UIs' syntax that is not served here: the text that is left, and what was taken out (its
- * first some hundred bytes; data is NULL where nothing was). Both are the caller's, after an error too. */
-lt_status lt_prompt_serve(const char *text, lt_buffer *kept, lt_buffer *told);
-
-/* Multiplies each token's row of context [chunks, 77, width] by its weight and restores each chunk's mean, in place, as
- * A1111's "Original" emphasis. */
-void lt_prompt_weigh(const lt_prompt *prompt, float *context, size_t width);
+/* Multiplies each token's row of context [chunks, 77, width] by its weight, in place, and then the chunk's by what
+ * restores their mean, as A1111's "original" emphasis; "no norm" doesn't restore it, "ignore" and "none" do nothing. */
+void lt_prompt_weigh(const lt_prompt *prompt, lt_emphasis emphasis, float *context, size_t width);
 
 #endif

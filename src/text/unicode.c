@@ -121,7 +121,7 @@ int32_t lt_utf8_decode_before(const char *text, size_t at, size_t *begin) {
     return (uint8_t)text[*begin] < 0x80 ? text[*begin] : 0xfffd;
 }
 
-static bool is_word(int32_t code) {
+bool lt_unicode_is_word(int32_t code) {
     const lt_class class = lt_unicode_class(code);
     return code == '_' || class == LT_CLASS_LETTER || class == LT_CLASS_NUMBER;
 }
@@ -132,7 +132,16 @@ bool lt_is_whole_word(const char *text, size_t size, size_t at, const char *word
     size_t begin;
     int32_t after = ' ';
     if (end < size) lt_utf8_decode(text + end, size - end, &after);
-    return !is_word(after) && !(at > 0 && is_word(lt_utf8_decode_before(text, at, &begin)));
+    return !lt_unicode_is_word(after) && !(at > 0 && lt_unicode_is_word(lt_utf8_decode_before(text, at, &begin)));
+}
+
+size_t lt_find_word(const char *text, size_t size, size_t at, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *found; (found = memmem(text + at, size - at, word, length)) != NULL; at++) {
+        at = (size_t)(found - text);
+        if (lt_is_whole_word(text, size, at, word)) return at;
+    }
+    return size;
 }
 
 size_t lt_utf8_encode(int32_t code, uint8_t bytes[4]) { return (size_t)utf8proc_encode_char(code, bytes); }

@@ -9,6 +9,9 @@ typedef enum lt_class { LT_CLASS_OTHER, LT_CLASS_LETTER, LT_CLASS_NUMBER, LT_CLA
 
 lt_class lt_unicode_class(int32_t code);
 
+/* A letter, a number or '_': Python's \w. */
+bool lt_unicode_is_word(int32_t code);
+
 /* The value 0 to 9 of a decimal digit of any script, or -1. */
 int lt_unicode_digit(int32_t code);
 
@@ -19,8 +22,10 @@ size_t lt_utf8_decode(const char *s, size_t size, int32_t *code);
 /* The character of text that ends at byte `at` (at least 1); *begin is where it begins. */
 int32_t lt_utf8_decode_before(const char *text, size_t at, size_t *begin);
 
-/* Whether word stands at byte `at` of text (size bytes) with no letter, number or '_' at either side: Python's \b. */
+/* Whether word stands at byte `at` of text (size bytes) with no character of words at either side: Python's \b. */
 bool lt_is_whole_word(const char *text, size_t size, size_t at, const char *word);
+/* The first byte from `at` on where it so stands, or size. */
+size_t lt_find_word(const char *text, size_t size, size_t at, const char *word);
 
 /* The bytes that a character takes. */
 static inline size_t lt_utf8_size(int32_t code) { return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4; }

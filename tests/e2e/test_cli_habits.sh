@@ -193,16 +193,15 @@ done
 check "a size far from the model's own is noted" eval 'draws -p "a nut" --size 136x64 -o got.png && [ "$(wc -l <err)" -eq 1 ] &&
     grep -q "^latent: note: 136x64 is far from 64x64, for which this model was trained" err'
 check "up to twice of it is not" eval 'draws -p "a nut" --size 128x32 -o got.png && [ ! -s err ]'
-check "syntax of the web UIs that is not served is noted" eval 'draws -p "a nut <lora:x:0.8>" -n "[red|blue]" -o got.png &&
-    [ "$(grep -c "^latent: note: of the prompt this is not served yet: " err)" -eq 1 ] && [ "$(wc -l <err)" -eq 2 ] &&
-    grep -q "^latent: note: <lora:x:0.8> is left out: there is no such file around the checkpoint" err &&
+check "networks that are nowhere, of another kind, or not the prompt's are noted" eval 'draws -p "a nut <lora:x:0.8><hypernet:y:1>" -n "[red|blue]<lora:x:1>" -o got.png &&
+    [ "$(wc -l <err)" -eq 3 ] && grep -q "^latent: note: <lora:x:0.8> is left out: there is no such file around the checkpoint" err &&
+    grep -q "^latent: note: <hypernet:y:1> is left out: LoRAs alone" err && grep -q "^latent: note: <lora:x:1> is left out: networks are the prompt" err &&
     draws -p "a nut <lora:x:0.8>" --plain-prompt -o got.png && ! [ -s err ]'
 
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
     grep -q "note: --eta does nothing with this sampler" err && grep -q "note: --negative does nothing at a guidance of 1" err'
 
 refuse "layers that this model lacks" 1 '[-]-clip-skip 90: 1 to 4, ' latent -p "a nut" --clip-skip 90 -o got.png
-check "the library's fields are this command's options" eval 'draws -p "a nut [a|b]" -o got.png && grep -q "note: .*; --plain-prompt takes all" err'
 check "one thread is no threads" eval 'prints bench -t 1 --size 16 --runs 1 && grep -q ", 1 thread; median of 1" out'
 
 refuse "a number that is not possible" 2 'steps 0: a whole number from 1 to 1000000000 is possible' latent train unet --steps 0

@@ -85,6 +85,27 @@ check "the same found around the checkpoint" embedded
 rm -r embeddings
 check "one that no prompt names is noted" eval 'small txt2img -p "a cat" --seed 8 --embedding "$golden/embeddings/my-style.pt" -o my.png && grep -q "my-style does nothing" err'
 refuse "a LoRA as an embedding" 1 "kohya.safetensors: no embedding: none of its tensors" latent txt2img -m tiny.safetensors -p "a kohya" --embedding "$kohya" -o none.png
+
+# ---- Prompts that change, and parts of a picture ----
+
+check "editing, alternation and AND as recorded" eval 'words=$prompt && prompt="a (red:1.3) [cat:dog:0.5] in [rain|snow] AND a tree :0.4" &&
+    recorded ../prompts/prompt_edit txt2img --sampler ddim; prompt=$words'
+scene="a [cat:dog:0.5] # a pet
+AND a tree :0.4"
+check "regions, by the masks that inpainting takes" small txt2img -p "$scene" -n "[bad|ugly]" --seed 8 --emphasis no-norm --region "$mask:a (red:1.2) barn" -o regions.png
+check "they are told, and how words were weighed" eval 'has_text regions.png "Regions: \"a (red:1.2) barn\"" &&
+    has_text regions.png "Emphasis: No norm" && has_text regions.png "AND a tree :0.4" && ! has_text regions.png "a pet"'
+check "the picture is made again with its masks, by any number of threads" eval '"$latent" txt2img -m tiny.safetensors -q -t 1 --from regions.png --region "$mask:a (red:1.2) barn" -o again.png && cmp again.png regions.png'
+check "without them that can not be followed" eval '"$latent" txt2img -m tiny.safetensors -q --from regions.png -o again.png 2>err && grep -q "can.t be followed here: Regions" err && ! cmp -s again.png regions.png'
+check "they change the picture" eval 'small txt2img -p "$scene" -n "[bad|ugly]" --seed 8 --emphasis no-norm -o none.png && ! cmp -s none.png regions.png'
+check "a region's prompt in a file, in img2img and inpainting" eval 'echo "a barn" >barn && small img2img -i "$input" --seed 8 --region "$mask:@barn" -o a.png &&
+    small img2img -i "$input" --seed 8 --region "$mask:a barn" -o b.png && cmp a.png b.png &&
+    small inpaint -i "$input" --mask "$mask" --seed 8 --region "$mask:a barn" -o c.png && ! cmp -s b.png c.png'
+rm -f none.png
+refuse "a region without a prompt" 1 "region nothing: MASK:PROMPT" latent txt2img -m tiny.safetensors -p "a cat" --region nothing -o none.png
+refuse "a region without a mask" 1 "nobody.png" latent txt2img -m tiny.safetensors -p "a cat" --region "nobody.png:a barn" -o none.png
+check "a hash that is a character is told" eval 'small txt2img -p "a #1 cat" --seed 8 --literal-hash -o a.png && has_text a.png "Prompt comments: off" &&
+    "$latent" txt2img -m tiny.safetensors -q --from a.png -o b.png && cmp a.png b.png'
 mv tiny.safetensors tiny4.safetensors
 mv tiny9.safetensors tiny.safetensors
 check "inpaint with an inpainting model as recorded" \

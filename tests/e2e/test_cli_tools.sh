@@ -231,6 +231,19 @@ refused 2 "inspect nothing" "$latent" inspect
 refused 2 "inspect two files" "$latent" inspect tiny.safetensors folder
 refused 2 "a width of 0" "$latent" inspect tiny.safetensors -W 0
 
+# ---- prompt: the rows themselves are in tests/unit/test_prompts.c ----
+
+runs "what each step reads" "$latent" prompt --steps 2 "a [b:c:1] <lora:x:0.5:te=1> AND (d:1.5) :2"
+says "it, as JSON" '^{"text":"a \[b:c:1\] <lora:x:0.5:te=1> AND (d:1.5) :2","clean":"a \[b:c:1\]  AND (d:1.5) :2","networks":\[\["lora",\["x","0.5"\],{"te":"1"}\]\],"steps":\[\[{"weight":1.0,"text":"a b","attention":\[\["a b",1.0\]\]},{"weight":2.0,"text":" (d:1.5)","attention":\[\[" ",1.0\],\["d",1.5\]\]}\],\[.*\]\]}$'
+runs "a line for each text" "$latent" prompt --steps 1 a "$(printf '\377(b')" && [ "$(wc -l <out)" -eq 2 ] && ok "two lines" || not_ok "two lines"
+runs "twice the calls of a sampler that asks twice" "$latent" prompt --steps 2 --sampler heun "[a:b:3]"
+says "four of them" '"steps":\[\[{[^{]*"text":"a",[^{]*}\],\[{[^{]*"text":"a",[^{]*}\],\[{[^{]*"text":"a",[^{]*}\],\[{[^{]*"text":"a",[^{]*}\]\]}$'
+printf '%01000000d' 0 | tr 0 '[' >brackets
+runs "a megabyte of brackets" "$latent" prompt --steps 1 @brackets
+printf 'x' >>brackets && printf '%0100000d' 0 >>brackets
+refused 1 "more than that" "$latent" prompt --steps 1 @brackets
+refused 2 "no text" "$latent" prompt
+
 # ---- tokenize, against recorded ids: every text that JSON writes without an escape ----
 
 awk '/^"text": "/ { text = $0; sub(/^"text": "/, "", text); sub(/",$/, "", text); next }

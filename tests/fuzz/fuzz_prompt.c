@@ -1,5 +1,9 @@
-/* Prompt syntax against any text: what comes out must always be whole chunks with finite weights. */
+/* Prompt syntax against any text: what is read must always be whole chunks with finite weights, and each step must say
+ * something of the text. */
 #include "fuzz_text.h"
+
+#include "text/networks.h"
+#include "text/script.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,9 +21,48 @@ static void check(const lt_tokenizer *tokenizer, const char *text, bool syntax, 
         if (place == 0 && (prompt.ids[i] != LT_TOKEN_START || prompt.weights[i] != 1)) abort();
         if (context) context[i] = (float)prompt.ids[i];
     }
-    if (context) lt_prompt_weigh(&prompt, context, 1);
+    if (context) lt_prompt_weigh(&prompt, LT_EMPHASIS_ORIGINAL, context, 1);
     lt_free(context);
     lt_prompt_free(&prompt);
+}
+
+/* The entries of a part end one after the other, the last with the last step, and say no more than there is. */
+static void check_part(const lt_script_part *part, lt_timeline t, size_t size) {
+    int before = 0;
+    if (part->count < 1 || part->count > (size_t)t.steps || part->entries[part->count - 1].end != t.steps) abort();
+    for (size_t i = 0; i < part->count; i++) {
+        if (part->entries[i].end <= before || strlen(part->entries[i].text) > size) abort();
+        before = part->entries[i].end;
+    }
+    for (int call = 0; call < t.steps; call++)
+        if (lt_script_entry_at(part, call) >= part->count) abort();
+}
+
+static void check_script(const char *text, lt_script_rules rules) {
+    lt_script script;
+    if (lt_script_read(text, rules, &script) != LT_OK || script.count < 1) abort();
+    for (size_t i = 0; i < script.count; i++) check_part(&script.parts[i], rules.timeline, strlen(text));
+    lt_script_free(&script);
+}
+
+/* Comments are gone after once, and networks take nothing but what is theirs. */
+static void check_taken(const char *text) {
+    lt_buffer once, twice, left;
+    lt_networks networks;
+    if (lt_comments_take(text, &once) || lt_comments_take(once.data, &twice) || strcmp(once.data, twice.data)) abort();
+    lt_lora_tag lora;
+    if (lt_networks_take(text, &left, &networks)) abort();
+    size_t taken = left.size;
+    for (size_t i = 0; i < networks.count; i++) {
+        taken += strlen(networks.items[i].tag);
+        if (!lt_network_weigh(&networks.items[i], &lora) && !(isfinite(lora.strength) && isfinite(lora.text_strength)))
+            abort();
+    }
+    if (taken != strlen(text)) abort();
+    lt_networks_free(&networks);
+    lt_buffer_free(&left);
+    lt_buffer_free(&once);
+    lt_buffer_free(&twice);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -30,6 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check(tokenizer, text, true, LT_TOKEN_END);
     check(tokenizer, text, true, 0);
     check(tokenizer, text, false, LT_TOKEN_END);
+    check_script(text, (lt_script_rules){true, false, {7, 0}});
+    check_script(text, (lt_script_rules){false, false, {3, 5}});
+    check_script(text, (lt_script_rules){true, true, {1, 0}});
+    check_taken(text);
     lt_free(text);
     return 0;
 }

@@ -5,6 +5,8 @@
 
 enum { SIDE = 8, COUNT = 4 * SIDE * SIDE };
 
+static const lt_pass one_call = {{20, 0}, 1, SIDE, SIDE};
+
 static lt_session *open_tiny(bool low_memory) {
     lt_session_options options = lt_session_options_defaults();
     lt_session *session;
@@ -18,7 +20,7 @@ static void make_branches(lt_session *session, const float *weights, int count, 
     static const char *const prompts[] = {"", "a red apple", "a pear BREAK on a table"};
     *branches = (lt_branches){.count = count};
     for (int i = 0; i < count; i++) {
-        assert_ok(lt_context_make(session, prompts[i], false, 1, &branches->items[i].context));
+        assert_ok(lt_context_make(session, prompts[i], (lt_encoding){.clip_skip = 1}, &branches->items[i].context));
         branches->items[i].weight = weights[i];
     }
 }
@@ -241,7 +243,7 @@ static void test_an_interval_of_noise(void **state) {
         lt_branches branches;
         request.guidance_interval[0] = cases[i].low;
         request.guidance_interval[1] = cases[i].high;
-        assert_ok(lt_branches_read(session, &request, &branches));
+        assert_ok(lt_branches_read(session, &request, &one_call, &branches));
         const lt_branch *negative = &branches.items[0];
         if (cases[i].without >= 0) assert_false(lt_branch_is_there(negative, (float)cases[i].without));
         if (cases[i].first >= 0) assert_true(lt_branch_is_there(negative, (float)cases[i].first));
@@ -266,10 +268,10 @@ static void test_of_a_request(void **state) {
         lt_branches branches;
         request.prompt = "a BREAK b"; /* two chunks, unlike the negative one */
         request.guidance = cases[i].guidance;
-        assert_ok(lt_branches_read(session, &request, &branches));
+        assert_ok(lt_branches_read(session, &request, &one_call, &branches));
         assert_int_equal(branches.count, cases[i].count);
         const lt_branch *last = &branches.items[branches.count - 1];
-        assert_int_equal(last->context.tokens, (cases[i].guidance == 0 ? 1 : 2) * LT_CONTEXT_TOKENS);
+        assert_int_equal(lt_branch_context(last, 0)->tokens, (cases[i].guidance == 0 ? 1 : 2) * LT_CONTEXT_TOKENS);
         if (branches.count == 2) assert_true(last->weight == cases[i].guidance);
         lt_branches_free(&branches);
     }

@@ -42,7 +42,7 @@ static void check_tokens(const lt_session *session, size_t i) {
     size_t count;
     float *ids = golden_values(&golden, lt_name_of("%zu.tokens", i).text, &count),
           *weights = golden_values(&golden, lt_name_of("%zu.multipliers", i).text, &count);
-    assert_ok(lt_prompt_prepare(session, texts[i], false, &prompt));
+    assert_ok(lt_prompt_prepare(session, texts[i], (lt_encoding){0}, &prompt));
     assert_int_equal(count, prompt.chunks * LT_CONTEXT_TOKENS);
     for (size_t k = 0; k < count; k++) {
         assert_int_equal(prompt.ids[k] < 0 ? 0 : prompt.ids[k], (int)ids[k]);
@@ -60,7 +60,7 @@ static void test_texts(void **state) {
     for (size_t i = 0; i < LT_COUNT(texts); i++) {
         lt_context context;
         check_tokens(session, i);
-        assert_ok(lt_context_make(session, texts[i], false, 1, &context));
+        assert_ok(lt_context_make(session, texts[i], (lt_encoding){.clip_skip = 1}, &context));
         assert_golden(&golden, lt_name_of("%zu.out", i).text, context.values, (size_t)context.tokens * 64, 1e-5);
         lt_context_free(&context);
     }
@@ -75,11 +75,11 @@ static void test_names(void **state) {
     lt_context context;
     size_t count;
     add_all(session);
-    assert_ok(lt_context_make(session, "embedding:cat-toy", false, 1, &context));
+    assert_ok(lt_context_make(session, "embedding:cat-toy", (lt_encoding){.clip_skip = 1}, &context));
     assert_golden(&golden, "6.out", context.values, 77 * 64, 1e-5);
     lt_context_free(&context);
     lt_words_drop(session);
-    assert_ok(lt_context_make(session, "cat-toy", false, 1, &context));
+    assert_ok(lt_context_make(session, "cat-toy", (lt_encoding){.clip_skip = 1}, &context));
     float *recorded = golden_values(&golden, "6.out", &count);
     assert_true(relative_error(context.values, recorded, count) > 1e-3);
     free(recorded);

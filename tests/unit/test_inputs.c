@@ -179,6 +179,15 @@ static lt_status call_tokenize(int null) {
     return status;
 }
 
+static lt_status call_read_prompt(int null) {
+    const lt_request request = quick_request();
+    lt_reading reading = {.calls = 7};
+    const lt_status status = lt_read_prompt(GIVEN(0, &request), false, 0, GIVEN(1, &reading));
+    if (null == 0) assert_int_equal(reading.calls, 0);
+    if (null < 1) lt_reading_free(&reading);
+    return status;
+}
+
 static lt_status call_plan_steps(int null) {
     const lt_request request = quick_request();
     lt_steps steps = {.count = 7};
@@ -344,6 +353,7 @@ static const struct {
     {"lt_image_alloc", call_image_alloc, {"image"}},
     {"lt_noise", call_noise, {"image", "timesteps", "images"}},
     {"lt_tokenize", call_tokenize, {"text", "tokens"}},
+    {"lt_read_prompt", call_read_prompt, {"request", "reading"}},
     {"lt_plan_steps", call_plan_steps, {"request", "steps"}},
     {"lt_arrays_save", call_arrays_save, {"path", "items"}},
     {"lt_arrays_load", call_arrays_load, {"path", "arrays"}},
@@ -554,6 +564,8 @@ static void test_request(void **state) {
                                       {LT_FIELD(lt_request, lora_count), LT_FIELD_SIZE},
                                       POINTER(embeddings),
                                       {LT_FIELD(lt_request, embedding_count), LT_FIELD_SIZE},
+                                      POINTER(regions),
+                                      {LT_FIELD(lt_request, region_count), LT_FIELD_SIZE},
                                       POINTER(image),
                                       POINTER(mask),
                                       POINTER(classifier),

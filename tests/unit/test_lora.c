@@ -232,11 +232,13 @@ static void test_networks(void **state) {
     } cases[] = {
         {"a cat <lora:a.b>, x", "a cat , x", "a.b", 1, 1},
         {"<lora:a:0.5>", "", "a", 0.5f, 0.5f},
-        {"<lyco:a b:-.5:2>", "", "a b", -0.5f, 2},
+        {"<lyco:a b:-.5: 2e1 >", "", "a b", -0.5f, 20},
         {"<lora:a:0.5:unet=3>b", "b", "a", 0.5f, 3},
         {"<lora:a:unet=0:te=0.25>", "", "a", 0.25f, 0},
         {"<lora:a:1:2:8:x=y>", "", "a", 1, 2},
-        {"<lora:>, <LORA:a> <hypernet:a:1> <lora:a", "<lora:>, <LORA:a> <hypernet:a:1> <lora:a", NULL, 0, 0},
+        {"<lora:>, <lora>, <a b:c> <lora:a", "<lora:>, <lora>, <a b:c> <lora:a", NULL, 0, 0},
+        {"<LORA:a:x>1<2 <:3>", "1<2 <:3>", "a", 0, 0},
+        {"<hyper\u00e9_2:a:1:b=2>", "", "a", 0, 0},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_buffer left;
@@ -244,9 +246,12 @@ static void test_networks(void **state) {
         assert_ok(lt_networks_take(cases[i].prompt, &left, &all));
         assert_string_equal(left.data, cases[i].left);
         assert_int_equal(all.count, cases[i].name != NULL);
-        if (all.count) assert_string_equal(all.items[0].name, cases[i].name);
-        if (all.count)
-            assert_true(all.items[0].text_strength == cases[i].text && all.items[0].strength == cases[i].unet);
+        if (all.count) assert_string_equal(all.items[0].arguments[0], cases[i].name);
+        if (all.count && lt_network_is_lora(&all.items[0])) {
+            lt_lora_tag lora;
+            assert_ok(lt_network_weigh(&all.items[0], &lora));
+            assert_true(lora.text_strength == cases[i].text && lora.strength == cases[i].unet);
+        }
         lt_networks_free(&all);
         lt_buffer_free(&left);
     }
@@ -254,11 +259,14 @@ static void test_networks(void **state) {
 
 static void test_wrong_networks(void **state) {
     (void)state;
-    static const char *const wrong[] = {"<lora:a:b>", "<lora:a:>", "<lora:a:1.2.3>", "<lora:a:te=>", "<lora:a:1:nan>"};
+    static const char *const wrong[] = {"<lora:a:b>",   "<lora:a:>",      "<lora:a:1.2.3>",
+                                        "<lora:a:te=>", "<lora:a:1:nan>", "<lora:a:1e99>"};
     for (size_t i = 0; i < LT_COUNT(wrong); i++) {
         lt_buffer left;
         lt_networks all;
-        assert_int_equal(lt_networks_take(wrong[i], &left, &all), LT_ERROR_ARGUMENT);
+        lt_lora_tag lora;
+        assert_ok(lt_networks_take(wrong[i], &left, &all));
+        assert_int_equal(lt_network_weigh(&all.items[0], &lora), LT_ERROR_ARGUMENT);
         assert_non_null(strstr(lt_error_message(), wrong[i]));
         lt_networks_free(&all);
         lt_buffer_free(&left);

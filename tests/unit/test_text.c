@@ -310,7 +310,6 @@ static void test_syntax(void **state) {
         {"(a\\:1.3)", {{"a", 1.3}}},
         {"(a:b:1.3)", {{"a:b", 1.3}}},
         {"(a:0)", {{"a", 0}}},
-        {"<lora:foo> <:1>", {{"<:1>", 1}}},
         /* what isn't a number there is text here */
         {"(a:1.2.3)", {{"a:1.2.3", 1.1}}},
         {"(a:.)(b:+)", {{"a:.b:+", 1.1}}},
@@ -327,41 +326,6 @@ static void test_syntax(void **state) {
         {"a BREAK ( )", {{"a", 1}}},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) expect_parts(cases[i].text, cases[i].parts);
-}
-
-/* What A1111's web UI takes out of a prompt and is not served here: what is left, and what is told. */
-static void test_unserved_syntax(void **state) {
-    (void)state;
-    static const struct {
-        const char *text, *kept, *told;
-    } cases[] = {
-        {"a cat <lora:add_detail:0.8>", "a cat ", "<lora:add_detail:0.8>"},
-        {"<hypernet:x:1>a<lyco:y:te=1:unet=0.5>", "a", "<hypernet:x:1>, <lyco:y:te=1:unet=0.5>"},
-        {"a <3 b, 1<2>1, <lora>, <lora:>, <a b:c>, <x:y", "a <3 b, 1<2>1, <lora>, <lora:>, <a b:c>, <x:y", NULL},
-        {"a [cat:dog:0.5]", "a cat", "[cat:dog:0.5]"},
-        {"[cat: dog : 7 ] b", "cat b", "[cat: dog : 7 ]"},
-        {"[:dog:.5][cat::3]", "dogcat", "[:dog:.5], [cat::3]"},
-        {"[dog:0.5], [::1]", "dog, ", "[dog:0.5], [::1]"},
-        {"[(cat:1.2):dog:-1]", "(cat:1.2)", "[(cat:1.2):dog:-1]"},
-        {"[a [b:c:1]:d:2]", "a b", "[b:c:1], [a [b:c:1]:d:2]"},
-        {"[[a]:b:2]", "[a]", "[[a]:b:2]"},
-        {"[a|b|c], [|d], [ | ]", "a, d, ", "[a|b|c], [|d], [ | ]"},
-        {"[a] [a:b] [a:b:c:1] (a|b) a|b \\[a|b\\] [a\\|b]", "[a] [a:b] [a:b:c:1] (a|b) a|b \\[a|b\\] [a\\|b]", NULL},
-        {"[a (b|c] d) [a:1.5", "[a (b|c] d) [a:1.5", NULL},
-        {"a cat AND a dog :0.5", "a cat ", "AND a dog :0.5"},
-        {"a cat : 1.2 AND b AND c", "a cat ", "AND b AND c"},
-        {" AND a 3 AND b", " a 3 ", "AND, AND b"},
-        {"SAND ANDY AND_ and \u00c4ND \u00c9AND", "SAND ANDY AND_ and \u00c4ND \u00c9AND", NULL},
-        {"", "", NULL},
-    };
-    for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        lt_buffer kept, told;
-        assert_int_equal(lt_prompt_serve(cases[i].text, &kept, &told), LT_OK);
-        assert_string_equal(kept.data, cases[i].kept);
-        assert_string_equal(told.data ? told.data : "", cases[i].told ? cases[i].told : "");
-        lt_buffer_free(&kept);
-        lt_buffer_free(&told);
-    }
 }
 
 static void test_huge_numbers(void **state) {
@@ -545,7 +509,7 @@ static void test_weigh(void **state) {
     assert_int_equal(lt_prompt_parse(tokenizer, "(a:2) b BREAK c BREAK [d]", true, LT_TOKEN_END, &prompt), LT_OK);
     assert_int_equal(prompt.chunks, 3);
     for (size_t i = 0; i < 3 * SIZE; i++) before[i] = context[i] = sinf((float)i) + 0.3f;
-    lt_prompt_weigh(&prompt, context, WIDTH);
+    lt_prompt_weigh(&prompt, LT_EMPHASIS_ORIGINAL, context, WIDTH);
     assert_memory_equal(context + SIZE, before + SIZE, SIZE * sizeof *context); /* no weights: untouched */
     for (size_t c = 0; c < 3; c += 2) {
         double old_mean = 0, new_mean = 0, weighed_mean = 0;
@@ -568,7 +532,7 @@ static void test_weigh_without_a_mean(void **state) {
     assert_int_equal(lt_prompt_parse(tokenizer, "(a:2)", true, LT_TOKEN_END, &prompt), LT_OK);
     context[0] = -2;
     context[1] = 1; /* weighed, the mean is 0: it can't be restored */
-    lt_prompt_weigh(&prompt, context, 1);
+    lt_prompt_weigh(&prompt, LT_EMPHASIS_ORIGINAL, context, 1);
     assert_true(context[0] == -2 && context[1] == 2);
     lt_prompt_free(&prompt);
 }
@@ -668,7 +632,6 @@ int main(void) {
         cmocka_unit_test(test_bad_merges),
         cmocka_unit_test(test_documented_syntax),
         cmocka_unit_test(test_syntax),
-        cmocka_unit_test(test_unserved_syntax),
         cmocka_unit_test(test_huge_numbers),
         cmocka_unit_test(test_break),
         cmocka_unit_test(test_comma),

@@ -37,8 +37,9 @@ static lt_status choose(lt_session *session, int side, double max_memory, int *n
     const lt_request request = lt_request_defaults();
     const lt_canvas canvas = {.width = side, .height = side, .latent_w = side / 8, .latent_h = side / 8};
     const lt_guidance none = {0};
+    const lt_pass pass = {{request.steps, 0}, request.steps, canvas.latent_h, canvas.latent_w};
     lt_branches branches;
-    assert_ok(lt_branches_read(session, &request, &branches));
+    assert_ok(lt_branches_read(session, &request, &pass, &branches));
     session->max_memory = max_memory;
     *notes = 0;
     const lt_status status = lt_thrift_choose(session, &(lt_taking){&request, &canvas, &branches, &none});
