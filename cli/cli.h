@@ -9,18 +9,19 @@
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };
 
 typedef enum lt_option_kind {
-    LT_OPTION_FLAG,   /* bool: set to true */
-    LT_OPTION_INT,    /* int, all of the word a number within [low, high] */
-    LT_OPTION_NUMBER, /* double within [low, high]; NaN and infinities are refused */
-    LT_OPTION_SEED,   /* uint64_t; -1 draws one, which is told */
-    LT_OPTION_TEXT,   /* const char *, as it is */
-    LT_OPTION_FILE,   /* const char *, completed as a file name */
-    LT_OPTION_MAYBE,  /* const char *: a file's name behind "=", or "" without one */
-    LT_OPTION_CHOICE, /* const char *, one of lt_option_choices; or the enumeration that is their field */
-    LT_OPTION_LORA,   /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
-    LT_OPTION_RANGE,  /* float[2] within [low, high]: "0.3:5"; "0.3:" has no end, which is 0 */
-    LT_OPTION_FILES,  /* lt_file_list: one more file */
-    LT_OPTION_SIZE    /* int[2], width and height within [low, high]: "512x768", or "512" for both */
+    LT_OPTION_FLAG,         /* bool: set to true */
+    LT_OPTION_INT,          /* int, all of the word a number within [low, high] */
+    LT_OPTION_NUMBER,       /* double within [low, high]; NaN and infinities are refused */
+    LT_OPTION_SEED,         /* uint64_t; -1 draws one, which is told */
+    LT_OPTION_TEXT,         /* const char *, as it is */
+    LT_OPTION_FILE,         /* const char *, completed as a file name */
+    LT_OPTION_MAYBE,        /* const char *: a file's name behind "=", or "" without one */
+    LT_OPTION_CHOICE,       /* const char *, one of lt_option_choices; or the enumeration that is their field */
+    LT_OPTION_LORA,         /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
+    LT_OPTION_IMAGE_PROMPT, /* lt_image_prompt_list: one more, "ADAPTER:IMAGE[:S[:START:END]][:mask=FILE]" */
+    LT_OPTION_RANGE,        /* float[2] within [low, high]: "0.3:5"; "0.3:" has no end, which is 0 */
+    LT_OPTION_FILES,        /* lt_file_list: one more file */
+    LT_OPTION_SIZE          /* int[2], width and height within [low, high]: "512x768", or "512" for both */
 } lt_option_kind;
 
 enum { LT_MOST_LORAS = 64 };
@@ -33,6 +34,15 @@ typedef struct lt_file_list {
     const char *items[LT_MOST_LORAS];
     size_t count;
 } lt_file_list;
+
+/* Image prompts by their files; what these hold is read by image_prompts.h. */
+typedef struct lt_image_prompt_list {
+    struct {
+        const char *adapter, *image, *mask; /* mask: NULL without */
+        float scale, start, end;
+    } items[LT_MOST_IMAGE_PROMPTS];
+    size_t count;
+} lt_image_prompt_list;
 
 typedef struct lt_option {
     const char *name; /* "steps" for --steps */

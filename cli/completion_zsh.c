@@ -12,7 +12,9 @@ static void print_value(const lt_option *o) {
     printf(":");
     quote(o->argument);
     printf(":");
-    if (o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA || o->kind == LT_OPTION_FILES) printf("_files");
+    if (o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA || o->kind == LT_OPTION_FILES ||
+        o->kind == LT_OPTION_IMAGE_PROMPT)
+        printf("_files");
     if (lt_option_choices(o)) {
         printf("(");
         lt_completion_list(lt_option_choices(o));

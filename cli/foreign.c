@@ -19,7 +19,7 @@ const lt_foreign lt_foreign_options[] = {
     {"disable-image-metadata", "a picture always says how it was made"},
     {"metadata-format metadata-raw metadata-brief metadata-all", "`latent inspect PICTURE` shows what a picture says of itself"},
     {"list-devices", "there is one device, the processor: `latent bench` says what it can do"},
-    {"diffusion-model high-noise-diffusion-model uncond-diffusion-model clip-l clip-g clip-vision t5xxl llm llm-vision qwen2vl qwen2vl-vision "
+    {"diffusion-model high-noise-diffusion-model uncond-diffusion-model clip-l clip-g t5xxl llm llm-vision qwen2vl qwen2vl-vision "
      "embeddings-connectors audio-vae vae-format model-args",
      "a model's parts come together: -m takes a checkpoint of Stable Diffusion 1.x or a diffusers folder, --vae another VAE"},
 
@@ -31,7 +31,8 @@ const lt_foreign lt_foreign_options[] = {
     {"upscale-model upscale-repeats upscale-tile-size hires hires-upscaler hires-upscalers-dir hires-width hires-height hires-steps hires-scale "
      "hires-sigmas hires-denoising-strength hires-upscale-tile-size",
      "there is no upscaler; -W and -H say how large a picture is, and `latent img2img` draws on from one that was enlarged"},
-    {"ip-adapter ip-adapter-image ip-adapter-strength photo-maker pm-id-images-dir pm-id-embed-path pm-style-strength pulid-weights "
+    {"ip-adapter ip-adapter-image ip-adapter-strength", "--image-prompt ADAPTER:IMAGE:SCALE says all three, with --image-encoder FILE"},
+    {"photo-maker pm-id-images-dir pm-id-embed-path pm-style-strength pulid-weights "
      "pulid-id-embedding pulid-id-weight ref-image r ref-image-args increase-ref-index disable-auto-resize-ref-image img-cfg-scale",
      "no picture is served as a model for another; `latent img2img -i IN` changes one"},
     {"ad-model ad-prompt ad-negative-prompt extra-ad-args", "nothing is detected in pictures; `latent inpaint --mask MASK` repaints a part of one"},

@@ -1,4 +1,5 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
+#include "image_prompts.h"
 #include "picture_names.h"
 #include "progress.h"
 #include "prompt.h"
@@ -13,6 +14,7 @@ static struct {
     lt_model_options model, classifier, clip; /* of the guides' the file alone */
     lt_lora_list loras;
     lt_file_list embeddings, regions;
+    lt_image_prompt_options image_prompts;
     lt_request request; /* what can be said in words; the rest is added to it */
     const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
     bool quiet, json;
@@ -40,6 +42,7 @@ static const lt_option options[] = {
     LT_LORA_OPTION(o.loras),
     {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
     {"region", 0, LT_OPTION_FILES, "MASK:PROMPT", "draw PROMPT where the picture MASK is white", &o.regions},
+    LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -132,6 +135,7 @@ typedef struct lt_inputs {
     lt_image masks[LT_MOST_LORAS]; /* of the regions, as is: */
     lt_region regions[LT_MOST_LORAS];
     lt_arrays noise;
+    lt_image_prompts prompts;
     char *prompt, *negative, *made, *from; /* made: --from's parameters; from: what their texts point into */
 } lt_inputs;
 
@@ -145,6 +149,7 @@ static void free_inputs(lt_inputs *in) {
         free((char *)(uintptr_t)in->regions[i].prompt);
     }
     lt_arrays_free(&in->noise);
+    lt_image_prompts_close(&in->prompts);
     free(in->prompt);
     free(in->negative);
     free(in->made);
@@ -199,6 +204,9 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->embedding_count = o.embeddings.count;
     r->regions = in->regions;
     r->region_count = o.regions.count;
+    r->image_prompts = in->prompts.items;
+    r->image_prompt_count = in->prompts.count;
+    r->image_encoder = in->prompts.encoder;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     return o.noise ? read_noise(session, in, r) : LT_OK;
@@ -377,6 +385,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     LT_TRY(open_session(in, session));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
+    LT_TRY(lt_image_prompts_open(&o.image_prompts, &in->prompts));
     return o.from ? follow_picture(*session, in) : LT_OK;
 }
 
@@ -391,6 +400,7 @@ static int run(int count, char **words) {
     int status = take_words(count, words);
     if (!status) status = check_outputs();
     if (!status) status = check_guides();
+    if (!status) status = lt_image_prompts_check(&o.image_prompts);
     if (status) return status;
     lt_inputs in = {0};
     lt_session *session = NULL;

@@ -1,5 +1,5 @@
 /* run: one module of a model alone, tensors in, tensors out. */
-#include "cli.h"
+#include "image_prompts.h"
 #include "signals.h"
 
 #include <string.h>
@@ -7,6 +7,7 @@
 static struct {
     lt_model_options model;
     lt_lora_list loras;
+    lt_image_prompt_options image_prompts;
     const char *in, *out;
 } o;
 
@@ -16,12 +17,16 @@ static const lt_option options[] = {
     {"in", 0, LT_OPTION_FILE, "A", "safetensors file with the module's inputs", &o.in},
     {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
     LT_LORA_OPTION(o.loras),
+    LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
     {0},
 };
 
-static lt_status run_module(lt_session *session, const char *module, const lt_arrays *in) {
+static lt_status run_module(lt_session *session, const char *module, const lt_image_prompts *prompts,
+                            const lt_arrays *in) {
+    const lt_run_options with = {
+        .image_prompts = prompts->items, .image_prompt_count = prompts->count, .image_encoder = prompts->encoder};
     lt_arrays out;
-    const lt_status ran = lt_run(session, module, in->items, in->count, &out);
+    const lt_status ran = lt_run_with(session, module, &with, in->items, in->count, &out);
     if (ran) return ran == LT_ERROR_ARGUMENT ? lt_fail_in(ran, "%s", o.in) : ran;
     lt_stop_writing_on_signals();
     const lt_status status = lt_arrays_save(o.out, out.items, out.count);
@@ -43,18 +48,22 @@ static int run(int count, char **words) {
     if (count != 1 || !o.in || !o.out)
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
     int blocked = check_module(words[0]);
+    if (!blocked) blocked = lt_image_prompts_check(&o.image_prompts);
     if (!blocked) blocked = lt_check_safetensors("--out", o.out);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
     if (blocked) return blocked;
     lt_arrays in = {0};
+    lt_image_prompts prompts = {0};
     lt_session *session = NULL;
     lt_status status = lt_arrays_load(o.in, NULL, &in);
     if (!status) status = lt_open(&o.model, &session);
     if (!status) status = lt_session_adapt(session, o.loras.items, o.loras.count);
-    if (!status) status = run_module(session, words[0], &in);
+    if (!status) status = lt_image_prompts_open(&o.image_prompts, &prompts);
+    if (!status) status = run_module(session, words[0], &prompts, &in);
     status = lt_close(&o.model, session, status);
     lt_arrays_free(&in);
+    lt_image_prompts_close(&prompts);
     return status ? lt_complain_error() : LT_EXIT_OK;
 }
 
@@ -72,6 +81,7 @@ const lt_command lt_command_run = {
     "  classifier   x [n,c,size,size], t [n] -> logits [n,classes]\n"
     "  taesd-encoder  x [n,3,h,w] in [0, 1] -> latent [n,c,h/8,w/8], as the U-Net has it\n"
     "  taesd-decoder  z [n,c,h,w] -> image [n,3,8h,8w] in [0, 1], not clamped\n"
+    "  image-prompt pixels [1,3,size,size] -> ip_tokens, zero_tokens [1,tokens,dim]: an IP-Adapter's\n"
     "Losses of training, which write loss and the gradient of each parameter under its name:\n"
     "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"
     "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: squared error + 1e-6 KL\n"

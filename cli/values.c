@@ -17,10 +17,13 @@ static const lt_field *field_of(const lt_option *o) {
 static lt_field_kind type_of(const lt_option *o) {
     const lt_field *f = field_of(o);
     static const lt_field_kind own[] = {
-        [LT_OPTION_FLAG] = LT_FIELD_BOOL,   [LT_OPTION_INT] = LT_FIELD_INT,     [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,
-        [LT_OPTION_SEED] = LT_FIELD_SEED,   [LT_OPTION_TEXT] = LT_FIELD_TEXT,   [LT_OPTION_FILE] = LT_FIELD_FILE,
-        [LT_OPTION_CHOICE] = LT_FIELD_TEXT, [LT_OPTION_SIZE] = LT_FIELD_INT,    [LT_OPTION_LORA] = LT_FIELD_TEXT,
-        [LT_OPTION_MAYBE] = LT_FIELD_FILE,  [LT_OPTION_RANGE] = LT_FIELD_RANGE, [LT_OPTION_FILES] = LT_FIELD_TEXT,
+        [LT_OPTION_FLAG] = LT_FIELD_BOOL,         [LT_OPTION_INT] = LT_FIELD_INT,
+        [LT_OPTION_NUMBER] = LT_FIELD_DOUBLE,     [LT_OPTION_SEED] = LT_FIELD_SEED,
+        [LT_OPTION_TEXT] = LT_FIELD_TEXT,         [LT_OPTION_FILE] = LT_FIELD_FILE,
+        [LT_OPTION_CHOICE] = LT_FIELD_TEXT,       [LT_OPTION_SIZE] = LT_FIELD_INT,
+        [LT_OPTION_LORA] = LT_FIELD_TEXT,         [LT_OPTION_MAYBE] = LT_FIELD_FILE,
+        [LT_OPTION_RANGE] = LT_FIELD_RANGE,       [LT_OPTION_FILES] = LT_FIELD_TEXT,
+        [LT_OPTION_IMAGE_PROMPT] = LT_FIELD_TEXT,
     };
     return f ? f->kind : own[o->kind];
 }
@@ -237,6 +240,47 @@ static int parse_lora(const lt_option *o, const char *word) {
     return LT_EXIT_OK;
 }
 
+/* Cuts what stands behind "...:mask=" off text. */
+static const char *take_mask(char *text) {
+    char *mask = strstr(text, ":mask=");
+    if (!mask) return NULL;
+    *mask = '\0';
+    return mask + strlen(":mask=");
+}
+
+/* Cuts numbers off the end of text: how many of at most three, the last one first. */
+static int take_numbers(char *text, float numbers[3]) {
+    int count = 0;
+    for (char *at; count < 3 && (at = last_number(text, &numbers[count])); count++) *at = '\0';
+    return count;
+}
+
+static int parse_image_prompt(const lt_option *o, const char *word) {
+    lt_image_prompt_list *list = o->value;
+    float numbers[3];
+    if (list->count == LT_MOST_IMAGE_PROMPTS)
+        return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_IMAGE_PROMPTS);
+    char *text = cli_strdup(word); /* it stays until the program ends */
+    if (!text) return lt_complain_error();
+    const char *mask = take_mask(text);
+    const int count = take_numbers(text, numbers);
+    char *colon = strrchr(text, ':');
+    if (!colon || colon == text || !colon[1] || count == 2 || (mask && !*mask))
+        return lt_complain(LT_EXIT_USAGE,
+                           "--%s %s: ADAPTER:IMAGE[:SCALE[:START:END]][:mask=FILE], as in "
+                           "ip-adapter_sd15.safetensors:cat.png:0.6",
+                           o->name, word);
+    *colon = '\0';
+    list->items[list->count].adapter = text;
+    list->items[list->count].image = colon + 1;
+    list->items[list->count].mask = mask;
+    list->items[list->count].scale = count ? numbers[count - 1] : 1;
+    list->items[list->count].start = count == 3 ? numbers[1] : 0;
+    list->items[list->count].end = count == 3 ? numbers[0] : 1;
+    list->count++;
+    return LT_EXIT_OK;
+}
+
 /* "LOW:HIGH"; an end that is left out is 0. */
 static int parse_range(const lt_option *o, const char *text) {
     char *colon, *end = NULL, range[80];
@@ -286,6 +330,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_MAYBE: return parse_file_or_none(o, text);
     case LT_OPTION_LORA: return parse_lora(o, text);
     case LT_OPTION_FILES: return parse_files(o, text);
+    case LT_OPTION_IMAGE_PROMPT: return parse_image_prompt(o, text);
     }
     return LT_EXIT_USAGE;
 }

@@ -310,8 +310,9 @@ LT_API void lt_model_close(lt_model *model);
 /* What a model is and can do. Zeros where a part is not in the checkpoint; all zeros of NULL. */
 typedef struct lt_model_info {
     bool draws, has_text_encoder, has_vae_encoder, has_vae_decoder, has_unet, has_image_encoder, has_classifier;
-    int width, height; /* the size that it was trained for */
-    int factor;        /* pictures' sides are multiples of this */
+    bool has_image_prompt; /* it is an IP-Adapter */
+    int width, height;     /* the size that it was trained for */
+    int factor;            /* pictures' sides are multiples of this */
     int latent_channels;
     int unet_channels; /* 9: an inpainting model */
     int context_dim, text_embedding_dim;
@@ -335,6 +336,22 @@ typedef struct lt_lora {
     float strength, text_strength; /* what is added to the U-Net, and to the text encoders, is multiplied by: -1000 to
                                       1000; 1 is all of it, 0 nothing */
 } lt_lora;
+
+/* ---- Image prompts ---- */
+
+enum { LT_MOST_IMAGE_PROMPTS = 8 };
+
+/* A picture that says what to draw, beside the words: IP-Adapter, Ye et al. 2023 (docs/image-prompts.md). */
+typedef struct lt_image_prompt {
+    const lt_model *adapter; /* an IP-Adapter for this model, of the plain kind or Plus, the caller's, open meanwhile */
+    const lt_image *image;   /* cut to a square, as CLIP sees pictures */
+    float scale;             /* what it adds to each attention is multiplied by: -1000 to 1000; 1 is all of it */
+    float start, end;        /* the share of the steps over which it is there: 0 and 1 are all of them */
+    const lt_image *mask;    /* where in the picture, scaled to it: white and opaque all, black or transparent nothing;
+                                NULL: everywhere */
+    uint64_t reserved[LT_RESERVED];
+} lt_image_prompt;
+LT_API lt_image_prompt lt_image_prompt_defaults(void); /* scale 1, over all steps */
 
 /* ---- Looking at files ---- */
 
@@ -566,7 +583,12 @@ typedef struct lt_request {
                         are found as LoRAs are (in folders called embeddings). In the prompts the file's
                         name, without its ending, or embedding:NAME, stands for its vectors. NULL: none */
     size_t embedding_count;
-    const lt_region *regions; /* [region_count]: there their prompts take prompt's place. NULL: none */
+    const lt_image_prompt *image_prompts; /* [image_prompt_count], up to LT_MOST_IMAGE_PROMPTS. The negative prompt is
+                                             told what each adapter makes of no picture. NULL: none */
+    size_t image_prompt_count;
+    const lt_model *image_encoder; /* the image tower of CLIP whose embeddings the adapters were trained for, open
+                                      meanwhile; NULL without image prompts */
+    const lt_region *regions;      /* [region_count]: there their prompts take prompt's place. NULL: none */
     size_t region_count;
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
@@ -807,11 +829,24 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
  *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes]
  *   taesd-encoder  x [n,3,h,w] in [0, 1]     -> latent [n,c,h/8,w/8], as the U-Net has it
  *   taesd-decoder  z [n,c,h,w]               -> image [n,3,8h,8w] in [0, 1], not clamped
+ *   image-prompt pixels [1,3,size,size]      -> ip_tokens, zero_tokens [1,tokens,dim]: of an IP-Adapter, the latter of
+ *                                               no picture; with lt_run_options.image_encoder
  * or a loss of training, whose outputs are loss [1] and the gradient of each parameter under its name:
  *   unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: mean squared error of the predicted noise
  *   vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: mean squared error + 1e-6 KL
  *   clip-loss    ids [n,77], pixels [n,3,size,size]: symmetric contrastive loss */
 LT_API lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out);
+
+/* What a module runs with, as lt_request has it. */
+typedef struct lt_run_options {
+    const lt_image_prompt *image_prompts; /* [image_prompt_count]: unet; over all steps, whatever they say */
+    size_t image_prompt_count;
+    const lt_model *image_encoder; /* unet with image prompts, image-prompt */
+    uint64_t reserved[LT_RESERVED];
+} lt_run_options;
+/* options may be NULL. */
+LT_API lt_status lt_run_with(lt_session *session, const char *module, const lt_run_options *options, const lt_array *in,
+                             size_t in_count, lt_arrays *out);
 /* Those names, NULL-terminated. */
 LT_API const char *const *lt_modules(void);
 

@@ -80,7 +80,19 @@ static lt_status read_text_2(lt_components *parts, const lt_config *config) {
     return read_tower(&parts->text_2, config);
 }
 
+static bool is_image_tower(const lt_config *config) {
+    const char *type = lt_config_string(config, "model_type");
+    return type && !strcmp(type, "clip_vision_model");
+}
+
+/* Of a tower alone: CLIPVisionModelWithProjection. */
+static lt_status read_image(lt_components *parts, const lt_config *config) {
+    parts->image.heads = number(config, "num_attention_heads", parts->image.heads);
+    return read_activation(config, "hidden_act", &parts->image.activation);
+}
+
 static lt_status read_clip(lt_components *parts, const lt_config *config) {
+    if (is_image_tower(config)) return read_image(parts, config);
     parts->text.heads = number(config, "text_config.num_attention_heads", parts->text.heads);
     parts->image.heads = number(config, "vision_config.num_attention_heads", parts->image.heads);
     LT_TRY(read_activation(config, "text_config.hidden_act", &parts->text.activation));
@@ -115,7 +127,8 @@ static lt_role role_of(const lt_component *c) {
     if (class && !strcmp(class, "UNet2DConditionModel")) return LT_ROLE_UNET;
     if (class && !strcmp(class, "AutoencoderKL")) return LT_ROLE_VAE;
     if (class && !strcmp(class, "AutoencoderTiny")) return LT_ROLE_TAESD_DECODER;
-    return lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP : LT_ROLE_TEXT;
+    return is_image_tower(&c->config) || lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP
+                                                                                                         : LT_ROLE_TEXT;
 }
 
 /* NULL: its shapes tell all. */

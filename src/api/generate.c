@@ -5,9 +5,17 @@
 #include "base/fields.h"
 #include "pipeline/infotext.h"
 
+lt_guides lt_guides_of(const lt_model *image_encoder, const lt_image_prompt *prompts, size_t count) {
+    lt_guides guides = {.image_encoder = lt_parts_of(image_encoder)};
+    for (size_t i = 0; prompts && i < lt_min(count, LT_MOST_IMAGE_PROMPTS); i++)
+        guides.adapters[i] = lt_parts_of(prompts[i].adapter);
+    return guides;
+}
+
 static lt_status generate(lt_session *session, const lt_request *request, lt_result *result) {
-    const lt_guides guides = {request->classifier ? &request->classifier->parts : NULL,
-                              request->clip ? &request->clip->parts : NULL};
+    lt_guides guides = lt_guides_of(request->image_encoder, request->image_prompts, request->image_prompt_count);
+    guides.classifier = lt_parts_of(request->classifier);
+    guides.clip = lt_parts_of(request->clip);
     return lt_paint(session, request, &guides, result);
 }
 

@@ -125,6 +125,10 @@ static lt_status open_towers(lt_components *parts) {
         LT_TRY(lt_clip_image_open(w, &parts->image));
         parts->has[LT_MODULE_IMAGE] = true;
     }
+    if (lt_weights_has_prefix(w, "ip_adapter.")) {
+        LT_TRY(lt_ip_adapter_open(w, &parts->image_prompt));
+        parts->has[LT_MODULE_IMAGE_PROMPT] = true;
+    }
     if (lt_weights_has_prefix(w, lt_role_prefix(LT_ROLE_CLASSIFIER))) {
         LT_TRY(lt_classifier_open(w, &parts->classifier));
         parts->has[LT_MODULE_CLASSIFIER] = true;
@@ -242,6 +246,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .has_unet = p->has[LT_MODULE_UNET],
         .has_image_encoder = p->has[LT_MODULE_IMAGE],
         .has_classifier = p->has[LT_MODULE_CLASSIFIER],
+        .has_image_prompt = p->has[LT_MODULE_IMAGE_PROMPT],
         .width = pictures ? p->sample_size * p->vae.factor : 0,
         .height = pictures ? p->sample_size * p->vae.factor : 0,
         .factor = p->vae.factor,

@@ -5,7 +5,7 @@
 #include "export/export.h"
 #include "formats/source.h"
 #include "models/names.h"
-#include "pipeline/session.h"
+#include "pipeline/guidance.h"
 
 #include <stdatomic.h>
 
@@ -21,6 +21,11 @@ struct lt_model {
 
 /* The model as src/export writes it; it points into model. */
 lt_exported lt_model_exported(const lt_model *model);
+
+/* Its parts; NULL of NULL. */
+static inline const lt_components *lt_parts_of(const lt_model *model) { return model ? &model->parts : NULL; }
+/* The models of image prompts, of which there may be too many or none. */
+lt_guides lt_guides_of(const lt_model *image_encoder, const lt_image_prompt *prompts, size_t count);
 
 /* The argument `session` of a public function (base/door.h). */
 #define LT_SESSION_ARGUMENT                                                                                            \

@@ -2,9 +2,11 @@
 #include "api/run.h"
 
 #include "api/arrays.h"
+#include "api/run_image_prompt.h"
 #include "api/run_loss.h"
 #include "api/tensor_io.h"
 #include "base/door.h"
+#include "base/fields.h"
 #include "kernels/loss.h"
 #include "pipeline/embedding.h"
 
@@ -121,60 +123,85 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
 }
 
-static lt_status run(lt_session *session, const lt_runner *r, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+/* images: what image prompts add to a U-Net. */
+static lt_status run_with(lt_session *session, const lt_runner *r, const lt_image_contexts *images, const lt_tensor *in,
+                          size_t in_count, lt_arrays *out) {
     lt_module_size size;
     lt_plan *plan = NULL;
     if (r->module == LT_MODULE_VAE_ENCODER && session->parts->vae.tiny)
         return lt_fail(LT_ERROR_UNSUPPORTED, "%s: a TAESD has no mean and variance: run taesd-encoder", r->name);
     LT_TRY(size_of(r, session->parts, in, in_count, &size));
+    size.added.images = images->tokens;
     LT_TRY(lt_module_plan(session, r->module, &size, &plan));
     LT_TRY(write_inputs(r, plan, in, in_count));
     lt_port_fill(lt_plan_port(plan, "context_lengths"), (float)size.tokens);
+    for (int i = 0; i < size.n; i++) lt_image_contexts_write(images, plan, (size_t)i, false);
+    lt_image_contexts_weigh(images, plan, 0);
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     return read_outputs(r, plan, out);
 }
 
-static lt_status run_named(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
-                           lt_arrays *out) {
+static lt_status run(lt_session *session, const lt_runner *r, const lt_run_options *options, const lt_tensor *in,
+                     size_t in_count, lt_arrays *out) {
+    lt_image_contexts images = {0};
+    lt_status status = LT_OK;
+    if (r->module == LT_MODULE_UNET) status = lt_run_image_contexts(session, options, in, in_count, &images);
+    if (!status) status = run_with(session, r, &images, in, in_count, out);
+    lt_image_contexts_free(&images);
+    return status;
+}
+
+static lt_status run_named(lt_session *session, const char *module, const lt_run_options *options, const lt_tensor *in,
+                           size_t in_count, lt_arrays *out) {
     char names[256];
+    if (!strcmp(module, "image-prompt")) return lt_run_image_prompt(session, options, in, in_count, out);
     if (lt_is_loss(module)) return lt_run_loss(session, module, in, in_count, out);
     for (size_t i = 0; i < LT_COUNT(runners); i++)
-        if (!strcmp(runners[i].name, module)) return run(session, &runners[i], in, in_count, out);
+        if (!strcmp(runners[i].name, module)) return run(session, &runners[i], options, in, in_count, out);
     lt_join_names(lt_modules(), names, sizeof names);
     return lt_fail(LT_ERROR_ARGUMENT, "no module %s: there are %s", module, names);
 }
 
 /* What is to be compared is exact, where nobody has asked for another precision. */
-lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out) {
+lt_status lt_run_module_with(lt_session *session, const char *module, const lt_run_options *options,
+                             const lt_tensor *in, size_t in_count, lt_arrays *out) {
+    static const lt_run_options none;
     const lt_precision drawing = session->target.precision;
     if (session->automatic) session->target.precision = LT_PRECISION_F32;
-    const lt_status status = run_named(session, module, in, in_count, out);
+    const lt_status status = run_named(session, module, options ? options : &none, in, in_count, out);
     session->target.precision = drawing;
     return status;
 }
 
 /* ---- The public interface ---- */
 
-static lt_status run_arrays(lt_session *session, const char *module, const lt_array *in, size_t count, lt_arrays *out) {
+static lt_status run_arrays(lt_session *session, const char *module, const lt_run_options *options, const lt_array *in,
+                            size_t count, lt_arrays *out) {
     lt_tensor *tensors;
+    if (options) LT_TRY(lt_reserved_check(options->reserved));
     LT_TRY(lt_arrays_read(in, count, &tensors));
-    const lt_status status = lt_run_module(session, module, tensors, count, out);
+    const lt_status status = lt_run_module_with(session, module, options, tensors, count, out);
     lt_free(tensors);
     return status;
 }
 
 lt_status lt_run(lt_session *session, const char *module, const lt_array *in, size_t in_count, lt_arrays *out) {
+    return lt_run_with(session, module, NULL, in, in_count, out);
+}
+
+lt_status lt_run_with(lt_session *session, const char *module, const lt_run_options *options, const lt_array *in,
+                      size_t in_count, lt_arrays *out) {
     const lt_argument arguments[] = {
         LT_SESSION_ARGUMENT, {"module", module}, {"in", in}, {"out", .out = out, .size = sizeof *out}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = run_arrays(session, module, in, in_count, out);
+    if (!status) status = run_arrays(session, module, options, in, in_count, out);
     return lt_leave(&door, status);
 }
 
 const char *const *lt_modules(void) {
     static const char *const names[] = {
-        "clip-text",     "clip-text-2",   "clip-image", "vae-encoder", "vae-decoder", "unet", "classifier",
-        "taesd-encoder", "taesd-decoder", "unet-loss",  "vae-loss",    "clip-loss",   NULL};
+        "clip-text",    "clip-text-2",   "clip-image",    "vae-encoder", "vae-decoder", "unet",      "classifier",
+        "image-prompt", "taesd-encoder", "taesd-decoder", "unet-loss",   "vae-loss",    "clip-loss", NULL};
     return names;
 }

@@ -4,7 +4,12 @@
 
 #include "api/model.h"
 
-/* lt_run on tensors of any type. */
-lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count, lt_arrays *out);
+/* lt_run_with on tensors of any type; options may be NULL. */
+lt_status lt_run_module_with(lt_session *session, const char *module, const lt_run_options *options,
+                             const lt_tensor *in, size_t in_count, lt_arrays *out);
+static inline lt_status lt_run_module(lt_session *session, const char *module, const lt_tensor *in, size_t in_count,
+                                      lt_arrays *out) {
+    return lt_run_module_with(session, module, NULL, in, in_count, out);
+}
 
 #endif

@@ -94,9 +94,11 @@ lt_node *lt_graph_input(lt_graph *g, lt_input input) {
     return node;
 }
 
-lt_node *lt_graph_find(const lt_graph *g, const char *name) {
+lt_node *lt_graph_find(const lt_graph *g, const char *name) { return lt_graph_find_one(g, name, 0); }
+
+lt_node *lt_graph_find_one(const lt_graph *g, const char *name, int which) {
     for (size_t i = 0; i < g->count; i++)
-        if (g->nodes[i]->name && !strcmp(g->nodes[i]->name, name)) return g->nodes[i];
+        if (g->nodes[i]->name && !strcmp(g->nodes[i]->name, name) && !which--) return g->nodes[i];
     return NULL;
 }
 

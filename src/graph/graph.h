@@ -66,8 +66,9 @@ lt_node *lt_graph_input(lt_graph *g, lt_input input);
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name);
 void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
 
-/* The input or output of that name, or NULL. */
+/* The input or output of that name, or NULL. Several may have it: number `which` of them, as they were appended. */
 lt_node *lt_graph_find(const lt_graph *g, const char *name);
+lt_node *lt_graph_find_one(const lt_graph *g, const char *name, int which);
 
 /* Nodes that are appended between these two are a segment: with recomputation, only what leaves it is kept (Chen et al.
  * 2016). Segments do not nest: within one, these do nothing. lt_graph_enter_segment returns what lt_graph_leave_segment
@@ -129,6 +130,9 @@ typedef struct lt_port {
 } lt_port;
 
 lt_port lt_plan_port(lt_plan *plan, const char *name);
+/* Of several that have one name, number `which`; and how many there are. */
+lt_port lt_plan_port_one(lt_plan *plan, const char *name, int which);
+int lt_plan_port_count(lt_plan *plan, const char *name);
 lt_shape lt_port_shape(lt_port port);
 
 /* Values [at, at + n) of a port, in the order [n, h, w, c]: inputs are written before a run (zeros at first), outputs

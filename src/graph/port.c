@@ -3,7 +3,20 @@
 
 #include <string.h>
 
-lt_port lt_plan_port(lt_plan *plan, const char *name) { return (lt_port){plan, lt_graph_find(&plan->graph, name)}; }
+lt_port lt_plan_port(lt_plan *plan, const char *name) { return lt_plan_port_one(plan, name, 0); }
+
+lt_port lt_plan_port_one(lt_plan *plan, const char *name, int which) {
+    return (lt_port){plan, lt_graph_find_one(&plan->graph, name, which)};
+}
+
+int lt_plan_port_count(lt_plan *plan, const char *name) {
+    int count = 0;
+    for (size_t i = 0; i < plan->graph.count; i++) {
+        const char *own = plan->graph.nodes[i]->name;
+        count += own && !strcmp(own, name);
+    }
+    return count;
+}
 
 lt_shape lt_port_shape(lt_port port) { return port.node ? port.node->operation.out : (lt_shape){0}; }
 

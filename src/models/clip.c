@@ -17,7 +17,24 @@ void lt_normalise(float *row, size_t n) {
     for (size_t i = 0; i < n; i++) row[i] = (float)(row[i] * scale);
 }
 
-static int heads_of(int width) { return width >= 64 ? width / 64 : 1; } /* heads of 64, but for ViT-H's image tower */
+/* OpenCLIP's towers whose heads are wider than the usual 64: ViT-H, ViT-g and ViT-bigG's image towers. */
+static const struct { int width, head; } wide[] = {{1280, 80}, {1408, 88}, {1664, 104}};
+
+static int heads_of(int width) { return width >= 64 ? width / 64 : 1; }
+
+static int image_heads_of(int width) {
+    for (size_t i = 0; i < LT_COUNT(wide); i++)
+        if (wide[i].width == width) return width / wide[i].head;
+    return heads_of(width);
+}
+
+/* OpenAI's image towers are 768 and 1024 wide. Where both towers are there and neither is OpenCLIP's by its size, they
+ * are taken for OpenAI's; an image tower alone, as IP-Adapters read it, for OpenCLIP's. */
+static lt_activation image_activation_of(const lt_weights *weights, int width) {
+    bool open = !lt_weights_has_prefix(weights, "text_model.") && width != 768 && width != 1024;
+    for (size_t i = 0; i < LT_COUNT(wide); i++) open |= wide[i].width == width;
+    return open ? LT_ACT_GELU : LT_ACT_QUICK_GELU;
+}
 
 /* ---- Text ---- */
 
@@ -133,7 +150,7 @@ lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, boo
 /* ---- Image ---- */
 
 lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
-    *image = (lt_clip_image){.weights = weights, .activation = LT_ACT_QUICK_GELU};
+    *image = (lt_clip_image){.weights = weights};
     const char *patches = "vision_model.embeddings.patch_embedding.weight";
     const char *table = "vision_model.embeddings.position_embedding.weight";
     const lt_names names = lt_names_of_weights(weights, "", "clip");
@@ -143,28 +160,45 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image) {
     LT_TRY(lt_weight_dim("clip", weights, table, 2, 0, &positions));
     LT_TRY(lt_weight_dim("clip", weights, "visual_projection.weight", 2, 0, &image->projection));
     lt_clip_image_read(&names, image);
-    image->heads = heads_of(image->width);
+    image->heads = image_heads_of(image->width);
+    image->activation = image_activation_of(weights, image->width);
     image->size = (int)lround(sqrt(positions - 1)) * image->patch;
     return LT_OK;
 }
 
-lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
+static lt_node *pixels_of(const lt_clip_image *image, int n, lt_graph *graph) {
     const lt_shape shape = {n, image->size, image->size, 3};
     graph->maker = "image encoder";
-    return lt_clip_image_append(image, lt_graph_input(graph, (lt_input){"pixels", shape, LT_RATE_PROMPT}), graph);
+    return lt_graph_input(graph, (lt_input){"pixels", shape, LT_RATE_PROMPT});
+}
+
+/* What comes out of the first layers. */
+static lt_node *run_layers(lt_nn *nn, const lt_clip_image *image, lt_node *x, int layers) {
+    x = lt_conv_of(nn, "vision_model.embeddings.patch_embedding", x,
+                   (lt_conv_layer){.kernel = image->patch, .stride = image->patch, .no_bias = true});
+    x = lt_class_token(nn, "vision_model.embeddings.class_embedding",
+                       "vision_model.embeddings.position_embedding.weight", x);
+    x = lt_layer_norm(nn, "vision_model.pre_layrnorm", x); /* the checkpoints' own spelling */
+    for (int i = 0; i < layers; i++)
+        x = lt_clip_layer(nn, lt_name_of("vision_model.encoder.layers.%d", i).text, x, image->heads, false,
+                          image->activation);
+    return x;
+}
+
+lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph) {
+    return lt_clip_image_append(image, pixels_of(image, n, graph), graph);
 }
 
 lt_status lt_clip_image_append(const lt_clip_image *image, lt_node *x, lt_graph *graph) {
     lt_nn nn = {graph, image->weights, "clip", 0};
-    x = lt_conv_of(&nn, "vision_model.embeddings.patch_embedding", x,
-                   (lt_conv_layer){.kernel = image->patch, .stride = image->patch, .no_bias = true});
-    x = lt_class_token(&nn, "vision_model.embeddings.class_embedding",
-                       "vision_model.embeddings.position_embedding.weight", x);
-    x = lt_layer_norm(&nn, "vision_model.pre_layrnorm", x); /* the checkpoints' own spelling */
-    for (int i = 0; i < image->layers; i++)
-        x = lt_clip_layer(&nn, lt_name_of("vision_model.encoder.layers.%d", i).text, x, image->heads, false,
-                          image->activation);
+    x = run_layers(&nn, image, x, image->layers);
     x = lt_layer_norm(&nn, "vision_model.post_layernorm", lt_pick_row(&nn, x, NULL));
     lt_graph_output(graph, lt_conv_of(&nn, "visual_projection", x, (lt_conv_layer){.no_bias = true}), "image_embeds");
+    return graph->status;
+}
+
+lt_status lt_clip_image_build_states(const lt_clip_image *image, int n, lt_graph *graph) {
+    lt_nn nn = {graph, image->weights, "clip", 0};
+    lt_graph_output(graph, run_layers(&nn, image, pixels_of(image, n, graph), image->layers - 1), "penultimate");
     return graph->status;
 }

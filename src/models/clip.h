@@ -84,5 +84,7 @@ lt_status lt_clip_image_open(lt_weights *weights, lt_clip_image *image);
 lt_status lt_clip_image_build(const lt_clip_image *image, int n, lt_graph *graph);
 /* The same behind a node of the graph, x. */
 lt_status lt_clip_image_append(const lt_clip_image *image, lt_node *x, lt_graph *graph);
+/* The same input; output: "penultimate" [n,1,1 + patches,width], what feeds the last layer, which is not run. */
+lt_status lt_clip_image_build_states(const lt_clip_image *image, int n, lt_graph *graph);
 
 #endif

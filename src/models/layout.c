@@ -18,6 +18,7 @@ static const struct {
     [LT_ROLE_CLASSIFIER] = {"classifier", NULL, {"latent", "latent"}, {"classifier.", "classifier."}},
     [LT_ROLE_TAESD_ENCODER] = {"TAESD encoder", NULL, {"taesd.py", "diffusers"}, {"taesd_encoder.", "encoder.layers."}},
     [LT_ROLE_TAESD_DECODER] = {"TAESD decoder", NULL, {"taesd.py", "diffusers"}, {"taesd_decoder.", "decoder.layers."}},
+    [LT_ROLE_IMAGE_PROMPT] = {"IP-Adapter", NULL, {"adapter", "adapter"}, {"", ""}},
 };
 /* clang-format on */
 
@@ -63,6 +64,7 @@ static const struct landmark {
     {"text_encoder.text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"text_encoder.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "text_projection.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_DIFFUSERS},
+    {"", "ip_adapter.1.to_k_ip.weight", LT_ROLE_IMAGE_PROMPT, LT_NAMING_DIFFUSERS},
 };
 
 const char *lt_role_name(lt_role role) { return roles_table[role].name; }
@@ -93,7 +95,8 @@ bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER)
 bool lt_is_text(const char *name) {
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
         const bool text = role == LT_ROLE_TEXT || role == LT_ROLE_OPEN_TEXT || role == LT_ROLE_CLIP;
-        if (!text && is_of(name, (lt_role)role)) return false;
+        const bool named = *lt_role_prefix((lt_role)role); /* else its names tell nothing */
+        if (!text && named && is_of(name, (lt_role)role)) return false;
     }
     return true;
 }

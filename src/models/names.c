@@ -4,6 +4,7 @@
 #include "models/average.h"
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/ip_adapter.h"
 #include "models/openclip.h"
 #include "models/scales.h"
 #include "models/taesd.h"
@@ -43,6 +44,7 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     lt_clip_text text = {0};
     lt_clip_image image = {0};
     lt_taesd taesd = {0};
+    lt_ip_adapter adapter = {0};
     switch (role) {
     case LT_ROLE_UNET: LT_TRY(lt_unet_read(n, naming, &unet)); return lt_unet_walk(&unet, walk), LT_OK;
     case LT_ROLE_VAE: LT_TRY(lt_vae_read(n, naming, &vae)); return lt_vae_walk(&vae, walk), LT_OK;
@@ -63,6 +65,7 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     case LT_ROLE_TAESD_DECODER:
         lt_taesd_read_decoder(n, naming, &taesd);
         return lt_taesd_walk_decoder(&taesd, walk), LT_OK;
+    case LT_ROLE_IMAGE_PROMPT: lt_ip_adapter_read(n, &adapter); return lt_ip_adapter_walk(&adapter, walk), LT_OK;
     case LT_ROLE_COUNT: break;
     }
     return LT_OK;

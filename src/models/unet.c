@@ -31,9 +31,12 @@ lt_status lt_unet_served(const lt_unet *unet) {
                    unet->vector_dim);
 }
 
-lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts, lt_graph *graph) {
+lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
+                        lt_additions added, lt_graph *graph) {
     lt_unet_pass p = lt_unet_pass_of(unet, graph, "unet", UNET);
     p.shortcuts = shortcuts;
+    p.inputs.image_count = unet->context_dim ? added.images.count : 0;
+    for (int i = 0; i < added.images.count; i++) p.inputs.images[i].tokens = added.images.tokens[i];
     lt_walk walk = lt_unet_pass_walk(&p);
     const lt_shape one = {n, 1, 1, 1};
     graph->maker = "U-Net";

@@ -55,9 +55,36 @@ typedef struct lt_shortcuts {
     int merged; /* tokens that are merged before each self-attention at the first level (kernels/merge.h) */
 } lt_shortcuts;
 
+/* What cross-attention reads beside the context: image prompts, each with so many tokens. */
+typedef struct lt_image_tokens {
+    int count, tokens[LT_MOST_IMAGE_PROMPTS];
+} lt_image_tokens;
+
+/* What comes from outside and is added on the way; zeroed: nothing. */
+typedef struct lt_additions {
+    lt_image_tokens images;
+} lt_additions;
+
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim], unless it stands in the graph,
  * and "context_lengths" [n,1,1,1] (tokens of each sample's context that count), and with a vector_dim "y"
- * [n,1,1,vector_dim]. Output: "out" [n,h,w,out_channels]. */
-lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts, lt_graph *graph);
+ * [n,1,1,vector_dim]. Output: "out"
+ * [n,h,w,out_channels]. Of image prompts also, of each cross-attention in the order in which they run, for each prompt,
+ * "image_keys" and "image_values" [n,1,tokens,c], and of each resolution that has any, for each prompt,
+ * "image_weights" [n,h,w,1]. */
+lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
+                        lt_additions added, lt_graph *graph);
+
+/* Cross-attentions, at most. */
+enum { LT_MAX_ATTENTIONS = 256 };
+
+/* The channels of the U-Net's cross-attentions, in the order in which they run: those on the way down, in the middle
+ * and on the way up; and how many they are in each of these. */
+typedef struct lt_attentions {
+    int channels[LT_MAX_ATTENTIONS], count;
+    int down, middle, up;
+} lt_attentions;
+void lt_unet_attentions(const lt_unet *unet, lt_attentions *attentions);
+/* Where the i-th stands that diffusers counts: down, up, middle. */
+int lt_attention_running(const lt_attentions *attentions, int i);
 
 #endif

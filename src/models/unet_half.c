@@ -47,6 +47,18 @@ static lt_node *upsample(lt_unet_pass *p, const char *name) {
     return lt_conv3x3(&p->nn, name, lt_upsample(&p->nn, p->h, next.h, next.w));
 }
 
+static lt_node *transform(lt_unet_pass *p, const lt_place *place, const char *name) {
+    if (p->nn.graph->status) return NULL;
+    const lt_shape x = p->h->operation.out, rows = {x.n, x.h, x.w, 1};
+    for (int i = 0; i < p->inputs.image_count; i++) {
+        lt_node **weights = &p->image_weights[place->level][i];
+        if (!*weights) *weights = lt_graph_input(p->nn.graph, (lt_input){"image_weights", rows, LT_RATE_STEP});
+        p->inputs.images[i].weights = *weights;
+    }
+    p->inputs.merged = place->level ? 0 : p->shortcuts.merged;
+    return lt_spatial_transformer(&p->nn, name, p->h, place->depth, &p->inputs);
+}
+
 static lt_node *end(lt_unet_pass *p, const lt_place *place) {
     const lt_group_norm_layer silu = {.eps = LT_UNET_EPS, .activation = LT_ACT_SILU};
     return lt_conv3x3(&p->nn, name_of(p, place, 1).text, lt_group_norm(&p->nn, name_of(p, place, 0).text, p->h, silu));
@@ -62,10 +74,7 @@ static void step(void *user, const lt_place *place) {
     case LT_STEP_BEGIN: begin(p, place); break;
     case LT_STEP_RESIDUAL: p->h = residual(p, place, name.text, NULL); break;
     case LT_STEP_RESIDUAL_UP: p->h = residual(p, place, name.text, p->skips[--p->depth]); break;
-    case LT_STEP_TRANSFORMER:
-        p->inputs.merged = place->level ? 0 : p->shortcuts.merged;
-        p->h = lt_spatial_transformer(&p->nn, name.text, p->h, place->depth, &p->inputs);
-        break;
+    case LT_STEP_TRANSFORMER: p->h = transform(p, place, name.text); break;
     case LT_STEP_DOWN: p->h = lt_conv_of(&p->nn, name.text, p->h, half); break;
     case LT_STEP_UP: p->h = upsample(p, name.text); break;
     case LT_STEP_END: p->h = end(p, place); break;

@@ -16,6 +16,7 @@ typedef struct lt_unet_pass {
     lt_transformer_inputs inputs; /* context NULL: self-attention alone */
     lt_node *t, *vector;          /* inputs; vector NULL: there is none */
     lt_shortcuts shortcuts;
+    lt_node *image_weights[LT_MAX_LEVELS][LT_MOST_IMAGE_PROMPTS]; /* inputs of each resolution; NULL: not met yet */
     lt_node *emb; /* the time embedding behind its SiLU, which every residual block would do again */
     lt_node *h;   /* x, and what the walk has made of it */
     lt_node *skips[1 + LT_MAX_LEVELS * (LT_MAX_BLOCKS + 1)];

@@ -145,6 +145,28 @@ void lt_unet_walk(const lt_unet *unet, lt_walk *walk) {
     up(unet, walk, skips, count);
 }
 
+/* ---- Cross-attentions ---- */
+
+/* The walk goes down, through the middle and up; names tell which. */
+static void count_attention(void *user, const lt_place *place) {
+    lt_attentions *a = user;
+    const char *at = place->name[LT_NAMING_LDM];
+    if (place->step != LT_STEP_TRANSFORMER) return;
+    for (int i = 0; i < place->depth && a->count < LT_MAX_ATTENTIONS; i++) {
+        a->channels[a->count++] = place->width[LT_OUT];
+        ++*(at[0] == 'i' ? &a->down : at[0] == 'm' ? &a->middle : &a->up);
+    }
+}
+
+void lt_unet_attentions(const lt_unet *unet, lt_attentions *attentions) {
+    *attentions = (lt_attentions){0};
+    if (unet->context_dim) lt_unet_walk(unet, &(lt_walk){.visit = count_attention, .user = attentions});
+}
+
+int lt_attention_running(const lt_attentions *a, int i) {
+    return i < a->down ? i : i < a->down + a->up ? i + a->middle : i - a->up;
+}
+
 /* ---- Reading ---- */
 
 /* The blocks of the transformer in the place that is printed; one that has none is one all the same. */

@@ -26,7 +26,20 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
 
 /* ---- The U-Net's transformer ---- */
 
-/* x (NULL: nothing) + to_out(attention(to_q(h), to_k(context), to_v(context))) */
+/* out + weights * attention(q, keys, values) of each image prompt. */
+static lt_node *attend_images(lt_nn *nn, lt_node *out, lt_node *q, int heads, const lt_transformer_inputs *inputs) {
+    for (int i = 0; i < inputs->image_count && !nn->graph->status; i++) {
+        const lt_shape shape = {q->operation.out.n, 1, inputs->images[i].tokens, q->operation.out.c};
+        lt_node *k = lt_graph_input(nn->graph, (lt_input){"image_keys", shape, LT_RATE_PROMPT});
+        lt_node *v = lt_graph_input(nn->graph, (lt_input){"image_values", shape, LT_RATE_PROMPT});
+        lt_node *more = lt_attention(nn, q, k, v, NULL, heads, false);
+        out = lt_add_weighed(nn, out, more, inputs->images[i].weights);
+    }
+    return out;
+}
+
+/* x (NULL: nothing) + to_out(attention(to_q(h), to_k(context), to_v(context))); of the prompt's context also what
+ * image prompts add. */
 static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_node *context, lt_node *lengths,
                        const lt_transformer_inputs *inputs) {
     const lt_conv_layer no_bias = {.no_bias = true};
@@ -45,8 +58,9 @@ static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_n
         return NULL;
     }
     const int heads = inputs->heads ? inputs->heads : q->operation.out.c / inputs->head_size;
-    return lt_conv_of(nn, SUB("to_out.0"), lt_attention(nn, q, k, v, lengths, heads, false),
-                      (lt_conv_layer){.residual = x});
+    lt_node *out = lt_attention(nn, q, k, v, lengths, heads, false);
+    if (context == inputs->context) out = attend_images(nn, out, q, heads, inputs);
+    return lt_conv_of(nn, SUB("to_out.0"), out, (lt_conv_layer){.residual = x});
 }
 
 /* x + attention of h to itself, over fewer tokens: those of x that are alike are one (Bolya & Hoffman 2023). */

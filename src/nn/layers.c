@@ -199,6 +199,33 @@ lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index) {
     return lt_graph_append(nn->graph, (lt_call){&lt_op_pick_row, {x, index}});
 }
 
+lt_node *lt_learned_tokens(lt_nn *nn, const char *name, int n) {
+    enum { MOST = 4096 };
+    const lt_learned_options options = {n};
+    lt_weight *w = find(nn, name);
+    const size_t c = w && w->tensor.rank > 1 ? w->tensor.shape[w->tensor.rank - 1] : 0;
+    if (w && (c < 1 || c > 1 << 20 || lt_tensor_count(&w->tensor) / c > MOST)) w = refuse(nn, w, "a list of tokens");
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_learned, .weight = {w}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_join_tokens(lt_nn *nn, lt_node *a, lt_node *b) {
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_join_tokens, {a, b}});
+}
+
+lt_node *lt_channels(lt_nn *nn, lt_node *x, int first, int count) {
+    const lt_channels_options options = {first, count};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_channels, {x}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_reshape(lt_nn *nn, lt_node *x, int tokens) {
+    const lt_reshape_options options = {tokens};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_reshape, {x}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_add_weighed(lt_nn *nn, lt_node *a, lt_node *b, lt_node *weights) {
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_add_weighed, {a, b, weights}});
+}
+
 lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size) {
     const lt_clip_crop_options options = {size};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_clip_crop, {x}, LT_OPTIONS(options)});

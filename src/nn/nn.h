@@ -67,6 +67,12 @@ lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions,
 lt_node *lt_vectors(lt_nn *nn, const char *name); /* those of a table, as [1,1,rows,c] */
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches);
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index);
+/* The weight of that whole name, [.., tokens, c], as tokens of each of n samples [n,1,tokens,c]. */
+lt_node *lt_learned_tokens(lt_nn *nn, const char *name, int n);
+lt_node *lt_join_tokens(lt_nn *nn, lt_node *a, lt_node *b);
+lt_node *lt_channels(lt_nn *nn, lt_node *x, int first, int count);
+lt_node *lt_reshape(lt_nn *nn, lt_node *x, int tokens);
+lt_node *lt_add_weighed(lt_nn *nn, lt_node *a, lt_node *b, lt_node *weights);
 lt_node *lt_clip_crop(lt_nn *nn, lt_node *x, int size);
 lt_node *lt_affine(lt_nn *nn, lt_node *x, const float *numbers, int channels); /* scale [channels], shift [channels] */
 lt_node *lt_cosine(lt_nn *nn, lt_node *a, lt_node *b);
@@ -90,10 +96,18 @@ typedef struct lt_transformer_inputs {
     lt_node *context, *context_lengths;
     int heads, head_size;
     int merged; /* tokens that are merged away before self-attention; 0: none */
+    /* Image prompts (IP-Adapter, Ye et al. 2023): each has keys and values of its own for the same queries, and its
+     * attention is added, for each query weighed by weights [n,h,w,1]. */
+    int image_count;
+    struct {
+        int tokens;
+        lt_node *weights;
+    } images[LT_MOST_IMAGE_PROMPTS];
 } lt_transformer_inputs;
 
 /* Rombach et al. 2022: norm, proj_in, then for each of its depth blocks self-attention, cross-attention and a GEGLU
- * network, each behind a layer norm and added back, then proj_out, and x added. */
+ * network, each behind a layer norm and added back, then proj_out, and x added. Each cross-attention has for each image
+ * prompt inputs "image_keys" and "image_values" [n,1,tokens,c] of the graph, in this order. */
 lt_node *lt_spatial_transformer(lt_nn *nn, const char *name, lt_node *x, int depth,
                                 const lt_transformer_inputs *inputs);
 

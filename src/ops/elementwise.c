@@ -67,6 +67,42 @@ const lt_op lt_op_add = {
     .gradient = &add_gradient,
 };
 
+/* ---- Sum with a weight for each row ---- */
+
+enum { A, B, WEIGHTS };
+
+static lt_status weighed_infer(lt_operation *o) {
+    const lt_shape a = o->in[A];
+    if (!lt_shape_equal(a, o->in[B]) || !lt_shape_equal((lt_shape){a.n, a.h, a.w, 1}, o->in[WEIGHTS]))
+        return lt_fail(LT_ERROR_MODEL, "add_weighed: the sides have different shapes");
+    return same_shape(o);
+}
+
+typedef struct weighed_rows {
+    const float *a, *b, *weights;
+    float *y;
+    size_t c;
+} weighed_rows;
+
+static void weigh_row(const void *context, size_t row, int thread) {
+    (void)thread;
+    const weighed_rows *r = context;
+    const size_t at = row * r->c;
+    const float weight = r->weights[row];
+    for (size_t k = at; k < at + r->c; k++) r->y[k] = r->a[k] + weight * r->b[k];
+}
+
+static lt_status weighed_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)scratch;
+    const lt_shape s = p->operation->out;
+    const weighed_rows rows = {lt_f32(in[A]), lt_f32(in[B]), lt_f32(in[WEIGHTS]), lt_f32(out[0]), (size_t)s.c};
+    lt_parallel(lt_threads_worth(lt_shape_count(s)), lt_shape_rows(s), LT_EVENLY, weigh_row, &rows);
+    return LT_OK;
+}
+
+const lt_op lt_op_add_weighed = {
+    .name = "add_weighed", .infer = weighed_infer, .prepare = in_place, .run = weighed_run};
+
 /* ---- Activations ---- */
 
 enum { DY, X }; /* of the backward operation */

@@ -56,6 +56,8 @@ typedef struct lt_merge_options {
 
 /* inputs: a, b of the same shape. */
 extern const lt_op lt_op_add;
+/* inputs: a, b of the same shape [n,h,w,c], weights [n,h,w,1]. a + weights * b. Without a gradient. */
+extern const lt_op lt_op_add_weighed;
 
 /* No inputs; attributes: one float. [1,1,1,1] */
 extern const lt_op lt_op_constant;
@@ -104,6 +106,28 @@ extern const lt_op lt_op_class_token;
 
 /* inputs: x [n,h,w,c], i32 index [n,1,1,1] (or none: row 0). Row index[i] of sample i -> [n,1,1,c]. */
 extern const lt_op lt_op_pick_row;
+
+/* Tokens [n,1,tokens,c] as values, without gradients. No inputs; weights: [.., tokens, c]: the same ones for each of n
+ * samples. */
+extern const lt_op lt_op_learned;
+typedef struct lt_learned_options {
+    int n;
+} lt_learned_options;
+
+/* inputs: a [n,1,tokens_a,c], b [n,1,tokens_b,c]. b behind a -> [n,1,tokens_a + tokens_b,c]. */
+extern const lt_op lt_op_join_tokens;
+
+/* inputs: x. Its channels [first, first + count). */
+extern const lt_op lt_op_channels;
+typedef struct lt_channels_options {
+    int first, count;
+} lt_channels_options;
+
+/* inputs: x [n,h,w,c]. The numbers of a sample as so many tokens -> [n,1,tokens,h*w*c / tokens]. */
+extern const lt_op lt_op_reshape;
+typedef struct lt_reshape_options {
+    int tokens;
+} lt_reshape_options;
 
 /* ---- Losses: scalars [1,1,1,1], summed in double precision ---- */
 

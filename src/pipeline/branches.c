@@ -209,6 +209,7 @@ static lt_status read_both(reader *r, const float *masks) {
         return LT_OK;
     }
     if (!masks) b->guidance = (float)weight_of_all(b);
+    b->items[0].pictureless = true;
     LT_TRY(tell_first(r, asked->negative_prompt));
     LT_TRY(lt_noise_schedule_for(&r->session->parts->schedule, asked->zero_snr, &schedule));
     limit(&schedule, asked->guidance_interval[0], asked->guidance_interval[1], &b->items[0]);
@@ -218,6 +219,7 @@ static lt_status read_both(reader *r, const float *masks) {
 /* A model that reads no text, or no prompt. */
 static lt_status read_one(reader *r) {
     r->branches->count = 1;
+    r->branches->items[0].pictureless = r->request->guidance != 1;
     return tell_first(r, r->request->guidance != 1 ? r->request->negative_prompt : r->request->prompt);
 }
 
@@ -241,6 +243,7 @@ void lt_branches_free(lt_branches *b) {
         lt_free(b->texts[i]);
     }
     lt_free(b->texts);
+    lt_image_contexts_free(&b->images);
     *b = (lt_branches){0};
 }
 

@@ -4,6 +4,7 @@
 #define LT_BRANCHES_H
 
 #include "pipeline/context.h"
+#include "pipeline/image_prompts.h"
 #include "text/edits.h"
 
 /* The prediction is that of the first branch, plus the weight of each other one times its difference from it:
@@ -12,18 +13,20 @@
  * branch is not there, and is not computed: with one for the negative prompt guidance is for some noise levels alone
  * (Kynkäänniemi et al. 2024), and at the others the prompt predicts by itself.
  *
- * What a ControlNet adds to skips and middle, and what an image prompt adds to keys and values, is a branch's as well:
- * those go here beside the context, as inputs of the U-Net's graph. */
+ * What a ControlNet adds to skips and middle is a branch's as well: it goes here beside the context, as inputs of the
+ * U-Net's graph. What an image prompt adds to keys and values is there once, and `pictureless` says which a branch is
+ * told. */
 typedef struct lt_branch {
     lt_context context;
     const lt_context **told; /* [calls], owned, of lt_branches.texts: what each of the U-Net's calls reads, and those
                                 behind them as the last; NULL: context */
     int calls;
-    float *vector; /* [unet.vector_dim], a pooled text and sizes, of U-Nets that read one (SDXL); NULL of others */
-    float weight;  /* of the first one that is there: not read */
-    float *mask;   /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
-    float *share;  /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
-    bool limited;  /* to the timesteps in between, both included */
+    float *vector;    /* [unet.vector_dim], a pooled text and sizes, of U-Nets that read one (SDXL); NULL of others */
+    float weight;     /* of the first one that is there: not read */
+    float *mask;      /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
+    float *share;     /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
+    bool pictureless; /* of image prompts it is told what they are without a picture: the negative prompt's */
+    bool limited;     /* to the timesteps in between, both included */
     struct {
         float from, to;
     } interval;
@@ -43,7 +46,8 @@ typedef struct lt_branches {
     int count;
     float guidance, rescale; /* what the weights behind the first add up to; of a sum of several, the share that is
                                 scaled to the deviation of what that sum is at guidance 1 */
-    lt_told **texts;         /* [text_count] */
+    lt_image_contexts images;
+    lt_told **texts; /* [text_count] */
     size_t text_count, text_capacity;
 } lt_branches;
 

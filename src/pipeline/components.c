@@ -28,11 +28,11 @@ static lt_status build_text_2(const lt_components *p, const lt_module_size *s, l
 }
 
 static lt_status build_image(const lt_components *p, const lt_module_size *s, lt_graph *g) {
-    return lt_clip_image_build(&p->image, s->n, g);
+    return s->states ? lt_clip_image_build_states(&p->image, s->n, g) : lt_clip_image_build(&p->image, s->n, g);
 }
 
 static lt_status build_unet(const lt_components *p, const lt_module_size *s, lt_graph *g) {
-    return lt_unet_build(&p->unet, s->n, s->h, s->w, s->tokens, s->shortcuts, g);
+    return lt_unet_build(&p->unet, s->n, s->h, s->w, s->tokens, s->shortcuts, s->added, g);
 }
 
 static lt_status build_encoder(const lt_components *p, const lt_module_size *s, lt_graph *g) {
@@ -57,6 +57,10 @@ static lt_status build_taesd_decoder(const lt_components *p, const lt_module_siz
     return lt_taesd_build_decoder(&p->taesd, s->n, s->h, s->w, g);
 }
 
+static lt_status build_image_prompt(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_ip_adapter_build(&p->image_prompt, s->n, s->tokens, g);
+}
+
 static const struct {
     const char *name;
     lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
@@ -70,6 +74,7 @@ static const struct {
     [LT_MODULE_CLASSIFIER] = {"classifier", build_classifier},
     [LT_MODULE_TAESD_ENCODER] = {"TAESD encoder", build_taesd_encoder},
     [LT_MODULE_TAESD_DECODER] = {"TAESD decoder", build_taesd_decoder},
+    [LT_MODULE_IMAGE_PROMPT] = {"IP-Adapter", build_image_prompt},
 };
 
 const char *lt_module_name(lt_module module) { return modules[module].name; }
@@ -105,6 +110,7 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
         [LT_MODULE_CLASSIFIER] = {.n = 1},
         [LT_MODULE_TAESD_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_TAESD_DECODER] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_IMAGE_PROMPT] = {.n = 2, .tokens = 1},
     };
     memcpy(sizes, all, sizeof all);
 }

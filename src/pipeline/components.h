@@ -5,6 +5,7 @@
 #include "diffusion/diffusion.h"
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/ip_adapter.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "text/known.h"
@@ -20,6 +21,7 @@ typedef enum lt_module {
     LT_MODULE_CLASSIFIER,
     LT_MODULE_TAESD_ENCODER,
     LT_MODULE_TAESD_DECODER,
+    LT_MODULE_IMAGE_PROMPT,
     LT_MODULE_COUNT
 } lt_module;
 
@@ -27,10 +29,12 @@ typedef enum lt_module {
 typedef struct lt_module_size {
     int n, h, w;            /* samples and input size */
     lt_seamless wraps;      /* unet, vae: sides that are one */
-    int tokens;             /* unet: of the context */
+    int tokens;             /* unet: of the context; image prompt: states of the picture */
     lt_shortcuts shortcuts; /* unet */
+    lt_additions added;     /* unet */
     int vectors;            /* text: of embeddings that the prompts may name */
     int skip;               /* text: layers left out at the end */
+    int states;             /* image: 1 for the states before its last layer, not the embedding */
     int embed;              /* text: 1 to make the text embedding too */
     int gradient;           /* classifier: 1 to make the gradient of log p(y | x_t) too */
 } lt_module_size;
@@ -48,6 +52,7 @@ typedef struct lt_components {
     bool previews;  /* whose previews it decodes */
     bool pixels;    /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
     lt_classifier classifier;
+    lt_ip_adapter image_prompt;
     char **labels;  /* [classifier.classes]: the classes' names */
     lt_known known; /* what a small model has learned */
     lt_noise_schedule schedule;

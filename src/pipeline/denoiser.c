@@ -4,13 +4,15 @@
 #include <string.h>
 
 /* Writes what one sample is told. */
-static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch, const lt_context *context) {
+static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch, const lt_context *context,
+                         const lt_image_contexts *images) {
     const size_t whole = lt_shape_count(lt_port_shape(b->context)) / (size_t)b->count;
     const size_t count = (size_t)context->tokens * (size_t)context->width;
     const size_t dim = (size_t)lt_port_shape(b->y).c;
     lt_port_write(b->context, sample * whole, context->values, count);
     lt_port_write_i32(b->context_lengths, sample, &(int32_t){context->tokens}, 1);
     lt_port_write(b->y, sample * dim, branch->vector, dim);
+    lt_image_contexts_write(images, b->plan, sample, branch->pictureless);
 }
 
 /* Makes the next run that of the branches from `first` on, at a call; the prompts' part is computed anew where they are
@@ -26,7 +28,8 @@ static void write_branches(lt_unet_batch *b, const lt_branches *branches, int fi
     b->first = first;
     b->changed = LT_RATE_PROMPT;
     lt_port_fill(b->context, 0); /* behind the ends of the shorter ones */
-    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], b->told[i]);
+    for (int i = 0; i < b->count; i++)
+        write_branch(b, (size_t)i, &branches->items[first + i], b->told[i], &branches->images);
 }
 
 /* Puts channels [k, k + c) of a sample's pixels. */
@@ -55,8 +58,12 @@ static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
     lt_unet_batch *b = &d->batches[d->batch_count++];
     const int merged = (int)((float)lt_shape_pixels(d->latent) * d->savings.merge_tokens);
     b->count = count;
-    b->size = (lt_module_size){
-        .n = count, .h = d->latent.h, .w = d->latent.w, .tokens = d->tokens, .shortcuts = {deep, merged}};
+    b->size = (lt_module_size){.n = count,
+                               .h = d->latent.h,
+                               .w = d->latent.w,
+                               .tokens = d->tokens,
+                               .shortcuts = {deep, merged},
+                               .added = {d->branches->images.tokens}};
 }
 
 lt_savings lt_savings_of(const lt_request *r) {
@@ -200,6 +207,7 @@ static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, int s
     for (int k = 0; k < b->count; k++) lt_port_write(b->x, (size_t)k * each, d->input, each);
     lt_port_fill(b->t, t);
     give_deep(d, b);
+    lt_image_contexts_weigh(&d->branches->images, b->plan, step);
     LT_TRY(lt_module_run(d->session, b->plan, b->changed));
     b->changed = LT_RATE_STEP;
     take_deep(d, b, step);

@@ -46,16 +46,23 @@ lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, f
 
 /* ---- Pictures ---- */
 
-/* Cut to the tower's size, and as it reads them. */
-static lt_status write_pixels(lt_plan *plan, const lt_image *image, int size) {
+lt_status lt_clip_pixels(const lt_image *image, int size, float **pixels) {
+    const size_t count = (size_t)size * (size_t)size * 3;
     lt_image crop;
+    *pixels = NULL;
     LT_TRY(lt_image_clip_crop(image, size, &crop));
-    const lt_port pixels = lt_plan_port(plan, "pixels");
-    for (size_t i = 0; i < (size_t)size * (size_t)size * 3; i++) {
-        const float value = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
-        lt_port_write(pixels, i, &value, 1);
-    }
+    *pixels = lt_alloc(count * sizeof **pixels);
+    for (size_t i = 0; *pixels && i < count; i++)
+        (*pixels)[i] = ((float)crop.pixels[i] / 255 - lt_clip_mean[i % 3]) / lt_clip_deviation[i % 3];
     lt_image_free(&crop);
+    return *pixels ? LT_OK : LT_ERROR_MEMORY;
+}
+
+static lt_status write_pixels(lt_plan *plan, const lt_image *image, int size) {
+    float *pixels;
+    LT_TRY(lt_clip_pixels(image, size, &pixels));
+    lt_port_write(lt_plan_port(plan, "pixels"), 0, pixels, (size_t)size * (size_t)size * 3);
+    lt_free(pixels);
     return LT_OK;
 }
 

@@ -10,4 +10,7 @@ lt_status lt_text_embedding(lt_session *session, const char *text, bool plain, f
 /* A picture's, likewise. */
 lt_status lt_image_embedding(lt_session *session, const lt_image *image, float **embedding, size_t *dim);
 
+/* A picture as the image tower reads it: cut to size x size, [size, size, 3], normalised; allocated. */
+lt_status lt_clip_pixels(const lt_image *image, int size, float **pixels);
+
 #endif

@@ -335,6 +335,8 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
     LT_TRY(read_branches(p));
+    LT_TRY(lt_image_contexts_make(p->session, p->guides, r->image_prompts, r->image_prompt_count, p->latent,
+                                  p->steps.count, &p->branches.images));
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){r, &p->canvas, &p->branches, &p->guidance}));
     p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));

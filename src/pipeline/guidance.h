@@ -10,9 +10,10 @@
 
 #include "pipeline/session.h"
 
-/* The models that guide; NULL where there is none. */
+/* The models that a request has beside the one that draws; NULL where there is none. */
 typedef struct lt_guides {
     const lt_components *classifier, *clip;
+    const lt_components *image_encoder, *adapters[LT_MOST_IMAGE_PROMPTS]; /* adapters: of its image prompts */
 } lt_guides;
 
 typedef struct lt_guidance {

@@ -19,6 +19,8 @@ lt_request lt_request_defaults(void) {
     };
 }
 
+lt_image_prompt lt_image_prompt_defaults(void) { return (lt_image_prompt){.scale = 1, .end = 1}; }
+
 void lt_result_free(lt_result *result) {
     if (!result) return;
     for (int i = 0; i < result->count; i++) {

@@ -25,7 +25,7 @@ lt_status lt_unet_objective(const lt_unet *unet, const lt_unet_objective_options
     const lt_shape s = options->shape, weights = {s.n, options->masked ? s.h : 1, options->masked ? s.w : 1, 1};
     graph->training = true;
     if (options->text) LT_TRY(append_text(options->text, s.n, graph));
-    LT_TRY(lt_unet_build(unet, s.n, s.h, s.w, options->tokens, (lt_shortcuts){0}, graph));
+    LT_TRY(lt_unet_build(unet, s.n, s.h, s.w, options->tokens, (lt_shortcuts){0}, (lt_additions){0}, graph));
     lt_node *out = lt_graph_find(graph, "out");
     lt_node *target = lt_graph_input(graph, (lt_input){"target", out->operation.out, LT_RATE_STEP});
     lt_node *weight = lt_graph_input(graph, (lt_input){"weight", weights, LT_RATE_STEP});

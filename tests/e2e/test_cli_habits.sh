@@ -219,7 +219,7 @@ done <<'END'
 -control-net|ControlNet is not served; .*latent img2img -i IN
 -taesd-preview-only|a TAESD makes previews alone
 -upscale-model|there is no upscaler; -W and -H
--ip-adapter-image|no picture is served as a model for another
+-ip-adapter-image|--image-prompt ADAPTER:IMAGE:SCALE says all three
 -clip-l|a model.s parts come together: -m takes
 -cache-mode|--deep-cache N is what
 -guidance|--cfg says how closely the prompt is followed

@@ -267,8 +267,8 @@ check "a plain prompt is cut, and the user sees where" eval '
 
 # ---- Help ----
 
-readable() { # at most 85 lines of at most 100 columns, with an example
-    "$latent" "$1" --help >out 2>err && [ "$(wc -l <out)" -le 85 ] && ! grep "^.\{101\}" out &&
+readable() { # at most 100 lines of at most 100 columns, with an example
+    "$latent" "$1" --help >out 2>err && [ "$(wc -l <out)" -le 100 ] && ! grep "^.\{101\}" out &&
         grep -q "^  latent $1 " out
 }
 in_manual() { # every command and option of the help is in the manual page

@@ -46,7 +46,7 @@ for command in $commands; do
     limit=60
     case $command in
     train) limit=90 ;;                       # six trainers
-    txt2img | img2img | inpaint) limit=85 ;; # all that a picture may be asked for
+    txt2img | img2img | inpaint) limit=100 ;; # all that a picture may be asked for
     esac
     [ "$(wc -l <out)" -le $limit ] && ok "it is short" || not_ok "it has $(wc -l <out) lines"
     refused 2 "an option that $command lacks" "$latent" "$command" --no-such-option

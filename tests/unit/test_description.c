@@ -150,7 +150,7 @@ static void the_forward_pass_reads_every_tensor(void **state) {
         assert_ok(lt_unet_open(weights, &unet));
         assert_int_equal(unet.heads, expected[i].heads);
         assert_int_equal(unet.head_size, expected[i].head_size);
-        assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, (lt_shortcuts){0}, &graph));
+        assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, (lt_shortcuts){0}, (lt_additions){0}, &graph));
         assert_int_equal(count_used(&graph, weights), list.count);
         assert_int_equal(lt_graph_find(&graph, "y") != NULL, unet.vector_dim > 0);
         assert_int_equal(lt_unet_served(&unet), unet.vector_dim ? LT_ERROR_UNSUPPORTED : LT_OK);

@@ -2,6 +2,7 @@
  * (recorded, tests/golden/sd2 and xl). */
 #include "formats/diffusers.h"
 #include "models/architecture.h"
+#include "models/shapes.h"
 #include "modules.h"
 #include "train/contexts.h"
 
@@ -77,26 +78,15 @@ static void add_others(lt_tensor_list *list) {
     lt_tensor_list_free(&models);
 }
 
-static bool ends_with(const char *name, const char *end) {
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && !strcmp(name + n - m, end);
-}
-
-/* base + scale * v from from + by * v, where v has 24 bits. */
-static void rescale(float *values, size_t n, double from, double by, double scale) {
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)(scale * (rint(((double)values[i] - from) / by * 0x1p23) / 0x1p23));
-}
-
 /* The rule of synthetic checkpoints, but for what it does not know: synth2.py of the recorded files. */
 static lt_status fill(void *user, const lt_tensor *t, float *values) {
     (void)user;
     const size_t n = lt_tensor_count(t);
     const double usual = sqrt(3.0 / WIDTH);
     lt_synthetic_values(t->name, t->rank, t->shape, 0, n, values);
-    if (ends_with(t->name, "positional_embedding")) rescale(values, n, 0, usual, 0.5);
-    if (ends_with(t->name, "in_proj_weight")) rescale(values, n, 0, usual, 1.5 * usual);
-    if (ends_with(t->name, "in_proj_bias")) rescale(values, n, 1, 0.2, 0.1);
+    if (lt_name_ends(t->name, "positional_embedding")) rescale(values, n, 0, usual, 0.5);
+    if (lt_name_ends(t->name, "in_proj_weight")) rescale(values, n, 0, usual, 1.5 * usual);
+    if (lt_name_ends(t->name, "in_proj_bias")) rescale(values, n, 1, 0.2, 0.1);
     return LT_OK;
 }
 
@@ -290,7 +280,7 @@ static void a_tower_without_its_projection_is_refused(void **state) {
     size_t count = 0;
     assert_true(file.count <= LT_COUNT(kept));
     for (size_t i = 0; i < file.count; i++)
-        if (!ends_with(file.tensors[i].name, "text_projection")) kept[count++] = file.tensors[i];
+        if (!lt_name_ends(file.tensors[i].name, "text_projection")) kept[count++] = file.tensors[i];
     assert_int_equal(count, file.count - 1);
     assert_ok(lt_safetensors_write(scratch_path("unprojected.safetensors"), kept, count, NULL, 0, NULL, NULL, NULL));
     lt_checkpoint_close(&file);
