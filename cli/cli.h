@@ -74,6 +74,7 @@ enum { LT_HELP_SIZE = 160 };
 
 /* The same thing under the names of stable-diffusion.cpp, diffusers and the web UIs, wherever there is such an option.
  */
+#define LT_ALSO_MODELS   "lora-model-dir lora-dir embd-dir embeddings-dir data-dir models-dir"
 #define LT_ALSO_STEPS    "num-inference-steps ddim-steps"
 #define LT_ALSO_CFG      "cfg-scale guidance-scale"
 #define LT_ALSO_SAMPLER  "sampling-method"
@@ -138,6 +139,7 @@ int lt_complain_error(void);
 /* Options of every command that opens a model. */
 typedef struct lt_model_options {
     const char *model, *vae, *preview_vae, *prediction, *models;
+    lt_shelf_kind kind; /* of model: a checkpoint where nothing is said */
     bool ema;
     lt_seamless seamless;
     lt_precision precision;
@@ -153,7 +155,7 @@ typedef struct lt_model_options {
      .also = "ckpt checkpoint"},                                                                                       \
     {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_session_fields, .idle = "-1"},                  \
     {"models", 0, LT_OPTION_FILE, "DIR", NULL, &(o).models, .fields = lt_session_fields, .rare = true,                 \
-     .also = "lora-model-dir lora-dir embd-dir embeddings-dir"},                                                                               \
+     .also = LT_ALSO_MODELS},                                                                               \
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true, .also = "taesd tae"}, \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \

@@ -28,8 +28,8 @@ typedef struct lt_image_prompts {
 
 /* Whether there is an encoder where one is needed: an exit status, after a message. */
 int lt_image_prompts_check(const lt_image_prompt_options *options);
-/* lt_image_prompts_close is due even after a failure. */
-lt_status lt_image_prompts_open(const lt_image_prompt_options *options, lt_image_prompts *prompts);
+/* models: a folder in which names are looked for, or NULL. lt_image_prompts_close is due even after a failure. */
+lt_status lt_image_prompts_open(const lt_image_prompt_options *options, const char *models, lt_image_prompts *prompts);
 void lt_image_prompts_close(lt_image_prompts *prompts);
 
 #endif

@@ -329,6 +329,7 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
     r.region_count = o.regions.count;
+    r.image_prompt_count = in->prompts.count;
     LT_TRY(lt_request_from_parameters(in->made, session, &r, &in->from));
     if (lt_option_given(&o.request.sampler)) r.schedule = o.request.schedule; /* that one has its own */
     lt_options_follow(lt_request_fields, &o.request, &r);
@@ -385,7 +386,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     LT_TRY(open_session(in, session));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
-    LT_TRY(lt_image_prompts_open(&o.image_prompts, &in->prompts));
+    LT_TRY(lt_image_prompts_open(&o.image_prompts, o.model.models, &in->prompts));
     return o.from ? follow_picture(*session, in) : LT_OK;
 }
 

@@ -59,7 +59,7 @@ static int run(int count, char **words) {
     lt_status status = lt_arrays_load(o.in, NULL, &in);
     if (!status) status = lt_open(&o.model, &session);
     if (!status) status = lt_session_adapt(session, o.loras.items, o.loras.count);
-    if (!status) status = lt_image_prompts_open(&o.image_prompts, &prompts);
+    if (!status) status = lt_image_prompts_open(&o.image_prompts, o.model.models, &prompts);
     if (!status) status = run_module(session, words[0], &prompts, &in);
     status = lt_close(&o.model, session, status);
     lt_arrays_free(&in);

@@ -1,4 +1,5 @@
 /* What several commands share. */
+#include "models.h"
 #include "profile.h"
 #include "signals.h"
 
@@ -17,13 +18,17 @@ void lt_print_notice(void *user, const char *message) {
 
 lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     *model = NULL;
-    const char *path = options->model ? options->model : lt_default_model();
+    const char *folder = lt_models_folder(options->models), *path, *vae, *preview;
+    LT_TRY(lt_models_path(folder, options->kind, options->model, &path));
+    LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->vae, &vae));
+    LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->preview_vae, &preview));
+    if (!path) path = lt_default_model();
     if (!path)
         return lt_fail(LT_ERROR_ARGUMENT, "no model: the one that comes with this program is not where it was "
                                           "installed; name a checkpoint with -m");
     lt_open_options o = lt_open_options_defaults();
-    o.vae = options->vae;
-    o.preview_vae = options->preview_vae;
+    o.vae = vae;
+    o.preview_vae = preview;
     o.ema = options->ema;
     o.prediction = options->prediction;
     o.notice = lt_print_notice;
@@ -46,7 +51,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.threads = options->threads;
     o.max_memory = options->max_memory;
     o.pin = options->pin;
-    o.models = options->models;
+    o.models = lt_models_folder(options->models);
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);

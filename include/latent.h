@@ -1218,6 +1218,65 @@ typedef struct lt_drawn {
 } lt_drawn;
 LT_API lt_status lt_eval_drawing(const lt_drawing *drawing, lt_drawn *out);
 
+/* ---- A shelf: models and what is added to them, as files in folders ---- */
+
+typedef enum lt_shelf_kind {
+    LT_SHELF_CHECKPOINT,    /* has a U-Net */
+    LT_SHELF_VAE,           /* alone, or a TAESD */
+    LT_SHELF_LORA,          /* and its kin */
+    LT_SHELF_EMBEDDING,     /* textual inversion */
+    LT_SHELF_CONTROL,       /* ControlNet, control-LoRA, T2I-Adapter */
+    LT_SHELF_IMAGE_PROMPT,  /* IP-Adapter */
+    LT_SHELF_IMAGE_ENCODER, /* CLIP's image tower, alone or with the text's */
+    LT_SHELF_UPSCALER,
+    LT_SHELF_OTHER,  /* a text encoder, a classifier, or what is not known here */
+    LT_SHELF_BROKEN, /* it can't be read: fault says why */
+    LT_SHELF_KINDS
+} lt_shelf_kind;
+/* Its name: "checkpoint", "IP-Adapter"; NULL of what is none. */
+LT_API const char *lt_shelf_kind_name(lt_shelf_kind kind);
+
+typedef struct lt_shelf_item {
+    const char *path, *name; /* name: without folder and ending, as it may stand where a file is wanted */
+    lt_shelf_kind kind;      /* by what is in it, wherever it lies */
+    const char *family;      /* "Stable Diffusion 1"; NULL: it doesn't tell */
+    const char *details;     /* "LDM checkpoint: text encoder, VAE, U-Net", "LoRA, rank 16"; NULL: none */
+    const char *words;       /* that it was trained with; NULL: it doesn't tell */
+    const char *preview;     /* a picture beside it: NAME.preview.png, NAME.png, or the like; NULL: none */
+    const char *fault;       /* of a broken one */
+    uint64_t size;           /* bytes; of a folder those of its files */
+    const char *sha256;      /* of its content, 64 digits, of which the web UIs show the first ten ("AutoV2"); NULL: it
+                                has not been computed, or it is a folder */
+    uint64_t reserved[LT_RESERVED];
+} lt_shelf_item;
+
+typedef struct lt_shelf_listing {
+    lt_shelf_item *items; /* [count], by kind and name */
+    size_t count;
+    void *owner; /* of what they point to */
+} lt_shelf_listing;
+
+typedef struct lt_shelf_options {
+    const char
+        *cache;  /* a folder in which hashes are kept, by path, size and time, so that each is computed once; it is
+                    made where it isn't there. NULL: none are kept. In the models' folders nothing is written */
+    bool hashes; /* compute those that are not kept: as long as it takes to read all files */
+    bool (*progress)(void *user, size_t done, size_t count); /* false ends it with LT_ERROR_CANCELLED; may be NULL */
+    void *user;
+    uint64_t reserved[LT_RESERVED];
+} lt_shelf_options;
+
+/* What there is in folder: in the folders of a web UI or of ComfyUI (models/Stable-diffusion, models/Lora, embeddings,
+ * checkpoints, loras, ...), where it has any, and in itself; else in all that it holds. Of each file only what says
+ * what it is is read. One that can't be read is listed too. options may be NULL. */
+LT_API lt_status lt_shelf_read(const char *folder, const lt_shelf_options *options, lt_shelf_listing *listing);
+LT_API void lt_shelf_free(lt_shelf_listing *listing); /* and empties it */
+
+/* The path of a file of that kind: name itself, if it is a path or a file of that name is there, or that of a file
+ * called so, with or without its ending, in the kind's folders within folder, in folder itself, or else in the folders
+ * of all kinds. *path is allocated, free it with lt_string_free; NULL: it is nowhere. folder may be NULL. */
+LT_API lt_status lt_shelf_path_of(const char *folder, lt_shelf_kind kind, const char *name, char **path);
+
 /* One number of a training's log, row by row: OUTPUT.jsonl of lt_train, or any file with a JSON object a line. */
 typedef struct lt_curve {
     double *steps, *values; /* [count] */

@@ -38,8 +38,15 @@ static const char *by_metadata(const lt_checkpoint *file) {
 }
 
 /* What reads the text in cross-attention is as wide as the text encoder's states. */
-static const char *by_width(size_t width) {
+const char *lt_lora_family_by_width(size_t width) {
     return width == 768 ? SD1 : width == 1024 ? SD2 : width == 2048 ? XL : NULL;
+}
+
+const char *lt_lora_family_by_names(const lt_checkpoint *file) {
+    const char *family = NULL;
+    for (size_t i = 0; i < file->count && !family; i++)
+        family = find_mark(of_names, LT_COUNT(of_names), file->tensors[i].name);
+    return family;
 }
 
 static const char *by_tensor(const lt_tensor *t) {
@@ -48,7 +55,7 @@ static const char *by_tensor(const lt_tensor *t) {
     if (family || !lt_lora_key_read(t->name, &key)) return family;
     const char *reads = strstr(key.layer, "attn2_to_k"), *also = strstr(key.layer, "attn2_to_v");
     const bool wide = key.part == LT_PART_DOWN || key.part == LT_PART_HADA_W1_B || key.part == LT_PART_DIFF;
-    return (reads || also) && wide && t->rank >= 2 ? by_width(t->shape[1]) : NULL;
+    return (reads || also) && wide && t->rank >= 2 ? lt_lora_family_by_width(t->shape[1]) : NULL;
 }
 
 const char *lt_lora_made_for(const lt_checkpoint *file) {
@@ -68,7 +75,7 @@ const char *lt_lora_family_of(const lt_weights *weights) {
     if (is_xl(weights)) return XL;
     for (size_t i = 0; i < lt_weights_count(weights); i++) {
         const lt_tensor *t = &lt_weights_at(weights, i)->tensor;
-        if (t->rank == 2 && strstr(t->name, ".attn2.to_k.weight")) return by_width(t->shape[1]);
+        if (t->rank == 2 && strstr(t->name, ".attn2.to_k.weight")) return lt_lora_family_by_width(t->shape[1]);
     }
     return NULL;
 }

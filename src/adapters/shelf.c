@@ -12,12 +12,32 @@
 enum { DEEPEST = 4, UPWARDS = 3 }; /* folders within a kind's; around a checkpoint: "root/models/Stable-diffusion/x" */
 
 /* The folders of a kind, within what holds them all. */
-static const char *const loras[] = {"loras",        "Lora",        "lora",           "LyCORIS",
-                                    "models/loras", "models/Lora", "models/LyCORIS", NULL};
+/* clang-format off */
+static const char *const checkpoints[] = {"checkpoints", "Stable-diffusion", "models/checkpoints",
+                                          "models/Stable-diffusion", "unet", "diffusion_models", "models/unet",
+                                          "models/diffusion_models", NULL};
+static const char *const vaes[] = {"vae", "VAE", "VAE-approx", "vae_approx", "models/vae", "models/VAE",
+                                   "models/VAE-approx", "models/vae_approx", NULL};
+static const char *const loras[] = {"loras", "Lora", "lora", "LyCORIS", "models/loras", "models/Lora", "models/LyCORIS",
+                                    NULL};
 static const char *const embeddings[] = {"embeddings", "models/embeddings", NULL};
-static const char *const *const folders[] = {[LT_SHELF_LORA] = loras, [LT_SHELF_EMBEDDING] = embeddings};
-static const char *const endings[] = {".safetensors", ".pt", ".ckpt", ".bin", ".png", ".webp"};
-enum { TENSORS = 4 }; /* endings of files with tensors; embeddings also come in pictures */
+static const char *const controls[] = {"controlnet", "ControlNet", "t2i_adapter", "models/controlnet",
+                                       "models/ControlNet", "models/t2i_adapter",
+                                       "extensions/sd-webui-controlnet/models", NULL};
+static const char *const image_prompts[] = {"ipadapter", "ip_adapter", "models/ipadapter", "controlnet", "ControlNet",
+                                            "models/ControlNet", "extensions/sd-webui-controlnet/models", NULL};
+static const char *const image_encoders[] = {"clip_vision", "models/clip_vision", "clip", "models/clip", NULL};
+static const char *const upscalers[] = {"upscale_models", "ESRGAN", "RealESRGAN", "models/upscale_models",
+                                        "models/ESRGAN", "models/RealESRGAN", NULL};
+static const char *const others[] = {"text_encoders", "models/text_encoders", NULL};
+/* clang-format on */
+static const char *const *const folders[] = {
+    [LT_SHELF_CHECKPOINT] = checkpoints,       [LT_SHELF_VAE] = vaes,           [LT_SHELF_LORA] = loras,
+    [LT_SHELF_EMBEDDING] = embeddings,         [LT_SHELF_CONTROL] = controls,   [LT_SHELF_IMAGE_PROMPT] = image_prompts,
+    [LT_SHELF_IMAGE_ENCODER] = image_encoders, [LT_SHELF_UPSCALER] = upscalers, [LT_SHELF_OTHER] = others,
+};
+static const char *const endings[] = {".safetensors", ".pt", ".ckpt", ".bin", ".pth", ".gguf", ".png", ".webp"};
+enum { TENSORS = 6 }; /* endings of files with tensors; embeddings also come in pictures */
 
 typedef struct search {
     lt_shelf_kind kind;
@@ -25,6 +45,11 @@ typedef struct search {
     void *user;
     lt_status status;
     bool over;
+    struct seen {
+        dev_t device;
+        ino_t file;
+    } * seen; /* folders that were visited, where one may have several names; owned */
+    size_t seen_count;
 } search;
 
 /* p, or the end of the search where there is no memory for it. */
@@ -37,15 +62,28 @@ static char *made(search *s, char *p) {
 /* The length of name without its ending; 0: it is no file of that kind. */
 static size_t stem_of(const char *name, lt_shelf_kind kind) {
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < (kind == LT_SHELF_LORA ? TENSORS : LT_COUNT(endings)); i++)
+    for (size_t i = 0; dot && i < (kind == LT_SHELF_EMBEDDING ? LT_COUNT(endings) : TENSORS); i++)
         if (!strcasecmp(dot, endings[i])) return (size_t)(dot - name);
     return 0;
 }
 
-static void visit_file(search *s, const char *path, const char *name) {
-    char *stem = made(s, lt_strndup(name, stem_of(name, s->kind)));
-    if (stem) s->over = s->found(s->user, path, stem);
-    lt_free(stem);
+/* stem: the length of its name without its ending. */
+static void visit_file(search *s, const char *path, const char *name, size_t stem) {
+    char *text = made(s, lt_strndup(name, stem));
+    if (text) s->over = s->found(s->user, path, text);
+    lt_free(text);
+}
+
+/* A model as diffusers and transformers write them: a folder that says so. */
+static bool is_model_folder(search *s, const char *path) {
+    static const char *const marks[] = {"model_index.json", "config.json"};
+    bool is = false;
+    for (size_t i = 0; i < LT_COUNT(marks) && !is && s->kind != LT_SHELF_LORA && s->kind != LT_SHELF_EMBEDDING; i++) {
+        char *mark = made(s, lt_format("%s/%s", path, marks[i]));
+        is = mark && !access(mark, F_OK);
+        lt_free(mark);
+    }
+    return is;
 }
 
 static void visit_folder(search *s, const char *folder, int deeper);
@@ -54,9 +92,11 @@ static void visit_folder(search *s, const char *folder, int deeper);
 static void visit_entry(search *s, const char *folder, const char *name, int turn, int deeper) {
     struct stat info;
     char *path = name[0] == '.' ? NULL : made(s, lt_format("%s/%s", folder, name));
-    const bool there = path && !stat(path, &info);
-    if (there && turn == 0 && S_ISREG(info.st_mode) && stem_of(name, s->kind)) visit_file(s, path, name);
-    if (there && turn == 1 && S_ISDIR(info.st_mode)) visit_folder(s, path, deeper - 1);
+    const bool there = path && !stat(path, &info), folder_there = there && S_ISDIR(info.st_mode);
+    const bool whole = folder_there && is_model_folder(s, path);
+    const size_t stem = there && S_ISREG(info.st_mode) ? stem_of(name, s->kind) : 0;
+    if (turn == 0 && (stem || whole)) visit_file(s, path, name, stem ? stem : strlen(name));
+    if (turn == 1 && folder_there && !whole) visit_folder(s, path, deeper - 1);
     lt_free(path);
 }
 
@@ -114,26 +154,66 @@ lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *
     return s.status;
 }
 
+/* ---- All kinds ---- */
+
+/* Whether a folder is there for the first time: a disk that takes capitals for small letters has it under each name. */
+static bool is_new(search *s, const char *path) {
+    struct stat info;
+    if (s->over || stat(path, &info) || !S_ISDIR(info.st_mode)) return false;
+    for (size_t i = 0; i < s->seen_count; i++)
+        if (s->seen[i].device == info.st_dev && s->seen[i].file == info.st_ino) return false;
+    const size_t item = sizeof *s->seen;
+    struct seen *seen = lt_realloc(s->seen, s->seen_count * item, (s->seen_count + 1) * item);
+    if (!seen) s->status = LT_ERROR_MEMORY, s->over = true;
+    if (!seen) return false;
+    s->seen = seen;
+    s->seen[s->seen_count++] = (struct seen){info.st_dev, info.st_ino};
+    return true;
+}
+
+/* The folders of a kind; of embeddings pictures are files of it, too. */
+static void visit_new_kinds(search *s, const char *base, lt_shelf_kind kind) {
+    s->kind = kind;
+    for (const char *const *name = folders[kind]; *name && !s->over; name++) {
+        char *path = made(s, lt_format("%s/%s", base, *name));
+        if (path && is_new(s, path)) visit_folder(s, path, DEEPEST);
+        lt_free(path);
+    }
+}
+
+lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user) {
+    search s = {.found = found, .user = user};
+    for (size_t kind = 0; kind < LT_COUNT(folders) && !s.over; kind++) visit_new_kinds(&s, folder, (lt_shelf_kind)kind);
+    s.kind = LT_SHELF_OTHER;
+    visit_folder(&s, folder, s.seen_count ? 0 : DEEPEST);
+    lt_free(s.seen);
+    return s.status;
+}
+
 /* ---- One name ---- */
 
 typedef struct wanted {
     const char *name;
+    int (*compare)(const char *a, const char *b);
     char **path;
     lt_status status;
 } wanted;
 
 static bool is_wanted(void *user, const char *path, const char *name) {
     wanted *w = user;
-    if (strcmp(name, w->name)) return false;
+    const char *slash = strrchr(path, '/');
+    if (w->compare(name, w->name) && w->compare(slash ? slash + 1 : path, w->name)) return false;
     *w->path = lt_strdup(path);
     if (!*w->path) w->status = LT_ERROR_MEMORY;
     return true;
 }
 
 lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path) {
-    wanted w = {.name = name, .path = path};
+    wanted w = {.name = name, .compare = strcmp, .path = path};
     *path = NULL;
     LT_TRY(lt_shelf_walk(shelf, kind, is_wanted, &w));
+    w.compare = strcasecmp;
+    if (!*path && !w.status) LT_TRY(lt_shelf_walk(shelf, kind, is_wanted, &w));
     return w.status;
 }
 

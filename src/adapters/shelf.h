@@ -1,10 +1,8 @@
-/* Files by names without a path: where programs keep what people add to a model. */
+/* Files by names without a path: where programs keep models and what people add to them. */
 #ifndef LT_SHELF_H
 #define LT_SHELF_H
 
 #include "base/base.h"
-
-typedef enum lt_shelf_kind { LT_SHELF_LORA, LT_SHELF_EMBEDDING } lt_shelf_kind;
 
 /* Where is looked: in a folder that somebody named, and around a checkpoint's file, as the web UIs and ComfyUI lay
  * their folders out. Each may be NULL. */
@@ -12,12 +10,15 @@ typedef struct lt_shelf {
     const char *folder, *checkpoint;
 } lt_shelf;
 
-/* Calls found with every file of that kind, the nearest first and each folder's in the order of their names, until it
- * returns true. name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
+/* Calls found with every file of that kind, by its folder and ending, the nearest first and each folder's in the order
+ * of their names, until it returns true. name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
 typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
 lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
+/* The same of every file of any kind in folder: of the folders of all kinds, if it has one, else of all in it. */
+lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user);
 
-/* The path of that name, allocated; NULL: it is nowhere. */
+/* The path of that name, allocated; NULL: it is nowhere. A name may have its ending; where no file is called so to the
+ * letter, capitals don't count. */
 lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path);
 /* The same of a path or a name; what is neither is taken for a path. */
 lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path);

@@ -192,7 +192,8 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     parts->listener = (lt_listener){options->notice, options->notice_user};
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
-    if (lt_openclip_is_here(model->main.file.tensors, model->main.file.count) && !parts->has[LT_MODULE_TEXT_2]) {
+    const bool open = lt_openclip_is_here(model->main.file.tensors, model->main.file.count);
+    if (open && parts->has[LT_MODULE_TEXT] && !parts->has[LT_MODULE_TEXT_2]) {
         parts->text.activation = LT_ACT_GELU;
         parts->text.layers--; /* Stable Diffusion 2 reads what feeds the last one */
     }

@@ -1,4 +1,4 @@
-/* OpenCLIP's names of a text tower. */
+/* OpenCLIP's names of text and image towers. */
 #include "models/openclip.h"
 
 #include "models/walk.h"
@@ -11,14 +11,44 @@ typedef struct renaming {
     const char *from, *to;
 } renaming;
 
-static const renaming towers[] = {{"cond_stage_model.model.", "cond_stage_model.transformer."},
-                                  {"conditioner.embedders.1.model.", "conditioner.embedders.1.transformer."}};
+/* What stands alone in a tower, the first of which tells that it is there, and what each of its layers has. */
+static const renaming of_text[] = {{"token_embedding.weight", "text_model.embeddings.token_embedding.weight"},
+                                   {"positional_embedding", "text_model.embeddings.position_embedding.weight"},
+                                   {"ln_final.weight", "text_model.final_layer_norm.weight"},
+                                   {"ln_final.bias", "text_model.final_layer_norm.bias"}};
+static const renaming of_image[] = {{"class_embedding", "vision_model.embeddings.class_embedding"},
+                                    {"positional_embedding", "vision_model.embeddings.position_embedding.weight"},
+                                    {"conv1.weight", "vision_model.embeddings.patch_embedding.weight"},
+                                    {"ln_pre.weight", "vision_model.pre_layrnorm.weight"},
+                                    {"ln_pre.bias", "vision_model.pre_layrnorm.bias"},
+                                    {"ln_post.weight", "vision_model.post_layernorm.weight"},
+                                    {"ln_post.bias", "vision_model.post_layernorm.bias"}};
 
-/* What stands alone in a tower, and what each of its layers has. */
-static const renaming whole[] = {{"token_embedding.weight", "text_model.embeddings.token_embedding.weight"},
-                                 {"positional_embedding", "text_model.embeddings.position_embedding.weight"},
-                                 {"ln_final.weight", "text_model.final_layer_norm.weight"},
-                                 {"ln_final.bias", "text_model.final_layer_norm.bias"}};
+static const struct tower {
+    renaming prefix;
+    const renaming *whole;
+    size_t count;
+    const char *layers;  /* where its layers go */
+    renaming projection; /* P of x P, where a linear layer has the W of x W' */
+} towers[] = {
+    {{"cond_stage_model.model.", "cond_stage_model.transformer."},
+     of_text,
+     LT_COUNT(of_text),
+     "text_model.",
+     {"text_projection", "text_projection.weight"}},
+    {{"conditioner.embedders.1.model.", "conditioner.embedders.1.transformer."},
+     of_text,
+     LT_COUNT(of_text),
+     "text_model.",
+     {"text_projection", "text_projection.weight"}},
+    {{"visual.", ""}, of_image, LT_COUNT(of_image), "vision_model.", {"proj", "visual_projection.weight"}},
+    {{"embedder.model.visual.", ""},
+     of_image,
+     LT_COUNT(of_image),
+     "vision_model.",
+     {"proj", "visual_projection.weight"}},
+};
+
 static const renaming of_layer[] = {{"ln_1.", "layer_norm1."},
                                     {"ln_2.", "layer_norm2."},
                                     {"attn.out_proj.", "self_attn.out_proj."},
@@ -30,7 +60,7 @@ bool lt_openclip_is_here(const lt_tensor *tensors, size_t count) {
     bool here = false;
     for (size_t i = 0; i < LT_COUNT(towers) && !here; i++) {
         char name[LT_NAME_SIZE];
-        snprintf(name, sizeof name, "%s%s", towers[i].from, whole[0].from);
+        snprintf(name, sizeof name, "%s%s", towers[i].prefix.from, towers[i].whole[0].from);
         here = lt_tensor_find(tensors, count, name);
     }
     return here;
@@ -39,7 +69,7 @@ bool lt_openclip_is_here(const lt_tensor *tensors, size_t count) {
 /* Where the tensors of one tower go. */
 typedef struct expansion {
     lt_tensor_list *out;
-    const char *prefix; /* of their names there */
+    const struct tower *tower;
 } expansion;
 
 static lt_status add(const expansion *e, const lt_tensor *view, const char *format, ...)
@@ -50,7 +80,7 @@ static lt_status add(const expansion *e, const lt_tensor *view, const char *form
     va_start(args, format);
     vsnprintf(rest, sizeof rest, format, args);
     va_end(args);
-    snprintf(name, sizeof name, "%s%s", e->prefix, rest);
+    snprintf(name, sizeof name, "%s%s", e->tower->prefix.to, rest);
     return lt_tensor_list_add(e->out, name, view);
 }
 
@@ -64,7 +94,7 @@ static lt_status add_thirds(const expansion *e, const lt_tensor *t, int layer, c
     const size_t bytes = third.shape[0] * third.stride[0] * lt_dtype_size(t->dtype);
     for (size_t i = 0; i < LT_COUNT(projections); i++) {
         third.data = (const char *)t->data + i * bytes;
-        LT_TRY(add(e, &third, "text_model.encoder.layers.%d.self_attn.%s.%s", layer, projections[i], what));
+        LT_TRY(add(e, &third, "%sencoder.layers.%d.self_attn.%s.%s", e->tower->layers, layer, projections[i], what));
     }
     return LT_OK;
 }
@@ -79,29 +109,28 @@ static lt_status add_of_layer(const expansion *e, const lt_tensor *t, const char
     if (what) return add_thirds(e, t, (int)layer, what);
     for (size_t i = 0; i < LT_COUNT(of_layer); i++)
         if ((what = lt_name_after(inner, of_layer[i].from)))
-            return add(e, t, "text_model.encoder.layers.%ld.%s%s", layer, of_layer[i].to, what);
+            return add(e, t, "%sencoder.layers.%ld.%s%s", e->tower->layers, layer, of_layer[i].to, what);
     return LT_OK;
 }
 
-/* text_projection is P of x P, where a linear layer has the W of x W'. */
 static lt_status add_projection(const expansion *e, const lt_tensor *t) {
     const lt_tensor view = t->rank == 2 ? lt_tensor_turned(t) : *t;
-    return add(e, &view, "text_projection.weight");
+    return add(e, &view, "%s", e->tower->projection.to);
 }
 
 static lt_status add_tower(const expansion *e, const lt_tensor *t, const char *rest) {
     const char *layer = lt_name_after(rest, "transformer.resblocks.");
     if (layer) return add_of_layer(e, t, layer);
-    if (!strcmp(rest, "text_projection")) return add_projection(e, t);
-    for (size_t i = 0; i < LT_COUNT(whole); i++)
-        if (!strcmp(rest, whole[i].from)) return add(e, t, "%s", whole[i].to);
+    if (!strcmp(rest, e->tower->projection.from)) return add_projection(e, t);
+    for (size_t i = 0; i < e->tower->count; i++)
+        if (!strcmp(rest, e->tower->whole[i].from)) return add(e, t, "%s", e->tower->whole[i].to);
     return LT_OK; /* what drawing does not need */
 }
 
 static lt_status add_tensor(lt_tensor_list *out, const lt_tensor *t) {
     for (size_t i = 0; i < LT_COUNT(towers); i++) {
-        const char *rest = lt_name_after(t->name, towers[i].from);
-        if (rest) return add_tower(&(expansion){out, towers[i].to}, t, rest);
+        const char *rest = lt_name_after(t->name, towers[i].prefix.from);
+        if (rest) return add_tower(&(expansion){out, &towers[i]}, t, rest);
     }
     return lt_tensor_list_add(out, t->name, t);
 }

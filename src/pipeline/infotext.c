@@ -462,6 +462,29 @@ static bool read_clip_guidance(const reading *to, const char *value) {
     return read_float(value, &to->request->clip_guidance);
 }
 
+/* "ip-adapter_sd15: 0.6, ip-adapter-plus_sd15: 0.4:0.2:0.8 masked": scale, and a share of the steps. */
+static lt_status write_image_prompts(const lt_made *m, lt_buffer *out) {
+    for (size_t i = 0; i < m->request->image_prompt_count; i++) {
+        const lt_image_prompt *p = &m->request->image_prompts[i];
+        LT_TRY(lt_buffer_printf(out, "%s%s: ", out->size ? ", " : "", m->guides->adapters[i]->name));
+        LT_TRY(write_float(out, p->scale));
+        if (p->start > 0 || p->end < 1) {
+            LT_TRY(write_text(out, ":"));
+            LT_TRY(write_float(out, p->start));
+            LT_TRY(write_text(out, ":"));
+            LT_TRY(write_float(out, p->end));
+        }
+        if (p->mask) LT_TRY(write_text(out, " masked"));
+    }
+    return LT_OK;
+}
+
+/* The pictures are not in the text: whoever has them gives them again. */
+static bool read_image_prompts(const reading *to, const char *value) {
+    (void)value;
+    return to->request->image_prompt_count > 0;
+}
+
 static lt_status write_precision(const lt_made *m, lt_buffer *out) {
     return m->precision == LT_PRECISION_F32 ? LT_OK : write_text(out, lt_precision_choices[m->precision]);
 }
@@ -502,6 +525,7 @@ static const setting settings[] = {
     {"Prompt comments", write_comments, read_comments},
     {"Regions", write_regions, read_regions},
     {"Clip skip", write_clip_skip, read_clip_skip},
+    {"Image prompts", write_image_prompts, read_image_prompts},
     {"Classifier", write_classifier, NULL},
     {"Class", write_class, read_class},
     {"Classifier scale", write_classifier_scale, read_classifier_scale},

@@ -39,6 +39,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->only_masked, r->mask, "`only_masked`", "without a mask"},
         {r->mask_padding != usual.mask_padding, r->mask && r->only_masked, "`mask_padding`", "without `only_masked`"},
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
+        {r->image_encoder, r->image_prompt_count, "`image_encoder`", "without image prompts"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
         {r->eta > 0, lt_sampler_takes_eta(r->sampler), "`eta`", "with this sampler: it is ddim's and tcd's"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},

@@ -427,5 +427,37 @@ refused 1 "decode what is no latent" "$latent" decode -m tiny.safetensors "$gold
 refused 1 "encode what is no picture" "$latent" encode -m tiny.safetensors garbage -o x.safetensors
 runs "encode with the model that comes with the program" "$latent" encode "$golden/tiny/input.png" -o own.safetensors
 
+# ---- Models by name ----
+
+export XDG_DATA_HOME="$PWD/data" XDG_CACHE_HOME="$PWD/cache"
+refused 1 "no shelf" "$latent" models
+mkdir -p data/latent/models/checkpoints data/latent/models/loras
+ln tiny.safetensors data/latent/models/checkpoints/small.safetensors
+cp "$golden/lora/kohya.safetensors" data/latent/models/loras/ink.safetensors
+cp "$golden/tiny/input.png" data/latent/models/loras/ink.preview.png
+cp page.safetensors data/latent/models/loras/
+runs "the shelf" "$latent" models
+says "a checkpoint" "^checkpoint .* small: LDM checkpoint: text encoder, VAE, U-Net"
+says "a LoRA" "^LoRA .* ink (Stable Diffusion 1): LoRA, ranks 4 to 8"
+says "its picture" "picture: .*ink.preview.png"
+says "a broken file" "^broken .* page: a web page"
+runs "one kind, with hashes, as JSON" "$latent" models data/latent/models --kind LoRA --hash --json
+says "its hash" "\"sha256\": \"$(sha256sum <"$golden/lora/kohya.safetensors" | cut -d ' ' -f 1)\""
+runs "the hash again" "$latent" models
+says "its beginning" "^LoRA .* $(sha256sum <"$golden/lora/kohya.safetensors" | cut -c 1-10)  ink"
+runs "encode with a model by name" "$latent" encode -m small "$golden/tiny/input.png" -o z4.safetensors
+same "the same latent by name" z.safetensors z4.safetensors
+refused 1 "a name that is nowhere" "$latent" encode -m none "$golden/tiny/input.png" -o x.safetensors
+grep -q "none of that name in .*data/latent/models" err && ok "it says where" || not_ok "$(cat err)"
+refused 2 "two folders" "$latent" models data cache
+refused 2 "an unknown kind" "$latent" models --kind model
+refused 1 "a shelf that is not there" "$latent" models nowhere
+refused 2 "image prompts without an encoder" "$latent" txt2img -p a --image-prompt "ip.safetensors:$golden/tiny/input.png" -o x.png
+refused 2 "an image prompt without a picture" "$latent" txt2img -p a --image-encoder e --image-prompt ip.safetensors -o x.png
+refused 1 "an IP-Adapter that is a LoRA" "$latent" txt2img -p a -m tiny.safetensors --image-encoder tiny.safetensors \
+    --image-prompt "ink:$golden/tiny/input.png" -o x.png
+refused 1 "an IP-Adapter that is a checkpoint" "$latent" txt2img -p a -m tiny.safetensors --image-encoder tiny.safetensors \
+    --image-prompt "tiny.safetensors:$golden/tiny/input.png" -o x.png
+
 [ -z "$(find . -name '*.part')" ] && [ ! -e x.safetensors ] && ok "no half files" || not_ok "half files: $(ls)"
 exit $failed

@@ -330,6 +330,21 @@ static lt_status call_curve_read(int null) {
     return status;
 }
 
+static lt_status call_shelf_read(int null) {
+    lt_shelf_listing listing = {.count = 7};
+    const lt_status status = lt_shelf_read(GIVEN(0, scratch_path("pictures")), NULL, GIVEN(1, &listing));
+    if (null == 0) assert_int_equal(listing.count, 0);
+    if (null < 1) lt_shelf_free(&listing);
+    return status;
+}
+
+static lt_status call_shelf_path_of(int null) {
+    char *path = NULL;
+    const lt_status status = lt_shelf_path_of(NULL, LT_SHELF_LORA, GIVEN(0, "./ink"), GIVEN(1, &path));
+    lt_string_free(path);
+    return status;
+}
+
 static lt_status call_check_writable(int null) { return lt_check_writable(GIVEN(0, saved)); }
 
 static const struct {
@@ -372,6 +387,8 @@ static const struct {
     {"lt_prompts_read", call_prompts_read, {"path", "list"}},
     {"lt_eval_drawing", call_eval_drawing, {"drawing", "out"}},
     {"lt_curve_read", call_curve_read, {"path", "field", "curve"}},
+    {"lt_shelf_read", call_shelf_read, {"folder", "listing"}},
+    {"lt_shelf_path_of", call_shelf_path_of, {"name", "path"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
 
