@@ -30,7 +30,7 @@ const lt_foreign lt_foreign_options[] = {
     {"taesd-preview-only", "a TAESD makes previews alone where --preview-vae names it, and pictures where --vae does"},
     {"upscale-model upscale-repeats upscale-tile-size hires hires-upscaler hires-upscalers-dir hires-width hires-height hires-steps hires-scale "
      "hires-sigmas hires-denoising-strength hires-upscale-tile-size",
-     "there is no upscaler; -W and -H say how large a picture is, and `latent img2img` draws on from one that was enlarged"},
+     "`latent upscale -m UPSCALER` makes a picture larger; `latent img2img` draws on from that"},
     {"ip-adapter ip-adapter-image ip-adapter-strength", "--image-prompt ADAPTER:IMAGE:SCALE says all three, with --image-encoder FILE"},
     {"photo-maker pm-id-images-dir pm-id-embed-path pm-style-strength pulid-weights "
      "pulid-id-embedding pulid-id-weight ref-image r ref-image-args increase-ref-index disable-auto-resize-ref-image img-cfg-scale",

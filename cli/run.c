@@ -81,6 +81,7 @@ const lt_command lt_command_run = {
     "  classifier   x [n,c,size,size], t [n] -> logits [n,classes]\n"
     "  taesd-encoder  x [n,3,h,w] in [0, 1] -> latent [n,c,h/8,w/8], as the U-Net has it\n"
     "  taesd-decoder  z [n,c,h,w] -> image [n,3,8h,8w] in [0, 1], not clamped\n"
+    "  upscaler     x [n,3,h,w] in [0, 1] -> out [n,3,s*h,s*w], not clamped\n"
     "  image-prompt pixels [1,3,size,size] -> ip_tokens, zero_tokens [1,tokens,dim]: an IP-Adapter's\n"
     "Losses of training, which write loss and the gradient of each parameter under its name:\n"
     "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"

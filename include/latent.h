@@ -320,6 +320,7 @@ typedef struct lt_model_info {
     const char *betas;              /* of its noise: "scaled_linear", "linear", "squaredcos_cap_v2", or "its own" */
     bool zero_terminal_snr;         /* its last step of noise keeps nothing of the picture */
     int class_count;                /* of the classifier */
+    int upscale;                    /* of an upscaler: by how much it makes pictures larger */
     const char *const *class_names; /* [class_count], valid while the model is open */
     lt_precision automatic;         /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
     uint64_t reserved[LT_RESERVED];
@@ -713,6 +714,27 @@ LT_API lt_status lt_encode(lt_session *session, const lt_image *image, const uin
 /* The picture of a latent scaled as the U-Net sees it. */
 LT_API lt_status lt_decode(lt_session *session, const float *latent, const int shape[3], bool tiling, lt_image *image);
 
+/* How a picture is made larger. */
+typedef struct lt_upscale_options {
+    double scale; /* of the result's sides to the input's, up to 64: the upscaler runs as often as that takes, three
+                     times at most, and what it makes is resampled (Lanczos); 0: what the upscaler makes at once */
+    int tile; /* pixels a side that are done at once, with memory for these alone (docs/upscaling.md), 16 at least; 0:
+                 the whole picture. 256 */
+    int overlap; /* pixels that neighbouring tiles share, under half of tile: the larger, the less is seen of them. 32
+                  */
+    bool (*progress)(void *user, size_t done, size_t count); /* of tiles; false: LT_ERROR_CANCELLED. May be NULL */
+    bool (*cancelled)(void *user);                           /* asked within a tile; may be NULL */
+    void *user;
+    uint64_t reserved[LT_RESERVED];
+} lt_upscale_options;
+LT_API lt_upscale_options lt_upscale_options_defaults(void);
+LT_API const lt_field *lt_upscale_fields(void);
+
+/* The picture made larger by the upscaler that is the session's model (lt_model_describe: upscale). options may be
+ * NULL. LT_ERROR_ARGUMENT where the result would have a side over LT_IMAGE_MAX_SIDE. */
+LT_API lt_status lt_upscale(lt_session *session, const lt_image *image, const lt_upscale_options *options,
+                            lt_image *out);
+
 /* CLIP's embedding of a text or a picture, of length 1, dim = text_embedding_dim floats, allocated: their dot product
  * is the similarity. */
 LT_API lt_status lt_embed_text(lt_session *session, const char *text, float **embedding, size_t *dim);
@@ -829,6 +851,7 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
  *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes]
  *   taesd-encoder  x [n,3,h,w] in [0, 1]     -> latent [n,c,h/8,w/8], as the U-Net has it
  *   taesd-decoder  z [n,c,h,w]               -> image [n,3,8h,8w] in [0, 1], not clamped
+ *   upscaler     x [n,3,h,w] in [0, 1]       -> out [n,3,s*h,s*w], not clamped
  *   image-prompt pixels [1,3,size,size]      -> ip_tokens, zero_tokens [1,tokens,dim]: of an IP-Adapter, the latter of
  *                                               no picture; with lt_run_options.image_encoder
  * or a loss of training, whose outputs are loss [1] and the gradient of each parameter under its name:

@@ -211,6 +211,11 @@ const char *const *lt_synthetic_names(void) {
                                         "tiny-taesd-encoder",
                                         "tiny-taesd-decoder",
                                         "tiny-taesd-diffusers",
+                                        "tiny-esrgan-x4",
+                                        "tiny-esrgan-x4-old",
+                                        "tiny-esrgan-x2",
+                                        "tiny-srvgg-x4",
+                                        "esrgan-x4",
                                         NULL};
     return names;
 }

@@ -116,6 +116,13 @@ static lt_status open_vae(lt_components *parts) {
     return LT_OK;
 }
 
+static lt_status open_upscaler(lt_components *parts) {
+    if (!lt_weights_has_prefix(parts->weights, lt_role_prefix(LT_ROLE_UPSCALER))) return LT_OK;
+    LT_TRY(lt_upscaler_open(parts->weights, &parts->upscaler));
+    parts->has[LT_MODULE_UPSCALER] = true;
+    return LT_OK;
+}
+
 static lt_status open_towers(lt_components *parts) {
     lt_weights *w = parts->weights;
     LT_TRY(lt_clip_texts_open(w, &parts->text, &parts->text_2));
@@ -140,6 +147,7 @@ static lt_status open_towers(lt_components *parts) {
 static lt_status open_parts(lt_components *parts) {
     LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, open_unet(parts)));
     LT_TRY(lt_module_fail(parts, LT_MODULE_VAE_DECODER, open_vae(parts)));
+    LT_TRY(lt_module_fail(parts, LT_MODULE_UPSCALER, open_upscaler(parts)));
     return lt_module_fail(parts, LT_MODULE_TEXT, open_towers(parts));
 }
 
@@ -258,6 +266,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .betas = p->schedule.given ? "its own" : lt_beta_name(p->schedule.kind),
         .zero_terminal_snr = lt_ends_in_noise(&p->schedule),
         .class_count = p->classifier.classes,
+        .upscale = p->has[LT_MODULE_UPSCALER] ? p->upscaler.scale : 0,
         .class_names = (const char *const *)p->labels,
         .automatic = lt_precision_automatic(p, LT_ISA_BEST),
     };

@@ -32,6 +32,7 @@ static const lt_runner runners[] = {
     {"classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"}},
     {"taesd-encoder", LT_MODULE_TAESD_ENCODER, {"x"}, {"latent"}, {"latent"}},
     {"taesd-decoder", LT_MODULE_TAESD_DECODER, {"z"}, {"image"}, {"image"}},
+    {"upscaler", LT_MODULE_UPSCALER, {"x"}, {"out"}, {"out"}},
 };
 
 /* ---- In ---- */
@@ -200,8 +201,8 @@ lt_status lt_run_with(lt_session *session, const char *module, const lt_run_opti
 }
 
 const char *const *lt_modules(void) {
-    static const char *const names[] = {
-        "clip-text",    "clip-text-2",   "clip-image",    "vae-encoder", "vae-decoder", "unet",      "classifier",
-        "image-prompt", "taesd-encoder", "taesd-decoder", "unet-loss",   "vae-loss",    "clip-loss", NULL};
+    static const char *const names[] = {"clip-text",    "clip-text-2", "clip-image",    "vae-encoder",   "vae-decoder",
+                                        "unet",         "classifier",  "taesd-encoder", "taesd-decoder", "upscaler",
+                                        "image-prompt", "unet-loss",   "vae-loss",      "clip-loss",     NULL};
     return names;
 }

@@ -42,6 +42,11 @@ lt_status lt_conv_check(const lt_conv_desc *d) {
         return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: there is no activation %d or weight type %d",
                        lt_conv_shape_text(d, shape, sizeof shape), (int)d->act, (int)d->weight_type);
 
+    if ((d->src_pitch && d->src_pitch < d->c[0]) || (d->dst_pitch && d->dst_pitch < d->oc) ||
+        (d->residual_pitch && d->residual_pitch < d->oc))
+        return lt_fail(LT_ERROR_ARGUMENT, "convolution of %s: pixels lie closer than their channels take",
+                       lt_conv_shape_text(d, shape, sizeof shape));
+
     const size_t pad = (size_t)d->pad_begin + (size_t)d->pad_end, h = (size_t)d->h + pad, w = (size_t)d->w + pad;
     const size_t c = (size_t)d->c[0] + (size_t)d->c[1], k = (size_t)d->kernel;
     if (k > h || k > w)
@@ -114,7 +119,7 @@ bool lt_conv_is_small(const lt_conv_desc *d) {
 
 lt_precision lt_conv_worth(const lt_conv_desc *d) {
     const bool alone = is_pairs_alone(d) || (!is_much_faster(d) && lt_winograd_takes(d));
-    const bool sooner_float = alone && !lt_winograd_pairs(d);
+    const bool sooner_float = (alone || !lt_conv_is_plain(d)) && !lt_winograd_pairs(d);
     return sooner_float || lt_conv_is_small(d) ? LT_PRECISION_F32 : d->precision;
 }
 

@@ -1,6 +1,6 @@
 /* Convolutions and matrix products: one interface, several implementers, chosen by what is fastest for the shape.
  *
- *     dst = act(conv([src0, src1]) + bias) + residual                     all NHWC
+ *     dst = alpha * act(conv([src0, src1]) + bias) + residual             all NHWC, alpha 1 if nobody says
  *
  * A linear layer is a 1x1 convolution over n = 1, h = 1, w = rows. The two sources are read as if their channels were
  * concatenated; no concatenation is made in memory where the implementer can avoid it. */
@@ -19,6 +19,10 @@ typedef struct lt_conv_desc {
     lt_seamless wraps;      /* ... but along these axes what is on the other side of the source */
     bool bias, residual;
     lt_activation act;
+    float alpha; /* 0: 1 */
+    /* Floats from one pixel of src0, of dst and of the residual to the next; 0: as many as it has channels. Where dst
+     * lies in src0, behind the channels that are read (a dense block, Huang et al. 2017), nothing need be copied. */
+    int src_pitch, dst_pitch, residual_pitch;
     lt_value_type_id source_type[2], dst_type; /* float32, or bf16, which some implementers read and write */
     lt_dtype weight_type; /* what the weight is stored as: an implementer may keep its format (weight_format.h) */
     lt_isa isa;           /* not above this */
@@ -57,6 +61,20 @@ typedef struct lt_conv_io {
 static inline ptrdiff_t lt_conv_find(ptrdiff_t at, ptrdiff_t size, bool wraps) {
     if (at >= 0 && at < size) return at;
     return wraps ? (at % size + size) % size : -1;
+}
+
+/* Numbers from one pixel of a source to the next, and of dst. */
+static inline size_t lt_conv_src_pitch(const lt_conv_desc *d, int source) {
+    return (size_t)(source == 0 && d->src_pitch ? d->src_pitch : d->c[source]);
+}
+static inline size_t lt_conv_dst_pitch(const lt_conv_desc *d) { return (size_t)(d->dst_pitch ? d->dst_pitch : d->oc); }
+static inline size_t lt_conv_residual_pitch(const lt_conv_desc *d) {
+    return (size_t)(d->residual_pitch ? d->residual_pitch : d->oc);
+}
+static inline float lt_conv_alpha(const lt_conv_desc *d) { return d->alpha != 0.0f ? d->alpha : 1.0f; }
+/* Whether pixels lie side by side and nothing is scaled: what a library's or a matrix product takes. */
+static inline bool lt_conv_is_plain(const lt_conv_desc *d) {
+    return !d->src_pitch && !d->dst_pitch && !d->residual_pitch && !(d->alpha != 0.0f);
 }
 
 static inline int lt_conv_out_size(const lt_conv_desc *d, int in) {

@@ -66,7 +66,7 @@ static void convolve(const lt_conv_desc *d, const lt_conv_io *io, const int at[3
             for (int s = 0; s < 2; s++)
                 for (int c = 0; c < d->c[s]; c++, w += rows) {
                     const double v = (double)lt_conv_rounded_value(
-                        d, ((const float *)io->src[s])[pixel * (size_t)d->c[s] + (size_t)c]);
+                        d, ((const float *)io->src[s])[pixel * lt_conv_src_pitch(d, s) + (size_t)c]);
                     for (int o = 0; o < count; o++) sum[o] += v * (double)w[o];
                 }
         }
@@ -90,10 +90,12 @@ static void output_pixel(const void *context, size_t p, int thread) {
         convolve(d, io, at, first, count, sum);
         if (d->act == LT_ACT_GEGLU) convolve(d, io, at, d->oc + first, count, gate);
         for (int o = 0; o < count; o++) {
-            const size_t i = p * (size_t)d->oc + (size_t)(first + o);
-            const double y =
+            const size_t k = (size_t)(first + o);
+            const double act =
                 d->act == LT_ACT_GEGLU ? sum[o] * activate(LT_ACT_GELU, gate[o]) : activate(d->act, sum[o]);
-            ((float *)io->dst)[i] = (float)(d->residual ? y + (double)io->residual[i] : y);
+            const double y = (double)lt_conv_alpha(d) * act;
+            ((float *)io->dst)[p * lt_conv_dst_pitch(d) + k] =
+                (float)(d->residual ? y + (double)io->residual[p * lt_conv_residual_pitch(d) + k] : y);
         }
     }
 }

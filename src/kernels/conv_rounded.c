@@ -76,6 +76,7 @@ static lt_status round_weight(const lt_conv_desc *d, const lt_weight_source *wei
 
 static lt_status rounded_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc, inner = in_float(d);
+    if (!lt_conv_is_plain(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "rounded: not of pixels that lie apart");
     rounded_conv *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     const lt_status status = lt_conv_create(&inner, &s->conv);

@@ -134,6 +134,7 @@ static bool is_unread(const lt_conv_desc *d, int source) {
 /* Who multiplies: LT_ERROR_UNSUPPORTED where nobody does. */
 static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
     const bool narrow = lt_conv_precision(d) != LT_PRECISION_F32;
+    if (narrow && !lt_conv_is_plain(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no narrow numbers apart");
     if (is_unread(d, 0) || is_unread(d, 1)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such values");
     if (lt_conv_is_onednns(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
     g->product = narrow ? lt_product_get(d->precision, d->isa) : NULL;
@@ -225,7 +226,7 @@ static const float *a_rows(const gemm *g, const job *j, size_t row, size_t rows,
     const lt_conv_desc *d = &g->words;
     const size_t c0 = (size_t)d->c[0];
     const int second = j->k >= c0;
-    const size_t c = (size_t)d->c[second];
+    const size_t c = lt_conv_src_pitch(d, second);
     if (d->kernel == 1 && d->stride == 1 && d->pad_begin == 0 && d->pad_end == 0 && (second || j->k_end <= c0) &&
         c * sizeof(float) % ALIASING != 0) {
         t->lda = c;
@@ -249,14 +250,17 @@ static lt_epilogue epilogue(const lt_conv_desc *d, const gemm *g, const lt_conv_
     const bool geglu = d->act == LT_ACT_GEGLU;
     const size_t oc = (size_t)d->oc, first = j->panel * g->simd->columns / (geglu ? 2 : 1);
     const size_t columns = j->panels * g->simd->columns / (geglu ? 2 : 1);
+    const size_t pitch = lt_conv_dst_pitch(d), residual_pitch = lt_conv_residual_pitch(d);
     return (lt_epilogue){.act = d->act,
                          .columns = lt_min(columns, oc - first),
-                         .stride = oc,
+                         .alpha = lt_conv_alpha(d),
+                         .stride = pitch,
+                         .residual_stride = residual_pitch,
                          .bias = io->bias ? io->bias + first : NULL,
                          .gate_bias = io->bias && geglu ? io->bias + oc + first : NULL,
                          .scale = is_int8(g) ? columns_scales(g, j) : NULL,
-                         .residual = io->residual ? io->residual + row * oc + first : NULL,
-                         .dst = (char *)io->dst + (row * oc + first) * lt_value_types[d->dst_type].bytes,
+                         .residual = io->residual ? io->residual + row * residual_pitch + first : NULL,
+                         .dst = (char *)io->dst + (row * pitch + first) * lt_value_types[d->dst_type].bytes,
                          .type = d->dst_type};
 }
 

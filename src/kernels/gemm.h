@@ -9,15 +9,16 @@
 
 #include "kernels/conv_impl.h"
 
-/* What happens to finished sums before they are stored: dst = act(sum + bias) + residual. */
+/* What happens to finished sums before they are stored: dst = alpha * act(sum + bias) + residual. */
 typedef struct lt_epilogue {
     lt_activation act;
-    size_t columns;         /* of dst, from its first column on: the last panel may hold more */
-    size_t stride;          /* floats from one row of dst, and of residual, to the next */
-    const float *bias;      /* of dst's first column; NULL: none */
-    const float *gate_bias; /* GEGLU: of the gates */
-    const float *scale;     /* of each column of the sums, which are multiplied by it first; NULL: none */
-    const float *residual;  /* may be dst where that is float32; NULL: none */
+    float alpha;                    /* of what is added to the residual */
+    size_t columns;                 /* of dst, from its first column on: the last panel may hold more */
+    size_t stride, residual_stride; /* numbers from one row of dst, and of residual, to the next */
+    const float *bias;              /* of dst's first column; NULL: none */
+    const float *gate_bias;         /* GEGLU: of the gates */
+    const float *scale;             /* of each column of the sums, which are multiplied by it first; NULL: none */
+    const float *residual;          /* may be dst where that is float32; NULL: none */
     void *dst;
     lt_value_type_id type; /* of dst: float32 or bf16 */
 } lt_epilogue;

@@ -220,6 +220,7 @@ static lt_status make_all(lt_conv *conv) {
 static lt_status onednn_create(lt_conv *conv) {
     const lt_conv_desc *d = &conv->desc;
     if (d->wraps) return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN pads with zeros alone");
+    if (!lt_conv_is_plain(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "oneDNN: not for pixels that lie apart");
     onednn_state *s = lt_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     conv->state = s;

@@ -101,4 +101,71 @@ static void timestep(const float *t, float *y, size_t n, size_t channels) {
         }
 }
 
-const lt_pixel_kernels lt_pixels = {upsample, upsample_backward, resample, resample_backward, affine, timestep};
+/* ---- Shuffled pixels ---- */
+
+/* Row `index` of the coarse picture, of all samples, from or to the r rows of the fine one. */
+static void shuffle_row(const lt_shuffle_args *a, size_t index, bool back) {
+    const size_t r = a->r, c = a->c, coarse = c * r * r, fine_row = a->w * r * c;
+    for (size_t x = 0; x < a->w; x++)
+        for (size_t y = 0; y < r; y++)
+            for (size_t i = 0; i < r * c; i++) {
+                const size_t at = (index * a->w + x) * coarse + i % c * r * r + y * r + i / c;
+                const size_t fine = (index * r + y) * fine_row + x * r * c + i;
+                a->to[back ? at : fine] = a->from[back ? fine : at];
+            }
+}
+
+static void to_fine(const void *args, size_t index, int thread) {
+    (void)thread;
+    shuffle_row(args, index, false);
+}
+
+static void to_coarse(const void *args, size_t index, int thread) {
+    (void)thread;
+    shuffle_row(args, index, true);
+}
+
+static void shuffle(const lt_shuffle_args *a) { lt_parallel(LT_ALL_THREADS, a->n * a->h, LT_EVENLY, to_fine, a); }
+static void unshuffle(const lt_shuffle_args *a) { lt_parallel(LT_ALL_THREADS, a->n * a->h, LT_EVENLY, to_coarse, a); }
+
+/* ---- Rows ---- */
+
+enum { ROWS = 256 }; /* a piece's */
+
+static void blend_rows(const void *args, size_t piece, int thread) {
+    (void)thread;
+    const lt_blend_args *s = args;
+    for (size_t row = piece * ROWS; row < lt_min((piece + 1) * ROWS, s->rows); row++) {
+        const float *a = s->a + row * s->a_pitch, *b = s->b ? s->b + row * s->b_pitch : NULL;
+        float *to = s->to + row * s->to_pitch;
+        for (size_t k = 0; k < s->c; k++) to[k] = b ? a[k] + s->scale * b[k] : a[k];
+    }
+}
+
+static void blend(const lt_blend_args *a) {
+    lt_parallel(LT_ALL_THREADS, (a->rows + ROWS - 1) / ROWS, LT_EVENLY, blend_rows, a);
+}
+
+typedef struct prelu_args {
+    const float *x, *slope;
+    float *y;
+    size_t rows, c;
+} prelu_args;
+
+static void prelu_rows(const void *args, size_t piece, int thread) {
+    (void)thread;
+    const prelu_args *a = args;
+    for (size_t row = piece * ROWS; row < lt_min((piece + 1) * ROWS, a->rows); row++) {
+        const float *x = a->x + row * a->c;
+        float *y = a->y + row * a->c;
+        for (size_t k = 0; k < a->c; k++) y[k] = x[k] * (x[k] < 0 ? a->slope[k] : 1.0f);
+    }
+}
+
+static void prelu(const float *x, const float *slope, float *y, size_t rows, size_t c) {
+    const prelu_args a = {x, slope, y, rows, c};
+    lt_parallel(LT_ALL_THREADS, (rows + ROWS - 1) / ROWS, LT_EVENLY, prelu_rows, &a);
+}
+
+const lt_pixel_kernels lt_pixels = {
+    upsample, upsample_backward, resample, resample_backward, affine, timestep, shuffle, unshuffle, blend, prelu};

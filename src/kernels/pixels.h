@@ -27,6 +27,24 @@ typedef struct lt_resample_args {
     float *to;         /* and that by the source [outer, source, inner] */
 } lt_resample_args;
 
+/* Pixels of r x r and their channels exchanged, as torch.nn.functional.pixel_shuffle and pixel_unshuffle: channel k of
+ * pixel (y, x) of the fine picture [n, r*h, r*w, c] is channel k*r*r + y%r*r + x%r of pixel (y/r, x/r) of the coarse
+ * one [n, h, w, c*r*r]. */
+typedef struct lt_shuffle_args {
+    size_t n, h, w, c, r;
+    const float *from;
+    float *to;
+} lt_shuffle_args;
+
+/* to [rows, to_pitch]: its first c are a + scale * b, of a [rows, a_pitch] and b [rows, b_pitch] (NULL: a alone). to
+ * may be b. */
+typedef struct lt_blend_args {
+    size_t rows, c, a_pitch, b_pitch, to_pitch;
+    float scale;
+    const float *a, *b;
+    float *to;
+} lt_blend_args;
+
 typedef struct lt_pixel_kernels {
     void (*upsample)(const lt_upsample_args *a);
     void (*upsample_backward)(const lt_upsample_args *a);
@@ -37,6 +55,11 @@ typedef struct lt_pixel_kernels {
     /* y [n, channels] = [cos(t f_i), sin(t f_i)], f_i = 10000^(-i / (channels / 2)): Ho et al. 2020 in diffusers'
      * order, in float32 as there */
     void (*timestep)(const float *t, float *y, size_t n, size_t channels);
+    void (*shuffle)(const lt_shuffle_args *a);   /* coarse to fine */
+    void (*unshuffle)(const lt_shuffle_args *a); /* fine to coarse */
+    void (*blend)(const lt_blend_args *a);
+    /* y [rows, c] = x, times slope [c] where it is below 0 (PReLU, He et al. 2015); y may be x */
+    void (*prelu)(const float *x, const float *slope, float *y, size_t rows, size_t c);
 } lt_pixel_kernels;
 
 /* As lt_losses and lt_reference_losses (loss.h). */

@@ -80,5 +80,35 @@ static void timestep(const float *t, float *y, size_t n, size_t channels) {
     }
 }
 
-const lt_pixel_kernels lt_reference_pixels = {upsample, upsample_backward, resample, resample_backward,
-                                              affine,   timestep};
+/* ---- Shuffled pixels, rows ---- */
+
+/* Where value i of the fine picture lies in the coarse one. */
+static size_t coarse_at(const lt_shuffle_args *a, size_t i) {
+    const size_t k = i % a->c, x = i / a->c % (a->w * a->r), y = i / a->c / (a->w * a->r), r = a->r;
+    return ((y / r * a->w + x / r) * a->c + k) * r * r + y % r * r + x % r;
+}
+
+static size_t fine_count(const lt_shuffle_args *a) { return a->n * a->h * a->w * a->c * a->r * a->r; }
+
+static void shuffle(const lt_shuffle_args *a) {
+    for (size_t i = 0; i < fine_count(a); i++) a->to[i] = a->from[coarse_at(a, i)];
+}
+
+static void unshuffle(const lt_shuffle_args *a) {
+    for (size_t i = 0; i < fine_count(a); i++) a->to[coarse_at(a, i)] = a->from[i];
+}
+
+static void blend(const lt_blend_args *a) {
+    for (size_t row = 0; row < a->rows; row++)
+        for (size_t k = 0; k < a->c; k++) {
+            const double b = a->b ? (double)a->b[row * a->b_pitch + k] : 0;
+            a->to[row * a->to_pitch + k] = (float)((double)a->a[row * a->a_pitch + k] + (double)a->scale * b);
+        }
+}
+
+static void prelu(const float *x, const float *slope, float *y, size_t rows, size_t c) {
+    for (size_t i = 0; i < rows * c; i++) y[i] = x[i] < 0 ? slope[i % c] * x[i] : x[i];
+}
+
+const lt_pixel_kernels lt_reference_pixels = {
+    upsample, upsample_backward, resample, resample_backward, affine, timestep, shuffle, unshuffle, blend, prelu};

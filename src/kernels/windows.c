@@ -12,6 +12,7 @@ lt_windows lt_windows_of(const lt_conv_desc *d) {
                         .wraps_x = d->wraps & LT_SEAMLESS_X,
                         .wraps_y = d->wraps & LT_SEAMLESS_Y,
                         .c = {(size_t)d->c[0], (size_t)d->c[1]},
+                        .pitch = {lt_conv_src_pitch(d, 0), lt_conv_src_pitch(d, 1)},
                         .both = (size_t)d->c[0] + (size_t)d->c[1],
                         .oh = (size_t)lt_conv_out_size(d, d->h),
                         .ow = (size_t)lt_conv_out_size(d, d->w)};
@@ -57,7 +58,7 @@ static void copy_rows(const lt_windows *s, const float *sample, ptrdiff_t y0, pt
     }
 }
 
-/* Of two: pieces of one tap and one source each. */
+/* Of two, or where pixels lie apart: pieces of one tap and one source each. */
 static void copy_taps(const lt_windows *s, const float *const sample[2], ptrdiff_t y0, ptrdiff_t x0, size_t k,
                       size_t count, float *out) {
     for (size_t part; count; k += part, count -= part, out += part) {
@@ -67,7 +68,8 @@ static void copy_taps(const lt_windows *s, const float *const sample[2], ptrdiff
         const ptrdiff_t x = lt_conv_find(x0 + (ptrdiff_t)tap % s->kernel, s->w, s->wraps_x);
         part = lt_min(c - from, count);
         if (y >= 0 && x >= 0)
-            memcpy(out, sample[which] + ((size_t)y * (size_t)s->w + (size_t)x) * c + from, part * sizeof *out);
+            memcpy(out, sample[which] + ((size_t)y * (size_t)s->w + (size_t)x) * s->pitch[which] + from,
+                   part * sizeof *out);
         else
             memset(out, 0, part * sizeof *out);
     }
@@ -77,8 +79,8 @@ void lt_windows_copy(const lt_windows *s, const float *const src[2], size_t row,
     const size_t sample = row / s->ow / s->oh * (size_t)s->h * (size_t)s->w;
     const ptrdiff_t y = (ptrdiff_t)(row / s->ow % s->oh) * s->stride - s->pad;
     const ptrdiff_t x = (ptrdiff_t)(row % s->ow) * s->stride - s->pad;
-    const float *const of_sample[2] = {src[0] + sample * s->c[0], s->c[1] ? src[1] + sample * s->c[1] : NULL};
-    if (s->c[1])
+    const float *const of_sample[2] = {src[0] + sample * s->pitch[0], s->c[1] ? src[1] + sample * s->c[1] : NULL};
+    if (s->c[1] || s->pitch[0] != s->c[0])
         copy_taps(s, of_sample, y, x, k, count, out);
     else
         copy_rows(s, of_sample[0], y, x, k, count, out);

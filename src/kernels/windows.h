@@ -9,6 +9,7 @@ typedef struct lt_windows {
     int kernel, stride, pad, h, w;
     bool wraps_x, wraps_y;
     size_t c[2], both, oh, ow; /* both: the channels of both sources */
+    size_t pitch[2];           /* numbers from one pixel of a source to the next */
 } lt_windows;
 
 lt_windows lt_windows_of(const lt_conv_desc *d);

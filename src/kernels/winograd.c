@@ -205,7 +205,7 @@ static void transform_input(const run *r, size_t index) {
     const winograd *g = r->g;
     const void *pixels[2][TILES];
     for (int source = 0; source < 2 && r->d->c[source]; source++) {
-        const size_t bytes = (size_t)r->d->c[source] * lt_value_types[r->d->source_type[source]].bytes;
+        const size_t bytes = lt_conv_src_pitch(r->d, source) * lt_value_types[r->d->source_type[source]].bytes;
         lt_winograd_pixels(r->d, r->io->src[source], bytes, r->tile + index, IN, 1, r->zero, pixels[source]);
     }
     for (size_t block = 0, c = 0, end; c < g->c; block++, c = end) {
@@ -280,17 +280,20 @@ static void multiply(const run *r, size_t panel, size_t first, size_t count, flo
 static void transform_output(const run *r, size_t panel, size_t tile, const float *m, float *y) {
     const winograd *g = r->g;
     const size_t columns = g->gemm->columns, oc = (size_t)r->d->oc, first = panel * columns;
+    const size_t pitch = lt_conv_dst_pitch(r->d), residual_pitch = lt_conv_residual_pitch(r->d);
     size_t sample, y0, x0;
     locate(g, tile, &sample, &y0, &x0);
     g->simd->output(m, m_stride(g), y);
     for (size_t i = 0; i < lt_min(OUT, g->h - y0); i++) {
-        const size_t at = ((sample * g->h + y0 + i) * g->w + x0) * oc + first;
+        const size_t pixel = (sample * g->h + y0 + i) * g->w + x0, at = pixel * pitch + first;
         const lt_epilogue e = {.act = r->d->act,
+                               .alpha = lt_conv_alpha(r->d),
                                .columns = lt_min(columns, oc - first),
-                               .stride = oc,
+                               .stride = pitch,
+                               .residual_stride = residual_pitch,
                                .scale = g->pairs ? panel_head(r, panel) + columns : NULL,
                                .bias = r->io->bias ? r->io->bias + first : NULL,
-                               .residual = r->io->residual ? r->io->residual + at : NULL,
+                               .residual = r->io->residual ? r->io->residual + pixel * residual_pitch + first : NULL,
                                .dst = (char *)r->io->dst + at * lt_value_types[r->d->dst_type].bytes,
                                .type = r->d->dst_type};
         g->gemm->finish(&e, lt_min(OUT, g->w - x0), y + i * OUT * columns, columns);

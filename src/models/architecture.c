@@ -26,6 +26,7 @@ static lt_status list_role(const lt_part_architecture *c, lt_role role, const ch
     lt_walk walk = lt_walk_listing(&l);
     if (role == LT_ROLE_TAESD_ENCODER) lt_taesd_walk_encoder(&c->taesd, &walk);
     if (role == LT_ROLE_TAESD_DECODER) lt_taesd_walk_decoder(&c->taesd, &walk);
+    if (role == LT_ROLE_UPSCALER) lt_upscaler_walk(&c->upscaler, &walk);
     return l.status;
 }
 

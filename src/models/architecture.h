@@ -7,6 +7,7 @@
 #include "models/names.h"
 #include "models/taesd.h"
 #include "models/unet.h"
+#include "models/upscaler.h"
 #include "models/vae.h"
 
 /* A Stable Diffusion checkpoint. */
@@ -31,6 +32,7 @@ typedef struct lt_part_architecture {
     lt_naming naming;
     bool prefixed; /* in LDM's naming: with the roles' prefixes */
     lt_taesd taesd;
+    lt_upscaler upscaler;
 } lt_part_architecture;
 
 /* Names and shapes of every tensor of the models that roles (a set of text encoder, VAE, U-Net) asks for, in the file's

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LT_SERVED_UPSCALERS "ESRGAN and SRVGG (Real-ESRGAN) are served"
+
 /* clang-format off */
 static const struct {
     const char *name, *component;   /* component: its folder in diffusers' */
@@ -18,6 +20,7 @@ static const struct {
     [LT_ROLE_CLASSIFIER] = {"classifier", NULL, {"latent", "latent"}, {"classifier.", "classifier."}},
     [LT_ROLE_TAESD_ENCODER] = {"TAESD encoder", NULL, {"taesd.py", "diffusers"}, {"taesd_encoder.", "encoder.layers."}},
     [LT_ROLE_TAESD_DECODER] = {"TAESD decoder", NULL, {"taesd.py", "diffusers"}, {"taesd_decoder.", "decoder.layers."}},
+    [LT_ROLE_UPSCALER] = {"upscaler", NULL, {"BasicSR", "old ESRGAN"}, {"upscaler.", ""}},
     [LT_ROLE_IMAGE_PROMPT] = {"IP-Adapter", NULL, {"adapter", "adapter"}, {"", ""}},
 };
 /* clang-format on */
@@ -58,6 +61,15 @@ static const struct landmark {
     {"", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM},
     {"", "18.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_LDM},
     {"encoder.layers.", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_DIFFUSERS},
+    {"params_ema.", "body.0.rdb1.conv1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"params.", "body.0.rdb1.conv1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"upscaler.", "body.0.rdb1.conv1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"", "body.0.rdb1.conv1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"params_ema.", "body.1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"params.", "body.1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"upscaler.", "body.1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"", "body.1.weight", LT_ROLE_UPSCALER, LT_NAMING_LDM},
+    {"", "model.1.sub.0.RDB1.conv1.0.weight", LT_ROLE_UPSCALER, LT_NAMING_DIFFUSERS},
     {"decoder.layers.", "17.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_DIFFUSERS},
     {"text_model.", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
     {"", "embeddings.token_embedding.weight", LT_ROLE_TEXT, LT_NAMING_DIFFUSERS},
@@ -108,7 +120,29 @@ static bool is_first(size_t i) {
     return k == i;
 }
 
-static lt_status unknown_layout(void) {
+/* Kinds that are no model of ours, by a piece of a name that they alone have. */
+static const struct {
+    const char *piece, *kind, *advice;
+} strangers[] = {
+    {"lora_unet_", "a LoRA", "it goes behind --lora"},
+    {"lora_te_", "a LoRA", "it goes behind --lora"},
+    {".lora_A.", "a LoRA", "it goes behind --lora"},
+    {"overlap_attn.relative_position_bias_table", "a HAT upscaler", LT_SERVED_UPSCALERS},
+    {"residual_group.blocks.0.attn.logit_scale", "a Swin2SR upscaler", LT_SERVED_UPSCALERS},
+    {"residual_group.blocks.0.attn.relative_position_bias_table", "a SwinIR upscaler", LT_SERVED_UPSCALERS},
+    {"before_RG.1.weight", "a DAT upscaler", LT_SERVED_UPSCALERS},
+    {"residual_layer.0.residual_layer.0.", "an OmniSR upscaler", LT_SERVED_UPSCALERS},
+    {"block_1.c1_r.sk.", "a SPAN upscaler", LT_SERVED_UPSCALERS},
+    {"feats.1.channe_mixer.", "a RealPLKSR upscaler", LT_SERVED_UPSCALERS},
+    {"unet1.conv1.conv.0.", "a Real-CUGAN upscaler", LT_SERVED_UPSCALERS},
+    {"m_head.0.weight", "an SCUNet restorer", LT_SERVED_UPSCALERS},
+};
+
+static lt_status unknown_layout(const lt_tensor *tensors, size_t count) {
+    for (size_t k = 0; k < LT_COUNT(strangers); k++)
+        for (size_t i = 0; i < count; i++)
+            if (strstr(tensors[i].name, strangers[k].piece))
+                return lt_fail(LT_ERROR_MODEL, "it is %s: %s", strangers[k].kind, strangers[k].advice);
     char list[900];
     size_t at = 0;
     list[0] = '\0';
@@ -143,7 +177,7 @@ lt_status lt_layout_of(const lt_tensor *tensors, size_t count, unsigned roles, l
         *part = (struct lt_layout_part){true, l->naming, l->prefix};
         any = true;
     }
-    return any ? LT_OK : unknown_layout();
+    return any ? LT_OK : unknown_layout(tensors, count);
 }
 
 void lt_layout_text(const lt_layout *layout, char *text, size_t size) {

@@ -13,6 +13,7 @@ typedef enum lt_role {
     LT_ROLE_CLASSIFIER,
     LT_ROLE_TAESD_ENCODER,
     LT_ROLE_TAESD_DECODER,
+    LT_ROLE_UPSCALER,
     LT_ROLE_IMAGE_PROMPT, /* an IP-Adapter */
     LT_ROLE_COUNT
 } lt_role;

@@ -9,6 +9,7 @@
 #include "models/scales.h"
 #include "models/taesd.h"
 #include "models/unet.h"
+#include "models/upscaler.h"
 #include "models/vae.h"
 
 #include <stdio.h>
@@ -44,6 +45,7 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     lt_clip_text text = {0};
     lt_clip_image image = {0};
     lt_taesd taesd = {0};
+    lt_upscaler upscaler = {0};
     lt_ip_adapter adapter = {0};
     switch (role) {
     case LT_ROLE_UNET: LT_TRY(lt_unet_read(n, naming, &unet)); return lt_unet_walk(&unet, walk), LT_OK;
@@ -65,6 +67,9 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     case LT_ROLE_TAESD_DECODER:
         lt_taesd_read_decoder(n, naming, &taesd);
         return lt_taesd_walk_decoder(&taesd, walk), LT_OK;
+    case LT_ROLE_UPSCALER:
+        LT_TRY(lt_upscaler_read(n, naming, &upscaler));
+        return lt_upscaler_walk(&upscaler, walk), LT_OK;
     case LT_ROLE_IMAGE_PROMPT: lt_ip_adapter_read(n, &adapter); return lt_ip_adapter_walk(&adapter, walk), LT_OK;
     case LT_ROLE_COUNT: break;
     }

@@ -6,6 +6,7 @@
  *     cond_stage_model.transformer.text_model.*    the text encoder
  *     conditioner.embedders.1.transformer.*        the second one of Stable Diffusion XL, in transformers' names: ours
  *     taesd_encoder.*, taesd_decoder.*             a TAESD's two halves, as ComfyUI calls them
+ *     upscaler.*                                   an upscaler, in BasicSR's names
  *     classifier.*                                 a classifier of noisy latents: ours, no other program has it
  * A CLIP of two towers keeps transformers' names: text_model.*, vision_model.*, visual_projection.weight,
  * text_projection.weight, logit_scale.

@@ -88,10 +88,28 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
         .name = (title), .roles = (part_roles), .naming = (part_naming), .taesd = {.latent_channels = 4, .width = 32 } \
     }
 
+#define ESRGAN(title, part_naming, part_width, part_blocks, part_squeeze)                                              \
+    {                                                                                                                  \
+        .name = (title), .roles = 1u << LT_ROLE_UPSCALER, .naming = (part_naming), .upscaler = {                       \
+            .width = (part_width),                                                                                     \
+            .grow = 32,                                                                                                \
+            .blocks = (part_blocks),                                                                                   \
+            .doubles = 2,                                                                                              \
+            .squeeze = (part_squeeze)                                                                                  \
+        }                                                                                                              \
+    }
+
 static const lt_part_architecture part_configs[] = {
     TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM),
     TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM),
     TAESD("tiny-taesd-diffusers", TAESD_ROLES, LT_NAMING_DIFFUSERS),
+    ESRGAN("tiny-esrgan-x4", LT_NAMING_LDM, 32, 2, 1),
+    ESRGAN("tiny-esrgan-x4-old", LT_NAMING_DIFFUSERS, 32, 2, 1),
+    ESRGAN("tiny-esrgan-x2", LT_NAMING_LDM, 32, 2, 2),
+    {.name = "tiny-srvgg-x4",
+     .roles = 1u << LT_ROLE_UPSCALER,
+     .upscaler = {.kind = LT_UPSCALER_SRVGG, .width = 32, .blocks = 4, .scale = 4}},
+    ESRGAN("esrgan-x4", LT_NAMING_LDM, 64, 23, 1),
 };
 
 const lt_part_architecture *lt_synthetic_part_find(const char *name) {
@@ -106,9 +124,19 @@ typedef struct rule {
     double base, scale;
 } rule;
 
-/* How loud a matrix of a model beside a checkpoint is. */
-static double gain_of_part(const lt_part_architecture *part, const size_t *shape) {
-    return part->roles & TAESD_ROLES && shape[0] != 3 ? 1.1 : 0.25;
+/* The last layer is the one with another number of outputs than inputs that doesn't read the picture. */
+static bool is_last(const lt_part_architecture *part, const char *name, const size_t *shape) {
+    if (part->upscaler.kind == LT_UPSCALER_SRVGG) return shape[0] != shape[1] && shape[1] != 3;
+    return !strcmp(name, "conv_last.weight") || !strcmp(name, "model.10.weight");
+}
+
+/* Of a model beside a checkpoint: of its matrices, and of PReLU's slopes. */
+static rule rule_of_part(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
+    if (rank == 1) return (rule){0.2, 0.1};
+    const double inputs = (double)(shape[1] * shape[2] * shape[3]);
+    const bool taesd = part->roles & TAESD_ROLES;
+    const double gain = taesd ? (shape[0] == 3 ? 0.25 : 1.1) : is_last(part, name, shape) ? 0.5 : 1.3;
+    return (rule){0.0, gain * sqrt(3.0 / inputs)};
 }
 
 /* part: what it is of, or NULL. */
@@ -118,10 +146,11 @@ static rule rule_of(const lt_part_architecture *part, const char *name, int rank
     if (strcmp(name, "logit_scale") == 0) return (rule){log(1 / 0.07), 0.0};
     if (lt_name_ends(name, "embedding.weight")) return (rule){0.0, 0.5};
     if (lt_name_ends(name, ".bias")) return (rule){0.0, 0.1};
+    if (part) return rule_of_part(part, name, rank, shape);
     if (rank == 1) return (rule){1.0, 0.2};
     size_t fan_in = 1;
     for (int i = 1; i < rank; i++) fan_in *= shape[i];
-    double gain = part ? gain_of_part(part, shape) : 1.0;
+    double gain = 1.0;
     for (size_t i = 0; i < LT_COUNT(queries_and_keys); i++)
         if (lt_name_ends(name, queries_and_keys[i])) gain = 2.0;
     return (rule){0.0, gain * sqrt(3.0 / (double)fan_in)};

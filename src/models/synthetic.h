@@ -13,6 +13,7 @@
  *     logit_scale         ln(1 / 0.07), as CLIP starts with; always stored as f32
  * and of models beside a checkpoint
  *     a TAESD's matrices  0, 1.1 sqrt(3 / fan-in), of three outputs 0.25 sqrt(3 / fan-in)
+ *     an upscaler's       0, 1.3 sqrt(3 / fan-in), the last one's 0.5 sqrt(3 / fan-in); PReLU's slopes 0.2, 0.1
  * Queries and keys are loud, norms are not 1 and 0, biases are not 0: a graph that skips, swaps or transposes anything
  * misses the recorded outputs. The files equal those of the reference generators, synth.py byte for
  * byte and synth2.py value for value.
@@ -27,7 +28,8 @@ const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
 const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
-/* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers"; NULL for an unknown name. */
+/* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
+ * "tiny-esrgan-x2", "tiny-srvgg-x4", "esrgan-x4" (RealESRGAN_x4plus's size); NULL for an unknown name. */
 const lt_part_architecture *lt_synthetic_part_find(const char *name);
 
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */

@@ -78,8 +78,7 @@ static void step(void *user, const lt_place *place) {
     case LT_STEP_DOWN: p->h = lt_conv_of(&p->nn, name.text, p->h, half); break;
     case LT_STEP_UP: p->h = upsample(p, name.text); break;
     case LT_STEP_END: p->h = end(p, place); break;
-    case LT_STEP_ATTENTION:
-    case LT_STEP_NONE: break;
+    default: break;
     }
     if (place->kept) p->skips[p->depth++] = p->h;
 }

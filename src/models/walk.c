@@ -51,7 +51,7 @@ static int weight_shape(const lt_place *p, const lt_row *row, size_t shape[4]) {
     const size_t all[4] = {out, row->kind == LT_KIND_PATCHES ? 3 : in, kernel, kernel};
     memcpy(shape, all, sizeof all);
     if (row->kind == LT_KIND_SCALAR) return 0;
-    return row->kind == LT_KIND_NORM || row->kind == LT_KIND_VECTOR ? 1 : linear ? 2 : 4;
+    return row->kind == LT_KIND_NORM || row->kind == LT_KIND_VECTOR || row->kind == LT_KIND_SLOPES ? 1 : linear ? 2 : 4;
 }
 
 static void add_tensor(lt_lister *l, const lt_place *p, const lt_row *row, const char *part, int rank,
@@ -67,7 +67,7 @@ static void add_tensor(lt_lister *l, const lt_place *p, const lt_row *row, const
 }
 
 static bool has_bias(lt_kind kind) {
-    return kind != LT_KIND_MATRIX && kind != LT_KIND_PATCHES && kind != LT_KIND_BARE_CONV3;
+    return kind != LT_KIND_MATRIX && kind != LT_KIND_PATCHES && kind != LT_KIND_BARE_CONV3 && kind != LT_KIND_SLOPES;
 }
 
 static void list_place(void *user, const lt_place *p) {

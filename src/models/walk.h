@@ -55,6 +55,7 @@ typedef enum lt_kind {
     LT_KIND_CONV1,
     LT_KIND_CONV3,
     LT_KIND_BARE_CONV3, /* without a bias */
+    LT_KIND_SLOPES,     /* PReLU's: a vector without a bias */
     LT_KIND_POINTWISE,  /* a 1x1 convolution in LDM's files, a linear layer in diffusers' */
     LT_KIND_PROJECTION, /* a linear layer if LINEARLY, or a 1x1 convolution */
     LT_KIND_PATCHES,    /* a convolution of three channels by PATCH, without bias */
@@ -87,6 +88,8 @@ typedef enum lt_step {
     LT_STEP_ATTENTION,
     LT_STEP_DOWN,
     LT_STEP_UP,
+    LT_STEP_DENSE, /* a convolution of a dense block */
+    LT_STEP_TRUNK, /* the one that ends all of them */
     LT_STEP_END
 } lt_step;
 

@@ -100,7 +100,7 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
     const int kernel = layer.kernel ? layer.kernel : 1;
     const int channels = layer.channels ? layer.channels : lt_channels_of(nn, name);
     if (nn->graph->status) return NULL;
-    const int c = x->operation.out.c + (layer.skip ? layer.skip->operation.out.c : 0);
+    const int c = (layer.reads ? layer.reads : x->operation.out.c) + (layer.skip ? layer.skip->operation.out.c : 0);
     const size_t shape[4] = {(size_t)channels, (size_t)c, (size_t)kernel, (size_t)kernel};
     lt_weight *weight = find_shaped(nn, lt_name_of("%s.weight", name).text, 4, shape);
     lt_weight *bias = layer.no_bias ? NULL : find_vector(nn, name, "bias", channels);
@@ -114,6 +114,10 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
         .pad_end = layer.pad_end,
         .wraps = layer.pad_begin > 0 && layer.pad_end > 0 ? nn->graph->wraps : LT_SEAMLESS_NONE,
         .activation = layer.activation,
+        .alpha = layer.alpha,
+        .reads = layer.reads,
+        .width = layer.width,
+        .append = layer.append,
     };
     lt_node *y = lt_graph_append(
         nn->graph, (lt_call){&lt_op_conv, {x, layer.skip, layer.residual}, {weight, bias}, LT_OPTIONS(options)});
@@ -169,6 +173,21 @@ lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *resi
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w) {
     const lt_upsample_options options = {h, w};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_upsample, {x}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_shuffle(lt_nn *nn, lt_node *x, int factor, bool fine) {
+    const lt_shuffle_options options = {factor, fine};
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_shuffle, {x}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_blend(lt_nn *nn, lt_node *a, lt_node *b, lt_blend_options options) {
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_blend, {a, b}, LT_OPTIONS(options)});
+}
+
+lt_node *lt_prelu(lt_nn *nn, const char *name, lt_node *x) {
+    if (nn->graph->status) return NULL;
+    lt_weight *slopes = find_vector(nn, name, "weight", x->operation.out.c);
+    return lt_graph_append(nn->graph, (lt_call){&lt_op_prelu, {x}, {slopes}});
 }
 
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels) {

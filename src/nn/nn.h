@@ -36,6 +36,9 @@ typedef struct lt_conv_layer {
     lt_activation activation;
     lt_node *skip;     /* a second source, behind x */
     lt_node *residual; /* added last */
+    float alpha;       /* as lt_conv_options has them, as are: */
+    int reads, width;
+    bool append;
 } lt_conv_layer;
 
 lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer);
@@ -61,6 +64,9 @@ lt_node *lt_match_tokens(lt_nn *nn, lt_node *x, int merged);
 lt_node *lt_merge_tokens(lt_nn *nn, lt_node *x, lt_node *places, int merged);
 lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *residual, int merged);
 lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
+lt_node *lt_shuffle(lt_nn *nn, lt_node *x, int factor, bool fine);
+lt_node *lt_blend(lt_nn *nn, lt_node *a, lt_node *b, lt_blend_options options);
+lt_node *lt_prelu(lt_nn *nn, const char *name, lt_node *x);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. more: vectors [1,1,rows,c] for the ids under 0; NULL: none. */
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more);

@@ -24,6 +24,10 @@ typedef struct lt_conv_options {
     int kernel, stride, pad_begin, pad_end;
     lt_seamless wraps; /* axes along which the padding is what is on the other side */
     lt_activation activation;
+    float alpha; /* act(conv([x, skip]) + bias) times that, + residual; 0: 1 */
+    int reads;   /* channels of x, the first, that are read; 0: all. What the residual has more of is not read either */
+    int width;   /* the output has so many, of which it writes its first ones; 0: its own */
+    bool append; /* the output is x, with what is made behind the channels that are read: a dense block */
 } lt_conv_options;
 
 /* inputs: x, skip (or none), vector [n,1,1,c] added to each pixel first (or none). weights: gamma, beta. */
@@ -83,6 +87,25 @@ typedef struct lt_clip_crop_options {
 
 /* inputs: x. attributes: floats scale [c], shift [c]. scale * x + shift. */
 extern const lt_op lt_op_affine;
+
+/* inputs: x. Pixels for channels, factor to 1 along each side, or with fine channels for pixels: kernels/pixels.h. */
+extern const lt_op lt_op_shuffle;
+typedef struct lt_shuffle_options {
+    int factor;
+    bool fine;
+} lt_shuffle_options;
+
+/* inputs: a, b (or none). The first channels of a + scale * b, in a value of `width` channels, whose others mean
+ * nothing.
+ */
+extern const lt_op lt_op_blend;
+typedef struct lt_blend_options {
+    int channels, width;
+    float scale;
+} lt_blend_options;
+
+/* inputs: x. weights: slopes [c]. x, times its channel's slope where it is below 0. */
+extern const lt_op lt_op_prelu;
 
 /* inputs: t [n,1,1,1]. [cos(t f_i), sin(t f_i)], f_i = 10000^(-i / (channels/2)); Ho et al. 2020 with diffusers' order.
  */

@@ -57,6 +57,10 @@ static lt_status build_taesd_decoder(const lt_components *p, const lt_module_siz
     return lt_taesd_build_decoder(&p->taesd, s->n, s->h, s->w, g);
 }
 
+static lt_status build_upscaler(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_upscaler_build(&p->upscaler, s->n, s->h, s->w, g);
+}
+
 static lt_status build_image_prompt(const lt_components *p, const lt_module_size *s, lt_graph *g) {
     return lt_ip_adapter_build(&p->image_prompt, s->n, s->tokens, g);
 }
@@ -74,6 +78,7 @@ static const struct {
     [LT_MODULE_CLASSIFIER] = {"classifier", build_classifier},
     [LT_MODULE_TAESD_ENCODER] = {"TAESD encoder", build_taesd_encoder},
     [LT_MODULE_TAESD_DECODER] = {"TAESD decoder", build_taesd_decoder},
+    [LT_MODULE_UPSCALER] = {"upscaler", build_upscaler},
     [LT_MODULE_IMAGE_PROMPT] = {"IP-Adapter", build_image_prompt},
 };
 
@@ -110,6 +115,7 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
         [LT_MODULE_CLASSIFIER] = {.n = 1},
         [LT_MODULE_TAESD_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_TAESD_DECODER] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_UPSCALER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_IMAGE_PROMPT] = {.n = 2, .tokens = 1},
     };
     memcpy(sizes, all, sizeof all);

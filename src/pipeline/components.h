@@ -7,6 +7,7 @@
 #include "models/clip.h"
 #include "models/ip_adapter.h"
 #include "models/unet.h"
+#include "models/upscaler.h"
 #include "models/vae.h"
 #include "text/known.h"
 #include "text/text.h"
@@ -21,6 +22,7 @@ typedef enum lt_module {
     LT_MODULE_CLASSIFIER,
     LT_MODULE_TAESD_ENCODER,
     LT_MODULE_TAESD_DECODER,
+    LT_MODULE_UPSCALER,
     LT_MODULE_IMAGE_PROMPT,
     LT_MODULE_COUNT
 } lt_module;
@@ -50,7 +52,8 @@ typedef struct lt_components {
     lt_vae vae;
     lt_taesd taesd; /* beside the VAE, for previews, or in its place (vae.tiny) */
     bool previews;  /* whose previews it decodes */
-    bool pixels;    /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
+    lt_upscaler upscaler;
+    bool pixels; /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
     lt_classifier classifier;
     lt_ip_adapter image_prompt;
     char **labels;  /* [classifier.classes]: the classes' names */

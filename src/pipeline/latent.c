@@ -3,128 +3,15 @@
 
 #include "base/picture.h"
 #include "kernels/loss.h"
+#include "pipeline/tiles.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- Tiles ----
- *
- * A tile is run as if it were a whole picture. Neighbours overlap by a quarter of a tile, and where they do each one's
- * share falls linearly towards its edge, so that no seam shows. One tile as large as the picture is the untiled case,
- * exactly. */
-
 enum { TILE = 64, OVERLAP = 16 }; /* latent pixels a side */
-
-typedef struct lt_tiling {
-    lt_module module;
-    const char *input, *output;
-    int in_unit, out_unit; /* pixels of input and of output for each latent pixel */
-    int in_channels, out_channels;
-    int h, w; /* of the whole, in latent pixels */
-    int tile_h, tile_w;
-    bool around_h, around_w; /* tiles go on over the picture's end, at its beginning */
-} lt_tiling;
-
-static int tile_count(int size, int tile, bool around) {
-    if (around) return (size + TILE - OVERLAP - 1) / (TILE - OVERLAP);
-    return size <= tile ? 1 : 1 + (size - tile + TILE - OVERLAP - 1) / (TILE - OVERLAP);
-}
-
-/* The last tile ends where the picture does. */
-static int tile_start(int i, int size, int tile, bool around) {
-    const int start = i * (TILE - OVERLAP);
-    return around ? start : (int)lt_min((size_t)start, (size_t)(size - tile));
-}
-
-/* Share of a tile's value at place i of n: full inside, falling linearly over the overlap towards an edge that has a
- * neighbour. */
-static float share(int i, int n, bool before, bool after, int ramp) {
-    float s = 1;
-    if (before) s = fminf(s, ((float)i + 0.5f) / (float)ramp);
-    if (after) s = fminf(s, ((float)(n - i) - 0.5f) / (float)ramp);
-    return s;
-}
-
-/* Numbers of a row of a tile. */
-static size_t row_of(const lt_tiling *t, int unit, int channels) {
-    return (size_t)t->tile_w * (size_t)unit * (size_t)channels;
-}
-
-static void write_tile(const lt_tiling *t, const float *whole, int y, int x, lt_port input) {
-    const size_t unit = (size_t)t->in_unit, c = (size_t)t->in_channels, row = row_of(t, t->in_unit, t->in_channels);
-    const size_t across = (size_t)t->w * unit * c, first = (size_t)x * unit * c, before = lt_min(row, across - first);
-    for (size_t r = 0; r < (size_t)t->tile_h * unit; r++) {
-        const float *from = whole + ((size_t)y * unit + r) % ((size_t)t->h * unit) * across;
-        lt_port_write(input, r * row, from + first, before);
-        if (before < row) lt_port_write(input, r * row + before, from, row - before);
-    }
-}
-
-/* Adds a tile's values times their shares to sum, and the shares to total. row: room for one of the tile's. */
-static void add_tile(const lt_tiling *t, lt_port output, int y, int x, float *row, float *sum, float *total) {
-    const int unit = t->out_unit, c = t->out_channels, rows = t->tile_h * unit, columns = t->tile_w * unit;
-    const size_t each = row_of(t, unit, c);
-    for (int r = 0; r < rows; r++) {
-        const bool above = y > 0 || t->around_h, below = y + t->tile_h < t->h || t->around_h;
-        const float down = share(r, rows, above, below, OVERLAP * unit), *value = row;
-        lt_port_read(output, (size_t)r * each, row, each);
-        for (int k = 0; k < columns; k++) {
-            const bool left = x > 0 || t->around_w, right = x + t->tile_w < t->w || t->around_w;
-            const float s = down * share(k, columns, left, right, OVERLAP * unit);
-            const int to_y = (y * unit + r) % (t->h * unit), to_x = (x * unit + k) % (t->w * unit);
-            const size_t at = (size_t)to_y * (size_t)(t->w * unit) + (size_t)to_x;
-            for (int i = 0; i < c; i++) sum[at * (size_t)c + (size_t)i] += s * *value++;
-            total[at] += s;
-        }
-    }
-}
-
-/* total: a number for each pixel of out; row: for add_tile. */
-static lt_status run_tiles(lt_session *session, const lt_tiling *t, const float *in, float *out, float *total,
-                           float *row) {
-    const lt_module_size size = {.n = 1, .h = t->tile_h * t->in_unit, .w = t->tile_w * t->in_unit};
-    const size_t pixels = (size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit;
-    const size_t c = (size_t)t->out_channels;
-    memset(out, 0, pixels * c * sizeof(float));
-    memset(total, 0, pixels * sizeof(float));
-    lt_plan *plan;
-    LT_TRY(lt_module_plan(session, t->module, &size, &plan));
-    const lt_port input = lt_plan_port(plan, t->input), output = lt_plan_port(plan, t->output);
-    const lt_shape made = {1, t->tile_h * t->out_unit, t->tile_w * t->out_unit, t->out_channels};
-    LT_TRY(lt_module_expect(t->module, output, made));
-    const int down = tile_count(t->h, t->tile_h, t->around_h), across = tile_count(t->w, t->tile_w, t->around_w);
-    for (int i = 0; i < down * across; i++) {
-        const int y = tile_start(i / across, t->h, t->tile_h, t->around_h);
-        const int x = tile_start(i % across, t->w, t->tile_w, t->around_w);
-        write_tile(t, in, y, x, input);
-        LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
-        add_tile(t, output, y, x, row, out, total);
-    }
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t k = 0; k < c; k++) out[p * c + k] /= total[p];
-    return LT_OK;
-}
 
 /* Of a tile, of a side. */
 static int tile_side(int side, bool tiling) { return tiling && side > TILE ? TILE : side; }
-
-static lt_status run(lt_session *session, lt_tiling *t, bool tiling, const float *in, float *out) {
-    t->tile_h = tile_side(t->h, tiling);
-    t->tile_w = tile_side(t->w, tiling);
-    float *total = lt_alloc((size_t)t->h * (size_t)t->w * (size_t)t->out_unit * (size_t)t->out_unit * sizeof(float));
-    float *row = lt_alloc(row_of(t, t->out_unit, t->out_channels) * sizeof(float));
-    const lt_seamless wraps = session->wraps;
-    t->around_h = t->tile_h < t->h && (wraps & LT_SEAMLESS_Y);
-    t->around_w = t->tile_w < t->w && (wraps & LT_SEAMLESS_X);
-    /* a tile's sides are one only where they are the picture's */
-    session->wraps &=
-        (t->around_h ? LT_SEAMLESS_X : LT_SEAMLESS_BOTH) & (t->around_w ? LT_SEAMLESS_Y : LT_SEAMLESS_BOTH);
-    const lt_status status = total && row ? run_tiles(session, t, in, out, total, row) : LT_ERROR_MEMORY;
-    session->wraps = wraps;
-    lt_free(total);
-    lt_free(row);
-    return status;
-}
 
 /* ---- Encoding and decoding ---- */
 
@@ -138,11 +25,20 @@ lt_status lt_latent_encode(lt_session *session, const float *pixels, int h, int 
         return LT_OK;
     }
     LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_ENCODER, ""));
-    lt_tiling t = {LT_MODULE_VAE_ENCODER, "x", "moments", vae->factor, 1, 3, each, h / vae->factor,
-                   w / vae->factor,       0,   0};
+    const lt_tiles t = {.module = LT_MODULE_VAE_ENCODER,
+                        .input = "x",
+                        .output = "moments",
+                        .in_unit = vae->factor,
+                        .out_unit = 1,
+                        .in_channels = 3,
+                        .out_channels = each,
+                        .h = h / vae->factor,
+                        .w = w / vae->factor,
+                        .side = tiling ? TILE : 0,
+                        .overlap = OVERLAP};
     const size_t count = (size_t)t.h * (size_t)t.w * (size_t)c;
     float *moments = lt_alloc(2 * count * sizeof(float));
-    lt_status status = moments ? run(session, &t, tiling, pixels, moments) : LT_ERROR_MEMORY;
+    lt_status status = moments ? lt_tiles_run(session, &t, pixels, moments) : LT_ERROR_MEMORY;
     for (size_t i = 0; i < count && !status; i++) {
         const float *mean = moments + i / (size_t)c * (size_t)each + i % (size_t)c;
         const bool drawn = posterior_noise && each > c;
@@ -167,11 +63,21 @@ lt_status lt_latent_decode(lt_session *session, const float *latent, int h, int 
         return LT_OK;
     }
     LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ""));
-    lt_tiling t = {LT_MODULE_VAE_DECODER, "z", "out", 1, vae->factor, shape.c, 3, h, w, 0, 0};
+    const lt_tiles t = {.module = LT_MODULE_VAE_DECODER,
+                        .input = "z",
+                        .output = "out",
+                        .in_unit = 1,
+                        .out_unit = vae->factor,
+                        .in_channels = shape.c,
+                        .out_channels = 3,
+                        .h = h,
+                        .w = w,
+                        .side = tiling ? TILE : 0,
+                        .overlap = OVERLAP};
     float *z = lt_alloc(lt_shape_count(shape) * sizeof(float));
     if (!z) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < lt_shape_count(shape); i++) z[i] = latent[i] / vae->scaling;
-    const lt_status status = run(session, &t, tiling, z, pixels);
+    const lt_status status = lt_tiles_run(session, &t, z, pixels);
     lt_free(z);
     return status;
 }

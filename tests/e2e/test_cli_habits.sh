@@ -218,7 +218,7 @@ while IFS='|' read -r option said; do
 done <<'END'
 -control-net|ControlNet is not served; .*latent img2img -i IN
 -taesd-preview-only|a TAESD makes previews alone
--upscale-model|there is no upscaler; -W and -H
+-upscale-model|.latent upscale -m UPSCALER. makes a picture larger
 -ip-adapter-image|--image-prompt ADAPTER:IMAGE:SCALE says all three
 -clip-l|a model.s parts come together: -m takes
 -cache-mode|--deep-cache N is what

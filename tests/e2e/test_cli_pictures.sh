@@ -198,6 +198,19 @@ check "--vae takes a TAESD, the encoder's file beside the decoder's" eval '
     small img2img -i "$input" --vae tiny_taesd_decoder.safetensors --tiling -o tae.png && is_png_of tae.png 64 64'
 refuse "another model's file makes no previews" 1 "tiny.safetensors: not a model of the kind that is wanted here" \
     latent txt2img -m tiny.safetensors -p "" --preview-vae tiny.safetensors -o never.png
+check "a synthetic upscaler" "$latent" convert --synthetic tiny-srvgg-x4 tiny_srvgg.safetensors
+enlarged() { "$latent" upscale -m tiny_srvgg.safetensors -q "$@" >out 2>err; }
+check "upscale" eval 'enlarged -i full.png -o large.png && is_png_of large.png 256 256 && is_empty err'
+check "an enlarged picture still says how the small one was made" eval '
+    "$latent" inspect large.png >out && grep -q "Size: 64x64" out'
+check "upscale by another scale, in tiles" eval '
+    enlarged -i full.png --scale 2.5 --tile 48 --overlap 20 -o large.webp && "$latent" inspect large.webp | grep -q "160 *x *160"'
+check "upscale to standard output" eval 'enlarged -i full.png -o - && mv out piped.png && is_png_of piped.png 256 256'
+refuse "a checkpoint as an upscaler" 1 "has no upscaler" latent upscale -m tiny.safetensors -i full.png -o never.png
+refuse "an upscaler as a checkpoint" 1 "this checkpoint has no U-Net" latent txt2img -m tiny_srvgg.safetensors -p "" -o never.png
+refuse "an upscaler as a LoRA" 1 "tiny_srvgg" latent txt2img -m tiny.safetensors -p "" --lora tiny_srvgg.safetensors -o never.png
+refuse "tiles that overlap by half" 1 "overlap 32: under half of --tile" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 64 -o never.png
+refuse "an upscaler without a picture" 2 "-m UPSCALER, -i IN and -o OUT" latent upscale -m tiny_srvgg.safetensors -o never.png
 check "odd sizes are rounded, with a note" eval '
     small txt2img -W 70 -H 61 -b 2 -o odd.png && is_png_of odd-2.png 64 56 &&
     counts 1 "latent: note: 70x61 is rounded to 64x56" err'

@@ -4,6 +4,7 @@
 #include "conv_data.h"
 #include "kernels/bf16.h"
 #include "kernels/narrow.h"
+#include "kernels/winograd_pairs.h"
 #include "team.h"
 
 #include <math.h>
@@ -672,6 +673,98 @@ static void test_failing_allocations(void **state) {
     free_problem(&p);
 }
 
+/* ---- Pixels that lie apart ---- */
+
+/* rows of c, spread to rows of `pitch`, the rest of which is fill; lt_free it. */
+static float *spread(const float *x, size_t rows, size_t c, size_t pitch, float fill) {
+    float *y = lt_alloc(rows * pitch * sizeof *y);
+    assert_non_null(y);
+    for (size_t i = 0; i < rows * pitch; i++) y[i] = i % pitch < c ? x[i / pitch * c + i % pitch] : fill;
+    return y;
+}
+
+/* A convolution whose source, result and residual each lie in wider pixels makes the bytes that it makes of dense ones,
+ * scaled, and touches nothing between them. The result lies behind the source, as in a dense block. */
+static void expect_the_same_apart(const lt_conv_impl *impl, const problem *dense) {
+    const lt_conv_desc *d = &dense->desc;
+    const size_t rows = lt_conv_rows(d), c = (size_t)d->c[0], oc = (size_t)d->oc, wide = c + oc + 3, more = oc + 5;
+    problem p = *dense;
+    float *expected = run_with(impl, dense);
+    if (!expected) return;
+    p.desc.src_pitch = p.desc.dst_pitch = (int)wide;
+    p.desc.residual_pitch = (int)more;
+    lt_conv *conv;
+    assert_int_equal(lt_conv_create_with(impl, &p.desc, &conv), LT_OK);
+    float *both = spread(dense->src[0], rows, c, wide, 77), *residual = spread(dense->residual, rows, oc, more, NAN);
+    void *packed = lt_alloc(lt_conv_packed_size(conv)), *scratch = lt_alloc(lt_conv_scratch_size(conv));
+    assert_true(packed && scratch);
+    use_threads(p.desc.threads);
+    assert_int_equal(lt_conv_pack(conv, &(lt_weight_source){.tensor = p.weight}, packed), LT_OK);
+    const lt_conv_io io = {.src = {both},
+                           .weight = packed,
+                           .bias = p.bias,
+                           .residual = d->residual ? residual : NULL,
+                           .dst = both + c,
+                           .scratch = scratch};
+    assert_int_equal(lt_conv_run(conv, &io), LT_OK);
+    for (size_t row = 0; row < rows; row++) {
+        assert_memory_equal(both + row * wide, dense->src[0] + row * c, c * sizeof(float));
+        assert_memory_equal(both + row * wide + c, expected + row * oc, oc * sizeof(float));
+        for (size_t k = c + oc; k < wide; k++) assert_true(both[row * wide + k] == 77);
+    }
+    float *const all[] = {expected, both, residual, packed, scratch};
+    for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
+    lt_conv_free(conv);
+}
+
+static void test_pixels_that_lie_apart(void **state) {
+    (void)state;
+    const lt_conv_desc all[] = {shape(1, 20, 17, 32, 0, 16, 3, 1, 1, 1), shape(1, 19, 18, 48, 0, 40, 3, 1, 1, 1),
+                                shape(1, 9, 7, 20, 0, 33, 3, 1, 1, 1), shape(2, 7, 5, 24, 0, 24, 1, 1, 0, 0)};
+    static const lt_conv_impl *const impls[] = {&lt_conv_winograd, &lt_conv_gemm, &lt_conv_reference};
+    for (size_t i = 0; i < LT_COUNT(all); i++)
+        for (int residual = 0; residual < 2; residual++) {
+            lt_conv_desc d = all[i];
+            d.residual = residual;
+            d.bias = true;
+            d.alpha = 0.2f;
+            d.act = LT_ACT_LEAKY_RELU;
+            problem p = make_problem(&d, 3);
+            for (p.desc.isa = LT_ISA_SCALAR; p.desc.isa < LT_ISA_BEST; p.desc.isa++)
+                for (size_t k = 0; k < LT_COUNT(impls); k++) expect_the_same_apart(impls[k], &p);
+            free_problem(&p);
+        }
+}
+
+/* Over integers, too; the others leave it, and the choice is then float32. */
+static void test_narrow_pixels_that_lie_apart(void **state) {
+    (void)state;
+    lt_conv_desc d = for_inference(shape(1, 24, 24, 64, 0, 32, 3, 1, 1, 1));
+    d.bias = d.residual = true;
+    problem p = make_problem(&d, 5);
+    p.desc.precision = LT_PRECISION_INT8;
+    for (p.desc.isa = LT_ISA_SCALAR; p.desc.isa < LT_ISA_BEST; p.desc.isa++) {
+        lt_conv *conv;
+        expect_the_same_apart(&lt_conv_winograd, &p);
+        lt_conv_desc apart = p.desc;
+        apart.src_pitch = 100;
+        assert_int_equal(lt_conv_create_with(&lt_conv_rounded, &apart, &conv), LT_ERROR_UNSUPPORTED);
+        assert_true(lt_conv_worth(&apart) == (lt_winograd_pairs(&apart) ? LT_PRECISION_INT8 : LT_PRECISION_F32));
+    }
+    free_problem(&p);
+}
+
+static void test_pixels_too_close_are_refused(void **state) {
+    (void)state;
+    lt_conv *conv;
+    lt_conv_desc d = shape(1, 8, 8, 32, 0, 16, 3, 1, 1, 1);
+    d.src_pitch = 31;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_ERROR_ARGUMENT);
+    d.src_pitch = 0;
+    d.dst_pitch = 15;
+    assert_int_equal(lt_conv_create(&d, &conv), LT_ERROR_ARGUMENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_pads_as_told),
@@ -685,6 +778,9 @@ int main(void) {
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),
         cmocka_unit_test(test_same_bytes_in_narrow_numbers),
+        cmocka_unit_test(test_pixels_that_lie_apart),
+        cmocka_unit_test(test_narrow_pixels_that_lie_apart),
+        cmocka_unit_test(test_pixels_too_close_are_refused),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_nonsense_is_refused),
         cmocka_unit_test(test_wrong_weights_and_pointers_are_refused),

@@ -113,6 +113,12 @@ static lt_status call_encode(int null) {
     return status;
 }
 
+static lt_status call_upscale(int null) {
+    lt_image out = {0};
+    const lt_status status = lt_upscale(GIVEN(0, session), GIVEN(1, &picture), NULL, GIVEN(2, &out));
+    return null < 0 ? lt_fail(LT_OK, "the last failure") : status; /* the model is no upscaler */
+}
+
 static lt_status call_decode(int null) {
     static const float latent[4 * 6 * 10];
     const int shape[3] = {4, 6, 10};
@@ -361,6 +367,7 @@ static const struct {
     {"lt_generate", call_generate, {"session", "request", "result"}},
     {"lt_precision_from_parameters", call_precision_from_parameters, {"parameters", "precision"}},
     {"lt_encode", call_encode, {"session", "image", "latent", "shape"}},
+    {"lt_upscale", call_upscale, {"session", "image", "out"}},
     {"lt_decode", call_decode, {"session", "latent", "shape", "image"}},
     {"lt_embed_text", call_embed_text, {"session", "text", "embedding", "dim"}},
     {"lt_embed_image", call_embed_image, {"session", "image", "embedding", "dim"}},
@@ -516,6 +523,22 @@ static void test_convert_options(void **state) {
     assert_says("type", "f16");
     assert_int_equal(lt_synthesize("large", scratch_path("no.safetensors"), NULL), LT_ERROR_ARGUMENT);
     assert_says("name", "large");
+}
+
+static lt_status upscale_with(const void *options) {
+    lt_image out = {0};
+    return lt_upscale(session, &picture, options, &out);
+}
+
+static void test_upscale_options(void **state) {
+    (void)state;
+    static const lt_field others[] = {{LT_FIELD(lt_upscale_options, progress), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_upscale_options, cancelled), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_upscale_options, user), LT_FIELD_TEXT},
+                                      {0}};
+    const lt_upscale_options o = lt_upscale_options_defaults();
+    assert_all_members(lt_upscale_fields(), others, sizeof o);
+    assert_true(refuse_bad_fields(lt_upscale_fields(), &o, sizeof o, upscale_with) > 5);
 }
 
 static lt_status inspect_with(const void *options) {
@@ -701,6 +724,7 @@ int main(void) {
         cmocka_unit_test(test_open_options),
         cmocka_unit_test(test_convert_options),
         cmocka_unit_test(test_options_of_looking),
+        cmocka_unit_test(test_upscale_options),
         cmocka_unit_test(test_session_options),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_request_as_a_whole),

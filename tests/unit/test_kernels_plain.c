@@ -234,11 +234,61 @@ static void test_timestep(void **unused) {
     }
 }
 
+/* Not in place: every value is another's. */
+static void test_shuffle(void **unused) {
+    (void)unused;
+    for (int i = 0; i < TIMES; i++) {
+        lt_shuffle_args a = {.n = (size_t)random_int(1, 3),
+                             .h = (size_t)random_int(1, 9),
+                             .w = (size_t)random_int(1, 9),
+                             .c = (size_t)random_int(1, 5),
+                             .r = (size_t)random_int(1, 4)};
+        const size_t count = a.n * a.h * a.w * a.c * a.r * a.r;
+        float *from = random_floats(count, -2, 2);
+        a.from = from;
+        RUN(pixels, shuffle, a, to, count, ROUNDED);
+        RUN(pixels, unshuffle, a, to, count, ROUNDED);
+        lt_free(from);
+    }
+}
+
+static void test_blend(void **unused) {
+    (void)unused;
+    for (int i = 0; i < TIMES; i++) {
+        lt_blend_args a = {.rows = (size_t)random_int(1, 700), .c = (size_t)random_int(1, 20), .scale = 0.2f};
+        a.a_pitch = a.c + (size_t)random_int(0, 3);
+        a.b_pitch = a.c + (size_t)random_int(0, 3);
+        a.to_pitch = a.c;
+        float *x = random_floats(a.rows * a.a_pitch, -2, 2), *y = random_floats(a.rows * a.b_pitch, -2, 2);
+        a.a = x;
+        a.b = i % 3 ? y : NULL;
+        RUN(pixels, blend, a, to, a.rows * a.c, ROUNDED);
+        lt_free(x);
+        lt_free(y);
+    }
+}
+
+static void test_prelu(void **unused) {
+    (void)unused;
+    for (int i = 0; i < TIMES; i++) {
+        const size_t rows = (size_t)random_int(1, 700), c = (size_t)random_int(1, 20);
+        float *x = random_floats(rows * c, -2, 2), *slopes = random_floats(c, -1, 1),
+              *expected = copy_floats(x, rows * c);
+        lt_reference_pixels.prelu(x, slopes, expected, rows, c);
+        lt_pixels.prelu(x, slopes, x, rows, c); /* in place */
+        compare("prelu", x, expected, rows * c, ROUNDED);
+        lt_free(x);
+        lt_free(slopes);
+        lt_free(expected);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error),       cmocka_unit_test(test_posterior),     cmocka_unit_test(test_cosine),
         cmocka_unit_test(test_contrastive), cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_upsample),
         cmocka_unit_test(test_resample),    cmocka_unit_test(test_affine),        cmocka_unit_test(test_timestep),
+        cmocka_unit_test(test_shuffle),     cmocka_unit_test(test_blend),         cmocka_unit_test(test_prelu),
     };
     return cmocka_run_group_tests_name("kernels that every instruction set shares", tests, NULL, NULL);
 }

@@ -94,8 +94,8 @@ LT_INLINE void finish_row(const lt_epilogue *e, const lt_activation act, const b
             if (e->gate_bias) gate += vf_load_part(e->gate_bias + j, n);
             x *= vf_gelu(gate);
         }
-        x = activate(act, x);
-        if (e->residual) x += vf_load_part(e->residual + at, n);
+        x = activate(act, x) * e->alpha;
+        if (e->residual) x += vf_load_part(e->residual + row * e->residual_stride + j, n);
         vf_store_value(e->dst, at, x, n, bf16);
     }
 }
