@@ -28,9 +28,10 @@ const lt_foreign lt_foreign_options[] = {
     {"control-net control-image control-video control-strength canny",
      "ControlNet is not served; `latent img2img -i IN` and `latent inpaint` start from a picture"},
     {"taesd-preview-only", "a TAESD makes previews alone where --preview-vae names it, and pictures where --vae does"},
-    {"upscale-model upscale-repeats upscale-tile-size hires hires-upscaler hires-upscalers-dir hires-width hires-height hires-steps hires-scale "
-     "hires-sigmas hires-denoising-strength hires-upscale-tile-size",
-     "`latent upscale -m UPSCALER` makes a picture larger; `latent img2img` draws on from that"},
+    {"upscale-model upscale-repeats upscale-tile-size", "`latent upscale -m UPSCALER` makes a picture larger; --hires-upscaler draws on from that"},
+    {"hires-upscalers-dir", "--models DIR says where upscalers are found"},
+    {"hires-width hires-height", "--hires-size WxH says both"},
+    {"hires-sigmas hires-upscale-tile-size", "the second pass has its own steps, and tiles of 256 pixels"},
     {"ip-adapter ip-adapter-image ip-adapter-strength", "--image-prompt ADAPTER:IMAGE:SCALE says all three, with --image-encoder FILE"},
     {"photo-maker pm-id-images-dir pm-id-embed-path pm-style-strength pulid-weights "
      "pulid-id-embedding pulid-id-weight ref-image r ref-image-args increase-ref-index disable-auto-resize-ref-image img-cfg-scale",

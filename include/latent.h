@@ -553,7 +553,7 @@ LT_API lt_status lt_session_wrap(lt_session *session, lt_seamless sides);
 /* How far a generation is. */
 typedef struct lt_progress {
     int picture, pictures; /* picture counts from 0 */
-    int step, steps;       /* steps done and to do; step 0 comes once, before the first */
+    int step, steps;       /* steps done and to do, of both passes; step 0 comes once, before the first of a pass */
     double step_seconds, seconds_left;
     const lt_image *preview; /* the estimate of the picture if the request asked for it, small, or by preview_vae as
                                 large as the picture; else NULL */
@@ -641,6 +641,19 @@ typedef struct lt_request {
     bool last;            /* no other request follows on this session: with a count of 1 the U-Net's weights are given
                              back before the picture is decoded, which takes less memory */
     bool keep_steps;      /* keep the latents of every step in the result */
+    /* A second pass, as the web UIs' hires fix, without an image: what was drawn is enlarged, and drawn on from there.
+     * docs/upscaling.md says what is the same as there. */
+    double hires_scale;            /* sides of the enlarged picture to the first one's, up to 8; 0: no second pass */
+    int hires_width, hires_height; /* pixels in place of the scale: one of them, the other following, or both, which are
+                                     then covered, and what is over is cut away evenly; 0: not said */
+    const char *hires_upscaler;    /* "latent", "latent-bicubic", "latent-nearest", "latent-nearest-exact",
+                                      "latent-antialiased", "latent-bicubic-antialiased": of latents; "lanczos"; else an
+                                      upscaler's file, or its name, as LoRAs are found (in folders called ESRGAN,
+                                      upscale_models, ...): of pixels, by way of the VAE */
+    int hires_steps;               /* 0: as many as the first pass has */
+    double hires_strength; /* above 0, up to 1: how far to go from what was enlarged, in hires_steps steps, the last
+                              of a way of int(hires_steps / min(hires_strength, 0.999)) */
+    const char *hires_sampler, *hires_schedule; /* NULL: the first pass's */
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made; NULL: without. */
     const lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
@@ -666,8 +679,8 @@ typedef struct lt_request {
 } lt_request;
 
 /* An empty prompt, dpmpp_2m on karras, 20 steps, guidance 7.5, nothing left out (deep_cache 1, merge_tokens 0),
- * strength 0.75, mask_padding 32, one picture of the model's own size, a random seed; no classifier (scale 1), no CLIP
- * (guidance 100).
+ * strength 0.75, mask_padding 32, one picture of the model's own size, a random seed, no second pass (of "latent",
+ * strength 0.7); no classifier (scale 1), no CLIP (guidance 100).
  */
 LT_API lt_request lt_request_defaults(void);
 

@@ -27,7 +27,7 @@ static const char *const controls[] = {"controlnet", "ControlNet", "t2i_adapter"
 static const char *const image_prompts[] = {"ipadapter", "ip_adapter", "models/ipadapter", "controlnet", "ControlNet",
                                             "models/ControlNet", "extensions/sd-webui-controlnet/models", NULL};
 static const char *const image_encoders[] = {"clip_vision", "models/clip_vision", "clip", "models/clip", NULL};
-static const char *const upscalers[] = {"upscale_models", "ESRGAN", "RealESRGAN", "models/upscale_models",
+static const char *const upscalers[] = {"upscale_models", "ESRGAN", "RealESRGAN", "upscalers", "models/upscale_models",
                                         "models/ESRGAN", "models/RealESRGAN", NULL};
 static const char *const others[] = {"text_encoders", "models/text_encoders", NULL};
 /* clang-format on */

@@ -110,8 +110,8 @@ static lt_status time_module(lt_session *session, lt_module module, const lt_mod
 
 /* As drawing needs them, the U-Net with both guided halves in one batch. */
 static lt_status time_modules(lt_session *session, const lt_timing_options *o, lt_timings *out) {
-    static const lt_module order[] = {LT_MODULE_TEXT,        LT_MODULE_TEXT_2, LT_MODULE_IMAGE,
-                                      LT_MODULE_VAE_ENCODER, LT_MODULE_UNET,   LT_MODULE_VAE_DECODER};
+    static const lt_module order[] = {LT_MODULE_TEXT, LT_MODULE_TEXT_2,      LT_MODULE_IMAGE,   LT_MODULE_VAE_ENCODER,
+                                      LT_MODULE_UNET, LT_MODULE_VAE_DECODER, LT_MODULE_UPSCALER};
     const lt_components *parts = session->parts;
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size * factor;
     const int w = (int)lt_max((size_t)((o->width ? o->width : own) / factor), 1);

@@ -81,6 +81,11 @@ void lt_forward_process(const lt_noise_schedule *s, int t, const float *x0, cons
 lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const char *schedule, int steps,
                         double strength, lt_steps *out);
 
+/* The second pass of `run` steps, which goes on from a picture as strength says: a way of int(run / min(strength,
+ * 0.999)) steps, of which the last `run` are made, as the web UIs count them. */
+lt_status lt_steps_make_second(const lt_noise_schedule *s, const char *sampler, const char *schedule, int run,
+                               double strength, lt_steps *out);
+
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);
 const char *const *lt_sampler_names(void);

@@ -178,10 +178,9 @@ static lt_status walk(const lt_noise_schedule *s, int steps, whole_way *way) {
     return LT_OK;
 }
 
-/* The part of the way that strength leaves. */
-static lt_status take_end(const lt_noise_schedule *s, const whole_way *way, double strength, lt_steps *out) {
-    const int run = steps_to_run(strength, way->count), first = way->count - run;
-    const int repeated = way->sampler->second_twice && run > 1 ? 1 : 0;
+/* The last `run` steps of the way. */
+static lt_status take_end(const lt_noise_schedule *s, const whole_way *way, int run, lt_steps *out) {
+    const int first = way->count - run, repeated = way->sampler->second_twice && run > 1 ? 1 : 0;
     LT_TRY(check_start(s, way->t[first]));
     LT_TRY(allocate(out, run + repeated));
     for (int i = 0; i < out->count; i++) {
@@ -193,8 +192,9 @@ static lt_status take_end(const lt_noise_schedule *s, const whole_way *way, doub
     return LT_OK;
 }
 
-lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
-                        double strength, lt_steps *out) {
+/* A way of so many steps, of which the last `run` are made; 0: what strength leaves of them. */
+static lt_status make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
+                      double strength, int run, lt_steps *out) {
     whole_way way = {0};
     *out = (lt_steps){0};
     LT_TRY(choose(s, sampler_name, schedule_name, &way));
@@ -203,11 +203,28 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, co
     if (!(strength > 0 && strength <= 1))
         return lt_fail(LT_ERROR_ARGUMENT, "strength is %g: choose a number over 0 and up to 1", strength);
     LT_TRY(walk(s, steps, &way));
-    LT_TRY(take_end(s, &way, strength, out));
+    const int made = run ? (int)lt_min((size_t)run, (size_t)way.count) : steps_to_run(strength, way.count);
+    LT_TRY(take_end(s, &way, made, out));
     out->sampler = way.name;
     out->schedule = way.schedule->name;
     out->stride = way.schedule->sigmas ? 0 : LT_TRAIN_STEPS / steps;
     return LT_OK;
+}
+
+lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int steps,
+                        double strength, lt_steps *out) {
+    return make(s, sampler_name, schedule_name, steps, strength, 0, out);
+}
+
+lt_status lt_steps_make_second(const lt_noise_schedule *s, const char *sampler_name, const char *schedule_name, int run,
+                               double strength, lt_steps *out) {
+    const double whole = run / fmin(strength, 0.999);
+    *out = (lt_steps){0};
+    if (strength > 0 && whole > LT_TRAIN_STEPS)
+        return lt_fail(LT_ERROR_ARGUMENT,
+                       "a second pass of %d steps at a strength of %g is the end of %.0f: %d at most", run, strength,
+                       whole, LT_TRAIN_STEPS);
+    return make(s, sampler_name, schedule_name, strength > 0 ? (int)whole : run, strength, run, out);
 }
 
 void lt_steps_free(lt_steps *steps) {

@@ -142,7 +142,8 @@ static lt_status unknown_layout(const lt_tensor *tensors, size_t count) {
     for (size_t k = 0; k < LT_COUNT(strangers); k++)
         for (size_t i = 0; i < count; i++)
             if (strstr(tensors[i].name, strangers[k].piece))
-                return lt_fail(LT_ERROR_MODEL, "it is %s: %s", strangers[k].kind, strangers[k].advice);
+                return lt_fail(LT_ERROR_MODEL, "no model that is known here: it is %s: %s", strangers[k].kind,
+                               strangers[k].advice);
     char list[900];
     size_t at = 0;
     list[0] = '\0';

@@ -7,6 +7,7 @@
 #include "pipeline/adapting.h"
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
+#include "pipeline/hires.h"
 #include "pipeline/infotext.h"
 #include "pipeline/latent.h"
 #include "pipeline/noise.h"
@@ -37,9 +38,16 @@ typedef struct lt_painting {
     float *outside;    /* random numbers in the order in which they are drawn */
     lt_rng rng;        /* of the picture at hand */
     int picture, step; /* which one is made; how many of its steps are done */
+    int before, all;   /* steps of the pass before this one, and of all */
     int asked_now;     /* how often the step at hand has asked the U-Net */
     double started;    /* seconds: when the sampling of the picture at hand began */
+    lt_hires hires;
+    lt_request second_request;
+    struct lt_painting *second; /* the pass that goes on from this one's latent, enlarged; NULL: there is none */
 } lt_painting;
+
+/* The pass whose picture is shown. */
+static lt_painting *last_of(lt_painting *p) { return p->second ? p->second : p; }
 
 /* ---- Asking ---- */
 
@@ -109,8 +117,8 @@ static void put_back(const lt_painting *p, lt_noise_level level, float *x) {
 static lt_status report(lt_painting *p, int step, const float *denoised) {
     const lt_request *r = p->request;
     if (!r->progress) return LT_OK;
-    const int steps = p->steps.count, left = steps * (r->count - p->picture) - step;
-    lt_progress progress = {.picture = p->picture, .pictures = r->count, .step = step, .steps = steps};
+    const int steps = p->all, done = p->before + step, left = steps * (r->count - p->picture) - done;
+    lt_progress progress = {.picture = p->picture, .pictures = r->count, .step = done, .steps = steps};
     progress.step_seconds = step ? (lt_now() - p->started) / step : 0;
     progress.seconds_left = progress.step_seconds * left;
     lt_image preview = {0};
@@ -120,7 +128,7 @@ static lt_status report(lt_painting *p, int step, const float *denoised) {
     }
     const bool go_on = r->progress(r->user, &progress);
     lt_image_free(&preview);
-    return go_on ? LT_OK : lt_fail(LT_ERROR_CANCELLED, "stopped after step %d of %d", step, steps);
+    return go_on ? LT_OK : lt_fail(LT_ERROR_CANCELLED, "stopped after step %d of %d", done, steps);
 }
 
 static void keep(lt_painting *p, int state, const float *x) {
@@ -234,13 +242,14 @@ static lt_status decode(lt_painting *p, lt_image *image) {
 
 static lt_status make_result(lt_painting *p) {
     const lt_request *r = p->request;
+    const lt_painting *last = last_of(p);
     lt_result *out = p->result;
     const size_t n = (size_t)r->count;
     out->count = r->count;
     out->latent_shape[0] = p->parts->vae.latent_channels;
-    out->latent_shape[1] = p->canvas.latent_h;
-    out->latent_shape[2] = p->canvas.latent_w;
-    out->kept_steps = r->keep_steps ? p->steps.count + 1 : 0;
+    out->latent_shape[1] = last->canvas.latent_h;
+    out->latent_shape[2] = last->canvas.latent_w;
+    out->kept_steps = last->request->keep_steps ? last->steps.count + 1 : 0;
     out->images = lt_calloc(n, sizeof *out->images);
     out->seeds = lt_calloc(n, sizeof *out->seeds);
     out->parameters = lt_calloc(n, sizeof *out->parameters);
@@ -271,8 +280,9 @@ static lt_status make_room(lt_painting *p) {
                           p->adapted.named,
                           p->session};
     out->parameters[i] = lt_infotext_make(&made);
-    out->latents[i] = lt_alloc(p->count * sizeof(float));
-    if (states) out->step_latents[i] = lt_alloc(states * p->count * sizeof(float));
+    const size_t count = last_of(p)->count;
+    out->latents[i] = lt_alloc(count * sizeof(float));
+    if (states) out->step_latents[i] = lt_alloc(states * count * sizeof(float));
     return out->parameters[i] && out->latents[i] && (!states || out->step_latents[i]) ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -299,27 +309,100 @@ static lt_status hand_over(lt_painting *p) {
                                       "it may free");
 }
 
+/* The second pass: from the first one's latent, enlarged, with the noise that the seed has for its size. */
+static lt_status draw_on(lt_painting *first) {
+    lt_painting *p = first->second;
+    const lt_request *r = p->request;
+    lt_noise_level level = {0, 0};
+    p->picture = first->picture;
+    if (first->hires.mode == LT_LATENT_MODES) make_way(first); /* the VAE runs in between */
+    LT_TRY(lt_hires_enlarge(&first->hires, p->session, first->x, &first->canvas, p->session->thrift.tiles, p->x0));
+    lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
+    LT_TRY(take_start(p));
+    LT_TRY(lt_sampler_start(&p->sampling, r->sampler, &level));
+    for (size_t i = 0; i < p->count; i++) p->x[i] = level.alpha * p->x0[i] + level.sigma * p->noise[i];
+    return denoise(p);
+}
+
 static lt_status paint_picture(lt_painting *p) {
     const lt_request *r = p->request;
+    lt_painting *last = last_of(p);
     LT_TRY(make_room(p));
     lt_rng_seed(&p->rng, r->rng, p->result->seeds[p->picture]);
     LT_TRY(start(p));
     leave(p, LT_MODULE_VAE_ENCODER);
     LT_TRY(denoise(p));
-    to_outside(p, p->x, p->result->latents[p->picture]);
+    if (p->second) LT_TRY(draw_on(p));
+    to_outside(last, last->x, p->result->latents[p->picture]);
     make_way(p);
-    LT_TRY(decode(p, &p->result->images[p->picture]));
+    LT_TRY(decode(last, &p->result->images[p->picture]));
     leave(p, LT_MODULE_VAE_DECODER);
     return hand_over(p);
 }
 
+static lt_request second_request_of(const lt_request *r, const lt_hires *hires, int factor) {
+    lt_request s = *r;
+    s.width = hires->latent_w * factor;
+    s.height = hires->latent_h * factor;
+    s.steps = r->hires_steps ? r->hires_steps : r->steps;
+    s.sampler = r->hires_sampler ? r->hires_sampler : r->sampler;
+    s.schedule = r->hires_schedule ? r->hires_schedule : r->schedule;
+    s.noise = s.posterior_noise = NULL;
+    return s;
+}
+
+/* Which reads what the first pass reads. Steps are kept of the last pass alone. */
+static lt_status prepare_second(lt_painting *p) {
+    LT_TRY(lt_hires_prepare(&p->hires, p->session, p->request, &p->canvas));
+    if (!p->hires.asked) return LT_OK;
+    lt_painting *s = p->second = lt_calloc(1, sizeof *s);
+    if (!s) return LT_ERROR_MEMORY;
+    s->second_request = second_request_of(p->request, &p->hires, p->parts->vae.factor);
+    const lt_request *r = &s->second_request;
+    *s = (lt_painting){.session = p->session,
+                       .parts = p->parts,
+                       .asked = p->asked,
+                       .guides = p->guides,
+                       .result = p->result,
+                       .schedule = p->schedule,
+                       .second_request = s->second_request};
+    s->request = r;
+    p->adapted.request.keep_steps = false;
+    LT_TRY(lt_canvas_prepare(&s->canvas, s->session, r));
+    LT_TRY(lt_steps_make_second(&s->schedule, r->sampler, r->schedule, r->steps, r->hires_strength, &s->steps));
+    LT_TRY(lt_guidance_init(&s->guidance, s->session, s->guides, r, s->canvas.latent_h, s->canvas.latent_w));
+    LT_TRY(allocate(s));
+    s->sampling = (lt_sampling){&s->schedule, &s->steps, s->count, r->eta, s, predict, draw_noise, after_step};
+    s->before = p->steps.count;
+    s->all = p->all = p->steps.count + s->steps.count;
+    return LT_OK;
+}
+
+static void free_pass(lt_painting *p) {
+    lt_canvas_free(&p->canvas);
+    lt_guidance_free(&p->guidance);
+    lt_denoiser_free(&p->denoiser);
+    lt_steps_free(&p->steps);
+    float *const all[] = {p->x, p->noise, p->x0, p->masked, p->outside};
+    for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
+    lt_branches_free(&p->branches);
+}
+
 /* As in the web UIs, the steps that a prompt names are those of the whole way, and are counted from the first that is
- * made: img2img's last ones, too. */
-static lt_status read_branches(lt_painting *p) {
+ * made: img2img's last ones, too. before: those of a first pass. */
+static lt_status read_branches(lt_painting *p, int before) {
     const lt_request *r = p->request;
     const int calls = lt_sampler_calls(r->sampler);
-    const lt_pass pass = {{r->steps * calls, 0}, p->steps.count * calls, p->canvas.latent_h, p->canvas.latent_w};
+    const lt_pass pass = {{r->steps * calls, before}, p->steps.count * calls, p->canvas.latent_h, p->canvas.latent_w};
     return lt_branches_read(p->session, r, &pass, &p->branches);
+}
+
+static lt_status read_second_branches(lt_painting *p) {
+    lt_painting *s = p->second;
+    LT_TRY(read_branches(s, p->request->steps * lt_sampler_calls(p->request->sampler)));
+    s->branches.images = p->branches.images;
+    s->branches.images.steps = s->steps.count;
+    return LT_OK;
 }
 
 static lt_status paint(lt_painting *p) {
@@ -330,14 +413,18 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_canvas_prepare(&p->canvas, p->session, r));
     LT_TRY(lt_noise_schedule_for(&p->parts->schedule, r->zero_snr, &p->schedule));
     LT_TRY(lt_steps_make(&p->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
+    p->all = p->steps.count;
+    LT_TRY(prepare_second(p));
     LT_TRY(lt_guidance_init(&p->guidance, p->session, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(allocate(p));
     LT_TRY(make_result(p));
-    LT_TRY(read_branches(p));
+    LT_TRY(read_branches(p, 0));
     LT_TRY(lt_image_contexts_make(p->session, p->guides, r->image_prompts, r->image_prompt_count, p->latent,
                                   p->steps.count, &p->branches.images));
-    LT_TRY(lt_thrift_choose(p->session, &(lt_taking){r, &p->canvas, &p->branches, &p->guidance}));
+    lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
+    if (last != p) LT_TRY(read_second_branches(p));
+    LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
     p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;
@@ -363,15 +450,10 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     lt_module_drop(session, LT_MODULE_VAE_ENCODER);
     lt_module_drop(session, LT_MODULE_VAE_DECODER);
     lt_module_drop(session, LT_MODULE_TAESD_DECODER);
-    lt_canvas_free(&p.canvas);
-    lt_guidance_free(&p.guidance);
-    lt_denoiser_free(&p.denoiser);
-    lt_branches_free(&p.branches);
-    lt_steps_free(&p.steps);
-    lt_free(p.x);
-    lt_free(p.noise);
-    lt_free(p.x0);
-    lt_free(p.masked);
-    lt_free(p.outside);
+    if (p.second) p.second->branches.images = (lt_image_contexts){0}; /* p's */
+    if (p.second) free_pass(p.second);
+    lt_free(p.second);
+    free_pass(&p);
+    lt_hires_free(&p.hires);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "adapters/shelf.h"
 #include "base/fields.h"
 #include "base/rng.h"
+#include "pipeline/hires.h"
 #include "pipeline/words.h"
 #include "text/networks.h"
 
@@ -238,12 +239,87 @@ static bool read_seed_resize(const reading *to, const char *value) {
     return read_sides(value, &to->request->seed_resize_width, &to->request->seed_resize_height);
 }
 
+static bool has_second_pass(const lt_request *r) { return r->hires_scale > 0 || r->hires_width || r->hires_height; }
+
+/* Of the one pass that goes on from a picture. */
 static lt_status write_strength(const lt_made *m, lt_buffer *out) {
-    return m->request->image ? write_number(out, m->request->strength, false) : LT_OK;
+    const lt_request *r = m->request;
+    if (has_second_pass(r)) return write_number(out, r->hires_strength, false);
+    return r->image ? write_number(out, r->strength, false) : LT_OK;
 }
 
 static bool read_strength(const reading *to, const char *value) {
+    const bool hires = lt_infotext_find(to->info, "Hires upscale") || lt_infotext_find(to->info, "Hires resize");
+    if (hires) return read_number(value, &to->request->hires_strength);
     return read_number(value, &to->request->strength) && to->request->image; /* that one is not in the text */
+}
+
+static lt_status write_hires_scale(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    const bool by_scale = r->hires_scale > 0 && !r->hires_width && !r->hires_height;
+    return by_scale ? write_number(out, r->hires_scale, false) : LT_OK;
+}
+
+static bool read_hires_scale(const reading *to, const char *value) {
+    return read_number(value, &to->request->hires_scale);
+}
+
+static lt_status write_hires_size(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    return r->hires_width || r->hires_height ? lt_buffer_printf(out, "%dx%d", r->hires_width, r->hires_height) : LT_OK;
+}
+
+static bool read_hires_size(const reading *to, const char *value) {
+    int width, height, used = 0;
+    if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used] || width < 0 || height < 0) return false;
+    to->request->hires_width = width;
+    to->request->hires_height = height;
+    return true;
+}
+
+static lt_status write_hires_steps(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    return has_second_pass(r) && r->hires_steps ? write_int(out, r->hires_steps) : LT_OK;
+}
+
+static bool read_hires_steps(const reading *to, const char *value) {
+    return read_int(value, &to->request->hires_steps);
+}
+
+static lt_status write_hires_upscaler(const lt_made *m, lt_buffer *out) {
+    if (!has_second_pass(m->request)) return LT_OK;
+    char *label = lt_hires_label(m->request->hires_upscaler);
+    const lt_status status = label ? write_text(out, label) : LT_ERROR_MEMORY;
+    lt_free(label);
+    return status;
+}
+
+static bool read_hires_upscaler(const reading *to, const char *value) {
+    to->request->hires_upscaler = lt_hires_by_label(value);
+    return true;
+}
+
+static lt_status write_hires_sampler(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    const char *along, *name = r->hires_sampler ? lt_sampler_read(r->hires_sampler, &along) : NULL;
+    return has_second_pass(r) && name ? write_text(out, lt_sampler_label(name)) : LT_OK;
+}
+
+static bool read_hires_sampler(const reading *to, const char *value) {
+    const char *along;
+    to->request->hires_sampler = lt_sampler_read(value, &along);
+    return to->request->hires_sampler != NULL;
+}
+
+static lt_status write_hires_schedule(const lt_made *m, lt_buffer *out) {
+    const lt_request *r = m->request;
+    const char *name = r->hires_schedule ? lt_schedule_read(r->hires_schedule) : NULL;
+    return has_second_pass(r) && name ? write_text(out, lt_schedule_label(name)) : LT_OK;
+}
+
+static bool read_hires_schedule(const reading *to, const char *value) {
+    to->request->hires_schedule = lt_schedule_read(value);
+    return to->request->hires_schedule || lt_schedule_is_automatic(value);
 }
 
 static lt_status write_mask_blur(const lt_made *m, lt_buffer *out) {
@@ -514,6 +590,12 @@ static const setting settings[] = {
     {"Model hash", NULL, read_model_hash},
     {"Model", write_model, read_model},
     {"Denoising strength", write_strength, read_strength},
+    {"Hires upscale", write_hires_scale, read_hires_scale},
+    {"Hires resize", write_hires_size, read_hires_size},
+    {"Hires steps", write_hires_steps, read_hires_steps},
+    {"Hires upscaler", write_hires_upscaler, read_hires_upscaler},
+    {"Hires sampler", write_hires_sampler, read_hires_sampler},
+    {"Hires schedule type", write_hires_schedule, read_hires_schedule},
     {"Mask blur", write_mask_blur, read_mask_blur},
     {"Masked content", write_content, read_content},
     {"Inpaint area", write_area, read_area},

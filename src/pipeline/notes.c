@@ -26,6 +26,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
     const lt_request usual = lt_request_defaults();
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
     const bool limited = r->guidance_interval[0] > 0 || r->guidance_interval[1] > 0;
+    const bool hires = r->hires_scale > 0 || r->hires_width || r->hires_height;
     const bool guided = reads && r->guidance != 0 && r->guidance != 1;
     const struct {
         bool given, used;
@@ -41,6 +42,11 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
         {r->image_encoder, r->image_prompt_count, "`image_encoder`", "without image prompts"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
+        {r->hires_steps > 0, hires, "`hires_steps`", "without a second pass"},
+        {r->hires_strength != usual.hires_strength, hires, "`hires_strength`", "without a second pass"},
+        {strcmp(r->hires_upscaler, usual.hires_upscaler) != 0, hires, "`hires_upscaler`", "without a second pass"},
+        {r->hires_sampler, hires, "`hires_sampler`", "without a second pass"},
+        {r->hires_schedule, hires, "`hires_schedule`", "without a second pass"},
         {r->eta > 0, lt_sampler_takes_eta(r->sampler), "`eta`", "with this sampler: it is ddim's and tcd's"},
         {limited, guided, "`guidance_interval`", "without guidance by a prompt"},
         {r->guidance_rescale > 0, guided, "`guidance_rescale`", "without guidance by a prompt"},

@@ -16,6 +16,8 @@ lt_request lt_request_defaults(void) {
         .count = 1,
         .strength = 0.75,
         .mask_padding = 32,
+        .hires_upscaler = "latent",
+        .hires_strength = 0.7,
     };
 }
 

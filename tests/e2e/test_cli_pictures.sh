@@ -206,6 +206,14 @@ check "an enlarged picture still says how the small one was made" eval '
 check "upscale by another scale, in tiles" eval '
     enlarged -i full.png --scale 2.5 --tile 48 --overlap 20 -o large.webp && "$latent" inspect large.webp | grep -q "160 *x *160"'
 check "upscale to standard output" eval 'enlarged -i full.png -o - && mv out piped.png && is_png_of piped.png 256 256'
+check "--hires" eval 'small txt2img --hires 1.5 --hires-steps 1 -o hires.png && is_png_of hires.png 96 96'
+check "--hires by an upscaler" eval '
+    small txt2img --hires-size 96x72 --hires-upscaler tiny_srvgg -o hires.png && is_png_of hires.png 96 72'
+check "--from a picture of two passes" eval '
+    "$latent" txt2img -m tiny.safetensors -q --from hires.png -o again.png 2>err && cmp hires.png again.png'
+check "--hires-steps without a second pass" eval 'small txt2img --hires-steps 3 -o full.png && grep -q -- "--hires-steps does nothing without a second pass" err'
+refuse "--hires from a picture" 1 "hires: a second pass goes without an image" latent img2img -m tiny.safetensors -i full.png -p "" --hires 2 -o never.png
+refuse "--hires by what is nowhere" 1 "no-such" latent txt2img -m tiny.safetensors -p "" --hires 2 --hires-upscaler no-such -o never.png
 refuse "a checkpoint as an upscaler" 1 "has no upscaler" latent upscale -m tiny.safetensors -i full.png -o never.png
 refuse "an upscaler as a checkpoint" 1 "this checkpoint has no U-Net" latent txt2img -m tiny_srvgg.safetensors -p "" -o never.png
 refuse "an upscaler as a LoRA" 1 "tiny_srvgg" latent txt2img -m tiny.safetensors -p "" --lora tiny_srvgg.safetensors -o never.png

@@ -26,18 +26,29 @@ typedef struct shapes {
 
 /* ---- The model before its changes ---- */
 
-enum { KINDS = 6 };
+enum { KINDS = 9 };
 
 static lt_status list_model(uint8_t kind, lt_tensor_list *list) {
     static const lt_clip_architecture clip = {
         .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 49408, .positions = 77, .projection = 32},
         .image = {.width = 64, .hidden = 256, .layers = 1, .size = 16, .patch = 8, .projection = 32}};
+    static const lt_part_architecture taesd = {.roles = 1u << LT_ROLE_TAESD_ENCODER | 1u << LT_ROLE_TAESD_DECODER,
+                                               .prefixed = true,
+                                               .taesd = {.latent_channels = 4, .width = 16}};
+    static const lt_part_architecture esrgan = {
+        .roles = 1u << LT_ROLE_UPSCALER,
+        .upscaler = {.width = 16, .grow = 16, .blocks = 1, .doubles = 1, .squeeze = 1}};
+    static const lt_part_architecture srvgg = {
+        .roles = 1u << LT_ROLE_UPSCALER, .upscaler = {.kind = LT_UPSCALER_SRVGG, .width = 16, .blocks = 1, .scale = 2}};
     switch (kind % KINDS) {
     case 0: return lt_sd_list(&fuzz_architecture, LT_ROLES_ALL, list);
     case 1: return lt_clip_list(&clip, list);
     case 2: return lt_classifier_list(&fuzz_architecture.unet, 8, 3, list);
     case 3: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_UNET, list);
     case 4: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_VAE, list);
+    case 5: return lt_part_list(&taesd, list);
+    case 6: return lt_part_list(&esrgan, list);
+    case 7: return lt_part_list(&srvgg, list);
     default: return lt_sd_list(&fuzz_architecture, 1u << LT_ROLE_TEXT, list);
     }
 }
@@ -156,10 +167,15 @@ static void embed_image(lt_session *session) {
     if (!lt_embed_image(session, &image, &embedding, &dim)) lt_floats_free(embedding);
 }
 
+static void enlarge(lt_session *session) {
+    lt_image large;
+    if (!lt_upscale(session, &image, NULL, &large)) lt_image_free(&large);
+}
+
 static void check(lt_session *session) { (void)lt_parts_check(session->parts); }
 
 static void (*const uses[])(lt_session *session) = {fuzz_draw, encode, embed_text, embed_image,
-                                                    check,     check,  check,      check};
+                                                    enlarge,   check,  enlarge,    check};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;

@@ -216,7 +216,7 @@ static void test_a_web_ui(void **state) {
         "a cat\nNegative prompt: a dog\nSteps: 7, Sampler: Euler a, Schedule type: Automatic, CFG scale: 4.5, Seed: "
         "12, "
         "Size: 96x64, Model hash: cc6cb27103, Model: v1-5, Denoising strength: 0.4, Clip skip: 2, "
-        "Hires upscale: 2, ENSD: 31337, Version: v1.10.1",
+        "Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+, ENSD: 31337, Version: v1.10.1",
         session, &r, &texts));
     assert_string_equal(r.prompt, "a cat");
     assert_string_equal(r.negative_prompt, "a dog");
@@ -231,8 +231,9 @@ static void test_a_web_ui(void **state) {
     assert_int_equal(r.clip_skip, 2);
     assert_int_equal(r.rng, LT_RNG_PHILOX);
     assert_non_null(strstr(notices, "made with the model v1-5; this is micro"));
-    assert_non_null(strstr(notices, "can't be followed here: Denoising strength: 0.4"));
-    assert_non_null(strstr(notices, "left out: Hires upscale, ENSD"));
+    assert_true(fabs(r.hires_scale - 2) < 1e-9 && fabs(r.hires_strength - 0.4) < 1e-9);
+    assert_string_equal(r.hires_upscaler, "RealESRGAN_x4plus");
+    assert_non_null(strstr(notices, "left out: ENSD"));
     lt_string_free(texts);
     lt_session_close(session);
 }

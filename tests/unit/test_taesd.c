@@ -51,6 +51,20 @@ static void test_diffusers(void **state) {
     check_half("tiny-taesd-diffusers", "taesd-decoder", "upscale/taesd_diffusers.safetensors");
 }
 
+/* In narrow numbers, where the processor has them. */
+static void test_rounded(void **state) {
+    (void)state;
+    lt_session_options options = lt_session_options_defaults();
+    lt_session *session;
+    options.precision = LT_PRECISION_BF16;
+    const lt_status status = open_session(file_of("tiny-taesd-diffusers"), &options, &session);
+    if (status == LT_ERROR_UNSUPPORTED) skip();
+    assert_ok(status);
+    check_module(session, "taesd-encoder", "upscale/taesd_diffusers.safetensors", 1e-2);
+    check_module(session, "taesd-decoder", "upscale/taesd_diffusers.safetensors", 1e-2);
+    lt_session_close(session);
+}
+
 static void test_has_no_posterior(void **state) {
     (void)state;
     lt_session *session = open_with(file_of("tiny-taesd-diffusers"), NULL, NULL);
@@ -176,6 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_files),
         cmocka_unit_test(test_diffusers),
+        cmocka_unit_test(test_rounded),
         cmocka_unit_test(test_has_no_posterior),
         cmocka_unit_test(test_decodes),
         cmocka_unit_test(test_encodes_without_noise),
