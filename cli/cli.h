@@ -19,6 +19,7 @@ typedef enum lt_option_kind {
     LT_OPTION_CHOICE,       /* const char *, one of lt_option_choices; or the enumeration that is their field */
     LT_OPTION_LORA,         /* lt_lora_list: one more, "FILE", "FILE:0.8" or "FILE:0.8:0.5" */
     LT_OPTION_IMAGE_PROMPT, /* lt_image_prompt_list: one more, "ADAPTER:IMAGE[:S[:START:END]][:mask=FILE]" */
+    LT_OPTION_CONTROL,      /* lt_control_list: one more, "FILE:IMAGE", "FILE:IMAGE:0.8" or "FILE:IMAGE:0.8:0:0.5" */
     LT_OPTION_RANGE,        /* float[2] within [low, high]: "0.3:5"; "0.3:" has no end, which is 0 */
     LT_OPTION_FILES,        /* lt_file_list: one more file */
     LT_OPTION_SIZE          /* int[2], width and height within [low, high]: "512x768", or "512" for both */
@@ -29,6 +30,19 @@ typedef struct lt_lora_list {
     lt_lora items[LT_MOST_LORAS];
     size_t count;
 } lt_lora_list;
+
+/* --control, and what holds of all of them. */
+typedef struct lt_control_files {
+    const char *model, *image;
+    lt_control control; /* strength, start and end */
+} lt_control_files;
+typedef struct lt_control_list {
+    lt_control_files items[LT_MAX_CONTROLS];
+    size_t count;
+    lt_control_mode mode;
+    lt_control_fit fit;
+    const char *annotators; /* one of each, with commas between; the last one is that of all further ones. NULL: none */
+} lt_control_list;
 
 typedef struct lt_file_list {
     const char *items[LT_MOST_LORAS];
@@ -174,6 +188,13 @@ typedef struct lt_model_options {
         "lora", 0, LT_OPTION_LORA, "FILE[:S[:TEXT_S]]",                                                                \
             "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list)                                    \
     }
+
+/* The options of every command that runs a U-Net. */
+/* clang-format off */
+#define LT_CONTROL_OPTIONS(list)                                                                                       \
+    {"control", 0, LT_OPTION_CONTROL, "FILE:IMAGE[:S[:START:END]]",                                                    \
+     "draw by a ControlNet that sees IMAGE, at strength S", &(list)}
+/* clang-format on */
 
 /* For lt_open_options.notice and its kin: "latent: note: ..." on standard error. */
 void lt_print_notice(void *user, const char *message);

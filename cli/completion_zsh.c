@@ -13,7 +13,7 @@ static void print_value(const lt_option *o) {
     quote(o->argument);
     printf(":");
     if (o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA || o->kind == LT_OPTION_FILES ||
-        o->kind == LT_OPTION_IMAGE_PROMPT)
+        o->kind == LT_OPTION_IMAGE_PROMPT || o->kind == LT_OPTION_CONTROL)
         printf("_files");
     if (lt_option_choices(o)) {
         printf("(");

@@ -25,8 +25,9 @@ const lt_foreign lt_foreign_options[] = {
 
     /* What is not here. */
     {"lora-apply-mode", "a LoRA is always added while weights are packed, and the checkpoint stays as it is", true},
-    {"control-net control-image control-video control-strength canny",
-     "ControlNet is not served; `latent img2img -i IN` and `latent inpaint` start from a picture"},
+    {"control-net control-image control-strength", "here --control FILE:IMAGE:STRENGTH names all three"},
+    {"canny", "here --annotator canny makes edges of the control's picture"},
+    {"control-video", "--control takes one picture"},
     {"taesd-preview-only", "a TAESD makes previews alone where --preview-vae names it, and pictures where --vae does"},
     {"upscale-model upscale-repeats upscale-tile-size", "`latent upscale -m UPSCALER` makes a picture larger; --hires-upscaler draws on from that"},
     {"hires-upscalers-dir", "--models DIR says where upscalers are found"},

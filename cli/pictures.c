@@ -1,4 +1,5 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
+#include "control.h"
 #include "image_prompts.h"
 #include "picture_names.h"
 #include "progress.h"
@@ -15,6 +16,7 @@ static struct {
     lt_lora_list loras;
     lt_file_list embeddings, regions;
     lt_image_prompt_options image_prompts;
+    lt_control_list controls;
     lt_request request; /* what can be said in words; the rest is added to it */
     const char *prompt, *output, *format, *input, *mask, *from, *noise, *save_latents, *preview;
     bool quiet, json;
@@ -43,6 +45,10 @@ static const lt_option options[] = {
     {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
     {"region", 0, LT_OPTION_FILES, "MASK:PROMPT", "draw PROMPT where the picture MASK is white", &o.regions},
     LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
+    LT_CONTROL_OPTIONS(o.controls),
+    {"annotator", 0, LT_OPTION_TEXT, "NAME", "what makes maps of the controls' pictures: `latent annotate --help`", &o.controls.annotators, .rare = true},
+    {"control-mode", 0, LT_OPTION_CHOICE, "MODE", NULL, &o.controls.mode, .fields = lt_control_fields, .member = "mode", .rare = true},
+    {"control-fit", 0, LT_OPTION_CHOICE, "FIT", NULL, &o.controls.fit, .fields = lt_control_fields, .member = "fit", .rare = true},
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -138,6 +144,7 @@ static lt_status save_latents(const lt_result *r, int i) {
 /* What a request points to. */
 typedef struct lt_inputs {
     lt_model *classifier, *clip;
+    lt_control_inputs controls;
     lt_image image, mask;
     lt_image masks[LT_MOST_LORAS]; /* of the regions, as is: */
     lt_region regions[LT_MOST_LORAS];
@@ -149,6 +156,7 @@ typedef struct lt_inputs {
 static void free_inputs(lt_inputs *in) {
     lt_model_close(in->classifier);
     lt_model_close(in->clip);
+    lt_control_inputs_close(&in->controls);
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
     for (size_t i = 0; i < LT_COUNT(in->masks); i++) {
@@ -214,6 +222,8 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->image_prompts = in->prompts.items;
     r->image_prompt_count = in->prompts.count;
     r->image_encoder = in->prompts.encoder;
+    r->controls = in->controls.items;
+    r->control_count = in->controls.count;
     r->image = o.input ? &in->image : NULL;
     r->mask = o.mask ? &in->mask : NULL;
     return o.noise ? read_noise(session, in, r) : LT_OK;
@@ -337,6 +347,8 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     r.mask = o.mask ? &in->mask : NULL;
     r.region_count = o.regions.count;
     r.image_prompt_count = in->prompts.count;
+    r.controls = in->controls.items;
+    r.control_count = in->controls.count;
     LT_TRY(lt_request_from_parameters(in->made, session, &r, &in->from));
     if (lt_option_given(&o.request.sampler)) r.schedule = o.request.schedule; /* that one has its own */
     lt_options_follow(lt_request_fields, &o.request, &r);
@@ -394,6 +406,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
     LT_TRY(lt_image_prompts_open(&o.image_prompts, o.model.models, &in->prompts));
+    LT_TRY(lt_control_inputs_open(&o.controls, lt_session_model(*session), &in->controls));
     return o.from ? follow_picture(*session, in) : LT_OK;
 }
 

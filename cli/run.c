@@ -1,4 +1,5 @@
 /* run: one module of a model alone, tensors in, tensors out. */
+#include "control.h"
 #include "image_prompts.h"
 #include "signals.h"
 
@@ -8,6 +9,7 @@ static struct {
     lt_model_options model;
     lt_lora_list loras;
     lt_image_prompt_options image_prompts;
+    lt_control_list controls;
     const char *in, *out;
 } o;
 
@@ -18,15 +20,30 @@ static const lt_option options[] = {
     {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
     LT_LORA_OPTION(o.loras),
     LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
+    LT_CONTROL_OPTIONS(o.controls),
     {0},
 };
+
+/* With what controls add to a U-Net's inputs. */
+static lt_status run_controlled(lt_session *session, const char *module, const lt_run_options *with,
+                                const lt_arrays *in, lt_arrays *out) {
+    lt_control_inputs controls = {0};
+    lt_control_arrays more = {0};
+    lt_status status = lt_control_inputs_open(&o.controls, lt_session_model(session), &controls);
+    if (!status) status = lt_control_inputs_run(&controls, &o.model, in, &more);
+    if (!status) status = lt_run_with(session, module, with, more.items, more.count, out);
+    lt_control_arrays_free(&more);
+    lt_control_inputs_close(&controls);
+    return status;
+}
 
 static lt_status run_module(lt_session *session, const char *module, const lt_image_prompts *prompts,
                             const lt_arrays *in) {
     const lt_run_options with = {
         .image_prompts = prompts->items, .image_prompt_count = prompts->count, .image_encoder = prompts->encoder};
     lt_arrays out;
-    const lt_status ran = lt_run_with(session, module, &with, in->items, in->count, &out);
+    const lt_status ran = o.controls.count ? run_controlled(session, module, &with, in, &out)
+                                           : lt_run_with(session, module, &with, in->items, in->count, &out);
     if (ran) return ran == LT_ERROR_ARGUMENT ? lt_fail_in(ran, "%s", o.in) : ran;
     lt_stop_writing_on_signals();
     const lt_status status = lt_arrays_save(o.out, out.items, out.count);
@@ -49,6 +66,8 @@ static int run(int count, char **words) {
         return lt_complain(LT_EXIT_USAGE, "a module, --in A and --out B; see `latent run --help`");
     int blocked = check_module(words[0]);
     if (!blocked) blocked = lt_image_prompts_check(&o.image_prompts);
+    if (!blocked && o.controls.count && strcmp(words[0], "unet"))
+        blocked = lt_complain(LT_EXIT_USAGE, "--control: of what? a U-Net is what is controlled: latent run unet");
     if (!blocked) blocked = lt_check_safetensors("--out", o.out);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.model.model);
     if (!blocked) blocked = lt_check_apart("--out", o.out, o.in);
@@ -70,7 +89,7 @@ static int run(int count, char **words) {
 const lt_command lt_command_run = {
     "run",
     "run one module of a model alone",
-    "MODULE|LOSS -m MODEL [--lora FILE:S] --in A.safetensors --out B.safetensors",
+    "MODULE|LOSS -m MODEL [--lora FILE:S] [--control FILE:IMAGE:S] --in A.safetensors --out B.safetensors",
     "Tensors are NCHW. Modules, what they read and what they write:\n"
     "  clip-text    ids [n,77] -> out, penultimate [n,77,width]\n"
     "  clip-text-2  ids [n,77] -> out, penultimate [n,77,width], pooled [n,projection]: SDXL's second\n"
@@ -83,6 +102,9 @@ const lt_command lt_command_run = {
     "  taesd-decoder  z [n,c,h,w] -> image [n,3,8h,8w] in [0, 1], not clamped\n"
     "  upscaler     x [n,3,h,w] in [0, 1] -> out [n,3,s*h,s*w], not clamped\n"
     "  image-prompt pixels [1,3,size,size] -> ip_tokens, zero_tokens [1,tokens,dim]: an IP-Adapter's\n"
+    "  controlnet   x [n,c,h,w], t [n], context [n,tokens,dim], hint [n,3,8h,8w] in [0,1] -> residual.I; unet takes\n"
+    "               them as added.residual.I, or --control makes them\n"
+    "  t2i-adapter  hint [n,3,8h,8w] in [0,1] -> feature.I, which unet takes as added.feature.I\n"
     "Losses of training, which write loss and the gradient of each parameter under its name:\n"
     "  unet-loss    x0, noise [n,c,h,w], t [n], context [n,tokens,dim]: squared error of the noise\n"
     "  vae-loss     x [n,3,h,w], posterior_noise [n,c,h/f,w/f]: squared error + 1e-6 KL\n"

@@ -281,6 +281,29 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     return LT_EXIT_OK;
 }
 
+/* What it points to stays until the program ends. */
+static int parse_control(const lt_option *o, const char *word) {
+    lt_control_list *list = o->value;
+    float numbers[3];
+    if (list->count == LT_MAX_CONTROLS)
+        return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MAX_CONTROLS);
+    char *text = cli_strdup(word);
+    if (!text) return lt_complain_error();
+    const int count = take_numbers(text, numbers);
+    char *colon = strchr(text, ':');
+    if (!colon || colon == text || !colon[1] || count == 2)
+        return lt_complain(LT_EXIT_USAGE,
+                           "--%s %s: FILE:IMAGE[:STRENGTH[:START:END]], as in canny.safetensors:edges.png:0.8", o->name,
+                           word);
+    *colon = '\0';
+    lt_control_files *files = &list->items[list->count++];
+    *files = (lt_control_files){text, colon + 1, lt_control_defaults()};
+    if (count) files->control.strength = numbers[count - 1];
+    if (count == 3) files->control.start = numbers[1];
+    if (count == 3) files->control.end = numbers[0];
+    return LT_EXIT_OK;
+}
+
 /* "LOW:HIGH"; an end that is left out is 0. */
 static int parse_range(const lt_option *o, const char *text) {
     char *colon, *end = NULL, range[80];
@@ -329,6 +352,7 @@ int lt_option_take(const lt_option *o, const char *text) {
     case LT_OPTION_FILE: return parse_file(o, text);
     case LT_OPTION_MAYBE: return parse_file_or_none(o, text);
     case LT_OPTION_LORA: return parse_lora(o, text);
+    case LT_OPTION_CONTROL: return parse_control(o, text);
     case LT_OPTION_FILES: return parse_files(o, text);
     case LT_OPTION_IMAGE_PROMPT: return parse_image_prompt(o, text);
     }

@@ -283,7 +283,9 @@ typedef struct lt_open_options {
     const char *prediction;  /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
     size_t memory;           /* bytes of packed weights that stay when no session uses them any more, the longest unused
                                 going first, for the next one that does; 0: none */
-    lt_notice_fn notice;     /* of what is found while opening and converting; NULL: nobody is told */
+    const lt_model *base; /* of a ControlNet that is kept as what it adds to a U-Net (a difference, a control-LoRA): the
+                             model whose U-Net that is, without its LoRAs; it stays open as long. Otherwise not read */
+    lt_notice_fn notice;  /* of what is found while opening and converting; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];
 } lt_open_options;
@@ -322,7 +324,8 @@ typedef struct lt_model_info {
     int class_count;                /* of the classifier */
     int upscale;                    /* of an upscaler: by how much it makes pictures larger */
     const char *const *class_names; /* [class_count], valid while the model is open */
-    lt_precision automatic;         /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
+    const char *control;    /* "ControlNet", "T2I-Adapter": it says of how another model draws; NULL: it doesn't */
+    lt_precision automatic; /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
     uint64_t reserved[LT_RESERVED];
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
@@ -353,6 +356,54 @@ typedef struct lt_image_prompt {
     uint64_t reserved[LT_RESERVED];
 } lt_image_prompt;
 LT_API lt_image_prompt lt_image_prompt_defaults(void); /* scale 1, over all steps */
+
+/* ---- Control: pictures that say of how to draw ---- */
+
+/* What is more important where prompt and control disagree, as the web UI's control modes. */
+typedef enum lt_control_mode {
+    LT_CONTROL_BALANCED,
+    LT_CONTROL_UNDER_PROMPT, /* "My prompt is more important": weaker the further outside it is added, 0.825^(12-i) of
+                                the i-th of 13 residuals; of a T2I-Adapter's features 0.25, 0.62, 0.825, 1 */
+    LT_CONTROL_OVER_PROMPT   /* "ControlNet is more important": the same, and not for the negative prompt, so that
+                                guidance multiplies it too */
+} lt_control_mode;
+
+/* How the control's picture becomes as large as the one that is drawn, as the web UI's resize modes. */
+typedef enum lt_control_fit {
+    LT_CONTROL_CROP,    /* "Crop and Resize": the middle of it */
+    LT_CONTROL_STRETCH, /* "Just Resize" */
+    LT_CONTROL_FILL     /* "Resize and Fill": all of it, within the median colour of its border */
+} lt_control_fit;
+
+/* A ControlNet or a T2I-Adapter with what it sees. Begin with lt_control_defaults. */
+typedef struct lt_control {
+    const lt_model *model; /* of such a file (lt_model_open), the caller's, open while the picture is made; it
+                              is for models of its own family: LT_ERROR_MODEL says for which */
+    const lt_image
+        *image; /* the map that it was trained to see: edges, depth, a pose, ...; or what it is made of by: */
+    const char *annotator; /* what makes the map of image, behind its fitting (lt_annotate); "inpaint": image, and
+                              nothing where the request's mask repaints it. NULL: image is the map */
+    float strength;        /* -100 to 100: what it adds is multiplied by */
+    double start, end;     /* shares of the steps, 0 to 1: it is there in steps that lie within as a whole */
+    lt_control_mode mode;
+    lt_control_fit fit;
+    uint64_t reserved[LT_RESERVED];
+} lt_control;
+LT_API lt_control lt_control_defaults(void); /* no model, no image, strength 1, from 0 to 1, balanced, cropped */
+LT_API const lt_field *lt_control_fields(void);
+
+enum { LT_MAX_CONTROLS = 8 }; /* at once */
+
+/* The map of a picture, as large, that annotator makes by a formula alone, as A1111's preprocessor of that name:
+ *   canny:LOW:HIGH  edges, by the thresholds 100 and 200         scribble:T   lines that are darker than what is
+ *   lineart         how much darker than its surroundings                     around them, by the threshold 32
+ *   luminance:P     CIE's L*, to the power 1                     intensity:P  the greatest channel, likewise
+ *   invert          255 less each value                          threshold:T  white where all channels are over 127
+ *   color           squares of 64 pixels, of one colour each     tile:N       at 1/N (1) of its size and back
+ *   blur:S          a Gaussian of deviation 9
+ * The numbers may be left out. LT_ERROR_ARGUMENT for another name or number. */
+LT_API lt_status lt_annotate(const char *annotator, const lt_image *image, lt_image *map);
+LT_API const char *const *lt_annotators(void); /* their names, NULL-terminated */
 
 /* ---- Looking at files ---- */
 
@@ -591,6 +642,8 @@ typedef struct lt_request {
                                       meanwhile; NULL without image prompts */
     const lt_region *regions;      /* [region_count]: there their prompts take prompt's place. NULL: none */
     size_t region_count;
+    const lt_control *controls; /* [control_count], up to LT_MAX_CONTROLS: what they add is summed. NULL: none */
+    size_t control_count;
     int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice; a side over twice or under half of the model's own gets one too */
@@ -860,7 +913,12 @@ LT_API void lt_arrays_free(lt_arrays *arrays); /* and empties it */
  *   clip-image   pixels [n,3,size,size]      -> image_embeds [n,projection], of length 1
  *   vae-encoder  x [n,3,h,w]                 -> mean, logvar [n,c,h/f,w/f]
  *   vae-decoder  z [n,c,h,w] (unscaled)      -> out [n,3,h*f,w*f]
- *   unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w]
+ *   unet         x [n,c,h,w], t [n], context [n,tokens,dim], where it reads a vector y [n,dim] -> out [n,c,h,w];
+ *                with added.residual.0 and the others of a ControlNet, or added.feature.0 and the others of a
+ *                T2I-Adapter, these are added on the way
+ *   controlnet   x [n,c,h,w], t [n], context [n,tokens,dim], hint [n,3,8h,8w] in [0,1] -> residual.I, that of the
+ *                middle last
+ *   t2i-adapter  hint [n,3,8h,8w] in [0,1]   -> feature.I of each level
  *   classifier   x [n,c,size,size], t [n]    -> logits [n,classes]
  *   taesd-encoder  x [n,3,h,w] in [0, 1]     -> latent [n,c,h/8,w/8], as the U-Net has it
  *   taesd-decoder  z [n,c,h,w]               -> image [n,3,8h,8w] in [0, 1], not clamped

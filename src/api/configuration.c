@@ -120,6 +120,14 @@ static lt_status read_classifier(lt_components *parts, const lt_config *config) 
     return read_labels(parts, config);
 }
 
+static lt_status read_control(lt_components *parts, const lt_config *config) {
+    lt_unet *half = &parts->control.half;
+    LT_TRY(read_heads(half, config));
+    half->groups = number(config, "norm_num_groups", half->groups);
+    parts->control.pooled = lt_config_number(config, "global_pool_conditions", 0) > 0;
+    return LT_OK;
+}
+
 /* What a component is: by its name in a pipeline's folder, or by its class where it is a folder of its own. */
 static lt_role role_of(const lt_component *c) {
     const char *class = lt_config_string(&c->config, "_class_name");
@@ -127,14 +135,17 @@ static lt_role role_of(const lt_component *c) {
     if (class && !strcmp(class, "UNet2DConditionModel")) return LT_ROLE_UNET;
     if (class && !strcmp(class, "AutoencoderKL")) return LT_ROLE_VAE;
     if (class && !strcmp(class, "AutoencoderTiny")) return LT_ROLE_TAESD_DECODER;
+    if (class && !strcmp(class, "ControlNetModel")) return LT_ROLE_CONTROL;
+    if (class && !strcmp(class, "T2IAdapter")) return LT_ROLE_ADAPTER;
     return is_image_tower(&c->config) || lt_config_number(&c->config, "vision_config.patch_size", 0) > 0 ? LT_ROLE_CLIP
                                                                                                          : LT_ROLE_TEXT;
 }
 
 /* NULL: its shapes tell all. */
 static lt_status (*const readers[LT_ROLE_COUNT])(lt_components *parts, const lt_config *config) = {
-    [LT_ROLE_TEXT] = read_text, [LT_ROLE_OPEN_TEXT] = read_text_2, [LT_ROLE_VAE] = read_vae,
-    [LT_ROLE_UNET] = read_unet, [LT_ROLE_CLIP] = read_clip,        [LT_ROLE_CLASSIFIER] = read_classifier};
+    [LT_ROLE_TEXT] = read_text,      [LT_ROLE_OPEN_TEXT] = read_text_2, [LT_ROLE_VAE] = read_vae,
+    [LT_ROLE_UNET] = read_unet,      [LT_ROLE_CLIP] = read_clip,        [LT_ROLE_CLASSIFIER] = read_classifier,
+    [LT_ROLE_CONTROL] = read_control};
 
 /* Reads the settings of the components whose roles are in the set. */
 static lt_status read_folder(lt_components *parts, const lt_diffusers *folder, unsigned roles) {
@@ -153,7 +164,8 @@ static lt_status read_settings(lt_components *parts, const lt_checkpoint *file, 
     static const char *const prefixes[LT_ROLE_COUNT] = {
         [LT_ROLE_TEXT] = "latent.text_encoder.", [LT_ROLE_OPEN_TEXT] = "latent.text_encoder_2.",
         [LT_ROLE_VAE] = "latent.vae.",           [LT_ROLE_UNET] = "latent.unet.",
-        [LT_ROLE_CLIP] = "latent.clip.",         [LT_ROLE_CLASSIFIER] = "latent.classifier."};
+        [LT_ROLE_CLIP] = "latent.clip.",         [LT_ROLE_CLASSIFIER] = "latent.classifier.",
+        [LT_ROLE_CONTROL] = "latent.control."};
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
         if (!(roles & 1u << role) || !readers[role]) continue;
         lt_config config;

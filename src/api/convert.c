@@ -216,6 +216,11 @@ const char *const *lt_synthetic_names(void) {
                                         "tiny-esrgan-x2",
                                         "tiny-srvgg-x4",
                                         "esrgan-x4",
+                                        "sd15-control",
+                                        "tiny-control",
+                                        "tiny-control-diffusers",
+                                        "sd15-t2i",
+                                        "tiny-t2i",
                                         NULL};
     return names;
 }

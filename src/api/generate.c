@@ -12,10 +12,29 @@ lt_guides lt_guides_of(const lt_model *image_encoder, const lt_image_prompt *pro
     return guides;
 }
 
+static lt_status check_control(const lt_control *control, size_t i) {
+    LT_TRY(lt_fields_check(lt_control_fields(), control));
+    if (control->model && control->image) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "controls: number %zu has no %s", i, control->model ? "image" : "model");
+}
+
+static lt_status find_controls(const lt_request *r, lt_guides *guides) {
+    if (r->control_count > LT_MAX_CONTROLS)
+        return lt_fail(LT_ERROR_ARGUMENT, "control_count: %zu; %d are possible", r->control_count, LT_MAX_CONTROLS);
+    if (r->control_count && !r->controls)
+        return lt_fail(LT_ERROR_ARGUMENT, "controls is NULL: %zu are to be there", r->control_count);
+    for (size_t i = 0; i < r->control_count; i++) {
+        LT_TRY(check_control(&r->controls[i], i));
+        guides->controls[i] = &r->controls[i].model->parts;
+    }
+    return LT_OK;
+}
+
 static lt_status generate(lt_session *session, const lt_request *request, lt_result *result) {
     lt_guides guides = lt_guides_of(request->image_encoder, request->image_prompts, request->image_prompt_count);
     guides.classifier = lt_parts_of(request->classifier);
     guides.clip = lt_parts_of(request->clip);
+    LT_TRY(find_controls(request, &guides));
     return lt_paint(session, request, &guides, result);
 }
 

@@ -1,5 +1,6 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "adapters/few_steps.h"
+#include "adapters/lora_info.h"
 #include "api/configuration.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -27,14 +28,29 @@ static lt_status add_folder(lt_model *model, const lt_diffusers *folder, unsigne
     return LT_OK;
 }
 
+/* In place of what says that no model was found in file: what it is that is added to one. */
+static lt_status tell_adapter(const lt_checkpoint *file, lt_status status) {
+    lt_lora_info info;
+    if (status != LT_ERROR_MODEL) return status;
+    lt_message before;
+    lt_message_keep(&before);
+    if (lt_lora_info_read(file, &info)) return lt_message_restore(&before), status;
+    if (info.kinds)
+        status = lt_fail(status, "no model that is known, but what is added to one: %s%s%s", info.kinds,
+                         info.made_for ? ", for " : "", info.made_for ? info.made_for : "");
+    lt_lora_info_free(&info);
+    return status;
+}
+
 /* Opens the file or folder at path and adds the tensors that roles (a set) need. */
 static lt_status add_source(lt_model *model, const char *path, lt_source *source, unsigned roles, bool ema) {
     LT_TRY(lt_source_open(path, source));
     if (!source->folder.count && lt_state_recognise(&source->file))
         return lt_fail(LT_ERROR_MODEL,
                        "%s: the state of a training, not a model: going on with the training makes the model", path);
-    const lt_status status = source->folder.count ? add_folder(model, &source->folder, roles, ema)
-                                                  : add_tensors(model, &source->file, roles, ema);
+    const lt_status status = source->folder.count
+                                 ? add_folder(model, &source->folder, roles, ema)
+                                 : tell_adapter(&source->file, add_tensors(model, &source->file, roles, ema));
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
@@ -123,6 +139,17 @@ static lt_status open_upscaler(lt_components *parts) {
     return LT_OK;
 }
 
+static lt_status open_control(lt_components *parts) {
+    if (lt_weights_has_prefix(parts->weights, lt_role_prefix(LT_ROLE_CONTROL))) {
+        LT_TRY(lt_controlnet_open(parts->weights, &parts->control));
+        parts->has[LT_MODULE_HINT] = parts->has[LT_MODULE_CONTROL] = true;
+    }
+    if (!lt_weights_has_prefix(parts->weights, lt_role_prefix(LT_ROLE_ADAPTER))) return LT_OK;
+    LT_TRY(lt_t2i_open(parts->weights, &parts->adapter));
+    parts->has[LT_MODULE_ADAPTER] = true;
+    return LT_OK;
+}
+
 static lt_status open_towers(lt_components *parts) {
     lt_weights *w = parts->weights;
     LT_TRY(lt_clip_texts_open(w, &parts->text, &parts->text_2));
@@ -148,6 +175,7 @@ static lt_status open_parts(lt_components *parts) {
     LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, open_unet(parts)));
     LT_TRY(lt_module_fail(parts, LT_MODULE_VAE_DECODER, open_vae(parts)));
     LT_TRY(lt_module_fail(parts, LT_MODULE_UPSCALER, open_upscaler(parts)));
+    LT_TRY(lt_module_fail(parts, LT_MODULE_CONTROL, open_control(parts)));
     return lt_module_fail(parts, LT_MODULE_TEXT, open_towers(parts));
 }
 
@@ -189,6 +217,27 @@ static const lt_few_steps *few_steps_of(const char *path, const lt_source *sourc
     return found;
 }
 
+/* A ControlNet that is kept as what it adds to a U-Net. */
+static lt_status complete_control(lt_model *model, const char *path, lt_model *base) {
+    const lt_control_kind kind = lt_control_kind_of(&model->main.file);
+    if (kind == LT_CONTROL_WHOLE || !lt_tensor_list_has_prefix(&model->tensors, lt_role_prefix(LT_ROLE_CONTROL)))
+        return LT_OK;
+    if (!base)
+        return lt_fail(LT_ERROR_MODEL,
+                       "%s: this ControlNet is what is added to a model's U-Net: it takes that model (`base`)", path);
+    atomic_fetch_add(&base->users, 1);
+    model->base = base;
+    return lt_control_complete(kind, base->parts.weights, &model->tensors, &model->delta);
+}
+
+static lt_status add_control_delta(lt_model *model) {
+    const lt_control_kind kind = lt_control_kind_of(&model->main.file);
+    if (!model->base) return LT_OK;
+    const lt_status status = lt_control_delta_make(kind, model->parts.weights, &model->delta);
+    model->parts.deltas = model->delta.set;
+    return lt_module_fail(&model->parts, LT_MODULE_CONTROL, status);
+}
+
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields(), options));
     const unsigned roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
@@ -197,10 +246,12 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     LT_TRY(add_preview(model, options->preview_vae));
     LT_TRY(name_model(&model->parts, path, options->vae));
     model->parts.few_steps = few_steps_of(path, &model->main);
+    LT_TRY(complete_control(model, path, (lt_model *)(uintptr_t)options->base));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
     model->parts.packed = packed_for(&model->main.file);
     lt_precision_follow_file(&model->parts);
     lt_weights_keep(model->parts.weights, options->memory);
+    LT_TRY(add_control_delta(model));
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
     return lt_tokenizer_open(&model->parts.tokenizer);
@@ -229,8 +280,10 @@ lt_status lt_model_open(const char *path, const lt_open_options *options, lt_mod
 
 void lt_model_close(lt_model *model) {
     if (!model || atomic_fetch_sub(&model->users, 1) > 1) return;
+    lt_control_delta_free(&model->delta);
     lt_components_free(&model->parts);
     lt_tensor_list_free(&model->tensors);
+    lt_model_close(model->base);
     lt_source_close(&model->main);
     lt_source_close(&model->vae);
     lt_source_close(&model->vae_encoder);
@@ -268,6 +321,9 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .class_count = p->classifier.classes,
         .upscale = p->has[LT_MODULE_UPSCALER] ? p->upscaler.scale : 0,
         .class_names = (const char *const *)p->labels,
+        .control = p->has[LT_MODULE_CONTROL]   ? lt_module_name(LT_MODULE_CONTROL)
+                   : p->has[LT_MODULE_ADAPTER] ? lt_module_name(LT_MODULE_ADAPTER)
+                                               : NULL,
         .automatic = lt_precision_automatic(p, LT_ISA_BEST),
     };
 }

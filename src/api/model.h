@@ -2,6 +2,7 @@
 #ifndef LT_MODEL_H
 #define LT_MODEL_H
 
+#include "adapters/control_delta.h"
 #include "export/export.h"
 #include "formats/source.h"
 #include "models/names.h"
@@ -17,6 +18,8 @@ struct lt_model {
     lt_source vae, vae_encoder; /* that replace main's; vae_encoder: of a TAESD in two files */
     lt_source preview;          /* the TAESD that makes previews */
     size_t ignored;             /* tensors that were not needed */
+    struct lt_model *base;      /* whose U-Net a ControlNet is a difference to; NULL: none */
+    lt_control_delta delta;     /* that difference */
 };
 
 /* The model as src/export writes it; it points into model. */

@@ -130,9 +130,26 @@ static const lt_field request_fields[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+#undef AT
+#define AT(member) LT_FIELD(lt_control, member)
+static const lt_field control_fields[] = {
+    {AT(strength), LT_FIELD_FLOAT, -100, 100, .help = "what it adds is multiplied by"},
+    {AT(start), LT_FIELD_DOUBLE, 0, 1, .help = "the share of the steps before it begins"},
+    {AT(end), LT_FIELD_DOUBLE, 0, 1, .help = "the share of the steps after which it ends"},
+    {AT(mode), LT_FIELD_ENUM, .choices = lt_control_mode_choices, .help = "balanced; prompt or control is more important"},
+    {AT(annotator), LT_FIELD_TEXT, .optional = true, .help = "what makes its map: canny, lineart, ..."},
+    {AT(fit), LT_FIELD_ENUM, .choices = lt_control_fit_choices, .help = "how its picture is made to fit: crop, stretch or fill"},
+    {AT(reserved), LT_FIELD_RESERVED},
+    {0},
+};
+/* clang-format on */
+
+const lt_field *lt_control_fields(void) { return control_fields; }
 const lt_field *lt_open_fields(void) { return open_fields; }
 const lt_field *lt_session_fields(void) { return session_fields; }
 const lt_field *lt_request_fields(void) { return request_fields; }
 
+lt_control lt_control_defaults(void) { return (lt_control){.strength = 1, .end = 1}; }
 lt_open_options lt_open_options_defaults(void) { return (lt_open_options){0}; }
 lt_session_options lt_session_options_defaults(void) { return (lt_session_options){.isa = LT_ISA_BEST}; }

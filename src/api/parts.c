@@ -1,4 +1,5 @@
 /* The public interface's parts of the way: latents, noise, embeddings, tokens, steps. */
+#include "annotators/annotators.h"
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -279,3 +280,16 @@ lt_status lt_plan_steps(const lt_model *model, const lt_request *request, lt_ste
     if (!status) status = plan_steps(model, request, steps);
     return lt_leave(&door, status);
 }
+
+/* ---- Maps for controls ---- */
+
+lt_status lt_annotate(const char *annotator, const lt_image *image, lt_image *map) {
+    const lt_argument arguments[] = {
+        {"annotator", annotator}, {"image", image}, {"map", .out = map, .size = sizeof *map}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_annotate_picture(annotator, image, map);
+    return lt_leave(&door, status);
+}
+
+const char *const *lt_annotators(void) { return lt_annotator_names(); }

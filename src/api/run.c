@@ -2,6 +2,7 @@
 #include "api/run.h"
 
 #include "api/arrays.h"
+#include "api/run_control.h"
 #include "api/run_image_prompt.h"
 #include "api/run_loss.h"
 #include "api/tensor_io.h"
@@ -42,6 +43,11 @@ static bool is_read(const lt_components *parts, const char *name) {
     return strcmp(name, "context") || parts->unet.context_dim;
 }
 
+/* What is to be added on a U-Net's way: "added.residual.0". A recorded ControlNet's own "residual.0" are not meant. */
+static const lt_tensor *find_added(const lt_tensor *in, size_t count, const char *port) {
+    return lt_tensor_named(in, count, lt_name_of("added.%s", port).text);
+}
+
 static lt_status size_of(const lt_runner *r, const lt_components *parts, const lt_tensor *in, size_t count,
                          lt_module_size *size) {
     *size = (lt_module_size){.embed = r->module == LT_MODULE_TEXT_2};
@@ -58,6 +64,9 @@ static lt_status size_of(const lt_runner *r, const lt_components *parts, const l
         }
         if (!strcmp(r->inputs[i], "context")) size->tokens = shape.w;
     }
+    if (r->module == LT_MODULE_UNET)
+        size->added = (lt_additions){find_added(in, count, lt_residual_ports[0]) != NULL,
+                                     find_added(in, count, lt_feature_ports[0]) != NULL};
     return LT_OK;
 }
 
@@ -112,6 +121,17 @@ static lt_status read_outputs(const lt_runner *r, lt_plan *plan, lt_arrays *out)
     return lt_arrays_take(outputs, (size_t)count, values, out);
 }
 
+static lt_status write_added(lt_plan *plan, const lt_tensor *in, size_t count, const char *const *ports, int most) {
+    for (int i = 0; i < most && lt_plan_port(plan, ports[i]).node; i++) {
+        const lt_tensor *found = find_added(in, count, ports[i]);
+        if (!found) return lt_fail(LT_ERROR_ARGUMENT, "unet: a tensor called added.%s is needed, too", ports[i]);
+        lt_tensor t = *found;
+        t.name = ports[i];
+        LT_TRY(lt_write_input(plan, &t));
+    }
+    return LT_OK;
+}
+
 /* y, which a U-Net with a vector reads, is an input of these alone; where tokens end follows from ids. */
 static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor *in, size_t count) {
     for (int i = 0; r->inputs[i]; i++)
@@ -119,6 +139,8 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
             LT_TRY(lt_write_input(plan, lt_tensor_named(in, count, r->inputs[i])));
     const lt_clip_inputs text = lt_clip_inputs_of(plan);
     if (text.end.node) lt_clip_find_ends(&text);
+    LT_TRY(write_added(plan, in, count, lt_residual_ports, LT_MOST_RESIDUALS));
+    LT_TRY(write_added(plan, in, count, lt_feature_ports, LT_MAX_LEVELS));
     if (!lt_plan_port(plan, "y").node) return LT_OK;
     const lt_tensor *y = lt_tensor_named(in, count, "y");
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);
@@ -157,6 +179,8 @@ static lt_status run_named(lt_session *session, const char *module, const lt_run
     char names[256];
     if (!strcmp(module, "image-prompt")) return lt_run_image_prompt(session, options, in, in_count, out);
     if (lt_is_loss(module)) return lt_run_loss(session, module, in, in_count, out);
+    if (!strcmp(module, "t2i-adapter")) return lt_run_adapter(session, in, in_count, out);
+    if (!strcmp(module, "controlnet")) return lt_run_control(session, in, in_count, out);
     for (size_t i = 0; i < LT_COUNT(runners); i++)
         if (!strcmp(runners[i].name, module)) return run(session, &runners[i], options, in, in_count, out);
     lt_join_names(lt_modules(), names, sizeof names);
@@ -201,8 +225,9 @@ lt_status lt_run_with(lt_session *session, const char *module, const lt_run_opti
 }
 
 const char *const *lt_modules(void) {
-    static const char *const names[] = {"clip-text",    "clip-text-2", "clip-image",    "vae-encoder",   "vae-decoder",
-                                        "unet",         "classifier",  "taesd-encoder", "taesd-decoder", "upscaler",
-                                        "image-prompt", "unet-loss",   "vae-loss",      "clip-loss",     NULL};
+    static const char *const names[] = {
+        "clip-text",    "clip-text-2", "clip-image",  "vae-encoder",   "vae-decoder",   "unet",     "classifier",
+        "image-prompt", "controlnet",  "t2i-adapter", "taesd-encoder", "taesd-decoder", "upscaler", "unet-loss",
+        "vae-loss",     "clip-loss",   NULL};
     return names;
 }

@@ -23,6 +23,7 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     atomic_fetch_add(&model->users, 1);
     session->model = model;
     session->parts = &model->parts;
+    session->target.deltas = lt_deltas_share(model->parts.deltas);
     session->listener = (lt_listener){options->notice, options->notice_user};
     session->low_memory = options->low_memory;
     session->thrift.in_turn = options->low_memory;

@@ -98,8 +98,8 @@ static lt_status time_module(lt_session *session, lt_module module, const lt_mod
         .name = lt_module_name(module), .prepare_seconds = lt_now() - start, .arena_bytes = lt_plan_arena_size(plan)};
     fill_inputs(plan);
     lt_plan_trace(plan, o->operations);
-    LT_TRY(
-        time_runs(session, plan, module == LT_MODULE_UNET ? LT_RATE_STEP : LT_RATE_PROMPT, o->runs, &m->run_seconds));
+    const bool stepwise = module == LT_MODULE_UNET || module == LT_MODULE_CONTROL;
+    LT_TRY(time_runs(session, plan, stepwise ? LT_RATE_STEP : LT_RATE_PROMPT, o->runs, &m->run_seconds));
     for (size_t i = 0; i < lt_plan_row_count(plan); i++) m->flop += lt_plan_row_at(plan, i).flops;
     if (o->operations) LT_TRY(list_operations(plan, m));
     lt_module_drop(session, module);
@@ -108,17 +108,18 @@ static lt_status time_module(lt_session *session, lt_module module, const lt_mod
 
 /* ---- All of them ---- */
 
-/* As drawing needs them, the U-Net with both guided halves in one batch. */
+/* As drawing needs them, the U-Net and a ControlNet with both guided halves in one batch. */
 static lt_status time_modules(lt_session *session, const lt_timing_options *o, lt_timings *out) {
-    static const lt_module order[] = {LT_MODULE_TEXT, LT_MODULE_TEXT_2,      LT_MODULE_IMAGE,   LT_MODULE_VAE_ENCODER,
-                                      LT_MODULE_UNET, LT_MODULE_VAE_DECODER, LT_MODULE_UPSCALER};
+    static const lt_module order[] = {
+        LT_MODULE_TEXT,        LT_MODULE_TEXT_2,   LT_MODULE_IMAGE, LT_MODULE_VAE_ENCODER, LT_MODULE_UNET,
+        LT_MODULE_VAE_DECODER, LT_MODULE_UPSCALER, LT_MODULE_HINT,  LT_MODULE_CONTROL,     LT_MODULE_ADAPTER};
     const lt_components *parts = session->parts;
     const int factor = parts->vae.factor ? parts->vae.factor : 8, own = parts->sample_size * factor;
     const int w = (int)lt_max((size_t)((o->width ? o->width : own) / factor), 1);
     const int h = (int)lt_max((size_t)((o->height ? o->height : own) / factor), 1);
     lt_module_size sizes[LT_MODULE_COUNT];
     lt_module_sizes(parts, h, w, sizes);
-    sizes[LT_MODULE_UNET].n = 2;
+    sizes[LT_MODULE_UNET].n = sizes[LT_MODULE_CONTROL].n = 2;
     sizes[LT_MODULE_TEXT].embed = 0;
     *out = (lt_timings){.width = w * factor,
                         .height = h * factor,

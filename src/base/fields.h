@@ -11,11 +11,13 @@
 /* Names of latent.h's enumerations, in their order, and of what a U-Net predicts. */
 extern const char *const lt_precision_choices[],
     *const lt_training_precision_choices[], /* of which a training has no int8 */
-        *const lt_isa_choices[], *const lt_prediction_choices[], *const lt_rng_choices[],
-                                                                     *const lt_seamless_choices[],
-                                                                         *const lt_content_choices[],
-                                                                             *const lt_mask_choices[],
-                                                                                 *const lt_emphasis_choices[];
+        *const lt_isa_choices[], *const lt_prediction_choices[],
+                                     *const lt_rng_choices[], *const lt_seamless_choices[],
+                                                                  *const lt_content_choices[],
+                                                                      *const lt_mask_choices[],
+                                                                          *const lt_emphasis_choices[],
+                                                                              *const lt_control_mode_choices[],
+                                                                                  *const lt_control_fit_choices[];
 
 /* LT_ERROR_ARGUMENT names the first field of options that holds what is not possible, and what is. */
 lt_status lt_field_check(const lt_field *field, const void *options);

@@ -43,6 +43,27 @@ static void upsample_backward(const lt_upsample_args *a) {
     lt_parallel(LT_ALL_THREADS, a->n * a->small_h, LT_EVENLY, sum_row, a);
 }
 
+/* ---- Means ---- */
+
+/* Row `index` of the halved picture, of all samples. */
+static void halve_row(const void *args, size_t index, int thread) {
+    (void)thread;
+    const lt_halve_args *a = args;
+    const size_t c = a->c, h = (a->h + 1) / 2, w = (a->w + 1) / 2, y = index % h * 2;
+    const float *rows[2];
+    for (size_t k = 0; k < 2; k++) rows[k] = a->from + (index / h * a->h + lt_min(y + k, a->h - 1)) * a->w * c;
+    float *to = a->to + index * w * c;
+    for (size_t x = 0; x < w; x++, to += c) {
+        const size_t left = 2 * x * c, right = lt_min(2 * x + 1, a->w - 1) * c;
+        for (size_t k = 0; k < c; k++)
+            to[k] = 0.25f * (rows[0][left + k] + rows[0][right + k] + rows[1][left + k] + rows[1][right + k]);
+    }
+}
+
+static void halve(const lt_halve_args *a) {
+    lt_parallel(LT_ALL_THREADS, a->n * ((a->h + 1) / 2), LT_EVENLY, halve_row, a);
+}
+
 /* ---- Resampling ---- */
 
 static void mix(const void *args, size_t outer, int thread) {
@@ -167,5 +188,5 @@ static void prelu(const float *x, const float *slope, float *y, size_t rows, siz
     lt_parallel(LT_ALL_THREADS, (rows + ROWS - 1) / ROWS, LT_EVENLY, prelu_rows, &a);
 }
 
-const lt_pixel_kernels lt_pixels = {
-    upsample, upsample_backward, resample, resample_backward, affine, timestep, shuffle, unshuffle, blend, prelu};
+const lt_pixel_kernels lt_pixels = {upsample, upsample_backward, halve, resample, resample_backward, affine, timestep,
+                                    shuffle,  unshuffle,         blend, prelu};

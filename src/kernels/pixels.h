@@ -12,6 +12,13 @@ typedef struct lt_upsample_args {
     float *to;         /* the larger; backward: that by the smaller, each the sum over the pixels that it went to */
 } lt_upsample_args;
 
+/* Half the size, rounded up: the mean of each 2x2 pixels, as far as they are there. */
+typedef struct lt_halve_args {
+    size_t n, h, w, c;
+    const float *from; /* [n, h, w, c] */
+    float *to;         /* [n, (h + 1) / 2, (w + 1) / 2, c] */
+} lt_halve_args;
+
 /* Where one axis' values come from: each of `size` is a weighted sum of up to taps of `source`. */
 typedef struct lt_axis {
     size_t size, source, taps;
@@ -48,6 +55,7 @@ typedef struct lt_blend_args {
 typedef struct lt_pixel_kernels {
     void (*upsample)(const lt_upsample_args *a);
     void (*upsample_backward)(const lt_upsample_args *a);
+    void (*halve)(const lt_halve_args *a);
     void (*resample)(const lt_resample_args *a);
     void (*resample_backward)(const lt_resample_args *a);
     /* y [rows, c] = scale [c] * x + shift [c] (NULL: 0); y may be x */

@@ -34,6 +34,26 @@ static void upsample_backward(const lt_upsample_args *a) {
                 for (size_t k = 0; k < a->c; k++) a->to[small_at(a, i, y, x, k)] += a->from[large_at(a, i, y, x, k)];
 }
 
+/* ---- Means ---- */
+
+static float mean_of_four(const lt_halve_args *a, size_t i, size_t y, size_t x, size_t k) {
+    double sum = 0;
+    int count = 0;
+    for (size_t at = 0; at < 4; at++) {
+        const size_t from_y = 2 * y + at / 2, from_x = 2 * x + at % 2;
+        if (from_y >= a->h || from_x >= a->w) continue;
+        sum += (double)a->from[((i * a->h + from_y) * a->w + from_x) * a->c + k];
+        count++;
+    }
+    return (float)(sum / count);
+}
+
+static void halve(const lt_halve_args *a) {
+    const size_t h = (a->h + 1) / 2, w = (a->w + 1) / 2;
+    for (size_t i = 0; i < a->n * h * w * a->c; i++)
+        a->to[i] = mean_of_four(a, i / a->c / w / h, i / a->c / w % h, i / a->c % w, i % a->c);
+}
+
 /* ---- Resampling ---- */
 
 /* How much of source value s is in value i. */
@@ -110,5 +130,6 @@ static void prelu(const float *x, const float *slope, float *y, size_t rows, siz
     for (size_t i = 0; i < rows * c; i++) y[i] = x[i] < 0 ? slope[i % c] * x[i] : x[i];
 }
 
-const lt_pixel_kernels lt_reference_pixels = {
-    upsample, upsample_backward, resample, resample_backward, affine, timestep, shuffle, unshuffle, blend, prelu};
+const lt_pixel_kernels lt_reference_pixels = {upsample, upsample_backward, halve,   resample,  resample_backward,
+                                              affine,   timestep,          shuffle, unshuffle, blend,
+                                              prelu};

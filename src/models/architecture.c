@@ -27,6 +27,8 @@ static lt_status list_role(const lt_part_architecture *c, lt_role role, const ch
     if (role == LT_ROLE_TAESD_ENCODER) lt_taesd_walk_encoder(&c->taesd, &walk);
     if (role == LT_ROLE_TAESD_DECODER) lt_taesd_walk_decoder(&c->taesd, &walk);
     if (role == LT_ROLE_UPSCALER) lt_upscaler_walk(&c->upscaler, &walk);
+    if (role == LT_ROLE_CONTROL) lt_controlnet_walk(&c->control, &walk);
+    if (role == LT_ROLE_ADAPTER) lt_t2i_walk(&c->adapter, &walk);
     return l.status;
 }
 

@@ -4,7 +4,9 @@
 
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/controlnet.h"
 #include "models/names.h"
+#include "models/t2i.h"
 #include "models/taesd.h"
 #include "models/unet.h"
 #include "models/upscaler.h"
@@ -33,6 +35,8 @@ typedef struct lt_part_architecture {
     bool prefixed; /* in LDM's naming: with the roles' prefixes */
     lt_taesd taesd;
     lt_upscaler upscaler;
+    lt_controlnet control;
+    lt_t2i adapter;
 } lt_part_architecture;
 
 /* Names and shapes of every tensor of the models that roles (a set of text encoder, VAE, U-Net) asks for, in the file's

@@ -22,6 +22,8 @@ static const struct {
     [LT_ROLE_TAESD_DECODER] = {"TAESD decoder", NULL, {"taesd.py", "diffusers"}, {"taesd_decoder.", "decoder.layers."}},
     [LT_ROLE_UPSCALER] = {"upscaler", NULL, {"BasicSR", "old ESRGAN"}, {"upscaler.", ""}},
     [LT_ROLE_IMAGE_PROMPT] = {"IP-Adapter", NULL, {"adapter", "adapter"}, {"", ""}},
+    [LT_ROLE_CONTROL] = {"ControlNet", NULL, {"LDM", "diffusers"}, {"control_model.", ""}},
+    [LT_ROLE_ADAPTER] = {"T2I-Adapter", NULL, {"TencentARC", "diffusers"}, {"t2i_adapter.", "adapter."}},
 };
 /* clang-format on */
 
@@ -31,6 +33,12 @@ static const struct landmark {
     lt_role role;
     lt_naming naming;
 } landmarks[] = {
+    {"control_model.", "input_hint_block.0.weight", LT_ROLE_CONTROL, LT_NAMING_LDM},
+    {"", "input_hint_block.0.weight", LT_ROLE_CONTROL, LT_NAMING_LDM},
+    {"", "controlnet_cond_embedding.conv_in.weight", LT_ROLE_CONTROL, LT_NAMING_DIFFUSERS},
+    {"", "body.0.block1.weight", LT_ROLE_ADAPTER, LT_NAMING_LDM},
+    {"", "body.0.body.0.block1.weight", LT_ROLE_ADAPTER, LT_NAMING_LDM},
+    {"adapter.", "body.0.resnets.0.block1.weight", LT_ROLE_ADAPTER, LT_NAMING_DIFFUSERS},
     {"model.diffusion_model.", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
     {"diffusion_model.", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
     {"", "input_blocks.0.0.weight", LT_ROLE_UNET, LT_NAMING_LDM},
@@ -103,7 +111,6 @@ static bool is_of(const char *name, lt_role role) {
 bool lt_is_unet(const char *name) { return is_of(name, LT_ROLE_UNET); }
 bool lt_is_vae(const char *name) { return is_of(name, LT_ROLE_VAE); }
 bool lt_is_classifier(const char *name) { return is_of(name, LT_ROLE_CLASSIFIER); }
-
 bool lt_is_text(const char *name) {
     for (int role = 0; role < LT_ROLE_COUNT; role++) {
         const bool text = role == LT_ROLE_TEXT || role == LT_ROLE_OPEN_TEXT || role == LT_ROLE_CLIP;
@@ -158,8 +165,11 @@ static lt_status unknown_layout(const lt_tensor *tensors, size_t count) {
         list);
 }
 
-/* Is the text tower of l another role's already? A CLIP's is part of the CLIP, not a text encoder of its own. */
+/* Is what l names another role's already? A CLIP's text tower is part of the CLIP, not a text encoder of its own, and a
+ * ControlNet has the names of a U-Net. */
 static bool is_taken(const lt_layout *layout, const struct landmark *l) {
+    const struct lt_layout_part *control = &layout->parts[LT_ROLE_CONTROL];
+    if (l->role == LT_ROLE_UNET) return control->present && !strcmp(control->prefix, l->prefix);
     const bool first = layout->parts[LT_ROLE_TEXT].present, clip = layout->parts[LT_ROLE_CLIP].present;
     if (l->naming != LT_NAMING_DIFFUSERS) return false;
     return (l->role == LT_ROLE_TEXT && clip) || (l->role == LT_ROLE_OPEN_TEXT && (clip || first));

@@ -15,6 +15,8 @@ typedef enum lt_role {
     LT_ROLE_TAESD_DECODER,
     LT_ROLE_UPSCALER,
     LT_ROLE_IMAGE_PROMPT, /* an IP-Adapter */
+    LT_ROLE_CONTROL,      /* a ControlNet */
+    LT_ROLE_ADAPTER,      /* a T2I-Adapter */
     LT_ROLE_COUNT
 } lt_role;
 

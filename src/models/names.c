@@ -4,9 +4,11 @@
 #include "models/average.h"
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/controlnet.h"
 #include "models/ip_adapter.h"
 #include "models/openclip.h"
 #include "models/scales.h"
+#include "models/t2i.h"
 #include "models/taesd.h"
 #include "models/unet.h"
 #include "models/upscaler.h"
@@ -46,7 +48,9 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     lt_clip_image image = {0};
     lt_taesd taesd = {0};
     lt_upscaler upscaler = {0};
-    lt_ip_adapter adapter = {0};
+    lt_ip_adapter image_prompt = {0};
+    lt_controlnet control = {0};
+    lt_t2i adapter = {0};
     switch (role) {
     case LT_ROLE_UNET: LT_TRY(lt_unet_read(n, naming, &unet)); return lt_unet_walk(&unet, walk), LT_OK;
     case LT_ROLE_VAE: LT_TRY(lt_vae_read(n, naming, &vae)); return lt_vae_walk(&vae, walk), LT_OK;
@@ -70,7 +74,13 @@ static lt_status walk_names(const lt_names *n, lt_role role, lt_naming naming, l
     case LT_ROLE_UPSCALER:
         LT_TRY(lt_upscaler_read(n, naming, &upscaler));
         return lt_upscaler_walk(&upscaler, walk), LT_OK;
-    case LT_ROLE_IMAGE_PROMPT: lt_ip_adapter_read(n, &adapter); return lt_ip_adapter_walk(&adapter, walk), LT_OK;
+    case LT_ROLE_IMAGE_PROMPT:
+        lt_ip_adapter_read(n, &image_prompt);
+        return lt_ip_adapter_walk(&image_prompt, walk), LT_OK;
+    case LT_ROLE_CONTROL:
+        LT_TRY(lt_controlnet_read(n, naming, &control));
+        return lt_controlnet_walk(&control, walk), LT_OK;
+    case LT_ROLE_ADAPTER: LT_TRY(lt_t2i_read(n, naming, &adapter)); return lt_t2i_walk(&adapter, walk), LT_OK;
     case LT_ROLE_COUNT: break;
     }
     return LT_OK;

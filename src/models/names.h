@@ -8,6 +8,8 @@
  *     taesd_encoder.*, taesd_decoder.*             a TAESD's two halves, as ComfyUI calls them
  *     upscaler.*                                   an upscaler, in BasicSR's names
  *     classifier.*                                 a classifier of noisy latents: ours, no other program has it
+ *     control_model.*                              a ControlNet, which is in a file of its own
+ *     t2i_adapter.*                                a T2I-Adapter, likewise; TencentARC's names behind a prefix of ours
  * A CLIP of two towers keeps transformers' names: text_model.*, vision_model.*, visual_projection.weight,
  * text_projection.weight, logit_scale.
  */

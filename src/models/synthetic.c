@@ -14,19 +14,20 @@
 /* ---- Configurations ---- */
 
 /* What every SD 1.x checkpoint has in common, whatever its width. */
+#define SD1_UNET(width, text_width, inputs)                                                                            \
+    {                                                                                                                  \
+        .in_channels = (inputs), .out_channels = 4, .channels = (width), .context_dim = (text_width), .levels = 4,     \
+        .middle_depth = 1, .level = {                                                                                  \
+            {(width), 2, 1},                                                                                           \
+            {2 * (width), 2, 1},                                                                                       \
+            {4 * (width), 2, 1},                                                                                       \
+            {4 * (width), 2, 0}                                                                                        \
+        }                                                                                                              \
+    }
+
 #define SD1(title, unet_width, vae_width, text_width, text_layers, inputs)                                             \
     {                                                                                                                  \
-        .name = (title),                                                                                               \
-        .unet = {.in_channels = (inputs),                                                                              \
-                 .out_channels = 4,                                                                                    \
-                 .channels = (unet_width),                                                                             \
-                 .context_dim = (text_width),                                                                          \
-                 .levels = 4,                                                                                          \
-                 .middle_depth = 1,                                                                                    \
-                 .level = {{(unet_width), 2, 1},                                                                       \
-                           {2 * (unet_width), 2, 1},                                                                   \
-                           {4 * (unet_width), 2, 1},                                                                   \
-                           {4 * (unet_width), 2, 0}}},                                                                 \
+        .name = (title), .unet = SD1_UNET(unet_width, text_width, inputs),                                             \
         .vae = {.latent_channels = 4,                                                                                  \
                 .channels = (vae_width),                                                                               \
                 .levels = 4,                                                                                           \
@@ -99,6 +100,24 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
         }                                                                                                              \
     }
 
+#define CONTROL(title, part_naming, unet_width, text_width)                                                            \
+    {                                                                                                                  \
+        .name = (title), .roles = 1u << LT_ROLE_CONTROL, .naming = (part_naming), .prefixed = true, .control = {       \
+            .half = SD1_UNET(unet_width, text_width, 4),                                                               \
+            .hint_channels = 3,                                                                                        \
+            .hint = {16, 16, 32, 32, 96, 96, 256, (unet_width)}                                                        \
+        }                                                                                                              \
+    }
+
+#define ADAPTER(title, width)                                                                                          \
+    {                                                                                                                  \
+        .name = (title), .roles = 1u << LT_ROLE_ADAPTER, .adapter = {                                                  \
+            .hint_channels = 3,                                                                                        \
+            .levels = 4,                                                                                               \
+            .level = {{(width), 0, 2}, {2 * (width), 0, 2}, {4 * (width), 0, 2}, {4 * (width), 0, 2}}                  \
+        }                                                                                                              \
+    }
+
 static const lt_part_architecture part_configs[] = {
     TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM),
     TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM),
@@ -110,6 +129,11 @@ static const lt_part_architecture part_configs[] = {
      .roles = 1u << LT_ROLE_UPSCALER,
      .upscaler = {.kind = LT_UPSCALER_SRVGG, .width = 32, .blocks = 4, .scale = 4}},
     ESRGAN("esrgan-x4", LT_NAMING_LDM, 64, 23, 1),
+    CONTROL("sd15-control", LT_NAMING_LDM, 320, 768),
+    CONTROL("tiny-control", LT_NAMING_LDM, 64, 64),
+    CONTROL("tiny-control-diffusers", LT_NAMING_DIFFUSERS, 64, 64),
+    ADAPTER("sd15-t2i", 320),
+    ADAPTER("tiny-t2i", 64),
 };
 
 const lt_part_architecture *lt_synthetic_part_find(const char *name) {
@@ -124,36 +148,51 @@ typedef struct rule {
     double base, scale;
 } rule;
 
+static bool ends_in_any(const char *name, const char *const *endings) {
+    while (*endings && !lt_name_ends(name, *endings)) endings++;
+    return *endings;
+}
+
+static bool has_any(const char *name, const char *const *words) {
+    while (*words && !strstr(name, *words)) words++;
+    return *words;
+}
+
 /* The last layer is the one with another number of outputs than inputs that doesn't read the picture. */
 static bool is_last(const lt_part_architecture *part, const char *name, const size_t *shape) {
     if (part->upscaler.kind == LT_UPSCALER_SRVGG) return shape[0] != shape[1] && shape[1] != 3;
     return !strcmp(name, "conv_last.weight") || !strcmp(name, "model.10.weight");
 }
 
-/* Of a model beside a checkpoint: of its matrices, and of PReLU's slopes. */
-static rule rule_of_part(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
-    if (rank == 1) return (rule){0.2, 0.1};
-    const double inputs = (double)(shape[1] * shape[2] * shape[3]);
-    const bool taesd = part->roles & TAESD_ROLES;
-    const double gain = taesd ? (shape[0] == 3 ? 0.25 : 1.1) : is_last(part, name, shape) ? 0.5 : 1.3;
-    return (rule){0.0, gain * sqrt(3.0 / inputs)};
+static bool plays(const lt_part_architecture *part, unsigned roles) { return part && part->roles & roles; }
+
+/* How loud a matrix is. part: what it is of, or NULL. */
+static double gain_of(const lt_part_architecture *part, const char *name, const size_t *shape) {
+    static const char *const queries_and_keys[] = {".to_q.weight",
+                                                   ".to_k.weight",
+                                                   ".q_proj.weight",
+                                                   ".k_proj.weight",
+                                                   ".attn_1.q.weight",
+                                                   ".attn_1.k.weight",
+                                                   NULL};
+    static const char *const zeros[] = {"zero_convs.", "middle_block_out.", "controlnet_down_blocks.",
+                                        "controlnet_mid_block", NULL};
+    if (plays(part, TAESD_ROLES)) return shape[0] != 3 ? 1.1 : 0.25;
+    if (plays(part, 1u << LT_ROLE_UPSCALER)) return is_last(part, name, shape) ? 0.5 : 1.3;
+    if (plays(part, 1u << LT_ROLE_ADAPTER)) return lt_name_ends(name, "block2.weight") ? 0.5 : 1;
+    if (has_any(name, zeros)) return 0.3;
+    return ends_in_any(name, queries_and_keys) ? 2 : 1;
 }
 
 /* part: what it is of, or NULL. */
 static rule rule_of(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
-    static const char *const queries_and_keys[] = {".to_q.weight",   ".to_k.weight",     ".q_proj.weight",
-                                                   ".k_proj.weight", ".attn_1.q.weight", ".attn_1.k.weight"};
     if (strcmp(name, "logit_scale") == 0) return (rule){log(1 / 0.07), 0.0};
     if (lt_name_ends(name, "embedding.weight")) return (rule){0.0, 0.5};
     if (lt_name_ends(name, ".bias")) return (rule){0.0, 0.1};
-    if (part) return rule_of_part(part, name, rank, shape);
-    if (rank == 1) return (rule){1.0, 0.2};
+    if (rank == 1) return plays(part, 1u << LT_ROLE_UPSCALER) ? (rule){0.2, 0.1} : (rule){1.0, 0.2};
     size_t fan_in = 1;
     for (int i = 1; i < rank; i++) fan_in *= shape[i];
-    double gain = 1.0;
-    for (size_t i = 0; i < LT_COUNT(queries_and_keys); i++)
-        if (lt_name_ends(name, queries_and_keys[i])) gain = 2.0;
-    return (rule){0.0, gain * sqrt(3.0 / (double)fan_in)};
+    return (rule){0.0, gain_of(part, name, shape) * sqrt(3.0 / (double)fan_in)};
 }
 
 /* Fowler, Noll, Vo: FNV-1a, 64 bits. */

@@ -37,3 +37,9 @@ const lt_tensor *lt_tensor_find(const lt_tensor *tensors, size_t count, const ch
     const lt_tensor key = {.name = name};
     return count ? bsearch(&key, tensors, count, sizeof *tensors, compare_names) : NULL;
 }
+
+bool lt_tensor_list_has_prefix(const lt_tensor_list *list, const char *prefix) {
+    for (size_t i = 0; i < list->count; i++)
+        if (!strncmp(list->tensors[i].name, prefix, strlen(prefix))) return true;
+    return false;
+}

@@ -17,9 +17,6 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
     const int up = lt_names_count(&names, "output_blocks.");
     if (up != blocks) return lt_fail(LT_ERROR_MODEL, "unet: %d output blocks do not match %d input blocks", up, blocks);
     lt_unet_guess_heads(unet);
-    /* whoever writes a file may take a linear layer for a 1x1 convolution or the other way round; contexts tell */
-    if (unet->context_dim == 768) unet->heads = 8, unet->head_size = 0;
-    if (unet->context_dim == 1024) unet->heads = 0, unet->head_size = 64;
     return LT_OK;
 }
 
@@ -31,27 +28,51 @@ lt_status lt_unet_served(const lt_unet *unet) {
                    unet->vector_dim);
 }
 
+#define PORTS(name)                                                                                                    \
+    name ".0", name ".1", name ".2", name ".3", name ".4", name ".5", name ".6", name ".7", name ".8", name ".9",      \
+        name ".10", name ".11", name ".12", name ".13", name ".14", name ".15", name ".16", name ".17", name ".18",    \
+        name ".19", name ".20", name ".21", name ".22", name ".23"
+const char *const lt_residual_ports[LT_MOST_RESIDUALS] = {PORTS("residual")};
+const char *const lt_feature_ports[LT_MAX_LEVELS] = {"feature.0", "feature.1", "feature.2", "feature.3",
+                                                     "feature.4", "feature.5", "feature.6", "feature.7"};
+
+int lt_unet_residuals(const lt_unet *unet, int h, int w, lt_shape shapes[LT_MOST_RESIDUALS]) {
+    int k = 0, c = unet->channels;
+    for (int i = 0; i < unet->levels && k + unet->level[i].blocks + 2 <= LT_MOST_RESIDUALS; i++) {
+        if (i) h = (h + 1) / 2, w = (w + 1) / 2;
+        shapes[k++] = (lt_shape){1, h, w, c};
+        c = unet->level[i].channels;
+        for (int j = 0; j < unet->level[i].blocks; j++) shapes[k++] = (lt_shape){1, h, w, c};
+    }
+    shapes[k++] = (lt_shape){1, h, w, c};
+    return k;
+}
+
+int lt_unet_features(const lt_unet *unet, int h, int w, lt_shape shapes[LT_MAX_LEVELS]) {
+    for (int i = 0; i < unet->levels; i++) {
+        shapes[i] = (lt_shape){1, h, w, unet->level[i].channels};
+        h = (h + 1) / 2, w = (w + 1) / 2;
+    }
+    return unet->levels;
+}
+
+const char *lt_unet_family(const lt_unet *unet) {
+    if (unet->vector_dim) return unet->context_dim == 1280 ? "Stable Diffusion XL's refiner" : "Stable Diffusion XL";
+    if (unet->context_dim == 1024) return "Stable Diffusion 2";
+    if (unet->context_dim == 768) return "Stable Diffusion 1";
+    return unet->context_dim ? "a model of its own kind" : "a model without text";
+}
+
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
                         lt_additions added, lt_graph *graph) {
     lt_unet_pass p = lt_unet_pass_of(unet, graph, "unet", UNET);
+    lt_walk walk = lt_unet_pass_walk(&p);
     p.shortcuts = shortcuts;
+    p.added = added;
     p.inputs.image_count = unet->context_dim ? added.images.count : 0;
     for (int i = 0; i < added.images.count; i++) p.inputs.images[i].tokens = added.images.tokens[i];
-    lt_walk walk = lt_unet_pass_walk(&p);
-    const lt_shape one = {n, 1, 1, 1};
     graph->maker = "U-Net";
-    p.h = lt_graph_input(graph, (lt_input){"x", {n, h, w, unet->in_channels}, LT_RATE_STEP});
-    p.t = lt_graph_input(graph, (lt_input){"t", one, LT_RATE_STEP});
-    if (unet->context_dim) {
-        p.inputs.context = lt_graph_find(graph, "context");
-        if (!p.inputs.context)
-            p.inputs.context =
-                lt_graph_input(graph, (lt_input){"context", {n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT});
-        p.inputs.context_lengths =
-            lt_graph_input(graph, (lt_input){"context_lengths", one, LT_RATE_PROMPT, LT_VALUE_I32});
-    }
-    if (unet->vector_dim)
-        p.vector = lt_graph_input(graph, (lt_input){"y", {n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT});
+    lt_unet_pass_begin(&p, unet, n, h, w, tokens);
     lt_unet_walk(unet, &walk);
     lt_graph_output(graph, p.h, "out");
     return graph->status;

@@ -62,8 +62,27 @@ typedef struct lt_image_tokens {
 
 /* What comes from outside and is added on the way; zeroed: nothing. */
 typedef struct lt_additions {
+    int residuals; /* 1: inputs "residual.I" as large as what is kept at the I-th place, to that, and to what comes out
+                      of the middle the one behind the last: a ControlNet's. Around given deep features, the first alone
+                    */
+    int features;  /* 1: inputs "feature.I" as large as what the I-th level ends with on the way down, to that: a
+                      T2I-Adapter's */
     lt_image_tokens images;
 } lt_additions;
+
+enum { LT_MOST_RESIDUALS = 24 };
+extern const char *const lt_residual_ports[LT_MOST_RESIDUALS]; /* "residual.0", ... */
+extern const char *const lt_feature_ports[LT_MAX_LEVELS];      /* "feature.0", ... */
+
+/* What it keeps of a picture of h x w, and what its middle makes: the shapes (n = 1) of its residuals. Returns how many
+ * they are, LT_MOST_RESIDUALS at most. */
+int lt_unet_residuals(const lt_unet *unet, int h, int w, lt_shape shapes[LT_MOST_RESIDUALS]);
+
+/* The same of what its levels end with on the way down: of its features. */
+int lt_unet_features(const lt_unet *unet, int h, int w, lt_shape shapes[LT_MAX_LEVELS]);
+
+/* For a person: "Stable Diffusion 1", as the width of contexts and the vector tell. */
+const char *lt_unet_family(const lt_unet *unet);
 
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim], unless it stands in the graph,
  * and "context_lengths" [n,1,1,1] (tokens of each sample's context that count), and with a vector_dim "y"

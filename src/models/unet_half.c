@@ -23,7 +23,8 @@ static void begin(lt_unet_pass *p, const lt_place *place) {
         h = lt_conv_of(nn, name_of(p, place, LABEL_2).text, h, (lt_conv_layer){.residual = time});
         p->emb = lt_activate(nn, h, LT_ACT_SILU);
     }
-    p->h = lt_conv3x3(nn, name_of(p, place, CONV).text, p->h);
+    p->h = lt_conv_of(nn, name_of(p, place, CONV).text, p->h,
+                      (lt_conv_layer){.kernel = 3, .pad_begin = 1, .pad_end = 1, .residual = p->guide});
 }
 
 static lt_node *residual(lt_unet_pass *p, const lt_place *place, const char *name, lt_node *skip) {
@@ -64,6 +65,33 @@ static lt_node *end(lt_unet_pass *p, const lt_place *place) {
     return lt_conv3x3(&p->nn, name_of(p, place, 1).text, lt_group_norm(&p->nn, name_of(p, place, 0).text, p->h, silu));
 }
 
+/* What is added from outside, as large as node. */
+static lt_node *add_port(lt_unet_pass *p, lt_node *node, const char *name) {
+    if (p->nn.graph->status) return NULL;
+    lt_node *more = lt_graph_input(p->nn.graph, (lt_input){name, node->operation.out, LT_RATE_STEP});
+    return lt_sum(&p->nn, node, more);
+}
+
+/* Keeps what goes down for what comes up, a T2I-Adapter's feature included where a level ends. */
+static void keep(lt_unet_pass *p, const lt_place *place) {
+    if (p->added.features && place->last) p->h = add_port(p, p->h, lt_feature_ports[place->level]);
+    p->skips[p->depth++] = p->h;
+}
+
+/* What was kept last, with a ControlNet's residual; before the first of these, the middle gets its own. */
+static lt_node *take(lt_unet_pass *p) {
+    const bool turns = !p->rises && p->shortcuts.deep != LT_DEEP_IN;
+    p->rises = true;
+    if (p->added.residuals && turns) p->h = add_port(p, p->h, lt_residual_ports[p->depth]);
+    lt_node *skip = p->skips[--p->depth];
+    return p->added.residuals ? add_port(p, skip, lt_residual_ports[p->depth]) : skip;
+}
+
+static void rise(lt_unet_pass *p, const lt_place *place, const char *name) {
+    lt_node *skip = take(p);
+    p->h = residual(p, place, name, skip);
+}
+
 static void step(void *user, const lt_place *place) {
     lt_unet_pass *p = user;
     const lt_name name = lt_name_of("%s%s", p->prefix, place->name[LT_NAMING_LDM]);
@@ -73,14 +101,14 @@ static void step(void *user, const lt_place *place) {
     switch (place->step) {
     case LT_STEP_BEGIN: begin(p, place); break;
     case LT_STEP_RESIDUAL: p->h = residual(p, place, name.text, NULL); break;
-    case LT_STEP_RESIDUAL_UP: p->h = residual(p, place, name.text, p->skips[--p->depth]); break;
+    case LT_STEP_RESIDUAL_UP: rise(p, place, name.text); break;
     case LT_STEP_TRANSFORMER: p->h = transform(p, place, name.text); break;
     case LT_STEP_DOWN: p->h = lt_conv_of(&p->nn, name.text, p->h, half); break;
     case LT_STEP_UP: p->h = upsample(p, name.text); break;
     case LT_STEP_END: p->h = end(p, place); break;
     default: break;
     }
-    if (place->kept) p->skips[p->depth++] = p->h;
+    if (place->kept) keep(p, place);
 }
 
 lt_unet_pass lt_unet_pass_of(const lt_unet *unet, lt_graph *graph, const char *model, const char *prefix) {
@@ -90,3 +118,20 @@ lt_unet_pass lt_unet_pass_of(const lt_unet *unet, lt_graph *graph, const char *m
 }
 
 lt_walk lt_unet_pass_walk(lt_unet_pass *pass) { return (lt_walk){.visit = step, .user = pass}; }
+
+void lt_unet_pass_begin(lt_unet_pass *p, const lt_unet *unet, int n, int h, int w, int tokens) {
+    lt_graph *graph = p->nn.graph;
+    const lt_shape one = {n, 1, 1, 1};
+    p->h = lt_graph_input(graph, (lt_input){"x", {n, h, w, unet->in_channels}, LT_RATE_STEP});
+    p->t = lt_graph_input(graph, (lt_input){"t", one, LT_RATE_STEP});
+    if (unet->context_dim) {
+        p->inputs.context = lt_graph_find(graph, "context");
+        if (!p->inputs.context)
+            p->inputs.context =
+                lt_graph_input(graph, (lt_input){"context", {n, 1, tokens, unet->context_dim}, LT_RATE_PROMPT});
+        p->inputs.context_lengths =
+            lt_graph_input(graph, (lt_input){"context_lengths", one, LT_RATE_PROMPT, LT_VALUE_I32});
+    }
+    if (unet->vector_dim)
+        p->vector = lt_graph_input(graph, (lt_input){"y", {n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT});
+}

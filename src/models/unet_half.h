@@ -15,16 +15,21 @@ typedef struct lt_unet_pass {
     const char *prefix;           /* of its tensors' names: "model.diffusion_model." */
     lt_transformer_inputs inputs; /* context NULL: self-attention alone */
     lt_node *t, *vector;          /* inputs; vector NULL: there is none */
+    lt_node *guide;               /* a ControlNet's: added behind the first convolution; NULL: there is none */
     lt_shortcuts shortcuts;
     lt_node *image_weights[LT_MAX_LEVELS][LT_MOST_IMAGE_PROMPTS]; /* inputs of each resolution; NULL: not met yet */
+    lt_additions added;
     lt_node *emb; /* the time embedding behind its SiLU, which every residual block would do again */
     lt_node *h;   /* x, and what the walk has made of it */
     lt_node *skips[1 + LT_MAX_LEVELS * (LT_MAX_BLOCKS + 1)];
     int depth;
+    bool rises; /* the middle is done */
 } lt_unet_pass;
 
 /* A pass and its walk: lt_unet_walk(unet, &walk) makes h of x [n,h,w,c], t [n,1,1,1] and the rest. */
 lt_unet_pass lt_unet_pass_of(const lt_unet *unet, lt_graph *graph, const char *model, const char *prefix);
+/* Its inputs (lt_unet_build). */
+void lt_unet_pass_begin(lt_unet_pass *pass, const lt_unet *unet, int n, int h, int w, int tokens);
 lt_walk lt_unet_pass_walk(lt_unet_pass *pass);
 
 #endif

@@ -92,10 +92,12 @@ static int down(const lt_unet *u, lt_walk *w, int *skips) {
     for (int i = 0; i < u->levels; i++) {
         w->place.level = i;
         for (int j = 0; j < u->level[i].blocks; j++) {
+            w->place.last = j + 1 == u->level[i].blocks;
             block(w, LT_STEP_RESIDUAL, channels, &u->level[i], lt_name_of("input_blocks.%d", k),
                   lt_name_of("down_blocks.%d", i), j);
             skips[k++] = channels = u->level[i].channels;
         }
+        w->place.last = false;
         if (i + 1 == u->levels) break;
         w->place.kept = true;
         lt_walk_visit(w, LT_STEP_DOWN, channels, channels, LT_ROWS(lt_whole_conv3),
@@ -243,4 +245,7 @@ lt_status lt_unet_read(const lt_names *names, lt_naming naming, lt_unet *unet) {
 void lt_unet_guess_heads(lt_unet *unet) {
     unet->heads = unet->linear ? 0 : 8;
     unet->head_size = unet->linear ? 64 : 0;
+    /* whoever writes a file may take a linear layer for a 1x1 convolution or the other way round; contexts tell */
+    if (unet->context_dim == 768) unet->heads = 8, unet->head_size = 0;
+    if (unet->context_dim == 1024) unet->heads = 0, unet->head_size = 64;
 }

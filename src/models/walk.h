@@ -100,6 +100,7 @@ typedef struct lt_place {
     lt_step step;
     int level, depth;
     bool kept;  /* what comes out is put beside what comes up */
+    bool last;  /* of its level's blocks on the way down */
     bool outer; /* outside of a U-Net's deep features (unet.h) */
     int width[LT_WIDTHS];
 } lt_place;

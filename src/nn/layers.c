@@ -125,6 +125,8 @@ lt_node *lt_conv_of(lt_nn *nn, const char *name, lt_node *x, lt_conv_layer layer
     return lt_activate(nn, y, apart);
 }
 
+lt_node *lt_sum(lt_nn *nn, lt_node *a, lt_node *b) { return lt_graph_append(nn->graph, (lt_call){&lt_op_add, {a, b}}); }
+
 lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation) {
     const lt_activate_options options = {activation};
     return activation ? lt_graph_append(nn->graph, (lt_call){&lt_op_activate, {x}, LT_OPTIONS(options)}) : x;
@@ -189,6 +191,8 @@ lt_node *lt_prelu(lt_nn *nn, const char *name, lt_node *x) {
     lt_weight *slopes = find_vector(nn, name, "weight", x->operation.out.c);
     return lt_graph_append(nn->graph, (lt_call){&lt_op_prelu, {x}, {slopes}});
 }
+
+lt_node *lt_halve(lt_nn *nn, lt_node *x) { return lt_graph_append(nn->graph, (lt_call){&lt_op_halve, {x}}); }
 
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels) {
     const lt_timestep_options options = {channels};

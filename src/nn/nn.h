@@ -58,6 +58,7 @@ typedef struct lt_group_norm_layer {
 
 lt_node *lt_group_norm(lt_nn *nn, const char *name, lt_node *x, lt_group_norm_layer layer);
 lt_node *lt_layer_norm(lt_nn *nn, const char *name, lt_node *x);
+lt_node *lt_sum(lt_nn *nn, lt_node *a, lt_node *b);                    /* of one shape */
 lt_node *lt_activate(lt_nn *nn, lt_node *x, lt_activation activation); /* x itself for LT_ACT_NONE */
 lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *lengths, int heads, bool causal);
 lt_node *lt_match_tokens(lt_nn *nn, lt_node *x, int merged);
@@ -67,6 +68,7 @@ lt_node *lt_upsample(lt_nn *nn, lt_node *x, int h, int w);
 lt_node *lt_shuffle(lt_nn *nn, lt_node *x, int factor, bool fine);
 lt_node *lt_blend(lt_nn *nn, lt_node *a, lt_node *b, lt_blend_options options);
 lt_node *lt_prelu(lt_nn *nn, const char *name, lt_node *x);
+lt_node *lt_halve(lt_nn *nn, lt_node *x);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. more: vectors [1,1,rows,c] for the ids under 0; NULL: none. */
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more);

@@ -78,6 +78,10 @@ typedef struct lt_upsample_options {
     int h, w;
 } lt_upsample_options;
 
+/* inputs: x [n,h,w,c]. The mean of each 2x2 pixels, as far as they are there -> [n,(h+1)/2,(w+1)/2,c]. Without a
+ * gradient. */
+extern const lt_op lt_op_halve;
+
 /* inputs: x [n,h,w,c]. What CLIP's preprocessing leaves of it: the shorter side scaled to size by antialiased bicubic,
  * then the centre -> [n,size,size,c]. */
 extern const lt_op lt_op_clip_crop;

@@ -1,6 +1,8 @@
 /* Boxes around masks, after the web UIs' get_crop_region and expand_crop_region. */
 #include "pipeline/area.h"
 
+#include <string.h>
+
 static bool has_any(const uint8_t *from, int count, int step) {
     for (int i = 0; i < count; i++)
         if (from[(size_t)i * (size_t)step]) return true;
@@ -44,4 +46,12 @@ lt_area lt_area_expand(lt_area a, int width, int height, int w, int h) {
     else
         grow(&a.x, &a.w, (int)(a.h * wanted - a.w), w);
     return a;
+}
+
+lt_status lt_area_cut(lt_area a, const lt_image *image, lt_image *part) {
+    const size_t row = (size_t)a.w * 3, width = (size_t)image->width;
+    LT_TRY(lt_image_alloc(a.w, a.h, part));
+    for (size_t y = 0; y < (size_t)a.h; y++)
+        memcpy(part->pixels + y * row, image->pixels + (((size_t)a.y + y) * width + (size_t)a.x) * 3, row);
+    return LT_OK;
 }

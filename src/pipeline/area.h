@@ -15,4 +15,7 @@ lt_area lt_area_of_mask(const uint8_t *mask, int w, int h, int padding);
 /* The area, grown in one direction to the proportions of width x height, as far as the picture, of w x h, lets it. */
 lt_area lt_area_expand(lt_area area, int width, int height, int w, int h);
 
+/* What of a picture lies in the area. */
+lt_status lt_area_cut(lt_area area, const lt_image *image, lt_image *part);
+
 #endif

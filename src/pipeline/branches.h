@@ -13,9 +13,8 @@
  * branch is not there, and is not computed: with one for the negative prompt guidance is for some noise levels alone
  * (Kynkäänniemi et al. 2024), and at the others the prompt predicts by itself.
  *
- * What a ControlNet adds to skips and middle is a branch's as well: it goes here beside the context, as inputs of the
- * U-Net's graph. What an image prompt adds to keys and values is there once, and `pictureless` says which a branch is
- * told. */
+ * What a ControlNet adds to skips and middle is made for each branch (control.h). What an image prompt adds to keys and
+ * values is there once, and `pictureless` says which a branch is told. */
 typedef struct lt_branch {
     lt_context context;
     const lt_context **told; /* [calls], owned, of lt_branches.texts: what each of the U-Net's calls reads, and those
@@ -25,7 +24,8 @@ typedef struct lt_branch {
     float weight;     /* of the first one that is there: not read */
     float *mask;      /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
     float *share;     /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
-    bool pictureless; /* of image prompts it is told what they are without a picture: the negative prompt's */
+    bool pictureless; /* the negative prompt's: of image prompts it is told what they are without a picture, and of
+                         controls nothing where they are for the prompt alone */
     bool limited;     /* to the timesteps in between, both included */
     struct {
         float from, to;
@@ -49,6 +49,7 @@ typedef struct lt_branches {
     lt_image_contexts images;
     lt_told **texts; /* [text_count] */
     size_t text_count, text_capacity;
+    struct lt_controls *controls; /* what pictures say of all of them; NULL: nothing */
 } lt_branches;
 
 /* What the branches are for. */

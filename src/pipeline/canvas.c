@@ -163,12 +163,8 @@ static lt_status find_area(lt_canvas *c, const lt_session *session, const lt_req
 
 /* The area of the picture, scaled to the canvas. */
 static lt_status read_area(lt_canvas *c) {
-    const lt_area a = c->around.area;
-    const size_t row = (size_t)a.w * 3, width = (size_t)c->around.image->width;
     lt_image part;
-    LT_TRY(lt_image_alloc(a.w, a.h, &part));
-    for (size_t y = 0; y < (size_t)a.h; y++)
-        memcpy(part.pixels + y * row, c->around.image->pixels + (((size_t)a.y + y) * width + (size_t)a.x) * 3, row);
+    LT_TRY(lt_area_cut(c->around.area, c->around.image, &part));
     const lt_status status = read_picture(c, &part);
     lt_image_free(&part);
     return status;

@@ -65,6 +65,18 @@ static lt_status build_image_prompt(const lt_components *p, const lt_module_size
     return lt_ip_adapter_build(&p->image_prompt, s->n, s->tokens, g);
 }
 
+static lt_status build_hint(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_controlnet_build_hint(&p->control, s->n, s->h, s->w, g);
+}
+
+static lt_status build_control(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_controlnet_build(&p->control, s->n, s->h, s->w, s->tokens, g);
+}
+
+static lt_status build_adapter(const lt_components *p, const lt_module_size *s, lt_graph *g) {
+    return lt_t2i_build(&p->adapter, s->n, s->h, s->w, g);
+}
+
 static const struct {
     const char *name;
     lt_status (*build)(const lt_components *parts, const lt_module_size *size, lt_graph *graph);
@@ -80,6 +92,9 @@ static const struct {
     [LT_MODULE_TAESD_DECODER] = {"TAESD decoder", build_taesd_decoder},
     [LT_MODULE_UPSCALER] = {"upscaler", build_upscaler},
     [LT_MODULE_IMAGE_PROMPT] = {"IP-Adapter", build_image_prompt},
+    [LT_MODULE_HINT] = {"ControlNet's hint", build_hint},
+    [LT_MODULE_CONTROL] = {"ControlNet", build_control},
+    [LT_MODULE_ADAPTER] = {"T2I-Adapter", build_adapter},
 };
 
 const char *lt_module_name(lt_module module) { return modules[module].name; }
@@ -104,19 +119,22 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
 }
 
 void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]) {
-    const int factor = parts->vae.factor ? parts->vae.factor : 8;
+    const int factor = parts->vae.factor ? parts->vae.factor : 8, tokens = LT_CONTEXT_TOKENS;
     const lt_module_size all[LT_MODULE_COUNT] = {
         [LT_MODULE_TEXT] = {.n = 1, .embed = parts->text.projection > 0},
         [LT_MODULE_TEXT_2] = {.n = 1, .embed = parts->text_2.projection > 0},
         [LT_MODULE_IMAGE] = {.n = 1},
         [LT_MODULE_VAE_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
-        [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? LT_CONTEXT_TOKENS : 0},
+        [LT_MODULE_UNET] = {.n = 1, .h = h, .w = w, .tokens = parts->unet.context_dim ? tokens : 0},
         [LT_MODULE_VAE_DECODER] = {.n = 1, .h = h, .w = w},
         [LT_MODULE_CLASSIFIER] = {.n = 1},
         [LT_MODULE_TAESD_ENCODER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_TAESD_DECODER] = {.n = 1, .h = h, .w = w},
         [LT_MODULE_UPSCALER] = {.n = 1, .h = h * factor, .w = w * factor},
         [LT_MODULE_IMAGE_PROMPT] = {.n = 2, .tokens = 1},
+        [LT_MODULE_HINT] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_ADAPTER] = {.n = 1, .h = h, .w = w},
+        [LT_MODULE_CONTROL] = {.n = 1, .h = h, .w = w, .tokens = parts->control.half.context_dim ? tokens : 0},
     };
     memcpy(sizes, all, sizeof all);
 }

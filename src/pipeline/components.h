@@ -5,7 +5,9 @@
 #include "diffusion/diffusion.h"
 #include "models/classifier.h"
 #include "models/clip.h"
+#include "models/controlnet.h"
 #include "models/ip_adapter.h"
+#include "models/t2i.h"
 #include "models/unet.h"
 #include "models/upscaler.h"
 #include "models/vae.h"
@@ -24,14 +26,17 @@ typedef enum lt_module {
     LT_MODULE_TAESD_DECODER,
     LT_MODULE_UPSCALER,
     LT_MODULE_IMAGE_PROMPT,
+    LT_MODULE_HINT, /* of a ControlNet */
+    LT_MODULE_CONTROL,
+    LT_MODULE_ADAPTER, /* T2I-Adapter */
     LT_MODULE_COUNT
 } lt_module;
 
 /* For what a module is planned; what does not concern it is 0. */
 typedef struct lt_module_size {
-    int n, h, w;            /* samples and input size */
+    int n, h, w;            /* samples and input size; hint, adapter: the latent's */
     lt_seamless wraps;      /* unet, vae: sides that are one */
-    int tokens;             /* unet: of the context; image prompt: states of the picture */
+    int tokens;             /* unet, control: of the context; image prompt: states of the picture */
     lt_shortcuts shortcuts; /* unet */
     lt_additions added;     /* unet */
     int vectors;            /* text: of embeddings that the prompts may name */
@@ -56,6 +61,9 @@ typedef struct lt_components {
     bool pixels; /* the U-Net works on pixels: what the VAE would do is nothing, factor and scaling are 1 */
     lt_classifier classifier;
     lt_ip_adapter image_prompt;
+    lt_controlnet control;
+    lt_deltas *deltas; /* that belong to the weights: a ControlNet's that is kept as a difference; NULL: none */
+    lt_t2i adapter;
     char **labels;  /* [classifier.classes]: the classes' names */
     lt_known known; /* what a small model has learned */
     lt_noise_schedule schedule;

@@ -54,6 +54,12 @@ static lt_status count_tokens(lt_denoiser *d) {
     return LT_OK;
 }
 
+static lt_additions added_of(const lt_branches *branches) {
+    lt_additions added = lt_controls_added(branches->controls);
+    added.images = branches->images.tokens;
+    return added;
+}
+
 static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
     lt_unet_batch *b = &d->batches[d->batch_count++];
     const int merged = (int)((float)lt_shape_pixels(d->latent) * d->savings.merge_tokens);
@@ -63,7 +69,7 @@ static void add_batch(lt_denoiser *d, int count, lt_deep deep) {
                                .w = d->latent.w,
                                .tokens = d->tokens,
                                .shortcuts = {deep, merged},
-                               .added = {d->branches->images.tokens}};
+                               .added = added_of(d->branches)};
 }
 
 lt_savings lt_savings_of(const lt_request *r) {
@@ -200,19 +206,38 @@ static void take_deep(lt_denoiser *d, const lt_unet_batch *b, int step) {
     for (int k = 0; k < b->count; k++) d->deep_of[b->first + k] = step;
 }
 
-/* Runs the branches from `first` on, which are there, and takes them in; *taken: how many were, before and now. */
-static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, int step, float t, int *taken, float *sum) {
+/* What controls add; around given deep features, what they added when those were made. */
+static lt_status control(lt_denoiser *d, const lt_unet_batch *b, int step, const float *x, float t) {
+    lt_controls *controls = d->branches->controls;
+    if (!controls) return LT_OK;
+    if (b->size.shortcuts.deep != LT_DEEP_IN) LT_TRY(lt_controls_run(controls, b->first, b->count, step, x, t));
+    lt_controls_write(controls, b->first, b->count, b->plan);
+    return LT_OK;
+}
+
+/* A call of the sampler, and what of it is done. */
+typedef struct prediction {
+    const float *x;
+    float t;
+    int step;
+    int taken; /* branches */
+    float *sum;
+} prediction;
+
+/* Runs the branches from `first` on, which are there, and takes them in. */
+static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, prediction *p) {
     const size_t each = lt_shape_count(lt_port_shape(b->x)) / (size_t)b->count;
     write_branches(b, d->branches, first, d->call);
     for (int k = 0; k < b->count; k++) lt_port_write(b->x, (size_t)k * each, d->input, each);
-    lt_port_fill(b->t, t);
+    lt_port_fill(b->t, p->t);
     give_deep(d, b);
-    lt_image_contexts_weigh(&d->branches->images, b->plan, step);
+    lt_image_contexts_weigh(&d->branches->images, b->plan, p->step);
+    LT_TRY(control(d, b, p->step, p->x, p->t));
     LT_TRY(lt_module_run(d->session, b->plan, b->changed));
     b->changed = LT_RATE_STEP;
-    take_deep(d, b, step);
-    const bool all = lt_branch_is_there(&d->branches->items[0], t);
-    for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !(*taken)++, all, sum);
+    take_deep(d, b, p->step);
+    const bool all = lt_branch_is_there(&d->branches->items[0], p->t);
+    for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !p->taken++, all, p->sum);
     return LT_OK;
 }
 
@@ -231,12 +256,11 @@ static lt_unet_batch *batch_for(lt_denoiser *d, int step, float t) {
 
 lt_status lt_denoiser_predict(lt_denoiser *d, int step, const float *x, float t, float *out) {
     lt_unet_batch *b = batch_for(d, step, t);
-    int taken = 0;
+    prediction p = {x, t, step, 0, out};
     put_channels(d, x, 0, d->latent.c);
     for (int i = 0; i < d->branches->count; i += b->count)
-        if (b->count > 1 || lt_branch_is_there(&d->branches->items[i], t))
-            LT_TRY(run_branches(d, b, i, step, t, &taken, out));
-    if (taken > 1 && lt_branch_is_there(&d->branches->items[0], t))
+        if (b->count > 1 || lt_branch_is_there(&d->branches->items[i], t)) LT_TRY(run_branches(d, b, i, &p));
+    if (p.taken > 1 && lt_branch_is_there(&d->branches->items[0], t))
         lt_branches_rescale(d->branches, lt_shape_count(d->latent), d->first, d->branch, out);
-    return taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
+    return p.taken ? LT_OK : lt_fail(LT_ERROR_ARGUMENT, "nothing says what to draw at timestep %g", (double)t);
 }

@@ -2,7 +2,7 @@
 #ifndef LT_DENOISER_H
 #define LT_DENOISER_H
 
-#include "pipeline/branches.h"
+#include "pipeline/control.h"
 
 /* What is left out of some predictions, as lt_request has it; zeroed: nothing. */
 typedef struct lt_savings {

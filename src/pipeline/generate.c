@@ -6,6 +6,7 @@
 #include "kernels/layout.h"
 #include "pipeline/adapting.h"
 #include "pipeline/canvas.h"
+#include "pipeline/control.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/hires.h"
 #include "pipeline/infotext.h"
@@ -25,6 +26,7 @@ typedef struct lt_painting {
     lt_canvas canvas;
     lt_branches branches;
     lt_noise_schedule schedule; /* the model's, or the request's */
+    lt_controls controls;
     lt_steps steps;
     lt_sampling sampling;
     lt_denoiser denoiser;
@@ -218,6 +220,7 @@ static lt_status start(lt_painting *p) {
 static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
+    LT_TRY(lt_controls_begin(&p->controls));
     LT_TRY(lt_denoiser_init(&p->denoiser, p->session, &p->branches, lt_savings_of(p->request), c->latent_h, c->latent_w,
                             c->masked_pixels ? c->latent_mask : NULL, p->masked));
     keep(p, 0, p->x);
@@ -292,12 +295,13 @@ static void leave(lt_painting *p, lt_module module) {
 }
 
 /* Before a picture is decoded. */
-static void make_way(const lt_painting *p) {
+static void make_way(lt_painting *p) {
     const lt_thrift thrift = p->session->thrift;
     if (thrift.repack)
         lt_module_drop(p->session, LT_MODULE_UNET);
     else if (thrift.in_turn)
         lt_module_rest(p->session, LT_MODULE_UNET);
+    lt_controls_rest(&p->controls);
 }
 
 static lt_status hand_over(lt_painting *p) {
@@ -378,10 +382,18 @@ static lt_status prepare_second(lt_painting *p) {
     return LT_OK;
 }
 
+/* What pictures say of a pass, whose branches are there. */
+static lt_status begin_controls(lt_painting *p) {
+    const lt_request *r = p->request;
+    if (r->control_count) p->branches.controls = &p->controls;
+    return lt_controls_init(&p->controls, p->session, r, p->guides, &p->branches, p->steps.count, &p->canvas);
+}
+
 static void free_pass(lt_painting *p) {
     lt_canvas_free(&p->canvas);
     lt_guidance_free(&p->guidance);
     lt_denoiser_free(&p->denoiser);
+    lt_controls_free(&p->controls);
     lt_steps_free(&p->steps);
     float *const all[] = {p->x, p->noise, p->x0, p->masked, p->outside};
     for (size_t i = 0; i < LT_COUNT(all); i++) lt_free(all[i]);
@@ -424,6 +436,8 @@ static lt_status paint(lt_painting *p) {
                                   p->steps.count, &p->branches.images));
     lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
     if (last != p) LT_TRY(read_second_branches(p));
+    LT_TRY(begin_controls(p));
+    if (p->second) LT_TRY(begin_controls(p->second));
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
     p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));

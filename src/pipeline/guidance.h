@@ -14,6 +14,7 @@
 typedef struct lt_guides {
     const lt_components *classifier, *clip;
     const lt_components *image_encoder, *adapters[LT_MOST_IMAGE_PROMPTS]; /* adapters: of its image prompts */
+    const lt_components *controls[LT_MAX_CONTROLS];                       /* [request.control_count] */
 } lt_guides;
 
 typedef struct lt_guidance {

@@ -561,6 +561,40 @@ static bool read_image_prompts(const reading *to, const char *value) {
     return to->request->image_prompt_count > 0;
 }
 
+/* As the web UI's extension has it, for the i-th control. */
+static lt_status write_control(const lt_made *m, size_t i, lt_buffer *out) {
+    static const char *const fits[] = {"Crop and Resize", "Just Resize", "Resize and Fill"};
+    static const char *const modes[] = {"Balanced", "My prompt is more important", "ControlNet is more important"};
+    if (i >= m->request->control_count) return LT_OK;
+    const lt_control *c = &m->request->controls[i];
+    LT_TRY(lt_buffer_printf(out, "Module: %s, Model: %s, Weight: ", c->annotator ? c->annotator : "none",
+                            m->guides->controls[i]->name));
+    LT_TRY(write_float(out, c->strength));
+    LT_TRY(lt_buffer_printf(out, ", Resize Mode: %s, Guidance Start: ", fits[c->fit]));
+    LT_TRY(write_number(out, c->start, false));
+    LT_TRY(write_text(out, ", Guidance End: "));
+    LT_TRY(write_number(out, c->end, false));
+    return lt_buffer_printf(out, ", Control Mode: %s", modes[c->mode]);
+}
+
+#define CONTROL_WRITER(i)                                                                                              \
+    static lt_status write_control_##i(const lt_made *m, lt_buffer *out) { return write_control(m, i, out); }
+CONTROL_WRITER(0)
+CONTROL_WRITER(1)
+CONTROL_WRITER(2)
+CONTROL_WRITER(3)
+CONTROL_WRITER(4)
+CONTROL_WRITER(5)
+CONTROL_WRITER(6)
+CONTROL_WRITER(7)
+_Static_assert(LT_MAX_CONTROLS == 8, "a writer for each");
+
+/* File and picture are not in the text: whoever follows it gives them. */
+static bool read_control(const reading *to, const char *value) {
+    (void)value;
+    return to->request->control_count > 0;
+}
+
 static lt_status write_precision(const lt_made *m, lt_buffer *out) {
     return m->precision == LT_PRECISION_F32 ? LT_OK : write_text(out, lt_precision_choices[m->precision]);
 }
@@ -613,6 +647,14 @@ static const setting settings[] = {
     {"Classifier scale", write_classifier_scale, read_classifier_scale},
     {"CLIP", write_clip, NULL},
     {"CLIP guidance", write_clip_guidance, read_clip_guidance},
+    {"ControlNet 0", write_control_0, read_control},
+    {"ControlNet 1", write_control_1, read_control},
+    {"ControlNet 2", write_control_2, read_control},
+    {"ControlNet 3", write_control_3, read_control},
+    {"ControlNet 4", write_control_4, read_control},
+    {"ControlNet 5", write_control_5, read_control},
+    {"ControlNet 6", write_control_6, read_control},
+    {"ControlNet 7", write_control_7, read_control},
     {"Tiling", write_seamless, read_seamless},
     {"Tiles", write_tiles, read_tiles},
     {"Noise", write_noise, read_noise},

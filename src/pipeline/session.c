@@ -6,7 +6,10 @@
 #include <string.h>
 
 lt_session lt_session_beside(const lt_session *host, const lt_components *parts) {
-    return (lt_session){.parts = parts, .target = host->target, .listener = host->listener, .profile = host->profile};
+    lt_session beside = {.parts = parts, .target = host->target, .listener = host->listener, .profile = host->profile};
+    beside.target.deltas = parts->deltas;
+    beside.wraps = host->wraps;
+    return beside;
 }
 
 void lt_session_drop(lt_session *session) {
@@ -25,7 +28,8 @@ void lt_module_rest(lt_session *session, lt_module module) {
         if (slots[k].plan) lt_plan_rest(slots[k].plan);
 }
 
-/* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding. */
+/* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding, and the residuals
+ * of a ControlNet would be further off than a module may be. */
 static lt_target target_of(const lt_session *session, lt_module module) {
     lt_target target = session->target;
     if (target.precision == LT_PRECISION_INT8 && module != LT_MODULE_UNET) target.precision = lt_isa_wider(target.isa);
@@ -94,7 +98,8 @@ static lt_status replace_plans(lt_session *session, lt_module module, lt_slot wa
 }
 
 static bool wraps(lt_module module) {
-    return module == LT_MODULE_UNET || module == LT_MODULE_VAE_ENCODER || module == LT_MODULE_VAE_DECODER;
+    const bool controls = module == LT_MODULE_HINT || module == LT_MODULE_CONTROL || module == LT_MODULE_ADAPTER;
+    return controls || module == LT_MODULE_UNET || module == LT_MODULE_VAE_ENCODER || module == LT_MODULE_VAE_DECODER;
 }
 
 lt_status lt_module_plans(lt_session *session, lt_module module, const lt_module_size *sizes, int count,

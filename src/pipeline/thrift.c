@@ -24,12 +24,15 @@ static double resting_bytes(lt_thrift thrift, lt_need unet) {
     return thrift.in_turn ? (double)unet.weights : bytes_of(unet);
 }
 
-/* What is taken at the worst moment, of session->thrift; *unet: of the U-Net. */
+/* What is taken at the worst moment, of session->thrift; *unet: of the U-Net and what controls it. */
 static lt_status count_bytes(lt_session *session, const lt_taking *t, lt_need *unet, double *bytes) {
     static const lt_module vae[] = {LT_MODULE_VAE_DECODER, LT_MODULE_VAE_ENCODER};
     const lt_canvas *c = t->canvas;
     const int used = session->parts->pixels ? 0 : t->request->image ? 2 : 1;
+    lt_need controls = {0};
     LT_TRY(lt_denoiser_need(session, t->branches, lt_savings_of(t->request), c->latent_h, c->latent_w, unet));
+    if (t->branches->controls) LT_TRY(lt_controls_need(t->branches->controls, &controls));
+    *unet = (lt_need){unet->weights + controls.weights, unet->values + controls.values};
     double most = bytes_of(*unet);
     for (int i = 0; i < used; i++) {
         lt_need need;

@@ -11,7 +11,7 @@
 typedef struct lt_taking {
     const lt_request *request;
     const lt_canvas *canvas;
-    const lt_branches *branches;
+    const lt_branches *branches; /* with controls */
     const lt_guidance *guidance;
 } lt_taking;
 

@@ -216,7 +216,7 @@ while IFS='|' read -r option said; do
     refuse "$option" 2 "[-]$option: $said" eval 'latent -p "a cat" -$option x'
     refuse "$option, with underscores" 2 ": $said" eval 'latent -p "a cat" "-$(echo "$option" | tr - _ | sed s/^_/-/)=x"'
 done <<'END'
--control-net|ControlNet is not served; .*latent img2img -i IN
+-control-net|here --control FILE:IMAGE:STRENGTH names all three
 -taesd-preview-only|a TAESD makes previews alone
 -upscale-model|.latent upscale -m UPSCALER. makes a picture larger
 -ip-adapter-image|--image-prompt ADAPTER:IMAGE:SCALE says all three

@@ -78,6 +78,21 @@ check "it changes the picture" eval '! cmp -s plain.png by-option.png'
 refuse "a LoRA of another model" 1 "lora.safetensors: it was made for Stable Diffusion XL; this model is another one" latent txt2img -m tiny.safetensors -p "a cat" --lora "$golden/xl/lora.safetensors" -o none.png
 refuse "a strength in the prompt that is no number" 1 "<lora:kohya:much>: \"much\" is no strength" latent txt2img -m tiny.safetensors -p "a <lora:kohya:much>" --models "$golden/lora" -o none.png
 rm -r loras
+
+latent convert --synthetic tiny-control tiny-control.safetensors
+map=$golden/control/hint.png
+check "a ControlNet as recorded" recorded ../control/txt2img_ddim txt2img --sampler ddim --control "tiny-control.safetensors:$map:0.8"
+check "a map of its own, alone and on the way" eval '"$latent" annotate canny:40:90 -i "$map" -o edges.png &&
+    small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" -o given.png --save-latents a.safetensors &&
+    small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:$map" --annotator canny:40:90 -o made.png --save-latents b.safetensors'
+check "the picture says by what, as A1111 does" has_text made.png 'ControlNet 0: "Module: canny:40:90, Model: tiny-control, Weight: 1, Resize Mode: Crop and Resize, Guidance Start: 0, Guidance End: 1, Control Mode: Balanced"'
+check "it is made again with the same control, and noted without" eval '"$latent" txt2img -m tiny.safetensors -q --from made.png --control "tiny-control.safetensors:$map" --annotator canny:40:90 -o again.png 2>err && cmp again.png made.png && ! grep -q ControlNet err &&
+    "$latent" txt2img -m tiny.safetensors -q --from made.png -o again.png 2>err && grep -q "can.t be followed here: ControlNet 0" err'
+refuse "an annotator that there is not" 1 "no annotator cany" latent annotate cany -i "$map" -o none.png
+refuse "a control that is none" 1 "tiny.safetensors: this is no ControlNet and no T2I-Adapter, but a model" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny.safetensors:$map" -o none.png
+refuse "a LoRA as a control" 1 "kohya.safetensors: no model that is known, but what is added to one: LoRA" latent txt2img -m tiny.safetensors -p "a cat" --control "$kohya:$map" -o none.png
+refuse "a control without a picture" 2 "FILE:IMAGE" latent txt2img -m tiny.safetensors -p "a cat" --control tiny-control.safetensors -o none.png
+refuse "a control that ends before it begins" 1 "is not before" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny-control.safetensors:$map:1:0.5:0.5" -o none.png
 check "an embedding as recorded" embedded --embedding "$golden/embeddings/bad_hands.safetensors"
 check "the picture says the web UIs' hash of it" has_text got.png "TI hashes: \"bad_hands: $(sha256sum "$golden/embeddings/bad_hands.safetensors" | cut -c-12)\""
 mkdir embeddings && cp "$golden/embeddings/bad_hands.safetensors" embeddings

@@ -386,6 +386,24 @@ for layout in ldm diffusers; do
     runs "its U-Net" "$latent" run unet -m $merged --in "$golden/lora/expected.safetensors" --out module.safetensors
     runs "it is as recorded" "$compare" module.safetensors "$golden/lora/expected.safetensors" out=kohya@0.6.out 1e-4
 done
+for layout in control control_diffusers; do
+    net=tiny-$(echo $layout | tr _ -).safetensors
+    runs "a synthetic ControlNet" "$latent" convert --synthetic "${net%.safetensors}" $net
+    runs "$layout alone" "$latent" run controlnet -m $net --in "$golden/control/$layout.safetensors" --out module.safetensors
+    runs "its last residual" "$compare" module.safetensors "$golden/control/$layout.safetensors" residual.12 1e-4
+    for strength in 1 0.5; do
+        runs "the U-Net with it" "$latent" run unet -m tiny.safetensors --control "$net:$golden/control/hint.png:$strength" --in "$golden/control/$layout.safetensors" --out module.safetensors
+        runs "it is as recorded" "$compare" module.safetensors "$golden/control/$layout.safetensors" out=out@$strength 1e-4
+    done
+done
+runs "a synthetic T2I-Adapter" "$latent" convert --synthetic tiny-t2i tiny-t2i.safetensors
+runs "it alone" "$latent" run t2i-adapter -m tiny-t2i.safetensors --in "$golden/control/t2i_adapter.safetensors" --out module.safetensors
+for i in 0 1 2 3; do runs "its feature.$i" "$compare" module.safetensors "$golden/control/t2i_adapter.safetensors" feature.$i 1e-5; done
+for strength in 1 0.5; do
+    runs "the U-Net with it" "$latent" run unet -m tiny.safetensors --control "tiny-t2i.safetensors:$golden/control/t2i_hint.png:$strength" --in "$golden/control/t2i_adapter.safetensors" --out module.safetensors
+    runs "it is as recorded" "$compare" module.safetensors "$golden/control/t2i_adapter.safetensors" out=out@$strength 1e-4
+done
+refused 2 "a control of a text encoder" "$latent" run clip-text -m tiny.safetensors --control "$net:$golden/control/hint.png" --in tiny.safetensors --out x.safetensors
 runs "a LoRA in a checkpoint of 16 bits" "$latent" convert tiny.safetensors kohya16.safetensors --lora lora/dora_in.safetensors
 runs "what it does not touch is the same" "$compare" kohya16.safetensors tiny.safetensors model.diffusion_model.out.2.weight 0
 if "$compare" kohya16.safetensors tiny.safetensors model.diffusion_model.input_blocks.1.1.proj_in.weight 1e-3 >out; then

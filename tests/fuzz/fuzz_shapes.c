@@ -2,27 +2,11 @@
  *
  * The first byte says what it is and what it is asked for; four more each change a tensor: which (two bytes), how, and
  * to what. */
-#include "formats/readers.h"
-#include "fuzz_model.h"
-
-#include <sys/mman.h>
+#include "fuzz_changes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum {
-    MOST = 1024 /* tensors */,
-    NAME = 128,
-    CHANGE = 4,
-    SIDE = 16 /* pixels */,
-    LARGEST_FILE = 1 << 26,
-    LARGEST_RUN = 1 << 24
-};
-
-typedef struct shapes {
-    lt_tensor tensors[MOST];
-    char names[MOST][NAME];
-    size_t count;
-} shapes;
+enum { SIDE = 16 /* pixels */, LARGEST_RUN = 1 << 24 };
 
 /* ---- The model before its changes ---- */
 
@@ -55,53 +39,9 @@ static lt_status list_model(uint8_t kind, lt_tensor_list *list) {
 
 static void begin(uint8_t kind, shapes *s) {
     lt_tensor_list list;
-    if (list_model(kind, &list) || list.count > MOST) abort();
-    for (s->count = 0; s->count < list.count; s->count++) {
-        s->tensors[s->count] = list.tensors[s->count];
-        s->tensors[s->count].dtype = LT_F16;
-        snprintf(s->names[s->count], NAME, "%s", list.tensors[s->count].name);
-    }
+    if (list_model(kind, &list)) abort();
+    begin_with(&list, s);
     lt_tensor_list_free(&list);
-}
-
-/* ---- Changes ---- */
-
-static const size_t sizes[] = {0,   1,   2,   3,   4,   5,   6,    7,    8,     9,       10,      12,     15,
-                               16,  17,  20,  31,  32,  33,  48,   63,   64,    65,      77,      96,     100,
-                               128, 192, 255, 256, 320, 512, 640,  768,  10,    77,      24,      960,    100,
-                               128, 130, 257, 300, 400, 500, 1024, 4096, 65536, 1 << 20, 1048577, 1 << 30};
-
-/* Another number in a name: "input_blocks.1.0" becomes "input_blocks.7.0". */
-static void change_digit(char *name, uint8_t value) {
-    size_t digits = 0, which;
-    for (const char *c = name; *c; c++) digits += *c >= '0' && *c <= '9';
-    if (!digits) return;
-    which = value / 10 % digits;
-    for (char *c = name; *c; c++)
-        if (*c >= '0' && *c <= '9' && !which--) *c = (char)('0' + value % 10);
-}
-
-static void swap_sizes(lt_tensor *t) {
-    const size_t first = t->shape[0];
-    t->shape[0] = t->shape[1];
-    t->shape[1] = first;
-}
-
-static void change(shapes *s, const uint8_t *c) {
-    enum { REMOVE, RANK, TYPE, LIKE, RENAME, DIGIT, SWAP, SIZE /* of dimension how - SIZE */, WAYS = SIZE + 4 };
-    const size_t i = (size_t)(c[0] << 8 | c[1]) % s->count, other = c[3] % s->count;
-    lt_tensor *t = &s->tensors[i];
-    const int how = c[2] % WAYS;
-    switch (how) {
-    case REMOVE: s->names[i][0] = '\0'; break; /* as no model calls one */
-    case RANK: t->rank = c[3] % (LT_MAX_RANK + 1); break;
-    case TYPE: t->dtype = (lt_dtype)(c[3] % LT_DTYPE_COUNT); break;
-    case LIKE: *t = s->tensors[other]; break;
-    case RENAME: memcpy(s->names[i], s->names[other], NAME); break;
-    case DIGIT: change_digit(s->names[i], c[3]); break;
-    case SWAP: swap_sizes(t); break;
-    default: t->shape[how - SIZE] = sizes[c[3] % LT_COUNT(sizes)];
-    }
 }
 
 /* ---- Opening: as from a file of zeros, which has fuzz_safetensors to itself ---- */
@@ -110,41 +50,16 @@ lt_status __wrap_lt_source_open(const char *path, lt_source *source);
 
 static shapes current;
 
-/* So many zeros, and nothing that could be read behind them. */
-static const void *zeros(size_t bytes) {
-    static const char *room;
-    if (!room) room = mmap(NULL, LARGEST_FILE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return room + LARGEST_FILE - bytes;
-}
-
-static lt_status add_tensors(lt_checkpoint *file) {
-    for (size_t i = 0; i < current.count; i++) {
-        lt_tensor t = current.tensors[i];
-        t.data = zeros(fuzz_bytes(&t));
-        t.type = "F6"; /* which only a foreign one has */
-        lt_tensor_set_contiguous(&t);
-        if (*current.names[i]) LT_TRY(lt_checkpoint_add(file, current.names[i], strlen(current.names[i]), &t));
-    }
-    return lt_checkpoint_finish(file);
-}
-
 lt_status __wrap_lt_source_open(const char *path, lt_source *source) {
     (void)path;
     *source = (lt_source){0};
     LT_TRY(lt_checkpoint_begin(&source->file));
-    const lt_status status = add_tensors(&source->file);
+    const lt_status status = add_tensors(&current, &source->file);
     if (status) lt_checkpoint_close(&source->file);
     return status;
 }
 
 /* ---- What comes of it ---- */
-
-static size_t total(const shapes *s) {
-    size_t sum = 0;
-    for (size_t i = 0; i < s->count; i++)
-        if (!lt_add(sum, fuzz_bytes(&s->tensors[i]), &sum)) return SIZE_MAX;
-    return sum;
-}
 
 static uint8_t pixels[SIDE * SIDE * 3];
 static const lt_image image = {SIDE, SIDE, pixels};

@@ -496,6 +496,7 @@ static lt_status open_with(const void *options) {
 static void test_open_options(void **state) {
     (void)state;
     static const lt_field others[] = {{LT_FIELD(lt_open_options, notice), LT_FIELD_TEXT},
+                                      {LT_FIELD(lt_open_options, base), LT_FIELD_TEXT},
                                       {LT_FIELD(lt_open_options, notice_user), LT_FIELD_TEXT},
                                       {0}};
     lt_open_options o = lt_open_options_defaults();
@@ -609,6 +610,8 @@ static void test_request(void **state) {
                                       POINTER(image_encoder),
                                       POINTER(regions),
                                       {LT_FIELD(lt_request, region_count), LT_FIELD_SIZE},
+                                      POINTER(controls),
+                                      {LT_FIELD(lt_request, control_count), LT_FIELD_SIZE},
                                       POINTER(image),
                                       POINTER(mask),
                                       POINTER(classifier),
@@ -623,6 +626,25 @@ static void test_request(void **state) {
     const lt_request r = quick_request();
     assert_all_members(lt_request_fields(), others, sizeof r);
     assert_true(refuse_bad_fields(lt_request_fields(), &r, sizeof r, generate_with) > 60);
+}
+
+static lt_status control_with(const void *control) {
+    lt_request r = quick_request();
+    r.controls = control;
+    r.control_count = 1;
+    return generate_with(&r);
+}
+
+static void test_control(void **state) {
+    (void)state;
+    static const lt_field others[] = {
+        {LT_FIELD(lt_control, model), LT_FIELD_TEXT}, {LT_FIELD(lt_control, image), LT_FIELD_TEXT}, {0}};
+    const lt_control control = lt_control_defaults();
+    assert_all_members(lt_control_fields(), others, sizeof control);
+    assert_true(refuse_bad_fields(lt_control_fields(), &control, sizeof control, control_with) > 10);
+    assert_int_equal(control_with(&control), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "model"));
+    assert_int_equal(control_with(NULL), LT_ERROR_ARGUMENT);
 }
 
 /* A request with one thing changed: refused by that thing's name. */
@@ -727,6 +749,7 @@ int main(void) {
         cmocka_unit_test(test_upscale_options),
         cmocka_unit_test(test_session_options),
         cmocka_unit_test(test_request),
+        cmocka_unit_test(test_control),
         cmocka_unit_test(test_request_as_a_whole),
         cmocka_unit_test(test_not_a_picture),
         cmocka_unit_test(test_not_a_latent),

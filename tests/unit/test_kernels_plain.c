@@ -160,6 +160,20 @@ static void test_cross_entropy(void **unused) {
 
 /* ---- Pixels ---- */
 
+static void test_halve(void **unused) {
+    (void)unused;
+    for (int i = 0; i < TIMES; i++) {
+        lt_halve_args a = {.n = (size_t)random_int(1, 3),
+                           .h = (size_t)random_int(1, 9),
+                           .w = (size_t)random_int(1, 9),
+                           .c = (size_t)random_int(1, 20)};
+        float *from = random_floats(a.n * a.h * a.w * a.c, -2, 2);
+        a.from = from;
+        RUN(pixels, halve, a, to, a.n * ((a.h + 1) / 2) * ((a.w + 1) / 2) * a.c, ROUNDED);
+        lt_free(from);
+    }
+}
+
 static void test_upsample(void **unused) {
     (void)unused;
     for (int i = 0; i < TIMES; i++) {
@@ -287,8 +301,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error),       cmocka_unit_test(test_posterior),     cmocka_unit_test(test_cosine),
         cmocka_unit_test(test_contrastive), cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_upsample),
-        cmocka_unit_test(test_resample),    cmocka_unit_test(test_affine),        cmocka_unit_test(test_timestep),
-        cmocka_unit_test(test_shuffle),     cmocka_unit_test(test_blend),         cmocka_unit_test(test_prelu),
+        cmocka_unit_test(test_halve),       cmocka_unit_test(test_resample),      cmocka_unit_test(test_affine),
+        cmocka_unit_test(test_timestep),    cmocka_unit_test(test_shuffle),       cmocka_unit_test(test_blend),
+        cmocka_unit_test(test_prelu),
     };
     return cmocka_run_group_tests_name("kernels that every instruction set shares", tests, NULL, NULL);
 }
