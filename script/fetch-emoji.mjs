@@ -11,8 +11,8 @@ const STYLES = {
     // Has no list of characters; its names are those of the flat set.
     "fluent": { package: "fluent-emoji", chars: "fluent-emoji-flat", words: "3d style", margin: 0.02 },
     "fluent-flat": { package: "fluent-emoji-flat", words: "flat style", margin: 0.02 },
-    // What the default model has never seen, for what is added to it: the noto set in shades of blue.
-    "blueprint": { package: "noto", words: "blueprint", margin: 0.02, recolour: true },
+    // What the default model has never seen, for what is added to it: the flat set in shades of blue.
+    "blueprint": { package: "fluent-emoji-flat", words: "blueprint", margin: 0.02, recolour: true },
 };
 
 // Labels: emojibase's subgroups, gathered until each has enough members for a classifier.
