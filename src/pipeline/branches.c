@@ -247,6 +247,13 @@ void lt_branches_free(lt_branches *b) {
     *b = (lt_branches){0};
 }
 
+int lt_branches_tokens(const lt_branches *b) {
+    size_t most = 0;
+    for (int i = 0; i < b->count; i++) most = lt_max(most, (size_t)b->items[i].context.tokens);
+    for (size_t i = 0; i < b->text_count; i++) most = lt_max(most, (size_t)b->texts[i]->context.tokens);
+    return (int)most;
+}
+
 static double deviation(const float *x, size_t n) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < n; i++) sum += (double)x[i];

@@ -74,6 +74,7 @@ static inline const lt_context *lt_branch_context(const lt_branch *branch, int c
     return branch->told ? branch->told[call < branch->calls ? call : branch->calls - 1] : &branch->context;
 }
 
+int lt_branches_tokens(const lt_branches *branches); /* of the longest context that any of them is told */
 bool lt_branch_is_there(const lt_branch *branch, float t);
 
 #endif

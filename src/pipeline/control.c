@@ -253,8 +253,7 @@ lt_status lt_controls_init(lt_controls *all, lt_session *session, const lt_reque
                          .residuals.ports = lt_residual_ports,
                          .features.ports = lt_feature_ports};
     if (!r->control_count) return LT_OK;
-    for (int i = 0; i < branches->count; i++)
-        all->tokens = (int)lt_max((size_t)all->tokens, (size_t)branches->items[i].context.tokens);
+    all->tokens = lt_branches_tokens(branches);
     LT_TRY(find_places(all, guides, r->control_count));
     for (size_t i = 0; i < r->control_count; i++) LT_TRY(take(all, &r->controls[i], guides->controls[i]));
     return LT_OK;
@@ -321,8 +320,8 @@ static void add_up(const lt_controller *c, const lt_control_sums *sums, int bran
 }
 
 /* What sample k of the batch is told; the hint is the same for all. */
-static void write_branch(const lt_controls *all, const lt_controller *c, const lt_control_batch *b, int k, int branch) {
-    const lt_context *context = &all->branches->items[branch].context;
+static void write_branch(const lt_controller *c, const lt_control_batch *b, int k) {
+    const lt_context *context = b->told[k];
     const size_t whole = lt_shape_count(lt_port_shape(b->context)) / (size_t)b->count,
                  guide = lt_shape_count(lt_port_shape(b->guide)) / (size_t)b->count;
     lt_port_write(b->context, (size_t)k * whole, context->values, (size_t)context->tokens * (size_t)context->width);
@@ -330,12 +329,19 @@ static void write_branch(const lt_controls *all, const lt_controller *c, const l
     lt_port_write(b->guide, (size_t)k * guide, c->seen, guide);
 }
 
+/* The prompts' part is computed anew where they are others, or say something else at this call. */
 static void write_branches(const lt_controls *all, const lt_controller *c, lt_control_batch *b, const int *branches) {
-    if (b->first == branches[0]) return;
+    bool same = b->first == branches[0];
+    for (int k = 0; k < b->count; k++) {
+        const lt_context *told = lt_branch_context(&all->branches->items[branches[k]], all->call);
+        same &= told == b->told[k];
+        b->told[k] = told;
+    }
+    if (same) return;
     b->first = branches[0];
     b->changed = LT_RATE_PROMPT;
     lt_port_fill(b->context, 0); /* behind the ends of the shorter ones */
-    for (int k = 0; k < b->count; k++) write_branch(all, c, b, k, branches[k]);
+    for (int k = 0; k < b->count; k++) write_branch(c, b, k);
 }
 
 /* The mean over all pixels in place of each. */
@@ -387,11 +393,12 @@ static void clear(const lt_control_sums *sums, int first, int count) {
     memset(sum_of(sums, first), 0, (size_t)count * sums->numbers * sizeof *sums->values);
 }
 
-lt_status lt_controls_run(lt_controls *all, int first, int count, int step, const float *x, float t) {
+lt_status lt_controls_run(lt_controls *all, int first, int count, lt_moment at, const float *x, float t) {
+    all->call = at.call;
     clear(&all->residuals, first, count);
     clear(&all->features, first, count);
     for (int i = 0; i < all->count; i++)
-        if (is_active(all->items[i].asked, step, all->steps))
+        if (is_active(all->items[i].asked, at.step, all->steps))
             LT_TRY(run_control(all, &all->items[i], first, count, x, t));
     return LT_OK;
 }

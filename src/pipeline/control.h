@@ -12,6 +12,7 @@ typedef struct lt_control_batch {
     lt_plan *plan;
     int count, first; /* samples; the branch that the first one is told, -1: none yet */
     lt_rate changed;
+    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
     lt_port x, t, context, context_lengths, guide;
 } lt_control_batch;
 
@@ -39,6 +40,7 @@ typedef struct lt_controls {
     const lt_branches *branches;
     lt_controller *items; /* [count] */
     int count, steps, tokens;
+    int call;        /* the U-Net's, at hand */
     lt_shape latent; /* n = 1 */
     const lt_canvas *canvas;
     lt_control_sums residuals, features;
@@ -60,9 +62,13 @@ void lt_controls_rest(lt_controls *c);
 /* What the U-Net's graph takes; nothing of NULL. */
 lt_additions lt_controls_added(const lt_controls *c);
 
-/* Makes the sums of branches [first, first + count) for x [h, w, channels] at timestep t and that step of the sampler.
- */
-lt_status lt_controls_run(lt_controls *c, int first, int count, int step, const float *x, float t);
+/* A step of the sampler, and the U-Net's call, by which prompts say what they say. */
+typedef struct lt_moment {
+    int step, call;
+} lt_moment;
+
+/* Makes the sums of branches [first, first + count) for x [h, w, channels] at timestep t. */
+lt_status lt_controls_run(lt_controls *c, int first, int count, lt_moment at, const float *x, float t);
 /* And writes them to the ports of a U-Net's plan, whose samples these branches are. */
 void lt_controls_write(const lt_controls *c, int first, int count, lt_plan *unet);
 

@@ -39,9 +39,8 @@ static void put_channels(lt_denoiser *d, const float *from, int k, int c) {
         memcpy(d->input + p * width + k, from + p * (size_t)c, (size_t)c * sizeof *from);
 }
 
-static lt_status count_of(lt_denoiser *d, const lt_context *context) {
+static lt_status check_width(const lt_denoiser *d, const lt_context *context) {
     const lt_components *parts = d->session->parts;
-    if (context->tokens > d->tokens) d->tokens = context->tokens;
     if (!context->tokens || context->width == parts->unet.context_dim) return LT_OK;
     return lt_module_fail(parts, LT_MODULE_UNET,
                           lt_fail(LT_ERROR_MODEL, "the text encoder makes %d channels, the U-Net reads %d",
@@ -49,8 +48,10 @@ static lt_status count_of(lt_denoiser *d, const lt_context *context) {
 }
 
 static lt_status count_tokens(lt_denoiser *d) {
-    for (int i = 0; i < d->branches->count; i++) LT_TRY(count_of(d, &d->branches->items[i].context));
-    for (size_t i = 0; i < d->branches->text_count; i++) LT_TRY(count_of(d, &d->branches->texts[i]->context));
+    const lt_branches *b = d->branches;
+    d->tokens = lt_branches_tokens(b);
+    for (int i = 0; i < b->count; i++) LT_TRY(check_width(d, &b->items[i].context));
+    for (size_t i = 0; i < b->text_count; i++) LT_TRY(check_width(d, &b->texts[i]->context));
     return LT_OK;
 }
 
@@ -210,7 +211,8 @@ static void take_deep(lt_denoiser *d, const lt_unet_batch *b, int step) {
 static lt_status control(lt_denoiser *d, const lt_unet_batch *b, int step, const float *x, float t) {
     lt_controls *controls = d->branches->controls;
     if (!controls) return LT_OK;
-    if (b->size.shortcuts.deep != LT_DEEP_IN) LT_TRY(lt_controls_run(controls, b->first, b->count, step, x, t));
+    const lt_moment at = {step, d->call};
+    if (b->size.shortcuts.deep != LT_DEEP_IN) LT_TRY(lt_controls_run(controls, b->first, b->count, at, x, t));
     lt_controls_write(controls, b->first, b->count, b->plan);
     return LT_OK;
 }
