@@ -7,8 +7,8 @@
 
 lt_guides lt_guides_of(const lt_model *image_encoder, const lt_image_prompt *prompts, size_t count) {
     lt_guides guides = {.image_encoder = lt_parts_of(image_encoder)};
-    for (size_t i = 0; prompts && i < lt_min(count, LT_MOST_IMAGE_PROMPTS); i++)
-        guides.adapters[i] = lt_parts_of(prompts[i].adapter);
+    if (count > LT_MOST_IMAGE_PROMPTS) return guides; /* which is refused later, and none is read */
+    for (size_t i = 0; prompts && i < count; i++) guides.adapters[i] = lt_parts_of(prompts[i].adapter);
     return guides;
 }
 

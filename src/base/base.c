@@ -92,8 +92,9 @@ enum { LINE = 64, LARGE_PAGE = 2 << 20 };
  * and later fewer searches for where it is. What is no whole large page stays as it is, so that no memory is lost. */
 static void *allocate(size_t size) {
     if (size < LARGE_PAGE) return aligned_alloc(LINE, size);
-    void *p = aligned_alloc(LARGE_PAGE, size);
-    if (p) madvise(p, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* else they are small */
+    void *p;
+    if (posix_memalign(&p, LARGE_PAGE, size)) return NULL;
+    madvise(p, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* else they are small */
     return p;
 }
 

@@ -239,14 +239,15 @@ lt_status lt_dataset_load(const lt_dataset *dataset, size_t i, const lt_picture_
 /* FOLDER/NAME, or FOLDER/NAME with another ending that pictures have; NULL: without memory. "" where there is none. */
 static char *find_mask(const char *folder, const char *name) {
     static const char *const endings[] = {"", ".png", ".webp", ".jpg", ".jpeg"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; i < LT_COUNT(endings); i++) {
-        const int size = i && dot ? (int)(dot - name) : (int)strlen(name);
-        char *path = lt_format("%s/%.*s%s", folder, size, name, endings[i]);
-        if (!path || !access(path, R_OK)) return path;
+    char *stem = lt_strdup(name), *dot = stem ? strrchr(stem, '.') : NULL, *path = stem ? lt_strdup("") : NULL;
+    for (size_t i = 0; path && !*path && i < LT_COUNT(endings); i++) {
+        if (i && dot) *dot = 0;
         lt_free(path);
+        path = lt_format("%s/%s%s", folder, stem, endings[i]);
+        if (path && access(path, R_OK)) *path = 0;
     }
-    return lt_strdup("");
+    lt_free(stem);
+    return path;
 }
 
 static lt_status check_mask_size(const lt_dataset *dataset, size_t i, const char *path, const lt_image *mask) {
