@@ -33,8 +33,8 @@ static const lt_option options[] = {
 /* "$variable/rest", or "$HOME/usual/rest" where that is not set; stays until the program ends. NULL: neither is. */
 static const char *user_folder(const char *variable, const char *usual, const char *rest) {
     const char *base = getenv(variable), *home = getenv("HOME");
-    if (base && base[0] == '/') return cli_format("%s/%s", base, rest);
-    return home && *home ? cli_format("%s/%s/%s", home, usual, rest) : NULL;
+    if (base && base[0] == '/') return cli_kept(cli_format("%s/%s", base, rest));
+    return home && *home ? cli_kept(cli_format("%s/%s/%s", home, usual, rest)) : NULL;
 }
 
 const char *lt_models_folder(const char *asked) {
@@ -49,8 +49,12 @@ lt_status lt_models_path(const char *folder, lt_shelf_kind kind, const char *nam
     *path = name;
     if (!name || !*name) return LT_OK;
     LT_TRY(lt_shelf_path_of(folder, kind, name, &found));
-    if (found) *path = found;
-    if (found || !folder) return LT_OK; /* who opens a name that is nowhere says so */
+    if (found) {
+        *path = cli_kept(cli_strdup(found));
+        lt_string_free(found);
+        return *path ? LT_OK : LT_ERROR_MEMORY;
+    }
+    if (!folder) return LT_OK; /* who opens a name that is nowhere says so */
     return lt_fail(LT_ERROR_FILE, "%s: no such file, and none of that name in %s (`latent models` lists what is there)",
                    name, folder);
 }

@@ -26,6 +26,21 @@ char *cli_format(const char *format, ...) {
     return told(size < 0 ? NULL : text);
 }
 
+char *cli_kept(char *text) {
+    static struct kept {
+        char *text;
+        struct kept *next;
+    } *all;
+    struct kept *one = text ? cli_alloc(sizeof *one) : NULL;
+    if (!one) {
+        free(text);
+        return NULL;
+    }
+    *one = (struct kept){text, all};
+    all = one;
+    return text;
+}
+
 double cli_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

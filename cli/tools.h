@@ -21,6 +21,8 @@ void *cli_calloc(size_t count, size_t size);
 char *cli_strdup(const char *text);
 char *cli_strndup(const char *text, size_t size);
 char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* text, of malloc or NULL; from now on it stays until the program ends. */
+char *cli_kept(char *text);
 
 static inline size_t cli_least(size_t a, size_t b) { return a < b ? a : b; }
 

@@ -227,7 +227,7 @@ static int parse_lora(const lt_option *o, const char *word) {
     float first = 1, second;
     if (list->count == LT_MOST_LORAS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_LORAS);
-    char *text = cli_strdup(word); /* FILE ends where its strengths begin */
+    char *text = cli_kept(cli_strdup(word)); /* FILE ends where its strengths begin */
     if (!text) return lt_complain_error();
     list->items[list->count].file = text;
     char *last = last_number(text, &first);
@@ -260,7 +260,7 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     float numbers[3];
     if (list->count == LT_MOST_IMAGE_PROMPTS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_IMAGE_PROMPTS);
-    char *text = cli_strdup(word); /* it stays until the program ends */
+    char *text = cli_kept(cli_strdup(word));
     if (!text) return lt_complain_error();
     const char *mask = take_mask(text);
     const int count = take_numbers(text, numbers);
@@ -281,13 +281,12 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     return LT_EXIT_OK;
 }
 
-/* What it points to stays until the program ends. */
 static int parse_control(const lt_option *o, const char *word) {
     lt_control_list *list = o->value;
     float numbers[3];
     if (list->count == LT_MAX_CONTROLS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MAX_CONTROLS);
-    char *text = cli_strdup(word);
+    char *text = cli_kept(cli_strdup(word));
     if (!text) return lt_complain_error();
     const int count = take_numbers(text, numbers);
     char *colon = strchr(text, ':');

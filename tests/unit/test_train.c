@@ -73,6 +73,20 @@ static void open_beside(const lt_train_options *o, const char *ending, lt_checkp
     assert_ok(lt_checkpoint_open(path, file));
 }
 
+static void add_difference(const lt_tensor *a, const lt_tensor *b, double *between, double *norm) {
+    const size_t count = lt_tensor_count(a);
+    float *values = malloc(2 * count * sizeof *values);
+    assert_non_null(values);
+    lt_tensor_read_f32(a, values);
+    lt_tensor_read_f32(b, values + count);
+    for (size_t k = 0; k < count; k++) {
+        const double p = (double)values[k], q = (double)values[count + k];
+        *between += (p - q) * (p - q);
+        *norm += q * q;
+    }
+    free(values);
+}
+
 /* ||a - b|| / ||b|| over all tensors whose names begin with prefix; both have the same ones. */
 static double difference(const lt_train_options *a, const lt_train_options *b, const char *ending, const char *prefix) {
     lt_checkpoint files[2];
@@ -85,11 +99,7 @@ static double difference(const lt_train_options *a, const lt_train_options *b, c
         assert_string_equal(x->name, y->name);
         assert_int_equal(lt_tensor_count(x), lt_tensor_count(y));
         if (strncmp(x->name, prefix, strlen(prefix))) continue;
-        for (size_t k = 0; k < lt_tensor_count(x); k++) {
-            const double p = (double)((const float *)x->data)[k], q = (double)((const float *)y->data)[k];
-            between += (p - q) * (p - q);
-            norm += q * q;
-        }
+        add_difference(x, y, &between, &norm);
     }
     assert_true(norm > 0);
     lt_checkpoint_close(&files[0]);
