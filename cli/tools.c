@@ -30,7 +30,7 @@ char *cli_kept(char *text) {
     static struct kept {
         char *text;
         struct kept *next;
-    } *all;
+    } * all;
     struct kept *one = text ? cli_alloc(sizeof *one) : NULL;
     if (!one) {
         free(text);
