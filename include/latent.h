@@ -616,6 +616,47 @@ typedef struct lt_region {
     const char *prompt;   /* as lt_request's, but for networks, which are left out */
 } lt_region;
 
+/* Taps: named values of a drawing, copied out while it is made, to see how it works (docs/understand.md). Latents are
+ * scaled as the U-Net sees them, [channels, h, w]: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps for every sampler. */
+typedef enum lt_tap_kind {
+    LT_TAP_STEP,       /* of each call of the U-Net, [channels, h, w]: "x_t", what it sees; "eps", the noise that it
+                          predicts, guided as the sampler takes it; "x_0", the estimate of the picture that this stands
+                          for; and "eps.branch", what each branch predicts by itself */
+    LT_TAP_ACTIVATION, /* what a block of the U-Net makes of a branch, [c, h, w]: "unet.input_blocks.1.0", named as the
+                          tensors of an LDM file. A skip is the value of the block that it comes from */
+    LT_TAP_ATTENTION, /* softmax(q k^T / sqrt(d)) of a cross-attention: where each token acts, [tokens, h, w], which for
+                         each place sum to 1: "unet.input_blocks.1.1.transformer_blocks.0.attn2". Computed anew from its
+                         q and k, in float32: drawing itself keeps none */
+    LT_TAP_HEAT       /* "heat", once behind the last step of a pass, for each branch that a prompt has, but the
+                         negative one: the maps of the cross-attentions that name says, averaged over steps, layers and
+                         heads, each enlarged to the latent's size (bicubic) and not below 0: [tokens, h, w]; DAAM,
+                         Tang et al. 2022 */
+} lt_tap_kind;
+
+typedef struct lt_tap {
+    lt_tap_kind kind;
+    const char *name;       /* in which * stands for any characters; NULL: all of the kind */
+    int first, last, every; /* steps, counted from 1 as lt_progress does: from first to last, each every-th; 0: from the
+                               start, to the end, each */
+    bool heads;             /* attention: [heads, tokens, h, w]; else their mean */
+    uint64_t reserved[LT_RESERVED];
+} lt_tap;
+
+typedef struct lt_array lt_array;
+typedef struct lt_tapped {
+    size_t tap; /* which one of the request's wanted it */
+    lt_tap_kind kind;
+    int picture;           /* from 0 */
+    int step, steps;       /* which one is made, from 1; of both passes */
+    int call;              /* the U-Net's in this step, from 0; some samplers ask twice */
+    float t, sigma;        /* the timestep, and sqrt((1 - abar_t) / abar_t); 0 of heat */
+    int branch, branches;  /* from 0; -1: of all */
+    bool negative;         /* it is the negative prompt's */
+    double seconds;        /* activation, attention: that its operations took, all branches of the run together */
+    const lt_array *array; /* with its name; valid until the callback returns */
+    uint64_t reserved[LT_RESERVED];
+} lt_tapped;
+
 typedef struct lt_result lt_result;
 
 typedef struct lt_request {
@@ -727,6 +768,12 @@ typedef struct lt_request {
      * free what it has used (and leave it empty: lt_image_free does), but not the result itself. Returning false ends
      * the generation. May be NULL. */
     bool (*ready)(void *user, int picture, lt_result *result);
+    /* Called with each value that one of taps [tap_count] names, as often as it is made: with deep_cache, steps without
+     * the deep features don't make them. The picture has the same bytes with and without. A name that nothing has is
+     * LT_ERROR_ARGUMENT. Returning false ends the generation. NULL without taps alone. */
+    bool (*tapped)(void *user, const lt_tapped *value);
+    const lt_tap *taps; /* NULL: none */
+    size_t tap_count;
     void *user;
     uint64_t reserved[LT_RESERVED];
 } lt_request;
@@ -753,6 +800,31 @@ struct lt_result {
 /* What *result held before is not freed. */
 LT_API lt_status lt_generate(lt_session *session, const lt_request *request, lt_result *result);
 LT_API void lt_result_free(lt_result *result); /* and empties it; a zeroed one is fine */
+
+/* What can be tapped of a model. */
+typedef struct lt_tap_place {
+    lt_tap_kind kind;
+    const char *name;
+    const char
+        *what; /* of an activation: "convolution", "residual block", "transformer", "downsampling", "upsampling" */
+    int level; /* of the U-Net, 0 the finest, by the blocks' own counting: a downsampling still belongs to the level
+                  that it leaves */
+    int rank;
+    size_t shape[LT_ARRAY_RANK]; /* of one value; of attention and heat [heads, tokens, h, w], [tokens, h, w] for 77 */
+    size_t parameters;           /* of an activation: of the layers between the one before and this, as is: */
+    double flop;                 /* for one branch; one multiplication and one addition are two. Of attention its own */
+    const char *beside; /* of an activation on the way up: the place of the skip that is put beside it; NULL: none */
+} lt_tap_place;
+typedef struct lt_tap_places {
+    lt_tap_place *items; /* [count], each kind in the order in which it is computed */
+    size_t count;
+    int width, height; /* of the picture */
+    void *owner;       /* of what they point to */
+} lt_tap_places;
+
+/* For pictures of that size, rounded to the model's factor; 0: the model's own. */
+LT_API lt_status lt_tap_places_read(const lt_model *model, int width, int height, lt_tap_places *places);
+LT_API void lt_tap_places_free(lt_tap_places *places); /* and empties it */
 
 /* Sets in request what a `parameters` text (of lt_image_parameters; ours or a web UI's) says: prompts, sampler, steps,
  * seed, size and the rest. Begin with lt_request_defaults, and set first what the text does not hold: image, mask and
@@ -886,12 +958,12 @@ LT_API void lt_steps_free(lt_steps *steps); /* and empties it */
 /* ---- One module alone, and arrays in files ---- */
 
 /* Float32 numbers of some shape, row-major. */
-typedef struct lt_array {
+struct lt_array {
     const char *name;
     int rank; /* 0: a single number */
     size_t shape[LT_ARRAY_RANK];
     const float *data;
-} lt_array;
+};
 
 typedef struct lt_arrays {
     size_t count;

@@ -6,6 +6,7 @@
 void lt_graph_free(lt_graph *graph) {
     for (size_t i = 0; i < graph->count; i++) {
         lt_free((void *)(uintptr_t)graph->nodes[i]->operation.attributes);
+        lt_free(graph->nodes[i]->place);
         lt_free(graph->nodes[i]);
     }
     lt_free(graph->nodes);
@@ -116,4 +117,10 @@ void lt_graph_output(lt_graph *g, lt_node *node, const char *name) {
     if (g->status) return;
     node->name = name;
     node->is_output = true;
+}
+
+void lt_graph_place(lt_graph *g, lt_node *node, const char *name) {
+    if (g->status || node->place) return;
+    node->place = lt_strdup(name);
+    if (!node->place) lt_graph_fail(g, LT_ERROR_MEMORY);
 }

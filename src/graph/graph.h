@@ -18,6 +18,7 @@ typedef struct lt_node {
     int id; /* place in the order of running */
     lt_rate rate;
     const char *name; /* of an input or an output; NULL elsewhere */
+    char *place;      /* of a value that may be looked at: its layer's name; NULL elsewhere */
     bool is_output;
     bool watched;     /* an input whose gradient is wanted */
     bool is_backward; /* holds nothing itself: what it writes are its results */
@@ -64,6 +65,8 @@ typedef struct lt_input {
 
 lt_node *lt_graph_input(lt_graph *g, lt_input input);
 void lt_graph_output(lt_graph *g, lt_node *node, const char *name);
+/* Whoever watches a plan is shown node under this name, which is copied. Of a node that has one already it stays. */
+void lt_graph_place(lt_graph *g, lt_node *node, const char *name);
 void lt_graph_fail(lt_graph *g, lt_status status); /* keeps the first */
 
 /* The input or output of that name, or NULL. Several may have it: number `which` of them, as they were appended. */
@@ -149,6 +152,22 @@ float lt_port_value(lt_port port);
 /* All values of a port in the order of the outside, [n, c, h, w]; and those of channels [first, first + channels). */
 void lt_port_write_nchw(lt_port port, const float *values);
 void lt_port_read_nchw(lt_port port, size_t first, size_t channels, float *values);
+
+/* ---- Looking at values on the way ---- */
+
+/* A place whose value has just been made. Ports can be read until the look ends: no value is kept for it. */
+typedef struct lt_sight {
+    const char *place;
+    lt_port value;
+    lt_port q, k, lengths; /* that an attention has read; of others not there */
+    int heads;             /* of it; 0: it is none */
+    double seconds;        /* that operations took since the place before that is no attention */
+} lt_sight;
+typedef lt_status (*lt_look_fn)(void *user, const lt_sight *sight);
+
+/* From now on look is shown each place that a run comes by, in order, in the thread that runs it; what it returns, if
+ * not LT_OK, ends the run. NULL: nobody is. */
+void lt_plan_watch(lt_plan *plan, lt_look_fn look, void *user);
 
 /* For people: each operation of the plan, and when its last run began (lt_now) and how long it took when tracing is on.
  */

@@ -248,14 +248,37 @@ static bool asks_to_stop(void *user) {
     return p->status;
 }
 
+static lt_port port_of(lt_plan *plan, const lt_node *node) { return (lt_port){plan, node}; }
+
+static lt_status show(lt_plan *plan, const lt_node *node, double seconds) {
+    enum { Q, K, V, LENGTHS };
+    lt_sight sight = {.place = node->place, .value = port_of(plan, node), .seconds = plan->since_place += seconds};
+    if (!node->place) return LT_OK;
+    if (node->operation.op == &lt_op_attention) {
+        const lt_attention_options *options = node->operation.attributes;
+        sight.q = port_of(plan, node->input[Q]);
+        sight.k = port_of(plan, node->input[K]);
+        sight.lengths = port_of(plan, node->input[LENGTHS]);
+        sight.heads = options->heads;
+        sight.seconds = seconds;
+    } else {
+        plan->since_place = 0;
+    }
+    return plan->look(plan->look_user, &sight);
+}
+
 static lt_status run_all(lt_plan *plan, lt_rate changed, polling *p) {
+    const bool timed = plan->trace || plan->look;
+    plan->since_place = 0;
     for (size_t i = 0; i < plan->graph.count; i++) {
         const lt_node *node = plan->graph.nodes[i];
         if (node->rate < changed || !node->operation.op->run) continue;
-        const double start = plan->trace ? lt_now() : 0;
+        const double start = timed ? lt_now() : 0;
         if (asks_to_stop(p)) break;
         LT_TRY(run_node(plan, node));
-        if (plan->trace) plan->starts[i] = start, plan->seconds[i] = lt_now() - start;
+        const double seconds = timed ? lt_now() - start : 0;
+        if (plan->trace) plan->starts[i] = start, plan->seconds[i] = seconds;
+        if (plan->look) LT_TRY(show(plan, node, seconds));
     }
     return p->status;
 }
@@ -285,6 +308,11 @@ size_t lt_plan_weights_size(const lt_plan *plan) {
 
 size_t lt_plan_row_count(const lt_plan *plan) { return plan->graph.count; }
 void lt_plan_trace(lt_plan *plan, bool on) { plan->trace = on; }
+
+void lt_plan_watch(lt_plan *plan, lt_look_fn look, void *user) {
+    plan->look = look;
+    plan->look_user = user;
+}
 
 static double bytes_of(lt_shape shape, lt_value_type_id type) {
     return (double)lt_shape_count(shape) * (double)lt_value_types[type].bytes;

@@ -23,6 +23,9 @@ struct lt_plan {
     lt_team *team;
     lt_deltas *deltas; /* that are added to the weights */
     bool trace;
+    lt_look_fn look; /* who is shown places; NULL: nobody */
+    void *look_user;
+    double since_place; /* seconds of the operations since the last one that is no attention */
 };
 
 /* Sets extents, extent_of and arena_size; the operations are prepared. */

@@ -93,6 +93,23 @@ const char *lt_unet_family(const lt_unet *unet);
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
                         lt_additions added, lt_graph *graph);
 
+/* What can be looked at of a U-Net: where a place of the walk ends, and its cross-attentions. */
+typedef struct lt_unet_spot {
+    lt_name name; /* the graph's place (lt_graph_place), without the prefix */
+    lt_step step; /* LT_STEP_ATTENTION, or the place's */
+    int level;
+    int beside; /* on the way up: the number of the spot whose value is put beside; else -1 */
+} lt_unet_spot;
+enum { LT_MAX_SPOTS = 1024 };
+typedef struct lt_unet_spots {
+    lt_unet_spot items[LT_MAX_SPOTS];
+    int count;
+    int kept[1 + LT_MAX_LEVELS * (LT_MAX_BLOCKS + 1)], depth; /* while they are listed */
+} lt_unet_spots;
+void lt_unet_list_spots(const lt_unet *unet, lt_unet_spots *spots);
+/* The place's own name, or, of the first and the last, their convolution's. */
+const char *lt_unet_spot_name(const lt_place *place);
+
 /* Cross-attentions, at most. */
 enum { LT_MAX_ATTENTIONS = 256 };
 

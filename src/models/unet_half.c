@@ -92,6 +92,12 @@ static void rise(lt_unet_pass *p, const lt_place *place, const char *name) {
     p->h = residual(p, place, name, skip);
 }
 
+/* What stands at a place, under its name. */
+static void show(lt_unet_pass *p, const lt_place *place) {
+    if (place->step == LT_STEP_NONE) return;
+    lt_graph_place(p->nn.graph, p->h, lt_name_of("%s%s", p->prefix, lt_unet_spot_name(place)).text);
+}
+
 static void step(void *user, const lt_place *place) {
     lt_unet_pass *p = user;
     const lt_name name = lt_name_of("%s%s", p->prefix, place->name[LT_NAMING_LDM]);
@@ -108,6 +114,7 @@ static void step(void *user, const lt_place *place) {
     case LT_STEP_END: p->h = end(p, place); break;
     default: break;
     }
+    show(p, place);
     if (place->kept) keep(p, place);
 }
 

@@ -169,6 +169,33 @@ int lt_attention_running(const lt_attentions *a, int i) {
     return i < a->down ? i : i < a->down + a->up ? i + a->middle : i - a->up;
 }
 
+/* ---- What can be looked at ---- */
+
+const char *lt_unet_spot_name(const lt_place *place) {
+    const char *at = place->name[LT_NAMING_LDM];
+    return *at ? at : place->rows[place->count - 1].name[LT_NAMING_LDM];
+}
+
+static void add_spot(lt_unet_spots *s, lt_step step, int level, int beside, lt_name name) {
+    if (s->count == LT_MAX_SPOTS) return;
+    s->items[s->count++] = (lt_unet_spot){name, step, level, beside};
+}
+
+static void list_spot(void *user, const lt_place *place) {
+    lt_unet_spots *s = user;
+    const lt_name name = lt_name_of("%s", lt_unet_spot_name(place));
+    const bool rises = place->step == LT_STEP_RESIDUAL_UP, attends = place->step == LT_STEP_TRANSFORMER;
+    for (int i = 0; i < place->depth && attends && place->width[LT_CONTEXT]; i++)
+        add_spot(s, LT_STEP_ATTENTION, place->level, -1, lt_name_of("%s.transformer_blocks.%d.attn2", name.text, i));
+    if (place->step != LT_STEP_NONE) add_spot(s, place->step, place->level, rises ? s->kept[--s->depth] : -1, name);
+    if (place->kept) s->kept[s->depth++] = s->count - 1;
+}
+
+void lt_unet_list_spots(const lt_unet *unet, lt_unet_spots *spots) {
+    *spots = (lt_unet_spots){0};
+    lt_unet_walk(unet, &(lt_walk){.visit = list_spot, .user = spots});
+}
+
 /* ---- Reading ---- */
 
 /* The blocks of the transformer in the place that is printed; one that has none is one all the same. */

@@ -59,6 +59,7 @@ static lt_node *attend(lt_nn *nn, const char *name, lt_node *x, lt_node *h, lt_n
     }
     const int heads = inputs->heads ? inputs->heads : q->operation.out.c / inputs->head_size;
     lt_node *out = lt_attention(nn, q, k, v, lengths, heads, false);
+    if (context == inputs->context) lt_graph_place(nn->graph, out, name);
     if (context == inputs->context) out = attend_images(nn, out, q, heads, inputs);
     return lt_conv_of(nn, SUB("to_out.0"), out, (lt_conv_layer){.residual = x});
 }

@@ -194,6 +194,11 @@ static void add_branch(lt_denoiser *d, const lt_unet_batch *b, int i, int sample
         sum[k] += weight_at(branch, all, k / c) * (d->branch[k] - d->first[k]);
 }
 
+/* Shows what branch number i predicts, which was taken in. */
+static lt_status show_branch(const lt_denoiser *d, int i, bool is_first) {
+    return d->taps ? lt_taps_branch(d->taps, i, is_first ? d->first : d->branch) : LT_OK;
+}
+
 /* Deep features, to those samples of a batch that are given them, and from those whose were made at a step. */
 static void give_deep(const lt_denoiser *d, const lt_unet_batch *b) {
     const size_t each = count_deep(b), count = (size_t)b->count * each;
@@ -235,11 +240,18 @@ static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, predi
     give_deep(d, b);
     lt_image_contexts_weigh(&d->branches->images, b->plan, p->step);
     LT_TRY(control(d, b, p->step, p->x, p->t));
-    LT_TRY(lt_module_run(d->session, b->plan, b->changed));
+    if (d->taps) lt_taps_watch(d->taps, b->plan, first, b->count);
+    const lt_status status = lt_module_run(d->session, b->plan, b->changed);
+    lt_taps_leave(b->plan);
+    LT_TRY(status);
     b->changed = LT_RATE_STEP;
     take_deep(d, b, p->step);
     const bool all = lt_branch_is_there(&d->branches->items[0], p->t);
-    for (int k = 0; k < b->count; k++) add_branch(d, b, first + k, k, !p->taken++, all, p->sum);
+    for (int k = 0; k < b->count; k++) {
+        const bool is_first = !p->taken++;
+        add_branch(d, b, first + k, k, is_first, all, p->sum);
+        LT_TRY(show_branch(d, first + k, is_first));
+    }
     return LT_OK;
 }
 

@@ -3,6 +3,7 @@
 #define LT_DENOISER_H
 
 #include "pipeline/control.h"
+#include "pipeline/taps.h"
 
 /* What is left out of some predictions, as lt_request has it; zeroed: nothing. */
 typedef struct lt_savings {
@@ -33,6 +34,7 @@ typedef struct lt_denoiser {
     int batch_count, kinds;       /* kinds: without those that follow again */
     float *deep;                  /* [branches, deep features of a sample], kept */
     int deep_of[LT_MAX_BRANCHES]; /* the step whose they are; -1: none */
+    lt_taps *taps;                /* the caller's: who is shown what is made; NULL: nobody */
     int tokens;                   /* of the longest context */
     int call;                     /* the caller's: which one of the U-Net's is made, by which prompts change */
     lt_shape latent;              /* n = 1 */

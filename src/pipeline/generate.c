@@ -13,6 +13,7 @@
 #include "pipeline/latent.h"
 #include "pipeline/noise.h"
 #include "pipeline/notes.h"
+#include "pipeline/taps.h"
 #include "pipeline/thrift.h"
 
 /* Everything that one call of lt_generate works with. */
@@ -42,6 +43,7 @@ typedef struct lt_painting {
     int picture, step; /* which one is made; how many of its steps are done */
     int before, all;   /* steps of the pass before this one, and of all */
     int asked_now;     /* how often the step at hand has asked the U-Net */
+    lt_taps *taps;     /* who is shown what is made, shared by both passes; NULL: nobody */
     double started;    /* seconds: when the sampling of the picture at hand began */
     lt_hires hires;
     lt_request second_request;
@@ -94,9 +96,12 @@ static void to_outside(const lt_painting *p, const float *latent, float *to) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
-    p->denoiser.call = lt_sampler_call(p->request->sampler, p->step, p->asked_now++);
-    lt_status status = lt_denoiser_predict(&p->denoiser, p->step, x, t, out);
+    p->denoiser.call = lt_sampler_call(p->request->sampler, p->step, p->asked_now);
+    lt_status status = p->taps ? lt_taps_ask(p->taps, p->step, p->asked_now, t, x) : LT_OK;
+    if (!status) status = lt_denoiser_predict(&p->denoiser, p->step, x, t, out);
     if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
+    if (!status && p->taps) status = lt_taps_answer(p->taps, out);
+    p->asked_now++;
     return status == LT_ERROR_MODEL ? lt_fail_in(status, "step %d of %d", p->step + 1, p->steps.count) : status;
 }
 
@@ -217,6 +222,12 @@ static lt_status start(lt_painting *p) {
     return LT_OK;
 }
 
+static void begin_taps(lt_painting *p) {
+    const lt_tap_pass pass = {&p->branches, &p->schedule, p->latent, p->picture, p->before, p->all};
+    if (p->taps) lt_taps_begin(p->taps, pass);
+    p->denoiser.taps = p->taps;
+}
+
 static lt_status denoise(lt_painting *p) {
     const lt_canvas *c = &p->canvas;
     lt_denoiser_free(&p->denoiser); /* the last picture's */
@@ -227,7 +238,9 @@ static lt_status denoise(lt_painting *p) {
     p->started = lt_now();
     p->step = p->asked_now = 0;
     LT_TRY(report(p, 0, NULL));
-    return lt_sample(&p->sampling, p->request->sampler, p->x);
+    begin_taps(p);
+    LT_TRY(lt_sample(&p->sampling, p->request->sampler, p->x));
+    return p->taps ? lt_taps_end(p->taps) : LT_OK;
 }
 
 static lt_status decode(lt_painting *p, lt_image *image) {
@@ -369,6 +382,7 @@ static lt_status prepare_second(lt_painting *p) {
                        .guides = p->guides,
                        .result = p->result,
                        .schedule = p->schedule,
+                       .taps = p->taps,
                        .second_request = s->second_request};
     s->request = r;
     p->adapted.request.keep_steps = false;
@@ -420,6 +434,7 @@ static lt_status read_second_branches(lt_painting *p) {
 static lt_status paint(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(check(p->parts, r));
+    if (p->taps) LT_TRY(lt_taps_init(p->taps, p->parts, r));
     LT_TRY(lt_adapt_request(p->session, p->asked, &p->adapted));
     r = p->request = &p->adapted.request;
     LT_TRY(lt_canvas_prepare(&p->canvas, p->session, r));
@@ -445,8 +460,10 @@ static lt_status paint(lt_painting *p) {
 }
 
 lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guides *guides, lt_result *result) {
+    lt_taps taps = {0};
     lt_painting p = {.session = session,
                      .parts = session->parts,
+                     .taps = request->tap_count ? &taps : NULL,
                      .asked = request,
                      .request = request,
                      .guides = guides,
@@ -469,5 +486,6 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     lt_free(p.second);
     free_pass(&p);
     lt_hires_free(&p.hires);
+    lt_taps_free(&taps);
     return status;
 }

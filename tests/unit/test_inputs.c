@@ -621,6 +621,9 @@ static void test_request(void **state) {
                                       POINTER(progress),
                                       POINTER(cancelled),
                                       POINTER(ready),
+                                      POINTER(tapped),
+                                      POINTER(taps),
+                                      {LT_FIELD(lt_request, tap_count), LT_FIELD_SIZE},
                                       POINTER(user),
                                       {0}};
     const lt_request r = quick_request();
