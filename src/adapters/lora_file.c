@@ -93,13 +93,7 @@ static lt_status check_numbers(const lt_delta *delta) {
 
 static lt_status add_use(reading *r, const lt_lora_use *use) {
     lt_lora_file *lora = r->lora;
-    if (lora->count == r->capacity) {
-        const size_t capacity = lt_max(64, 2 * r->capacity), item = sizeof *lora->uses;
-        lt_lora_use *grown = lt_realloc(lora->uses, lora->count * item, capacity * item);
-        if (!grown) return LT_ERROR_MEMORY;
-        lora->uses = grown;
-        r->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(lora->uses, lora->count, r->capacity));
     lora->uses[lora->count++] = *use;
     return LT_OK;
 }

@@ -18,13 +18,7 @@ static const lt_weight *find(const collecting *c, const char *layer, const char 
 }
 
 static lt_status add(lt_lora_layers *l, const lt_lora_layer_entry *entry) {
-    if (l->count == l->capacity) {
-        const size_t capacity = lt_max(256, 2 * l->capacity), item = sizeof *l->items;
-        lt_lora_layer_entry *grown = lt_realloc(l->items, l->count * item, capacity * item);
-        if (!grown) return LT_ERROR_MEMORY;
-        l->items = grown;
-        l->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(l->items, l->count, l->capacity));
     l->items[l->count] = *entry;
     l->items[l->count].name = lt_strdup(entry->name);
     return l->items[l->count].name ? (l->count++, LT_OK) : LT_ERROR_MEMORY;

@@ -124,6 +124,22 @@ void *lt_realloc(void *p, size_t old_size, size_t size) {
     return q;
 }
 
+/* The pointer is copied as bytes: what it points to may be of any type. */
+lt_status lt_grow(void *items, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity) return LT_OK;
+    const size_t larger = *capacity ? 2 * *capacity : 16;
+    void *all;
+    size_t bytes;
+    if (*capacity > SIZE_MAX / 2 || !lt_mul(larger, size, &bytes))
+        return lt_fail(LT_ERROR_MEMORY, "out of memory: more than %zu items of %zu bytes can't be had", count, size);
+    memcpy(&all, items, sizeof all);
+    all = lt_realloc(all, count * size, bytes);
+    if (!all) return LT_ERROR_MEMORY;
+    memcpy(items, &all, sizeof all);
+    *capacity = larger;
+    return LT_OK;
+}
+
 void lt_free(void *p) { free(p); }
 
 char *lt_strdup(const char *s) { return lt_strndup(s, strlen(s)); }

@@ -38,6 +38,10 @@ void *lt_alloc(size_t size);                /* 64-byte aligned, not cleared; NUL
 void *lt_calloc(size_t count, size_t size); /* cleared, the product checked */
 void *lt_realloc(void *p, size_t old_size, size_t size); /* p stays valid on failure */
 void lt_free(void *p);                                   /* NULL is fine */
+/* Room for one more item in an array of count, whose capacity doubles: LT_TRY(LT_GROW(items, count, capacity)). On
+ * failure all three stay as they are. */
+#define LT_GROW(items, count, capacity) lt_grow(&(items), count, &(capacity), sizeof *(items))
+lt_status lt_grow(void *items, size_t count, size_t *capacity, size_t size); /* items: the address of the pointer */
 char *lt_strdup(const char *s);
 char *lt_strndup(const char *s, size_t n);
 char *lt_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* an allocated string, or NULL */

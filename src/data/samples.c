@@ -30,16 +30,7 @@ lt_status lt_check_relative_name(const char *name) {
 /* ---- Samples ---- */
 
 lt_status lt_dataset_add(lt_dataset *dataset, const lt_sample *sample) {
-    if (dataset->count == dataset->capacity) {
-        size_t old_size, size;
-        const size_t capacity = lt_max(64, dataset->capacity);
-        if (!lt_mul(dataset->capacity, sizeof *sample, &old_size) || !lt_mul(2 * capacity, sizeof *sample, &size))
-            return lt_fail(LT_ERROR_MEMORY, "out of memory: %zu pictures are too many", dataset->count);
-        lt_sample *grown = lt_realloc(dataset->samples, old_size, size);
-        if (!grown) return LT_ERROR_MEMORY;
-        dataset->samples = grown;
-        dataset->capacity = 2 * capacity;
-    }
+    LT_TRY(LT_GROW(dataset->samples, dataset->count, dataset->capacity));
     dataset->samples[dataset->count++] = *sample;
     return LT_OK;
 }

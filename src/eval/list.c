@@ -16,13 +16,7 @@ typedef struct growing_list {
 } growing_list;
 
 static lt_status add_row(growing_list *list, const lt_prompt_row *row) {
-    if (list->count == list->capacity) {
-        const size_t larger = lt_max(64, 2 * list->capacity); /* the strings lie in memory: no overflow */
-        lt_prompt_row *grown = lt_realloc(list->rows, list->capacity * sizeof *row, larger * sizeof *row);
-        if (!grown) return LT_ERROR_MEMORY;
-        list->rows = grown;
-        list->capacity = larger;
-    }
+    LT_TRY(LT_GROW(list->rows, list->count, list->capacity));
     list->rows[list->count++] = *row;
     return LT_OK;
 }

@@ -13,26 +13,13 @@ lt_status lt_checkpoint_begin(lt_checkpoint *checkpoint) {
     return checkpoint->files ? LT_OK : LT_ERROR_MEMORY;
 }
 
-/* Room for one more item of item_size bytes in *items. */
-static lt_status reserve(void **items, size_t count, size_t *capacity, size_t item_size) {
-    if (count < *capacity) return LT_OK;
-    const size_t more = lt_max(2 * *capacity, 64);
-    void *grown = lt_realloc(*items, count * item_size, more * item_size);
-    if (!grown) return LT_ERROR_MEMORY;
-    *items = grown;
-    *capacity = more;
-    return LT_OK;
-}
-
 static char *copy_type(struct lt_checkpoint_files *files, const char *type) {
     return lt_arena_strndup(&files->strings, type, strnlen(type, TYPE_LIMIT));
 }
 
 lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t name_size, const lt_tensor *tensor) {
     struct lt_checkpoint_files *files = checkpoint->files;
-    void *items = checkpoint->tensors;
-    LT_TRY(reserve(&items, checkpoint->count, &files->tensor_capacity, sizeof *tensor));
-    checkpoint->tensors = items;
+    LT_TRY(LT_GROW(checkpoint->tensors, checkpoint->count, files->tensor_capacity));
     char *copy = lt_arena_strndup(&files->strings, name, name_size);
     char *type = tensor->dtype == LT_FOREIGN ? copy_type(files, tensor->type) : NULL;
     if (!copy || (tensor->dtype == LT_FOREIGN && !type)) return LT_ERROR_MEMORY;
@@ -45,9 +32,7 @@ lt_status lt_checkpoint_add(lt_checkpoint *checkpoint, const char *name, size_t 
 
 lt_status lt_checkpoint_add_metadata(lt_checkpoint *checkpoint, const char *key, const char *value) {
     struct lt_checkpoint_files *files = checkpoint->files;
-    void *items = checkpoint->metadata;
-    LT_TRY(reserve(&items, checkpoint->metadata_count, &files->metadata_capacity, sizeof *checkpoint->metadata));
-    checkpoint->metadata = items;
+    LT_TRY(LT_GROW(checkpoint->metadata, checkpoint->metadata_count, files->metadata_capacity));
     char *key_copy = lt_arena_strndup(&files->strings, key, strlen(key));
     char *value_copy = lt_arena_strndup(&files->strings, value, strlen(value));
     if (!key_copy || !value_copy) return LT_ERROR_MEMORY;

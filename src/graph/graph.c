@@ -17,16 +17,6 @@ void lt_graph_fail(lt_graph *g, lt_status status) {
     if (!g->status) g->status = status;
 }
 
-static lt_status reserve(lt_graph *g) {
-    if (g->count < g->capacity) return LT_OK;
-    const size_t capacity = lt_max(128, 2 * g->capacity), item = sizeof *g->nodes;
-    lt_node **grown = lt_realloc(g->nodes, g->count * item, capacity * item);
-    if (!grown) return LT_ERROR_MEMORY;
-    g->nodes = grown;
-    g->capacity = capacity;
-    return LT_OK;
-}
-
 /* From here on, sums and products of sides fit an int, and bytes a size_t. */
 static lt_status check_size(const lt_operation *o) {
     const lt_shape s = o->out;
@@ -67,7 +57,7 @@ static lt_status connect(lt_node *node, const lt_call *call) {
 
 lt_node *lt_graph_append(lt_graph *g, lt_call call) {
     if (g->status) return NULL;
-    lt_node *node = reserve(g) ? NULL : lt_calloc(1, sizeof *node);
+    lt_node *node = LT_GROW(g->nodes, g->count, g->capacity) ? NULL : lt_calloc(1, sizeof *node);
     void *copy = node ? lt_alloc(call.attributes_size) : NULL;
     if (!copy) {
         lt_free(node);

@@ -28,16 +28,8 @@ typedef struct places {
 
 static void add_place(void *user, const lt_place *place) {
     places *p = user;
-    if (p->status) return;
-    if (p->count == p->capacity) {
-        const size_t capacity = lt_max(64, 2 * p->capacity), item = sizeof *p->at;
-        lt_place *grown = lt_realloc(p->at, p->count * item, capacity * item);
-        if (!grown) p->status = LT_ERROR_MEMORY;
-        if (!grown) return;
-        p->at = grown;
-        p->capacity = capacity;
-    }
-    p->at[p->count++] = *place;
+    if (!p->status) p->status = LT_GROW(p->at, p->count, p->capacity);
+    if (!p->status) p->at[p->count++] = *place;
 }
 
 /* The walk over a model whose description is read from its names. */

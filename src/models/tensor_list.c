@@ -5,13 +5,7 @@
 #include <string.h>
 
 lt_status lt_tensor_list_add(lt_tensor_list *list, const char *name, const lt_tensor *tensor) {
-    if (list->count == list->capacity) {
-        const size_t capacity = lt_max(256, 2 * list->capacity), item = sizeof *list->tensors;
-        lt_tensor *grown = lt_realloc(list->tensors, list->count * item, capacity * item);
-        if (!grown) return LT_ERROR_MEMORY;
-        list->tensors = grown;
-        list->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(list->tensors, list->count, list->capacity));
     char *copy = lt_strdup(name);
     if (!copy) return LT_ERROR_MEMORY;
     list->tensors[list->count] = *tensor;

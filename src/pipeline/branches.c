@@ -19,16 +19,6 @@ typedef struct reader {
 
 /* ---- Texts, each encoded once ---- */
 
-static lt_status grow(lt_branches *b) {
-    if (b->text_count < b->text_capacity) return LT_OK;
-    const size_t capacity = lt_max(8, 2 * b->text_capacity), item = sizeof *b->texts;
-    lt_told **grown = lt_realloc(b->texts, b->text_count * item, capacity * item);
-    if (!grown) return LT_ERROR_MEMORY;
-    b->texts = grown;
-    b->text_capacity = capacity;
-    return LT_OK;
-}
-
 static lt_status encode(reader *r, const char *text, lt_told *told) {
     const lt_request *asked = r->request;
     const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis};
@@ -43,7 +33,7 @@ static lt_status encode(reader *r, const char *text, lt_told *told) {
 
 static lt_status add_text(reader *r, const char *text, uint64_t hash, const lt_context **context) {
     lt_branches *b = r->branches;
-    LT_TRY(grow(b));
+    LT_TRY(LT_GROW(b->texts, b->text_count, b->text_capacity));
     lt_told *told = b->texts[b->text_count] = lt_calloc(1, sizeof *told);
     if (!told) return LT_ERROR_MEMORY;
     b->text_count++;

@@ -26,13 +26,7 @@ typedef struct parser {
 
 static lt_status add_stretch(parser *p, const char *text, size_t size, double weight) {
     lt_attention *a = p->to;
-    if (a->count == a->capacity) {
-        const size_t capacity = lt_max(2 * a->capacity, 16);
-        lt_stretch *grown = lt_realloc(a->items, a->count * sizeof *grown, capacity * sizeof *grown);
-        if (!grown) return LT_ERROR_MEMORY;
-        a->items = grown;
-        a->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(a->items, a->count, a->capacity));
     a->items[a->count++] = (lt_stretch){a->text.size, weight};
     return lt_buffer_append(&a->text, text, size);
 }

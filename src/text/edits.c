@@ -24,29 +24,16 @@ typedef struct reader {
     bool lost; /* something fits nothing */
 } reader;
 
-/* Room for one more item of *items. */
-static lt_status grow(void **items, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity) return LT_OK;
-    const size_t larger = lt_max(16, 2 * *capacity);
-    void *grown = lt_realloc(*items, count * size, larger * size);
-    if (!grown) return LT_ERROR_MEMORY;
-    *items = grown;
-    *capacity = larger;
-    return LT_OK;
-}
-
-#define GROW(of, items, count, capacity) grow((void **)&(of)->items, (of)->count, &(of)->capacity, sizeof *(of)->items)
-
 static lt_status add_piece(reader *r, size_t begin) {
     lt_edits *e = r->edits;
-    LT_TRY(GROW(e, pieces, piece_count, piece_capacity));
+    LT_TRY(LT_GROW(e->pieces, e->piece_count, e->piece_capacity));
     e->pieces[e->piece_count++] = (lt_edit_piece){.begin = (uint32_t)begin, .kind = TEXT};
     return LT_OK;
 }
 
 static lt_status add_choice(reader *r, size_t piece) {
     lt_edits *e = r->edits;
-    LT_TRY(GROW(e, choices, choice_count, choice_capacity));
+    LT_TRY(LT_GROW(e->choices, e->choice_count, e->choice_capacity));
     e->choices[e->choice_count++] = (uint32_t)piece;
     return LT_OK;
 }
@@ -56,7 +43,7 @@ static char character_of(const reader *r, uint32_t piece) { return r->edits->tex
 /* ---- Brackets ---- */
 
 static lt_status open_at(reader *r, size_t at) {
-    LT_TRY(GROW(r, open, open_count, open_capacity));
+    LT_TRY(LT_GROW(r->open, r->open_count, r->open_capacity));
     r->open[r->open_count++] = (open_bracket){(uint32_t)r->edits->piece_count, (uint32_t)r->mark_count};
     return add_piece(r, at);
 }
@@ -64,7 +51,7 @@ static lt_status open_at(reader *r, size_t at) {
 /* A : or |, which a bracket's close will read. */
 static lt_status mark(reader *r, size_t at) {
     if (r->open_count) {
-        LT_TRY(GROW(r, marks, mark_count, mark_capacity));
+        LT_TRY(LT_GROW(r->marks, r->mark_count, r->mark_capacity));
         r->marks[r->mark_count++] = (uint32_t)r->edits->piece_count;
     } else if (r->edits->text[at] == '|') {
         r->lost = true;
@@ -81,7 +68,7 @@ static void give_up(reader *r) {
 static lt_status add_group(reader *r, lt_edit_group group) {
     lt_edits *e = r->edits;
     group.first_choice = (uint32_t)e->choice_count;
-    LT_TRY(GROW(e, groups, group_count, group_capacity));
+    LT_TRY(LT_GROW(e->groups, e->group_count, e->group_capacity));
     e->groups[e->group_count++] = group;
     return LT_OK;
 }

@@ -80,13 +80,7 @@ static lt_status read_network(lt_network *n, const char *tag, size_t size) {
 }
 
 static lt_status add_network(lt_networks *all, const char *tag, size_t size) {
-    if (all->count == all->capacity) {
-        const size_t capacity = lt_max(4, 2 * all->capacity), item = sizeof *all->items;
-        lt_network *grown = lt_realloc(all->items, all->count * item, capacity * item);
-        if (!grown) return LT_ERROR_MEMORY;
-        all->items = grown;
-        all->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(all->items, all->count, all->capacity));
     lt_network *n = &all->items[all->count++];
     *n = (lt_network){0};
     return read_network(n, tag, size);

@@ -71,13 +71,7 @@ static size_t read_weight(const char *text, size_t size, double *weight) {
 }
 
 static lt_status new_part(lt_script *s, lt_script_part **part) {
-    if (s->count == s->capacity) {
-        const size_t capacity = lt_max(4, 2 * s->capacity);
-        lt_script_part *grown = lt_realloc(s->parts, s->count * sizeof *grown, capacity * sizeof *grown);
-        if (!grown) return LT_ERROR_MEMORY;
-        s->parts = grown;
-        s->capacity = capacity;
-    }
+    LT_TRY(LT_GROW(s->parts, s->count, s->capacity));
     *part = &s->parts[s->count++];
     **part = (lt_script_part){.weight = 1};
     return LT_OK;

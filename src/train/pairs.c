@@ -40,16 +40,6 @@ typedef struct choosing {
     lt_pairs *pairs;
 } choosing;
 
-static lt_status reserve(lt_pairs *p) {
-    if (p->count < p->capacity) return LT_OK;
-    const size_t capacity = lt_max(256, 2 * p->capacity), item = sizeof *p->items;
-    lt_pair *grown = lt_realloc(p->items, p->count * item, capacity * item);
-    if (!grown) return LT_ERROR_MEMORY;
-    p->items = grown;
-    p->capacity = capacity;
-    return LT_OK;
-}
-
 static bool is_wide(const lt_tensor *weight) { return weight->rank == 4 && weight->shape[2] * weight->shape[3] > 1; }
 
 static lt_status check_rank(const lt_pair *pair) {
@@ -72,7 +62,7 @@ static lt_status add_pair(const choosing *c, const lt_tensor *weight, const char
     const bool wide = is_wide(weight);
     const int rank = wide ? o->lora.conv_rank : o->lora.rank;
     const double asked = wide ? o->lora.conv_alpha : o->lora.alpha;
-    LT_TRY(reserve(c->pairs));
+    LT_TRY(LT_GROW(c->pairs->items, c->pairs->count, c->pairs->capacity));
     lt_pair *pair = &c->pairs->items[c->pairs->count++];
     *pair = (lt_pair){.weight = weight,
                       .layer = lt_strndup(weight->name, strlen(weight->name) - strlen(".weight")),

@@ -79,6 +79,37 @@ static void test_memory(void **state) {
     lt_free(NULL);
 }
 
+static void test_growing(void **state) {
+    (void)state;
+    int *items = NULL;
+    size_t count = 0, capacity = 0;
+    while (count < 1000) {
+        assert_int_equal(LT_GROW(items, count, capacity), LT_OK);
+        items[count] = (int)count;
+        count++;
+    }
+    for (size_t i = 0; i < count; i++) assert_int_equal(items[i], i);
+    assert_in_range(capacity, count, 2 * count);
+    lt_free(items);
+}
+
+static void test_growing_fails(void **state) {
+    (void)state;
+    int *items = NULL;
+    size_t capacity = 0;
+    assert_int_equal(LT_GROW(items, 0, capacity), LT_OK);
+    int *const before = items;
+    size_t full = capacity;
+    lt_alloc_fail_at(0);
+    assert_int_equal(LT_GROW(items, full, full), LT_ERROR_MEMORY);
+    assert_ptr_equal(items, before);
+    assert_int_equal(full, capacity);
+    full = SIZE_MAX / sizeof *items;
+    assert_int_equal(LT_GROW(items, full, full), LT_ERROR_MEMORY); /* before anything is allocated */
+    assert_ptr_equal(items, before);
+    lt_free(items);
+}
+
 static void test_failing_allocations(void **state) {
     (void)state;
     lt_alloc_fail_at(1);
@@ -432,6 +463,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_growing_fails),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_buffer),
         cmocka_unit_test_setup_teardown(test_writer, enter, leave),
