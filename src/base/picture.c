@@ -68,3 +68,22 @@ lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey) {
     }
     return LT_OK;
 }
+
+static lt_status read_shares(const lt_image *image, float *values) {
+    const size_t count = (size_t)image->width * (size_t)image->height;
+    uint8_t *grey = lt_alloc(count);
+    const lt_status status = grey ? lt_image_to_grey(image, grey) : LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count && !status; i++) values[i] = (float)grey[i] / 255;
+    lt_free(grey);
+    return status;
+}
+
+lt_status lt_image_read_mask(const lt_image *mask, lt_mask_rule rule, int width, int height, float *values) {
+    lt_image flat = {0}, sized = {0};
+    lt_status status = lt_image_flatten_mask(mask, rule, &flat);
+    if (!status) status = lt_image_resize(&flat, width, height, &sized);
+    if (!status) status = read_shares(&sized, values);
+    lt_image_free(&flat);
+    lt_image_free(&sized);
+    return status;
+}

@@ -29,6 +29,8 @@ int lt_bicubic_taps(int source, int size);
 int lt_bicubic_weights(int source, int size, int index, double *weights, int *first);
 /* A mask without transparency: white is what rule says is repainted, and black what it keeps. */
 lt_status lt_image_flatten_mask(const lt_image *mask, lt_mask_rule rule, lt_image *flat);
+/* The same scaled to width x height (Lanczos), as shares from 0, kept, to 1, repainted; values [height, width]. */
+lt_status lt_image_read_mask(const lt_image *mask, lt_mask_rule rule, int width, int height, float *values);
 /* Grey levels [height, width] (ITU-R 601 luma, as Pillow's convert("L")), at the picture's own size. */
 lt_status lt_image_to_grey(const lt_image *image, uint8_t *grey);
 

@@ -79,17 +79,9 @@ static lt_status blur(float *mask, size_t w, size_t h, float sigma) {
     return status;
 }
 
-static lt_status resize_mask(const lt_request *r, int width, int height, lt_image *sized) {
-    lt_image flat;
-    LT_TRY(lt_image_flatten_mask(r->mask, r->mask_rule, &flat));
-    const lt_status status = lt_image_resize(&flat, width, height, sized);
-    lt_image_free(&flat);
-    return status;
-}
-
-static void note_empty(const lt_session *session, const lt_request *r, const uint8_t *grey, size_t count) {
+static void note_empty(const lt_session *session, const lt_request *r, const float *mask, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (grey[i] > 127) return;
+        if (mask[i] > 0.5f) return;
     lt_notify(&session->listener, "the mask keeps everything: nothing of it is %s",
               r->mask_rule == LT_MASK_TRANSPARENT ? "transparent" : "white and opaque");
 }
@@ -97,17 +89,11 @@ static void note_empty(const lt_session *session, const lt_request *r, const uin
 /* The mask at a size, blurred: [height, width], allocated even after a failure. */
 static lt_status read_mask(const lt_session *session, const lt_request *r, int width, int height, float **mask) {
     const size_t w = (size_t)width, h = (size_t)height;
-    lt_image sized;
-    LT_TRY(resize_mask(r, width, height, &sized));
-    uint8_t *grey = lt_alloc(w * h);
     *mask = lt_alloc(w * h * sizeof(float));
-    lt_status status = grey && *mask ? lt_image_to_grey(&sized, grey) : LT_ERROR_MEMORY;
-    for (size_t i = 0; i < w * h && !status; i++) (*mask)[i] = (float)grey[i] / 255;
-    if (!status) note_empty(session, r, grey, w * h);
-    if (!status && r->mask_blur > 0.01f) status = blur(*mask, w, h, r->mask_blur);
-    lt_free(grey);
-    lt_image_free(&sized);
-    return status;
+    if (!*mask) return LT_ERROR_MEMORY;
+    LT_TRY(lt_image_read_mask(r->mask, r->mask_rule, width, height, *mask));
+    note_empty(session, r, *mask, w * h);
+    return r->mask_blur > 0.01f ? blur(*mask, w, h, r->mask_blur) : LT_OK;
 }
 
 /* Nearest neighbour of the mask, over a half. */

@@ -119,23 +119,12 @@ static float mean_of(const float *mask, int h, int w, int rows, int columns, int
     return (float)(sum / ((double)(below - top) * (right - left)));
 }
 
-/* White and opaque as 1, everything else as 0, grey between; at the picture's own size. */
-static lt_status read_white(const lt_image *mask, float *values) {
-    const size_t count = (size_t)mask->width * (size_t)mask->height;
-    lt_image flat;
-    LT_TRY(lt_image_flatten_mask(mask, LT_MASK_WHITE, &flat));
-    uint8_t *grey = lt_alloc(count);
-    const lt_status status = grey ? lt_image_to_grey(&flat, grey) : LT_ERROR_MEMORY;
-    for (size_t k = 0; k < count && !status; k++) values[k] = (float)grey[k] / 255;
-    lt_free(grey);
-    lt_image_free(&flat);
-    return status;
-}
-
+/* The mean rather than Lanczos: what is white stays 1, and black 0. */
 static lt_status read_mask(const lt_image *mask, int h, int w, float **values) {
     float *whole = lt_alloc((size_t)mask->width * (size_t)mask->height * sizeof *whole);
     *values = lt_alloc((size_t)h * (size_t)w * sizeof **values);
-    const lt_status status = whole && *values ? read_white(mask, whole) : LT_ERROR_MEMORY;
+    const lt_status status =
+        whole && *values ? lt_image_read_mask(mask, LT_MASK_WHITE, mask->width, mask->height, whole) : LT_ERROR_MEMORY;
     for (int y = 0; y < h && !status; y++)
         for (int x = 0; x < w; x++)
             (*values)[(size_t)y * (size_t)w + (size_t)x] = mean_of(whole, mask->height, mask->width, h, w, y, x);

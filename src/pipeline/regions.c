@@ -5,30 +5,11 @@
 
 #include <string.h>
 
-static lt_status read_grey(const lt_image *sized, float *mask) {
-    const size_t pixels = (size_t)sized->width * (size_t)sized->height;
-    uint8_t *grey = lt_alloc(pixels);
-    const lt_status status = grey ? lt_image_to_grey(sized, grey) : LT_ERROR_MEMORY;
-    for (size_t i = 0; i < pixels && !status; i++) mask[i] = (float)grey[i] / 255;
-    lt_free(grey);
-    return status;
-}
-
-static lt_status read_mask(const lt_image *image, int h, int w, float *mask) {
-    lt_image flat = {0}, sized = {0};
-    lt_status status = lt_image_flatten_mask(image, LT_MASK_WHITE, &flat);
-    if (!status) status = lt_image_resize(&flat, w, h, &sized);
-    if (!status) status = read_grey(&sized, mask);
-    lt_image_free(&flat);
-    lt_image_free(&sized);
-    return status;
-}
-
 static lt_status read_masks(const lt_session *session, const lt_request *r, int h, int w, float *masks) {
     const size_t pixels = (size_t)h * (size_t)w;
     for (size_t i = 0; i < r->region_count; i++) {
         float *mask = masks + (i + 1) * pixels, most = 0;
-        LT_TRY(read_mask(r->regions[i].mask, h, w, mask));
+        LT_TRY(lt_image_read_mask(r->regions[i].mask, LT_MASK_WHITE, w, h, mask));
         for (size_t k = 0; k < pixels; k++) most = mask[k] > most ? mask[k] : most;
         if (!(most > 0))
             lt_notify(&session->listener, "region %zu is nowhere: its mask has nothing white and opaque", i + 1);

@@ -845,6 +845,28 @@ static void test_masks(void **state) {
     lt_image_free(&opaque);
 }
 
+/* Grey stays between, and a size of its own changes nothing; halves of black and white stay so at half the size. */
+static void test_mask_shares(void **state) {
+    (void)state;
+    enum { W = 16, H = 8 };
+    lt_image mask;
+    float own[W * H], half[W * H / 4];
+    assert_int_equal(lt_image_alloc(W, H, &mask), LT_OK);
+    for (int i = 0; i < W * H; i++) memset(mask.pixels + 3 * i, i, 3);
+    assert_int_equal(lt_image_read_mask(&mask, LT_MASK_WHITE, W, H, own), LT_OK);
+    for (int i = 0; i < W * H; i++) assert_float_equal(own[i], i / 255.f, 0);
+    for (int i = 0; i < W * H; i++) memset(mask.pixels + 3 * i, i % W < W / 2 ? 0 : 255, 3);
+    assert_int_equal(lt_image_read_mask(&mask, LT_MASK_WHITE, W / 2, H / 2, half), LT_OK);
+    for (int y = 0; y < H / 2; y++) {
+        assert_float_equal(half[y * W / 2], 0, 0);
+        assert_float_equal(half[y * W / 2 + W / 2 - 1], 1, 0);
+    }
+    assert_int_equal(lt_image_read_mask(&mask, LT_MASK_TRANSPARENT, W, H, own), LT_OK); /* nothing is */
+    for (int i = 0; i < W * H; i++) assert_float_equal(own[i], 0, 0);
+    lt_image_free(&mask);
+    assert_int_equal(lt_image_read_mask(&mask, LT_MASK_WHITE, W, H, own), LT_ERROR_ARGUMENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_load),
@@ -874,6 +896,7 @@ int main(void) {
         cmocka_unit_test(test_grey),
         cmocka_unit_test(test_flat_mask),
         cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_mask_shares),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
