@@ -163,7 +163,7 @@ const char *lt_hires_by_label(const char *label) {
 
 /* ---- Preparing ---- */
 
-static bool is_asked(const lt_request *r) { return r->hires_scale > 0 || r->hires_width || r->hires_height; }
+bool lt_hires_asked(const lt_request *r) { return r->hires_scale > 0 || r->hires_width || r->hires_height; }
 
 static lt_status check(const lt_session *session, const lt_request *r, const lt_hires *h) {
     const int factor = session->parts->vae.factor, most = LT_IMAGE_MAX_SIDE;
@@ -202,7 +202,7 @@ static lt_status find_network(lt_hires *h, const lt_session *session, const char
 
 lt_status lt_hires_prepare(lt_hires *h, const lt_session *session, const lt_request *r, const lt_canvas *first) {
     const int factor = session->parts->vae.factor;
-    *h = (lt_hires){.asked = is_asked(r), .mode = lt_hires_mode(r->hires_upscaler)};
+    *h = (lt_hires){.asked = lt_hires_asked(r), .mode = lt_hires_mode(r->hires_upscaler)};
     if (!h->asked) return LT_OK;
     h->size = lt_hires_size_of(first->width, first->height, r->hires_scale, r->hires_width, r->hires_height, factor);
     LT_TRY(check(session, r, h));

@@ -36,6 +36,8 @@ lt_latent_mode lt_hires_mode(const char *upscaler);
 char *lt_hires_label(const char *upscaler);
 const char *lt_hires_by_label(const char *label);
 
+bool lt_hires_asked(const lt_request *request);
+
 /* What one call of drawing enlarges by. Zeroed: there is no second pass. */
 typedef struct lt_hires {
     bool asked;

@@ -71,6 +71,25 @@ static bool read_int(const char *text, int *value) {
     return true;
 }
 
+/* ---- Sizes and words ---- */
+
+/* "WxH", neither under least. */
+static bool read_sides(const char *value, int least, int *to_width, int *to_height) {
+    int width, height, used = 0;
+    if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used]) return false;
+    if (width < least || height < least) return false;
+    *to_width = width;
+    *to_height = height;
+    return true;
+}
+
+/* Which of the words, that end with NULL, it is; -1: none. */
+static int place_of(const char *const *words, const char *value) {
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], value)) return i;
+    return -1;
+}
+
 /* ---- Sampling ---- */
 
 static lt_status write_steps(const lt_made *m, lt_buffer *out) { return write_int(out, m->request->steps); }
@@ -218,16 +237,8 @@ static lt_status write_size(const lt_made *m, lt_buffer *out) {
     return lt_buffer_printf(out, "%dx%d", m->width, m->height);
 }
 
-static bool read_sides(const char *value, int *to_width, int *to_height) {
-    int width, height, used = 0;
-    if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used] || width < 1 || height < 1) return false;
-    *to_width = width;
-    *to_height = height;
-    return true;
-}
-
 static bool read_size(const reading *to, const char *value) {
-    return read_sides(value, &to->request->width, &to->request->height);
+    return read_sides(value, 1, &to->request->width, &to->request->height);
 }
 
 static lt_status write_seed_resize(const lt_made *m, lt_buffer *out) {
@@ -236,15 +247,13 @@ static lt_status write_seed_resize(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_seed_resize(const reading *to, const char *value) {
-    return read_sides(value, &to->request->seed_resize_width, &to->request->seed_resize_height);
+    return read_sides(value, 1, &to->request->seed_resize_width, &to->request->seed_resize_height);
 }
-
-static bool has_second_pass(const lt_request *r) { return r->hires_scale > 0 || r->hires_width || r->hires_height; }
 
 /* Of the one pass that goes on from a picture. */
 static lt_status write_strength(const lt_made *m, lt_buffer *out) {
     const lt_request *r = m->request;
-    if (has_second_pass(r)) return write_number(out, r->hires_strength, false);
+    if (lt_hires_asked(r)) return write_number(out, r->hires_strength, false);
     return r->image ? write_number(out, r->strength, false) : LT_OK;
 }
 
@@ -270,16 +279,12 @@ static lt_status write_hires_size(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_hires_size(const reading *to, const char *value) {
-    int width, height, used = 0;
-    if (sscanf(value, "%5dx%5d%n", &width, &height, &used) != 2 || value[used] || width < 0 || height < 0) return false;
-    to->request->hires_width = width;
-    to->request->hires_height = height;
-    return true;
+    return read_sides(value, 0, &to->request->hires_width, &to->request->hires_height);
 }
 
 static lt_status write_hires_steps(const lt_made *m, lt_buffer *out) {
     const lt_request *r = m->request;
-    return has_second_pass(r) && r->hires_steps ? write_int(out, r->hires_steps) : LT_OK;
+    return lt_hires_asked(r) && r->hires_steps ? write_int(out, r->hires_steps) : LT_OK;
 }
 
 static bool read_hires_steps(const reading *to, const char *value) {
@@ -287,7 +292,7 @@ static bool read_hires_steps(const reading *to, const char *value) {
 }
 
 static lt_status write_hires_upscaler(const lt_made *m, lt_buffer *out) {
-    if (!has_second_pass(m->request)) return LT_OK;
+    if (!lt_hires_asked(m->request)) return LT_OK;
     char *label = lt_hires_label(m->request->hires_upscaler);
     const lt_status status = label ? write_text(out, label) : LT_ERROR_MEMORY;
     lt_free(label);
@@ -302,7 +307,7 @@ static bool read_hires_upscaler(const reading *to, const char *value) {
 static lt_status write_hires_sampler(const lt_made *m, lt_buffer *out) {
     const lt_request *r = m->request;
     const char *along, *name = r->hires_sampler ? lt_sampler_read(r->hires_sampler, &along) : NULL;
-    return has_second_pass(r) && name ? write_text(out, lt_sampler_label(name)) : LT_OK;
+    return lt_hires_asked(r) && name ? write_text(out, lt_sampler_label(name)) : LT_OK;
 }
 
 static bool read_hires_sampler(const reading *to, const char *value) {
@@ -314,7 +319,7 @@ static bool read_hires_sampler(const reading *to, const char *value) {
 static lt_status write_hires_schedule(const lt_made *m, lt_buffer *out) {
     const lt_request *r = m->request;
     const char *name = r->hires_schedule ? lt_schedule_read(r->hires_schedule) : NULL;
-    return has_second_pass(r) && name ? write_text(out, lt_schedule_label(name)) : LT_OK;
+    return lt_hires_asked(r) && name ? write_text(out, lt_schedule_label(name)) : LT_OK;
 }
 
 static bool read_hires_schedule(const reading *to, const char *value) {
@@ -327,7 +332,7 @@ static lt_status write_mask_blur(const lt_made *m, lt_buffer *out) {
 }
 
 /* A1111's words for it; the first it leaves out. */
-static const char *const content_words[] = {"original", "fill", "latent noise", "latent nothing"};
+static const char *const content_words[] = {"original", "fill", "latent noise", "latent nothing", NULL};
 
 static lt_status write_content(const lt_made *m, lt_buffer *out) {
     const lt_masked_content content = m->request->masked_content;
@@ -335,12 +340,9 @@ static lt_status write_content(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_content(const reading *to, const char *value) {
-    for (size_t i = 0; i < LT_COUNT(content_words); i++)
-        if (!strcmp(content_words[i], value)) {
-            to->request->masked_content = (lt_masked_content)i;
-            return true;
-        }
-    return false;
+    const int content = place_of(content_words, value);
+    if (content >= 0) to->request->masked_content = (lt_masked_content)content;
+    return content >= 0;
 }
 
 static lt_status write_area(const lt_made *m, lt_buffer *out) {
@@ -360,16 +362,17 @@ static bool read_padding(const reading *to, const char *value) { return read_int
 
 static bool read_mask_blur(const reading *to, const char *value) { return read_float(value, &to->request->mask_blur); }
 
-/* A1111's word, which knows both axes alone. */
+/* A1111's word, which knows both axes alone; the first it leaves out. */
+static const char *const seams[] = {"False", "x", "y", "True", NULL};
+
 static lt_status write_seamless(const lt_made *m, lt_buffer *out) {
-    static const char *const words[] = {"", "x", "y", "True"};
-    return write_text(out, words[m->session->wraps]);
+    return m->session->wraps ? write_text(out, seams[m->session->wraps]) : LT_OK;
 }
 
 static bool read_seamless(const reading *to, const char *value) {
-    const bool x = !strcmp(value, "x"), y = !strcmp(value, "y"), both = !strcmp(value, "True");
-    to->request->seamless = both ? LT_SEAMLESS_BOTH : x ? LT_SEAMLESS_X : y ? LT_SEAMLESS_Y : LT_SEAMLESS_NONE;
-    return x || y || both || !strcmp(value, "False");
+    const int seam = place_of(seams, value);
+    to->request->seamless = (lt_seamless)(seam < 0 ? LT_SEAMLESS_NONE : seam);
+    return seam >= 0;
 }
 
 /* Not "Tiling", which is another thing. */
@@ -395,7 +398,7 @@ static bool read_noise(const reading *to, const char *value) {
 /* ---- Prompts ---- */
 
 /* What the web UI calls them. */
-static const char *const emphases[] = {"Original", "No norm", "Ignore", "None"};
+static const char *const emphases[] = {"Original", "No norm", "Ignore", "None", NULL};
 
 static lt_status write_syntax(const lt_made *m, lt_buffer *out) {
     return m->request->plain_prompt ? write_text(out, "off") : LT_OK;
@@ -415,12 +418,9 @@ static lt_status write_emphasis(const lt_made *m, lt_buffer *out) {
 }
 
 static bool read_emphasis(const reading *to, const char *value) {
-    for (size_t i = 0; i < LT_COUNT(emphases); i++) {
-        if (strcmp(emphases[i], value)) continue;
-        to->request->emphasis = (lt_emphasis)i;
-        return true;
-    }
-    return false;
+    const int emphasis = place_of(emphases, value);
+    if (emphasis >= 0) to->request->emphasis = (lt_emphasis)emphasis;
+    return emphasis >= 0;
 }
 
 static lt_status write_comments(const lt_made *m, lt_buffer *out) {
@@ -757,8 +757,8 @@ static void apply_all(const reading *to) {
 /* Ours says it, but for f32's. */
 lt_precision lt_infotext_precision(const lt_infotext *info) {
     const char *name = lt_infotext_find(info, "Precision"), *version = lt_infotext_find(info, "Version");
-    for (int p = LT_PRECISION_F32; name && lt_precision_choices[p]; p++)
-        if (!strcmp(name, lt_precision_choices[p])) return (lt_precision)p;
+    const int precision = name ? place_of(lt_precision_choices, name) : -1;
+    if (precision >= LT_PRECISION_F32) return (lt_precision)precision;
     return !name && version && !strncmp(version, "latent ", strlen("latent ")) ? LT_PRECISION_F32 : LT_PRECISION_AUTO;
 }
 

@@ -2,6 +2,7 @@
 #include "pipeline/notes.h"
 
 #include "adapters/few_steps.h"
+#include "pipeline/hires.h"
 #include "text/script.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
     const lt_request usual = lt_request_defaults();
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
     const bool limited = r->guidance_interval[0] > 0 || r->guidance_interval[1] > 0;
-    const bool hires = r->hires_scale > 0 || r->hires_width || r->hires_height;
+    const bool hires = lt_hires_asked(r);
     const bool guided = reads && r->guidance != 0 && r->guidance != 1;
     const struct {
         bool given, used;
