@@ -53,7 +53,8 @@ typedef struct lt_file_list {
 typedef struct lt_image_prompt_list {
     struct {
         const char *adapter, *image, *mask; /* mask: NULL without */
-        float scale, start, end;
+        float scale;
+        double start, end;
     } items[LT_MOST_IMAGE_PROMPTS];
     size_t count;
 } lt_image_prompt_list;

@@ -212,31 +212,35 @@ static int parse_size(const lt_option *o, const char *text) {
 }
 
 /* Where the last ":NUMBER" of text begins, and the number; NULL: it ends in none. */
-static char *last_number(char *text, float *number) {
+static char *last_number(char *text, double *number) {
     char *colon = strrchr(text, ':'), *end;
     if (!colon || colon == text) return NULL;
-    const float found = strtof(colon + 1, &end);
+    const double found = strtod(colon + 1, &end);
     if (end == colon + 1 || *end) return NULL;
     *number = found;
     return colon;
 }
 
+/* Cuts numbers off the end of text: how many of at most `most`, the last one first. */
+static int take_numbers(char *text, int most, double *numbers) {
+    int count = 0;
+    for (char *at; count < most && (at = last_number(text, &numbers[count])); count++) *at = '\0';
+    return count;
+}
+
 /* What it points to stays until the program ends. */
 static int parse_lora(const lt_option *o, const char *word) {
     lt_lora_list *list = o->value;
-    float first = 1, second;
+    double numbers[2];
     if (list->count == LT_MOST_LORAS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_LORAS);
     char *text = cli_kept(cli_strdup(word)); /* FILE ends where its strengths begin */
     if (!text) return lt_complain_error();
     list->items[list->count].file = text;
-    char *last = last_number(text, &first);
-    if (last) *last = '\0';
-    second = first;
-    char *before = last ? last_number(text, &first) : NULL;
-    if (before) *before = '\0';
+    const int count = take_numbers(text, 2, numbers);
+    const float strength = count ? (float)numbers[count - 1] : 1, of_text = count ? (float)numbers[0] : 1;
     if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
-    list->items[list->count++] = (lt_lora){text, first, second};
+    list->items[list->count++] = (lt_lora){text, strength, of_text};
     return LT_EXIT_OK;
 }
 
@@ -248,22 +252,15 @@ static const char *take_mask(char *text) {
     return mask + strlen(":mask=");
 }
 
-/* Cuts numbers off the end of text: how many of at most three, the last one first. */
-static int take_numbers(char *text, float numbers[3]) {
-    int count = 0;
-    for (char *at; count < 3 && (at = last_number(text, &numbers[count])); count++) *at = '\0';
-    return count;
-}
-
 static int parse_image_prompt(const lt_option *o, const char *word) {
     lt_image_prompt_list *list = o->value;
-    float numbers[3];
+    double numbers[3];
     if (list->count == LT_MOST_IMAGE_PROMPTS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_IMAGE_PROMPTS);
     char *text = cli_kept(cli_strdup(word));
     if (!text) return lt_complain_error();
     const char *mask = take_mask(text);
-    const int count = take_numbers(text, numbers);
+    const int count = take_numbers(text, 3, numbers);
     char *colon = strrchr(text, ':');
     if (!colon || colon == text || !colon[1] || count == 2 || (mask && !*mask))
         return lt_complain(LT_EXIT_USAGE,
@@ -274,7 +271,7 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     list->items[list->count].adapter = text;
     list->items[list->count].image = colon + 1;
     list->items[list->count].mask = mask;
-    list->items[list->count].scale = count ? numbers[count - 1] : 1;
+    list->items[list->count].scale = count ? (float)numbers[count - 1] : 1;
     list->items[list->count].start = count == 3 ? numbers[1] : 0;
     list->items[list->count].end = count == 3 ? numbers[0] : 1;
     list->count++;
@@ -283,12 +280,12 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
 
 static int parse_control(const lt_option *o, const char *word) {
     lt_control_list *list = o->value;
-    float numbers[3];
+    double numbers[3];
     if (list->count == LT_MAX_CONTROLS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MAX_CONTROLS);
     char *text = cli_kept(cli_strdup(word));
     if (!text) return lt_complain_error();
-    const int count = take_numbers(text, numbers);
+    const int count = take_numbers(text, 3, numbers);
     char *colon = strchr(text, ':');
     if (!colon || colon == text || !colon[1] || count == 2)
         return lt_complain(LT_EXIT_USAGE,
@@ -297,7 +294,7 @@ static int parse_control(const lt_option *o, const char *word) {
     *colon = '\0';
     lt_control_files *files = &list->items[list->count++];
     *files = (lt_control_files){text, colon + 1, lt_control_defaults()};
-    if (count) files->control.strength = numbers[count - 1];
+    if (count) files->control.strength = (float)numbers[count - 1];
     if (count == 3) files->control.start = numbers[1];
     if (count == 3) files->control.end = numbers[0];
     return LT_EXIT_OK;

@@ -350,7 +350,7 @@ typedef struct lt_image_prompt {
     const lt_model *adapter; /* an IP-Adapter for this model, of the plain kind or Plus, the caller's, open meanwhile */
     const lt_image *image;   /* cut to a square, as CLIP sees pictures */
     float scale;             /* what it adds to each attention is multiplied by: -1000 to 1000; 1 is all of it */
-    float start, end;        /* the share of the steps over which it is there: 0 and 1 are all of them */
+    double start, end;       /* the share of the steps over which it is there: 0 and 1 are all of them */
     const lt_image *mask;    /* where in the picture, scaled to it: white and opaque all, black or transparent nothing;
                                 NULL: everywhere */
     uint64_t reserved[LT_RESERVED];

@@ -86,6 +86,10 @@ lt_status lt_steps_make(const lt_noise_schedule *s, const char *sampler, const c
 lt_status lt_steps_make_second(const lt_noise_schedule *s, const char *sampler, const char *schedule, int run,
                                double strength, lt_steps *out);
 
+/* Whether all of a step, counted from 0, lies within a share of the steps, as diffusers has it for controls. In doubles
+ * steps of 10 begin where 0.3 does; in floats a step later. */
+bool lt_step_within(int step, int steps, double start, double end);
+
 /* NULL-terminated, for messages, help and completion. */
 const char *const *lt_schedule_names(void);
 const char *const *lt_sampler_names(void);

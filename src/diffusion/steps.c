@@ -233,3 +233,7 @@ void lt_steps_free(lt_steps *steps) {
     lt_free(steps->sigmas);
     *steps = (lt_steps){0};
 }
+
+bool lt_step_within(int step, int steps, double start, double end) {
+    return (double)step / steps >= start && (double)(step + 1) / steps <= end;
+}

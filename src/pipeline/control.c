@@ -16,10 +16,8 @@ static bool is_told(const lt_controller *c, const lt_branch *branch) {
     return !(prompt_alone && branch->pictureless);
 }
 
-/* A step is within when all of it is. */
 static bool is_active(const lt_control *c, int step, int steps) {
-    const double n = steps;
-    return c->strength != 0 && step / n >= c->start && (step + 1) / n <= c->end;
+    return c->strength != 0 && lt_step_within(step, steps, c->start, c->end);
 }
 
 /* The web UI's soft weights: weaker the further outside something is added. */

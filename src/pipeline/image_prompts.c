@@ -144,7 +144,7 @@ static lt_status check_prompt(const lt_image_prompt *p, size_t i) {
         return lt_fail(LT_ERROR_ARGUMENT,
                        "image_prompts: from %g to %g of the steps: shares from 0 to 1 are possible, the first not over "
                        "the second",
-                       (double)p->start, (double)p->end);
+                       p->start, p->end);
     if (lt_image_check(p->image)) return lt_fail_in(LT_ERROR_ARGUMENT, "image_prompts: image");
     if (p->mask && lt_image_check(p->mask)) return lt_fail_in(LT_ERROR_ARGUMENT, "image_prompts: mask");
     return lt_reserved_check(p->reserved);
@@ -216,20 +216,13 @@ void lt_image_contexts_write(const lt_image_contexts *c, lt_plan *plan, size_t s
     }
 }
 
-/* Whether a share of the steps has step in it, whole: as diffusers has it for controls. Of shares such as 0.3 no more
- * than a thousandth of a step is asked. */
-static bool is_there(const lt_image_context *item, int step, int steps) {
-    const double first = (double)item->start * steps, end = (double)item->end * steps;
-    return step >= first - 1e-3 && step + 1 <= end + 1e-3;
-}
-
 void lt_image_contexts_weigh(const lt_image_contexts *c, lt_plan *plan, int step) {
     const int prompts = c->tokens.count, ports = prompts ? lt_plan_port_count(plan, "image_weights") : 0;
     for (int k = 0; k < ports; k++) {
         const lt_image_context *item = &c->items[k % prompts];
         const lt_port port = lt_plan_port_one(plan, "image_weights", k);
         const lt_shape s = lt_port_shape(port);
-        const float scale = is_there(item, step, c->steps) ? item->scale : 0;
+        const float scale = lt_step_within(step, c->steps, item->start, item->end) ? item->scale : 0;
         lt_port_fill(port, scale);
         for (size_t row = 0; row < lt_shape_rows(s) && item->mask && scale != 0; row++) {
             const int y = (int)(row / (size_t)s.w) % s.h, x = (int)(row % (size_t)s.w);

@@ -6,11 +6,11 @@
 #include "pipeline/guidance.h"
 
 typedef struct lt_image_context {
-    float *values[2]; /* of the picture, and of none: in the order in which attentions run, of each the keys
-                         [tokens, c] and then the values */
-    float *mask;      /* [mask_h, mask_w]; NULL: 1 everywhere */
-    float scale;      /* while it is there, */
-    float start, end; /* a share of the steps */
+    float *values[2];  /* of the picture, and of none: in the order in which attentions run, of each the keys
+                          [tokens, c] and then the values */
+    float *mask;       /* [mask_h, mask_w]; NULL: 1 everywhere */
+    float scale;       /* while it is there, */
+    double start, end; /* a share of the steps */
 } lt_image_context;
 
 /* All image prompts of a request; zeroed: none. */

@@ -546,9 +546,9 @@ static lt_status write_image_prompts(const lt_made *m, lt_buffer *out) {
         LT_TRY(write_float(out, p->scale));
         if (p->start > 0 || p->end < 1) {
             LT_TRY(write_text(out, ":"));
-            LT_TRY(write_float(out, p->start));
+            LT_TRY(write_number(out, p->start, false));
             LT_TRY(write_text(out, ":"));
-            LT_TRY(write_float(out, p->end));
+            LT_TRY(write_number(out, p->end, false));
         }
         if (p->mask) LT_TRY(write_text(out, " masked"));
     }

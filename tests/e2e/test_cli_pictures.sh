@@ -88,6 +88,12 @@ check "a map of its own, alone and on the way" eval '"$latent" annotate canny:40
 check "the picture says by what, as A1111 does" has_text made.png 'ControlNet 0: "Module: canny:40:90, Model: tiny-control, Weight: 1, Resize Mode: Crop and Resize, Guidance Start: 0, Guidance End: 1, Control Mode: Balanced"'
 check "it is made again with the same control, and noted without" eval '"$latent" txt2img -m tiny.safetensors -q --from made.png --control "tiny-control.safetensors:$map" --annotator canny:40:90 -o again.png 2>err && cmp again.png made.png && ! grep -q ControlNet err &&
     "$latent" txt2img -m tiny.safetensors -q --from made.png -o again.png 2>err && grep -q "can.t be followed here: ControlNet 0" err'
+for start in 0.3 0.25; do
+    small txt2img -p "a cat" --seed 8 --steps 10 --control "tiny-control.safetensors:edges.png:1:$start:1" -o part.png --save-latents from$start.safetensors
+done
+check "three tenths of ten steps are three" cmp from0.3.safetensors from0.25.safetensors
+small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png:1:0.3:0.7" -o part.png
+check "the picture says the shares that were given" has_text part.png "Guidance Start: 0.3, Guidance End: 0.7,"
 refuse "an annotator that there is not" 1 "no annotator cany" latent annotate cany -i "$map" -o none.png
 refuse "a control that is none" 1 "tiny.safetensors: this is no ControlNet and no T2I-Adapter, but a model" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny.safetensors:$map" -o none.png
 refuse "a LoRA as a control" 1 "kohya.safetensors: no model that is known, but what is added to one: LoRA" latent txt2img -m tiny.safetensors -p "a cat" --control "$kohya:$map" -o none.png

@@ -123,8 +123,8 @@ static lt_request recorded_request(void) {
 /* The recorded prompts: the plain adapter over a part of the steps, Plus in a part of the picture. */
 static void make_prompts(const fixture *f, const lt_image *mask, lt_image_prompt prompts[2]) {
     prompts[0] = prompt_of(f, 0, 0.6f);
-    prompts[0].start = 0.2f;
-    prompts[0].end = 0.8f;
+    prompts[0].start = 0.2;
+    prompts[0].end = 0.8;
     prompts[1] = prompt_of(f, 1, 0.4f);
     prompts[1].mask = mask;
 }
@@ -230,7 +230,7 @@ static void what_makes_no_sense_is_refused(void **state) {
     p.scale = NAN;
     expect_refusal(session, &r, LT_ERROR_ARGUMENT, "scale");
     p = usual;
-    p.start = 0.5f, p.end = 0.4f;
+    p.start = 0.5, p.end = 0.4;
     expect_refusal(session, &r, LT_ERROR_ARGUMENT, "shares");
     p = usual;
     p.reserved[0] = 1;

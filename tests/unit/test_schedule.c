@@ -387,6 +387,23 @@ static void test_strength(void **state) {
     lt_steps_free(&steps);
 }
 
+/* Which steps, counted from 0, lie within a share: of 3 in 10 those from 3 on, and up to 2. */
+static void test_shares_of_steps(void **state) {
+    (void)state;
+    static const struct {
+        int steps;
+        double start, end;
+        int first, last; /* the first over the last: none */
+    } rows[] = {{10, 0, 1, 0, 9},        {10, 0.3, 1, 3, 9},          {10, 0, 0.3, 0, 2},     {10, 0.3, 0.7, 3, 6},
+                {10, 0.25, 1, 3, 9},     {10, 0, 0.25, 0, 1},         {20, 0.35, 0.6, 7, 11}, {30, 0.1, 0.7, 3, 20},
+                {25, 0.28, 0.56, 7, 13}, {3, 1.0 / 3, 2.0 / 3, 1, 1}, {4, 0.3, 0.4, 1, 0},    {1, 0, 1, 0, 0},
+                {1, 0.5, 1, 1, 0},       {1000, 0.007, 0.57, 7, 569}};
+    for (size_t i = 0; i < LT_COUNT(rows); i++)
+        for (int step = 0; step < rows[i].steps; step++)
+            assert_int_equal(lt_step_within(step, rows[i].steps, rows[i].start, rows[i].end),
+                             step >= rows[i].first && step <= rows[i].last);
+}
+
 static void test_defaults(void **state) {
     (void)state;
     static const struct {
@@ -480,6 +497,7 @@ int main(void) {
         cmocka_unit_test(test_diffusers_timesteps),
         cmocka_unit_test(test_all_pairs_are_sane),
         cmocka_unit_test(test_strength),
+        cmocka_unit_test(test_shares_of_steps),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_no_memory),
