@@ -158,10 +158,6 @@ static void free_branch(lt_branch *branch) {
 
 static void drop_first(lt_branches *b) { memmove(b->items, b->items + 1, (size_t)--b->count * sizeof *b->items); }
 
-static float weight_at(const lt_branch *branch, size_t pixel) {
-    return branch->mask ? branch->weight * branch->mask[pixel] : branch->weight;
-}
-
 /* What each weighs where the first isn't there: of 1 in all, at each pixel. */
 static lt_status share_out(const lt_pass *pass, lt_branches *b) {
     const size_t pixels = (size_t)pass->h * (size_t)pass->w;
@@ -169,9 +165,9 @@ static lt_status share_out(const lt_pass *pass, lt_branches *b) {
         if (!(b->items[i].share = lt_alloc(pixels * sizeof(float)))) return LT_ERROR_MEMORY;
     for (size_t k = 0; k < pixels; k++) {
         float sum = 0;
-        for (int i = 1; i < b->count; i++) sum += weight_at(&b->items[i], k);
+        for (int i = 1; i < b->count; i++) sum += lt_branch_weight(&b->items[i], k);
         for (int i = 1; i < b->count; i++)
-            b->items[i].share[k] = fabsf(sum) > 1e-6f ? weight_at(&b->items[i], k) / sum : 0;
+            b->items[i].share[k] = fabsf(sum) > 1e-6f ? lt_branch_weight(&b->items[i], k) / sum : 0;
     }
     return LT_OK;
 }
@@ -262,4 +258,45 @@ void lt_branches_rescale(const lt_branches *b, size_t n, const float *first, flo
 
 bool lt_branch_is_there(const lt_branch *branch, float t) {
     return !branch->limited || (t >= branch->interval.from && t <= branch->interval.to);
+}
+
+/* ---- Who is told ---- */
+
+lt_hearing lt_hearing_of(lt_plan *plan) {
+    return (lt_hearing){.first = -1,
+                        .x = lt_plan_port(plan, "x"),
+                        .t = lt_plan_port(plan, "t"),
+                        .context = lt_plan_port(plan, "context"),
+                        .context_lengths = lt_plan_port(plan, "context_lengths")};
+}
+
+static int samples_of(const lt_hearing *h) { return lt_port_shape(h->x).n; }
+
+static void write_context(const lt_hearing *h, size_t sample) {
+    const lt_context *told = h->told[sample];
+    const size_t whole = lt_shape_count(lt_port_shape(h->context)) / (size_t)samples_of(h);
+    lt_port_write(h->context, sample * whole, told->values, (size_t)told->tokens * (size_t)told->width);
+    lt_port_write_i32(h->context_lengths, sample, &(int32_t){told->tokens}, 1);
+}
+
+bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_hearing *h) {
+    const int samples = samples_of(h);
+    bool same = h->first == which[0];
+    for (int k = 0; k < samples; k++) {
+        const lt_context *told = lt_branch_context(&b->items[which[k]], call);
+        same &= told == h->told[k];
+        h->told[k] = told;
+    }
+    if (same) return false;
+    h->first = which[0];
+    h->changed = LT_RATE_PROMPT;
+    lt_port_fill(h->context, 0); /* behind the ends of the shorter ones */
+    for (int k = 0; k < samples; k++) write_context(h, (size_t)k);
+    return true;
+}
+
+void lt_hearing_show(const lt_hearing *h, const float *x, float t) {
+    const size_t samples = (size_t)samples_of(h), each = lt_shape_count(lt_port_shape(h->x)) / samples;
+    for (size_t k = 0; k < samples; k++) lt_port_write(h->x, k * each, x, each);
+    lt_port_fill(h->t, t);
 }

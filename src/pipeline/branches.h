@@ -74,7 +74,27 @@ static inline const lt_context *lt_branch_context(const lt_branch *branch, int c
     return branch->told ? branch->told[call < branch->calls ? call : branch->calls - 1] : &branch->context;
 }
 
+/* What a branch that is not the first one weighs at a pixel, where the first one of all is there. */
+static inline float lt_branch_weight(const lt_branch *branch, size_t pixel) {
+    return branch->mask ? branch->weight * branch->mask[pixel] : branch->weight;
+}
+
 int lt_branches_tokens(const lt_branches *branches); /* of the longest context that any of them is told */
 bool lt_branch_is_there(const lt_branch *branch, float t);
+
+/* A plan whose samples are told branches: a U-Net's, or a ControlNet's. */
+typedef struct lt_hearing {
+    int first;                               /* the branch that the first sample is told; -1: none yet */
+    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
+    lt_rate changed;                         /* what the next run has to compute anew */
+    lt_port x, t, context, context_lengths;
+} lt_hearing;
+
+lt_hearing lt_hearing_of(lt_plan *plan);
+/* Makes the next run that of these branches, one for each sample, at a call of the U-Net. True where they are others,
+ * or say something else now: the prompts' part is computed anew, and whatever else depends on them is to be written. */
+bool lt_branches_tell(const lt_branches *branches, const int *which, int call, lt_hearing *hearing);
+/* The same x [h, w, c], at timestep t, for all samples. */
+void lt_hearing_show(const lt_hearing *hearing, const float *x, float t);
 
 #endif

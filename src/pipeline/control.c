@@ -164,11 +164,7 @@ static lt_status see(const lt_controls *all, lt_controller *c) {
 /* ---- Beginning: plans ---- */
 
 static lt_status find_ports(const lt_controls *all, const lt_controller *c, lt_control_batch *b) {
-    b->first = -1;
-    b->x = lt_plan_port(b->plan, "x");
-    b->t = lt_plan_port(b->plan, "t");
-    b->context = lt_plan_port(b->plan, "context");
-    b->context_lengths = lt_plan_port(b->plan, "context_lengths");
+    b->hearing = lt_hearing_of(b->plan);
     b->guide = lt_plan_port(b->plan, "guide");
     for (int i = 0; i < all->residuals.count; i++) { /* a hostile file's need not be what its names say */
         lt_shape expected = all->residuals.shapes[i];
@@ -317,29 +313,10 @@ static void add_up(const lt_controller *c, const lt_control_sums *sums, int bran
     }
 }
 
-/* What sample k of the batch is told; the hint is the same for all. */
-static void write_branch(const lt_controller *c, const lt_control_batch *b, int k) {
-    const lt_context *context = b->told[k];
-    const size_t whole = lt_shape_count(lt_port_shape(b->context)) / (size_t)b->count,
-                 guide = lt_shape_count(lt_port_shape(b->guide)) / (size_t)b->count;
-    lt_port_write(b->context, (size_t)k * whole, context->values, (size_t)context->tokens * (size_t)context->width);
-    lt_port_write_i32(b->context_lengths, (size_t)k, &(int32_t){context->tokens}, 1);
-    lt_port_write(b->guide, (size_t)k * guide, c->seen, guide);
-}
-
-/* The prompts' part is computed anew where they are others, or say something else at this call. */
-static void write_branches(const lt_controls *all, const lt_controller *c, lt_control_batch *b, const int *branches) {
-    bool same = b->first == branches[0];
-    for (int k = 0; k < b->count; k++) {
-        const lt_context *told = lt_branch_context(&all->branches->items[branches[k]], all->call);
-        same &= told == b->told[k];
-        b->told[k] = told;
-    }
-    if (same) return;
-    b->first = branches[0];
-    b->changed = LT_RATE_PROMPT;
-    lt_port_fill(b->context, 0); /* behind the ends of the shorter ones */
-    for (int k = 0; k < b->count; k++) write_branch(c, b, k);
+/* The hint is the same for all samples. */
+static void write_guide(const lt_controller *c, const lt_control_batch *b) {
+    const size_t each = lt_shape_count(lt_port_shape(b->guide)) / (size_t)b->count;
+    for (int k = 0; k < b->count; k++) lt_port_write(b->guide, (size_t)k * each, c->seen, each);
 }
 
 /* The mean over all pixels in place of each. */
@@ -367,12 +344,10 @@ static void add_residuals(lt_controls *all, const lt_controller *c, const lt_con
 
 static lt_status run_net(lt_controls *all, lt_controller *c, const int *branches, int count, const float *x, float t) {
     lt_control_batch *b = &c->batches[c->batches[0].count != count];
-    const size_t each = lt_shape_count(all->latent);
-    write_branches(all, c, b, branches);
-    for (int k = 0; k < count; k++) lt_port_write(b->x, (size_t)k * each, x, each);
-    lt_port_fill(b->t, t);
-    LT_TRY(lt_module_run(&c->session, b->plan, b->changed));
-    b->changed = LT_RATE_STEP;
+    if (lt_branches_tell(all->branches, branches, all->call, &b->hearing)) write_guide(c, b);
+    lt_hearing_show(&b->hearing, x, t);
+    LT_TRY(lt_module_run(&c->session, b->plan, b->hearing.changed));
+    b->hearing.changed = LT_RATE_STEP;
     for (int k = 0; k < count; k++) add_residuals(all, c, b, k, branches[k]);
     return LT_OK;
 }

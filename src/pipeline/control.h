@@ -10,10 +10,9 @@
 /* A plan of a ControlNet for some branches at once. */
 typedef struct lt_control_batch {
     lt_plan *plan;
-    int count, first; /* samples; the branch that the first one is told, -1: none yet */
-    lt_rate changed;
-    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
-    lt_port x, t, context, context_lengths, guide;
+    int count; /* samples */
+    lt_hearing hearing;
+    lt_port guide;
 } lt_control_batch;
 
 /* A control at work. */

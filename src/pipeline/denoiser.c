@@ -3,33 +3,20 @@
 
 #include <string.h>
 
-/* Writes what one sample is told. */
-static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch, const lt_context *context,
+/* What depends on prompts beside their contexts. */
+static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch,
                          const lt_image_contexts *images) {
-    const size_t whole = lt_shape_count(lt_port_shape(b->context)) / (size_t)b->count;
-    const size_t count = (size_t)context->tokens * (size_t)context->width;
     const size_t dim = (size_t)lt_port_shape(b->y).c;
-    lt_port_write(b->context, sample * whole, context->values, count);
-    lt_port_write_i32(b->context_lengths, sample, &(int32_t){context->tokens}, 1);
     lt_port_write(b->y, sample * dim, branch->vector, dim);
     lt_image_contexts_write(images, b->plan, sample, branch->pictureless);
 }
 
-/* Makes the next run that of the branches from `first` on, at a call; the prompts' part is computed anew where they are
- * others, or say something else now. */
+/* Makes the next run that of the branches from `first` on, at a call. */
 static void write_branches(lt_unet_batch *b, const lt_branches *branches, int first, int call) {
-    bool same = b->first == first;
-    for (int i = 0; i < b->count; i++) {
-        const lt_context *told = lt_branch_context(&branches->items[first + i], call);
-        same &= told == b->told[i];
-        b->told[i] = told;
-    }
-    if (same) return;
-    b->first = first;
-    b->changed = LT_RATE_PROMPT;
-    lt_port_fill(b->context, 0); /* behind the ends of the shorter ones */
-    for (int i = 0; i < b->count; i++)
-        write_branch(b, (size_t)i, &branches->items[first + i], b->told[i], &branches->images);
+    int which[LT_MAX_BRANCHES];
+    for (int i = 0; i < b->count; i++) which[i] = first + i;
+    if (!lt_branches_tell(branches, which, call, &b->hearing)) return;
+    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], &branches->images);
 }
 
 /* Puts channels [k, k + c) of a sample's pixels. */
@@ -91,11 +78,7 @@ static void choose_batches(lt_denoiser *d) {
 static lt_status find_ports(const lt_denoiser *d, lt_unet_batch *b) {
     lt_shape out = d->latent;
     out.n = b->count;
-    b->first = -1;
-    b->x = lt_plan_port(b->plan, "x");
-    b->t = lt_plan_port(b->plan, "t");
-    b->context = lt_plan_port(b->plan, "context");
-    b->context_lengths = lt_plan_port(b->plan, "context_lengths");
+    b->hearing = lt_hearing_of(b->plan);
     b->y = lt_plan_port(b->plan, "y");
     b->deep = lt_plan_port(b->plan, "deep");
     b->out = lt_plan_port(b->plan, "out");
@@ -180,7 +163,7 @@ void lt_denoiser_free(lt_denoiser *d) {
 /* What a branch weighs at a pixel. */
 static float weight_at(const lt_branch *branch, bool all, size_t pixel) {
     if (!all && branch->share) return branch->share[pixel];
-    return branch->mask ? branch->weight * branch->mask[pixel] : branch->weight;
+    return lt_branch_weight(branch, pixel);
 }
 
 /* Takes in what sample `sample` of the batch predicts, which is branch number i; `is_first` of those that are there;
@@ -202,14 +185,15 @@ static lt_status show_branch(const lt_denoiser *d, int i, bool is_first) {
 /* Deep features, to those samples of a batch that are given them, and from those whose were made at a step. */
 static void give_deep(const lt_denoiser *d, const lt_unet_batch *b) {
     const size_t each = count_deep(b), count = (size_t)b->count * each;
-    if (b->size.shortcuts.deep == LT_DEEP_IN) lt_port_write(b->deep, 0, d->deep + (size_t)b->first * each, count);
+    if (b->size.shortcuts.deep == LT_DEEP_IN)
+        lt_port_write(b->deep, 0, d->deep + (size_t)b->hearing.first * each, count);
 }
 
 static void take_deep(lt_denoiser *d, const lt_unet_batch *b, int step) {
     const size_t each = count_deep(b), count = (size_t)b->count * each;
     if (b->size.shortcuts.deep != LT_DEEP_OUT) return;
-    lt_port_read(b->deep, 0, d->deep + (size_t)b->first * each, count);
-    for (int k = 0; k < b->count; k++) d->deep_of[b->first + k] = step;
+    lt_port_read(b->deep, 0, d->deep + (size_t)b->hearing.first * each, count);
+    for (int k = 0; k < b->count; k++) d->deep_of[b->hearing.first + k] = step;
 }
 
 /* What controls add; around given deep features, what they added when those were made. */
@@ -217,8 +201,8 @@ static lt_status control(lt_denoiser *d, const lt_unet_batch *b, int step, const
     lt_controls *controls = d->branches->controls;
     if (!controls) return LT_OK;
     const lt_moment at = {step, d->call};
-    if (b->size.shortcuts.deep != LT_DEEP_IN) LT_TRY(lt_controls_run(controls, b->first, b->count, at, x, t));
-    lt_controls_write(controls, b->first, b->count, b->plan);
+    if (b->size.shortcuts.deep != LT_DEEP_IN) LT_TRY(lt_controls_run(controls, b->hearing.first, b->count, at, x, t));
+    lt_controls_write(controls, b->hearing.first, b->count, b->plan);
     return LT_OK;
 }
 
@@ -233,18 +217,16 @@ typedef struct prediction {
 
 /* Runs the branches from `first` on, which are there, and takes them in. */
 static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, prediction *p) {
-    const size_t each = lt_shape_count(lt_port_shape(b->x)) / (size_t)b->count;
     write_branches(b, d->branches, first, d->call);
-    for (int k = 0; k < b->count; k++) lt_port_write(b->x, (size_t)k * each, d->input, each);
-    lt_port_fill(b->t, p->t);
+    lt_hearing_show(&b->hearing, d->input, p->t);
     give_deep(d, b);
     lt_image_contexts_weigh(&d->branches->images, b->plan, p->step);
     LT_TRY(control(d, b, p->step, p->x, p->t));
     if (d->taps) lt_taps_watch(d->taps, b->plan, first, b->count);
-    const lt_status status = lt_module_run(d->session, b->plan, b->changed);
+    const lt_status status = lt_module_run(d->session, b->plan, b->hearing.changed);
     lt_taps_leave(b->plan);
     LT_TRY(status);
-    b->changed = LT_RATE_STEP;
+    b->hearing.changed = LT_RATE_STEP;
     take_deep(d, b, p->step);
     const bool all = lt_branch_is_there(&d->branches->items[0], p->t);
     for (int k = 0; k < b->count; k++) {

@@ -17,11 +17,9 @@ lt_savings lt_savings_of(const lt_request *request);
 typedef struct lt_unet_batch {
     lt_plan *plan;
     lt_module_size size;
-    int count;                               /* samples: all branches, or one after the other */
-    int first;                               /* the branch that the first sample is told; -1: none yet */
-    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
-    lt_rate changed;                         /* what the next run has to compute anew */
-    lt_port x, t, context, context_lengths, y, deep, out;
+    int count; /* samples: all branches, or one after the other */
+    lt_hearing hearing;
+    lt_port y, deep, out;
 } lt_unet_batch;
 
 typedef struct lt_denoiser {
