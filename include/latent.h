@@ -555,10 +555,12 @@ typedef struct lt_session_options {
     lt_isa isa;          /* LT_ISA_BEST */
     bool low_memory;     /* prompt and negative prompt go through the U-Net one after the other, and what it runs in is
                             given back while a picture is decoded: the same bytes in less memory, a little slower */
-    double max_memory;   /* GB (10^9 bytes) that drawing a picture may take, all in all; 0: any. Where it must be, the
-                            U-Net's weights are given back while a picture is decoded, prompts go one after the other,
-                            and pictures go through the VAE in tiles, in this order; notice is told. LT_ERROR_MEMORY,
-                            and nothing is drawn, where that does not suffice */
+    double max_memory;   /* GB (10^9 bytes) that drawing a picture may take; 0: any. Counted are the program, the U-Net
+                            with what controls and guides it, and the VAE with the picture, at the worst moment: not what
+                            text and image encoders take before, nor previews, taps, and an upscaler between two passes.
+                            Where it must be, the U-Net's weights are given back while a picture is decoded, prompts go
+                            one after the other, and pictures go through the VAE in tiles, in this order; notice is told.
+                            LT_ERROR_MEMORY, and nothing is drawn, where that does not suffice */
     bool pin;            /* each thread but the caller's keeps to a core of its own; the first core is left to that */
     const char *models;  /* a folder in which what a prompt names is found (LoRAs), itself or as programs lay them out
                             (loras, models/Lora, ...); NULL: around the checkpoint's file alone, where it is always

@@ -159,7 +159,7 @@ static lt_status run_with(lt_session *session, const lt_runner *r, const lt_imag
     LT_TRY(write_inputs(r, plan, in, in_count));
     lt_port_fill(lt_plan_port(plan, "context_lengths"), (float)size.tokens);
     for (int i = 0; i < size.n; i++) lt_image_contexts_write(images, plan, (size_t)i, false);
-    lt_image_contexts_weigh(images, plan, 0);
+    lt_image_contexts_weigh(images, plan, 0, 1);
     LT_TRY(lt_module_run(session, plan, LT_RATE_PROMPT));
     return read_outputs(r, plan, out);
 }

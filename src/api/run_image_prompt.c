@@ -74,7 +74,7 @@ lt_status lt_run_image_contexts(const lt_session *session, const lt_run_options 
     *contexts = (lt_image_contexts){0};
     if (!options->image_prompt_count || !x) return LT_OK; /* whoever reads x says that it is missing */
     LT_TRY(lt_shape_of_tensor(x, &latent));
-    LT_TRY(lt_image_contexts_make(session, &guides, options->image_prompts, options->image_prompt_count, latent, 1,
+    LT_TRY(lt_image_contexts_make(session, &guides, options->image_prompts, options->image_prompt_count, latent,
                                   contexts));
     for (int i = 0; i < contexts->tokens.count; i++) contexts->items[i].start = 0, contexts->items[i].end = 1;
     return LT_OK;

@@ -229,7 +229,6 @@ void lt_branches_free(lt_branches *b) {
         lt_free(b->texts[i]);
     }
     lt_free(b->texts);
-    lt_image_contexts_free(&b->images);
     *b = (lt_branches){0};
 }
 

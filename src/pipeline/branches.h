@@ -46,9 +46,11 @@ typedef struct lt_branches {
     int count;
     float guidance, rescale; /* what the weights behind the first add up to; of a sum of several, the share that is
                                 scaled to the deviation of what that sum is at guidance 1 */
-    lt_image_contexts images;
-    lt_told **texts; /* [text_count] */
+    lt_told **texts;         /* [text_count] */
     size_t text_count, text_capacity;
+    const lt_image_contexts
+        *images;                  /* the caller's image prompts, and the steps of which they are there for a share; */
+    int steps;                    /* NULL: none */
     struct lt_controls *controls; /* what pictures say of all of them; NULL: nothing */
 } lt_branches;
 

@@ -8,7 +8,7 @@ static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch 
                          const lt_image_contexts *images) {
     const size_t dim = (size_t)lt_port_shape(b->y).c;
     lt_port_write(b->y, sample * dim, branch->vector, dim);
-    lt_image_contexts_write(images, b->plan, sample, branch->pictureless);
+    if (images) lt_image_contexts_write(images, b->plan, sample, branch->pictureless);
 }
 
 /* Makes the next run that of the branches from `first` on, at a call. */
@@ -16,7 +16,7 @@ static void write_branches(lt_unet_batch *b, const lt_branches *branches, int fi
     int which[LT_MAX_BRANCHES];
     for (int i = 0; i < b->count; i++) which[i] = first + i;
     if (!lt_branches_tell(branches, which, call, &b->hearing)) return;
-    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], &branches->images);
+    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], branches->images);
 }
 
 /* Puts channels [k, k + c) of a sample's pixels. */
@@ -44,7 +44,7 @@ static lt_status count_tokens(lt_denoiser *d) {
 
 static lt_additions added_of(const lt_branches *branches) {
     lt_additions added = lt_controls_added(branches->controls);
-    added.images = branches->images.tokens;
+    if (branches->images) added.images = branches->images->tokens;
     return added;
 }
 
@@ -220,7 +220,7 @@ static lt_status run_branches(lt_denoiser *d, lt_unet_batch *b, int first, predi
     write_branches(b, d->branches, first, d->call);
     lt_hearing_show(&b->hearing, d->input, p->t);
     give_deep(d, b);
-    lt_image_contexts_weigh(&d->branches->images, b->plan, p->step);
+    if (d->branches->images) lt_image_contexts_weigh(d->branches->images, b->plan, p->step, d->branches->steps);
     LT_TRY(control(d, b, p->step, p->x, p->t));
     if (d->taps) lt_taps_watch(d->taps, b->plan, first, b->count);
     const lt_status status = lt_module_run(d->session, b->plan, b->hearing.changed);

@@ -25,6 +25,7 @@ typedef struct lt_painting {
     const lt_guides *guides;
     lt_result *result;
     lt_canvas canvas;
+    lt_image_contexts images; /* of the first pass: both hear them */
     lt_branches branches;
     lt_noise_schedule schedule; /* the model's, or the request's */
     lt_controls controls;
@@ -388,19 +389,40 @@ static lt_status prepare_second(lt_painting *p) {
     p->adapted.request.keep_steps = false;
     LT_TRY(lt_canvas_prepare(&s->canvas, s->session, r));
     LT_TRY(lt_steps_make_second(&s->schedule, r->sampler, r->schedule, r->steps, r->hires_strength, &s->steps));
-    LT_TRY(lt_guidance_init(&s->guidance, s->session, s->guides, r, s->canvas.latent_h, s->canvas.latent_w));
-    LT_TRY(allocate(s));
-    s->sampling = (lt_sampling){&s->schedule, &s->steps, s->count, r->eta, s, predict, draw_noise, after_step};
     s->before = p->steps.count;
     s->all = p->all = p->steps.count + s->steps.count;
     return LT_OK;
 }
 
-/* What pictures say of a pass, whose branches are there. */
-static lt_status begin_controls(lt_painting *p) {
+/* A pass whose canvas and steps are there: what guides it, its room, what the sampler calls. */
+static lt_status make_ready(lt_painting *p) {
     const lt_request *r = p->request;
+    LT_TRY(lt_guidance_init(&p->guidance, p->session, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
+    LT_TRY(allocate(p));
+    p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
+    return LT_OK;
+}
+
+/* What a pass is told: by prompts, by pictures, and what pictures say of it. As in the web UIs, the steps that a prompt
+ * names are those of the whole way, and are counted from the first that is made: img2img's last ones, too. before: the
+ * U-Net's calls of a first pass. */
+static lt_status hear(lt_painting *p, const lt_image_contexts *images, int before) {
+    const lt_request *r = p->request;
+    const int calls = lt_sampler_calls(r->sampler);
+    const lt_pass pass = {{r->steps * calls, before}, p->steps.count * calls, p->canvas.latent_h, p->canvas.latent_w};
+    LT_TRY(lt_branches_read(p->session, r, &pass, &p->branches));
+    p->branches.images = images;
+    p->branches.steps = p->steps.count;
     if (r->control_count) p->branches.controls = &p->controls;
     return lt_controls_init(&p->controls, p->session, r, p->guides, &p->branches, p->steps.count, &p->canvas);
+}
+
+static lt_status hear_all(lt_painting *p) {
+    const lt_request *r = p->request;
+    LT_TRY(
+        lt_image_contexts_make(p->session, p->guides, r->image_prompts, r->image_prompt_count, p->latent, &p->images));
+    LT_TRY(hear(p, &p->images, 0));
+    return p->second ? hear(p->second, &p->images, r->steps * lt_sampler_calls(r->sampler)) : LT_OK;
 }
 
 static void free_pass(lt_painting *p) {
@@ -414,23 +436,6 @@ static void free_pass(lt_painting *p) {
     lt_branches_free(&p->branches);
 }
 
-/* As in the web UIs, the steps that a prompt names are those of the whole way, and are counted from the first that is
- * made: img2img's last ones, too. before: those of a first pass. */
-static lt_status read_branches(lt_painting *p, int before) {
-    const lt_request *r = p->request;
-    const int calls = lt_sampler_calls(r->sampler);
-    const lt_pass pass = {{r->steps * calls, before}, p->steps.count * calls, p->canvas.latent_h, p->canvas.latent_w};
-    return lt_branches_read(p->session, r, &pass, &p->branches);
-}
-
-static lt_status read_second_branches(lt_painting *p) {
-    lt_painting *s = p->second;
-    LT_TRY(read_branches(s, p->request->steps * lt_sampler_calls(p->request->sampler)));
-    s->branches.images = p->branches.images;
-    s->branches.images.steps = s->steps.count;
-    return LT_OK;
-}
-
 static lt_status paint(lt_painting *p) {
     const lt_request *r = p->request;
     LT_TRY(check(p->parts, r));
@@ -442,19 +447,13 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_steps_make(&p->schedule, r->sampler, r->schedule, r->steps, r->image ? r->strength : 1, &p->steps));
     p->all = p->steps.count;
     LT_TRY(prepare_second(p));
-    LT_TRY(lt_guidance_init(&p->guidance, p->session, p->guides, r, p->canvas.latent_h, p->canvas.latent_w));
+    LT_TRY(make_ready(p));
+    if (p->second) LT_TRY(make_ready(p->second));
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
-    LT_TRY(allocate(p));
     LT_TRY(make_result(p));
-    LT_TRY(read_branches(p, 0));
-    LT_TRY(lt_image_contexts_make(p->session, p->guides, r->image_prompts, r->image_prompt_count, p->latent,
-                                  p->steps.count, &p->branches.images));
-    lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
-    if (last != p) LT_TRY(read_second_branches(p));
-    LT_TRY(begin_controls(p));
-    if (p->second) LT_TRY(begin_controls(p->second));
+    LT_TRY(hear_all(p));
+    const lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
-    p->sampling = (lt_sampling){&p->schedule, &p->steps, p->count, r->eta, p, predict, draw_noise, after_step};
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
     return LT_OK;
 }
@@ -481,10 +480,10 @@ lt_status lt_paint(lt_session *session, const lt_request *request, const lt_guid
     lt_module_drop(session, LT_MODULE_VAE_ENCODER);
     lt_module_drop(session, LT_MODULE_VAE_DECODER);
     lt_module_drop(session, LT_MODULE_TAESD_DECODER);
-    if (p.second) p.second->branches.images = (lt_image_contexts){0}; /* p's */
     if (p.second) free_pass(p.second);
     lt_free(p.second);
     free_pass(&p);
+    lt_image_contexts_free(&p.images);
     lt_hires_free(&p.hires);
     lt_taps_free(&taps);
     return status;

@@ -179,8 +179,8 @@ static lt_status make_one(const lt_session *session, const lt_components *adapte
 }
 
 lt_status lt_image_contexts_make(const lt_session *session, const lt_guides *guides, const lt_image_prompt *prompts,
-                                 size_t count, lt_shape latent, int steps, lt_image_contexts *c) {
-    *c = (lt_image_contexts){.mask_h = latent.h, .mask_w = latent.w, .steps = steps};
+                                 size_t count, lt_shape latent, lt_image_contexts *c) {
+    *c = (lt_image_contexts){.mask_h = latent.h, .mask_w = latent.w};
     if (!count) return LT_OK;
     LT_TRY(check_prompts(session, guides, prompts, count));
     lt_unet_attentions(&session->parts->unet, &c->attentions);
@@ -216,13 +216,13 @@ void lt_image_contexts_write(const lt_image_contexts *c, lt_plan *plan, size_t s
     }
 }
 
-void lt_image_contexts_weigh(const lt_image_contexts *c, lt_plan *plan, int step) {
+void lt_image_contexts_weigh(const lt_image_contexts *c, lt_plan *plan, int step, int steps) {
     const int prompts = c->tokens.count, ports = prompts ? lt_plan_port_count(plan, "image_weights") : 0;
     for (int k = 0; k < ports; k++) {
         const lt_image_context *item = &c->items[k % prompts];
         const lt_port port = lt_plan_port_one(plan, "image_weights", k);
         const lt_shape s = lt_port_shape(port);
-        const float scale = lt_step_within(step, c->steps, item->start, item->end) ? item->scale : 0;
+        const float scale = lt_step_within(step, steps, item->start, item->end) ? item->scale : 0;
         lt_port_fill(port, scale);
         for (size_t row = 0; row < lt_shape_rows(s) && item->mask && scale != 0; row++) {
             const int y = (int)(row / (size_t)s.w) % s.h, x = (int)(row % (size_t)s.w);
