@@ -1,6 +1,9 @@
 /* Models and LoRAs that were distilled to draw in few steps. */
 #include "adapters/few_steps.h"
 
+#include "base/file.h"
+#include "models/shapes.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -50,22 +53,16 @@ static const lt_few_steps *by_words(const char *text) {
 
 /* What folds the guidance scale into the time embedding is latent consistency models' alone. */
 static const lt_few_steps *by_tensors(const lt_checkpoint *file) {
-    static const char end[] = ".cond_proj.weight";
     for (size_t i = 0; i < file->count; i++) {
         const char *name = file->tensors[i].name;
-        const size_t size = strlen(name);
-        if (strstr(name, "time_embed") && size >= sizeof end && !strcmp(name + size + 1 - sizeof end, end))
-            return &kinds[0].kind;
+        if (strstr(name, "time_embed") && lt_name_ends(name, ".cond_proj.weight")) return &kinds[0].kind;
     }
     return NULL;
 }
 
 const lt_few_steps *lt_few_steps_of(const char *path, const lt_checkpoint *file) {
     static const char *const keys[] = {"modelspec.title", "ss_output_name", "modelspec.usage_hint"};
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    while (end > 0 && path[end - 1] != '/') end--;
-    const lt_few_steps *found = by_words(path + end);
+    const lt_few_steps *found = by_words(lt_base_name(path));
     for (size_t i = 0; i < LT_COUNT(keys) && !found; i++) found = by_words(lt_checkpoint_metadata(file, keys[i]));
     return found ? found : by_tensors(file);
 }

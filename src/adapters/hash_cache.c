@@ -90,20 +90,11 @@ static lt_status make_folder(const char *path) {
     }
 }
 
-static lt_status write_text(const char *path, const char *text) {
-    lt_writer writer;
-    LT_TRY(lt_writer_open(path, &writer));
-    lt_status status = lt_writer_write(&writer, text, strlen(text));
-    if (!status) return lt_writer_commit(&writer);
-    lt_writer_abort(&writer);
-    return status;
-}
-
 lt_status lt_hash_cache_save(const lt_hash_cache *cache) {
     if (!cache->path || !cache->changed) return LT_OK;
     char *folder = lt_folder_of(cache->path), *text = json_dumps(cache->all, JSON_INDENT(1) | JSON_SORT_KEYS);
     lt_status status = folder && text ? make_folder(folder) : lt_fail(LT_ERROR_MEMORY, "out of memory");
-    if (!status) status = write_text(cache->path, text);
+    if (!status) status = lt_file_write(cache->path, text, strlen(text));
     lt_free(folder);
     free(text);
     return status;

@@ -1,6 +1,8 @@
 /* Files by names without a path. */
 #include "adapters/shelf.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +47,7 @@ typedef struct search {
     void *user;
     lt_status status;
     bool over;
+    bool once; /* no folder twice: */
     struct seen {
         dev_t device;
         ino_t file;
@@ -109,11 +112,26 @@ static void visit_folder(search *s, const char *folder, int deeper) {
     if (count >= 0) free(entries);
 }
 
+/* Whether a folder is there for the first time: a disk that takes capitals for small letters has it under each name. */
+static bool is_new(search *s, const char *path) {
+    struct stat info;
+    if (s->over || stat(path, &info) || !S_ISDIR(info.st_mode)) return false;
+    for (size_t i = 0; i < s->seen_count; i++)
+        if (s->seen[i].device == info.st_dev && s->seen[i].file == info.st_ino) return false;
+    const size_t item = sizeof *s->seen;
+    struct seen *seen = lt_realloc(s->seen, s->seen_count * item, (s->seen_count + 1) * item);
+    if (!seen) s->status = LT_ERROR_MEMORY, s->over = true;
+    if (!seen) return false;
+    s->seen = seen;
+    s->seen[s->seen_count++] = (struct seen){info.st_dev, info.st_ino};
+    return true;
+}
+
 /* The kind's folders in base. */
 static void visit_kinds(search *s, const char *base) {
     for (const char *const *kind = folders[s->kind]; *kind && !s->over; kind++) {
         char *path = made(s, lt_format("%s/%s", base, *kind));
-        if (path) visit_folder(s, path, DEEPEST);
+        if (path && (!s->once || is_new(s, path))) visit_folder(s, path, DEEPEST);
         lt_free(path);
     }
 }
@@ -156,34 +174,9 @@ lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *
 
 /* ---- All kinds ---- */
 
-/* Whether a folder is there for the first time: a disk that takes capitals for small letters has it under each name. */
-static bool is_new(search *s, const char *path) {
-    struct stat info;
-    if (s->over || stat(path, &info) || !S_ISDIR(info.st_mode)) return false;
-    for (size_t i = 0; i < s->seen_count; i++)
-        if (s->seen[i].device == info.st_dev && s->seen[i].file == info.st_ino) return false;
-    const size_t item = sizeof *s->seen;
-    struct seen *seen = lt_realloc(s->seen, s->seen_count * item, (s->seen_count + 1) * item);
-    if (!seen) s->status = LT_ERROR_MEMORY, s->over = true;
-    if (!seen) return false;
-    s->seen = seen;
-    s->seen[s->seen_count++] = (struct seen){info.st_dev, info.st_ino};
-    return true;
-}
-
-/* The folders of a kind; of embeddings pictures are files of it, too. */
-static void visit_new_kinds(search *s, const char *base, lt_shelf_kind kind) {
-    s->kind = kind;
-    for (const char *const *name = folders[kind]; *name && !s->over; name++) {
-        char *path = made(s, lt_format("%s/%s", base, *name));
-        if (path && is_new(s, path)) visit_folder(s, path, DEEPEST);
-        lt_free(path);
-    }
-}
-
 lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user) {
-    search s = {.found = found, .user = user};
-    for (size_t kind = 0; kind < LT_COUNT(folders) && !s.over; kind++) visit_new_kinds(&s, folder, (lt_shelf_kind)kind);
+    search s = {.found = found, .user = user, .once = true};
+    for (s.kind = 0; s.kind < LT_COUNT(folders) && !s.over; s.kind++) visit_kinds(&s, folder);
     s.kind = LT_SHELF_OTHER;
     visit_folder(&s, folder, s.seen_count ? 0 : DEEPEST);
     lt_free(s.seen);
@@ -201,8 +194,7 @@ typedef struct wanted {
 
 static bool is_wanted(void *user, const char *path, const char *name) {
     wanted *w = user;
-    const char *slash = strrchr(path, '/');
-    if (w->compare(name, w->name) && w->compare(slash ? slash + 1 : path, w->name)) return false;
+    if (w->compare(name, w->name) && w->compare(lt_base_name(path), w->name)) return false;
     *w->path = lt_strdup(path);
     if (!*w->path) w->status = LT_ERROR_MEMORY;
     return true;
@@ -225,6 +217,6 @@ lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *f
 }
 
 char *lt_shelf_name(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    const char *name = lt_base_name(path), *dot = strrchr(name, '.');
     return lt_strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }

@@ -4,6 +4,7 @@
 #include "adapters/hash_cache.h"
 #include "adapters/shelf.h"
 #include "adapters/shelf_kind.h"
+#include "base/file.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -87,8 +88,7 @@ static uint64_t size_of(const char *path) {
 static lt_status find_preview(const char *path, const char *name, char **preview) {
     static const char *const endings[] = {".preview.png",  ".png",  ".preview.jpg",  ".jpg",
                                           ".preview.jpeg", ".jpeg", ".preview.webp", ".webp"};
-    const char *slash = strrchr(path, '/');
-    const int folder = slash ? (int)(slash + 1 - path) : 0;
+    const int folder = (int)(lt_base_name(path) - path);
     for (size_t i = 0; i < LT_COUNT(endings); i++) {
         char *picture = lt_format("%.*s%s%s", folder, path, name, endings[i]);
         if (!picture) return LT_ERROR_MEMORY;

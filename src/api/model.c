@@ -1,9 +1,11 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "adapters/few_steps.h"
 #include "adapters/lora_info.h"
+#include "adapters/shelf.h"
 #include "api/configuration.h"
 #include "base/door.h"
 #include "base/fields.h"
+#include "base/file.h"
 #include "formats/packed.h"
 #include "pipeline/precision.h"
 #include "text/merges.h"
@@ -181,18 +183,10 @@ static lt_status open_parts(lt_components *parts) {
 
 /* ---- Opening ---- */
 
-/* "folder/name.safetensors" -> "name" */
+/* "folder/name.safetensors" -> "name", "folder/v1.5/" -> "v1.5" */
 static char *model_name(const char *path) {
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/') start--;
-    for (size_t i = end; i > start + 1; i--)
-        if (path[i - 1] == '.' && !lt_is_folder(path)) {
-            end = i - 1;
-            break;
-        }
-    return lt_strndup(path + start, end - start);
+    const char *name = lt_base_name(path);
+    return lt_is_folder(path) ? lt_strndup(name, strcspn(name, "/")) : lt_shelf_name(path);
 }
 
 static lt_precision packed_for(const lt_checkpoint *file) {

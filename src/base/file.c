@@ -14,6 +14,13 @@ char *lt_folder_of(const char *path) {
     return slash ? lt_strndup(path, lt_max((size_t)(slash - path), 1)) : lt_strdup(".");
 }
 
+const char *lt_base_name(const char *path) {
+    size_t at = strlen(path);
+    while (at > 1 && path[at - 1] == '/') at--;
+    while (at > 0 && path[at - 1] != '/') at--;
+    return path + at;
+}
+
 /* ---- Writing ---- */
 
 static lt_status refuse(const lt_writer *w) {
@@ -86,6 +93,15 @@ void lt_writer_abort(lt_writer *w) {
     lt_part_abort(&w->part);
     lt_free(w->path);
     *w = (lt_writer){0};
+}
+
+lt_status lt_file_write(const char *path, const void *data, size_t size) {
+    lt_writer w;
+    LT_TRY(lt_writer_open(path, &w));
+    const lt_status status = lt_writer_write(&w, data, size);
+    if (!status) return lt_writer_commit(&w);
+    lt_writer_abort(&w);
+    return status;
 }
 
 /* ---- Beforehand ---- */

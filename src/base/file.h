@@ -25,7 +25,12 @@ void lt_writer_abort(lt_writer *w);       /* after a commit, or on a zeroed writ
 /* What lt_watch_writing has asked before each piece, where much is read before one is written. */
 lt_status lt_writer_ask(void);
 
+/* A whole file at once. */
+lt_status lt_file_write(const char *path, const void *data, size_t size);
+
 /* The folder that path is in, allocated, or NULL. */
 char *lt_folder_of(const char *path);
+/* Where in path its last part begins: "b" of "a/b", "b/" of "a/b/". */
+const char *lt_base_name(const char *path);
 
 #endif

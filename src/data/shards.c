@@ -124,11 +124,10 @@ lt_status lt_dataset_index_shard(lt_dataset *dataset, const char *shard, lt_byte
 
 /* Opens the shard at path as number shard_count, for which there is room. */
 static lt_status open_shard(lt_dataset *dataset, const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     lt_map *map = &dataset->shards[dataset->shard_count];
     LT_TRY(lt_map_open(path, map));
     const lt_status status =
-        lt_map_check(map->data, lt_dataset_index_shard(dataset, name, (lt_bytes){map->data, map->size}));
+        lt_map_check(map->data, lt_dataset_index_shard(dataset, lt_base_name(path), (lt_bytes){map->data, map->size}));
     dataset->shard_count++; /* to be closed, read or not */
     lt_map_release(map->data, map->size);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;

@@ -44,13 +44,9 @@ lt_status lt_folder_add(const lt_folder_writer *w, const char *name) {
 }
 
 lt_status lt_folder_write(const lt_folder_writer *w, const char *name, const char *text, size_t size) {
-    lt_writer file = {0};
     char *path = lt_format("%s/%s", w->part.path, name);
-    lt_status status = path ? lt_writer_open(path, &file) : LT_ERROR_MEMORY;
+    const lt_status status = path ? lt_file_write(path, text, size) : LT_ERROR_MEMORY;
     lt_free(path);
-    if (!status) status = lt_writer_write(&file, text, size);
-    if (!status) return lt_writer_commit(&file);
-    lt_writer_abort(&file);
     return status;
 }
 

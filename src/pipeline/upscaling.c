@@ -72,11 +72,10 @@ static void write_pixels(const float *pixels, size_t width, const lt_image *imag
 
 /* ---- Once ---- */
 
-static int up_to_multiple(int n, int of) { return (n + of - 1) / of * of; }
-
 static lt_status run(lt_session *session, const lt_image *image, const lt_upscale_options *o, const lt_image *larger) {
     const lt_upscaler *u = &session->parts->upscaler;
-    const int unit = unit_of(u), h = up_to_multiple(image->height, unit), w = up_to_multiple(image->width, unit);
+    const int unit = unit_of(u), h = (int)lt_round_up((size_t)image->height, (size_t)unit),
+              w = (int)lt_round_up((size_t)image->width, (size_t)unit);
     const lt_tiles tiles = tiles_of(u, h / unit, w / unit, o);
     const size_t pixels = (size_t)h * (size_t)w * 3, area = (size_t)u->scale * (size_t)u->scale;
     float *in = lt_alloc(pixels * sizeof(float)), *out = lt_alloc(pixels * area * sizeof(float));

@@ -1,15 +1,11 @@
 /* What a LoRA's or an embedding's file says of itself. */
 #include "train/network_metadata.h"
 
+#include "base/file.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The name of a file, without folders. */
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 /* ---- Tags: what stands between the commas of captions, and how often ---- */
 
@@ -34,7 +30,7 @@ static int count_tags(json_t *tags, const char *text) {
 }
 
 static lt_status describe_tags(const lt_training *t, lt_settings *settings) {
-    json_t *tags = json_object(), *folders = json_pack("{s:o*}", base_name(t->options->files.data), tags);
+    json_t *tags = json_object(), *folders = json_pack("{s:o*}", lt_base_name(t->options->files.data), tags);
     int failed = !folders;
     for (size_t i = 0; i < lt_dataset_count(t->data) && !failed; i++)
         for (size_t k = 0; k < lt_dataset_text_count(t->data, i) && !failed; k++)
@@ -91,8 +87,8 @@ static lt_status describe_model(const lt_training *t, const char *kind, lt_setti
     const bool v = t->models->schedule->prediction == LT_PREDICT_V, second = t->models->init_unet->context_dim == 1024;
     LT_TRY(lt_settings_set(s, "ss_v2", "%s", second ? "True" : "False"));
     LT_TRY(lt_settings_set(s, "ss_base_model_version", "%s", second ? "sd_v2" : "sd_v1"));
-    LT_TRY(lt_settings_set(s, "ss_sd_model_name", "%s", base_name(o->files.init)));
-    LT_TRY(lt_settings_set(s, "ss_output_name", "%s", base_name(o->files.output)));
+    LT_TRY(lt_settings_set(s, "ss_sd_model_name", "%s", lt_base_name(o->files.init)));
+    LT_TRY(lt_settings_set(s, "ss_output_name", "%s", lt_base_name(o->files.output)));
     LT_TRY(lt_settings_set(s, "modelspec.sai_model_spec", "1.0.0"));
     LT_TRY(lt_settings_set(s, "modelspec.architecture", "%s/%s", architecture_of(second, v), kind));
     LT_TRY(lt_settings_set(s, "modelspec.resolution", "%dx%d", o->pictures.size, o->pictures.size));
