@@ -11,6 +11,17 @@ static void (*const scripts[])(void) = {lt_completion_bash, lt_completion_zsh, l
 
 static const char *const *list_shells(void) { return shells; }
 
+bool lt_completion_is_file(const lt_option *o) {
+    switch (o->kind) {
+    case LT_OPTION_FILE:
+    case LT_OPTION_FILES:
+    case LT_OPTION_LORA:
+    case LT_OPTION_IMAGE_PROMPT:
+    case LT_OPTION_CONTROL: return true;
+    default: return false;
+    }
+}
+
 void lt_completion_list(const char *const *words) {
     for (size_t i = 0; words && words[i]; i++) printf("%s%s", i ? " " : "", words[i]);
 }

@@ -8,6 +8,8 @@ void lt_completion_bash(void);
 void lt_completion_zsh(void);
 void lt_completion_fish(void);
 
+/* Whether an option's value begins with a file's name. */
+bool lt_completion_is_file(const lt_option *option);
 /* Words with spaces between; NULL: none. */
 void lt_completion_list(const char *const *words);
 /* text within single quotation marks; every one of special, and a quotation mark, as the shell wants it there. */

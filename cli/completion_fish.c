@@ -14,9 +14,7 @@ static void print_option(const lt_command *command, const lt_option *o) {
     char help[LT_HELP_SIZE];
     printf("complete -c latent -n '__latent_is %s' -l %s", command->name, o->name);
     if (o->letter) printf(" -s %c", o->letter);
-    const bool file = o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA || o->kind == LT_OPTION_FILES ||
-                      o->kind == LT_OPTION_IMAGE_PROMPT || o->kind == LT_OPTION_CONTROL;
-    if (o->argument) printf(file ? " -r -F" : " -x");
+    if (o->argument) printf(lt_completion_is_file(o) ? " -r -F" : " -x");
     if (lt_option_choices(o)) {
         printf(" -a '");
         lt_completion_list(lt_option_choices(o));

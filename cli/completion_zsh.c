@@ -12,9 +12,7 @@ static void print_value(const lt_option *o) {
     printf(":");
     quote(o->argument);
     printf(":");
-    if (o->kind == LT_OPTION_FILE || o->kind == LT_OPTION_LORA || o->kind == LT_OPTION_FILES ||
-        o->kind == LT_OPTION_IMAGE_PROMPT || o->kind == LT_OPTION_CONTROL)
-        printf("_files");
+    if (lt_completion_is_file(o)) printf("_files");
     if (lt_option_choices(o)) {
         printf("(");
         lt_completion_list(lt_option_choices(o));

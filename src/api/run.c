@@ -21,6 +21,8 @@ typedef struct lt_runner {
     const char *inputs[4];               /* the same names in the file and in the graph */
     const char *outputs[LT_MAX_OUTPUTS]; /* in the file */
     const char *sources[LT_MAX_OUTPUTS]; /* in the graph */
+    lt_status (*run)(lt_session *session, const lt_run_options *options, const lt_tensor *in, size_t in_count,
+                     lt_arrays *out); /* in place of all these */
 } lt_runner;
 
 static const lt_runner runners[] = {
@@ -34,6 +36,9 @@ static const lt_runner runners[] = {
     {"taesd-encoder", LT_MODULE_TAESD_ENCODER, {"x"}, {"latent"}, {"latent"}},
     {"taesd-decoder", LT_MODULE_TAESD_DECODER, {"z"}, {"image"}, {"image"}},
     {"upscaler", LT_MODULE_UPSCALER, {"x"}, {"out"}, {"out"}},
+    {"image-prompt", .run = lt_run_image_prompt},
+    {"controlnet", .run = lt_run_control},
+    {"t2i-adapter", .run = lt_run_adapter},
 };
 
 /* ---- In ---- */
@@ -168,6 +173,7 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_run_optio
                      size_t in_count, lt_arrays *out) {
     lt_image_contexts images = {0};
     lt_status status = LT_OK;
+    if (r->run) return r->run(session, options, in, in_count, out);
     if (r->module == LT_MODULE_UNET) status = lt_run_image_contexts(session, options, in, in_count, &images);
     if (!status) status = run_with(session, r, &images, in, in_count, out);
     lt_image_contexts_free(&images);
@@ -177,10 +183,7 @@ static lt_status run(lt_session *session, const lt_runner *r, const lt_run_optio
 static lt_status run_named(lt_session *session, const char *module, const lt_run_options *options, const lt_tensor *in,
                            size_t in_count, lt_arrays *out) {
     char names[256];
-    if (!strcmp(module, "image-prompt")) return lt_run_image_prompt(session, options, in, in_count, out);
     if (lt_is_loss(module)) return lt_run_loss(session, module, in, in_count, out);
-    if (!strcmp(module, "t2i-adapter")) return lt_run_adapter(session, in, in_count, out);
-    if (!strcmp(module, "controlnet")) return lt_run_control(session, in, in_count, out);
     for (size_t i = 0; i < LT_COUNT(runners); i++)
         if (!strcmp(runners[i].name, module)) return run(session, &runners[i], options, in, in_count, out);
     lt_join_names(lt_modules(), names, sizeof names);

@@ -3,7 +3,6 @@
 
 #include "api/arrays.h"
 #include "api/tensor_io.h"
-#include "base/map.h"
 
 enum { MOST_OUTPUTS = LT_MOST_RESIDUALS };
 
@@ -70,7 +69,9 @@ static lt_status guide(lt_session *session, lt_module_size size, const lt_tensor
     return copy_port(from, to);
 }
 
-lt_status lt_run_control(lt_session *session, const lt_tensor *in, size_t count, lt_arrays *out) {
+lt_status lt_run_control(lt_session *session, const lt_run_options *options, const lt_tensor *in, size_t count,
+                         lt_arrays *out) {
+    (void)options;
     static const char *const inputs[] = {"x", "t", "context", NULL};
     lt_shape x, context = {0};
     lt_plan *plan;
@@ -111,24 +112,22 @@ static lt_status write_hints(const lt_t2i *adapter, const lt_tensor *t, lt_port 
     const size_t count = lt_tensor_count(t), pixel_count = t->shape[2] * t->shape[3] * 3;
     float *hints = lt_alloc(count * sizeof *hints), *pixels = lt_alloc(pixel_count * sizeof *pixels);
     float *work = lt_alloc(lt_shape_count(lt_port_shape(port)) * sizeof *work);
-    const bool ok = hints && pixels && work;
-    if (ok) lt_tensor_read_f32(t, hints);
-    const bool finite = ok && lt_all_finite(hints, count);
-    if (finite) shuffle_hints(adapter, t, hints, pixels, work, port);
+    const lt_status status = hints && pixels && work ? lt_tensor_read_finite(t, hints) : LT_ERROR_MEMORY;
+    if (!status) shuffle_hints(adapter, t, hints, pixels, work, port);
     lt_free(hints);
     lt_free(pixels);
     lt_free(work);
-    if (ok && !finite) return lt_fail(LT_ERROR_ARGUMENT, "tensor hint holds a NaN or an infinity");
-    return ok ? lt_map_check(t->data, LT_OK) : LT_ERROR_MEMORY;
+    return status;
 }
 
-lt_status lt_run_adapter(lt_session *session, const lt_tensor *in, size_t count, lt_arrays *out) {
+lt_status lt_run_adapter(lt_session *session, const lt_run_options *options, const lt_tensor *in, size_t count,
+                         lt_arrays *out) {
+    (void)options;
     const lt_t2i *adapter = &session->parts->adapter;
     lt_shape hint;
     lt_plan *plan;
     LT_TRY(lt_module_needed(session->parts, LT_MODULE_ADAPTER, ""));
     LT_TRY(shape_of(in, count, "hint", &hint));
-    LT_TRY(lt_tensor_readable(lt_tensor_named(in, count, "hint")));
     if ((hint.c != 3 && hint.c != 1) || hint.h % LT_T2I_FACTOR || hint.w % LT_T2I_FACTOR)
         return lt_fail(LT_ERROR_ARGUMENT,
                        "tensor hint: %d channels of %dx%d; 3, or 1, and multiples of %d are possible", hint.c, hint.h,

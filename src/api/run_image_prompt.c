@@ -3,7 +3,6 @@
 
 #include "api/arrays.h"
 #include "api/tensor_io.h"
-#include "base/map.h"
 #include "kernels/layout.h"
 
 static const char MODULE[] = "image-prompt";
@@ -23,14 +22,6 @@ static lt_status read_tokens(lt_plan *plan, lt_arrays *out) {
     return lt_arrays_take(tensors, LT_COUNT(tensors), values, out);
 }
 
-static lt_status read_finite(const lt_tensor *t, float *values) {
-    LT_TRY(lt_tensor_readable(t));
-    lt_tensor_read_f32(t, values);
-    LT_TRY(lt_map_check(t->data, LT_OK));
-    if (lt_all_finite(values, lt_tensor_count(t))) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
-}
-
 /* [1, 3, size, size] as the tower's plan has them; allocated. */
 static lt_status read_pixels(const lt_tensor *in, size_t count, int size, float **pixels) {
     const lt_tensor *t = lt_tensor_named(in, count, "pixels");
@@ -40,7 +31,7 @@ static lt_status read_pixels(const lt_tensor *in, size_t count, int size, float 
     float *planar = lt_alloc(3 * side * side * sizeof *planar);
     *pixels = lt_alloc(3 * side * side * sizeof **pixels);
     lt_status status = planar && *pixels ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = read_finite(t, planar);
+    if (!status) status = lt_tensor_read_finite(t, planar);
     if (!status) lt_nchw_to_nhwc(planar, *pixels, 1, side * side, 3);
     lt_free(planar);
     return status;

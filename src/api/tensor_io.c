@@ -55,10 +55,16 @@ static lt_status check_shape(const lt_tensor *t, lt_shape shape, lt_shape wanted
     return refuse_shape(t, needed);
 }
 
-/* Finite numbers; tokens are whole. */
-static lt_status check_values(const lt_tensor *t, lt_port port, const float *values, size_t count) {
-    if (!lt_all_finite(values, count))
-        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
+lt_status lt_tensor_read_finite(const lt_tensor *t, float *values) {
+    LT_TRY(lt_tensor_readable(t));
+    lt_tensor_read_f32(t, values);
+    LT_TRY(lt_map_check(t->data, LT_OK));
+    if (lt_all_finite(values, lt_tensor_count(t))) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds a NaN or an infinity", t->name);
+}
+
+/* Tokens are whole numbers. */
+static lt_status check_whole(const lt_tensor *t, lt_port port, const float *values, size_t count) {
     for (size_t i = 0; i < count && port.node->operation.type == LT_VALUE_I32; i++)
         if (values[i] != rintf(values[i]) || fabsf(values[i]) >= 0x1p31f)
             return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g: whole numbers are needed", t->name,
@@ -68,19 +74,17 @@ static lt_status check_values(const lt_tensor *t, lt_port port, const float *val
 
 lt_status lt_write_input(lt_plan *plan, const lt_tensor *t) {
     lt_shape shape;
-    LT_TRY(lt_tensor_readable(t));
     LT_TRY(lt_shape_of_tensor(t, &shape));
     const lt_port port = lt_plan_port(plan, t->name);
     LT_TRY(check_shape(t, shape, lt_port_shape(port)));
     const size_t count = lt_shape_count(shape);
     float *values = lt_alloc(count * sizeof *values);
-    if (!values) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(t, values);
-    const lt_status status = check_values(t, port, values, count);
+    lt_status status = values ? lt_tensor_read_finite(t, values) : LT_ERROR_MEMORY;
+    if (!status) status = check_whole(t, port, values, count);
     if (!status && t->rank == 4)
         lt_port_write_nchw(port, values);
     else if (!status)
         lt_port_write(port, 0, values, count);
     lt_free(values);
-    return lt_map_check(t->data, status);
+    return status;
 }

@@ -111,7 +111,7 @@ lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool emb
 static lt_node *further_vectors(const lt_clip_text *text, int vectors, lt_nn *nn) {
     const lt_name learned = text_name(text, LT_CLIP_VECTORS);
     if (vectors) return lt_graph_input(nn->graph, (lt_input){"vectors", {1, 1, vectors, text->width}, LT_RATE_PROMPT});
-    return lt_weights_find(text->weights, learned.text) ? lt_vectors(nn, learned.text) : NULL;
+    return lt_weights_find(text->weights, learned.text) ? lt_learned_tokens(nn, learned.text, 1) : NULL;
 }
 
 static lt_node *embed_tokens(const lt_clip_text *text, int n, int vectors, lt_nn *nn) {

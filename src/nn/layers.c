@@ -206,10 +206,6 @@ lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions,
         nn->graph, (lt_call){more ? &lt_op_token_embedding_extended : &lt_op_token_embedding, {ids, more}, {t, p}});
 }
 
-lt_node *lt_vectors(lt_nn *nn, const char *name) {
-    return lt_graph_append(nn->graph, (lt_call){&lt_op_vectors, .weight = {find_matrix(nn, name)}});
-}
-
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches) {
     if (nn->graph->status) return NULL;
     const size_t shape[4] = {(size_t)patches->operation.out.c};

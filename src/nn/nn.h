@@ -72,7 +72,6 @@ lt_node *lt_halve(lt_nn *nn, lt_node *x);
 lt_node *lt_timestep(lt_nn *nn, lt_node *t, int channels);
 /* Tables of two dimensions, by their whole names. more: vectors [1,1,rows,c] for the ids under 0; NULL: none. */
 lt_node *lt_token_embedding(lt_nn *nn, const char *table, const char *positions, lt_node *ids, lt_node *more);
-lt_node *lt_vectors(lt_nn *nn, const char *name); /* those of a table, as [1,1,rows,c] */
 lt_node *lt_class_token(lt_nn *nn, const char *token, const char *positions, lt_node *patches);
 lt_node *lt_pick_row(lt_nn *nn, lt_node *x, lt_node *index);
 /* The weight of that whole name, [.., tokens, c], as tokens of each of n samples [n,1,tokens,c]. */

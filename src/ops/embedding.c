@@ -162,47 +162,6 @@ const lt_op lt_op_token_embedding_extended = {
     .gradient = &extended_gradient,
 };
 
-/* ---- Vectors that are learned ---- */
-
-static lt_status vectors_infer(lt_operation *o) {
-    const lt_tensor *t = &o->weight[0]->tensor;
-    o->out = (lt_shape){1, 1, (int)t->shape[0], (int)t->shape[1]};
-    return LT_OK;
-}
-
-static lt_status vectors_prepare(lt_prepared *p, const lt_target *target) {
-    (void)target;
-    p->form[0] = lt_form_f32(p->operation->weight[0]);
-    return LT_OK;
-}
-
-static lt_status vectors_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
-    (void)in;
-    (void)scratch;
-    memcpy(out[0].data, p->weight[0], lt_shape_count(out[0].shape) * sizeof(float));
-    return LT_OK;
-}
-
-static lt_status vectors_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
-    (void)out;
-    (void)scratch;
-    add_to(p, p->operation->weight[0]->gradient, lt_f32(in[DY]), lt_shape_count(in[DY].shape));
-    return LT_OK;
-}
-
-static const lt_op vectors_backward = {
-    .name = "vectors_backward", .infer = lt_infer_backward, .run = vectors_backward_run};
-
-static const lt_gradient vectors_gradient = {.op = &vectors_backward};
-
-const lt_op lt_op_vectors = {
-    .name = "vectors",
-    .infer = vectors_infer,
-    .prepare = vectors_prepare,
-    .run = vectors_run,
-    .gradient = &vectors_gradient,
-};
-
 /* ---- Patches ---- */
 
 static lt_status class_infer(lt_operation *o) {

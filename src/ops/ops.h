@@ -124,8 +124,6 @@ typedef struct lt_timestep_options {
 extern const lt_op lt_op_token_embedding;
 /* The same with a second input more [1,1,rows,c]: id -1 - i stands for its row i. */
 extern const lt_op lt_op_token_embedding_extended;
-/* weight: vectors [rows, c], which may be trained -> [1,1,rows,c]. */
-extern const lt_op lt_op_vectors;
 
 /* inputs: patches [n,h,w,c]. weights: class [c], positions [h*w+1, c]. [class; patches] + positions -> [n,1,h*w+1,c].
  */
@@ -134,8 +132,7 @@ extern const lt_op lt_op_class_token;
 /* inputs: x [n,h,w,c], i32 index [n,1,1,1] (or none: row 0). Row index[i] of sample i -> [n,1,1,c]. */
 extern const lt_op lt_op_pick_row;
 
-/* Tokens [n,1,tokens,c] as values, without gradients. No inputs; weights: [.., tokens, c]: the same ones for each of n
- * samples. */
+/* Tokens [n,1,tokens,c] that are learned. No inputs; weights: [.., tokens, c]: the same ones for each of n samples. */
 extern const lt_op lt_op_learned;
 typedef struct lt_learned_options {
     int n;

@@ -27,8 +27,27 @@ static lt_status learned_run(const lt_prepared *p, const lt_value *in, const lt_
     return LT_OK;
 }
 
+static lt_status learned_backward_run(const lt_prepared *p, const lt_value *in, const lt_value *out, void *scratch) {
+    (void)out, (void)scratch;
+    const lt_shape s = in[0].shape;
+    const size_t sample = (size_t)s.w * (size_t)s.c;
+    float *sum = p->operation->weight[0]->gradient;
+    for (size_t i = 0; i < (size_t)s.n && sum; i++) p->kernels->add(sum, lt_f32(in[0]) + i * sample, sum, sample);
+    return LT_OK;
+}
+
+static const lt_op learned_backward = {
+    .name = "learned_tokens_backward", .infer = lt_infer_backward, .run = learned_backward_run};
+
+static const lt_gradient learned_gradient = {.op = &learned_backward};
+
 const lt_op lt_op_learned = {
-    .name = "learned_tokens", .infer = learned_infer, .prepare = learned_prepare, .run = learned_run};
+    .name = "learned_tokens",
+    .infer = learned_infer,
+    .prepare = learned_prepare,
+    .run = learned_run,
+    .gradient = &learned_gradient,
+};
 
 /* ---- Behind each other ---- */
 
