@@ -111,7 +111,7 @@ static int worst_difference(const lt_image *a, const lt_image *b, double *mean) 
 }
 
 /* An SRVGG's tiles overlap by what it sees: the same picture, but for what rounds otherwise. An ESRGAN sees further
- * than any overlap. */
+ * than any overlap: its limits are about twice what was measured. */
 static void check_tiles(const char *name, int most, double most_mean) {
     lt_session *session = open_upscaler(name);
     lt_image image = make_picture(90, 75);
@@ -136,8 +136,8 @@ static void check_tiles(const char *name, int most, double most_mean) {
 static void test_tiles(void **state) {
     (void)state;
     check_tiles("tiny-srvgg-x4", 1, 1e-3);
-    check_tiles("tiny-esrgan-x4", 255, 3);
-    check_tiles("tiny-esrgan-x2", 255, 3);
+    check_tiles("tiny-esrgan-x4", 2, 3e-3);
+    check_tiles("tiny-esrgan-x2", 10, 0.33);
 }
 
 static void check_size(lt_session *session, const lt_image *image, double scale, int width, int height) {
