@@ -1,18 +1,23 @@
 /* --control: models that pictures are drawn by, and the pictures. */
 #include "control.h"
 
+#include "models.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- Opening ---- */
 
-static lt_status open_one(const lt_control_files *files, const lt_model *base, lt_control_inputs *c) {
+static lt_status open_one(const lt_control_files *files, const char *models, const lt_model *base,
+                          lt_control_inputs *c) {
     const size_t i = c->count++;
+    const char *path;
     lt_open_options options = lt_open_options_defaults();
     options.notice = lt_print_notice;
     options.base = base;
-    LT_TRY(lt_model_open(files->model, &options, &c->models[i]));
+    LT_TRY(lt_models_path(lt_models_folder(models), LT_SHELF_CONTROL, files->model, &path));
+    LT_TRY(lt_model_open(path, &options, &c->models[i]));
     LT_TRY(lt_image_load(files->image, &c->images[i]));
     c->items[i] = files->control;
     c->items[i].model = c->models[i];
@@ -34,9 +39,10 @@ static lt_status name_annotators(const char *list, lt_control_inputs *controls) 
     return LT_OK;
 }
 
-lt_status lt_control_inputs_open(const lt_control_list *list, const lt_model *base, lt_control_inputs *controls) {
+lt_status lt_control_inputs_open(const lt_control_list *list, const char *models, const lt_model *base,
+                                 lt_control_inputs *controls) {
     for (size_t i = 0; i < list->count; i++) {
-        LT_TRY(open_one(&list->items[i], base, controls));
+        LT_TRY(open_one(&list->items[i], models, base, controls));
         controls->items[i].mode = list->mode;
         controls->items[i].fit = list->fit;
     }

@@ -13,8 +13,9 @@ typedef struct lt_control_inputs {
     size_t count;
 } lt_control_inputs;
 
-/* base: whose U-Net differences are added to. */
-lt_status lt_control_inputs_open(const lt_control_list *list, const lt_model *base, lt_control_inputs *controls);
+/* models: where names are looked for, as --models says it; base: whose U-Net differences are added to. */
+lt_status lt_control_inputs_open(const lt_control_list *list, const char *models, const lt_model *base,
+                                 lt_control_inputs *controls);
 void lt_control_inputs_close(
     lt_control_inputs *controls); /* a zeroed one is fine, and what lt_control_inputs_open has left */
 

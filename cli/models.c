@@ -155,7 +155,8 @@ const lt_command lt_command_models = {
     "list the models in a folder, and what is added to them",
     "[DIR] [--kind KIND] [--hash] [--json]",
     "What each file is follows from what is in it. A name without folder and ending stands for a file\n"
-    "wherever one is wanted: -m sd15, --vae anything, --lora ink, --image-prompt ip-adapter_sd15:cat.png.",
+    "wherever one is wanted: -m sd15, --vae anything, --lora ink, --control canny:edges.png,\n"
+    "--image-prompt ip-adapter_sd15:cat.png.",
     "  latent models ~/stable-diffusion-webui\n"
     "  latent models --models ~/ComfyUI --kind LoRA --json\n",
     options,

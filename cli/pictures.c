@@ -406,7 +406,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
     LT_TRY(lt_image_prompts_open(&o.image_prompts, o.model.models, &in->prompts));
-    LT_TRY(lt_control_inputs_open(&o.controls, lt_session_model(*session), &in->controls));
+    LT_TRY(lt_control_inputs_open(&o.controls, o.model.models, lt_session_model(*session), &in->controls));
     return o.from ? follow_picture(*session, in) : LT_OK;
 }
 

@@ -29,7 +29,7 @@ static lt_status run_controlled(lt_session *session, const char *module, const l
                                 const lt_arrays *in, lt_arrays *out) {
     lt_control_inputs controls = {0};
     lt_control_arrays more = {0};
-    lt_status status = lt_control_inputs_open(&o.controls, lt_session_model(session), &controls);
+    lt_status status = lt_control_inputs_open(&o.controls, o.model.models, lt_session_model(session), &controls);
     if (!status) status = lt_control_inputs_run(&controls, &o.model, in, &more);
     if (!status) status = lt_run_with(session, module, with, more.items, more.count, out);
     lt_control_arrays_free(&more);

@@ -24,6 +24,8 @@ static const lt_option options[] = {
     {"overlap", 0, LT_OPTION_INT, "PX", NULL, &o.options.overlap, OF_UPSCALING},
     {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields, .idle = "-1"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
+    {"models", 0, LT_OPTION_FILE, "DIR", NULL, &o.model.models, .fields = lt_session_fields, .rare = true,
+     .also = LT_ALSO_MODELS},
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.model.precision, .fields = lt_session_fields, .rare = true},
     {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields, .rare = true,
      LT_ISA_ENVIRONMENT},
@@ -34,7 +36,10 @@ static const lt_option options[] = {
 };
 /* clang-format on */
 
-static void begin(void) { o.options = lt_upscale_options_defaults(); }
+static void begin(void) {
+    o.options = lt_upscale_options_defaults();
+    o.model.kind = LT_SHELF_UPSCALER;
+}
 
 static bool show(void *user, size_t done, size_t count) { return lt_count_show_whole(user, done, count); }
 

@@ -465,6 +465,17 @@ runs "the hash again" "$latent" models
 says "its beginning" "^LoRA .* $(sha256sum <"$golden/lora/kohya.safetensors" | cut -c 1-10)  ink"
 runs "encode with a model by name" "$latent" encode -m small "$golden/tiny/input.png" -o z4.safetensors
 same "the same latent by name" z.safetensors z4.safetensors
+mkdir data/latent/models/controlnet data/latent/models/upscale_models
+"$latent" convert --synthetic tiny-control data/latent/models/controlnet/edges.safetensors
+"$latent" convert --synthetic tiny-srvgg-x4 data/latent/models/upscale_models/larger.safetensors
+controlled() { "$latent" txt2img -m small -p a --steps 1 -W 64 -H 64 --seed 1 --control "$1:$golden/control/hint.png" -o "$2" -q; }
+runs "a control by its path" controlled data/latent/models/controlnet/edges.safetensors by-path.png
+runs "a control by name" controlled edges by-name.png
+same "the same picture" by-path.png by-name.png
+runs "an upscaler by name" "$latent" upscale -m larger -q -i by-name.png -o larger.png
+runs "an upscaler of a folder" env XDG_DATA_HOME= "$latent" upscale --models data/latent/models -m larger -q -i by-name.png -o larger2.png
+same "the same larger picture" larger.png larger2.png
+refused 1 "an upscaler as a control" "$latent" txt2img -m small -p a --control "larger:by-name.png" -o x.png
 refused 1 "a name that is nowhere" "$latent" encode -m none "$golden/tiny/input.png" -o x.safetensors
 grep -q "none of that name in .*data/latent/models" err && ok "it says where" || not_ok "$(cat err)"
 refused 2 "two folders" "$latent" models data cache
