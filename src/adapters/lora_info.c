@@ -17,12 +17,19 @@ static const struct {
     lt_lora_part part;
     const char *kind;
     bool ranked, apart; /* apart: another part of the layer tells that it is there */
+    int dimensions;     /* that it has then; 0: any */
 } marks[] = {
-    {LT_PART_DOWN, "LoRA", true},        {LT_PART_MID, "LoCon", false, true},
-    {LT_PART_HADA_W1_B, "LoHa", true},   {LT_PART_LOKR_W1, "LoKr", false},
-    {LT_PART_LOKR_W1_B, "LoKr", true},   {LT_PART_LOKR_W2_B, "LoKr", true, true},
-    {LT_PART_GLORA_B1, "GLoRA", true},   {LT_PART_OFT_BLOCKS, "OFT", false},
-    {LT_PART_DIFF, "difference", false}, {LT_PART_MAGNITUDE, "DoRA", false, true},
+    {LT_PART_DOWN, "LoRA", true},
+    {LT_PART_MID, "LoCon", false, true},
+    {LT_PART_HADA_W1_B, "LoHa", true},
+    {LT_PART_LOKR_W1, "LoKr", false},
+    {LT_PART_LOKR_W1_B, "LoKr", true},
+    {LT_PART_LOKR_W2_B, "LoKr", true, true},
+    {LT_PART_GLORA_B1, "GLoRA", true},
+    {LT_PART_OFT_BLOCKS, "OFT", .dimensions = 3},
+    {LT_PART_OFT_BLOCKS, "BOFT", .dimensions = 4},
+    {LT_PART_DIFF, "difference", false},
+    {LT_PART_MAGNITUDE, "DoRA", false, true},
 };
 
 typedef struct survey {
@@ -49,7 +56,7 @@ static void see_tensor(survey *s, const lt_tensor *t) {
     if (!lt_lora_key_read(t->name, &key)) return;
     if (key.part == LT_PART_ALPHA) see_alpha(s->info, t);
     for (size_t i = 0; i < LT_COUNT(marks); i++) {
-        if (marks[i].part != key.part) continue;
+        if (marks[i].part != key.part || (marks[i].dimensions && marks[i].dimensions != t->rank)) continue;
         const bool spatial = key.part == LT_PART_DOWN && t->rank == 4 && t->shape[2] * t->shape[3] > 1;
         s->seen |= 1u << i | (spatial ? 2u : 0); /* LoCon */
         if (marks[i].ranked) see_rank(s->info, lt_matrix_of(t).rows);

@@ -1,6 +1,6 @@
 /* Kinds of adapters: LoRA and LoCon (Hu et al. 2021), LoHa and LoKr (Yeh et al. 2023, LyCORIS), each also with DoRA's
- * magnitude (Liu et al. 2024), GLoRA (Chavan et al. 2023), OFT (Qiu et al. 2023), and differences as they are. Scales
- * are alpha / rank, or 1 without an alpha. */
+ * magnitude (Liu et al. 2024), GLoRA (Chavan et al. 2023), OFT (Qiu et al. 2023) and BOFT (another Liu et al. 2024),
+ * and differences as they are. Scales are alpha / rank, or 1 without an alpha. */
 #include "adapters/lora_kind.h"
 
 #include <math.h>
@@ -125,8 +125,10 @@ static lt_status read_alpha(reader *r, float *alpha) {
     return one && isfinite(*alpha) ? LT_OK : lt_fail(LT_ERROR_MODEL, "%s is no number", t->name);
 }
 
-/* Of rotations in blocks [blocks, size, size]. */
-static float rotated_rows(const lt_tensor *b) { return b->rank > 1 ? (float)b->shape[0] * (float)b->shape[1] : 0; }
+static float rotated_rows(const lt_tensor *b) {
+    const lt_rotation r = b->rank > 2 ? lt_rotation_of(b) : (lt_rotation){0};
+    return (float)r.blocks * (float)r.size;
+}
 
 /* alpha / rank. What has no rank is taken as it is, whatever alpha says, but for a rotation's bound. */
 static lt_status set_scale(reader *r) {

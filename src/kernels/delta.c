@@ -100,12 +100,25 @@ static lt_status product_size(const lt_delta *d, size_t *rows, size_t *columns) 
     return LT_OK;
 }
 
+/* Stage i takes rows 2^i half blocks apart: the last spans all rows, or a whole part of them. */
+static lt_status check_butterfly(const lt_tensor *b, const lt_rotation *r) {
+    if (r->size % 2 || !r->blocks || r->blocks & (r->blocks - 1))
+        return refuse(b, "a butterfly: it has a power of two of blocks, and they an even number of rows");
+    size_t most = 1;
+    while (r->blocks >> most) most++;
+    if (r->stages < 1 || r->stages > most) return refuse(b, "a butterfly: so many blocks have not that many stages");
+    return LT_OK;
+}
+
 /* Of any width. */
 static lt_status rotation_size(const lt_delta *d, size_t *rows) {
     const lt_tensor *b = &d->factor[0].up, *c = &d->factor[1].up;
-    if (b->rank != 3 || b->shape[1] != b->shape[2] || b->shape[1] < 1 || b->shape[1] > MOST_TURNED)
-        return refuse(b, "a rotation: it has three dimensions, the last two of one size");
-    if (!lt_mul(b->shape[0], b->shape[1], rows)) return refuse(b, "memory");
+    const bool of_blocks = b->rank == 3 || b->rank == 4;
+    const lt_rotation r = of_blocks ? lt_rotation_of(b) : (lt_rotation){0};
+    if (r.size < 1 || r.size > MOST_TURNED || r.size != b->shape[b->rank - 1])
+        return refuse(b, "a rotation: it has three or four dimensions, the last two of one size");
+    if (r.butterfly) LT_TRY(check_butterfly(b, &r));
+    if (!lt_mul(r.blocks, r.size, rows)) return refuse(b, "memory");
     return c->data && lt_tensor_count(c) != *rows ? refuse(c, "the rotation that it scales") : LT_OK;
 }
 

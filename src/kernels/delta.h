@@ -5,11 +5,12 @@
  *     factor  F = whole | up down | up core down                                    the last is Tucker's, of LyCORIS
  *     delta   D = scale * (F1 | F1 * F2 by elements | F1 (x) F2 | F1 + W F2)        LoRA, LoHa, LoKr, GLoRA
  *             D = c * R' W - W, R = (I + Q) (I - Q)^-1 in blocks of rows, Q = B - B'  OFT
+            D = c * R_m ... R_1 W - W, R_i the same of rows 2^i half blocks apart     BOFT
  *     weight  W + strength * D, or, with a magnitude m,                             DoRA: norms of rows or of inputs
  *             W + strength * (m * (W + D) / |W + D| - W)
  *
  * Hu et al. 2021 (LoRA), Hyeon-Woo et al. 2021 (Hadamard), Yeh et al. 2023 (LyCORIS), Chavan et al. 2023
- * (GLoRA), Qiu et al. 2023 (OFT), Liu et al. 2024 (DoRA). */
+ * (GLoRA), Qiu et al. 2023 (OFT), Liu et al. 2024 (DoRA), another Liu et al. 2024 (BOFT). */
 #ifndef LT_DELTA_H
 #define LT_DELTA_H
 
@@ -27,15 +28,16 @@ typedef enum lt_delta_kind {
     LT_DELTA_HADAMARD,  /* both, of the weight's size, element by element */
     LT_DELTA_KRONECKER, /* the first [a, b], the second [rows / a, columns / b] */
     LT_DELTA_INPUT,     /* the first, and the weight as it stands times the second [columns, columns] */
-    LT_DELTA_ROTATION,  /* the first is B [blocks, size, size], blocks * size being rows; the second c [rows, 1...], or
-                           left out */
+    LT_DELTA_ROTATION,  /* the first is B [blocks, size, size], blocks * size being rows, or a butterfly's B [stages,
+                           blocks, size, size]; the second c [rows, 1...], or left out */
 } lt_delta_kind;
 
 typedef struct lt_delta {
     lt_delta_kind kind;
     lt_factor factor[2];
-    float scale;         /* alpha / rank; of a rotation 1 */
-    float bound;         /* of a rotation: Q is scaled down to this norm where it is over it; 0: as it is */
+    float scale; /* alpha / rank; of a rotation 1 */
+    float bound; /* of a rotation: Q, of all blocks and stages, is scaled down to this norm where it is over it; 0: as
+                    it is */
     lt_tensor magnitude; /* [rows] or [rows, 1...]: of each row; [1, input channels...]: of each input channel */
     uint64_t identity;   /* of all these numbers: made by lt_delta_check */
 } lt_delta;
@@ -72,6 +74,17 @@ static inline bool lt_delta_reads_weight(const lt_delta *d) {
 /* Whether a magnitude is of the weight's rows; else it is of its input channels. */
 static inline bool lt_magnitude_is_of_rows(const lt_tensor *m, size_t rows) {
     return m->rank && m->shape[0] == rows && lt_tensor_count(m) == rows;
+}
+
+/* A rotation by its B, of three dimensions or four. */
+typedef struct lt_rotation {
+    size_t stages, blocks, size;
+    bool butterfly;
+} lt_rotation;
+static inline lt_rotation lt_rotation_of(const lt_tensor *b) {
+    const bool butterfly = b->rank == 4;
+    const size_t *s = b->shape + butterfly;
+    return (lt_rotation){butterfly ? b->shape[0] : 1, s[0], s[1], butterfly};
 }
 
 /* Its tensors, those without data among them. */

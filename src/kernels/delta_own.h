@@ -13,7 +13,7 @@ typedef struct lt_own_weight {
 /* W a, a [columns, rank], turned: to[k * stride + row]. By the caller's team. */
 lt_status lt_own_product(const lt_own_weight *weight, const lt_tensor *a, float *to, size_t stride);
 
-/* c * R' W - W of a rotation, to [rows, columns]. By the caller's team. */
+/* c * R' W - W of a rotation, c * R_m ... R_1 W - W of a butterfly, to [rows, columns]. By the caller's team. */
 lt_status lt_own_rotation(const lt_own_weight *weight, const lt_delta *delta, float *to);
 
 #endif

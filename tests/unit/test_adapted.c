@@ -126,6 +126,57 @@ static int check_weights(const char *name, const lt_model *model, const lt_delta
     return found;
 }
 
+/* ---- Rotations: golden2 has none within a bound, and no butterfly ---- */
+
+static void check_whole(const lt_model *model, const lt_tensor *expected, const lt_deltas *set, lt_isa isa) {
+    const size_t count = lt_tensor_count(expected);
+    const lt_weight *w = lt_weights_find(model->parts.weights, strchr(expected->name, '/') + 1);
+    assert_int_equal(lt_tensor_count(&w->tensor), count);
+    float *values = merged(w, set, isa), *recorded = lt_alloc(count * sizeof *recorded);
+    lt_tensor_read_f32(expected, recorded);
+    const double error = relative_error(values, recorded, count);
+    if (!(error <= WEIGHT_LIMIT)) fail_msg("%s: relative error %g is over %g", expected->name, error, WEIGHT_LIMIT);
+    lt_free(values);
+    lt_free(recorded);
+}
+
+/* file: "boft@0.6". Every tensor of it is there, and fits. */
+static int check_rotations_of(const lt_model *model, const lt_checkpoint *rotations, const char *name, lt_isa isa) {
+    static const lt_lora_set *const kept[2];
+    const lt_listener listener = {fail_note, NULL};
+    const size_t size = strlen(name);
+    lt_lora loras[2];
+    lt_lora_set *set;
+    int found = 0;
+    assert_ok(lt_lora_set_make(loras, parse_case(name, 1, loras), model->parts.weights, &listener, kept, &set));
+    for (size_t i = 0; i < rotations->count; i++) {
+        const lt_tensor *t = &rotations->tensors[i];
+        if (strncmp(t->name, name, size) || t->name[size] != '/') continue;
+        check_whole(model, t, set->deltas, isa);
+        found++;
+    }
+    lt_lora_set_free(set);
+    return found;
+}
+
+static void test_rotations(void **state) {
+    (void)state;
+    static const char *const names[] = {"coft@1",       "coft@0.6",       "boft@1",        "boft@0.6",
+                                        "boft_bound@1", "boft_bound@0.6", "boft_stages@1", "boft_stages@0.6"};
+    lt_checkpoint rotations;
+    lt_model *model;
+    size_t found = 0;
+    open_golden("lora/rotations.safetensors", &rotations);
+    assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
+    for (size_t i = 0; i < LT_COUNT(names); i++) {
+        found += (size_t)check_rotations_of(model, &rotations, names[i], LT_ISA_SCALAR);
+        check_rotations_of(model, &rotations, names[i], LT_ISA_BEST);
+    }
+    assert_int_equal(found, rotations.count);
+    lt_model_close(model);
+    lt_checkpoint_close(&rotations);
+}
+
 /* ---- Modules ---- */
 
 static lt_session *open_tiny(lt_model *model, lt_isa isa) {
@@ -330,6 +381,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scalar),    cmocka_unit_test(test_avx2),    cmocka_unit_test(test_avx512),
         cmocka_unit_test(test_as_merged), cmocka_unit_test(test_sharing), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_rotations),
     };
     open_golden("lora/expected.safetensors", &golden);
     const int failed = cmocka_run_group_tests_name("adapted", tests, NULL, NULL);

@@ -175,6 +175,12 @@ static adding rotation_case(size_t blocks, size_t side, size_t columns) {
     return a;
 }
 
+static adding butterfly_case(size_t stages, size_t blocks, size_t side, size_t columns) {
+    adding a = rotation_case(blocks, side, columns);
+    a.delta.factor[0].up = random_tensor(4, (const size_t[]){stages, blocks, side, side}, 0.5f);
+    return a;
+}
+
 static lt_weight_source open_source(const lt_tensor *t, const lt_applied *applied, size_t count, lt_isa isa) {
     lt_weight_source source;
     assert_int_equal(lt_weight_source_open(t, (lt_delta_list){applied, count}, isa, &source), LT_OK);
@@ -239,15 +245,15 @@ static void check_input(const lt_kernels *k) {
 }
 
 /* Where Q is not bounded, what is turned and not scaled has the same length; within a bound of nothing it stays. */
-static void check_rotation(const lt_kernels *k) {
-    adding a = rotation_case(5, 9, 140);
+static void check_rotation(const lt_kernels *k, adding a) {
+    const size_t count = a.w.rows * a.w.columns;
     a.delta.factor[1].up = (lt_tensor){0};
     assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
     const float *turned = read_all(&a.weight, &(lt_applied){&a.delta, 1}, 1, k->isa);
     const double *w = values_of(&a.weight);
-    float *before = keep(lt_alloc(45 * 140 * sizeof *before));
+    float *before = keep(lt_alloc(count * sizeof *before));
     double lengths[2] = {0}, moved = 0;
-    for (size_t i = 0; i < 45 * 140; i++) {
+    for (size_t i = 0; i < count; i++) {
         before[i] = (float)w[i];
         lengths[0] += w[i] * w[i];
         lengths[1] += (double)turned[i] * turned[i];
@@ -255,13 +261,37 @@ static void check_rotation(const lt_kernels *k) {
     }
     assert_true(fabs(lengths[1] / lengths[0] - 1) < 1e-5 && moved > 0.1 * lengths[0]);
     a.delta.bound = 1e-9f;
-    check_close("OFT", k, read_all(&a.weight, &(lt_applied){&a.delta, 1}, 1, k->isa), before, 45 * 140, 1e-6);
+    check_close("OFT", k, read_all(&a.weight, &(lt_applied){&a.delta, 1}, 1, k->isa), before, count, 1e-6);
+    drain();
+}
+
+/* A butterfly of one stage turns what OFT does by the transposed matrix: B', of which Q is -Q. Its blocks' rows lie in
+ * two runs, of which it takes one each in turns. */
+static void check_one_stage(const lt_kernels *k) {
+    enum { BLOCKS = 4, SIDE = 6, HALF = SIDE / 2, COLUMNS = 50, COUNT = BLOCKS * SIDE * SIDE };
+    adding a = butterfly_case(1, BLOCKS, SIDE, COLUMNS), b = a;
+    const double *values = values_of(&a.delta.factor[0].up);
+    float *turned = keep(lt_alloc(COUNT * sizeof *turned));
+    for (size_t i = 0; i < COUNT; i++) {
+        const size_t block = i / SIDE / SIDE, r = i / SIDE % SIDE, c = i % SIDE;
+        const size_t from = c % HALF * 2 + c / HALF, to = r % HALF * 2 + r / HALF;
+        turned[i] = (float)values[(block * SIDE + from) * SIDE + to];
+    }
+    b.delta.factor[0].up = (lt_tensor){"turned", LT_F32, 3, {BLOCKS, SIDE, SIDE}, .data = turned};
+    lt_tensor_set_contiguous(&b.delta.factor[0].up);
+    assert_int_equal(lt_delta_check(&a.delta, &a.weight), LT_OK);
+    assert_int_equal(lt_delta_check(&b.delta, &b.weight), LT_OK);
+    const float *oft = read_all(&b.weight, &(lt_applied){&b.delta, 0.7f}, 1, k->isa);
+    check_close("BOFT", k, read_all(&a.weight, &(lt_applied){&a.delta, 0.7f}, 1, k->isa), oft, BLOCKS * SIDE * COLUMNS,
+                1e-6);
     drain();
 }
 
 static void check_own(const lt_kernels *k) {
     check_input(k);
-    check_rotation(k);
+    check_rotation(k, rotation_case(5, 9, 140));
+    check_rotation(k, butterfly_case(4, 8, 10, 90));
+    check_one_stage(k);
 }
 
 static void test_made_of_the_weight(void **unused) {
@@ -523,6 +553,18 @@ static void test_misfits(void **unused) {
     refuse(d, &w);
     d.factor[0].up = matrix(12, 12);
     refuse(d, &w);
+    d = butterfly_case(2, 2, 6, 54).delta;
+    assert_int_equal(lt_delta_check(&d, &w), LT_OK);
+    d = butterfly_case(2, 4, 3, 54).delta; /* no half of a block */
+    refuse(d, &w);
+    d = butterfly_case(1, 3, 4, 54).delta; /* no power of two */
+    refuse(d, &w);
+    d = butterfly_case(3, 2, 6, 54).delta; /* rows as far apart as that there are not */
+    refuse(d, &w);
+    d = butterfly_case(2, 2, 8, 54).delta;
+    refuse(d, &w);
+    d.factor[0].up = random_tensor(4, (const size_t[]){1, 2, 6, 5}, 1);
+    refuse(d, &w);
     lt_tensor huge = matrix(12, 1); /* one element seen as many, as a .ckpt can say */
     huge.shape[1] = (size_t)1 << 40;
     huge.stride[1] = 0;
@@ -583,6 +625,7 @@ static void test_no_memory(void **unused) {
         }
     fail_each_allocation(input_case(30, 20), 8);
     fail_each_allocation(rotation_case(5, 6, 20), 8);
+    fail_each_allocation(butterfly_case(3, 4, 6, 20), 10);
 }
 
 int main(void) {

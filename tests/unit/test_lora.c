@@ -100,6 +100,7 @@ typedef struct part {
     const char *name;
     size_t rows, columns; /* columns 0: a number */
     float value;
+    size_t stages; /* of a butterfly [stages, rows, columns, columns]; 0: it is none */
 } part;
 
 static const char *write_parts(const part *parts, size_t count) {
@@ -109,6 +110,9 @@ static const char *write_parts(const part *parts, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const part *p = &parts[i];
         tensors[i] = (lt_tensor){p->name, LT_F32, p->columns ? 2 : 0, {p->rows, p->columns}, .data = values[i]};
+        if (p->stages)
+            tensors[i] =
+                (lt_tensor){p->name, LT_F32, 4, {p->stages, p->rows, p->columns, p->columns}, .data = values[i]};
         lt_tensor_set_contiguous(&tensors[i]);
         for (size_t k = 0; k < lt_tensor_count(&tensors[i]); k++) values[i][k] = p->value;
     }
@@ -139,6 +143,10 @@ static void test_files(void **state) {
     assert_string_equal(note, "");
     /* of rank 320, over its own size */
     assert_ok(READ(&changes, {PROJ ".lora_up.weight", 64, 128, 1}, {PROJ ".lora_down.weight", 128, 64, 1}));
+    /* a butterfly; one that turns nothing is one, too */
+    assert_ok(READ(&changes, {PROJ ".oft_blocks", 8, 8, 1, 4}, {PROJ ".rescale", 64, 1, 1}, {PROJ ".alpha", 0, 0, 0}));
+    assert_ok(READ(&changes, {PROJ ".oft_blocks", 32, 2, 0, 6}));
+    assert_int_equal(changes, 1);
     /* strangers, halves and what is of another size are counted and named */
     assert_ok(READ(&changes, {PROJ ".lora_up.weight", 64, 4, 1}, {PROJ ".lora_down.weight", 4, 64, 1}, {"abc", 1, 1, 1},
                    {"lora_unet_no_such.alpha", 0, 0, 1}, {QUERY ".lora_up.weight", 64, 4, 1},
@@ -182,6 +190,15 @@ static void test_wrong_files(void **state) {
     refused(READ(&n, {PROJ ".diff", 64, 64, 1}, {"unet.down_blocks.0.attentions.0.proj_in.diff", 64, 64, 1}),
             "are the same");
     refused(READ(&n, {PROJ ".oft_blocks", 64, 64, 1}), "does not fit a rotation");
+    refused(READ(&n, {PROJ ".oft_blocks", 64, 1, 1, 1}),
+            "oft_blocks has shape [1,64,1,1], which does not fit a butterfly");
+    refused(READ(&n, {PROJ ".oft_blocks", 3, 4, 1, 1}), "does not fit a butterfly: it has a power of two of blocks");
+    refused(READ(&n, {PROJ ".oft_blocks", 8, 8, 1, 5}), "so many blocks have not that many stages");
+    refused(READ(&n, {PROJ ".oft_blocks", 8, 8, NAN, 4}), "oft_blocks holds a NaN or an infinity");
+    refused(READ(&n, {PROJ ".oft_blocks", 8, 16, 1, 2}), "nothing of it fits this model");
+    refused(READ(&n, {PROJ ".oft_blocks", 8, 8, 1, 4}, {PROJ ".rescale", 63, 1, 1}),
+            "rescale has shape [63,1], which does not fit the rotation that it scales");
+    refused(READ(&n, {PROJ ".oft_blocks", 8, 8, 1, 4}, {PROJ ".alpha", 0, 0, NAN}), "alpha is no number");
     refused(READ(&n, {PROJ ".a1", 4, 64, 1}, {PROJ ".a2", 64, 4, 1}, {PROJ ".b1", 4, 64, 1}, {PROJ ".b2", 64, 5, 1}),
             "does not fit");
 }
