@@ -47,10 +47,31 @@ static void print_foreign(const char *text, size_t limit, bool lines) {
     if (size > limit) printf("... (%zu bytes; --json has them all)", size);
 }
 
+static void print_metadata(const lt_metadata_info *m) {
+    printf("  metadata %s%s", m->component, *m->component ? ": " : "");
+    print_foreign(m->key, 100, false);
+    printf(" = ");
+    print_foreign(m->value, 200, false);
+    printf("\n");
+}
+
 /* ---- Pictures ---- */
+
+/* The vectors that a picture holds, and what it calls them. */
+static void print_embedding(const lt_report *r) {
+    for (size_t i = 0; i < r->tensor_count; i++) {
+        const lt_tensor_info *t = &r->tensors[i];
+        const size_t vectors = t->rank > 1 ? t->shape[0] : 1;
+        printf("  embedding: %zu vector%s, %zu wide: ", vectors, vectors == 1 ? "" : "s", t->shape[t->rank - 1]);
+        print_foreign(t->name, 100, false);
+        printf("\n");
+    }
+    for (size_t i = 0; i < r->metadata_count; i++) print_metadata(&r->metadata[i]);
+}
 
 static void print_picture(const char *path, const lt_report *r) {
     printf("%s: %s picture, %dx%d\n", path, r->format, r->width, r->height);
+    print_embedding(r);
     if (!r->parameters) return;
     printf("parameters:\n");
     print_foreign(r->parameters, SIZE_MAX, true);
@@ -62,14 +83,6 @@ static void print_picture(const char *path, const lt_report *r) {
 static void print_group(const lt_tensor_group *g) {
     printf("  %-16s %8zu %14zu %12.1f  ", g->name, g->tensors, g->parameters, (double)g->bytes / (1 << 20));
     for (size_t i = 0; i < g->type_count; i++) printf(" %s", g->types[i].name);
-    printf("\n");
-}
-
-static void print_metadata(const lt_metadata_info *m) {
-    printf("  metadata %s%s", m->component, *m->component ? ": " : "");
-    print_foreign(m->key, 100, false);
-    printf(" = ");
-    print_foreign(m->value, 200, false);
     printf("\n");
 }
 
@@ -248,8 +261,8 @@ const lt_command lt_command_inspect = {
     "types;\n"
     "with -W, -H or --layers every layer with its output at that size, parameters and cost. One multiplication and "
     "one\n"
-    "addition are two FLOP. Of a LoRA: kind, rank, alpha, trained words. Of a picture: its size and the parameters "
-    "that it was made with.",
+    "addition are two FLOP. Of a LoRA: kind, rank, alpha, trained words. Of a picture: its size, the parameters "
+    "that it was made with, and an embedding in it.",
     "  latent inspect apple.png\n"
     "  latent inspect sd15.safetensors\n"
     "  latent inspect sd15.safetensors -W 512 -H 768 | less\n",

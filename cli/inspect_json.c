@@ -11,12 +11,6 @@ static json_t *text_json(const char *text) {
     return json ? json : json_string("(not UTF-8)");
 }
 
-static json_t *picture_json(const char *path, const lt_report *r) {
-    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "file", text_json(path), "kind", "picture", "format", r->format,
-                     "width", r->width, "height", r->height, "parameters",
-                     r->parameters ? text_json(r->parameters) : json_null());
-}
-
 static json_t *group_json(const lt_tensor_group *g) {
     json_t *types = json_object();
     for (size_t i = 0; i < g->type_count; i++)
@@ -46,6 +40,13 @@ static json_t *tensors_json(const lt_report *r) {
                                              text_json(t->name), "dtype", text_json(t->type), "shape", shape));
     }
     return all;
+}
+
+static json_t *picture_json(const char *path, const lt_report *r) {
+    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "file", text_json(path), "kind", "picture", "format",
+                     r->format, "width", r->width, "height", r->height, "parameters",
+                     r->parameters ? text_json(r->parameters) : json_null(), "metadata", metadata_json(r), "tensors",
+                     tensors_json(r));
 }
 
 static json_t *model_json(const lt_model *model) {

@@ -478,7 +478,7 @@ typedef struct lt_report {
     const char *format; /* "png", "safetensors", "folder", ... */
     bool is_picture, is_model;
     int width, height;      /* of the picture; of the one that layers are for */
-    const char *parameters; /* a picture's text, or NULL */
+    const char *parameters; /* a picture's text, or NULL; of an embedding in a picture, metadata and tensors */
 
     const char *layout; /* "LDM checkpoint: text encoder, VAE, U-Net" */
     lt_metadata_info *metadata;

@@ -23,8 +23,9 @@ typedef struct lt_inversions {
 } lt_inversions;
 
 /* Adds the vectors of the file at path, which are as wide as the text encoder's: A1111's .pt (string_to_param) and
- * .safetensors (emb_params), diffusers' one tensor called by its token, and clip_l of a file for both encoders of XL.
- * LT_ERROR_MODEL: it is none of these, is for another model, has over 75 vectors, or one that is no number. */
+ * .safetensors (emb_params), diffusers' one tensor called by its token, clip_l of a file for both encoders of XL, and
+ * what A1111 has put into a PNG or a WebP. LT_ERROR_MODEL: it is none of these, is for another model, has over 75
+ * vectors, or one that is no number. */
 lt_status lt_inversions_add(lt_inversions *all, const char *path, size_t width, const lt_tokenizer *tokenizer);
 void lt_inversions_free(lt_inversions *all);
 

@@ -2,6 +2,7 @@
 #include "adapters/shelf.h"
 
 #include "base/file.h"
+#include "formats/picture_embedding.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -194,8 +195,11 @@ typedef struct wanted {
 
 static bool is_wanted(void *user, const char *path, const char *name) {
     wanted *w = user;
+    bool preview;
     if (w->compare(name, w->name) && w->compare(lt_base_name(path), w->name)) return false;
-    *w->path = lt_strdup(path);
+    w->status = lt_is_preview(path, &preview);
+    if (!w->status && preview) return false;
+    if (!w->status) *w->path = lt_strdup(path);
     if (!*w->path) w->status = LT_ERROR_MEMORY;
     return true;
 }

@@ -10,15 +10,16 @@ typedef struct lt_shelf {
     const char *folder, *checkpoint;
 } lt_shelf;
 
-/* Calls found with every file of that kind, by its folder and ending, the nearest first and each folder's in the order
- * of their names, until it returns true. name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
+/* Calls found with every file of that kind (of embeddings also with pictures, of which most hold none: lt_is_preview),
+ * by its folder and ending, the nearest first and each folder's in the order of their names, until it returns true.
+ * name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
 typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
 lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
 /* The same of every file of any kind in folder: of the folders of all kinds, if it has one, else of all in it. */
 lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user);
 
-/* The path of that name, allocated; NULL: it is nowhere. A name may have its ending; where no file is called so to the
- * letter, capitals don't count. */
+/* The path of that name, allocated; NULL: it is nowhere. A picture without an embedding is passed by. A name may have
+ * its ending; where no file is called so to the letter, capitals don't count. */
 lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path);
 /* The same of a path or a name; what is neither is taken for a path. */
 lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path);

@@ -5,6 +5,7 @@
 #include "adapters/shelf.h"
 #include "adapters/shelf_kind.h"
 #include "base/file.h"
+#include "formats/picture_embedding.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -40,13 +41,10 @@ static lt_status grow(reading *r) {
     return LT_OK;
 }
 
-static bool is_picture(const char *path) {
-    const char *dot = strrchr(path, '.');
-    return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".webp"));
-}
-
 static lt_status add_file(reading *r, const char *path, const char *name) {
-    if (is_picture(path)) return LT_OK; /* a preview, more often than an embedding */
+    bool preview;
+    LT_TRY(lt_is_preview(path, &preview));
+    if (preview) return LT_OK;
     LT_TRY(grow(r));
     texts *t = &r->all[r->listing->count - 1];
     t->path = lt_strdup(path);

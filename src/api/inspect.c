@@ -5,7 +5,7 @@
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
-#include "formats/image_codec.h"
+#include "formats/picture_embedding.h"
 #include "models/names.h"
 #include "nn/nn.h"
 #include "train/state.h"
@@ -46,6 +46,19 @@ static lt_status find_picture(const char *path, const char **format) {
     return lt_map_finish(&map, LT_OK);
 }
 
+static lt_status list_source(const lt_source *source, lt_report *r);
+
+/* An embedding in it that is broken is told, and the picture all the same. */
+static lt_status inspect_embedding(const char *path, survey *s, lt_report *r) {
+    bool has;
+    LT_TRY(lt_picture_has_embedding(path, &has));
+    if (!has) return LT_OK;
+    const lt_status status = lt_checkpoint_open(path, &s->source.file);
+    if (!status) return list_source(&s->source, r);
+    r->fault = s->fault = status == LT_ERROR_MEMORY ? NULL : lt_strdup(lt_error_message());
+    return s->fault ? LT_OK : LT_ERROR_MEMORY;
+}
+
 static lt_status inspect_picture(const char *path, survey *s, lt_report *r) {
     lt_image image;
     LT_TRY(lt_image_load(path, &image));
@@ -55,7 +68,7 @@ static lt_status inspect_picture(const char *path, survey *s, lt_report *r) {
     lt_image_free(&image);
     LT_TRY(lt_image_parameters(path, &s->parameters));
     r->parameters = s->parameters;
-    return LT_OK;
+    return inspect_embedding(path, s, r);
 }
 
 /* ---- Tensors ---- */

@@ -1,6 +1,7 @@
 /* Checkpoint files of every kind: told by content, and read by the format's reader. */
 #include "formats/json.h"
 #include "formats/packed.h"
+#include "formats/picture_embedding.h"
 #include "formats/readers.h"
 
 #include <string.h>
@@ -36,11 +37,13 @@ static uint8_t first_sign(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The kind is told by content; what is neither safetensors nor PyTorch's gets a word about what it seems to be. */
+/* The kind is told by content; what is neither safetensors nor PyTorch's, nor a picture, which may hold an embedding,
+ * gets a word about what it seems to be. */
 static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the file is empty");
     if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_zip_read(data, size, checkpoint);
     if (lt_torch_is_stream(data, size)) return lt_torch_stream_read(data, size, checkpoint);
+    if (lt_picture_holder((lt_bytes){data, size})) return lt_picture_embedding_read(data, size, checkpoint);
     const bool short_header = begins_with(data, size, 4, "\0\0\0\0", 4); /* the upper half of safetensors' length */
     if (short_header && begins_with(data, size, 8, "{", 1)) return lt_safetensors_read(data, size, checkpoint);
     for (size_t i = 0; i < LT_COUNT(strangers); i++)

@@ -13,7 +13,7 @@ typedef struct lt_checkpoint {
         char *key, *value;
     } * metadata; /* safetensors' __metadata__ */
     size_t metadata_count;
-    const char *format;                /* "safetensors", "pytorch zip", "pytorch before 1.6" */
+    const char *format;                /* "safetensors", "pytorch zip", "pytorch before 1.6", "embedding in a PNG" */
     struct lt_checkpoint_files *files; /* maps and names, owned */
 } lt_checkpoint;
 

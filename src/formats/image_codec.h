@@ -21,6 +21,7 @@ typedef struct lt_image_codec {
     const char *name;
     const char *endings[2]; /* of file names, in lower case, with the dot; the second may be NULL */
     bool (*recognise)(lt_bytes file);
+    size_t (*area)(lt_bytes file); /* pixels, as its head says; 0: it doesn't */
     lt_status (*decode)(lt_bytes file, lt_pixels *pixels);
     lt_status (*encode)(lt_writer *w, const lt_image *image, const char *parameters);
     lt_bytes (*exif)(lt_bytes file);                     /* its EXIF block; size 0 if there is none */
@@ -41,6 +42,10 @@ lt_status lt_image_decode_parameters(lt_bytes file, char **parameters);
  * decides. */
 lt_status lt_png_text_write(const char *parameters, const char **chunk, lt_buffer *content);
 lt_status lt_png_text_read(lt_bytes file, char **parameters);
+/* The text of any keyword, allocated; NULL: it has none. */
+lt_status lt_png_text_find(lt_bytes file, const char *keyword, char **text);
+/* Appends what zlib packed, up to its end, to out: at most LT_IMAGE_MAX_TEXT bytes. */
+lt_status lt_text_unpack(lt_bytes packed, lt_buffer *out);
 lt_bytes lt_png_exif(lt_bytes file);
 
 static inline uint32_t lt_png_read32(const uint8_t *p) {

@@ -7,7 +7,7 @@
 #define ZLIB_CONST /* what zlib only reads is const */
 #include <zlib.h>
 
-static const char keyword[] = "parameters"; /* as the web UIs name it */
+static const char parameters_keyword[] = "parameters"; /* as the web UIs name it */
 
 /* ---- Chunks: length, type, content, CRC of type and content ---- */
 
@@ -61,7 +61,7 @@ static lt_status run_inflate(z_stream *z, lt_buffer *out) {
         result = inflate(z, Z_NO_FLUSH);
         if (result == Z_MEM_ERROR) return LT_ERROR_MEMORY;
         if (result != Z_OK && result != Z_STREAM_END)
-            return lt_fail(LT_ERROR_FORMAT, "this PNG is broken: its compressed text can't be unpacked");
+            return lt_fail(LT_ERROR_FORMAT, "this picture is broken: its compressed text can't be unpacked");
         LT_TRY(lt_buffer_append(out, part, sizeof part - z->avail_out));
         if (out->size > LT_IMAGE_MAX_TEXT)
             return lt_fail(LT_ERROR_FORMAT, "its compressed text unpacks to over 16 MiB");
@@ -69,7 +69,7 @@ static lt_status run_inflate(z_stream *z, lt_buffer *out) {
     return LT_OK;
 }
 
-static lt_status unpack(lt_bytes packed, lt_buffer *out) {
+lt_status lt_text_unpack(lt_bytes packed, lt_buffer *out) {
     z_stream z = {.zalloc = allocate, .zfree = release, .next_in = packed.data, .avail_in = (uInt)packed.size};
     if (inflateInit(&z) != Z_OK) return LT_ERROR_MEMORY;
     const lt_status status = run_inflate(&z, out);
@@ -79,7 +79,7 @@ static lt_status unpack(lt_bytes packed, lt_buffer *out) {
 
 static lt_status convert(lt_bytes text, bool packed, bool is_utf8, char **out) {
     lt_buffer unpacked = {0};
-    lt_status status = packed ? unpack(text, &unpacked) : LT_OK;
+    lt_status status = packed ? lt_text_unpack(text, &unpacked) : LT_OK;
     if (packed) text = (lt_bytes){(const uint8_t *)unpacked.data, unpacked.size};
     if (!status) status = is_utf8 ? lt_text_from_utf8(text, out) : lt_text_from_latin1(text, out);
     lt_buffer_free(&unpacked);
@@ -108,8 +108,9 @@ static lt_status read_text(const chunk *c, lt_bytes rest, char **text) {
     return convert(rest, packed, international, text);
 }
 
-lt_status lt_png_text_read(lt_bytes file, char **parameters) {
-    *parameters = NULL;
+lt_status lt_png_text_find(lt_bytes file, const char *keyword, char **text) {
+    const size_t keyword_size = strlen(keyword) + 1;
+    *text = NULL;
     chunk c = {0};
     bool whole = false; /* as far as the pixels go */
     for (size_t at = 8; next_chunk(file, &at, &c);) {
@@ -117,12 +118,16 @@ lt_status lt_png_text_read(lt_bytes file, char **parameters) {
         whole |= is_type(&c, "IDAT");
         if (!is_type(&c, "tEXt") && !is_type(&c, "zTXt") && !is_type(&c, "iTXt")) continue;
         const lt_bytes rest = c.content;
-        if (rest.size < sizeof keyword || memcmp(rest.data, keyword, sizeof keyword) != 0) continue;
+        if (rest.size < keyword_size || memcmp(rest.data, keyword, keyword_size) != 0) continue;
         if (rest.size > LT_IMAGE_MAX_TEXT) return lt_fail(LT_ERROR_FORMAT, "its text is over 16 MiB");
         if (!is_intact(&c)) return lt_fail(LT_ERROR_FORMAT, "this PNG is broken: its text fails its checksum");
-        return read_text(&c, (lt_bytes){rest.data + sizeof keyword, rest.size - sizeof keyword}, parameters);
+        return read_text(&c, (lt_bytes){rest.data + keyword_size, rest.size - keyword_size}, text);
     }
     return whole ? LT_OK : lt_fail(LT_ERROR_FORMAT, "this PNG ends early");
+}
+
+lt_status lt_png_text_read(lt_bytes file, char **parameters) {
+    return lt_png_text_find(file, parameters_keyword, parameters);
 }
 
 /* ---- Writing ---- */
@@ -154,7 +159,7 @@ lt_status lt_png_text_write(const char *parameters, const char **type, lt_buffer
         return lt_fail(LT_ERROR_ARGUMENT, "the parameters' text is over 4 MiB, more than a picture is given here");
     const bool latin1 = fits_latin1(parameters);
     *type = latin1 ? "tEXt" : "iTXt";
-    LT_TRY(lt_buffer_append(content, keyword, sizeof keyword));
+    LT_TRY(lt_buffer_append(content, parameters_keyword, sizeof parameters_keyword));
     if (latin1) return append_latin1(content, parameters);
     LT_TRY(lt_buffer_append(content, plain_utf8, sizeof plain_utf8));
     return append_utf8(content, parameters);

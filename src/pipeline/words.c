@@ -2,6 +2,7 @@
 #include "pipeline/words.h"
 
 #include "adapters/shelf.h"
+#include "formats/picture_embedding.h"
 
 #include <string.h>
 
@@ -64,7 +65,10 @@ typedef struct looking {
 
 static bool add_mentioned(void *user, const char *path, const char *name) {
     looking *l = user;
+    bool preview;
     if (!is_in(l->request, name) || is_there(&l->session->embeddings, name)) return false;
+    l->status = lt_is_preview(path, &preview);
+    if (l->status || preview) return l->status != LT_OK;
     const lt_status status = add(l->session, path);
     if (status == LT_ERROR_MEMORY) l->status = status;
     if (status && status != LT_ERROR_MEMORY)

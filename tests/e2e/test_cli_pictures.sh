@@ -106,6 +106,25 @@ check "the same found around the checkpoint" embedded
 rm -r embeddings
 check "one that no prompt names is noted" eval 'small txt2img -p "a cat" --seed 8 --embedding "$golden/embeddings/my-style.pt" -o my.png && grep -q "my-style does nothing" err'
 refuse "a LoRA as an embedding" 1 "kohya.safetensors: no embedding: none of its tensors" latent txt2img -m tiny.safetensors -p "a kohya" --embedding "$kohya" -o none.png
+# Embeddings in pictures; of two names that are alike a preview is none.
+said() { small txt2img -p "a said cat" --seed 8 -o "$@"; }
+mkdir embeddings
+cp "$golden/embeddings/preview.png" embeddings/said.png
+check "a preview is no embedding" eval 'said word.png && ! grep -q said err && ! has_text word.png "TI hashes"'
+check "an embedding in a PNG's text" eval 'said said.png --embedding "$golden/embeddings/said.png" && ! cmp -s said.png word.png && has_text said.png "TI hashes: \"said: "'
+cp "$golden/embeddings/hidden.webp" embeddings/said.webp
+check "one hidden in a WebP, by its name, beside a preview" eval 'said hidden.png && ! cmp -s hidden.png said.png && ! cmp -s hidden.png word.png'
+check "the same by --embedding NAME" eval 'said named.png --embedding said && cmp hidden.png named.png'
+cp "$golden/embeddings/said.png" embeddings/said.png
+check "one in a PNG, by its name" eval 'said found.png && cmp found.png said.png'
+mv embeddings/said.png embeddings/said.preview.png
+rm embeddings/said.webp
+check "NAME.preview.png never is one" eval 'said preview.png && cmp preview.png word.png'
+check "inspect tells it" eval '"$latent" inspect "$golden/embeddings/both.png" >out && grep -q "embedding: 1 vector, 64 wide: string_to_param" out && grep -q "metadata name = both" out && grep -q "a photo of it" out'
+check "in JSON, too" eval '"$latent" inspect --json "$golden/embeddings/hidden.webp" >out && grep -q "\"name\": \"string_to_param" out && grep -q "\"picture\"" out'
+check "a picture without one has none" eval '"$latent" inspect "$golden/embeddings/preview.png" >out && ! grep -q embedding: out'
+refuse "a picture as an embedding" 1 "preview.png: a picture, without an embedding in it" latent txt2img -m tiny.safetensors -p "a cat" --embedding "$golden/embeddings/preview.png" -o none.png
+rm -r embeddings
 
 # ---- Prompts that change, and parts of a picture ----
 

@@ -49,6 +49,12 @@ static void make_web_ui(void) {
     copy(GOLDEN("tiny/mask.png"), "ui/models/Lora/ink.png");
     copy(GOLDEN("embeddings/my-style.pt"), "ui/embeddings/my-style.pt");
     copy(GOLDEN("embeddings/cat-toy.bin"), "ui/embeddings/cat-toy.bin");
+    copy(GOLDEN("embeddings/said.png"), "ui/embeddings/said.png");
+    copy(GOLDEN("embeddings/said.png"), "ui/embeddings/shown.preview.png");
+    copy(GOLDEN("embeddings/hidden.webp"), "ui/embeddings/deep/hidden.webp");
+    copy(GOLDEN("embeddings/preview.png"), "ui/embeddings/my-style.png");
+    write_bytes("ui/embeddings/cut.png", "\x89PNG\r\n\x1A\n");
+    write_bytes("ui/embeddings/torn.png", "\x89PNG\r\n\x1A\n sd-ti-embedding");
     copy(image_prompt_path(FILE_PLAIN), "ui/models/ControlNet/ip.safetensors");
     copy(image_prompt_path(FILE_ENCODER), "ui/clip_vision/vit.safetensors");
     write_layer("ui/models/ControlNet/canny.safetensors", "control_model.input_hint_block.0", 4, 4);
@@ -89,7 +95,10 @@ static void kinds_are_told_by_content(void **state) {
         {"misplaced", LT_SHELF_VAE, NULL, "LDM checkpoint: VAE"},
         {"ink", LT_SHELF_LORA, NULL, "LoRA, ranks 4 to 8"},
         {"my-style", LT_SHELF_EMBEDDING, NULL, "3 vectors"},
-        {"cat-toy", LT_SHELF_OTHER, NULL, NULL}, /* a token's vector is as wide as a published text encoder's */
+        {"cat-toy", LT_SHELF_OTHER, NULL, NULL},         /* a token's vector is as wide as a published text encoder's */
+        {"said", LT_SHELF_EMBEDDING, NULL, "3 vectors"}, /* in pictures, of which most are previews */
+        {"hidden", LT_SHELF_EMBEDDING, NULL, "2 vectors"},
+        {"torn", LT_SHELF_BROKEN, NULL, NULL},
         {"canny", LT_SHELF_CONTROL, NULL, "ControlNet"},
         {"sketch", LT_SHELF_CONTROL, NULL, "T2I-Adapter"},
         {"ip", LT_SHELF_IMAGE_PROMPT, NULL, "IP-Adapter"},
@@ -112,6 +121,8 @@ static void kinds_are_told_by_content(void **state) {
     assert_non_null(strstr(find_item(&listing, "page")->fault, "a web page"));
     assert_non_null(strstr(find_item(&listing, "Micro")->preview, "deep/Micro.preview.png"));
     assert_non_null(strstr(find_item(&listing, "ink")->preview, "Lora/ink.png"));
+    assert_non_null(strstr(find_item(&listing, "my-style")->preview, "embeddings/my-style.png"));
+    assert_non_null(strstr(find_item(&listing, "said")->preview, "embeddings/said.png"));
     assert_null(find_item(&listing, "x4")->preview);
     for (size_t i = 1; i < listing.count; i++) assert_true(listing.items[i - 1].kind <= listing.items[i].kind);
     lt_shelf_free(&listing);
