@@ -211,6 +211,7 @@ const char *const *lt_synthetic_names(void) {
                                         "tiny-taesd-encoder",
                                         "tiny-taesd-decoder",
                                         "tiny-taesd-diffusers",
+                                        "taesd",
                                         "tiny-esrgan-x4",
                                         "tiny-esrgan-x4-old",
                                         "tiny-esrgan-x2",

@@ -84,9 +84,12 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
 }
 
 #define TAESD_ROLES (1u << LT_ROLE_TAESD_ENCODER | 1u << LT_ROLE_TAESD_DECODER)
-#define TAESD(title, part_roles, part_naming)                                                                          \
+#define TAESD(title, part_roles, part_naming, part_width)                                                              \
     {                                                                                                                  \
-        .name = (title), .roles = (part_roles), .naming = (part_naming), .taesd = {.latent_channels = 4, .width = 32 } \
+        .name = (title), .roles = (part_roles), .naming = (part_naming), .taesd = {                                    \
+            .latent_channels = 4,                                                                                      \
+            .width = (part_width)                                                                                      \
+        }                                                                                                              \
     }
 
 #define ESRGAN(title, part_naming, part_width, part_blocks, part_squeeze)                                              \
@@ -119,9 +122,10 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
     }
 
 static const lt_part_architecture part_configs[] = {
-    TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM),
-    TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM),
-    TAESD("tiny-taesd-diffusers", TAESD_ROLES, LT_NAMING_DIFFUSERS),
+    TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM, 32),
+    TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM, 32),
+    TAESD("tiny-taesd-diffusers", TAESD_ROLES, LT_NAMING_DIFFUSERS, 32),
+    TAESD("taesd", TAESD_ROLES, LT_NAMING_DIFFUSERS, 64),
     ESRGAN("tiny-esrgan-x4", LT_NAMING_LDM, 32, 2, 1),
     ESRGAN("tiny-esrgan-x4-old", LT_NAMING_DIFFUSERS, 32, 2, 1),
     ESRGAN("tiny-esrgan-x2", LT_NAMING_LDM, 32, 2, 2),

@@ -30,7 +30,7 @@ const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
 const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
-/* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
+/* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "taesd", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
  * "tiny-esrgan-x2", "tiny-srvgg-x4", "esrgan-x4" (RealESRGAN_x4plus's size), "sd15-control" (361 M parameters),
  * "tiny-control", "tiny-control-diffusers", "sd15-t2i", "tiny-t2i"; NULL for an unknown name. */
 const lt_part_architecture *lt_synthetic_part_find(const char *name);
