@@ -34,7 +34,7 @@ static lt_conv_desc describe(const lt_operation *o, const lt_shape *in, const lt
         .residual = in[RESIDUAL].n != 0,
         .act = a->activation,
         .alpha = a->alpha,
-        .weight_type = lt_deltas_type(target->deltas, o->weight[0]),
+        .weight_type = lt_deltas_type(target->deltas, o->weight[0], target->precision),
         .isa = target->isa,
         .threads = lt_team_size(target->team),
         .precision = precision_of(o->weight[0], target),

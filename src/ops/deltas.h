@@ -22,7 +22,8 @@ lt_deltas *lt_deltas_share(lt_deltas *deltas); /* one user more; NULL is fine he
 void lt_deltas_free(lt_deltas *deltas);        /* one less */
 
 lt_delta_list lt_deltas_of(const lt_deltas *deltas, const lt_weight *weight);
-/* The type in which weight is kept where deltas are added: a touched one is float32, whatever the file has. */
-lt_dtype lt_deltas_type(const lt_deltas *deltas, const lt_weight *weight);
+/* The type in which weight is kept where deltas are added: for products of float32 a touched one is that, whatever the
+ * file has; where products are rounded, it is rounded once to the file's own type, and costs what it does untouched. */
+lt_dtype lt_deltas_type(const lt_deltas *deltas, const lt_weight *weight, lt_precision precision);
 
 #endif

@@ -395,7 +395,7 @@ static void test_no_strength_is_nothing(void **unused) {
     lt_deltas *set;
     assert_int_equal(lt_deltas_create(&(lt_delta_use){&w, &a.delta, 0}, 1, &set), LT_OK);
     assert_int_equal(lt_delta_list_identity(lt_deltas_of(set, &w)), 0);
-    assert_int_equal(lt_deltas_type(set, &w), a.weight.dtype);
+    assert_int_equal(lt_deltas_type(set, &w, LT_PRECISION_F32), a.weight.dtype);
     lt_deltas_free(lt_deltas_share(set));
     lt_deltas_free(set);
     drain();
