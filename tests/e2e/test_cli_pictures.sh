@@ -121,7 +121,7 @@ mv embeddings/said.png embeddings/said.preview.png
 rm embeddings/said.webp
 check "NAME.preview.png never is one" eval 'said preview.png && cmp preview.png word.png'
 check "inspect tells it" eval '"$latent" inspect "$golden/embeddings/both.png" >out && grep -q "embedding: 1 vector, 64 wide: string_to_param" out && grep -q "metadata name = both" out && grep -q "a photo of it" out'
-check "in JSON, too" eval '"$latent" inspect --json "$golden/embeddings/hidden.webp" >out && grep -q "\"name\": \"string_to_param" out && grep -q "\"picture\"" out'
+check "in JSON, too" eval '"$latent" inspect --json "$golden/embeddings/hidden.webp" >out && grep -q "\"name\":\"string_to_param" out && grep -q "\"picture\"" out'
 check "a picture without one has none" eval '"$latent" inspect "$golden/embeddings/preview.png" >out && ! grep -q embedding: out'
 refuse "a picture as an embedding" 1 "preview.png: a picture, without an embedding in it" latent txt2img -m tiny.safetensors -p "a cat" --embedding "$golden/embeddings/preview.png" -o none.png
 rm -r embeddings
