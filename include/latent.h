@@ -247,6 +247,11 @@ LT_API lt_status lt_image_encode(const char *format, const lt_image *image, cons
  * lt_string_free. */
 LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 
+/* The same of a file that is in memory: bytes [size]. A picture of more than most_pixels (0: any number) is refused
+ * before anything is allocated for it. */
+LT_API lt_status lt_image_read(const void *bytes, size_t size, size_t most_pixels, lt_image *image);
+LT_API lt_status lt_image_read_parameters(const void *bytes, size_t size, char **parameters);
+
 /* A picture of these sides, its pixels not yet written. */
 LT_API lt_status lt_image_alloc(int width, int height, lt_image *image);
 LT_API void lt_image_free(lt_image *image); /* and empties it */

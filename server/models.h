@@ -24,7 +24,7 @@ void lt_models_refresh(lt_models *models);
 
 /* The file of that kind and name: with or without its ending, in capitals or not, with A1111's " [hash]" behind it or
  * not. NULL: there is none. The caller's: free it. */
-char *lt_models_path(lt_models *models, lt_shelf_kind kind, const char *name);
+char *lt_models_find(lt_models *models, lt_shelf_kind kind, const char *name);
 /* The name of the model that is drawn with where a job names none. */
 const char *lt_models_default(const lt_models *models);
 /* Makes that the one of this name; false: there is no such checkpoint. */

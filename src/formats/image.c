@@ -13,8 +13,11 @@ static const lt_image_codec *const codecs[] = {&lt_png_codec, &lt_jpeg_codec, &l
 /* ---- Sizes and memory ---- */
 
 lt_status lt_pixels_alloc(size_t width, size_t height, int channels, lt_pixels *pixels) {
+    const size_t most = pixels->most;
     *pixels = (lt_pixels){0};
     LT_TRY(lt_image_check_size(width, height));
+    if (most && width * height > most)
+        return lt_fail(LT_ERROR_FORMAT, "a picture of %zux%zu pixels is too large: %zu may be", width, height, most);
     uint8_t *data = lt_alloc(width * height * (size_t)channels);
     if (!data) return LT_ERROR_MEMORY;
     *pixels = (lt_pixels){(int)width, (int)height, channels, data};
@@ -101,9 +104,11 @@ static lt_status turn(const lt_image *image, int orientation, lt_image *out) {
     return LT_OK;
 }
 
-lt_status lt_image_decode(lt_bytes file, lt_image *image) {
+lt_status lt_image_decode(lt_bytes file, lt_image *image) { return lt_image_decode_within(file, 0, image); }
+
+lt_status lt_image_decode_within(lt_bytes file, size_t most_pixels, lt_image *image) {
     *image = (lt_image){0};
-    lt_pixels pixels;
+    lt_pixels pixels = {.most = most_pixels};
     const lt_image_codec *codec = lt_image_recognise(file);
     if (!codec) return LT_ERROR_FORMAT;
     LT_TRY(codec->decode(file, &pixels));
@@ -139,6 +144,22 @@ lt_status lt_image_load(const char *path, lt_image *image) {
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = load(path, image);
+    return lt_leave(&door, status);
+}
+
+lt_status lt_image_read(const void *bytes, size_t size, size_t most_pixels, lt_image *image) {
+    const lt_argument arguments[] = {{"bytes", bytes}, {"image", .out = image, .size = sizeof *image}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_image_decode_within((lt_bytes){bytes, size}, most_pixels, image);
+    return lt_leave(&door, status);
+}
+
+lt_status lt_image_read_parameters(const void *bytes, size_t size, char **parameters) {
+    const lt_argument arguments[] = {{"bytes", bytes}, {"parameters", .out = parameters, .size = sizeof *parameters}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_image_decode_parameters((lt_bytes){bytes, size}, parameters);
     return lt_leave(&door, status);
 }
 

@@ -12,6 +12,7 @@ enum { LT_IMAGE_MAX_TEXT = 1 << 24 };
 typedef struct lt_pixels {
     int width, height, channels;
     uint8_t *data;
+    size_t most; /* of width * height that may be; 0: any. Set before decoding */
 } lt_pixels;
 
 /* Checks the size against the limits, then allocates. Every decoder gets its pixels here, and so obeys the limits. */
@@ -34,6 +35,7 @@ extern const lt_image_codec lt_png_codec, lt_jpeg_codec, lt_webp_codec;
 const lt_image_codec *lt_image_recognise(lt_bytes file);
 /* lt_image_load and lt_image_parameters of a file that is in memory. */
 lt_status lt_image_decode(lt_bytes file, lt_image *image);
+lt_status lt_image_decode_within(lt_bytes file, size_t most_pixels, lt_image *image); /* 0: any number */
 lt_status lt_image_decode_parameters(lt_bytes file, char **parameters);
 
 /* ---- PNG's text chunks (png_text.c) ---- */

@@ -138,7 +138,7 @@ static lt_status read_pixels(jpeg_job *job, lt_bytes file, lt_pixels *pixels) {
 }
 
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
-    *pixels = (lt_pixels){0};
+    *pixels = (lt_pixels){.most = pixels->most};
     jpeg_job *job = lt_calloc(1, sizeof *job);
     if (!job) return LT_ERROR_MEMORY;
     const lt_status status = read_pixels(job, file, pixels);

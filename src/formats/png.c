@@ -110,7 +110,7 @@ static size_t area(lt_bytes file) {
 }
 
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
-    *pixels = (lt_pixels){0};
+    *pixels = (lt_pixels){.most = pixels->most};
     if (file.size < 33) return lt_fail(LT_ERROR_FORMAT, "this PNG ends early");
     /* The header chunk comes first, always: libpng says less clearly what is wrong with a size. */
     LT_TRY(lt_image_check_size(lt_png_read32(file.data + 16), lt_png_read32(file.data + 20)));

@@ -86,7 +86,7 @@ static size_t area(lt_bytes file) {
 }
 
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
-    *pixels = (lt_pixels){0};
+    *pixels = (lt_pixels){.most = pixels->most};
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config))
         return lt_fail(LT_ERROR_UNSUPPORTED, "the installed libwebp is not the one built with");
