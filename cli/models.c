@@ -42,6 +42,8 @@ const char *lt_models_folder(const char *asked) {
     return own && (asked || !access(own, R_OK | X_OK)) ? own : NULL;
 }
 
+const char *lt_state_folder(void) { return user_folder("XDG_STATE_HOME", ".local/state", "latent"); }
+
 /* ---- Names ---- */
 
 lt_status lt_models_path(const char *folder, lt_shelf_kind kind, const char *name, const char **path) {

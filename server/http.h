@@ -27,7 +27,8 @@ const char *lt_http_base(lt_http_request *request);
 bool lt_http_gone(const lt_http_request *request);
 
 /* The body as JSON, owned by the caller. NULL: it is none; then the request has been answered with 400 in its API's
- * shape. An empty body is an empty object. Keys that come twice, NULs in texts and nesting over 64 are refused. */
+ * shape. An empty body is an empty object. Keys that come twice and NULs in texts are refused.
+ */
 json_t *lt_http_json(lt_http_request *request);
 
 /* A part of a multipart/form-data body, or a field of a form. */
@@ -95,7 +96,20 @@ typedef struct lt_http_api {
                      const char *message); /* the body of an error; NULL: {"error": {"message", "status"}} */
 } lt_http_api;
 
-/* All of them, NULL-terminated: apis.c. An API is one line there. */
+/* All of them, NULL-terminated: apis.c. An API is one line there; where two have a prefix in common both are searched,
+ * and the first tells errors. */
 extern const lt_http_api *const lt_http_apis[];
+
+/* ---- The life of it all (server.c) ---- */
+
+struct lt_guard;
+struct lt_http;
+/* Listens. options->port of 0: lt_http_port tells which it is. */
+lt_status lt_http_open(lt_server *server, struct lt_guard *guard, struct lt_http **http);
+int lt_http_port(const struct lt_http *http);
+/* To be called now and then: who has asked for nothing for too long goes. */
+void lt_http_tick(struct lt_http *http);
+/* No new connections; streams and who waits end, answers are sent; then it is closed. NULL is fine. */
+void lt_http_close(struct lt_http *http);
 
 #endif

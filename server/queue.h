@@ -34,6 +34,8 @@ lt_refusal lt_queue_submit(lt_queue *queue, const json_t *job, const char *clien
 bool lt_queue_cancel(lt_queue *queue, const char *id);
 /* Ends the picture that is being drawn, and those behind it, but what is finished stays and the job is done. */
 bool lt_queue_finish(lt_queue *queue, const char *id);
+/* Forgets one that has ended, with its pictures, for good. */
+lt_status lt_queue_forget(lt_queue *queue, const char *id);
 /* All that wait or run of a client; NULL: of all. */
 void lt_queue_cancel_all(lt_queue *queue, const char *client);
 
@@ -93,7 +95,9 @@ void lt_queue_describe(lt_queue *queue, lt_queue_state *state);
 
 /* ---- Its life (server.c) ---- */
 
-lt_status lt_queue_open(lt_server *server, lt_queue **queue); /* takes up what the store has, and begins to draw */
+/* Takes up what the store has, and begins to draw. All three stay open as long. */
+lt_status lt_queue_open(const lt_server_options *options, struct lt_store *store, struct lt_models *models,
+                        lt_queue **queue);
 /* No more jobs; waits some seconds for those that are drawn, and stops what then still is. */
 void lt_queue_drain(lt_queue *queue, double seconds);
 bool lt_queue_closing(const lt_queue *queue);

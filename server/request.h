@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-enum { LT_JOB_LORAS = 64 };
+enum { LT_JOB_LORAS = 64, LT_JOB_EMBEDDINGS = 64, LT_JOB_REGIONS = 16, LT_JOB_TEXT = 1 << 16 };
 
 /* What a job may ask for; 0: any. */
 typedef struct lt_job_limits {
@@ -15,6 +15,7 @@ typedef struct lt_job_limits {
     int steps, count;
 } lt_job_limits;
 
+/* By its name, which stands in what the request points to when draw.c has opened it. */
 typedef struct lt_job_control {
     const char *model;
     lt_image image;
@@ -24,16 +25,22 @@ typedef struct lt_job_image_prompt {
     lt_image image, mask;
 } lt_job_image_prompt;
 
-/* A job that was read. Texts are the JSON's, which must stay; models are names. */
+typedef enum lt_job_kind { LT_JOB_GENERATE = 1, LT_JOB_UPSCALE = 2 } lt_job_kind;
+
+/* A job that was read. Texts are the JSON's, which must stay; models, and files of loras and embeddings, are names. */
 typedef struct lt_job_request {
-    enum { LT_JOB_GENERATE, LT_JOB_UPSCALE } kind;
-    const char *model, *vae, *preview_vae, *image_encoder; /* NULL: the usual one, or none */
-    const char *upscaler;                                  /* upscale */
-    double scale;                                          /* upscale; 0: the upscaler's own */
-    const char *format;                                    /* "png", "jpg", "webp" */
-    lt_request request;                                    /* its models are still to be set: complete with draw.c */
+    lt_job_kind kind;
+    const char *model, *vae, *preview_vae; /* NULL: the usual one, its own, none */
+    const char *image_encoder, *classifier, *clip;
+    const char *upscaler; /* upscale */
+    double scale;         /* upscale; 0: the upscaler's own */
+    const char *format;   /* "png", "jpg", "webp" */
+    lt_request request;   /* all but models and callbacks */
     lt_image image, mask;
-    lt_lora loras[LT_JOB_LORAS]; /* their files are names */
+    lt_lora loras[LT_JOB_LORAS];
+    const char *embeddings[LT_JOB_EMBEDDINGS];
+    lt_region regions[LT_JOB_REGIONS];
+    lt_image region_masks[LT_JOB_REGIONS];
     lt_control controls[LT_MAX_CONTROLS];
     lt_job_control control_inputs[LT_MAX_CONTROLS];
     lt_image_prompt image_prompts[LT_MOST_IMAGE_PROMPTS];
@@ -45,9 +52,12 @@ typedef struct lt_job_request {
 lt_status lt_job_request_read(const json_t *job, const lt_job_limits *limits, lt_job_request *out);
 void lt_job_request_free(lt_job_request *request); /* and empties it */
 
-/* The bytes of base64 text, or of a data URL; the caller's: free it. NULL: it is neither. */
-void *lt_base64_read(const char *text, size_t *size);
-/* The text, the caller's; NULL: no memory. */
-char *lt_base64_write(const void *bytes, size_t size);
+/* Whether the picture would be larger than allowed, by a model whose own size is width x height: LT_ERROR_UNSUPPORTED.
+ */
+lt_status lt_job_request_fits(const lt_job_request *request, const lt_job_limits *limits, int width, int height);
+
+/* A field of a struct from JSON, as its table says: "steps" 20, "sampler" "euler". LT_ERROR_ARGUMENT names it and what
+ * is possible. */
+lt_status lt_job_field_read(const lt_field *field, const json_t *value, void *options);
 
 #endif

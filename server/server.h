@@ -31,11 +31,9 @@ typedef struct lt_server_options {
     int most_connections; /* 1000 */
     int patience;         /* seconds that a client may take for its next bytes: 30 */
     bool log_prompts;     /* also log what is drawn */
-    bool open;            /* show the page in a browser */
     /* Asked every tenth of a second: true ends the server. */
     bool (*stopped)(void *user);
-    /* A line for a person, without its end: where it listens, and notices. */
-    lt_notice_fn notice;
+    lt_notice_fn notice; /* once it listens: its address, "http://127.0.0.1:7860/" */
     void *user;
 } lt_server_options;
 lt_server_options lt_server_options_defaults(void);
@@ -48,9 +46,8 @@ lt_status lt_server_run(const lt_server_options *options);
 
 typedef struct lt_server lt_server;
 const lt_server_options *lt_server_options_of(const lt_server *server);
-struct lt_queue *lt_server_queue(lt_server *server);     /* queue.h */
-struct lt_models *lt_server_models(lt_server *server);   /* models.h */
-struct lt_store *lt_server_store(lt_server *server);     /* store.h */
-struct lt_metrics *lt_server_metrics(lt_server *server); /* metrics.h */
+struct lt_queue *lt_server_queue(lt_server *server);   /* queue.h */
+struct lt_models *lt_server_models(lt_server *server); /* models.h */
+struct lt_store *lt_server_store(lt_server *server);   /* store.h */
 
 #endif

@@ -29,7 +29,7 @@ static const char schema[] =
     " client TEXT NOT NULL, state INTEGER NOT NULL, pictures INTEGER NOT NULL, created REAL NOT NULL,"
     " started REAL NOT NULL DEFAULT 0, finished REAL NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0,"
     " error TEXT, job TEXT NOT NULL) STRICT;"
-    "CREATE INDEX IF NOT EXISTS unfinished ON jobs (state) WHERE state < 2;"
+    "CREATE INDEX IF NOT EXISTS unfinished ON jobs (state) WHERE state = 0;"
     "CREATE TABLE IF NOT EXISTS pictures (job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
     " number INTEGER NOT NULL, file TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,"
     " height INTEGER NOT NULL, parameters TEXT, PRIMARY KEY (job, number)) STRICT;";
@@ -57,7 +57,9 @@ static query query_begin(lt_store *s, const char *sql) {
 }
 
 /* Of NULL all these do nothing, and query_next tells why it is. */
-static void bind_text(query *q, const char *text) { sqlite3_bind_text(q->statement, ++q->bound, text, -1, SQLITE_STATIC); }
+static void bind_text(query *q, const char *text) {
+    sqlite3_bind_text(q->statement, ++q->bound, text, -1, SQLITE_STATIC);
+}
 static void bind_integer(query *q, int64_t value) { sqlite3_bind_int64(q->statement, ++q->bound, value); }
 static void bind_real(query *q, double value) { sqlite3_bind_double(q->statement, ++q->bound, value); }
 
@@ -81,13 +83,24 @@ static lt_status query_run(query *q) {
     return status;
 }
 
-static char *text_of(query *q, int column) { return server_strdup((const char *)sqlite3_column_text(q->statement, column)); }
+static char *text_of(query *q, int column) {
+    return server_strdup((const char *)sqlite3_column_text(q->statement, column));
+}
 
 /* ---- Opening ---- */
 
+/* With those in which it lies. */
+static bool make_folder(char *path) {
+    for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        mkdir(path, 0700); /* where it can't be, the last one says why */
+        *slash = '/';
+    }
+    return !mkdir(path, 0700) || errno == EEXIST;
+}
+
 static lt_status lock_folder(lt_store *s) {
-    if (mkdir(s->folder, 0700) && errno != EEXIST)
-        return lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", s->folder, strerror(errno));
+    if (!make_folder(s->folder)) return lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", s->folder, strerror(errno));
     char *path = server_format("%s/lock", s->folder);
     s->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     free(path);
@@ -114,8 +127,10 @@ lt_status lt_store_open(const char *folder, lt_store **out) {
     lt_status status = s->folder ? lock_folder(s) : LT_ERROR_MEMORY;
     if (!status) status = lt_picture_folder_make(folder);
     if (!status) status = open_database(s);
-    if (status) lt_store_close(s);
-    else *out = s;
+    if (status)
+        lt_store_close(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -145,27 +160,15 @@ lt_status lt_store_add(lt_store *s, lt_stored_job *job) {
     return status;
 }
 
-lt_status lt_store_started(lt_store *s, const char *id, double when) {
-    query q = query_begin(s, "UPDATE jobs SET state = 1, started = ? WHERE id = ?");
-    bind_real(&q, when);
-    bind_text(&q, id);
-    return query_run(&q);
-}
-
-lt_status lt_store_waiting(lt_store *s, const char *id) {
-    query q = query_begin(s, "UPDATE jobs SET state = 0, started = 0 WHERE id = ?");
-    bind_text(&q, id);
-    return query_run(&q);
-}
-
-lt_status lt_store_ended(lt_store *s, const char *id, lt_job_state state, double when, lt_status status,
-                         const char *error) {
-    query q = query_begin(s, "UPDATE jobs SET state = ?, finished = ?, status = ?, error = ? WHERE id = ?");
-    bind_integer(&q, state);
-    bind_real(&q, when);
-    bind_integer(&q, status);
-    bind_text(&q, error);
-    bind_text(&q, id);
+lt_status lt_store_ended(lt_store *s, const lt_stored_job *job) {
+    query q =
+        query_begin(s, "UPDATE jobs SET state = ?, started = ?, finished = ?, status = ?, error = ? WHERE id = ?");
+    bind_integer(&q, job->state);
+    bind_real(&q, job->started);
+    bind_real(&q, job->finished);
+    bind_integer(&q, job->status);
+    bind_text(&q, job->error);
+    bind_text(&q, job->id);
     return query_run(&q);
 }
 
@@ -243,7 +246,7 @@ static lt_status collect(query *q, lt_stored_jobs *jobs) {
 }
 
 lt_status lt_store_unfinished(lt_store *s, lt_stored_jobs *jobs) {
-    query q = query_begin(s, "SELECT " LT_JOB_COLUMNS ", job FROM jobs WHERE state < 2 ORDER BY number");
+    query q = query_begin(s, "SELECT " LT_JOB_COLUMNS ", job FROM jobs WHERE state = 0 ORDER BY number");
     return collect(&q, jobs);
 }
 

@@ -7,7 +7,8 @@
 
 typedef struct lt_store lt_store;
 
-/* Of a folder, which is made where it isn't there. LT_ERROR_FILE where another server has it, or it can't be written. */
+/* Of a folder, which is made where it isn't there. LT_ERROR_FILE where another server has it, or it can't be written.
+ */
 lt_status lt_store_open(const char *folder, lt_store **store);
 void lt_store_close(lt_store *store); /* NULL is fine */
 
@@ -26,10 +27,8 @@ void lt_stored_job_free(lt_stored_job *job); /* what it owns */
 
 /* Its state is waiting; number is set. */
 lt_status lt_store_add(lt_store *store, lt_stored_job *job);
-lt_status lt_store_started(lt_store *store, const char *id, double when);
-lt_status lt_store_waiting(lt_store *store, const char *id); /* again */
-lt_status lt_store_ended(lt_store *store, const char *id, lt_job_state state, double when, lt_status status,
-                         const char *error);
+/* state, started, finished, status and error of job are what it ended with. */
+lt_status lt_store_ended(lt_store *store, const lt_stored_job *job);
 
 /* found: whether there is one. whole: with its JSON. */
 lt_status lt_store_find(lt_store *store, const char *id, bool whole, bool *found, lt_stored_job *job);
@@ -43,8 +42,8 @@ typedef struct lt_stored_jobs {
 void lt_stored_jobs_free(lt_stored_jobs *jobs);
 /* Those that had not ended, whole, in the order of their coming. */
 lt_status lt_store_unfinished(lt_store *store, lt_stored_jobs *jobs);
-/* The latest before number `before` (0: all), at most limit, whole, of which words, if not NULL, are in the prompt or in
- * the parameters of a picture. */
+/* The latest before number `before` (0: all), at most limit, whole, of which words, if not NULL, are in the prompt or
+ * in the parameters of a picture. */
 lt_status lt_store_history(lt_store *store, int64_t before, int limit, const char *words, lt_stored_jobs *jobs);
 
 typedef struct lt_stored_picture {

@@ -1,0 +1,169 @@
+/* Jobs in memory. Clients take turns (start-time fair queueing): each job has a round, that of what is drawn now, or
+ * the one after its client's last; rounds are drawn in their order, and within one who came first. */
+#include "job.h"
+
+#include "tools.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENDED = 256 }; /* jobs that are kept, for who asks often; all others are in the store */
+
+/* ---- One job ---- */
+
+static double number_of(const json_t *job, const char *key, double usual) {
+    const double value = json_number_value(json_object_get(job, key));
+    return value > 0 ? value : usual;
+}
+
+static double cost_of(const json_t *job) {
+    const double pixels = number_of(job, "width", 512) * number_of(job, "height", 512) / (512 * 512);
+    return number_of(job, "steps", 20) * number_of(job, "count", 1) * pixels;
+}
+
+static void begin_waiting_on(pthread_cond_t *changed) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+lt_job *lt_job_new(const char *id, const char *client, int64_t number, const json_t *job) {
+    lt_job *j = server_calloc(1, sizeof *j);
+    char *whose = j ? server_strdup(client) : NULL;
+    if (!whose) return free(j), NULL;
+    j->client = whose;
+    j->number = number;
+    j->cost = cost_of(job);
+    j->is.pictures = (int)number_of(job, "count", 1);
+    j->is.seconds_left = -1;
+    snprintf(j->is.id, sizeof j->is.id, "%s", id);
+    begin_waiting_on(&j->changed);
+    return j;
+}
+
+static void job_free(lt_job *job) {
+    pthread_cond_destroy(&job->changed);
+    free(job->preview);
+    free(job->client);
+    free(job);
+}
+
+/* ---- All of them ---- */
+
+static bool is_over(const lt_job *job) { return lt_job_ended(&job->is); }
+
+void lt_jobs_add(lt_jobs *jobs, lt_job *job) {
+    lt_job **link = &jobs->first;
+    job->round = jobs->round;
+    for (; *link; link = &(*link)->next)
+        if (!is_over(*link) && !strcmp((*link)->client, job->client) && (*link)->round >= job->round)
+            job->round = (*link)->round + 1;
+    *link = job;
+    lt_jobs_touch(jobs, job);
+}
+
+void lt_jobs_free(lt_jobs *jobs) {
+    for (lt_job *job = jobs->first, *next; job; job = next) {
+        next = job->next;
+        job_free(job);
+    }
+}
+
+lt_job *lt_jobs_find(const lt_jobs *jobs, const char *id) {
+    lt_job *job = jobs->first;
+    while (job && strcmp(job->is.id, id)) job = job->next;
+    return job;
+}
+
+static bool is_before(const lt_job *a, const lt_job *b) {
+    return a->round < b->round || (a->round == b->round && a->number < b->number);
+}
+
+lt_job *lt_jobs_next(const lt_jobs *jobs) {
+    lt_job *next = NULL;
+    for (lt_job *job = jobs->first; job; job = job->next)
+        if (job->is.state == LT_JOB_WAITING && (!next || is_before(job, next))) next = job;
+    return next;
+}
+
+int lt_jobs_count(const lt_jobs *jobs, lt_job_state state) {
+    int count = 0;
+    for (const lt_job *job = jobs->first; job; job = job->next) count += job->is.state == state;
+    return count;
+}
+
+void lt_jobs_touch(lt_jobs *jobs, lt_job *job) {
+    job->is.change = ++jobs->change;
+    pthread_cond_broadcast(&job->changed);
+}
+
+void lt_jobs_touch_all(lt_jobs *jobs) {
+    for (lt_job *job = jobs->first; job; job = job->next)
+        if (job->is.state == LT_JOB_WAITING) lt_jobs_touch(jobs, job);
+}
+
+/* ---- Time ---- */
+
+/* The latest jobs count most. */
+void lt_jobs_learn(lt_jobs *jobs, const lt_job *job, double seconds) {
+    const double rate = seconds / job->cost;
+    jobs->rate = jobs->rate > 0 ? 0.7 * jobs->rate + 0.3 * rate : rate;
+}
+
+static double seconds_of(const lt_jobs *jobs, const lt_job *job) {
+    return job->is.state == LT_JOB_RUNNING && job->is.seconds_left >= 0 ? job->is.seconds_left : jobs->rate * job->cost;
+}
+
+/* What is drawn before it, shared by the workers. */
+static void look_ahead(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *snapshot) {
+    double seconds = 0;
+    for (const lt_job *other = jobs->first; other; other = other->next) {
+        const bool ahead = other->is.state == LT_JOB_WAITING && is_before(other, job);
+        if (ahead || other->is.state == LT_JOB_RUNNING) seconds += seconds_of(jobs, other);
+        snapshot->place += ahead;
+    }
+    snapshot->wait_seconds = jobs->rate > 0 ? seconds / jobs->workers : -1;
+}
+
+void lt_jobs_snapshot(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *snapshot) {
+    *snapshot = job->is;
+    snapshot->place = 0;
+    snapshot->wait_seconds = 0;
+    if (job->is.state == LT_JOB_WAITING) look_ahead(jobs, job, snapshot);
+}
+
+/* ---- Lists ---- */
+
+void lt_jobs_trim(lt_jobs *jobs) {
+    int ended = 0;
+    for (const lt_job *job = jobs->first; job; job = job->next) ended += is_over(job);
+    for (lt_job **link = &jobs->first; *link && ended > ENDED;) {
+        lt_job *job = *link;
+        const bool goes = is_over(job) && !job->users;
+        if (goes)
+            *link = job->next, job_free(job), ended--;
+        else
+            link = &job->next;
+    }
+}
+
+static int compare(const void *a, const void *b) {
+    const lt_job *const *first = a, *const *second = b;
+    const bool running = (*first)->is.state == LT_JOB_RUNNING, other = (*second)->is.state == LT_JOB_RUNNING;
+    if (running != other) return running ? -1 : 1;
+    return is_before(*first, *second) ? -1 : 1;
+}
+
+lt_job **lt_jobs_sorted(const lt_jobs *jobs, size_t *count) {
+    size_t room = 0;
+    for (const lt_job *job = jobs->first; job; job = job->next) room++;
+    lt_job **all = server_calloc(room, sizeof *all);
+    *count = 0;
+    for (lt_job *job = jobs->first; all && job; job = job->next)
+        if (!is_over(job)) all[(*count)++] = job;
+    if (all) qsort(all, *count, sizeof *all, compare);
+    return all;
+}

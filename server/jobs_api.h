@@ -1,0 +1,14 @@
+/* Latent's own API, below /latent/v1: docs/server.md, and openapi.json beside this. */
+#ifndef LT_JOBS_API_H
+#define LT_JOBS_API_H
+
+#include "http.h"
+#include "queue.h"
+
+extern const lt_http_api lt_jobs_api;   /* jobs_api.c */
+extern const lt_http_api lt_models_api; /* models_api.c */
+
+/* {id, state, place, step, ...} */
+json_t *lt_job_json(const lt_job_snapshot *job);
+
+#endif

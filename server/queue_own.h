@@ -1,0 +1,29 @@
+/* What queue.c (who asks) and worker.c (who draws) share. */
+#ifndef LT_QUEUE_OWN_H
+#define LT_QUEUE_OWN_H
+
+#include "draw.h"
+#include "job.h"
+#include "store.h"
+
+struct lt_queue {
+    const lt_server_options *options;
+    lt_store *store;
+    lt_models *models;
+    pthread_mutex_t turn; /* of all that follows */
+    pthread_cond_t work;  /* there may be some for workers; or what drain waits for */
+    lt_jobs jobs;
+    lt_queue_state state;
+    int arriving;        /* jobs that are being written down */
+    atomic_bool closing; /* no new jobs */
+    atomic_bool stopped; /* what is drawn ends now, to be drawn again later */
+    pthread_t *workers;  /* [worker_count] */
+    int worker_count;
+};
+
+/* Ends a job, here and in the store; the turn is the caller's, and is given up meanwhile. */
+void lt_queue_end(lt_queue *queue, lt_job *job, lt_job_state state, lt_status status, const char *error);
+lt_status lt_workers_begin(lt_queue *queue);
+void lt_workers_end(lt_queue *queue); /* waits for them */
+
+#endif
