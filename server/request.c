@@ -336,7 +336,7 @@ static lt_status check_numbers(const lt_job_request *out, const lt_job_limits *l
         return lt_fail(LT_ERROR_UNSUPPORTED, "steps: %d; this server does %d at most", steps, limits->steps);
     if (limits->count && r->count > limits->count)
         return lt_fail(LT_ERROR_UNSUPPORTED, "count: %d; this server draws %d at most", r->count, limits->count);
-    return lt_job_request_fits(out, limits, 512, 512);
+    return lt_job_request_fits(out, limits, 64, 64); /* again when the model is known */
 }
 
 lt_status lt_job_request_fits(const lt_job_request *job, const lt_job_limits *limits, int width, int height) {
