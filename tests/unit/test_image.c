@@ -151,6 +151,22 @@ static void test_load(void **state) {
     }
 }
 
+/* A file in memory is read as one on the disk is, within a number of pixels: as many as it has, and not one less. */
+static void test_read(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(pictures); i++) {
+        const lt_bytes file = read_file(golden(pictures[i].name, pictures[i].ending));
+        lt_image image, expected = read_ppm(pictures[i].name);
+        const size_t count = (size_t)expected.width * (size_t)expected.height;
+        assert_int_equal(lt_image_read(file.data, file.size, count, &image), LT_OK);
+        assert_same(pictures[i].name, &image, &expected, pictures[i].tolerance);
+        lt_image_free(&image);
+        assert_failed(lt_image_read(file.data, file.size, count - 1, &image), LT_ERROR_FORMAT, &image, "is too large");
+        lt_image_free(&expected);
+        drop(file);
+    }
+}
+
 static void test_load_refuses(void **state) {
     (void)state;
     lt_image image = {1, 1, NULL};
@@ -870,6 +886,7 @@ static void test_mask_shares(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_load),
+        cmocka_unit_test(test_read),
         cmocka_unit_test(test_load_refuses),
         cmocka_unit_test(test_png_sizes),
         cmocka_unit_test(test_jpeg_sizes),

@@ -73,6 +73,35 @@ static lt_status call_image_parameters(int null) {
     return status;
 }
 
+/* Of the picture's file. */
+static size_t read_saved(uint8_t bytes[4096]) {
+    FILE *file = fopen(saved, "rb");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, 4096, file);
+    fclose(file);
+    return size;
+}
+
+static lt_status call_image_read(int null) {
+    uint8_t bytes[4096];
+    const size_t size = read_saved(bytes);
+    lt_image out = {7, 7, NULL};
+    const lt_status status = lt_image_read(GIVEN(0, bytes), size, 0, GIVEN(1, &out));
+    assert_int_equal(out.width, null < 0 ? picture.width : null == 0 ? 0 : 7);
+    lt_image_free(&out);
+    return status;
+}
+
+static lt_status call_image_read_parameters(int null) {
+    uint8_t bytes[4096];
+    char *text = NULL;
+    const size_t size = read_saved(bytes);
+    const lt_status status = lt_image_read_parameters(GIVEN(0, bytes), size, GIVEN(1, &text));
+    if (!status) assert_string_equal(text, "seen");
+    lt_string_free(text);
+    return status;
+}
+
 static lt_status call_model_open(int null) {
     lt_model *opened = NULL;
     const lt_status status = lt_model_open(GIVEN(0, micro_checkpoint()), NULL, GIVEN(1, &opened));
@@ -362,6 +391,8 @@ static const struct {
     {"lt_image_save", call_image_save, {"path", "image"}},
     {"lt_image_encode", call_image_encode, {"format", "image", "bytes", "size"}},
     {"lt_image_parameters", call_image_parameters, {"path", "parameters"}},
+    {"lt_image_read", call_image_read, {"bytes", "image"}},
+    {"lt_image_read_parameters", call_image_read_parameters, {"bytes", "parameters"}},
     {"lt_model_open", call_model_open, {"path", "model"}},
     {"lt_session_open", call_session_open, {"model", "session"}},
     {"lt_generate", call_generate, {"session", "request", "result"}},
