@@ -4,6 +4,7 @@
 #include "draw_files.h"
 #include "tools.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ typedef struct drawing {
     lt_draw_files files;
     lt_models_entry *entry, *borrowed[MOST_BORROWED]; /* entry: with the session */
     size_t borrowed_count;
-    lt_status failed; /* in a callback */
+    lt_status failed; /* in a callback, and why */
+    char why[512];
 } drawing;
 
 lt_job_limits lt_draw_limits(const lt_server_options *o) {
@@ -62,6 +64,7 @@ static lt_status hand_over(drawing *d, const lt_image *image, int number, uint64
 static bool on_ready(void *user, int i, lt_result *result) {
     drawing *d = user;
     d->failed = hand_over(d, &result->images[i], i, result->seeds[i], result->parameters[i]);
+    if (d->failed) snprintf(d->why, sizeof d->why, "%s", lt_error_message());
     lt_image_free(&result->images[i]);
     return !d->failed;
 }
@@ -110,7 +113,7 @@ static lt_status generate(drawing *d, const lt_job_limits *limits) {
     r->user = d;
     const lt_status status = lt_generate(lt_models_session(d->entry), r, &result);
     lt_result_free(&result);
-    return d->failed ? d->failed : status;
+    return d->failed ? lt_fail(d->failed, "%s", d->why) : status;
 }
 
 static bool on_tiles(void *user, size_t done, size_t count) {

@@ -19,8 +19,19 @@ static lt_status find_either(lt_models *models, lt_shelf_kind kind, lt_shelf_kin
     return LT_OK;
 }
 
-/* What enlarges by a formula isn't on the shelf. */
-static bool is_formula(const char *upscaler) { return !strncmp(upscaler, "latent", 6) || !strcmp(upscaler, "lanczos"); }
+/* What enlarges by a formula isn't on the shelf. All else must be, for the library would take it for a path, too. */
+static bool is_formula(const char *upscaler) {
+    static const char *const formulas[] = {"latent",
+                                           "latent-bicubic",
+                                           "latent-nearest",
+                                           "latent-nearest-exact",
+                                           "latent-antialiased",
+                                           "latent-bicubic-antialiased",
+                                           "lanczos"};
+    for (size_t i = 0; i < LT_COUNT(formulas); i++)
+        if (!strcmp(upscaler, formulas[i])) return true;
+    return false;
+}
 
 static lt_status find_hires(lt_models *models, lt_request *r, lt_draw_files *files) {
     if (is_formula(r->hires_upscaler)) return LT_OK;

@@ -71,25 +71,35 @@ json_t *lt_http_json(lt_http_request *r) {
 
 /* ---- Connections ---- */
 
+/* The turn is the caller's in both. */
+static lt_http_link *add_link(lt_http *http, int socket) {
+    lt_http_link *link = calloc(1, sizeof *link);
+    if (!link) return NULL;
+    *link = (lt_http_link){.socket = socket, .idle = server_now(), .next = http->links};
+    if (link->next) link->next->before = link;
+    http->links = link;
+    return link;
+}
+
+static void remove_link(lt_http *http, lt_http_link *link) {
+    if (!link) return;
+    if (link->next) link->next->before = link->before;
+    *(link->before ? &link->before->next : &http->links) = link->next;
+    free(link);
+}
+
 /* Called for each connection as it comes and goes. */
 static void on_link(void *user, struct MHD_Connection *connection, void **context,
                     enum MHD_ConnectionNotificationCode what) {
     lt_http *http = user;
-    lt_http_link *link = *context;
+    const int socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     pthread_mutex_lock(&http->turn);
-    if (what == MHD_CONNECTION_NOTIFY_STARTED && (link = calloc(1, sizeof *link))) {
-        link->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        link->idle = server_now();
-        link->next = http->links;
-        if (link->next) link->next->before = link;
-        http->links = link;
-    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && link) {
-        if (link->next) link->next->before = link->before;
-        *(link->before ? &link->before->next : &http->links) = link->next;
-        free(link);
-        link = NULL;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = add_link(http, socket);
+    } else {
+        remove_link(http, *context);
+        *context = NULL;
     }
-    *context = link;
     pthread_mutex_unlock(&http->turn);
 }
 

@@ -231,13 +231,6 @@ static json_t *stored_json(lt_store *store, const lt_stored_job *job) {
                      job->error, "job", json_loads(job->job, 0, NULL), "pictures", pictures_json(store, job->id));
 }
 
-/* Pictures that were sent are long, and stand at GET /jobs/ID/request. */
-static void leave_out_pictures(json_t *row) {
-    static const char *const long_ones[] = {"image", "mask", "controls", "image_prompts", "regions"};
-    json_t *job = json_object_get(row, "job");
-    for (size_t i = 0; i < LT_COUNT(long_ones); i++) json_object_del(job, long_ones[i]);
-}
-
 static long long number_asked(const lt_http_request *r, const char *name, long long usual) {
     const char *text = lt_http_query(r, name);
     const long long value = text ? strtoll(text, NULL, 10) : usual;
@@ -255,11 +248,7 @@ static void get_history(lt_http_request *r) {
         return;
     }
     json_t *rows = json_array();
-    for (size_t i = 0; i < jobs.count; i++) {
-        json_t *row = stored_json(store, &jobs.items[i]);
-        leave_out_pictures(row);
-        json_array_append_new(rows, row);
-    }
+    for (size_t i = 0; i < jobs.count; i++) json_array_append_new(rows, stored_json(store, &jobs.items[i]));
     lt_stored_jobs_free(&jobs);
     lt_http_answer_json(r, 200, json_pack("{s:o}", "jobs", rows));
 }

@@ -133,25 +133,34 @@ static void count_end(lt_queue *q, lt_job_state state) {
     ++*counts[state];
 }
 
-/* First in the store, then for everybody. */
-void lt_queue_end(lt_queue *q, lt_job *job, lt_job_state state, lt_status status, const char *error) {
+static lt_job_snapshot ended(const lt_job *job, lt_job_state state, lt_status status, const char *error) {
     lt_job_snapshot end = job->is;
     end.state = state;
     end.finished = server_time();
     end.status = status;
     snprintf(end.error, sizeof end.error, "%s", error ? error : "");
+    return end;
+}
+
+static void make_known(lt_queue *q, lt_job *job, const lt_job_snapshot *end) {
+    job->is = *end;
+    free(job->preview);
+    job->preview = NULL;
+    count_end(q, end->state);
+    lt_jobs_touch(&q->jobs, job);
+    lt_jobs_touch_all(&q->jobs);
+    lt_jobs_trim(&q->jobs);
+}
+
+/* First in the store, then for everybody. */
+void lt_queue_end(lt_queue *q, lt_job *job, lt_job_state state, lt_status status, const char *error) {
+    const lt_job_snapshot end = ended(job, state, status, error);
     job->users++;
     pthread_mutex_unlock(&q->turn);
     store_end(q, &end);
     pthread_mutex_lock(&q->turn);
     job->users--;
-    job->is = end;
-    free(job->preview);
-    job->preview = NULL;
-    count_end(q, state);
-    lt_jobs_touch(&q->jobs, job);
-    lt_jobs_touch_all(&q->jobs);
-    lt_jobs_trim(&q->jobs);
+    make_known(q, job, &end);
 }
 
 /* A waiting one is nobody's while it ends: it must not be begun meanwhile. */

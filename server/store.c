@@ -22,13 +22,15 @@ struct lt_store {
     int lock; /* a file that one server has */
 };
 
-/* WAL with a full sync: a commit is on the disk when it returns. */
+/* WAL with a full sync: a commit is on the disk when it returns. settings is the job without the pictures that were
+ * sent, which may be long. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;"
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " client TEXT NOT NULL, state INTEGER NOT NULL, pictures INTEGER NOT NULL, created REAL NOT NULL,"
     " started REAL NOT NULL DEFAULT 0, finished REAL NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0,"
-    " error TEXT, job TEXT NOT NULL) STRICT;"
+    " error TEXT, job TEXT NOT NULL, settings TEXT GENERATED ALWAYS AS"
+    " (json_remove(job, '$.image', '$.mask', '$.controls', '$.image_prompts', '$.regions')) STORED) STRICT;"
     "CREATE INDEX IF NOT EXISTS unfinished ON jobs (state) WHERE state = 0;"
     "CREATE TABLE IF NOT EXISTS pictures (job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
     " number INTEGER NOT NULL, file TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,"
@@ -246,14 +248,14 @@ static lt_status collect(query *q, lt_stored_jobs *jobs) {
 }
 
 lt_status lt_store_unfinished(lt_store *s, lt_stored_jobs *jobs) {
-    query q = query_begin(s, "SELECT " LT_JOB_COLUMNS ", job FROM jobs WHERE state = 0 ORDER BY number");
+    query q = query_begin(s, "SELECT " LT_JOB_COLUMNS ", settings FROM jobs WHERE state = 0 ORDER BY number");
     return collect(&q, jobs);
 }
 
 lt_status lt_store_history(lt_store *s, int64_t before, int limit, const char *words, lt_stored_jobs *jobs) {
     query q = query_begin(
-        s, "SELECT " LT_JOB_COLUMNS ", job FROM jobs WHERE (?1 = 0 OR number < ?1) AND (?3 IS NULL"
-           " OR instr(lower(json_extract(job, '$.prompt')), lower(?3)) OR EXISTS (SELECT 1 FROM pictures WHERE"
+        s, "SELECT " LT_JOB_COLUMNS ", settings FROM jobs WHERE (?1 = 0 OR number < ?1) AND (?3 IS NULL"
+           " OR instr(lower(json_extract(settings, '$.prompt')), lower(?3)) OR EXISTS (SELECT 1 FROM pictures WHERE"
            " pictures.job = jobs.id AND instr(lower(parameters), lower(?3)))) ORDER BY number DESC LIMIT ?2");
     bind_integer(&q, before);
     bind_integer(&q, limit);

@@ -21,7 +21,7 @@ typedef struct lt_stored_job {
     double created, started, finished; /* Unix time; 0: not yet */
     lt_status status;
     char *client, *error; /* error: NULL: none */
-    char *job;            /* JSON; NULL where it was not asked for */
+    char *job;            /* JSON; NULL where it was not asked for; in lists without the pictures that were sent */
 } lt_stored_job;
 void lt_stored_job_free(lt_stored_job *job); /* what it owns */
 
@@ -40,9 +40,9 @@ typedef struct lt_stored_jobs {
     size_t count;
 } lt_stored_jobs;
 void lt_stored_jobs_free(lt_stored_jobs *jobs);
-/* Those that had not ended, whole, in the order of their coming. */
+/* Those that had not ended, in the order of their coming. */
 lt_status lt_store_unfinished(lt_store *store, lt_stored_jobs *jobs);
-/* The latest before number `before` (0: all), at most limit, whole, of which words, if not NULL, are in the prompt or
+/* The latest before number `before` (0: all), at most limit, of which words, if not NULL, are in the prompt or
  * in the parameters of a picture. */
 lt_status lt_store_history(lt_store *store, int64_t before, int limit, const char *words, lt_stored_jobs *jobs);
 

@@ -95,25 +95,27 @@ static lt_status draw(work *w) {
 }
 
 /* How it ended; the turn is the caller's. */
-static void end(work *w, lt_status status, const char *why) {
+static void end_stopped(work *w) {
     lt_job *job = w->job;
     char late[64];
-    if (status == LT_ERROR_CANCELLED && !job->cancel && !job->end && w->queue->stopped) {
+    snprintf(late, sizeof late, "it took longer than %g seconds", w->queue->options->most_seconds);
+    if (job->cancel)
+        lt_queue_end(w->queue, job, LT_JOB_CANCELLED, LT_ERROR_CANCELLED, NULL);
+    else if (job->end)
+        lt_queue_end(w->queue, job, LT_JOB_DONE, LT_OK, NULL);
+    else if (w->queue->stopped)
         job->is.state = LT_JOB_WAITING; /* in the store it has never been anything else */
-        return;
-    }
-    if (status == LT_ERROR_CANCELLED && !job->cancel && !job->end) {
-        snprintf(late, sizeof late, "it took longer than %g seconds", w->queue->options->most_seconds);
+    else
         lt_queue_end(w->queue, job, LT_JOB_FAILED, LT_ERROR_UNSUPPORTED, late);
-        return;
-    }
-    const bool done = !status || (status == LT_ERROR_CANCELLED && job->end && !job->cancel);
-    const bool cancelled = status == LT_ERROR_CANCELLED;
-    lt_queue_end(w->queue, job,
-                 done        ? LT_JOB_DONE
-                 : cancelled ? LT_JOB_CANCELLED
-                             : LT_JOB_FAILED,
-                 done ? LT_OK : status, done || cancelled ? NULL : why);
+}
+
+static void end(work *w, lt_status status, const char *why) {
+    if (status == LT_ERROR_CANCELLED)
+        end_stopped(w);
+    else if (status)
+        lt_queue_end(w->queue, w->job, LT_JOB_FAILED, status, why);
+    else
+        lt_queue_end(w->queue, w->job, LT_JOB_DONE, LT_OK, NULL);
 }
 
 static void log_end(const lt_job *job, double seconds) {
@@ -122,24 +124,33 @@ static void log_end(const lt_job *job, double seconds) {
                job->is.picture, LT_S(job->is.picture), failed ? ": " : "", failed ? job->is.error : "");
 }
 
-/* The turn is the caller's, and is given up while the job is drawn. */
-static void run(lt_queue *q, lt_job *job) {
-    work w = {q, job};
+/* The turn is the caller's in these three, and is given up while the job is drawn. */
+static void begin(lt_queue *q, lt_job *job) {
     job->is.state = LT_JOB_RUNNING;
     job->is.started = server_time();
     job->begun = server_now();
     q->jobs.round = job->round;
     lt_jobs_touch(&q->jobs, job);
     lt_jobs_touch_all(&q->jobs);
+}
+
+static void finish(work *w, lt_status status, double seconds) {
+    lt_queue *q = w->queue;
+    q->state.drawing_seconds += seconds;
+    if (!status) lt_jobs_learn(&q->jobs, w->job, seconds);
+    end(w, status, lt_error_message());
+    log_end(w->job, seconds);
+}
+
+static void run(lt_queue *q, lt_job *job) {
+    work w = {q, job};
+    begin(q, job);
     job->users++;
     pthread_mutex_unlock(&q->turn);
     const lt_status status = draw(&w);
     const double seconds = server_now() - job->begun;
     pthread_mutex_lock(&q->turn);
-    q->state.drawing_seconds += seconds;
-    if (!status) lt_jobs_learn(&q->jobs, job, seconds);
-    end(&w, status, lt_error_message());
-    log_end(job, seconds);
+    finish(&w, status, seconds);
     job->users--;
 }
 

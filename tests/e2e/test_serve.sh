@@ -160,6 +160,7 @@ cp "$(dirname "$latent")/../../data/emoji.safetensors" outside.safetensors 2>/de
 for name in ../outside ../outside.safetensors "$work/outside.safetensors" outside.safetensors ./outside models/../../outside; do
     ask 404 "a path out of the folder: $name" -d "{\"model\": \"$name\"}" "$jobs"
     ask 404 "  as upscaler" -d "{\"hires_scale\": 2, \"hires_upscaler\": \"$name\"}" "$jobs"
+    ask 404 "  as upscaler, behind a formula's name" -d "{\"hires_scale\": 2, \"hires_upscaler\": \"latent/$name\"}" "$jobs"
     ask 404 "  as LoRA" -d "{\"loras\": [{\"name\": \"$name\"}]}" "$jobs"
 done
 ask 422 "too many steps" -d '{"steps": 151}' "$jobs"
@@ -281,6 +282,19 @@ for i in $ids; do
     [ "$(find data/pictures -name "$i-*" | wc -l)" -eq 4 ] || not_ok "  not four files"
 done
 check "nothing half is left" [ -z "$(find data/pictures -name '*.part')" ]
+stop
+
+# ---- Several at a time ----
+
+serve --workers 2
+first=$(submit "$long")
+second=$(submit "$long")
+check "two are drawn at a time" until_state "$first" running
+check "  by one model" until_state "$second" running
+ask 200 "numbers" "$base/metrics"
+tells '^latent_jobs_running 2$'
+curl -s -X DELETE "$jobs/$first" "$jobs/$second" >/dev/null
+draws "beside another" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6}'
 stop
 
 # ---- A full disk, broken models ----
