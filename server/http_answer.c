@@ -84,21 +84,13 @@ static json_t *plain_fault(int status, const char *message) {
     return json_pack("{s:{s:i, s:s}}", "error", "status", status, "message", message);
 }
 
-/* A message may quote bytes that are no UTF-8, which JSON can't hold. */
-static void make_utf8(char *text) {
-    json_t *string = json_string(text);
-    for (char *c = text; !string && *c; c++)
-        if ((unsigned char)*c >= 128) *c = '?';
-    json_decref(string);
-}
-
 void lt_http_fail(lt_http_request *r, int status, const char *format, ...) {
     char message[1024];
     va_list values;
     va_start(values, format);
     vsnprintf(message, sizeof message, format, values);
     va_end(values);
-    make_utf8(message);
+    server_make_utf8(message);
     snprintf(r->why, sizeof r->why, "%.255s", message);
     lt_http_answer_json(r, status, (r->api && r->api->fault ? r->api->fault : plain_fault)(status, message));
 }

@@ -12,6 +12,22 @@ static lt_queue *queue_of(const lt_http_request *r) { return lt_server_queue(lt_
 
 /* ---- A job as JSON ---- */
 
+json_t *lt_text_json(const char *text) {
+    json_t *string = text ? json_string(text) : NULL;
+    return string ? string : json_null();
+}
+
+/* Its lines. */
+static json_t *notes_json(const char *notes) {
+    json_t *list = json_array();
+    while (*notes) {
+        const size_t size = strcspn(notes, "\n");
+        json_array_append_new(list, json_stringn(notes, size));
+        notes += size + (notes[size] == '\n');
+    }
+    return list;
+}
+
 /* null: it can't be told, or not yet. */
 static json_t *number_or_null(double value, bool known) { return known ? json_real(value) : json_null(); }
 
@@ -25,14 +41,19 @@ static json_t *picture_urls(const lt_job_snapshot *job) {
 
 json_t *lt_job_json(const lt_job_snapshot *job) {
     const bool waiting = job->state == LT_JOB_WAITING, running = job->state == LT_JOB_RUNNING;
-    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:f, s:o, s:o, s:i, s:o, s:o}", "id", job->id,
-                     "state", lt_job_state_name(job->state), "place", waiting ? json_integer(job->place) : json_null(),
-                     "picture", job->picture, "pictures", job->pictures, "step", job->step, "steps", job->steps,
-                     "seconds_to_start", number_or_null(job->wait_seconds, waiting && job->wait_seconds >= 0),
-                     "seconds_left", number_or_null(job->seconds_left, running && job->seconds_left >= 0), "created",
-                     job->created, "started", number_or_null(job->started, job->started > 0), "finished",
-                     number_or_null(job->finished, job->finished > 0), "previews", job->previews, "error",
-                     job->state == LT_JOB_FAILED ? json_string(job->error) : json_null(), "urls", picture_urls(job));
+    const bool failed = job->state == LT_JOB_FAILED;
+    json_t *json = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:i}", "id", job->id, "state",
+                             lt_job_state_name(job->state), "picture", job->picture, "pictures", job->pictures, "step",
+                             job->step, "steps", job->steps, "created", job->created, "previews", job->previews);
+    json_object_set_new(json, "place", waiting ? json_integer(job->place) : json_null());
+    json_object_set_new(json, "seconds_to_start", number_or_null(job->wait_seconds, waiting && job->wait_seconds >= 0));
+    json_object_set_new(json, "seconds_left", number_or_null(job->seconds_left, running && job->seconds_left >= 0));
+    json_object_set_new(json, "started", number_or_null(job->started, job->started > 0));
+    json_object_set_new(json, "finished", number_or_null(job->finished, job->finished > 0));
+    json_object_set_new(json, "error", lt_text_json(failed ? job->error : NULL));
+    json_object_set_new(json, "notes", notes_json(job->notes));
+    json_object_set_new(json, "urls", picture_urls(job));
+    return json;
 }
 
 static void answer_job(lt_http_request *r, int status, const char *id) {
@@ -134,9 +155,9 @@ static void get_picture(lt_http_request *r) {
 static json_t *picture_json(const char *id, const lt_stored_picture *p) {
     char seed[32]; /* may be larger than JSON's integers */
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)p->seed);
-    return json_pack("{s:i, s:o, s:s, s:i, s:i, s:s?}", "number", p->number, "url",
+    return json_pack("{s:i, s:o, s:s, s:i, s:i, s:o}", "number", p->number, "url",
                      json_sprintf("/latent/v1/jobs/%s/pictures/%d", id, p->number), "seed", seed, "width", p->width,
-                     "height", p->height, "parameters", p->parameters);
+                     "height", p->height, "parameters", lt_text_json(p->parameters));
 }
 
 static json_t *pictures_json(lt_store *store, const char *id) {

@@ -11,19 +11,13 @@ static lt_models *models_of(const lt_http_request *r) { return lt_server_models(
 
 /* ---- Models ---- */
 
-/* JSON can't hold a text that is not UTF-8: null. */
-static json_t *text_or_null(const char *text) {
-    json_t *string = text ? json_string(text) : NULL;
-    return string ? string : json_null();
-}
-
 /* The path is nobody's business; what a job names is the name. */
 static json_t *model_json(const lt_shelf_item *item) {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:o}", "name", text_or_null(item->name), "kind",
-                     lt_shelf_kind_name(item->kind), "family", text_or_null(item->family), "details",
-                     text_or_null(item->details), "words", text_or_null(item->words), "preview", item->preview != NULL,
-                     "fault", text_or_null(item->fault), "size", (json_int_t)item->size, "sha256",
-                     text_or_null(item->sha256));
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:o}", "name", lt_text_json(item->name), "kind",
+                     lt_shelf_kind_name(item->kind), "family", lt_text_json(item->family), "details",
+                     lt_text_json(item->details), "words", lt_text_json(item->words), "preview", item->preview != NULL,
+                     "fault", lt_text_json(item->fault), "size", (json_int_t)item->size, "sha256",
+                     lt_text_json(item->sha256));
 }
 
 static void get_models(lt_http_request *r) {
@@ -36,7 +30,7 @@ static void get_models(lt_http_request *r) {
     for (size_t i = 0; i < listing.count; i++) json_array_append_new(rows, model_json(&listing.items[i]));
     lt_models_release(models_of(r), &listing);
     char *usual = lt_models_default(models_of(r));
-    lt_http_answer_json(r, 200, json_pack("{s:o, s:o}", "default", text_or_null(usual), "models", rows));
+    lt_http_answer_json(r, 200, json_pack("{s:o, s:o}", "default", lt_text_json(usual), "models", rows));
     free(usual);
 }
 

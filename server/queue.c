@@ -123,6 +123,7 @@ lt_refusal lt_queue_submit(lt_queue *q, const json_t *job, const char *client, c
 static void store_end(lt_queue *q, const lt_job_snapshot *is) {
     lt_stored_job end = {.state = is->state, .started = is->started, .finished = is->finished, .status = is->status};
     end.error = *is->error ? (char *)(uintptr_t)is->error : NULL;
+    end.notes = *is->notes ? (char *)(uintptr_t)is->notes : NULL;
     snprintf(end.id, sizeof end.id, "%s", is->id);
     if (lt_store_ended(q->store, &end)) server_log(is->id, "its end can't be written down: %s", lt_error_message());
 }
@@ -139,6 +140,7 @@ static lt_job_snapshot ended(const lt_job *job, lt_job_state state, lt_status st
     end.finished = server_time();
     end.status = status;
     snprintf(end.error, sizeof end.error, "%s", error ? error : "");
+    server_make_utf8(end.error);
     return end;
 }
 
@@ -229,6 +231,7 @@ static bool snapshot_of_store(lt_queue *q, const char *id, lt_job_snapshot *s) {
                            .status = job.status};
     snprintf(s->id, sizeof s->id, "%s", job.id);
     snprintf(s->error, sizeof s->error, "%s", job.error ? job.error : "");
+    snprintf(s->notes, sizeof s->notes, "%s", job.notes ? job.notes : "");
     lt_stored_job_free(&job);
     return true;
 }

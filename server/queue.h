@@ -50,8 +50,9 @@ typedef struct lt_job_snapshot {
     double created, started, finished; /* Unix time; 0: not yet */
     int previews;                      /* that there were so far: lt_queue_preview has the last one */
     uint64_t change;                   /* differs from the snapshot's before wherever something does */
-    char error[512];                   /* of a failed one */
-    lt_status status;                  /* likewise: its kind */
+    char notes[1024]; /* what the drawing told of it, such as a LoRA that isn't there: lines; cut where it is long */
+    char error[512];  /* of a failed one */
+    lt_status status; /* likewise: its kind */
 } lt_job_snapshot;
 
 /* false: there is no such job. */

@@ -29,7 +29,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " client TEXT NOT NULL, state INTEGER NOT NULL, pictures INTEGER NOT NULL, created REAL NOT NULL,"
     " started REAL NOT NULL DEFAULT 0, finished REAL NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0,"
-    " error TEXT, job TEXT NOT NULL, settings TEXT GENERATED ALWAYS AS"
+    " error TEXT, notes TEXT, job TEXT NOT NULL, settings TEXT GENERATED ALWAYS AS"
     " (json_remove(job, '$.image', '$.mask', '$.controls', '$.image_prompts', '$.regions')) STORED) STRICT;"
     "CREATE INDEX IF NOT EXISTS unfinished ON jobs (state) WHERE state = 0;"
     "CREATE TABLE IF NOT EXISTS pictures (job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
@@ -163,13 +163,14 @@ lt_status lt_store_add(lt_store *s, lt_stored_job *job) {
 }
 
 lt_status lt_store_ended(lt_store *s, const lt_stored_job *job) {
-    query q =
-        query_begin(s, "UPDATE jobs SET state = ?, started = ?, finished = ?, status = ?, error = ? WHERE id = ?");
+    query q = query_begin(
+        s, "UPDATE jobs SET state = ?, started = ?, finished = ?, status = ?, error = ?, notes = ? WHERE id = ?");
     bind_integer(&q, job->state);
     bind_real(&q, job->started);
     bind_real(&q, job->finished);
     bind_integer(&q, job->status);
     bind_text(&q, job->error);
+    bind_text(&q, job->notes);
     bind_text(&q, job->id);
     return query_run(&q);
 }
@@ -179,7 +180,7 @@ lt_status lt_store_ended(lt_store *s, const lt_stored_job *job) {
 /* In the order in which job_of_row reads them; the last may be left out. */
 #define LT_JOB_COLUMNS                                                                                                 \
     "id, number, state, pictures, created, started, finished, status, client, error,"                                  \
-    " (SELECT count(*) FROM pictures WHERE pictures.job = jobs.id)"
+    " (SELECT count(*) FROM pictures WHERE pictures.job = jobs.id), notes"
 
 static lt_status job_of_row(query *q, lt_stored_job *job) {
     sqlite3_stmt *row = q->statement;
@@ -194,7 +195,8 @@ static lt_status job_of_row(query *q, lt_stored_job *job) {
         .client = text_of(q, 8),
         .error = text_of(q, 9),
         .finished_pictures = sqlite3_column_int(row, 10),
-        .job = text_of(q, 11),
+        .notes = text_of(q, 11),
+        .job = text_of(q, 12),
     };
     snprintf(job->id, sizeof job->id, "%s", (const char *)sqlite3_column_text(row, 0));
     return job->client ? LT_OK : LT_ERROR_MEMORY;
@@ -203,6 +205,7 @@ static lt_status job_of_row(query *q, lt_stored_job *job) {
 void lt_stored_job_free(lt_stored_job *job) {
     free(job->client);
     free(job->error);
+    free(job->notes);
     free(job->job);
     *job = (lt_stored_job){0};
 }

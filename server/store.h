@@ -20,14 +20,14 @@ typedef struct lt_stored_job {
     int finished_pictures;
     double created, started, finished; /* Unix time; 0: not yet */
     lt_status status;
-    char *client, *error; /* error: NULL: none */
-    char *job;            /* JSON; NULL where it was not asked for; in lists without the pictures that were sent */
+    char *client, *error, *notes; /* error, notes: NULL: none */
+    char *job; /* JSON; NULL where it was not asked for; in lists without the pictures that were sent */
 } lt_stored_job;
 void lt_stored_job_free(lt_stored_job *job); /* what it owns */
 
 /* Its state is waiting; number is set. */
 lt_status lt_store_add(lt_store *store, lt_stored_job *job);
-/* state, started, finished, status and error of job are what it ended with. */
+/* state, started, finished, status, error and notes of job are what it ended with. */
 lt_status lt_store_ended(lt_store *store, const lt_stored_job *job);
 
 /* found: whether there is one. whole: with its JSON. */

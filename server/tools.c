@@ -1,6 +1,7 @@
 /* Memory, clocks, names, the log. */
 #include "tools.h"
 
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,13 @@ char *server_format(const char *format, ...) {
     const int size = vasprintf(&text, format, values);
     va_end(values);
     return told(size < 0 ? NULL : text);
+}
+
+void server_make_utf8(char *text) {
+    json_t *string = json_string(text);
+    for (char *c = text; !string && *c; c++)
+        if ((unsigned char)*c >= 128) *c = '?';
+    json_decref(string);
 }
 
 static double clock_seconds(clockid_t clock) {

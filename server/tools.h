@@ -19,6 +19,9 @@ void *server_calloc(size_t count, size_t size);
 char *server_strdup(const char *text); /* NULL of NULL, without a message */
 char *server_format(const char *format, ...) LT_PRINTF(1, 2);
 
+/* A message may quote bytes that are no UTF-8, which JSON can't hold: then '?' stands for all that are no ASCII. */
+void server_make_utf8(char *text);
+
 double server_now(void);  /* seconds on a clock that only goes forward */
 double server_time(void); /* Unix time */
 /* text [2 * bytes + 1]: so many random bytes of the operating system in hexadecimal. */

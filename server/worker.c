@@ -68,8 +68,16 @@ static lt_status on_picture(void *user, const lt_drawn_picture *drawn) {
 
 /* Notices may quote prompts. */
 static void on_notice(void *user, const char *message) {
-    const work *w = user;
+    work *w = user;
+    char *notes = w->job->is.notes;
+    const size_t room = sizeof w->job->is.notes;
     if (w->queue->options->log_prompts) server_log(w->job->is.id, "note: %s", message);
+    pthread_mutex_lock(&w->queue->turn);
+    const size_t size = strlen(notes);
+    snprintf(notes + size, room - size, "%s%s", size ? "\n" : "", message);
+    server_make_utf8(notes);
+    lt_jobs_touch(&w->queue->jobs, w->job);
+    pthread_mutex_unlock(&w->queue->turn);
 }
 
 /* ---- A job ---- */
@@ -128,6 +136,7 @@ static void log_end(const lt_job *job, double seconds) {
 static void begin(lt_queue *q, lt_job *job) {
     job->is.state = LT_JOB_RUNNING;
     job->is.started = server_time();
+    job->is.notes[0] = 0;
     job->begun = server_now();
     q->jobs.round = job->round;
     lt_jobs_touch(&q->jobs, job);

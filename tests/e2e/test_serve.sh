@@ -127,6 +127,11 @@ check "  others are left out" sh -c '! grep -q "no seed" answer'
 ask 204 "an ended job is forgotten" -X DELETE "$jobs/$id"
 ask 404 "  and gone" "$jobs/$id"
 
+id=$(submit '{"prompt": "x <lora:missing:1>", "steps": 2}')
+check "a LoRA that is missing" until_state "$id" done
+ask 200 "  is told of" "$jobs/$id"
+tells 'lora:missing:1'
+
 # ---- Events ----
 
 id=$(submit '{"prompt": "a dog", "steps": 8, "count": 2, "preview": true, "seed": 1}')
