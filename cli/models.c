@@ -31,15 +31,17 @@ static const lt_option options[] = {
 /* ---- Folders of this user ---- */
 
 /* "$variable/rest", or "$HOME/usual/rest" where that is not set; stays until the program ends. NULL: neither is. */
-static const char *user_folder(const char *variable, const char *usual, const char *rest) {
+static char *user_folder(const char *variable, const char *usual, const char *rest) {
     const char *base = getenv(variable), *home = getenv("HOME");
     if (base && base[0] == '/') return cli_kept(cli_format("%s/%s", base, rest));
     return home && *home ? cli_kept(cli_format("%s/%s/%s", home, usual, rest)) : NULL;
 }
 
 const char *lt_models_folder(const char *asked) {
-    const char *own = asked ? asked : user_folder("XDG_DATA_HOME", ".local/share", "latent/models");
-    return own && (asked || !access(own, R_OK | X_OK)) ? own : NULL;
+    char *own = asked ? NULL : user_folder("XDG_DATA_HOME", ".local/share", "latent/models");
+    if (!own || !access(own, R_OK | X_OK)) return asked ? asked : own;
+    free(own);
+    return NULL;
 }
 
 const char *lt_state_folder(void) { return user_folder("XDG_STATE_HOME", ".local/state", "latent"); }

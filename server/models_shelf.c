@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FRESH = 30, RETRY = 2 }; /* seconds: a listing is read again after; where a name wasn't found */
 
@@ -39,10 +40,14 @@ static char *name_of(const char *path) {
 
 static lt_status add_file(lt_models_shelf *s, const char *path) {
     char **texts = s->texts + 2 * s->count;
+    struct stat info;
     texts[0] = server_strdup(path);
     texts[1] = name_of(path);
     if (!texts[0] || !texts[1]) return LT_ERROR_MEMORY;
-    s->items[s->count++] = (lt_shelf_item){.path = texts[0], .name = texts[1], .kind = LT_SHELF_CHECKPOINT};
+    s->items[s->count++] = (lt_shelf_item){.path = texts[0],
+                                           .name = texts[1],
+                                           .kind = LT_SHELF_CHECKPOINT,
+                                           .size = stat(path, &info) ? 0 : (uint64_t)info.st_size};
     return LT_OK;
 }
 

@@ -4,7 +4,7 @@
 set -u
 . "$(dirname "$0")/checks.sh"
 latent=$(realpath "$1") hold=$(realpath "$2") openapi=$(realpath "$3")
-golden=$(realpath "$(dirname "$0")/../golden")
+model=$(realpath "$(dirname "$0")/../../data/emoji.safetensors")
 enter
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
@@ -161,7 +161,7 @@ ask 400 "an item that makes no sense" -d '{"loras": [{"name": "x"}, {"name": "y"
 tells 'loras\[1\].strenth'
 ask 400 "an upscale with a prompt" -d "{\"kind\": \"upscale\", \"upscaler\": \"x\", \"image\": \"$(base64_of one.png)\", \"prompt\": \"x\"}" "$jobs"
 ask 404 "an unknown model" -d '{"model": "nowhere"}' "$jobs"
-cp "$(dirname "$latent")/../../data/emoji.safetensors" outside.safetensors 2>/dev/null || cp "$golden/tiny/model.safetensors" outside.safetensors
+cp "$model" outside.safetensors
 for name in ../outside ../outside.safetensors "$work/outside.safetensors" outside.safetensors ./outside models/../../outside; do
     ask 404 "a path out of the folder: $name" -d "{\"model\": \"$name\"}" "$jobs"
     ask 404 "  as upscaler" -d "{\"hires_scale\": 2, \"hires_upscaler\": \"$name\"}" "$jobs"
