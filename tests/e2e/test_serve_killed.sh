@@ -1,0 +1,77 @@
+#!/bin/sh
+# 1000 jobs, and a server that is killed 20 times at random while it takes and draws them: none is lost, none is drawn
+# twice. Then 500 more, after which it holds no more memory than before.
+# usage: test_serve_killed.sh LATENT (curl must be there)
+set -u
+. "$(dirname "$0")/checks.sh"
+latent=$(realpath "$1")
+enter
+pid=
+trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
+mkdir models
+
+serve() {
+    : >address
+    "$latent" serve --port 0 --data data --models models >address 2>>log &
+    pid=$!
+    tries=0
+    until [ -s address ] || [ $tries -gt 600 ]; do
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    jobs=$(cat address)latent/v1/jobs
+}
+be_killed() {
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    serve
+}
+# submit N: its id goes to the file ids, if it is taken
+submit() {
+    curl -s -m 20 -d "{\"prompt\": \"number $1\", \"seed\": $1, \"steps\": 1, \"width\": 32, \"height\": 32}" "$jobs" |
+        sed -n 's/^{"id":"\([0-9a-f]*\)".*/\1/p' >>ids
+}
+until_empty() {
+    tries=0
+    until curl -s -m 20 "$(cat address)latent/v1/queue" | grep -q '{"jobs":\[\]}' || [ $tries -gt 3000 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+held() { curl -s -m 20 "$(cat address)metrics" | sed -n 's/^latent_memory_held_bytes //p'; }
+
+seed=$(date +%s)
+echo "# times of being killed: seed $seed"
+awk -v seed="$seed" 'BEGIN { srand(seed); for (i = 0; i < 10; i++) print int(1000 * rand()); for (i = 0; i < 10; i++) printf "%.2f\n", 0.7 * rand() >"pauses" }' >moments
+serve
+: >ids
+i=0
+while [ $i -lt 1000 ]; do
+    submit $i
+    if grep -qx $i moments; then be_killed; fi
+    i=$((i + 1))
+done
+while read -r pause; do
+    sleep "$pause"
+    be_killed
+done <pauses
+until_empty
+check "1000 were taken" [ "$(sort -u ids | wc -l)" -eq 1000 ]
+sed "s,.*,url = \"$jobs/&\",; a output = \"-\"" ids >asked
+curl -s -K asked | grep -o '"state":"[a-z]*","picture":[0-9]*' | sort | uniq -c >states
+check "each was drawn, to one picture" grep -q '^ *1000 "state":"done","picture":1$' states
+[ "$(wc -l <states)" -eq 1 ] || show states
+check "a file of each, and no other" [ "$(find data/pictures -type f | wc -l)" -eq 1000 ]
+before=$(held)
+while [ $i -lt 1500 ]; do
+    submit $i
+    i=$((i + 1))
+done
+until_empty
+after=$(held)
+check "500 more: $before bytes held before, $after after" [ "${after%.*}" -lt $((${before%.*} + 8000000)) ]
+kill $pid
+wait $pid
+check "it ends well" [ $? -eq 0 ]
+pid=
+exit $failed
