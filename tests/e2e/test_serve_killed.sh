@@ -28,7 +28,7 @@ be_killed() {
 }
 # submit N: its id goes to the file ids, if it is taken
 submit() {
-    curl -s -m 20 -d "{\"prompt\": \"number $1\", \"seed\": $1, \"steps\": 1, \"width\": 32, \"height\": 32}" "$jobs" |
+    curl -s -m 20 -w '\n' -d "{\"prompt\": \"number $1\", \"seed\": $1, \"steps\": 1, \"width\": 32, \"height\": 32}" "$jobs" |
         sed -n 's/^{"id":"\([0-9a-f]*\)".*/\1/p' >>ids
 }
 until_empty() {
