@@ -252,6 +252,10 @@ LT_API lt_status lt_image_parameters(const char *path, char **parameters);
 LT_API lt_status lt_image_read(const void *bytes, size_t size, size_t most_pixels, lt_image *image);
 LT_API lt_status lt_image_read_parameters(const void *bytes, size_t size, char **parameters);
 
+/* The picture scaled to width x height, without its alpha: Lanczos 3, the same bytes as Pillow's resize(LANCZOS). Sides
+ * from 1 to LT_IMAGE_MAX_SIDE. */
+LT_API lt_status lt_image_scale(const lt_image *image, int width, int height, lt_image *out);
+
 /* A picture of these sides, its pixels not yet written. */
 LT_API lt_status lt_image_alloc(int width, int height, lt_image *image);
 LT_API void lt_image_free(lt_image *image); /* and empties it */
@@ -845,9 +849,33 @@ LT_API lt_status lt_request_from_parameters(const char *parameters, const lt_ses
  * LT_PRECISION_AUTO where it doesn't say. */
 LT_API lt_status lt_precision_from_parameters(const char *parameters, lt_precision *precision);
 
+/* What such a text says, as it is written: "Steps" is "20". */
+typedef struct lt_setting {
+    const char *key, *value;
+} lt_setting;
+typedef struct lt_parameter_list {
+    const char *prompt, *negative_prompt; /* "" where it has none */
+    lt_setting *items;                    /* [count], in their order; a key may come twice, the last one counts */
+    size_t count;
+    void *owner; /* of what these point to */
+} lt_parameter_list;
+/* Any text is one: what has no settings behind it is a prompt. */
+LT_API lt_status lt_parameter_list_read(const char *text, lt_parameter_list *list);
+LT_API void lt_parameter_list_free(lt_parameter_list *list); /* and empties it */
+
 /* Names for requests, NULL-terminated. */
 LT_API const char *const *lt_samplers(void);
 LT_API const char *const *lt_schedules(void);
+/* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",
+ * "k_dpm_2", "EulerDiscreteScheduler", "SGM Uniform". Here they become our own. NULL: no such one; so of NULL.
+ * *schedule: the one that a sampler's name says along, or NULL; schedule may be NULL. */
+LT_API const char *lt_sampler_read(const char *text, const char **schedule);
+LT_API const char *lt_schedule_read(const char *text);
+/* What A1111's web UI calls ours, or the name itself, and the schedule that it takes for a sampler where "Automatic" is
+ * asked for (NULL: the one that we take). NULL of NULL. */
+LT_API const char *lt_sampler_label(const char *name);
+LT_API const char *lt_schedule_label(const char *name);
+LT_API const char *lt_schedule_automatic(const char *sampler);
 
 /* ---- Parts of the way ---- */
 

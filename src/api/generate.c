@@ -81,5 +81,26 @@ lt_status lt_precision_from_parameters(const char *parameters, lt_precision *pre
     return lt_leave(&door, status);
 }
 
+static lt_status read_list(const char *text, lt_parameter_list *list) {
+    lt_infotext info;
+    LT_TRY(lt_infotext_read(text, &info));
+    *list = (lt_parameter_list){info.prompt, info.negative_prompt, info.settings, info.count, info.memory};
+    return LT_OK;
+}
+
+lt_status lt_parameter_list_read(const char *text, lt_parameter_list *list) {
+    const lt_argument arguments[] = {{"text", text}, {"list", .out = list, .size = sizeof *list}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = read_list(text, list);
+    return lt_leave(&door, status);
+}
+
+void lt_parameter_list_free(lt_parameter_list *list) {
+    if (!list) return;
+    lt_free(list->owner);
+    *list = (lt_parameter_list){0};
+}
+
 const char *const *lt_samplers(void) { return lt_sampler_names(); }
 const char *const *lt_schedules(void) { return lt_schedule_names(); }

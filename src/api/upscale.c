@@ -55,3 +55,11 @@ lt_status lt_upscale(lt_session *session, const lt_image *image, const lt_upscal
     if (!status) status = watched(session, image, options ? options : &defaults, out);
     return lt_leave(&door, status);
 }
+
+lt_status lt_image_scale(const lt_image *image, int width, int height, lt_image *out) {
+    const lt_argument arguments[] = {{"image", image}, {"out", .out = out, .size = sizeof *out}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_image_resize(image, width, height, out);
+    return lt_leave(&door, status);
+}

@@ -95,17 +95,8 @@ const char *const *lt_schedule_names(void);
 const char *const *lt_sampler_names(void);
 bool lt_sampler_takes_eta(const char *name);
 
-/* Names as other programs write them are taken wherever a sampler or a schedule is: "Euler a", "DPM++ 2M Karras",
- * "k_dpm_2", "EulerDiscreteScheduler", "SGM Uniform". Here they become our own. NULL: no such one. *schedule: the one
- * that a sampler's name says along, or NULL. */
-const char *lt_sampler_read(const char *text, const char **schedule);
-const char *lt_schedule_read(const char *text);
+/* latent.h has how names are read and what A1111's web UI calls them. */
 bool lt_schedule_is_automatic(const char *text); /* "Automatic": the one that is taken where none is named */
-/* What A1111's web UI calls ours, and the schedule that it takes for a sampler where "Automatic" is asked for; NULL:
- * the one that we take. */
-const char *lt_sampler_label(const char *name);
-const char *lt_schedule_label(const char *name);
-const char *lt_schedule_automatic(const char *sampler);
 
 /* ---- Samplers ---- */
 

@@ -61,7 +61,7 @@ static const spelling schedules[] = {
 };
 
 static const spelling *row_of(const spelling *rows, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; name && i < count; i++)
         if (!strcmp(rows[i].name, name)) return &rows[i];
     return NULL;
 }
@@ -84,9 +84,10 @@ const char *lt_schedule_automatic(const char *sampler) {
 /* ---- Reading ---- */
 
 /* Lower case, p for +, and letters and digits alone: "DPM++ 2M" and "dpmpp_2m" are "dpmpp2m". False where it is too
- * long for a name. */
+ * long for a name, or NULL. */
 static bool fold(const char *text, char folded[MAX_NAME]) {
     size_t n = 0;
+    if (!text) return false;
     for (; *text && n < MAX_NAME - 1; text++) {
         if (*text == '+')
             folded[n++] = 'p';
@@ -136,6 +137,8 @@ static const char *split(const char *folded, const char **schedule) {
 
 const char *lt_sampler_read(const char *text, const char **schedule) {
     char folded[MAX_NAME];
+    const char *unasked;
+    if (!schedule) schedule = &unasked;
     *schedule = NULL;
     if (!fold(text, folded)) return NULL;
     const bool prefixed = !strncmp(text, "k_", 2) || !strncmp(text, "K_", 2); /* k-diffusion's, as InvokeAI says it */

@@ -11,10 +11,6 @@
 
 #include "base/base.h"
 
-typedef struct lt_setting {
-    const char *key, *value; /* of "Steps: 20": "Steps" and "20" */
-} lt_setting;
-
 /* What was read; everything points into memory, which is one allocation. */
 typedef struct lt_infotext {
     char *memory;

@@ -531,6 +531,21 @@ static void test_round_trip(void **state) {
     lt_image_free(&smooth);
 }
 
+/* For programs: the same as inside, behind the door. */
+static void test_scale(void **state) {
+    (void)state;
+    lt_image image = read_ppm("scale_from"), inside, ours;
+    assert_int_equal(lt_image_resize(&image, 20, 15, &inside), LT_OK);
+    assert_int_equal(lt_image_scale(&image, 20, 15, &ours), LT_OK);
+    assert_memory_equal(inside.pixels, ours.pixels, 20 * 15 * 3);
+    lt_image_free(&inside);
+    lt_image_free(&ours);
+    assert_failed(lt_image_scale(NULL, 20, 15, &ours), LT_ERROR_ARGUMENT, &ours, "image");
+    assert_failed(lt_image_scale(&image, 0, 15, &ours), LT_ERROR_ARGUMENT, &ours, "width");
+    assert_int_equal(lt_image_scale(&image, 20, 15, NULL), LT_ERROR_ARGUMENT);
+    lt_image_free(&image);
+}
+
 /* The text chunk is, byte for byte, the one that Pillow wrote. */
 static void test_text_as_pillow(void **state) {
     (void)state;
@@ -898,6 +913,7 @@ int main(void) {
         cmocka_unit_test(test_orientation),
         cmocka_unit_test(test_comments),
         cmocka_unit_test(test_parameters_of_pillow),
+        cmocka_unit_test(test_scale),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_text_as_pillow),
         cmocka_unit_test(test_broken_text),

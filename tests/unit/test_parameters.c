@@ -257,12 +257,55 @@ static void test_texts_that_say_little(void **state) {
     lt_string_free(texts);
 }
 
+/* ---- As they are written ---- */
+
+static void test_what_a_text_says(void **state) {
+    (void)state;
+    lt_parameter_list p = {0};
+    assert_ok(lt_parameter_list_read(
+        "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, Model: \"with, a comma\"", &p));
+    assert_string_equal(p.prompt, "a cat");
+    assert_string_equal(p.negative_prompt, "dog");
+    assert_int_equal(p.count, 3);
+    assert_string_equal(p.items[1].key, "Sampler");
+    assert_string_equal(p.items[1].value, "Euler a");
+    assert_string_equal(p.items[2].value, "with, a comma");
+    lt_parameter_list_free(&p);
+    assert_null(p.owner);
+    assert_ok(lt_parameter_list_read("Steps: 20", &p));
+    assert_string_equal(p.prompt, "Steps: 20");
+    assert_int_equal(p.count, 0);
+    lt_parameter_list_free(&p);
+    lt_parameter_list_free(NULL);
+    assert_int_equal(lt_parameter_list_read(NULL, &p), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_parameter_list_read("a", NULL), LT_ERROR_ARGUMENT);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    const char *schedule;
+    assert_string_equal(lt_sampler_read("DPM++ 2M Karras", &schedule), "dpmpp_2m");
+    assert_string_equal(schedule, "karras");
+    assert_string_equal(lt_sampler_read("Euler a", NULL), "euler_a");
+    assert_string_equal(lt_schedule_read("SGM Uniform"), "sgm_uniform");
+    assert_string_equal(lt_sampler_label("euler_a"), "Euler a");
+    assert_string_equal(lt_schedule_label("karras"), "Karras");
+    assert_string_equal(lt_schedule_automatic("euler_a"), "normal");
+    assert_null(lt_schedule_automatic("ddim"));
+    assert_null(lt_sampler_read(NULL, NULL));
+    assert_null(lt_schedule_read(NULL));
+    assert_null(lt_sampler_label(NULL));
+    assert_null(lt_schedule_label(NULL));
+    assert_null(lt_schedule_automatic(NULL));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samplers),     cmocka_unit_test(test_settings),
         cmocka_unit_test(test_of_a_picture), cmocka_unit_test(test_names_of_others),
         cmocka_unit_test(test_a_web_ui),     cmocka_unit_test(test_texts_that_say_little),
-        cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_precision),    cmocka_unit_test(test_what_a_text_says),
+        cmocka_unit_test(test_names),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();
