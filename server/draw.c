@@ -133,7 +133,7 @@ static lt_status upscale(drawing *d, const lt_job_limits *limits) {
     o.cancelled = on_cancelled;
     o.user = d;
     LT_TRY(lt_upscale(lt_models_session(d->entry), &d->job.image, &o, &out));
-    const lt_status status = hand_over(d, &out, 0, 0, NULL);
+    const lt_status status = hand_over(d, &out, 0, 0, d->job.image_parameters);
     lt_image_free(&out);
     return status;
 }

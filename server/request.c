@@ -355,10 +355,21 @@ lt_status lt_job_request_fits(const lt_job_request *job, const lt_job_limits *li
                    1e-6 * pixels, 1e-6 * limits->pixels);
 }
 
+/* A larger picture says how the small one was made, as that of the command line does. */
+static lt_status read_image_parameters(const json_t *job, lt_job_request *out) {
+    size_t size;
+    void *bytes = lt_base64_read(json_string_value(json_object_get(job, "image")), &size);
+    if (!bytes) return lt_fail(LT_ERROR_MEMORY, "out of memory for a job");
+    const lt_status status = lt_image_read_parameters(bytes, size, &out->image_parameters);
+    free(bytes);
+    return status ? lt_fail_in(status, "image") : LT_OK;
+}
+
 static lt_status read_job(reader *r, const json_t *job) {
     lt_job_request *out = r->out;
     LT_TRY(read_object(r, job, keys, out, lt_request_fields(), &out->request));
     LT_TRY(check_whole(out, job));
+    if (out->kind == LT_JOB_UPSCALE) LT_TRY(read_image_parameters(job, out));
     out->request.image = out->image.pixels ? &out->image : NULL;
     out->request.mask = out->mask.pixels ? &out->mask : NULL;
     out->request.random_seed &= !json_object_get(job, "seed");
@@ -377,6 +388,7 @@ lt_status lt_job_request_read(const json_t *job, const lt_job_limits *limits, lt
 void lt_job_request_free(lt_job_request *request) {
     lt_image_free(&request->image);
     lt_image_free(&request->mask);
+    lt_string_free(request->image_parameters);
     for (size_t i = 0; i < LT_COUNT(request->region_masks); i++) lt_image_free(&request->region_masks[i]);
     for (size_t i = 0; i < LT_COUNT(request->control_inputs); i++) lt_image_free(&request->control_inputs[i].image);
     for (size_t i = 0; i < LT_COUNT(request->image_prompt_inputs); i++) {

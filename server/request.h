@@ -37,6 +37,7 @@ typedef struct lt_job_request {
     const char *format;   /* "png", "jpg", "webp" */
     lt_request request;   /* all but models and callbacks */
     lt_image image, mask;
+    char *image_parameters; /* upscale: how image was made, which goes on; NULL: it doesn't say */
     lt_lora loras[LT_JOB_LORAS];
     const char *embeddings[LT_JOB_EMBEDDINGS];
     lt_region regions[LT_JOB_REGIONS];
