@@ -1,12 +1,18 @@
 /* The APIs that are served. */
+#include "a1111.h"
 #include "http.h"
 #include "jobs_api.h"
 #include "metrics.h"
+#include "openai.h"
 
 /* clang-format off */
 const lt_http_api *const lt_http_apis[] = {
     &lt_jobs_api,
     &lt_models_api,
+    &lt_a1111_api,
+    &lt_a1111_control_api,
+    &lt_a1111_internal_api,
+    &lt_openai_api,
     &lt_health_api,
     NULL,
 };

@@ -1,6 +1,7 @@
 /* The server: its parts, opened one after the other, and what ends them. */
 #include "server.h"
 
+#include "a1111.h"
 #include "guard.h"
 #include "http.h"
 #include "models.h"
@@ -22,6 +23,7 @@ struct lt_server {
     lt_store *store;
     lt_models *models;
     lt_queue *queue;
+    lt_a1111 *a1111;
     struct lt_http *http;
 };
 
@@ -29,6 +31,7 @@ const lt_server_options *lt_server_options_of(const lt_server *server) { return 
 lt_queue *lt_server_queue(lt_server *server) { return server->queue; }
 lt_models *lt_server_models(lt_server *server) { return server->models; }
 lt_store *lt_server_store(lt_server *server) { return server->store; }
+lt_a1111 *lt_server_a1111(lt_server *server) { return server->a1111; }
 
 lt_server_options lt_server_options_defaults(void) {
     return (lt_server_options){
@@ -63,12 +66,14 @@ static lt_status open_all(lt_server *s) {
     LT_TRY(lt_store_open(o->data, &s->store));
     LT_TRY(lt_models_open(o, &s->models));
     LT_TRY(lt_queue_open(o, s->store, s->models, &s->queue));
+    LT_TRY(lt_a1111_open(s, &s->a1111));
     return lt_http_open(s, s->guard, &s->http);
 }
 
 /* Who asks first, then what they ask. */
 static void close_all(lt_server *s) {
     lt_http_close(s->http);
+    lt_a1111_close(s->a1111);
     lt_queue_close(s->queue);
     lt_models_close(s->models);
     lt_store_close(s->store);
