@@ -193,31 +193,48 @@ static lt_status show_activation(lt_taps *t, const lt_sight *sight, const char *
     return status;
 }
 
-/* The mean of [heads, n], into the first of them. */
-static void average_heads(float *maps, size_t heads, size_t n) {
-    for (size_t head = 1; head < heads; head++)
-        for (size_t i = 0; i < n; i++) maps[i] += maps[head * n + i];
-    for (size_t i = 0; i < n; i++) maps[i] /= (float)heads;
+/* The mean of maps [heads, n] in their order, allocated; NULL: no memory. */
+static float *average_heads(const float *maps, size_t heads, size_t n) {
+    float *mean = lt_calloc(n, sizeof *mean);
+    for (size_t head = 0; mean && head < heads; head++)
+        for (size_t i = 0; i < n; i++) mean[i] += maps[head * n + i];
+    for (size_t i = 0; mean && i < n; i++) mean[i] /= (float)heads;
+    return mean;
 }
 
-/* m.map becomes what the tap is given. */
 static lt_status show_map(lt_taps *t, const lt_sight *sight, const char *name, size_t tap, int branch,
                           const lt_attention_map *m) {
     lt_shape shape = lt_port_shape(sight->value);
     const lt_heat_key key = {tap, branch, m->tokens};
-    if (t->request->taps[tap].kind == LT_TAP_HEAT)
-        return lt_heat_add(&t->heat, key, name, m->heads, shape.h, shape.w, m->map);
-    const bool apart = t->request->taps[tap].heads;
+    const lt_tap *wanted = &t->request->taps[tap];
     shape.c = (int)m->tokens;
-    if (!apart) average_heads(m->map, m->heads, m->pixels * m->tokens);
-    return tell_planes(t, tap, branch, sight->seconds, name, apart ? m->heads : 0, shape, m->map);
+    if (wanted->kind == LT_TAP_HEAT) return lt_heat_add(&t->heat, key, name, m->heads, shape.h, shape.w, m->map);
+    if (wanted->heads) return tell_planes(t, tap, branch, sight->seconds, name, m->heads, shape, m->map);
+    float *mean = average_heads(m->map, m->heads, m->pixels * m->tokens);
+    const lt_status status = mean ? tell_planes(t, tap, branch, sight->seconds, name, 0, shape, mean) : LT_ERROR_MEMORY;
+    lt_free(mean);
+    return status;
 }
 
-/* The map of the k-th sample. */
-static lt_status show_attention(lt_taps *t, const lt_sight *sight, const char *name, size_t tap, size_t k) {
+/* DAAM's maps are not of the negative prompt. */
+static bool wants_map(const lt_taps *t, size_t tap, const char *name, int branch) {
+    const bool negative = t->pass.branches->items[branch].pictureless;
+    return wants(t, tap, LT_TAP_ATTENTION, name) || (!negative && wants(t, tap, LT_TAP_HEAT, name));
+}
+
+static bool wants_any_map(const lt_taps *t, const char *name, int branch) {
+    bool any = false;
+    for (size_t i = 0; i < t->request->tap_count; i++) any |= wants_map(t, i, name, branch);
+    return any;
+}
+
+/* The map of the k-th sample, made once for all taps. */
+static lt_status show_attention(lt_taps *t, const lt_sight *sight, const char *name, size_t k) {
     const lt_shape s = lt_port_shape(sight->q);
+    const int branch = t->first + (int)k;
     int32_t tokens = lt_port_shape(sight->k).w;
     lt_port_read_i32(sight->lengths, k, &tokens, 1);
+    if (!tokens || !wants_any_map(t, name, branch)) return LT_OK;
     float *q = read_sample(sight->q, k), *keys = read_sample(sight->k, k);
     lt_attention_map m = {.q = q,
                           .k = keys,
@@ -227,30 +244,23 @@ static lt_status show_attention(lt_taps *t, const lt_sight *sight, const char *n
                           .d = (size_t)(s.c / sight->heads)};
     m.map = lt_alloc(m.heads * m.pixels * m.tokens * sizeof *m.map);
     lt_status status = q && keys && m.map ? LT_OK : LT_ERROR_MEMORY;
-    if (!status && tokens) lt_attention_map_make(&m);
-    if (!status && tokens) status = show_map(t, sight, name, tap, t->first + (int)k, &m);
+    if (!status) lt_attention_map_make(&m);
+    for (size_t i = 0; i < t->request->tap_count && !status; i++)
+        if (wants_map(t, i, name, branch)) status = show_map(t, sight, name, i, branch, &m);
     lt_free(m.map);
     lt_free(keys);
     lt_free(q);
     return status;
 }
 
-static lt_status show_sample(lt_taps *t, const lt_sight *sight, const char *name, size_t tap, size_t k) {
-    const bool negative = t->pass.branches->items[t->first + (int)k].pictureless;
-    const lt_tap_kind kind = t->request->taps[tap].kind;
-    if (kind == LT_TAP_ACTIVATION) return show_activation(t, sight, name, tap, k);
-    return kind == LT_TAP_HEAT && negative ? LT_OK : show_attention(t, sight, name, tap, k);
-}
-
 static lt_status look(void *user, const lt_sight *sight) {
     lt_taps *t = user;
     const char *at = lt_name_after(sight->place, lt_role_prefix(LT_ROLE_UNET));
     const lt_name name = lt_name_of("unet.%s", at ? at : sight->place);
-    for (size_t i = 0; i < t->request->tap_count; i++) {
-        const lt_tap_kind kind = t->request->taps[i].kind;
-        if ((kind == LT_TAP_ACTIVATION) == (sight->heads > 0) || !wants(t, i, kind, name.text)) continue;
-        for (size_t k = 0; k < (size_t)t->count; k++) LT_TRY(show_sample(t, sight, name.text, i, k));
-    }
+    for (size_t k = 0; k < (size_t)t->count && sight->heads; k++) LT_TRY(show_attention(t, sight, name.text, k));
+    for (size_t i = 0; i < t->request->tap_count && !sight->heads; i++)
+        for (size_t k = 0; k < (size_t)t->count && wants(t, i, LT_TAP_ACTIVATION, name.text); k++)
+            LT_TRY(show_activation(t, sight, name.text, i, k));
     return LT_OK;
 }
 
