@@ -36,7 +36,7 @@ while read -r command; do
     esac
     check "README: $command" eval "$command $small"
 done <commands
-for made in apple.png forest-1.png forest-2.png watercolour.png window.png grid.png again.png sd15-f32.safetensors mine.safetensors loss.png; do
+for made in apple.png forest-1.png forest-2.png watercolour.png window.png grid.png apple.html again.png sd15-f32.safetensors mine.safetensors loss.png; do
     check "README: it made $made" test -s "$made"
 done
 

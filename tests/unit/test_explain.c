@@ -1,0 +1,100 @@
+/* Numbers as pictures, and pictures as text: what `latent explain` puts into a page. */
+#include "../../cli/explain_picture.h"
+#include "golden.h"
+
+static void test_base64(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        char *text = picture_base64((const uint8_t *)cases[i][0], strlen(cases[i][0]));
+        assert_string_equal(text, cases[i][1]);
+        free(text);
+    }
+}
+
+/* Points on two lines through a mean: the first component is along the longer one, and the same in both planes. */
+static void test_components(void **state) {
+    (void)state;
+    enum { C = 5, PIXELS = 6 };
+    static const float longer[C] = {2, 0, 0, 2, 1}, shorter[C] = {0, 1, -1, 0, 0}, mean[C] = {7, -3, 1, 0, 9};
+    static const float along[2 * PIXELS] = {-6, -4, -2, 0, 1, 3, 5, 3, 2, 0, -1, -1},
+                                 across[2 * PIXELS] = {1, -1, 1, -1, 1, -1, -1, 1, -1, 1, -1, 1};
+    float data[2][C * PIXELS];
+    for (size_t i = 0; i < 2 * PIXELS; i++)
+        for (size_t k = 0; k < C; k++)
+            data[i / PIXELS][k * PIXELS + i % PIXELS] = mean[k] + along[i] * longer[k] + 0.5f * across[i] * shorter[k];
+    const lt_array planes[] = {{"a", 3, {C, 2, 3}, data[0]}, {"b", 3, {C, 2, 3}, data[1]}};
+    lt_image images[2];
+    assert_ok(picture_components((const lt_array *const[]){&planes[0], &planes[1]}, 2, images));
+    double sign = 0, error[2] = {0};
+    for (size_t i = 0; i < 2 * PIXELS; i++) sign += along[i] * (images[i / PIXELS].pixels[3 * (i % PIXELS)] - 127.5);
+    double deviation = 0;
+    for (size_t i = 0; i < 2 * PIXELS; i++) deviation += along[i] * along[i] / (2.0 * PIXELS);
+    for (size_t i = 0; i < 2 * PIXELS; i++) {
+        const uint8_t *rgb = images[i / PIXELS].pixels + 3 * (i % PIXELS);
+        const double first = 127.5 + (sign < 0 ? -58 : 58) * along[i] / sqrt(deviation);
+        error[0] = fmax(error[0], fabs(fmin(fmax(first, 0), 255) - rgb[0]));
+        error[1] = fmax(error[1], fabs(fabs(rgb[1] - 127.5) - 58)); /* all one deviation away, to either side */
+    }
+    assert_true(error[0] <= 1.5);
+    assert_true(error[1] <= 1.5);
+    assert_int_equal(images[1].width, 3);
+    assert_int_equal(images[1].height, 2);
+    for (int i = 0; i < 2; i++) lt_image_free(&images[i]);
+}
+
+static void test_planes_of_one_value(void **state) {
+    (void)state;
+    const float data[2 * 4] = {3, 3, 3, 3, -1, -1, -1, -1};
+    const lt_array plane = {"flat", 3, {2, 2, 2}, data};
+    lt_image image;
+    assert_ok(picture_components((const lt_array *const[]){&plane}, 1, &image));
+    for (int i = 0; i < 12; i++) assert_int_equal(image.pixels[i], 127);
+    lt_image_free(&image);
+}
+
+static void test_scale(void **state) {
+    (void)state;
+    const float values[] = {0, 0.5f, 1, 0.25f, -1, 0, 0, 0};
+    uint8_t bytes[8];
+    float most[2];
+    picture_scale(values, 2, 4, bytes, most);
+    assert_memory_equal(bytes, ((uint8_t[]){0, 128, 255, 64, 0, 0, 0, 0}), 8);
+    assert_true(most[0] == 1 && most[1] == 0);
+}
+
+/* A picture over the limit is the mean of what its pixels stand for. */
+static void test_smaller(void **state) {
+    (void)state;
+    lt_image image;
+    char *whole, *small, *expected;
+    assert_ok(lt_image_alloc(4, 2, &image));
+    for (int i = 0; i < 24; i++) image.pixels[i] = (uint8_t)(10 * (i / 6 % 2) + 40 * (i / 12));
+    assert_ok(picture_url(&image, "png", 4, &whole));
+    assert_ok(picture_url(&image, "png", 2, &small));
+    assert_true(!strncmp(whole, "data:image/png;base64,iVBOR", 27));
+    lt_image half;
+    assert_ok(lt_image_alloc(2, 1, &half));
+    for (int i = 0; i < 6; i++) half.pixels[i] = (uint8_t)(i < 3 ? 20 : 30);
+    assert_ok(picture_url(&half, "png", 2, &expected));
+    assert_string_equal(small, expected);
+    free(whole);
+    free(small);
+    free(expected);
+    lt_image_free(&image);
+    lt_image_free(&half);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_base64), cmocka_unit_test(test_components), cmocka_unit_test(test_planes_of_one_value),
+        cmocka_unit_test(test_scale),  cmocka_unit_test(test_smaller),
+    };
+    return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
+}
