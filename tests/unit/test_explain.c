@@ -24,7 +24,7 @@ static void test_components(void **state) {
     enum { C = 5, PIXELS = 6 };
     static const float longer[C] = {2, 0, 0, 2, 1}, shorter[C] = {0, 1, -1, 0, 0}, mean[C] = {7, -3, 1, 0, 9};
     static const float along[2 * PIXELS] = {-6, -4, -2, 0, 1, 3, 5, 3, 2, 0, -1, -1},
-                                 across[2 * PIXELS] = {1, -1, 1, -1, 1, -1, -1, 1, -1, 1, -1, 1};
+                                 across[2 * PIXELS] = {1, -1, -1, 1, -1, -1, 1, -1, 1, 1, 1, -1};
     float data[2][C * PIXELS];
     for (size_t i = 0; i < 2 * PIXELS; i++)
         for (size_t k = 0; k < C; k++)
