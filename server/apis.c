@@ -4,6 +4,7 @@
 #include "jobs_api.h"
 #include "metrics.h"
 #include "openai.h"
+#include "page.h"
 
 /* clang-format off */
 const lt_http_api *const lt_http_apis[] = {
@@ -13,7 +14,9 @@ const lt_http_api *const lt_http_apis[] = {
     &lt_a1111_control_api,
     &lt_a1111_internal_api,
     &lt_openai_api,
+    &lt_words_api,
     &lt_health_api,
+    &lt_page_api,
     NULL,
 };
 /* clang-format on */

@@ -1,0 +1,80 @@
+// The frame: name, rooms, language, light or dark, messages; and what is fetched at the start.
+import * as api from './api.js';
+import { takeUp } from './draw.js';
+import { Fragment, html, render, useEffect, useState, Icon, IconButton } from './parts.js';
+import { Make } from './make/make.js';
+import { keep, kept, say, set, use } from './state.js';
+import { language, languages, speak, t } from './text.js';
+
+// Each a component and its words; one alone needs no navigation.
+const ROOMS = { make: Make };
+
+const roomInAddress = () => (ROOMS[location.hash.slice(1)] ? location.hash.slice(1) : 'make');
+
+// ---- Light or dark: as the system has it, until told otherwise ----
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (kept('latent.theme') ?? (dark.matches ? 'dark' : 'light')) === 'dark';
+
+function applyTheme() {
+  document.documentElement.dataset.theme = isDark() ? 'dark' : 'light';
+}
+applyTheme();
+dark.addEventListener('change', applyTheme);
+
+function Theme() {
+  const [now, setNow] = useState(isDark());
+  const turn = () => {
+    keep('latent.theme', now ? 'light' : 'dark');
+    applyTheme();
+    setNow(!now);
+  };
+  return html`<${IconButton} icon=${now ? 'sun' : 'moon'} label=${t(now ? 'top.light' : 'top.dark')} onClick=${turn} />`;
+}
+
+// ---- The frame ----
+
+const Rooms = ({ room }) => Object.keys(ROOMS).length > 1 && html`<nav aria-label=${t('top.rooms')}>
+  ${Object.keys(ROOMS).map((name) => html`<a href="#${name}" aria-current=${name === room ? 'page' : undefined}>${t(`room.${name}`)}</a>`)}
+</nav>`;
+
+const Top = ({ room }) => html`<header class="top">
+  <a class="skip" href="#main">${t('top.skip')}</a>
+  <span class="name"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="9" cy="9" r="5" /><circle cx="23" cy="9" r="5" opacity=".7" /><circle cx="9" cy="23" r="5" opacity=".45" /><circle cx="23" cy="23" r="5" opacity=".2" /></svg>Latent</span>
+  <${Rooms} room=${room} />
+  <div class="row top-tools">
+    <select aria-label=${t('top.language')} value=${language} onChange=${(event) => speak(event.target.value)}>
+      ${Object.entries(languages).map(([tag, strings]) => html`<option value=${tag} selected=${tag === language}>${strings.language}</option>`)}
+    </select>
+    <${Theme} />
+  </div>
+</header>`;
+
+function Message() {
+  const message = use('message');
+  useEffect(() => {
+    if (!message || message.bad) return undefined;
+    const timer = setTimeout(() => say(null), 4000);
+    return () => clearTimeout(timer);
+  }, [message]);
+  return html`<div class="messages" role=${message?.bad ? 'alert' : 'status'}>${message && html`<p class="message ${message.bad ? 'bad' : ''}"><span>${message.text}</span>
+    <${IconButton} icon="close" label=${t('close')} onClick=${() => say(null)} /></p>`}</div>`;
+}
+
+function Page() {
+  const [room, setRoom] = useState(roomInAddress());
+  useEffect(() => {
+    const onHash = () => setRoom(roomInAddress());
+    addEventListener('hashchange', onHash);
+    return () => removeEventListener('hashchange', onHash);
+  }, []);
+  return html`<${Fragment}><${Top} room=${room} /><${ROOMS[room]} /><${Message} /><//>`;
+}
+
+const root = document.getElementById('page');
+root.textContent = '';
+render(html`<${Page} />`, root);
+
+for (const [slice, ask] of [['options', api.options], ['models', api.models]])
+  ask().then((value) => set(slice, value), (error) => say(error.message, true));
+takeUp();
