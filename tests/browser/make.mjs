@@ -148,7 +148,9 @@ check('repainted with the mask', repainted.number > before && asked.mask?.starts
 // What was not masked is as it was: compared in the page, corner by corner.
 const differs = await page.evaluate(async ({ a, b, mask }) => {
   const pixels = async (url) => {
-    const image = await createImageBitmap(await (await fetch(url)).blob());
+    const image = new Image();
+    image.src = url;
+    await image.decode();
     const c = new OffscreenCanvas(image.width, image.height).getContext('2d');
     c.drawImage(image, 0, 0);
     return c.getImageData(0, 0, image.width, image.height).data;

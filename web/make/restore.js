@@ -1,5 +1,6 @@
 // Settings back into the form: of a picture's file (A1111's or ours), of its text, or of a job as it was sent.
 import * as api from '../api.js';
+import { load } from '../picture.js';
 import { change, get, say, usualForm } from '../state.js';
 import { t } from '../text.js';
 import { NO_EXPANSION } from './outpaint.js';
@@ -49,17 +50,17 @@ export async function restoreText(text) {
   say(t('restore.done'));
 }
 
-const asPicture = async (text) => {
-  const image = await createImageBitmap(await (await fetch(text)).blob());
-  return { width: image.width, height: image.height };
-};
+async function measured(url) {
+  const image = await load(url);
+  return { url, width: image.naturalWidth, height: image.naturalHeight };
+}
 
 // A picture of the gallery, with what it began with, and its own seed.
 export async function restorePicture(picture) {
   const job = await api.request(picture.id);
   restoreJob({ ...job, seed: picture.seed }, job.model);
   if (typeof job.image === 'string' && job.image.startsWith('data:')) {
-    change({ input: { url: job.image, ...(await asPicture(job.image)), strokes: [], expand: NO_EXPANSION } });
+    change({ input: { ...(await measured(job.image)), strokes: [], expand: NO_EXPANSION } });
   }
   say(t('restore.done'));
 }
