@@ -207,9 +207,9 @@ check('one without settings says so', true);
 
 const grid = await openSection('Grid');
 await grid.getByText('Compare values side by side').click();
-await grid.getByLabel('Values').first().fill('2, 4, 8');
+await grid.getByLabel('Values', { exact: true }).first().fill('2, 4, 8');
 await grid.getByLabel('Down', { exact: true }).selectOption('guidance');
-await grid.getByLabel('Values').last().fill('1-7 (+6)');
+await grid.getByLabel('Values', { exact: true }).last().fill('1-7 (+6)');
 await makeButton.click();
 await page.waitForFunction(() => document.querySelectorAll('.grid-scroll td img').length === 6, null, { timeout: 60000 });
 check('a grid of six', (await page.locator('.grid-scroll th').allTextContents()).join().includes('Steps: 8'));

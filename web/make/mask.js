@@ -66,7 +66,7 @@ function draw(editor) {
   const { canvas, picture, view, cursor, size, input } = editor;
   const c = canvas.getContext('2d');
   c.clearRect(0, 0, canvas.width, canvas.height);
-  if (!picture) return;
+  if (!picture || !canvas.width || !canvas.height) return; // a dialog that shuts is nothing wide
   const place = [view.x, view.y, input.width * view.scale, input.height * view.scale];
   c.imageSmoothingEnabled = view.scale < 3;
   c.drawImage(picture, ...place);
