@@ -34,6 +34,9 @@ export const usualForm = {
   grid: { on: false, x: { key: 'steps', values: '10, 20, 30' }, y: { key: 'none', values: '' } },
 };
 
+// Pictures are too large for what a browser keeps of a page.
+const FORGOTTEN = { input: null, controls: [], image_prompts: [] };
+
 const state = {
   form: { ...usualForm, ...remembered() },
   options: null, // of the server: samplers, schedules, limits, fields
@@ -74,9 +77,6 @@ export function use(slice) {
 export const change = (patch) => set('form', (form) => ({ ...form, ...patch }));
 
 export const say = (text, bad = false) => set('message', text ? { text, bad } : null);
-
-// Pictures are too large for what a browser keeps of a page.
-const FORGOTTEN = { input: null, controls: [], image_prompts: [] };
 
 function remembered() {
   try {

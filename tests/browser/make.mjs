@@ -262,6 +262,7 @@ await shot(page, 'done-dark');
 await accessible(page, 'dark');
 await page.getByLabel('Language').selectOption('de');
 await page.waitForSelector('button.make:has-text("malen")');
+check('the form is as it was', (await page.locator('textarea').first().inputValue()) === 'a (green:1.3) tree');
 check('in German', (await page.evaluate(() => document.documentElement.lang)) === 'de');
 await shot(page, 'german-dark');
 await context.close();
