@@ -246,6 +246,7 @@ await page.waitForSelector('dialog', { state: 'detached' });
 check('deleted', (await page.locator('.tiles .tile').count()) === 1);
 await page.locator('.tiles .tile').first().click();
 await page.getByRole('button', { name: 'Use its settings' }).click();
+await page.waitForSelector('dialog', { state: 'detached' }); // once they are
 check('its settings are used again', (await prompt.inputValue()) === 'a blue star');
 await page.getByLabel('Search prompts and settings').fill('');
 
