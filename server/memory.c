@@ -11,7 +11,7 @@ static double status_line(const char *name) {
     FILE *file = fopen("/proc/self/status", "re");
     char line[256];
     double kib = 0;
-    while (file && !kib && fgets(line, sizeof line, file))
+    while (file && kib <= 0 && fgets(line, sizeof line, file))
         if (!strncmp(line, name, strlen(name))) sscanf(line + strlen(name), "%lf", &kib);
     if (file) fclose(file);
     return 1024 * kib;
