@@ -131,12 +131,18 @@ static lt_status read_object(reader *r, const json_t *object, const key *keys, v
     return LT_OK;
 }
 
-/* Item i of the list called name is read next. */
-static void enter_item(reader *r, const char *name, size_t i) { snprintf(r->at, sizeof r->at, "%s[%zu].", name, i); }
+/* Of a list, into what out has for it at i. */
+typedef lt_status read_item_fn(reader *r, const json_t *item, size_t i);
 
-static lt_status check_list(const reader *r, const char *name, const json_t *list, size_t most) {
+static lt_status read_items(reader *r, const char *name, const json_t *list, size_t most, read_item_fn *read,
+                            size_t *count) {
     if (!json_is_array(list)) return refuse(r, name, "a list");
     if (json_array_size(list) > most) return lt_fail(LT_ERROR_UNSUPPORTED, "%s: %zu at most", name, most);
+    for (*count = 0; *count < json_array_size(list); ++*count) {
+        snprintf(r->at, sizeof r->at, "%s[%zu].", name, *count);
+        LT_TRY(read(r, json_array_get(list, *count), *count));
+    }
+    *r->at = 0;
     return LT_OK;
 }
 
@@ -147,7 +153,8 @@ static const key lora_keys[] = {{"name", read_name, offsetof(lt_lora, file)},
                                 {"text_strength", read_float, offsetof(lt_lora, text_strength)},
                                 {0}};
 
-static lt_status read_lora(reader *r, const json_t *item, lt_lora *lora) {
+static lt_status read_lora(reader *r, const json_t *item, size_t i) {
+    lt_lora *lora = &r->out->loras[i];
     *lora = (lt_lora){.strength = 1, .text_strength = NAN};
     if (!json_is_object(item)) return refuse(r, "", "{name, strength}");
     LT_TRY(read_object(r, item, lora_keys, lora, NULL, NULL));
@@ -156,35 +163,29 @@ static lt_status read_lora(reader *r, const json_t *item, lt_lora *lora) {
 }
 
 static lt_status read_loras(reader *r, const char *name, const json_t *list, void *to) {
-    lt_job_request *out = to;
-    LT_TRY(check_list(r, name, list, LT_JOB_LORAS));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        enter_item(r, name, i);
-        LT_TRY(read_lora(r, json_array_get(list, i), &out->loras[i]));
-    }
-    *r->at = 0;
-    out->request.loras = out->loras;
-    out->request.lora_count = json_array_size(list);
-    return LT_OK;
+    (void)to;
+    r->out->request.loras = r->out->loras;
+    return read_items(r, name, list, LT_JOB_LORAS, read_lora, &r->out->request.lora_count);
+}
+
+static lt_status read_embedding(reader *r, const json_t *item, size_t i) {
+    LT_TRY(read_name(r, "", item, &r->out->embeddings[i]));
+    return r->out->embeddings[i] ? LT_OK : refuse(r, "", "an embedding's name");
 }
 
 static lt_status read_embeddings(reader *r, const char *name, const json_t *list, void *to) {
-    lt_job_request *out = to;
-    LT_TRY(check_list(r, name, list, LT_JOB_EMBEDDINGS));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        LT_TRY(read_name(r, name, json_array_get(list, i), &out->embeddings[i]));
-        if (!out->embeddings[i]) return refuse(r, name, "a list of names");
-    }
-    out->request.embeddings = out->embeddings;
-    out->request.embedding_count = json_array_size(list);
-    return LT_OK;
+    (void)to;
+    r->out->request.embeddings = r->out->embeddings;
+    return read_items(r, name, list, LT_JOB_EMBEDDINGS, read_embedding, &r->out->request.embedding_count);
 }
 
 static const key region_keys[] = {{"prompt", read_text, offsetof(lt_region, prompt)}, {0}};
 
-static lt_status read_region(reader *r, json_t *item, lt_region *region, lt_image *mask) {
+static lt_status read_region(reader *r, const json_t *item, size_t i) {
+    lt_region *region = &r->out->regions[i];
+    lt_image *mask = &r->out->region_masks[i];
     if (!json_is_object(item)) return refuse(r, "", "{mask, prompt}");
-    json_t *rest = json_copy(item); /* without the mask, which goes elsewhere */
+    json_t *rest = json_copy((json_t *)(uintptr_t)item); /* without the mask, which goes elsewhere */
     if (!rest) return lt_fail(LT_ERROR_MEMORY, "out of memory for a job");
     json_object_del(rest, "mask");
     lt_status status = read_object(r, rest, region_keys, region, NULL, NULL);
@@ -196,22 +197,17 @@ static lt_status read_region(reader *r, json_t *item, lt_region *region, lt_imag
 }
 
 static lt_status read_regions(reader *r, const char *name, const json_t *list, void *to) {
-    lt_job_request *out = to;
-    LT_TRY(check_list(r, name, list, LT_JOB_REGIONS));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        enter_item(r, name, i);
-        LT_TRY(read_region(r, json_array_get(list, i), &out->regions[i], &out->region_masks[i]));
-    }
-    *r->at = 0;
-    out->request.regions = out->regions;
-    out->request.region_count = json_array_size(list);
-    return LT_OK;
+    (void)to;
+    r->out->request.regions = r->out->regions;
+    return read_items(r, name, list, LT_JOB_REGIONS, read_region, &r->out->request.region_count);
 }
 
 static const key control_keys[] = {
     {"model", read_name, offsetof(lt_job_control, model)}, {"image", read_image, offsetof(lt_job_control, image)}, {0}};
 
-static lt_status read_control(reader *r, const json_t *item, lt_control *control, lt_job_control *input) {
+static lt_status read_control(reader *r, const json_t *item, size_t i) {
+    lt_control *control = &r->out->controls[i];
+    lt_job_control *input = &r->out->control_inputs[i];
     *control = lt_control_defaults();
     if (!json_is_object(item)) return refuse(r, "", "{model, image, strength, ...}");
     LT_TRY(read_object(r, item, control_keys, input, lt_control_fields(), control));
@@ -221,16 +217,9 @@ static lt_status read_control(reader *r, const json_t *item, lt_control *control
 }
 
 static lt_status read_controls(reader *r, const char *name, const json_t *list, void *to) {
-    lt_job_request *out = to;
-    LT_TRY(check_list(r, name, list, LT_MAX_CONTROLS));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        enter_item(r, name, i);
-        LT_TRY(read_control(r, json_array_get(list, i), &out->controls[i], &out->control_inputs[i]));
-    }
-    *r->at = 0;
-    out->request.controls = out->controls;
-    out->request.control_count = json_array_size(list);
-    return LT_OK;
+    (void)to;
+    r->out->request.controls = r->out->controls;
+    return read_items(r, name, list, LT_MAX_CONTROLS, read_control, &r->out->request.control_count);
 }
 
 /* An lt_image_prompt has no table: it and its inputs are read one after the other into one struct. */
@@ -246,7 +235,9 @@ static const key image_prompt_keys[] = {{"adapter", read_name, offsetof(image_pr
                                         {"end", read_float, offsetof(image_prompt, prompt.end)},
                                         {0}};
 
-static lt_status read_image_prompt(reader *r, const json_t *item, lt_image_prompt *prompt, lt_job_image_prompt *input) {
+static lt_status read_image_prompt(reader *r, const json_t *item, size_t i) {
+    lt_image_prompt *prompt = &r->out->image_prompts[i];
+    lt_job_image_prompt *input = &r->out->image_prompt_inputs[i];
     image_prompt read = {.prompt = lt_image_prompt_defaults()};
     if (!json_is_object(item)) return refuse(r, "", "{adapter, image, scale, ...}");
     const lt_status status = read_object(r, item, image_prompt_keys, &read, NULL, NULL);
@@ -260,16 +251,9 @@ static lt_status read_image_prompt(reader *r, const json_t *item, lt_image_promp
 }
 
 static lt_status read_image_prompts(reader *r, const char *name, const json_t *list, void *to) {
-    lt_job_request *out = to;
-    LT_TRY(check_list(r, name, list, LT_MOST_IMAGE_PROMPTS));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        enter_item(r, name, i);
-        LT_TRY(read_image_prompt(r, json_array_get(list, i), &out->image_prompts[i], &out->image_prompt_inputs[i]));
-    }
-    *r->at = 0;
-    out->request.image_prompts = out->image_prompts;
-    out->request.image_prompt_count = json_array_size(list);
-    return LT_OK;
+    (void)to;
+    r->out->request.image_prompts = r->out->image_prompts;
+    return read_items(r, name, list, LT_MOST_IMAGE_PROMPTS, read_image_prompt, &r->out->request.image_prompt_count);
 }
 
 /* ---- The job ---- */
