@@ -22,7 +22,6 @@ typedef struct lt_image_codec {
     const char *name;
     const char *endings[2]; /* of file names, in lower case, with the dot; the second may be NULL */
     bool (*recognise)(lt_bytes file);
-    size_t (*area)(lt_bytes file); /* pixels, as its head says; 0: it doesn't */
     lt_status (*decode)(lt_bytes file, lt_pixels *pixels);
     lt_status (*encode)(lt_writer *w, const lt_image *image, const char *parameters);
     lt_bytes (*exif)(lt_bytes file);                     /* its EXIF block; size 0 if there is none */

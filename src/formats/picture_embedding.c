@@ -138,8 +138,7 @@ static lt_status find_said(lt_bytes file, lt_buffer *json) {
 }
 
 static lt_status find_hidden(const lt_image_codec *codec, lt_bytes file, lt_buffer *json) {
-    lt_pixels pixels = {0};
-    if (codec->area(file) > MOST_PIXELS) return LT_OK;
+    lt_pixels pixels = {.most = MOST_PIXELS};
     LT_TRY(codec->decode(file, &pixels));
     const lt_status status = lt_hidden_text(&pixels, json);
     lt_free(pixels.data);

@@ -105,10 +105,6 @@ static lt_status read_pixels(png_job *job, lt_bytes file, lt_pixels *pixels) {
     return LT_OK; /* what follows the pixels, or is missing behind them, changes none */
 }
 
-static size_t area(lt_bytes file) {
-    return file.size < 33 ? 0 : (size_t)lt_png_read32(file.data + 16) * lt_png_read32(file.data + 20);
-}
-
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
     *pixels = (lt_pixels){.most = pixels->most};
     if (file.size < 33) return lt_fail(LT_ERROR_FORMAT, "this PNG ends early");
@@ -160,7 +156,6 @@ static lt_status encode(lt_writer *w, const lt_image *image, const char *paramet
 const lt_image_codec lt_png_codec = {.name = "PNG",
                                      .endings = {".png"},
                                      .recognise = recognise,
-                                     .area = area,
                                      .decode = decode,
                                      .encode = encode,
                                      .exif = lt_png_exif,

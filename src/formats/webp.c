@@ -80,11 +80,6 @@ static lt_status decode_into(const frame *f, WebPDecoderConfig *config, const lt
     return explain(WebPDecode(f->data.data, f->data.size, config));
 }
 
-static size_t area(lt_bytes file) {
-    int width, height;
-    return WebPGetInfo(file.data, file.size, &width, &height) ? (size_t)width * (size_t)height : 0;
-}
-
 static lt_status decode(lt_bytes file, lt_pixels *pixels) {
     *pixels = (lt_pixels){.most = pixels->most};
     WebPDecoderConfig config;
@@ -164,7 +159,6 @@ static lt_status encode(lt_writer *w, const lt_image *image, const char *paramet
 const lt_image_codec lt_webp_codec = {.name = "WebP",
                                       .endings = {".webp"},
                                       .recognise = recognise,
-                                      .area = area,
                                       .decode = decode,
                                       .encode = encode,
                                       .exif = find_exif};

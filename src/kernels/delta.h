@@ -5,7 +5,7 @@
  *     factor  F = whole | up down | up core down                                    the last is Tucker's, of LyCORIS
  *     delta   D = scale * (F1 | F1 * F2 by elements | F1 (x) F2 | F1 + W F2)        LoRA, LoHa, LoKr, GLoRA
  *             D = c * R' W - W, R = (I + Q) (I - Q)^-1 in blocks of rows, Q = B - B'  OFT
-            D = c * R_m ... R_1 W - W, R_i the same of rows 2^i half blocks apart     BOFT
+ *             D = c * R_m ... R_1 W - W, R_i the same of rows 2^i half blocks apart   BOFT
  *     weight  W + strength * D, or, with a magnitude m,                             DoRA: norms of rows or of inputs
  *             W + strength * (m * (W + D) / |W + D| - W)
  *
