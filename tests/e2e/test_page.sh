@@ -3,30 +3,10 @@
 # usage: test_page.sh LATENT WEB (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
+. "$(dirname "$0")/server.sh"
 latent=$(realpath "$1") web=$(realpath "$2")
 enter
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
-mkdir models
-: >address
-"$latent" serve --port 0 --data data --models models >address 2>log &
-pid=$!
-tries=0
-until [ -s address ] || [ $tries -gt 600 ]; do tries=$((tries + 1)) && sleep 0.05; done
-base=$(sed 's,/$,,' address)
-
-# ask STATUS WHAT CURL_ARGUMENT...: what is answered with that status; the answer is in the file answer, its head in head.
-ask() {
-    want=$1 what=$2
-    shift 2
-    got=$(curl -s -m 60 -D head -o answer -w '%{http_code}' "$@")
-    if [ "$got" = "$want" ]; then ok "$what: $want"; else
-        not_ok "$what: $got, expected $want"
-        show answer
-    fi
-}
-tells() { check "  it says $1" grep -q -- "$1" answer; }
-heads() { check "  its head says $1" grep -qi -- "$1" head; }
+serve
 
 # ---- Files ----
 
@@ -93,7 +73,5 @@ printf 'a castle\nNegative prompt: fog\nSteps: 25, Sampler: DPM++ 2M, Schedule t
 ask 200 "a web UI's text" --data-binary @text "$api/parameters?text=1"
 tells '"clip_skip":2'
 tells '"seed":77'
-kill $pid
-wait $pid
-pid=
+stop_well
 exit $failed

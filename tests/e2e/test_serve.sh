@@ -3,57 +3,12 @@
 # usage: test_serve.sh LATENT HOLD OPENAPI (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
+. "$(dirname "$0")/server.sh"
 latent=$(realpath "$1") hold=$(realpath "$2") openapi=$(realpath "$3")
 model=$(realpath "$(dirname "$0")/../../data/emoji.safetensors")
 enter
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
 
-# ---- A server ----
-
-# serve OPTION...: a server that listens; its address is in $base, its process in $pid. Nothing of this user is seen.
-serve() {
-    : >address
-    mkdir -p models
-    "$latent" serve --port 0 --data data --models models "$@" >address 2>>log &
-    pid=$!
-    tries=0
-    until [ -s address ]; do
-        tries=$((tries + 1))
-        if [ $tries -gt 600 ] || ! kill -0 $pid 2>/dev/null; then
-            not_ok "the server listens"
-            show log
-            exit 1
-        fi
-        sleep 0.05
-    done
-    base=$(sed 's,/$,,' address)
-    port=${base##*:}
-    jobs=$base/latent/v1/jobs
-}
-
-stop() {
-    kill -"${1:-TERM}" $pid
-    wait $pid 2>/dev/null
-    status=$?
-    pid=
-}
-
-# ask STATUS WHAT CURL_ARGUMENT...: what is answered with that status; the answer is in the file answer.
-ask() {
-    want=$1 what=$2
-    shift 2
-    got=$(curl -s -m 60 -o answer -w '%{http_code}' "$@")
-    if [ "$got" = "$want" ]; then ok "$what: $want"; else
-        not_ok "$what: $got, expected $want"
-        show answer
-    fi
-}
-# tells PATTERN: the last answer does
-tells() { if grep -q -- "$1" answer; then ok "  it says $1"; else
-    not_ok "  it doesn't say $1"
-    show answer
-fi; }
+# ---- Jobs ----
 
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" answer; } # NAME: of the last answer
 # submit JSON [CURL_ARGUMENT...]: prints the job's id; nothing where it isn't taken
@@ -82,7 +37,6 @@ draws() {
     curl -s -m 60 -o drawn "$jobs/$id/pictures/0"
     check "$1: the bytes of the command line" cmp "$2" drawn
 }
-base64_of() { base64 "$1" | tr -d '\n'; }
 # with_picture FILE TEMPLATE: a job in the file job, in which @ stands for the picture
 with_picture() { printf '%s' "$2" | awk -v picture="$(base64_of "$1")" '{ gsub(/@/, picture); print }' >job; }
 long='{"prompt": "a cat", "steps": 150, "count": 100}' # half a minute, or more
@@ -350,7 +304,7 @@ ask 403 "one that may not" -H 'Origin: https://other.example' -u x:secret "$base
 
 # ---- Slow clients ----
 
-"$hold" "$port" 200 20 drip >held &
+"$hold" "${base##*:}" 200 20 drip >held &
 holder=$!
 until grep -q held held; do sleep 0.05; done
 ask 200 "others are served beside 200 half requests" -m 5 "$base/healthz"

@@ -4,51 +4,10 @@
 # usage: test_serve_compat.sh LATENT GOLDEN (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
+. "$(dirname "$0")/server.sh"
 latent=$(realpath "$1") golden=$(realpath "$2")
 enter
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
 
-serve() {
-    : >address
-    "$latent" serve --port 0 --data data --models models "$@" >address 2>>log &
-    pid=$!
-    tries=0
-    until [ -s address ]; do
-        tries=$((tries + 1))
-        if [ $tries -gt 600 ] || ! kill -0 $pid 2>/dev/null; then
-            not_ok "the server listens"
-            show log
-            exit 1
-        fi
-        sleep 0.05
-    done
-    base=$(sed 's,/$,,' address)
-    sd=$base/sdapi/v1
-    images=$base/v1/images
-}
-stop() {
-    kill $pid
-    wait $pid 2>/dev/null
-    check "the server ends as it should" [ $? -eq 0 ]
-    pid=
-}
-
-# ask STATUS WHAT CURL_ARGUMENT...: what is answered with that status; the answer is in the file answer.
-ask() {
-    want=$1 what=$2
-    shift 2
-    got=$(curl -s -m 60 -o answer -w '%{http_code}' "$@")
-    if [ "$got" = "$want" ]; then ok "$what: $want"; else
-        not_ok "$what: $got, expected $want"
-        show answer
-    fi
-}
-# tells PATTERN: the last answer does
-tells() { if grep -q -- "$1" answer; then ok "  it says $1"; else
-    not_ok "  it doesn't say $1"
-    show answer
-fi; }
 # pictures: those of the last answer, in the files picture1, picture2, ...
 pictures() {
     rm -f picture?
@@ -64,7 +23,6 @@ draws() {
     pictures
     check "$1: the bytes of the command line" cmp "$2" picture1
 }
-base64_of() { base64 "$1" | tr -d '\n'; }
 
 mkdir -p models/Stable-diffusion models/ESRGAN models/ControlNet
 latent convert --synthetic tiny models/Stable-diffusion/tiny.safetensors
@@ -139,7 +97,7 @@ ask 200 "another model" -d '{"sd_model_checkpoint": "tiny.safetensors", "CLIP_st
 ask 404 "an unknown one" -d '{"sd_model_checkpoint": "nosuch"}' "$sd/options"
 ask 404 "an unknown VAE" -d '{"sd_vae": "nosuch"}' "$sd/options"
 ask 422 "a value of another kind" -d '{"CLIP_stop_at_last_layers": "deep"}' "$sd/options"
-stop
+stop_well
 serve
 ask 200 "options after a new start" "$sd/options"
 tells '"sd_model_checkpoint": *"tiny.safetensors"'
@@ -233,7 +191,7 @@ check "  the drawing ends with what there is" wait $client
 check "  as an answer" grep -q '"images"' whole
 ask 200 "idle" "$sd/progress"
 tells '"job_count": *0'
-stop
+stop_well
 
 # ---- Keys ----
 
@@ -245,6 +203,6 @@ tells '"detail"'
 ask 200 "with it" -u user:secret "$sd/options"
 ask 401 "OpenAI's, with a wrong key" -H "Authorization: Bearer wrong" "$base/v1/models"
 tells '"code": *"invalid_api_key"'
-stop
+stop_well
 [ $failed -eq 0 ] || show log
 exit $failed

@@ -4,26 +4,12 @@
 # usage: test_serve_killed.sh LATENT (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
+. "$(dirname "$0")/server.sh"
 latent=$(realpath "$1")
 enter
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT
-mkdir models
 
-serve() {
-    : >address
-    "$latent" serve --port 0 --data data --models models >address 2>>log &
-    pid=$!
-    tries=0
-    until [ -s address ] || [ $tries -gt 600 ]; do
-        tries=$((tries + 1))
-        sleep 0.02
-    done
-    jobs=$(cat address)latent/v1/jobs
-}
 be_killed() {
-    kill -9 $pid
-    wait $pid 2>/dev/null
+    stop KILL
     serve
 }
 # submit N: its id goes to the file ids, if it is taken
@@ -33,12 +19,12 @@ submit() {
 }
 until_empty() {
     tries=0
-    until curl -s -m 20 "$(cat address)latent/v1/queue" | grep -q '{"jobs":\[\]}' || [ $tries -gt 3000 ]; do
+    until curl -s -m 20 "$base/latent/v1/queue" | grep -q '{"jobs":\[\]}' || [ $tries -gt 3000 ]; do
         tries=$((tries + 1))
         sleep 0.1
     done
 }
-held() { curl -s -m 20 "$(cat address)metrics" | sed -n 's/^latent_memory_held_bytes //p'; }
+held() { curl -s -m 20 "$base/metrics" | sed -n 's/^latent_memory_held_bytes //p'; }
 
 seed=$(date +%s)
 echo "# times of being killed: seed $seed"
@@ -70,8 +56,5 @@ done
 until_empty
 after=$(held)
 check "500 more: $before bytes held before, $after after" [ "${after%.*}" -lt $((${before%.*} + 8000000)) ]
-kill $pid
-wait $pid
-check "it ends well" [ $? -eq 0 ]
-pid=
+stop_well
 exit $failed
