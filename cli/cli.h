@@ -3,7 +3,7 @@
 #ifndef LT_CLI_H
 #define LT_CLI_H
 
-#include "tools.h"
+#include "tools/tools.h"
 
 /* Exit statuses; a stop by a signal is 128 and its number (signals.h). */
 enum { LT_EXIT_OK = 0, LT_EXIT_FAILED = 1, LT_EXIT_USAGE = 2 };

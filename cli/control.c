@@ -28,7 +28,7 @@ static lt_status open_one(const lt_control_files *files, const char *models, con
 /* Parts the list; "none" and nothing at all are none. */
 static lt_status name_annotators(const char *list, lt_control_inputs *controls) {
     if (!list) return LT_OK;
-    if (!(controls->annotators = cli_strdup(list))) return LT_ERROR_MEMORY;
+    if (!(controls->annotators = tool_strdup(list))) return LT_ERROR_MEMORY;
     char *at = controls->annotators;
     for (size_t i = 0; i < controls->count; i++) {
         char *comma = strchr(at, ',');
@@ -69,7 +69,7 @@ static size_t count_of(const lt_array *a) {
 /* The picture as the array "hint" [n, 3, height, width] in [0, 1]. */
 static lt_status read_hint(const lt_image *image, size_t n, lt_array *hint) {
     const size_t pixels = (size_t)image->width * (size_t)image->height;
-    float *values = cli_calloc(n, 3 * pixels * sizeof *values);
+    float *values = tool_calloc(n, 3 * pixels * sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < n * 3 * pixels; i++) values[i] = (float)image->pixels[i % pixels * 3 + i / pixels % 3] / 255;
     *hint = (lt_array){"hint", 4, {n, 3, (size_t)image->height, (size_t)image->width}, values};
@@ -78,7 +78,7 @@ static lt_status read_hint(const lt_image *image, size_t n, lt_array *hint) {
 
 /* What a ControlNet makes of in and the hint, or an adapter of the hint alone. */
 static lt_status run_module(lt_session *session, const lt_arrays *in, const lt_array *hint, lt_arrays *out) {
-    lt_array *all = cli_calloc(in->count + 1, sizeof *all);
+    lt_array *all = tool_calloc(in->count + 1, sizeof *all);
     if (!all) return LT_ERROR_MEMORY;
     memcpy(all, in->items, in->count * sizeof *all);
     all[in->count] = *hint;
@@ -105,11 +105,11 @@ static lt_status run_one(const lt_control *control, const lt_session_options *op
 
 /* The U-Net's input of what was made, among those that were added behind the first `own`; or a new one. */
 static lt_array *input_of(lt_control_arrays *more, size_t own, const lt_array *made) {
-    char *name = cli_format("added.%s", made->name);
+    char *name = tool_format("added.%s", made->name);
     if (!name) return NULL;
     for (size_t i = own; i < more->count; i++)
         if (!strcmp(more->items[i].name, name)) return free(name), &more->items[i];
-    float *sum = cli_calloc(count_of(made), sizeof *sum);
+    float *sum = tool_calloc(count_of(made), sizeof *sum);
     if (!sum) return free(name), NULL;
     more->items[more->count] = *made;
     more->items[more->count].name = name;
@@ -150,7 +150,7 @@ lt_status lt_control_inputs_run(const lt_control_inputs *controls, const lt_mode
     options.isa = o->isa;
     options.threads = o->threads;
     options.notice = lt_print_notice;
-    more->items = cli_calloc(in->count + MOST, sizeof *more->items);
+    more->items = tool_calloc(in->count + MOST, sizeof *more->items);
     if (!more->items) return LT_ERROR_MEMORY;
     for (; more->own < in->count; more->own++) more->items[more->own] = in->items[more->own];
     more->count = more->own;

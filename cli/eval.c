@@ -117,7 +117,7 @@ static char *next_judge(char *names, char **file) {
 }
 
 static lt_status open_judges(eval_run *r) {
-    r->names = cli_strdup(o.judges);
+    r->names = tool_strdup(o.judges);
     if (!r->names) return LT_ERROR_MEMORY;
     for (char *at = r->names, *file; at; r->judge_count++) {
         if (r->judge_count == LT_MAX_JUDGES) return lt_fail(LT_ERROR_ARGUMENT, "--judges: more than %d", LT_MAX_JUDGES);

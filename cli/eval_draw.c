@@ -59,7 +59,7 @@ static bool show_step(void *user, const lt_progress *p) {
 
 /* "FOLDER/003-7.png": the third prompt, seed 7 */
 static lt_status save_picture(const draw_work *w, size_t prompt, const lt_result *r, int i) {
-    char *path = cli_format("%s/%03zu-%llu.png", w->o->pictures, prompt + 1, (unsigned long long)r->seeds[i]);
+    char *path = tool_format("%s/%03zu-%llu.png", w->o->pictures, prompt + 1, (unsigned long long)r->seeds[i]);
     const lt_status status = path ? lt_image_save(path, &r->images[i], r->parameters[i]) : LT_ERROR_MEMORY;
     free(path);
     return status;

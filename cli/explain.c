@@ -64,7 +64,7 @@ static bool write_page(FILE *file, const char *json) {
 }
 
 static lt_status save_page(const char *path, const char *json) {
-    char *part = cli_format("%s.part", path);
+    char *part = tool_format("%s.part", path);
     if (!part) return LT_ERROR_MEMORY;
     FILE *file = fopen(part, "w");
     bool written = file && write_page(file, json);

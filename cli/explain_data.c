@@ -2,6 +2,7 @@
 #include "explain_data.h"
 
 #include "explain_picture.h"
+#include "tools/base64.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -47,12 +48,12 @@ static json_t *url_of(writer *w, const lt_image *image, const char *format, int 
 
 /* Maps [count, h, w], each scaled to bytes by its own largest value. */
 static json_t *maps(writer *w, const float *values, size_t count, size_t height, size_t width) {
-    uint8_t *bytes = cli_alloc(count * height * width);
-    float *most = cli_alloc(count * sizeof *most);
+    uint8_t *bytes = tool_alloc(count * height * width);
+    float *most = tool_alloc(count * sizeof *most);
     char *data = NULL;
     if (bytes && most) {
         picture_scale(values, count, height * width, bytes, most);
-        data = picture_base64(bytes, count * height * width);
+        data = lt_base64_write(bytes, count * height * width);
     }
     json_t *largest = json_array();
     for (size_t i = 0; data && i < count; i++) append(w, largest, number((double)most[i]));
@@ -91,7 +92,7 @@ static size_t latent_count(const writer *w) {
 static json_t *estimate(writer *w, int step, const float *eps) {
     const film_value *x = film_find(w->film, "x_t", step, false);
     if (!x || !eps) return json_null();
-    float *x0 = cli_alloc(latent_count(w) * sizeof *x0);
+    float *x0 = tool_alloc(latent_count(w) * sizeof *x0);
     const float sigma = x->told.sigma, alpha = 1 / sqrtf(1 + sigma * sigma);
     for (size_t i = 0; x0 && i < latent_count(w); i++) x0[i] = x->array.data[i] / alpha - sigma * eps[i];
     json_t *url = decoded(w, x0);
@@ -103,7 +104,7 @@ static json_t *estimate(writer *w, int step, const float *eps) {
 static void put_difference(writer *w, json_t *frame, const float *a, const float *b) {
     const int *s = w->film->result.latent_shape;
     const size_t pixels = (size_t)s[1] * (size_t)s[2], n = latent_count(w);
-    float *length = cli_calloc(pixels, sizeof *length);
+    float *length = tool_calloc(pixels, sizeof *length);
     double sum = 0;
     if (!length && !w->status) w->status = LT_ERROR_MEMORY;
     for (size_t i = 0; length && i < n; i++) {
@@ -148,7 +149,7 @@ static json_t *frames(writer *w) {
 /* The maps of the words, and behind them that of the start, of [tokens, h, w]. */
 static json_t *word_maps(writer *w, const float *values, size_t tokens, size_t height, size_t width) {
     const size_t count = w->words->count + 1, pixels = height * width;
-    float *chosen = cli_calloc(count * pixels, sizeof *chosen);
+    float *chosen = tool_calloc(count * pixels, sizeof *chosen);
     if (!chosen && !w->status) w->status = LT_ERROR_MEMORY;
     for (size_t i = 0; chosen && i < count; i++) {
         const size_t place = i < w->words->count ? (size_t)w->words->items[i].place : 0;
@@ -192,7 +193,7 @@ static void coarsen(const float *from, size_t count, size_t h, size_t w, size_t 
 static json_t *head_maps(writer *w, const film_heads *l, size_t head) {
     const size_t longer = l->h > l->w ? l->h : l->w, by = (longer + HEADS_SIDE - 1) / HEADS_SIDE;
     const size_t hs = (l->h + by - 1) / by, ws = (l->w + by - 1) / by;
-    float *small = cli_alloc(l->tokens * hs * ws * sizeof *small);
+    float *small = tool_alloc(l->tokens * hs * ws * sizeof *small);
     if (!small && !w->status) w->status = LT_ERROR_MEMORY;
     if (small) coarsen(l->sum + head * l->tokens * l->h * l->w, l->tokens, l->h, l->w, by, small);
     for (size_t i = 0; small && i < l->tokens * hs * ws; i++) small[i] /= (float)l->count;

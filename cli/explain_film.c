@@ -32,7 +32,7 @@ static void choose_activations(film *f) {
 /* Heat over all, then of each frame's step, then of each layer. */
 static lt_status make_taps(film *f) {
     const size_t most = 4 + 2 * (size_t)f->frame_count + f->places.count;
-    if (!(f->taps = cli_calloc(most, sizeof *f->taps))) return LT_ERROR_MEMORY;
+    if (!(f->taps = tool_calloc(most, sizeof *f->taps))) return LT_ERROR_MEMORY;
     f->taps[f->tap_count++] = (lt_tap){.kind = LT_TAP_STEP};
     for (int i = 0; i < f->frame_count; i += f->activations)
         f->taps[f->tap_count++] = (lt_tap){.kind = LT_TAP_ACTIVATION, .first = f->frames[i], .last = f->frames[i]};
@@ -73,8 +73,8 @@ static lt_status make_room(film *f) {
 static lt_status keep_value(film *f, const lt_tapped *told) {
     const size_t n = count_of(told->array);
     LT_TRY(make_room(f));
-    float *data = cli_alloc(n * sizeof *data);
-    char *name = cli_strdup(told->array->name);
+    float *data = tool_alloc(n * sizeof *data);
+    char *name = tool_strdup(told->array->name);
     film_value *v = &f->values[f->value_count++];
     *v = (film_value){*told, *told->array};
     v->array.name = name;
@@ -91,11 +91,11 @@ static film_heads *find_heads(film *f, const char *name) {
 }
 
 static lt_status begin_heads(film *f, const lt_array *a, film_heads **begun) {
-    if (!f->heads && !(f->heads = cli_calloc(f->places.count, sizeof *f->heads))) return LT_ERROR_MEMORY;
+    if (!f->heads && !(f->heads = tool_calloc(f->places.count, sizeof *f->heads))) return LT_ERROR_MEMORY;
     film_heads *h = *begun = &f->heads[f->heads_count++];
     *h = (film_heads){.heads = a->shape[0], .tokens = a->shape[1], .h = a->shape[2], .w = a->shape[3]};
-    h->name = cli_strdup(a->name);
-    h->sum = cli_calloc(count_of(a), sizeof *h->sum);
+    h->name = tool_strdup(a->name);
+    h->sum = tool_calloc(count_of(a), sizeof *h->sum);
     return h->name && h->sum ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -133,7 +133,7 @@ static lt_status prepare(film *f, const lt_request *request, int frames) {
     LT_TRY(lt_plan_steps(model, request, &steps));
     f->steps = steps.count;
     lt_steps_free(&steps);
-    if (!(f->sigmas = cli_calloc((size_t)f->steps, sizeof *f->sigmas))) return LT_ERROR_MEMORY;
+    if (!(f->sigmas = tool_calloc((size_t)f->steps, sizeof *f->sigmas))) return LT_ERROR_MEMORY;
     LT_TRY(lt_tap_places_read(model, request->width, request->height, &f->places));
     choose_frames(f, frames);
     choose_activations(f);
@@ -149,9 +149,9 @@ lt_status film_draw(film *f, lt_session *session, lt_request *r, int frames, boo
     r->progress = show;
     r->cancelled = lt_stop_asked;
     r->user = f;
-    const double started = cli_now();
+    const double started = tool_now();
     const lt_status status = lt_generate(session, r, &f->result);
-    f->seconds = cli_now() - started;
+    f->seconds = tool_now() - started;
     lt_progress_end(&f->line);
     return f->status ? f->status : status;
 }

@@ -1,25 +1,11 @@
 /* Numbers as pictures, and pictures as text. */
 #include "explain_picture.h"
 
+#include "tools/base64.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- Text ---- */
-
-char *picture_base64(const uint8_t *bytes, size_t size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = cli_alloc((size + 2) / 3 * 4 + 1), *at = text;
-    for (size_t i = 0; text && i < size; i += 3, at += 4) {
-        const uint32_t second = i + 1 < size ? bytes[i + 1] : 0, third = i + 2 < size ? bytes[i + 2] : 0;
-        const uint32_t bits = (uint32_t)bytes[i] << 16 | second << 8 | third;
-        for (int k = 0; k < 4; k++) at[k] = digits[bits >> (18 - 6 * k) & 63];
-        if (i + 1 >= size) at[2] = '=';
-        if (i + 2 >= size) at[3] = '=';
-    }
-    if (text) *at = '\0';
-    return text;
-}
 
 /* ---- Smaller ---- */
 
@@ -52,8 +38,8 @@ static lt_status encode(const lt_image *image, const char *format, char **url) {
     uint8_t *bytes;
     size_t size;
     LT_TRY(lt_image_encode(format, image, NULL, &bytes, &size));
-    char *text = picture_base64(bytes, size);
-    *url = text ? cli_format("data:image/%s;base64,%s", strcmp(format, "jpg") ? format : "jpeg", text) : NULL;
+    char *text = lt_base64_write(bytes, size);
+    *url = text ? tool_format("data:image/%s;base64,%s", strcmp(format, "jpg") ? format : "jpeg", text) : NULL;
     free(text);
     lt_bytes_free(bytes);
     return *url ? LT_OK : LT_ERROR_MEMORY;
@@ -151,10 +137,10 @@ static void paint(const cloud *p, lt_image *images) {
 
 static lt_status allocate(cloud *p, lt_image *images) {
     const size_t *shape = p->planes[0]->shape;
-    p->mean = cli_alloc(p->c * sizeof *p->mean);
-    p->next = cli_alloc(p->c * sizeof *p->next);
+    p->mean = tool_alloc(p->c * sizeof *p->mean);
+    p->next = tool_alloc(p->c * sizeof *p->next);
     for (int i = 0; i < COMPONENTS; i++)
-        if (!(p->axis[i] = cli_alloc(p->c * sizeof *p->axis[i]))) return LT_ERROR_MEMORY;
+        if (!(p->axis[i] = tool_alloc(p->c * sizeof *p->axis[i]))) return LT_ERROR_MEMORY;
     for (size_t i = 0; i < p->count; i++) LT_TRY(lt_image_alloc((int)shape[2], (int)shape[1], &images[i]));
     return p->mean && p->next ? LT_OK : LT_ERROR_MEMORY;
 }

@@ -4,8 +4,6 @@
 
 #include "cli.h"
 
-/* Bytes as base64, allocated. */
-char *picture_base64(const uint8_t *bytes, size_t size);
 /* An image of a format of lt_image_encode as a data: URL, allocated; one with a side over most is made smaller, each
  * pixel the mean of those that it stands for. */
 lt_status picture_url(const lt_image *image, const char *format, int most, char **url);

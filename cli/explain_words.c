@@ -17,7 +17,7 @@ static lt_status add(explain_words *w, const lt_tokens *tokens, const char *text
         while (from < tokens->ends[i] && strchr(" \t\n\r", text[from])) from++;
         explain_word *word = &w->items[w->count];
         *word = (explain_word){.id = tokens->ids[i], .place = 1 + (int)w->count, .weight = weight};
-        word->text = cli_strndup(text + from, tokens->ends[i] - from);
+        word->text = tool_strndup(text + from, tokens->ends[i] - from);
         if (!word->text) return LT_ERROR_MEMORY;
         w->count++;
     }
@@ -28,7 +28,7 @@ static lt_status add(explain_words *w, const lt_tokens *tokens, const char *text
 static lt_status add_stretch(explain_words *w, const lt_weighed *stretch) {
     lt_tokens tokens;
     if (stretch->weight < 0) return refuse("the prompt has a BREAK");
-    char *text = cli_strndup(stretch->text, stretch->size);
+    char *text = tool_strndup(stretch->text, stretch->size);
     if (!text) return LT_ERROR_MEMORY;
     lt_status status = lt_tokenize(text, &tokens);
     if (!status) {

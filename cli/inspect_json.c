@@ -23,7 +23,7 @@ static json_t *metadata_json(const lt_report *r) {
     json_t *all = json_object();
     for (size_t i = 0; i < r->metadata_count; i++) {
         const lt_metadata_info *m = &r->metadata[i];
-        char *key = cli_format("%s%s%s", m->component, *m->component ? ": " : "", m->key);
+        char *key = tool_format("%s%s%s", m->component, *m->component ? ": " : "", m->key);
         json_object_set_new(all, key, text_json(m->value));
         free(key);
     }

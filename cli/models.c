@@ -33,8 +33,8 @@ static const lt_option options[] = {
 /* "$variable/rest", or "$HOME/usual/rest" where that is not set; stays until the program ends. NULL: neither is. */
 static char *user_folder(const char *variable, const char *usual, const char *rest) {
     const char *base = getenv(variable), *home = getenv("HOME");
-    if (base && base[0] == '/') return cli_kept(cli_format("%s/%s", base, rest));
-    return home && *home ? cli_kept(cli_format("%s/%s/%s", home, usual, rest)) : NULL;
+    if (base && base[0] == '/') return tool_kept(tool_format("%s/%s", base, rest));
+    return home && *home ? tool_kept(tool_format("%s/%s/%s", home, usual, rest)) : NULL;
 }
 
 const char *lt_models_folder(const char *asked) {
@@ -54,7 +54,7 @@ lt_status lt_models_path(const char *folder, lt_shelf_kind kind, const char *nam
     if (!name || !*name) return LT_OK;
     LT_TRY(lt_shelf_path_of(folder, kind, name, &found));
     if (found) {
-        *path = cli_kept(cli_strdup(found));
+        *path = tool_kept(tool_strdup(found));
         lt_string_free(found);
         return *path ? LT_OK : LT_ERROR_MEMORY;
     }

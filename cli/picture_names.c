@@ -38,10 +38,10 @@ char *lt_numbered_name(const char *path, int i, int count) {
     int digits = 0;
     if (number) {
         sscanf(number + 1, "%d", &digits);
-        return cli_format("%.*s%0*d%s", (int)(number - path), path, digits, i + 1, end);
+        return tool_format("%.*s%0*d%s", (int)(number - path), path, digits, i + 1, end);
     }
-    if (count == 1 || !dot || (slash && dot < slash)) return cli_strdup(path);
-    return cli_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
+    if (count == 1 || !dot || (slash && dot < slash)) return tool_strdup(path);
+    return tool_format("%.*s-%d%s", (int)(dot - path), path, i + 1, dot);
 }
 
 static int check_named(const lt_picture_names *n) {
@@ -67,7 +67,7 @@ static char *find_folder(const lt_picture_names *n, bool *is_folder) {
     size_t size = strlen(path);
     *is_folder = (size && path[size - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
     while (size > 1 && path[size - 1] == '/') size--;
-    return cli_strndup(path, size);
+    return tool_strndup(path, size);
 }
 
 /* A folder that is not there is made later, in one that is. */
@@ -114,7 +114,8 @@ static lt_status claim_name(const lt_picture_names *n, const char *folder, uint6
     char slug[64], again[16] = "";
     make_slug(n->prompt, slug);
     for (int attempt = 2;; attempt++) {
-        *path = cli_format("%s%s%s-%llu%s.%s", in, *in ? "/" : "", slug, (unsigned long long)seed, again, format_of(n));
+        *path =
+            tool_format("%s%s%s-%llu%s.%s", in, *in ? "/" : "", slug, (unsigned long long)seed, again, format_of(n));
         if (!*path) return LT_ERROR_MEMORY;
         const int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file >= 0) return close(file) ? lt_fail(LT_ERROR_FILE, "%s: %s", *path, strerror(errno)) : LT_OK;
@@ -151,7 +152,7 @@ static int check_standard(const lt_picture_names *n) {
 
 static lt_status write_standard(const lt_picture_names *n, int i, const lt_result *r, char **path) {
     LT_TRY(lt_write_standard(format_of(n), &r->images[i], r->parameters[i]));
-    *path = cli_strdup("-");
+    *path = tool_strdup("-");
     return *path ? LT_OK : LT_ERROR_MEMORY;
 }
 

@@ -269,7 +269,7 @@ static lt_status save(drawing *d, int i, const lt_result *result) {
     lt_status status = lt_picture_names_save(&n, i, result, &path);
     if (!status && o.save_latents) status = save_latents(result, i);
     FILE *out = lt_picture_names_standard(&n) ? stderr : stdout;
-    if (!status) print_done(out, path, result->seeds[i], cli_now() - d->started, d->precision);
+    if (!status) print_done(out, path, result->seeds[i], tool_now() - d->started, d->precision);
     fflush(stdout); /* whoever waits for the picture reads on; a failure is seen at the end */
     free(path);
     return status;
@@ -281,7 +281,7 @@ static bool save_ready(void *user, int i, lt_result *result) {
     lt_progress_end(&d->line);
     d->saved = save(d, i, result);
     if (d->saved) d->why = strdup(lt_error_message());
-    d->started = cli_now();
+    d->started = tool_now();
     lt_image_free(&result->images[i]);
     return !d->saved;
 }
@@ -291,7 +291,7 @@ static lt_status draw_all(lt_session *session, lt_inputs *in) {
     LT_TRY(complete_request(session, in));
     drawing d = {.line = {.quiet = o.quiet, .preview = o.preview},
                  .precision = lt_session_precision(session),
-                 .started = cli_now()};
+                 .started = tool_now()};
     o.request.last = true;
     o.request.progress = show;
     o.request.cancelled = lt_stop_asked;
@@ -388,7 +388,7 @@ static lt_status read_region(const char *word, lt_image *mask, lt_region *region
     const char *colon = strchr(word, ':');
     char *path, *prompt;
     if (!colon) return lt_fail(LT_ERROR_ARGUMENT, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"", word);
-    if (!(path = cli_strndup(word, (size_t)(colon - word)))) return LT_ERROR_MEMORY;
+    if (!(path = tool_strndup(word, (size_t)(colon - word)))) return LT_ERROR_MEMORY;
     lt_status status = lt_image_load(path, mask);
     free(path);
     if (!status) status = lt_prompt_read("--region", colon + 1, &prompt);

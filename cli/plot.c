@@ -47,7 +47,7 @@ static void plot_free(plot *p) {
 
 static lt_status make_label(const char *path, const char *field, bool logs, bool fields, char **label) {
     if (!logs && !fields) return LT_OK;
-    *label = logs && fields ? cli_format("%s: %s", path, field) : cli_strdup(logs ? path : field);
+    *label = logs && fields ? tool_format("%s: %s", path, field) : tool_strdup(logs ? path : field);
     return *label ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -67,8 +67,8 @@ static size_t count_fields(void) {
 
 static lt_status read_curves(int logs, char **paths, plot *p) {
     const size_t fields = count_fields(), count = fields * (size_t)logs;
-    *p = (plot){.curves = cli_calloc(count, sizeof *p->curves), .labels = cli_calloc(count, sizeof *p->labels)};
-    char *names = cli_strdup(o.fields);
+    *p = (plot){.curves = tool_calloc(count, sizeof *p->curves), .labels = tool_calloc(count, sizeof *p->labels)};
+    char *names = tool_strdup(o.fields);
     lt_status status = p->curves && p->labels && names ? LT_OK : LT_ERROR_MEMORY;
     for (char *field = names, *next; field && !status; field = next) {
         next = strchr(field, ',');
@@ -114,7 +114,7 @@ static int compare_numbers(const void *a, const void *b) {
 /* Values of a curve that the y axis must show: all of the smooth line, and of the points all but the outermost of many,
  * which would squeeze the rest. */
 static lt_status include_curve(const plot_curve *c, axis *y) {
-    double *sorted = cli_calloc(c->log.count, sizeof *sorted);
+    double *sorted = tool_calloc(c->log.count, sizeof *sorted);
     if (!sorted) return LT_ERROR_MEMORY;
     memcpy(sorted, c->log.values, c->log.count * sizeof *sorted);
     qsort(sorted, c->log.count, sizeof *sorted, compare_numbers);

@@ -13,7 +13,7 @@ lt_status plot_canvas_open(int width, int height, plot_canvas *c) {
     const size_t pixels = (size_t)width * (size_t)height;
     memset(c->image.pixels, 255, 3 * pixels);
     plot_clip(c, 0, 0, width, height);
-    c->mask = cli_calloc(pixels, 1);
+    c->mask = tool_calloc(pixels, 1);
     if (c->mask) return LT_OK;
     lt_image_free(&c->image);
     return LT_ERROR_MEMORY;

@@ -3,7 +3,7 @@
 #ifndef PLOT_CANVAS_H
 #define PLOT_CANVAS_H
 
-#include "tools.h"
+#include "tools/tools.h"
 
 typedef struct plot_canvas {
     lt_image image;

@@ -38,17 +38,17 @@ static void average(const double *in, double *out, size_t count, size_t reach, d
     sums[0] = 0;
     for (size_t i = 0; i < count; i++) sums[i + 1] = sums[i] + in[i];
     for (size_t i = 0; i < count; i++) {
-        const size_t back = cli_least(reach, i), ahead = cli_least(back, count - 1 - i);
+        const size_t back = tool_least(reach, i), ahead = tool_least(back, count - 1 - i);
         out[i] = (sums[i + ahead + 1] - sums[i - back]) / (double)(back + ahead + 1);
     }
 }
 
 /* Twice a flat window: once would leave corners. */
 lt_status plot_curve_smooth(plot_curve *curve, size_t window) {
-    const size_t n = curve->log.count, few = cli_least(n / 10, 5);
+    const size_t n = curve->log.count, few = tool_least(n / 10, 5);
     if (!window) window = n / 50 > few ? n / 50 : few;
-    curve->smooth = cli_calloc(n, sizeof *curve->smooth);
-    double *sums = cli_calloc(n + 1, sizeof *sums);
+    curve->smooth = tool_calloc(n, sizeof *curve->smooth);
+    double *sums = tool_calloc(n + 1, sizeof *sums);
     if (curve->smooth && sums) {
         average(curve->log.values, curve->smooth, n, window / 2, sums);
         average(curve->smooth, curve->smooth, n, window / 2, sums);

@@ -2,7 +2,7 @@
 #ifndef PLOT_CURVE_H
 #define PLOT_CURVE_H
 
-#include "tools.h"
+#include "tools/tools.h"
 
 typedef struct plot_curve {
     lt_curve log;   /* its values are their log10, if asked for */

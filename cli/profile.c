@@ -190,7 +190,7 @@ static bool write_events(FILE *file) {
 
 lt_status lt_profile_write(const char *path) {
     LT_TRY(heard.status);
-    char *part = cli_format("%s.part", path);
+    char *part = tool_format("%s.part", path);
     FILE *file = part ? fopen(part, "w") : NULL;
     bool written = file && write_events(file);
     if (file) written = !fclose(file) && written;

@@ -2,7 +2,7 @@
 #ifndef LT_CLI_PROFILE_H
 #define LT_CLI_PROFILE_H
 
-#include "tools.h"
+#include "tools/tools.h"
 
 /* Hears from now on what session runs, beside others that were handed over. events: whether each run is kept, for
  * lt_profile_write. */

@@ -72,12 +72,12 @@ bool lt_progress_show(void *user, const lt_progress *progress) {
 
 void lt_count_begin(lt_count_line *line, const char *what) {
     lt_count_end(line);
-    *line = (lt_count_line){.quiet = line->quiet, .what = what, .started = cli_now(), .shown = cli_now()};
+    *line = (lt_count_line){.quiet = line->quiet, .what = what, .started = tool_now(), .shown = tool_now()};
 }
 
 bool lt_count_show(lt_count_line *line, double done, size_t count) {
     char text[LONGEST], left[LEFT_SIZE];
-    const double now = cli_now();
+    const double now = tool_now();
     if (done <= line->done) line->started = now; /* the next thing is counted under the same name */
     line->done = done;
     if (line->quiet || now - line->shown < (lt_line_watched() ? 0.2 : 30)) return !lt_stop_asked(NULL);

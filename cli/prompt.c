@@ -12,7 +12,7 @@ enum { LONGEST = 1 << 20 }; /* bytes: far over what a person writes */
 static char *trimmed(const char *text, size_t size) {
     while (size && strchr("\r\n", text[size - 1])) size--;
     const size_t mark = size >= 3 && !memcmp(text, "\357\273\277", 3) ? 3 : 0;
-    return cli_strndup(text + mark, size - mark);
+    return tool_strndup(text + mark, size - mark);
 }
 
 static lt_status trim_text(const char *name, const char *all, size_t size, char **text) {
@@ -23,7 +23,7 @@ static lt_status trim_text(const char *name, const char *all, size_t size, char 
 }
 
 static lt_status read_file(FILE *file, const char *name, char **text) {
-    char *all = cli_alloc(LONGEST + 1);
+    char *all = tool_alloc(LONGEST + 1);
     if (!all) return LT_ERROR_MEMORY;
     const size_t size = fread(all, 1, LONGEST + 1, file);
     const lt_status status = ferror(file) ? lt_fail(LT_ERROR_FILE, "%s: can't be read: %s", name, strerror(errno))
@@ -36,7 +36,7 @@ lt_status lt_prompt_read(const char *option, const char *word, char **text) {
     *text = NULL;
     if (!strcmp(word, "-")) return read_file(stdin, "standard input", text);
     if (word[0] != '@' || word[1] == '@') {
-        *text = cli_strdup(word + (word[0] == '@'));
+        *text = tool_strdup(word + (word[0] == '@'));
         return *text ? LT_OK : LT_ERROR_MEMORY;
     }
     FILE *file = fopen(word + 1, "rb");

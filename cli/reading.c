@@ -30,7 +30,7 @@ static void begin(void) { o.request = lt_request_defaults(); }
 /* JSON holds nothing but UTF-8: in what is none, bytes that no ASCII has become '?'. */
 static json_t *make_string(const char *text, size_t size) {
     json_t *string = json_stringn(text, size);
-    char *ascii = string ? NULL : cli_strndup(text, size);
+    char *ascii = string ? NULL : tool_strndup(text, size);
     if (!ascii) return string;
     for (size_t i = 0; i < size; i++)
         if (ascii[i] & 0x80) ascii[i] = '?';
@@ -52,7 +52,7 @@ static json_t *make_network(const lt_prompt_network *n) {
     for (size_t i = 0; i < n->argument_count; i++) {
         const char *sign = strchr(n->arguments[i], '=');
         char *key =
-            sign && !strchr(sign + 1, '=') ? cli_strndup(n->arguments[i], (size_t)(sign - n->arguments[i])) : NULL;
+            sign && !strchr(sign + 1, '=') ? tool_strndup(n->arguments[i], (size_t)(sign - n->arguments[i])) : NULL;
         if (key)
             json_object_set_new(named, key, make_text(sign + 1));
         else

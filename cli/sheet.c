@@ -12,11 +12,11 @@ static void take_line(const char **text, int width, char line[MAX_LETTERS]) {
     do {
         end += strspn(*text + end, " ");
         end += strcspn(*text + end, " ");
-        snprintf(line, MAX_LETTERS, "%.*s", (int)cli_least(end, MAX_LETTERS), *text);
+        snprintf(line, MAX_LETTERS, "%.*s", (int)tool_least(end, MAX_LETTERS), *text);
         if (fits && plot_text_width(1, line) > (float)width) break;
         fits = end;
     } while ((*text)[end]);
-    snprintf(line, MAX_LETTERS, "%.*s", (int)cli_least(fits, MAX_LETTERS), *text);
+    snprintf(line, MAX_LETTERS, "%.*s", (int)tool_least(fits, MAX_LETTERS), *text);
     *text += fits;
     *text += strspn(*text, " ");
 }
@@ -34,8 +34,8 @@ int lt_sheet_lines(const char *caption, int width) {
 static int cell_height(const lt_sheet *s) { return s->height + s->lines * LINE + GAP; }
 
 lt_status lt_sheet_open(lt_sheet *s, size_t count, int columns, int width, int height, int lines) {
-    *s =
-        (lt_sheet){.columns = (int)cli_least((size_t)columns, count), .width = width, .height = height, .lines = lines};
+    *s = (lt_sheet){
+        .columns = (int)tool_least((size_t)columns, count), .width = width, .height = height, .lines = lines};
     const size_t rows = (count + (size_t)s->columns - 1) / (size_t)s->columns;
     const size_t w = (size_t)s->columns * (size_t)(width + GAP) + GAP, h = rows * (size_t)cell_height(s) + GAP;
     if (w > LT_IMAGE_MAX_SIDE || h > LT_IMAGE_MAX_SIDE)
@@ -49,9 +49,9 @@ lt_status lt_sheet_open(lt_sheet *s, size_t count, int columns, int width, int h
 void lt_sheet_put(lt_sheet *s, size_t i, const lt_image *image, const char *caption) {
     const int left = GAP + (int)(i % (size_t)s->columns) * (s->width + GAP);
     const int top = GAP + (int)(i / (size_t)s->columns) * cell_height(s);
-    const size_t row = 3 * cli_least((size_t)image->width, (size_t)s->width),
+    const size_t row = 3 * tool_least((size_t)image->width, (size_t)s->width),
                  stride = 3 * (size_t)s->canvas.image.width;
-    for (size_t y = 0; y < cli_least((size_t)image->height, (size_t)s->height); y++)
+    for (size_t y = 0; y < tool_least((size_t)image->height, (size_t)s->height); y++)
         memcpy(s->canvas.image.pixels + ((size_t)top + y) * stride + 3 * (size_t)left,
                image->pixels + y * 3 * (size_t)image->width, row);
     plot_clip(&s->canvas, left, top, left + s->width, top + cell_height(s));

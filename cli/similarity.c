@@ -74,7 +74,7 @@ static lt_status compare(lt_session *session, int count, char **words, float **r
 static int run(int count, char **words) {
     if (count < 2) return lt_complain(LT_EXIT_USAGE, "two or more pictures or texts; see `latent similarity --help`");
     lt_session *session = NULL;
-    float **rows = cli_calloc((size_t)count, sizeof *rows);
+    float **rows = tool_calloc((size_t)count, sizeof *rows);
     lt_status status = rows ? lt_open(&o.model, &session) : LT_ERROR_MEMORY;
     if (!status) status = compare(session, count, words, rows);
     for (int i = 0; rows && i < count; i++) lt_floats_free(rows[i]);

@@ -123,8 +123,8 @@ static bool show_progress(void *user, const lt_train_progress *p) {
     (void)user;
     const bool watched = lt_line_watched();
     char text[256];
-    if (quiet || (p->step < p->steps && cli_now() - last_shown < (watched ? 0.2 : 30))) return true;
-    last_shown = cli_now();
+    if (quiet || (p->step < p->steps && tool_now() - last_shown < (watched ? 0.2 : 30))) return true;
+    last_shown = tool_now();
     describe(p, watched ? lt_line_room() : sizeof text, text);
     lt_line_show(&line, text);
     return true;
@@ -146,7 +146,7 @@ static lt_status draw_sample(void *user, long step, const char *path) {
     lt_request request = lt_request_defaults();
     request.random_seed = false;
     request.cancelled = lt_stop_asked;
-    char *name = cli_format("%s-%ld.png", o.files.output, step);
+    char *name = tool_format("%s-%ld.png", o.files.output, step);
     lt_status status = name ? lt_session_open(model, NULL, &session) : LT_ERROR_MEMORY;
     if (!status) status = lt_generate(session, &request, &result);
     if (!status) {

@@ -234,7 +234,7 @@ static int parse_lora(const lt_option *o, const char *word) {
     double numbers[2];
     if (list->count == LT_MOST_LORAS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_LORAS);
-    char *text = cli_kept(cli_strdup(word)); /* FILE ends where its strengths begin */
+    char *text = tool_kept(tool_strdup(word)); /* FILE ends where its strengths begin */
     if (!text) return lt_complain_error();
     list->items[list->count].file = text;
     const int count = take_numbers(text, 2, numbers);
@@ -257,7 +257,7 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     double numbers[3];
     if (list->count == LT_MOST_IMAGE_PROMPTS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MOST_IMAGE_PROMPTS);
-    char *text = cli_kept(cli_strdup(word));
+    char *text = tool_kept(tool_strdup(word));
     if (!text) return lt_complain_error();
     const char *mask = take_mask(text);
     const int count = take_numbers(text, 3, numbers);
@@ -283,7 +283,7 @@ static int parse_control(const lt_option *o, const char *word) {
     double numbers[3];
     if (list->count == LT_MAX_CONTROLS)
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MAX_CONTROLS);
-    char *text = cli_kept(cli_strdup(word));
+    char *text = tool_kept(tool_strdup(word));
     if (!text) return lt_complain_error();
     const int count = take_numbers(text, 3, numbers);
     char *colon = strchr(text, ':');

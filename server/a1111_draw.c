@@ -103,7 +103,7 @@ static void draw(serving *s, const shelf_view *shelf) {
         return;
     }
     s->wait.order = &s->order;
-    s->results = server_calloc((size_t)s->order.count, sizeof *s->results);
+    s->results = tool_calloc((size_t)s->order.count, sizeof *s->results);
     lt_a1111_begin(lt_a1111_of(s->request), &s->wait);
     if (!s->results)
         lt_http_fail(s->request, 500, "%s", lt_error_message());

@@ -2,9 +2,9 @@
  * says of itself. */
 #include "a1111_own.h"
 #include "a1111_picture.h"
-#include "base64.h"
 #include "json_lax.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -266,7 +266,7 @@ static bool put_size(json_t *all, const lt_setting *s) {
     const char *height = s->value + width + (s->value[width] == 'x');
     const size_t digits = strspn(height, "0123456789");
     if (!width || s->value[width] != 'x' || !digits || height[digits]) return false;
-    char *first = server_format("%s-1", s->key), *second = server_format("%s-2", s->key);
+    char *first = tool_format("%s-1", s->key), *second = tool_format("%s-2", s->key);
     if (first) json_object_set_new(all, first, json_stringn(s->value, width));
     if (second) json_object_set_new(all, second, json_string(height));
     free(first);

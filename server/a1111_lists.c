@@ -17,8 +17,8 @@ const char *lt_a1111_file(const lt_shelf_item *item) {
 }
 
 char *lt_a1111_title(const lt_shelf_item *item) {
-    return item->sha256 ? server_format("%s [%.10s]", lt_a1111_file(item), item->sha256)
-                        : server_strdup(lt_a1111_file(item));
+    return item->sha256 ? tool_format("%s [%.10s]", lt_a1111_file(item), item->sha256)
+                        : tool_strdup(lt_a1111_file(item));
 }
 
 /* ---- Samplers and schedules: the library's tables ---- */

@@ -104,13 +104,13 @@ static bool check_vae(lt_server *server, const json_t *theirs, lt_a1111_fault *f
 }
 
 static char *file_of(const lt_server *server) {
-    return server_format("%s/a1111.json", lt_server_options_of(server)->data);
+    return tool_format("%s/a1111.json", lt_server_options_of(server)->data);
 }
 
 /* Kept for the next start, written beside and renamed; without that they hold until the end of this one. The lock is
  * held. */
 static void keep(const lt_a1111 *a) {
-    char *path = file_of(a->server), *part = path ? server_format("%s.part", path) : NULL,
+    char *path = file_of(a->server), *part = path ? tool_format("%s.part", path) : NULL,
          *model = lt_models_default(lt_server_models(a->server));
     json_t *all = json_copy(a->options);
     if (model) json_object_set_new(all, "sd_model_checkpoint", json_string(model));
@@ -167,7 +167,7 @@ static void take_up(lt_a1111 *a) {
 }
 
 lt_status lt_a1111_open(lt_server *server, lt_a1111 **a1111) {
-    lt_a1111 *a = *a1111 = server_calloc(1, sizeof *a);
+    lt_a1111 *a = *a1111 = tool_calloc(1, sizeof *a);
     if (!a) return LT_ERROR_MEMORY;
     a->server = server;
     a->options = json_object();

@@ -1,7 +1,7 @@
 /* Pictures as A1111's clients send them, made ready for a job. */
 #include "a1111_picture.h"
 
-#include "base64.h"
+#include "tools/base64.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* A1111's answer to txt2img and img2img; info is what its Processed.js() says (modules/processing.py). */
 #include "a1111_result.h"
 
-#include "base64.h"
 #include "json_lax.h"
+#include "tools/base64.h"
 
 #include <stdlib.h>
 #include <string.h>

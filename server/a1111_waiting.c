@@ -2,9 +2,9 @@
  * one, so that of several clients none sees or stops what is another's. */
 #include "a1111_own.h"
 #include "a1111_state.h"
-#include "base64.h"
 #include "json_lax.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <math.h>
 #include <stdlib.h>

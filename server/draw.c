@@ -28,7 +28,7 @@ lt_job_limits lt_draw_limits(const lt_server_options *o) {
 
 lt_status lt_draw_check(lt_models *models, const lt_job_request *request) {
     lt_draw_files files;
-    lt_job_request *copy = server_calloc(1, sizeof *copy); /* whose names become paths */
+    lt_job_request *copy = tool_calloc(1, sizeof *copy); /* whose names become paths */
     if (!copy) return LT_ERROR_MEMORY;
     *copy = *request;
     const lt_status status = lt_draw_files_find(models, copy, &files);
@@ -150,7 +150,7 @@ static lt_status draw_read(drawing *d, const lt_job_limits *limits) {
 
 lt_status lt_draw(const lt_server_options *options, lt_models *models, const json_t *job, const lt_draw_watch *watch) {
     const lt_job_limits limits = lt_draw_limits(options);
-    drawing *d = server_calloc(1, sizeof *d);
+    drawing *d = tool_calloc(1, sizeof *d);
     if (!d) return LT_ERROR_MEMORY;
     d->watch = watch;
     d->models = models;

@@ -1,8 +1,8 @@
 /* Keys, Host and Origin. */
 #include "guard.h"
 
-#include "base64.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ static lt_status read_lines(lt_guard *g, FILE *file) {
     while (getline(&line, &room, file) >= 0 && g->count < MOST_KEYS) {
         line[strcspn(line, "\r\n")] = 0;
         if (!*line || *line == '#') continue;
-        g->keys[g->count] = server_strdup(line);
+        g->keys[g->count] = tool_strdup(line);
         if (g->keys[g->count]) g->count++;
     }
     free(line);
@@ -154,7 +154,7 @@ static lt_status check_options(const lt_guard *g) {
 }
 
 lt_status lt_guard_open(const lt_server_options *options, lt_guard **out) {
-    lt_guard *g = server_calloc(1, sizeof *g);
+    lt_guard *g = tool_calloc(1, sizeof *g);
     *out = g;
     if (!g) return LT_ERROR_MEMORY;
     g->options = options;

@@ -75,7 +75,7 @@ json_t *lt_http_json(lt_http_request *r) {
 static lt_http_link *add_link(lt_http *http, int socket) {
     lt_http_link *link = calloc(1, sizeof *link);
     if (!link) return NULL;
-    *link = (lt_http_link){.socket = socket, .idle = server_now(), .next = http->links};
+    *link = (lt_http_link){.socket = socket, .idle = tool_now(), .next = http->links};
     if (link->next) link->next->before = link;
     http->links = link;
     return link;
@@ -112,7 +112,7 @@ static void set_idle(lt_http *http, struct MHD_Connection *connection, double si
 
 /* libmicrohttpd's own timeout begins anew with each byte; this one doesn't. */
 void lt_http_tick(lt_http *http) {
-    const double now = server_now();
+    const double now = tool_now();
     pthread_mutex_lock(&http->turn);
     for (lt_http_link *link = http->links; link; link = link->next)
         if (link->idle > 0 && now - link->idle > http->options->patience) shutdown(link->socket, SHUT_RDWR);
@@ -141,13 +141,13 @@ static void name_client(lt_http_request *r) {
 /* Given back in on_completed. */
 static lt_http_request *begin_request(lt_http *http, struct MHD_Connection *connection, const char *path,
                                       const char *method) {
-    lt_http_request *r = server_calloc(1, sizeof *r);
+    lt_http_request *r = tool_calloc(1, sizeof *r);
     if (!r) return NULL;
     r->http = http;
     r->connection = connection;
     r->method = method;
     r->path = path;
-    r->begun = server_now();
+    r->begun = tool_now();
     server_random_name(r->id, 4);
     name_client(r);
     set_idle(http, connection, 0);
@@ -232,7 +232,7 @@ static void take_body(lt_http_request *r, const char *bytes, size_t size) {
 }
 
 static bool is_too_slow(const lt_http_request *r) {
-    return server_now() - r->begun > 2.0 * r->http->options->patience + (double)r->size / SLOWEST;
+    return tool_now() - r->begun > 2.0 * r->http->options->patience + (double)r->size / SLOWEST;
 }
 
 /* ---- Its answer ---- */
@@ -297,7 +297,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 
 /* What is asked again and again, and well, is not told of. */
 static void log_request(const lt_http_request *r) {
-    const double seconds = server_now() - r->begun;
+    const double seconds = tool_now() - r->begun;
     if (!strcmp(r->method, "GET") && r->status < 400) return;
     server_log(r->id, "%s %s %s %d %.3f s%s%s", r->client, r->method, r->path, r->status, seconds, *r->why ? ": " : "",
                r->why);
@@ -309,7 +309,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **c
     lt_http_request *r = *context;
     if (!r) return;
     log_request(r);
-    set_idle(user, connection, server_now());
+    set_idle(user, connection, tool_now());
     drop_body(r);
     if (r->answer) MHD_destroy_response(r->answer);
     for (int i = 0; i < r->header_count; i++) {
@@ -370,7 +370,7 @@ static lt_status start(lt_http *http) {
 }
 
 lt_status lt_http_open(lt_server *server, lt_guard *guard, lt_http **out) {
-    lt_http *http = server_calloc(1, sizeof *http);
+    lt_http *http = tool_calloc(1, sizeof *http);
     *out = http;
     if (!http) return LT_ERROR_MEMORY;
     http->server = server;

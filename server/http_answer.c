@@ -24,7 +24,7 @@ static void add_sharing(const lt_http_request *r, struct MHD_Response *answer) {
 
 void lt_http_add_header(lt_http_request *r, const char *name, const char *value) {
     if (r->header_count == LT_HTTP_HEADERS) return;
-    char *own = server_strdup(name), *text = server_strdup(value);
+    char *own = tool_strdup(name), *text = tool_strdup(value);
     if (own && text) {
         r->headers[r->header_count].name = own;
         r->headers[r->header_count++].value = text;

@@ -15,7 +15,7 @@ static lt_http_field *add_field(lt_http_form *form, const char *name, const char
     if (!fields) return NULL;
     form->fields = fields;
     lt_http_field *field = &fields[form->count];
-    *field = (lt_http_field){server_strdup(name), server_strdup(file), server_strdup(type), calloc(1, 1), 0};
+    *field = (lt_http_field){tool_strdup(name), tool_strdup(file), tool_strdup(type), calloc(1, 1), 0};
     form->count++;
     return field->name && field->value ? field : NULL;
 }

@@ -58,7 +58,7 @@ static void fill(lt_http_stream *s) {
         s->gone = s->over = true;
     else if (!s->source.next(s->source.user, s))
         s->over = true;
-    if (!s->size && !s->over && server_now() - s->last > SILENCE) append(s, ": \n\n");
+    if (!s->size && !s->over && tool_now() - s->last > SILENCE) append(s, ": \n\n");
 }
 
 static ssize_t on_read(void *user, uint64_t position, char *to, size_t most) {
@@ -69,7 +69,7 @@ static ssize_t on_read(void *user, uint64_t position, char *to, size_t most) {
     const size_t left = s->size - s->sent, size = left < most ? left : most;
     memcpy(to, s->text + s->sent, size);
     s->sent += size;
-    s->last = server_now();
+    s->last = tool_now();
     return (ssize_t)size;
 }
 
@@ -85,7 +85,7 @@ static int socket_of(const lt_http_request *r) {
 }
 
 void lt_http_answer_events(lt_http_request *r, lt_http_source source) {
-    lt_http_stream *s = server_calloc(1, sizeof *s);
+    lt_http_stream *s = tool_calloc(1, sizeof *s);
     struct MHD_Response *answer =
         s ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, on_read, s, on_free) : NULL;
     if (!answer) {
@@ -94,7 +94,7 @@ void lt_http_answer_events(lt_http_request *r, lt_http_source source) {
         lt_http_fail(r, 500, "out of memory");
         return;
     }
-    *s = (lt_http_stream){.http = r->http, .socket = socket_of(r), .source = source, .last = server_now()};
+    *s = (lt_http_stream){.http = r->http, .socket = socket_of(r), .source = source, .last = tool_now()};
     MHD_add_response_header(answer, "Content-Type", "text/event-stream");
     MHD_add_response_header(answer, "Cache-Control", "no-store");
     MHD_add_response_header(answer, "X-Accel-Buffering", "no");

@@ -31,8 +31,8 @@ static void begin_waiting_on(pthread_cond_t *changed) {
 }
 
 lt_job *lt_job_new(const char *id, const char *client, int64_t number, const json_t *job) {
-    lt_job *j = server_calloc(1, sizeof *j);
-    char *whose = j ? server_strdup(client) : NULL;
+    lt_job *j = tool_calloc(1, sizeof *j);
+    char *whose = j ? tool_strdup(client) : NULL;
     if (!whose) return free(j), NULL;
     j->client = whose;
     j->number = number;
@@ -160,7 +160,7 @@ static int compare(const void *a, const void *b) {
 lt_job **lt_jobs_sorted(const lt_jobs *jobs, size_t *count) {
     size_t room = 0;
     for (const lt_job *job = jobs->first; job; job = job->next) room++;
-    lt_job **all = server_calloc(room, sizeof *all);
+    lt_job **all = tool_calloc(room, sizeof *all);
     *count = 0;
     for (lt_job *job = jobs->first; all && job; job = job->next)
         if (!is_over(job)) all[(*count)++] = job;

@@ -226,7 +226,7 @@ static bool is_asked(const lt_http_request *r, const char *name) {
 }
 
 static follower *follow(const lt_http_request *r) {
-    follower *f = server_calloc(1, sizeof *f);
+    follower *f = tool_calloc(1, sizeof *f);
     if (!f || !lt_queue_snapshot(queue_of(r), lt_http_part(r, 0), &f->job)) return free(f), NULL;
     f->queue = queue_of(r);
     f->cancels = is_asked(r, "cancel");

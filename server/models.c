@@ -92,11 +92,11 @@ static bool is_of(const lt_models_entry *e, const char *model, const char *vae, 
 }
 
 static lt_models_entry *entry_new(const char *path, const char *vae, const char *preview_vae) {
-    lt_models_entry *e = server_calloc(1, sizeof *e);
+    lt_models_entry *e = tool_calloc(1, sizeof *e);
     if (!e) return NULL;
-    e->path = server_strdup(path);
-    e->vae = server_strdup(vae);
-    e->preview_vae = server_strdup(preview_vae);
+    e->path = tool_strdup(path);
+    e->vae = tool_strdup(vae);
+    e->preview_vae = tool_strdup(preview_vae);
     e->users = 1;
     if (e->path && !e->vae == !vae && !e->preview_vae == !preview_vae) return e;
     entry_free(e);
@@ -108,9 +108,9 @@ static lt_status open_model(lt_models_entry *e, const lt_model *base, lt_model *
     o.vae = e->vae;
     o.preview_vae = e->preview_vae;
     o.base = base;
-    const double start = server_now();
+    const double start = tool_now();
     const lt_status status = lt_model_open(e->path, &o, model);
-    if (!status) server_log(NULL, "opened %s in %.2f s", e->path, server_now() - start);
+    if (!status) server_log(NULL, "opened %s in %.2f s", e->path, tool_now() - start);
     return status;
 }
 
@@ -194,7 +194,7 @@ void lt_models_give_back(lt_models *models, lt_models_entry *entry) {
     if (!entry) return;
     pthread_mutex_lock(&models->turn);
     entry->notice = NULL;
-    entry->used = server_now();
+    entry->used = tool_now();
     entry->users--;
     make_room(models, 0);
     pthread_mutex_unlock(&models->turn);
@@ -211,7 +211,7 @@ void lt_models_describe(lt_models *models, int *open, double *bytes) {
 /* ---- All of them ---- */
 
 lt_status lt_models_open(const lt_server_options *options, lt_models **out) {
-    lt_models *models = server_calloc(1, sizeof *models);
+    lt_models *models = tool_calloc(1, sizeof *models);
     *out = models;
     if (!models) return LT_ERROR_MEMORY;
     models->options = options;

@@ -33,7 +33,7 @@ static void shelf_free(lt_models_shelf *s) {
 /* Name without folder and ending. */
 static char *name_of(const char *path) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    char *name = server_strdup(base), *dot = name ? strrchr(name, '.') : NULL;
+    char *name = tool_strdup(base), *dot = name ? strrchr(name, '.') : NULL;
     if (dot && dot != name) *dot = 0;
     return name;
 }
@@ -41,7 +41,7 @@ static char *name_of(const char *path) {
 static lt_status add_file(lt_models_shelf *s, const char *path) {
     char **texts = s->texts + 2 * s->count;
     struct stat info;
-    texts[0] = server_strdup(path);
+    texts[0] = tool_strdup(path);
     texts[1] = name_of(path);
     if (!texts[0] || !texts[1]) return LT_ERROR_MEMORY;
     s->items[s->count++] = (lt_shelf_item){.path = texts[0],
@@ -54,7 +54,7 @@ static lt_status add_file(lt_models_shelf *s, const char *path) {
 /* The model that the options name, and the one that comes with Latent. */
 static lt_status add_own(lt_models *models, lt_models_shelf *s) {
     const char *ours = lt_default_model(), *asked = models->options->model;
-    char *kept = server_strdup(ours); /* what it returns stays until the next call */
+    char *kept = tool_strdup(ours); /* what it returns stays until the next call */
     lt_status status = asked ? add_file(s, asked) : LT_OK;
     if (!status && kept && (!asked || strcmp(asked, kept))) status = add_file(s, kept);
     free(kept);
@@ -65,17 +65,17 @@ static lt_status fill(lt_models *models, lt_models_shelf *s) {
     const lt_server_options *o = models->options;
     const lt_shelf_options with = {.cache = o->data};
     if (o->models) LT_TRY(lt_shelf_read(o->models, &with, &s->listing));
-    s->items = server_calloc(s->listing.count + 2, sizeof *s->items);
+    s->items = tool_calloc(s->listing.count + 2, sizeof *s->items);
     if (!s->items) return LT_ERROR_MEMORY;
     LT_TRY(add_own(models, s));
     for (size_t i = 0; i < s->listing.count; i++) s->items[s->count++] = s->listing.items[i];
-    s->read = server_now();
+    s->read = tool_now();
     return LT_OK;
 }
 
 /* The turn is the caller's. A folder that can't be read any more leaves what was known. */
 static lt_status read_shelf(lt_models *models) {
-    lt_models_shelf *s = server_calloc(1, sizeof *s);
+    lt_models_shelf *s = tool_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     s->users = 1;
     const lt_status status = fill(models, s);
@@ -88,7 +88,7 @@ static lt_status read_shelf(lt_models *models) {
 static lt_status look(lt_models *models, double age, lt_models_shelf **shelf) {
     lt_status status = LT_OK;
     pthread_mutex_lock(&models->shelf_turn);
-    if (!models->shelf || server_now() - models->shelf->read > age) status = read_shelf(models);
+    if (!models->shelf || tool_now() - models->shelf->read > age) status = read_shelf(models);
     *shelf = status ? NULL : models->shelf;
     if (*shelf) (*shelf)->users++;
     pthread_mutex_unlock(&models->shelf_turn);
@@ -144,13 +144,13 @@ static void cut_hash(char *name) {
 }
 
 static char *find_in(lt_models_shelf *s, lt_shelf_kind kind, const char *asked) {
-    char *name = server_strdup(asked);
+    char *name = tool_strdup(asked);
     if (!name) return NULL;
     const lt_shelf_item *item = search(s, kind, name, strcmp);
     if (!item) cut_hash(name);
     if (!item) item = search(s, kind, name, strcmp);
     if (!item) item = search(s, kind, name, strcasecmp);
-    char *path = item ? server_strdup(item->path) : NULL;
+    char *path = item ? tool_strdup(item->path) : NULL;
     free(name);
     return path;
 }
@@ -190,7 +190,7 @@ bool lt_models_set_default(lt_models *models, const char *name) {
 lt_status lt_models_shelf_begin(lt_models *models) {
     const char *path = models->options->model ? models->options->model : lt_default_model();
     pthread_mutex_init(&models->shelf_turn, NULL);
-    models->default_path = server_strdup(path);
+    models->default_path = tool_strdup(path);
     return models->default_path || !path ? LT_OK : LT_ERROR_MEMORY;
 }
 

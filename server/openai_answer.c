@@ -1,9 +1,9 @@
 /* OpenAI's answers: pictures as base64 or addresses, and events of a stream. */
 #include "openai_own.h"
 
-#include "base64.h"
 #include "json_lax.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <stdio.h>
 #include <stdlib.h>

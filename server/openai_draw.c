@@ -1,9 +1,9 @@
 /* OpenAI's API: generations, edits, variations, and the files that their answers point to. */
-#include "base64.h"
 #include "json_lax.h"
 #include "models.h"
 #include "openai_own.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <stdlib.h>
 #include <string.h>

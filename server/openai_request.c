@@ -2,8 +2,8 @@
  * API has no word for goes by LocalAI's: a negative prompt behind "|", step. */
 #include "openai_request.h"
 
-#include "base64.h"
 #include "json_lax.h"
+#include "tools/base64.h"
 
 #include <stdarg.h>
 #include <stdio.h>

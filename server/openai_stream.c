@@ -88,7 +88,7 @@ static void end(void *user, bool gone) {
 }
 
 void lt_openai_stream(lt_http_request *r, lt_openai_drawing *drawing, lt_order *order) {
-    streaming *s = server_calloc(1, sizeof *s);
+    streaming *s = tool_calloc(1, sizeof *s);
     if (s) {
         *s = (streaming){.queue = lt_server_queue(lt_http_server(r)), .drawing = *drawing};
         memcpy(s->id, order->ids[0], LT_JOB_ID);

@@ -13,7 +13,7 @@ static const json_t *job_of(const json_t *jobs, size_t i) {
 
 lt_refusal lt_order_place(lt_order *order, lt_http_request *request, const json_t *jobs) {
     const size_t count = json_is_array(jobs) ? json_array_size(jobs) : 1;
-    *order = (lt_order){request, server_calloc(count ? count : 1, LT_JOB_ID)};
+    *order = (lt_order){request, tool_calloc(count ? count : 1, LT_JOB_ID)};
     if (!order->ids) return LT_REFUSED_DISK;
     for (; order->count < (int)count; order->count++) {
         const lt_refusal refusal = lt_queue_submit(queue_of(order), job_of(jobs, (size_t)order->count),

@@ -24,7 +24,7 @@ static void remove_begun(const char *folder) {
 }
 
 lt_status lt_picture_folder_make(const char *store) {
-    char *path = server_format("%s/pictures", store);
+    char *path = tool_format("%s/pictures", store);
     if (!path) return LT_ERROR_MEMORY;
     const bool there = !mkdir(path, 0700) || errno == EEXIST;
     const lt_status status = there ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", path, strerror(errno));
@@ -59,7 +59,7 @@ static bool sync_folder(const char *folder) {
 }
 
 static lt_status write_beside(const char *folder, const char *path, const void *bytes, size_t size) {
-    char *part = server_format("%s%s", path, begun);
+    char *part = tool_format("%s%s", path, begun);
     if (!part) return LT_ERROR_MEMORY;
     const bool done = write_file(part, bytes, size) && !rename(part, path) && sync_folder(folder);
     const int reason = errno;
@@ -70,9 +70,9 @@ static lt_status write_beside(const char *folder, const char *path, const void *
 
 lt_status lt_picture_file_write(const char *store, const char *job, int number, const char *ending, const void *bytes,
                                 size_t size, char **name) {
-    *name = server_format("pictures/%s-%d.%s", job, number, ending);
-    char *path = *name ? server_format("%s/%s", store, *name) : NULL;
-    char *folder = path ? server_format("%s/pictures", store) : NULL;
+    *name = tool_format("pictures/%s-%d.%s", job, number, ending);
+    char *path = *name ? tool_format("%s/%s", store, *name) : NULL;
+    char *folder = path ? tool_format("%s/pictures", store) : NULL;
     const lt_status status = folder ? write_beside(folder, path, bytes, size) : LT_ERROR_MEMORY;
     free(folder);
     free(path);
@@ -83,7 +83,7 @@ lt_status lt_picture_file_write(const char *store, const char *job, int number, 
 void *lt_picture_file_read(const char *path, size_t *size) {
     FILE *file = fopen(path, "rbe");
     struct stat info;
-    char *bytes = file && !fstat(fileno(file), &info) ? server_calloc((size_t)info.st_size + 1, 1) : NULL;
+    char *bytes = file && !fstat(fileno(file), &info) ? tool_calloc((size_t)info.st_size + 1, 1) : NULL;
     *size = bytes ? fread(bytes, 1, (size_t)info.st_size, file) : 0;
     const bool whole = bytes && *size == (size_t)info.st_size;
     if (file) fclose(file);

@@ -30,7 +30,7 @@ static lt_refusal refusal_of(lt_status status) {
 /* Whether it can be drawn, as far as that can be told without opening a model. */
 static lt_refusal check(lt_queue *q, const json_t *job) {
     const lt_job_limits limits = lt_draw_limits(q->options);
-    lt_job_request *read = server_calloc(1, sizeof *read);
+    lt_job_request *read = tool_calloc(1, sizeof *read);
     if (!read) return LT_REFUSED_DISK;
     lt_status status = lt_job_request_read(job, &limits, read);
     if (!status) status = lt_draw_check(q->models, read);
@@ -286,7 +286,7 @@ void *lt_queue_preview(lt_queue *q, const char *id, size_t *size, int *number) {
 char (*lt_queue_list(lt_queue *q, size_t *count))[LT_JOB_ID] {
     pthread_mutex_lock(&q->turn);
     lt_job **all = lt_jobs_sorted(&q->jobs, count);
-    char(*ids)[LT_JOB_ID] = all ? server_calloc(*count, sizeof *ids) : NULL;
+    char(*ids)[LT_JOB_ID] = all ? tool_calloc(*count, sizeof *ids) : NULL;
     for (size_t i = 0; ids && i < *count; i++) memcpy(ids[i], all[i]->is.id, LT_JOB_ID);
     pthread_mutex_unlock(&q->turn);
     if (!ids) *count = 0;
@@ -317,7 +317,7 @@ static bool read_picture(lt_stored_picture *stored, lt_job_picture *picture) {
 }
 
 static bool read_pictures(lt_stored_pictures *stored, int first, lt_job_result *result) {
-    result->pictures = server_calloc(stored->count, sizeof *result->pictures);
+    result->pictures = tool_calloc(stored->count, sizeof *result->pictures);
     bool read = result->pictures;
     for (size_t i = 0; i < stored->count && read; i++)
         if (stored->items[i].number >= first)
@@ -377,7 +377,7 @@ static lt_status take_up_all(lt_queue *q) {
 }
 
 lt_status lt_queue_open(const lt_server_options *options, lt_store *store, lt_models *models, lt_queue **out) {
-    lt_queue *q = server_calloc(1, sizeof *q);
+    lt_queue *q = tool_calloc(1, sizeof *q);
     *out = q;
     if (!q) return LT_ERROR_MEMORY;
     q->options = options;
@@ -404,8 +404,8 @@ static int running(lt_queue *q) {
 
 void lt_queue_drain(lt_queue *q, double seconds) {
     q->closing = true;
-    const double until = server_now() + seconds;
-    while (running(q) && server_now() < until) nanosleep(&(struct timespec){0, 20000000}, NULL);
+    const double until = tool_now() + seconds;
+    while (running(q) && tool_now() < until) nanosleep(&(struct timespec){0, 20000000}, NULL);
     q->stopped = true;
     lt_workers_end(q);
     pthread_mutex_lock(&q->turn);

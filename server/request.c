@@ -1,8 +1,8 @@
 /* Jobs: a table of their own keys; all others are fields of lt_request. */
 #include "request.h"
 
-#include "base64.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include <math.h>
 #include <stdio.h>

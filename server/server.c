@@ -102,7 +102,7 @@ static void serve(lt_server *s) {
 }
 
 lt_status lt_server_run(const lt_server_options *options) {
-    lt_server *s = server_calloc(1, sizeof *s);
+    lt_server *s = tool_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     s->options = *options;
     share_threads(&s->options);

@@ -86,7 +86,7 @@ static lt_status query_run(query *q) {
 }
 
 static char *text_of(query *q, int column) {
-    return server_strdup((const char *)sqlite3_column_text(q->statement, column));
+    return tool_strdup((const char *)sqlite3_column_text(q->statement, column));
 }
 
 /* ---- Opening ---- */
@@ -103,7 +103,7 @@ static bool make_folder(char *path) {
 
 static lt_status lock_folder(lt_store *s) {
     if (!make_folder(s->folder)) return lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", s->folder, strerror(errno));
-    char *path = server_format("%s/lock", s->folder);
+    char *path = tool_format("%s/lock", s->folder);
     s->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     free(path);
     if (s->lock < 0) return lt_fail(LT_ERROR_FILE, "%s: can't write there: %s", s->folder, strerror(errno));
@@ -112,7 +112,7 @@ static lt_status lock_folder(lt_store *s) {
 }
 
 static lt_status open_database(lt_store *s) {
-    char *path = server_format("%s/latent.db", s->folder);
+    char *path = tool_format("%s/latent.db", s->folder);
     if (!path) return LT_ERROR_MEMORY;
     const int opened = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     free(path);
@@ -121,11 +121,11 @@ static lt_status open_database(lt_store *s) {
 
 lt_status lt_store_open(const char *folder, lt_store **out) {
     *out = NULL;
-    lt_store *s = server_calloc(1, sizeof *s);
+    lt_store *s = tool_calloc(1, sizeof *s);
     if (!s) return LT_ERROR_MEMORY;
     pthread_mutex_init(&s->turn, NULL);
     s->lock = -1;
-    s->folder = server_strdup(folder);
+    s->folder = tool_strdup(folder);
     lt_status status = s->folder ? lock_folder(s) : LT_ERROR_MEMORY;
     if (!status) status = lt_picture_folder_make(folder);
     if (!status) status = open_database(s);
@@ -305,7 +305,7 @@ lt_status lt_store_picture(lt_store *s, const char *id, const char *ending, cons
 static lt_status picture_of_row(query *q, lt_stored_picture *picture) {
     *picture = (lt_stored_picture){
         .number = sqlite3_column_int(q->statement, 0),
-        .path = server_format("%s/%s", q->store->folder, (const char *)sqlite3_column_text(q->statement, 1)),
+        .path = tool_format("%s/%s", q->store->folder, (const char *)sqlite3_column_text(q->statement, 1)),
         .seed = (uint64_t)sqlite3_column_int64(q->statement, 2),
         .width = sqlite3_column_int(q->statement, 3),
         .height = sqlite3_column_int(q->statement, 4),

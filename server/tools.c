@@ -1,4 +1,4 @@
-/* Memory, clocks, names, the log. */
+/* The time, names, the log. */
 #include "tools.h"
 
 #include <jansson.h>
@@ -10,23 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static void *told(void *p) {
-    if (!p) lt_fail(LT_ERROR_MEMORY, "the server is out of memory");
-    return p;
-}
-
-void *server_calloc(size_t count, size_t size) { return told(calloc(count ? count : 1, size ? size : 1)); }
-char *server_strdup(const char *text) { return text ? told(strdup(text)) : NULL; }
-
-char *server_format(const char *format, ...) {
-    char *text;
-    va_list values;
-    va_start(values, format);
-    const int size = vasprintf(&text, format, values);
-    va_end(values);
-    return told(size < 0 ? NULL : text);
-}
-
 void server_make_utf8(char *text) {
     json_t *string = json_string(text);
     for (char *c = text; !string && *c; c++)
@@ -34,13 +17,11 @@ void server_make_utf8(char *text) {
     json_decref(string);
 }
 
-static double clock_seconds(clockid_t clock) {
+double server_time(void) {
     struct timespec t;
-    clock_gettime(clock, &t);
+    clock_gettime(CLOCK_REALTIME, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-double server_now(void) { return clock_seconds(CLOCK_MONOTONIC); }
-double server_time(void) { return clock_seconds(CLOCK_REALTIME); }
 
 /* Up to 256 bytes come at once and whole, once the system has any randomness (getrandom(2)). */
 void server_random_name(char *text, size_t bytes) {

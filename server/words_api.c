@@ -16,7 +16,7 @@ enum { CHUNK = 75 };
 
 static size_t count_tokens(const char *text, size_t size) {
     lt_tokens tokens;
-    char *own = server_calloc(size + 1, 1);
+    char *own = tool_calloc(size + 1, 1);
     if (!own) return 0;
     memcpy(own, text, size);
     const lt_status status = lt_tokenize(own, &tokens);

@@ -16,7 +16,7 @@ typedef struct work {
 
 static bool is_late(const work *w) {
     const double most = w->queue->options->most_seconds;
-    return most > 0 && server_now() - w->job->begun > most;
+    return most > 0 && tool_now() - w->job->begun > most;
 }
 
 static bool on_cancelled(void *user) {
@@ -137,7 +137,7 @@ static void begin(lt_queue *q, lt_job *job) {
     job->is.state = LT_JOB_RUNNING;
     job->is.started = server_time();
     job->is.notes[0] = 0;
-    job->begun = server_now();
+    job->begun = tool_now();
     q->jobs.round = job->round;
     lt_jobs_touch(&q->jobs, job);
     lt_jobs_touch_all(&q->jobs);
@@ -157,7 +157,7 @@ static void run(lt_queue *q, lt_job *job) {
     job->users++;
     pthread_mutex_unlock(&q->turn);
     const lt_status status = draw(&w);
-    const double seconds = server_now() - job->begun;
+    const double seconds = tool_now() - job->begun;
     pthread_mutex_lock(&q->turn);
     finish(&w, status, seconds);
     job->users--;
@@ -178,7 +178,7 @@ static void *worker(void *user) {
 }
 
 lt_status lt_workers_begin(lt_queue *q) {
-    q->workers = server_calloc((size_t)q->options->workers, sizeof *q->workers);
+    q->workers = tool_calloc((size_t)q->options->workers, sizeof *q->workers);
     if (!q->workers) return LT_ERROR_MEMORY;
     for (; q->worker_count < q->options->workers; q->worker_count++)
         if (pthread_create(&q->workers[q->worker_count], NULL, worker, q))

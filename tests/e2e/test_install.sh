@@ -33,7 +33,7 @@ check "the static program needs no liblatent.so" eval '! ldd program | grep -q l
 
 # Our own program is a program like any other.
 check "the command line and its server are built by what is installed alone" eval 'cc -std=gnu17 -D_GNU_SOURCE -I"$source" -I"$source"/cli -I"$source"/server \
-    -DLT_OPENAPI_FILE=\"$source/server/openapi.json\" "$source"/cli/*.c "$source"/server/*.c "$build"/cli/explain_page.c \
+    -DLT_OPENAPI_FILE=\"$source/server/openapi.json\" "$source"/cli/*.c "$source"/server/*.c "$source"/tools/*.c "$build"/cli/explain_page.c \
     "$build"/web/page_files.c $(pkg-config --cflags --libs latent jansson libutf8proc libmicrohttpd sqlite3) -lm -o latent'
 check "and draws" env LD_LIBRARY_PATH="$lib" ./latent txt2img -m tiny.safetensors -p "a red apple" --steps 1 --size 64 -o own.png
 check "a picture" test -s own.png

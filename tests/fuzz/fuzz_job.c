@@ -1,6 +1,6 @@
 /* Any text as a job of the server: refused, or a request that the library takes. */
-#include "../../server/base64.h"
 #include "../../server/request.h"
+#include "tools/base64.h"
 
 #include "base/fields.h"
 

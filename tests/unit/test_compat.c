@@ -3,9 +3,9 @@
 #include "server/a1111_control.h"
 #include "server/a1111_picture.h"
 #include "server/a1111_request.h"
-#include "server/base64.h"
 #include "server/json_lax.h"
 #include "server/openai_request.h"
+#include "tools/base64.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,22 +1,6 @@
-/* Numbers as pictures, and pictures as text: what `latent explain` puts into a page. */
+/* Numbers as pictures: what `latent explain` puts into a page. */
 #include "../../cli/explain_picture.h"
 #include "golden.h"
-
-static void test_base64(void **state) {
-    (void)state;
-    static const char *const cases[][2] = {{"", ""},
-                                           {"f", "Zg=="},
-                                           {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},
-                                           {"foob", "Zm9vYg=="},
-                                           {"fooba", "Zm9vYmE="},
-                                           {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
-    for (size_t i = 0; i < LT_COUNT(cases); i++) {
-        char *text = picture_base64((const uint8_t *)cases[i][0], strlen(cases[i][0]));
-        assert_string_equal(text, cases[i][1]);
-        free(text);
-    }
-}
 
 /* Points on two lines through a mean: the first component is along the longer one, and the same in both planes. */
 static void test_components(void **state) {
@@ -93,8 +77,10 @@ static void test_smaller(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base64), cmocka_unit_test(test_components), cmocka_unit_test(test_planes_of_one_value),
-        cmocka_unit_test(test_scale),  cmocka_unit_test(test_smaller),
+        cmocka_unit_test(test_components),
+        cmocka_unit_test(test_planes_of_one_value),
+        cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_smaller),
     };
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
 }

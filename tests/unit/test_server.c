@@ -1,6 +1,5 @@
 /* The server's parts alone: whose turn it is, who comes in, which handler a path has, what is kept; and that all that
  * is served is described. test_serve.sh has the whole. */
-#include "base64.h"
 #include "guard.h"
 #include "http_own.h"
 #include "job.h"
@@ -10,6 +9,7 @@
 #include "request.h"
 #include "store.h"
 #include "tools.h"
+#include "tools/base64.h"
 
 #include "golden.h"
 

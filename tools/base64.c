@@ -1,6 +1,8 @@
 /* Base64. */
 #include "base64.h"
 
+#include "tools.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +56,7 @@ void *lt_base64_read(const char *text, size_t *size) {
 
 char *lt_base64_write(const void *data, size_t size) {
     const uint8_t *bytes = data;
-    char *text = size > SIZE_MAX / 2 ? NULL : malloc((size + 2) / 3 * 4 + 1), *to = text;
+    char *text = tool_alloc((size + 2) / 3 * 4 + 1), *to = text;
     if (!text) return NULL;
     for (size_t i = 0; i < size; i += 3, to += 4) {
         const uint32_t second = i + 1 < size ? bytes[i + 1] : 0, third = i + 2 < size ? bytes[i + 2] : 0;

@@ -12,12 +12,12 @@ static void *told(void *memory) {
     return memory;
 }
 
-void *cli_alloc(size_t size) { return told(malloc(size ? size : 1)); }
-void *cli_calloc(size_t count, size_t size) { return told(calloc(count ? count : 1, size)); }
-char *cli_strdup(const char *text) { return told(strdup(text)); }
-char *cli_strndup(const char *text, size_t size) { return told(strndup(text, size)); }
+void *tool_alloc(size_t size) { return told(malloc(size ? size : 1)); }
+void *tool_calloc(size_t count, size_t size) { return told(calloc(count ? count : 1, size)); }
+char *tool_strdup(const char *text) { return text ? told(strdup(text)) : NULL; }
+char *tool_strndup(const char *text, size_t size) { return told(strndup(text, size)); }
 
-char *cli_format(const char *format, ...) {
+char *tool_format(const char *format, ...) {
     char *text;
     va_list args;
     va_start(args, format);
@@ -26,12 +26,12 @@ char *cli_format(const char *format, ...) {
     return told(size < 0 ? NULL : text);
 }
 
-char *cli_kept(char *text) {
+char *tool_kept(char *text) {
     static struct kept {
         char *text;
         struct kept *next;
     } * all;
-    struct kept *one = text ? cli_alloc(sizeof *one) : NULL;
+    struct kept *one = text ? tool_alloc(sizeof *one) : NULL;
     if (!one) {
         free(text);
         return NULL;
@@ -41,7 +41,7 @@ char *cli_kept(char *text) {
     return text;
 }
 
-double cli_now(void) {
+double tool_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;

@@ -1,6 +1,6 @@
 /* What every program in C needs and the library keeps for itself: memory that says when there is none, a clock. */
-#ifndef LT_CLI_TOOLS_H
-#define LT_CLI_TOOLS_H
+#ifndef LT_TOOLS_H
+#define LT_TOOLS_H
 
 #include "latent.h"
 
@@ -16,17 +16,17 @@
     } while (0)
 
 /* Of the C library, with a message where they fail, which is LT_ERROR_MEMORY; free() what they return. */
-void *cli_alloc(size_t size);
-void *cli_calloc(size_t count, size_t size);
-char *cli_strdup(const char *text);
-char *cli_strndup(const char *text, size_t size);
-char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void *tool_alloc(size_t size);
+void *tool_calloc(size_t count, size_t size);
+char *tool_strdup(const char *text); /* NULL of NULL, without a message */
+char *tool_strndup(const char *text, size_t size);
+char *tool_format(const char *format, ...) LT_PRINTF(1, 2);
 /* text, of malloc or NULL; from now on it stays until the program ends. */
-char *cli_kept(char *text);
+char *tool_kept(char *text);
 
-static inline size_t cli_least(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t tool_least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Seconds on a clock that only goes forward. */
-double cli_now(void);
+double tool_now(void);
 
 #endif
