@@ -1,17 +1,11 @@
 /* Whole picture files of every format: pixels, orientation and words. */
+#include "large_webp.h"
 #include "png_crc.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <webp/decode.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* A short WebP may rightly be of 16383x16383 pixels of one colour, which would take a fuzzer's time and memory. */
-static bool is_large_webp(const uint8_t *data, size_t size) {
-    int width, height;
-    return WebPGetInfo(data, size, &width, &height) && (int64_t)width * height > 1 << 20;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0 || is_large_webp(data, size)) return 0;
