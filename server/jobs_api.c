@@ -276,12 +276,10 @@ static void get_history(lt_http_request *r) {
 
 static void get_queue(lt_http_request *r) {
     size_t count;
-    char(*ids)[LT_JOB_ID] = lt_queue_list(queue_of(r), &count);
+    lt_job_snapshot *jobs = lt_queue_list(queue_of(r), &count);
     json_t *rows = json_array();
-    lt_job_snapshot job;
-    for (size_t i = 0; i < count; i++)
-        if (lt_queue_snapshot(queue_of(r), ids[i], &job)) json_array_append_new(rows, lt_job_json(&job));
-    free(ids);
+    for (size_t i = 0; i < count; i++) json_array_append_new(rows, lt_job_json(&jobs[i]));
+    free(jobs);
     lt_http_answer_json(r, 200, json_pack("{s:o}", "jobs", rows));
 }
 

@@ -283,15 +283,11 @@ void *lt_queue_preview(lt_queue *q, const char *id, size_t *size, int *number) {
     return copy;
 }
 
-char (*lt_queue_list(lt_queue *q, size_t *count))[LT_JOB_ID] {
+lt_job_snapshot *lt_queue_list(lt_queue *q, size_t *count) {
     pthread_mutex_lock(&q->turn);
-    lt_job **all = lt_jobs_sorted(&q->jobs, count);
-    char(*ids)[LT_JOB_ID] = all ? tool_calloc(*count, sizeof *ids) : NULL;
-    for (size_t i = 0; ids && i < *count; i++) memcpy(ids[i], all[i]->is.id, LT_JOB_ID);
+    lt_job_snapshot *all = lt_jobs_snapshots(&q->jobs, count);
     pthread_mutex_unlock(&q->turn);
-    if (!ids) *count = 0;
-    free(all);
-    return ids;
+    return all;
 }
 
 json_t *lt_queue_job(lt_queue *q, const char *id) {

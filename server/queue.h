@@ -66,8 +66,8 @@ static inline bool lt_job_ended(const lt_job_snapshot *job) { return job->state 
  * is. */
 void *lt_queue_preview(lt_queue *queue, const char *id, size_t *size, int *number);
 
-/* Ids of what waits and runs, in the order in which it is drawn; NULL-terminated, the caller's: free it. */
-char (*lt_queue_list(lt_queue *queue, size_t *count))[LT_JOB_ID];
+/* What waits and runs, in the order in which it is drawn: an array of count, the caller's: free it. */
+lt_job_snapshot *lt_queue_list(lt_queue *queue, size_t *count);
 /* The job as it was submitted, with its seed chosen: the caller's. NULL: there is none. */
 json_t *lt_queue_job(lt_queue *queue, const char *id);
 

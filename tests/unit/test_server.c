@@ -58,6 +58,30 @@ static void test_places(void **state) {
     lt_jobs_free(&jobs);
 }
 
+/* Each of the list is as it is alone. */
+static void test_places_of_all(void **state) {
+    (void)state;
+    lt_jobs jobs = {.workers = 2, .rate = 0.5};
+    lt_job_snapshot alone;
+    size_t count;
+    for (int i = 0; i < 5; i++)
+        add(&jobs, (const char *[]){"a1", "a2", "b1", "a3", "b2"}[i], (const char *[]){"a", "a", "b", "a", "b"}[i], i);
+    lt_jobs_find(&jobs, "a1")->is.state = LT_JOB_DONE;
+    lt_jobs_find(&jobs, "b1")->is.state = LT_JOB_RUNNING;
+    lt_job_snapshot *all = lt_jobs_snapshots(&jobs, &count);
+    assert_int_equal(count, 4);
+    assert_string_equal(all[0].id, "b1");
+    assert_int_equal(all[3].place, 2);
+    for (size_t i = 0; i < count; i++) {
+        lt_jobs_snapshot(&jobs, lt_jobs_find(&jobs, all[i].id), &alone);
+        assert_int_equal(all[i].place, alone.place);
+        assert_float_equal(all[i].wait_seconds, alone.wait_seconds, 1e-9);
+        assert_int_equal(all[i].change, alone.change);
+    }
+    free(all);
+    lt_jobs_free(&jobs);
+}
+
 /* ---- Who comes in ---- */
 
 static int ask(const lt_guard *guard, const char *host, const char *origin, const char *authorization) {
@@ -256,6 +280,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients_take_turns),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_places_of_all),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_base64),
