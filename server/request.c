@@ -27,8 +27,11 @@ typedef struct key {
 } key;
 enum { BOTH = LT_JOB_GENERATE | LT_JOB_UPSCALE };
 
+/* Between where it is and a name in there; the item itself has none. */
+static const char *dot(const reader *r, const char *name) { return *r->at && *name ? "." : ""; }
+
 static lt_status refuse(const reader *r, const char *name, const char *wanted) {
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%s: %s is wanted", r->at, name, wanted);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%s: %s is wanted", r->at, dot(r, name), name, wanted);
 }
 
 /* ---- Values ---- */
@@ -59,7 +62,7 @@ static lt_status read_image(reader *r, const char *name, const json_t *value, vo
     if (!bytes) return refuse(r, name, "a PNG, JPEG or WebP in base64");
     const lt_status status = lt_image_read(bytes, size, most > 0 ? (size_t)most : 0, to);
     free(bytes);
-    return status ? lt_fail_in(status, "%s%s", r->at, name) : LT_OK;
+    return status ? lt_fail_in(status, "%s%s%s", r->at, dot(r, name), name) : LT_OK;
 }
 
 static lt_status read_scale(reader *r, const char *name, const json_t *value, void *to) {
@@ -70,12 +73,23 @@ static lt_status read_scale(reader *r, const char *name, const json_t *value, vo
     return LT_OK;
 }
 
-static lt_status read_float(reader *r, const char *name, const json_t *value, void *to) {
+static lt_status read_double(reader *r, const char *name, const json_t *value, void *to) {
     const double number = json_number_value(value);
     if (!json_is_number(value) || !(fabs(number) <= 1000)) return refuse(r, name, "a number from -1000 up to 1000");
+    memcpy(to, &number, sizeof number);
+    return LT_OK;
+}
+
+static lt_status read_float(reader *r, const char *name, const json_t *value, void *to) {
+    double number;
+    LT_TRY(read_double(r, name, value, &number));
     memcpy(to, &(float){(float)number}, sizeof(float));
     return LT_OK;
 }
+
+/* A number of a struct, by the reader of its type: what a table says of neither can't be wrong. */
+#define NUMBER(name, type, member)                                                                                     \
+    { name, _Generic(((type *)0)->member, float : read_float, double : read_double), offsetof(type, member) }
 
 static lt_status read_text(reader *r, const char *name, const json_t *value, void *to) {
     const char *text = json_string_value(value);
@@ -111,7 +125,7 @@ static lt_status refuse_key(const reader *r, const key *keys, const lt_field *fi
     for (; keys->name; keys++) lt_nearest_try(&nearest, keys->name, keys->name);
     for (; fields && fields->name; fields++)
         if (fields->kind != LT_FIELD_RESERVED) lt_nearest_try(&nearest, fields->name, fields->name);
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%.100s: there is no such key%s%s", r->at, name,
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%.100s: there is no such key%s%s", r->at, dot(r, name), name,
                    nearest.name ? "; did you mean " : "", nearest.name ? nearest.name : "");
 }
 
@@ -126,7 +140,7 @@ static lt_status read_object(reader *r, const json_t *object, const key *keys, v
         if (!own && !field) return refuse_key(r, keys, fields, name);
         if (own) LT_TRY(own->read(r, name, value, (char *)to + own->offset));
         const lt_status status = field ? lt_job_field_read(field, value, options) : LT_OK;
-        if (status) return *r->at ? lt_fail(status, "%s%s", r->at, lt_error_message()) : status;
+        if (status) return *r->at ? lt_fail(status, "%s.%s", r->at, lt_error_message()) : status;
     }
     return LT_OK;
 }
@@ -139,7 +153,7 @@ static lt_status read_items(reader *r, const char *name, const json_t *list, siz
     if (!json_is_array(list)) return refuse(r, name, "a list");
     if (json_array_size(list) > most) return lt_fail(LT_ERROR_UNSUPPORTED, "%s: %zu at most", name, most);
     for (*count = 0; *count < json_array_size(list); ++*count) {
-        snprintf(r->at, sizeof r->at, "%s[%zu].", name, *count);
+        snprintf(r->at, sizeof r->at, "%s[%zu]", name, *count);
         LT_TRY(read(r, json_array_get(list, *count), *count));
     }
     *r->at = 0;
@@ -149,8 +163,8 @@ static lt_status read_items(reader *r, const char *name, const json_t *list, siz
 /* ---- Lists ---- */
 
 static const key lora_keys[] = {{"name", read_name, offsetof(lt_lora, file)},
-                                {"strength", read_float, offsetof(lt_lora, strength)},
-                                {"text_strength", read_float, offsetof(lt_lora, text_strength)},
+                                NUMBER("strength", lt_lora, strength),
+                                NUMBER("text_strength", lt_lora, text_strength),
                                 {0}};
 
 static lt_status read_lora(reader *r, const json_t *item, size_t i) {
@@ -230,9 +244,9 @@ typedef struct image_prompt {
 static const key image_prompt_keys[] = {{"adapter", read_name, offsetof(image_prompt, input.adapter)},
                                         {"image", read_image, offsetof(image_prompt, input.image)},
                                         {"mask", read_image, offsetof(image_prompt, input.mask)},
-                                        {"scale", read_float, offsetof(image_prompt, prompt.scale)},
-                                        {"start", read_float, offsetof(image_prompt, prompt.start)},
-                                        {"end", read_float, offsetof(image_prompt, prompt.end)},
+                                        NUMBER("scale", image_prompt, prompt.scale),
+                                        NUMBER("start", image_prompt, prompt.start),
+                                        NUMBER("end", image_prompt, prompt.end),
                                         {0}};
 
 static lt_status read_image_prompt(reader *r, const json_t *item, size_t i) {
@@ -260,7 +274,7 @@ static lt_status read_image_prompts(reader *r, const char *name, const json_t *l
 
 static lt_status read_none(reader *r, const char *name, const json_t *value, void *to) {
     (void)value, (void)to;
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%s: it can't be set here", r->at, name);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%s: it can't be set here", r->at, dot(r, name), name);
 }
 
 /* clang-format off */

@@ -113,6 +113,12 @@ ask 400 "a picture that is none" -d '{"image": "aGVsbG8="}' "$jobs"
 ask 400 "no base64" -d '{"image": "%%%"}' "$jobs"
 ask 400 "an item that makes no sense" -d '{"loras": [{"name": "x"}, {"name": "y", "strenth": 1}]}' "$jobs"
 tells 'loras\[1\].strenth'
+ask 400 "an item of another kind" -d '{"loras": [{"name": "x"}, "y"]}' "$jobs"
+tells '"loras\[1\]: {name, strength} is wanted'
+ask 400 "a field of an item out of range" -d "{\"controls\": [{\"model\": \"x\", \"image\": \"$(base64_of one.png)\", \"strength\": \"x\"}]}" "$jobs"
+tells '"controls\[0\].strength: a number'
+ask 400 "a picture of an item that is none" -d '{"controls": [{"model": "x", "image": "aGVsbG8="}]}' "$jobs"
+tells '"controls\[0\].image: '
 ask 400 "an upscale with a prompt" -d "{\"kind\": \"upscale\", \"upscaler\": \"x\", \"image\": \"$(base64_of one.png)\", \"prompt\": \"x\"}" "$jobs"
 ask 404 "an unknown model" -d '{"model": "nowhere"}' "$jobs"
 cp "$model" outside.safetensors
