@@ -14,6 +14,8 @@ typedef struct reader {
     lt_job_request *out;
     const lt_job_limits *limits;
     char at[64];
+    void *file; /* [file_size]: of the picture to start from, until the job is read */
+    size_t file_size;
 } reader;
 
 typedef lt_status read_fn(reader *r, const char *name, const json_t *value, void *to);
@@ -54,15 +56,32 @@ static lt_status read_format(reader *r, const char *name, const json_t *value, v
     return refuse(r, name, "png, jpg or webp");
 }
 
-static lt_status read_image(reader *r, const char *name, const json_t *value, void *to) {
-    size_t size;
+/* bytes [size]: the file, the caller's; NULL where the value is null. */
+static lt_status read_file(reader *r, const char *name, const json_t *value, void **bytes, size_t *size) {
+    *bytes = json_is_string(value) ? lt_base64_read(json_string_value(value), size) : NULL;
+    return *bytes || json_is_null(value) ? LT_OK : refuse(r, name, "a PNG, JPEG or WebP in base64");
+}
+
+static lt_status unpack(const reader *r, const char *name, const void *bytes, size_t size, lt_image *to) {
     const double most = r->limits->pixels;
-    if (json_is_null(value)) return LT_OK;
-    void *bytes = json_is_string(value) ? lt_base64_read(json_string_value(value), &size) : NULL;
-    if (!bytes) return refuse(r, name, "a PNG, JPEG or WebP in base64");
+    if (!bytes) return LT_OK;
     const lt_status status = lt_image_read(bytes, size, most > 0 ? (size_t)most : 0, to);
-    free(bytes);
     return status ? lt_fail_in(status, "%s%s%s", r->at, dot(r, name), name) : LT_OK;
+}
+
+static lt_status read_image(reader *r, const char *name, const json_t *value, void *to) {
+    void *bytes;
+    size_t size = 0;
+    LT_TRY(read_file(r, name, value, &bytes, &size));
+    const lt_status status = unpack(r, name, bytes, size, to);
+    free(bytes);
+    return status;
+}
+
+/* Its file stays, for what it says of itself. */
+static lt_status read_start(reader *r, const char *name, const json_t *value, void *to) {
+    LT_TRY(read_file(r, name, value, &r->file, &r->file_size));
+    return unpack(r, name, r->file, r->file_size, to);
 }
 
 static lt_status read_scale(reader *r, const char *name, const json_t *value, void *to) {
@@ -282,7 +301,7 @@ static lt_status read_none(reader *r, const char *name, const json_t *value, voi
 static const key keys[] = {
     {"kind", read_kind, AT(kind), BOTH},
     {"format", read_format, AT(format), BOTH},
-    {"image", read_image, AT(image), BOTH},
+    {"image", read_start, AT(image), BOTH},
     {"upscaler", read_name, AT(upscaler), LT_JOB_UPSCALE},
     {"scale", read_scale, AT(scale), LT_JOB_UPSCALE},
     {"mask", read_image, AT(mask), LT_JOB_GENERATE},
@@ -354,12 +373,8 @@ lt_status lt_job_request_fits(const lt_job_request *job, const lt_job_limits *li
 }
 
 /* A larger picture says how the small one was made, as that of the command line does. */
-static lt_status read_image_parameters(const json_t *job, lt_job_request *out) {
-    size_t size;
-    void *bytes = lt_base64_read(json_string_value(json_object_get(job, "image")), &size);
-    if (!bytes) return lt_fail(LT_ERROR_MEMORY, "out of memory for a job");
-    const lt_status status = lt_image_read_parameters(bytes, size, &out->image_parameters);
-    free(bytes);
+static lt_status read_image_parameters(const reader *r) {
+    const lt_status status = lt_image_read_parameters(r->file, r->file_size, &r->out->image_parameters);
     return status ? lt_fail_in(status, "image") : LT_OK;
 }
 
@@ -367,7 +382,7 @@ static lt_status read_job(reader *r, const json_t *job) {
     lt_job_request *out = r->out;
     LT_TRY(read_object(r, job, keys, out, lt_request_fields(), &out->request));
     LT_TRY(check_whole(out, job));
-    if (out->kind == LT_JOB_UPSCALE) LT_TRY(read_image_parameters(job, out));
+    if (out->kind == LT_JOB_UPSCALE) LT_TRY(read_image_parameters(r));
     out->request.image = out->image.pixels ? &out->image : NULL;
     out->request.mask = out->mask.pixels ? &out->mask : NULL;
     out->request.random_seed &= !json_object_get(job, "seed");
@@ -376,9 +391,10 @@ static lt_status read_job(reader *r, const json_t *job) {
 
 lt_status lt_job_request_read(const json_t *job, const lt_job_limits *limits, lt_job_request *out) {
     *out = (lt_job_request){.kind = LT_JOB_GENERATE, .format = "png", .request = lt_request_defaults()};
-    reader r = {out, limits, ""};
+    reader r = {.out = out, .limits = limits};
     if (!json_is_object(job)) return lt_fail(LT_ERROR_ARGUMENT, "a job is a JSON object");
     const lt_status status = read_job(&r, job);
+    free(r.file);
     if (status) lt_job_request_free(out);
     return status;
 }
