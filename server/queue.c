@@ -201,6 +201,14 @@ lt_status lt_queue_forget(lt_queue *q, const char *id) {
     return lt_store_forget(q->store, id);
 }
 
+lt_status lt_queue_forget_picture(lt_queue *q, const char *id, int number, bool *found) {
+    lt_job_snapshot job;
+    *found = false;
+    if (!lt_queue_snapshot(q, id, &job)) return LT_OK;
+    if (!lt_job_ended(&job)) return lt_fail(LT_ERROR_ARGUMENT, "%s: it hasn't ended", id);
+    return lt_store_forget_picture(q->store, id, number, found);
+}
+
 static lt_job *find_of(lt_queue *q, const char *client) {
     lt_job *job = q->jobs.first;
     while (job && (lt_job_ended(&job->is) || job->cancel || (client && strcmp(job->client, client)))) job = job->next;
@@ -304,6 +312,7 @@ json_t *lt_queue_job(lt_queue *q, const char *id) {
 /* Takes the stored one's text. */
 static bool read_picture(lt_stored_picture *stored, lt_job_picture *picture) {
     picture->bytes = lt_picture_file_read(stored->path, &picture->size);
+    picture->number = stored->number;
     picture->parameters = stored->parameters;
     stored->parameters = NULL;
     picture->seed = stored->seed;

@@ -56,6 +56,14 @@ static lt_status read_format(reader *r, const char *name, const json_t *value, v
     return refuse(r, name, "png, jpg or webp");
 }
 
+static lt_status read_quality(reader *r, const char *name, const json_t *value, void *to) {
+    const json_int_t quality = json_integer_value(value);
+    if (!json_is_integer(value) || quality < 1 || quality > 100)
+        return refuse(r, name, "a whole number from 1 up to 100");
+    memcpy(to, &(int){(int)quality}, sizeof(int));
+    return LT_OK;
+}
+
 /* bytes [size]: the file, the caller's; NULL where the value is null. */
 static lt_status read_file(reader *r, const char *name, const json_t *value, void **bytes, size_t *size) {
     *bytes = json_is_string(value) ? lt_base64_read(json_string_value(value), size) : NULL;
@@ -301,6 +309,7 @@ static lt_status read_none(reader *r, const char *name, const json_t *value, voi
 static const key keys[] = {
     {"kind", read_kind, AT(kind), BOTH},
     {"format", read_format, AT(format), BOTH},
+    {"quality", read_quality, AT(quality), BOTH},
     {"image", read_start, AT(image), BOTH},
     {"upscaler", read_name, AT(upscaler), LT_JOB_UPSCALE},
     {"scale", read_scale, AT(scale), LT_JOB_UPSCALE},
@@ -341,6 +350,8 @@ static lt_status check_whole(const lt_job_request *out, const json_t *job) {
         return lt_fail(LT_ERROR_ARGUMENT, "image: a picture is wanted");
     if (out->kind == LT_JOB_UPSCALE && !out->upscaler)
         return lt_fail(LT_ERROR_ARGUMENT, "upscaler: a name is wanted, as GET /latent/v1/models has it");
+    if (out->quality && !strcmp(out->format, "png"))
+        return lt_fail(LT_ERROR_ARGUMENT, "quality: a PNG loses nothing; format jpg or webp is wanted with it");
     if (out->mask.pixels && !out->image.pixels)
         return lt_fail(LT_ERROR_ARGUMENT, "mask: without an image there is nothing to repaint");
     return check_kind(job, out->kind);

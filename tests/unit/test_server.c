@@ -201,7 +201,7 @@ static void test_store(void **state) {
     assert_ok(lt_store_history(store, 0, 10, "cat", &jobs));
     assert_int_equal(jobs.count, 2);
     assert_string_equal(jobs.items[1].error, "why");
-    assert_int_equal(jobs.items[1].finished_pictures, 1);
+    assert_int_equal(jobs.items[1].finished_pictures, 2); /* as its number tells */
     lt_stored_jobs_free(&jobs);
     assert_ok(lt_store_history(store, 0, 10, "model: X", &jobs));
     assert_int_equal(jobs.count, 1);
@@ -210,6 +210,15 @@ static void test_store(void **state) {
     assert_ok(lt_store_pictures(store, "one", &pictures));
     assert_int_equal(pictures.count, 1);
     assert_true(pictures.items[0].seed == UINT64_MAX);
+    assert_int_equal(access(pictures.items[0].path, R_OK), 0);
+    bool found;
+    assert_ok(lt_store_picture(store, "one", "png", &(lt_stored_picture){.number = 0}, "bytes", 5));
+    assert_ok(lt_store_forget_picture(store, "two", 0, &found));
+    assert_false(found);
+    assert_ok(lt_store_forget_picture(store, "one", 0, &found));
+    assert_true(found);
+    assert_ok(lt_store_forget_picture(store, "one", 0, &found));
+    assert_false(found);
     assert_int_equal(access(pictures.items[0].path, R_OK), 0);
     assert_ok(lt_store_forget(store, "one"));
     assert_int_equal(access(pictures.items[0].path, R_OK), -1);
