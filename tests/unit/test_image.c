@@ -702,7 +702,7 @@ static void test_full_disk(void **state) {
         lt_writer w = {.file = fopen("/dev/full", "wb"), .path = lt_strdup("full")};
         assert_non_null(w.file);
         setvbuf(w.file, NULL, _IONBF, 0);
-        assert_int_equal(codecs[i]->encode(&w, &large, NULL), LT_ERROR_FILE);
+        assert_int_equal(codecs[i]->encode(&w, &large, 0, NULL), LT_ERROR_FILE);
         assert_non_null(strstr(lt_error_message(), "full: can't be written"));
         lt_writer_abort(&w);
     }
