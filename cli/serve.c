@@ -31,6 +31,8 @@ static const lt_option options[] = {
     {"cors", 0, LT_OPTION_TEXT, "ORIGINS", "whose pages may call: https://a.example,https://b.example, or *",
      &o.server.cors, .also = "cors-allow-origins"},
     {"hosts", 0, LT_OPTION_TEXT, "NAMES", "names that this server goes by, with commas between", &o.server.hosts},
+    {"forwarded", 0, LT_OPTION_FLAG, NULL, "a proxy is before it: clients are who X-Forwarded-For says",
+     &o.server.forwarded, .rare = true},
     {"threads", 't', LT_OPTION_INT, "N", NULL, &o.server.threads, .fields = lt_session_fields},
     {"precision", 0, LT_OPTION_CHOICE, "P", NULL, &o.server.precision, .fields = lt_session_fields, .rare = true},
     {"workers", 0, LT_OPTION_INT, "N", "jobs that are drawn at a time, which share the threads", &o.server.workers, 1,

@@ -243,6 +243,10 @@ LT_API lt_status lt_image_save(const char *path, const lt_image *image, const ch
 LT_API lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
                                  size_t *size);
 
+/* The same at a quality of 1 to 100, of JPEG and WebP: a WebP is lossless at 100. 0: as above. */
+LT_API lt_status lt_image_encode_at(const char *format, int quality, const lt_image *image, const char *parameters,
+                                    uint8_t **bytes, size_t *size);
+
 /* The `parameters` text that a picture file carries, allocated; *parameters is NULL if it has none. Free it with
  * lt_string_free. */
 LT_API lt_status lt_image_parameters(const char *path, char **parameters);
@@ -775,6 +779,10 @@ typedef struct lt_request {
     /* Asked many times within a step, so that a stop need not wait for its end: true ends the generation. May be NULL.
      */
     bool (*cancelled)(void *user);
+    /* Asked after each step: true makes no more. What has been drawn so far, the estimate of the picture, is decoded,
+     * is the last picture, and lt_generate succeeds with those that there are; a note says so. In the first pass of two
+     * there is no such picture yet: it ends the generation with LT_ERROR_CANCELLED. May be NULL. */
+    bool (*enough)(void *user);
     /* Called when a picture is whole, with the result so far: pictures up to that one, of which the caller may take or
      * free what it has used (and leave it empty: lt_image_free does), but not the result itself. Returning false ends
      * the generation. May be NULL. */

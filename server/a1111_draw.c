@@ -44,6 +44,7 @@ typedef struct serving {
     lt_order order;
     lt_a1111_wait wait;
     lt_job_result *results; /* [order.count] */
+    char notes[1024];       /* of the first job that has any: the others' are the same */
 } serving;
 
 static void answer_refusal(lt_http_request *r, lt_refusal refusal) {
@@ -57,7 +58,9 @@ static bool finish_job(serving *s) {
     lt_http_request *r = s->request;
     lt_job_snapshot job;
     const int i = s->wait.job;
-    if (!lt_order_wait(&s->order, i, &job)) {
+    const bool there = lt_order_wait(&s->order, i, &job);
+    if (!*s->notes) memcpy(s->notes, job.notes, sizeof s->notes);
+    if (!there) {
         lt_order_cancel(&s->order);
         lt_http_fail(r, 503, "the client has gone, or the server ends");
     } else if (job.state == LT_JOB_FAILED) {
@@ -92,7 +95,7 @@ static void answer(serving *s, const shelf_view *shelf) {
     const lt_shelf_item *item = find_item(&shelf->listing, path);
     if (item && item->sha256) memcpy(hash, item->sha256, 10);
     const lt_a1111_model said = {item ? item->name : NULL, *hash ? hash : NULL, *vae ? vae : NULL};
-    lt_http_answer_json(s->request, 200, lt_a1111_result(&s->drawing, s->results, s->order.count, &said));
+    lt_http_answer_json(s->request, 200, lt_a1111_result(&s->drawing, s->results, s->order.count, &said, s->notes));
     free(path);
 }
 

@@ -12,12 +12,13 @@
 
 /* sd_model_checkpoint is the server's: models.h has it. */
 static const char defaults[] =
-    "{\"samples_format\": \"png\", \"sd_vae\": \"Automatic\", \"CLIP_stop_at_last_layers\": 1,"
+    "{\"samples_format\": \"png\", \"jpeg_quality\": 95, \"webp_lossless\": true, \"sd_vae\": \"Automatic\", "
+    "\"CLIP_stop_at_last_layers\": 1,"
     " \"randn_source\": \"CPU\", \"emphasis\": \"Original\", \"eta_noise_seed_delta\": 0, \"token_merging_ratio\": 0.0,"
     " \"sd_noise_schedule\": \"Default\", \"live_previews_enable\": true, \"show_progress_every_n_steps\": 1,"
-    " \"face_restoration_model\": null, \"upscaler_for_img2img\": null, \"jpeg_quality\": 95, \"return_grid\": false,"
+    " \"face_restoration_model\": null, \"upscaler_for_img2img\": null, \"return_grid\": false,"
     " \"enable_pnginfo\": true, \"control_net_unit_count\": 8, \"control_net_no_detectmap\": true}";
-enum { SETTABLE = 9 }; /* of these, from the first on */
+enum { SETTABLE = 11 }; /* of these, from the first on */
 
 /* ---- Reading ---- */
 

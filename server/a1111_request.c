@@ -3,6 +3,7 @@
 #include "a1111_request.h"
 
 #include "a1111_control.h"
+#include "a1111_infotext.h"
 #include "a1111_picture.h"
 #include "json_lax.h"
 
@@ -58,12 +59,23 @@ static const char img2img_defaults[] =
     " \"inpaint_full_res\": true, \"inpaint_full_res_padding\": 0, \"inpainting_mask_invert\": 0,"
     " \"initial_noise_multiplier\": null, \"latent_mask\": null, \"include_init_images\": false}";
 
-/* The request over all that; NULL: no memory. */
+/* The request's settings over those of its infotext. */
+static bool merge_settings(json_t *all, const json_t *said, const json_t *body) {
+    const json_t *infotext = json_object_get(said, "override_settings"), *own = lt_lax_get(body, "override_settings");
+    json_t *over = infotext ? json_copy((json_t *)infotext) : NULL;
+    if (!infotext || (own && !json_is_object(own))) return json_decref(over), true;
+    const bool good = over && (!own || !json_object_update(over, (json_t *)own));
+    return !json_object_set_new(all, "override_settings", over) && good;
+}
+
+/* The request over its infotext over all that; NULL: no memory. */
 static json_t *complete(const json_t *body, bool img2img) {
-    json_t *all = json_loads(defaults, 0, NULL),
+    json_t *all = json_loads(defaults, 0, NULL), *said = lt_a1111_infotext(lt_lax_text(body, "infotext"), img2img),
            *own = json_loads(img2img ? img2img_defaults : txt2img_defaults, 0, NULL);
-    const bool good = all && own && !json_object_update(all, own) && !json_object_update(all, (json_t *)body);
+    const bool good = all && own && said && !json_object_update(all, own) && !json_object_update(all, said) &&
+                      !json_object_update(all, (json_t *)body) && merge_settings(all, said, body);
     json_decref(own);
+    json_decref(said);
     if (good) return all;
     json_decref(all);
     return NULL;
@@ -199,8 +211,8 @@ static bool is_one_of(const char *text, const char *const *words) {
 }
 
 static bool refuse_texts(reading *r) {
-    static const char *const keys[] = {"refiner_checkpoint", "hr_checkpoint_name", "firstpass_image",
-                                       "latent_mask",        "infotext",           NULL};
+    static const char *const keys[] = {"refiner_checkpoint", "hr_checkpoint_name", "firstpass_image", "latent_mask",
+                                       NULL};
     static const char *const idle[] = {"", "None", "Use same checkpoint", NULL};
     for (const char *const *key = keys; *key; key++)
         if (!is_one_of(lt_lax_text(r->in, *key), idle))
@@ -309,12 +321,23 @@ static bool put_emphasis(reading *r) {
     return true;
 }
 
+/* Of a JPEG, and of a WebP that needn't be lossless. */
+static void put_quality(reading *r, const char *format) {
+    json_int_t quality;
+    bool lossless = true;
+    lt_lax_flag(lt_lax_get(r->settings, "webp_lossless"), &lossless);
+    if (!strcmp(format, "webp") && lossless) return;
+    if (lt_lax_int(lt_lax_get(r->settings, "jpeg_quality"), &quality))
+        put(r, "quality", json_integer(quality < 1 ? 1 : quality > 100 ? 100 : quality));
+}
+
 static bool put_format(reading *r) {
     static const char *const names[][2] = {{"png", "png"}, {"jpg", "jpg"}, {"jpeg", "jpg"}, {"webp", "webp"}};
     const char *said = lt_lax_text(r->settings, "samples_format");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcasecmp(said, names[i][0])) {
             if (i) put(r, "format", json_string(names[i][1]));
+            if (i) put_quality(r, names[i][1]);
             return true;
         }
     return !*said || lt_a1111_fail(r->fault, 500, "Invalid image format");

@@ -166,9 +166,10 @@ static json_t *info_of(const lt_a1111_drawing *drawing, const pictures *p, const
 }
 
 json_t *lt_a1111_result(const lt_a1111_drawing *drawing, const lt_job_result *results, int count,
-                        const lt_a1111_model *model) {
+                        const lt_a1111_model *model, const char *comments) {
     const pictures p = {results, count};
     json_t *info = info_of(drawing, &p, model);
+    put(info, "comments", json_string(comments));
     char *text = json_dumps(info, 0);
     json_t *answer = json_pack("{s:o, s:O, s:s}", "images", drawing->send_images ? list_of(&p, bytes_of) : json_array(),
                                "parameters", drawing->parameters, "info", text ? text : "");

@@ -11,8 +11,9 @@ typedef struct lt_a1111_model {
     const char *vae;
 } lt_a1111_model;
 
-/* results [count]: of the drawing's jobs, as far as they were drawn. NULL: no memory. */
+/* results [count]: of the drawing's jobs, as far as they were drawn. comments: lines of what the drawing told. NULL: no
+ * memory. */
 json_t *lt_a1111_result(const lt_a1111_drawing *drawing, const lt_job_result *results, int count,
-                        const lt_a1111_model *model);
+                        const lt_a1111_model *model, const char *comments);
 
 #endif

@@ -44,6 +44,11 @@ static bool on_cancelled(void *user) {
     return d->watch->cancelled(d->watch->user);
 }
 
+static bool on_enough(void *user) {
+    const drawing *d = user;
+    return d->watch->enough(d->watch->user);
+}
+
 static bool on_progress(void *user, const lt_progress *progress) {
     const drawing *d = user;
     d->watch->progress(d->watch->user, progress);
@@ -53,7 +58,7 @@ static bool on_progress(void *user, const lt_progress *progress) {
 static lt_status hand_over(drawing *d, const lt_image *image, int number, uint64_t seed, const char *parameters) {
     uint8_t *bytes;
     size_t size;
-    LT_TRY(lt_image_encode(d->job.format, image, parameters, &bytes, &size));
+    LT_TRY(lt_image_encode_at(d->job.format, d->job.quality, image, parameters, &bytes, &size));
     const lt_drawn_picture picture = {number, d->job.format, bytes,         size,
                                       seed,   image->width,  image->height, parameters};
     const lt_status status = d->watch->picture(d->watch->user, &picture);
@@ -109,6 +114,7 @@ static lt_status generate(drawing *d, const lt_job_limits *limits) {
     LT_TRY(open_added(d));
     r->progress = on_progress;
     r->cancelled = on_cancelled;
+    r->enough = on_enough;
     r->ready = on_ready;
     r->user = d;
     const lt_status status = lt_generate(lt_models_session(d->entry), r, &result);
@@ -118,8 +124,11 @@ static lt_status generate(drawing *d, const lt_job_limits *limits) {
 
 static bool on_tiles(void *user, size_t done, size_t count) {
     const lt_progress progress = {.pictures = 1, .step = (int)done, .steps = (int)count, .seconds_left = -1};
-    return on_progress(user, &progress);
+    return on_progress(user, &progress) && !on_enough(user);
 }
+
+/* Of a larger picture there is all or nothing. */
+static bool on_unwanted(void *user) { return on_cancelled(user) || on_enough(user); }
 
 static lt_status upscale(drawing *d, const lt_job_limits *limits) {
     lt_upscale_options o = lt_upscale_options_defaults();
@@ -130,7 +139,7 @@ static lt_status upscale(drawing *d, const lt_job_limits *limits) {
     LT_TRY(lt_job_request_fits(&d->job, limits, 0, 0));
     o.scale = d->job.scale;
     o.progress = on_tiles;
-    o.cancelled = on_cancelled;
+    o.cancelled = on_unwanted;
     o.user = d;
     LT_TRY(lt_upscale(lt_models_session(d->entry), &d->job.image, &o, &out));
     const lt_status status = hand_over(d, &out, 0, 0, d->job.image_parameters);

@@ -20,6 +20,7 @@ typedef struct lt_drawn_picture {
 typedef struct lt_draw_watch {
     bool (*cancelled)(void *user);
     void (*progress)(void *user, const lt_progress *progress);
+    bool (*enough)(void *user); /* what is drawn so far is to be the last picture */
     lt_status (*picture)(void *user, const lt_drawn_picture *picture); /* another status than LT_OK ends the job */
     lt_notice_fn notice;
     void *user;

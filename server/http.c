@@ -128,14 +128,25 @@ static bool is_loopback(const struct sockaddr *address) {
     return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
-/* Its address; programs of this machine may tell themselves apart. */
+/* The last of a list is what the proxy itself saw; what is before it anybody may have written. */
+static void copy_last(const char *list, char client[128]) {
+    const char *comma = strrchr(list, ','), *last = comma ? comma + 1 : list;
+    last += strspn(last, " ");
+    snprintf(client, 128, "%.*s", (int)strcspn(last, " "), last);
+}
+
+/* Its address; programs of this machine may tell themselves apart, but for those for whom a proxy speaks. */
 static void name_client(lt_http_request *r) {
     const struct sockaddr *address =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     const socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     const char *own = lt_http_header(r, "Latent-Client");
+    const char *through = r->http->options->forwarded ? lt_http_header(r, "X-Forwarded-For") : NULL;
     if (getnameinfo(address, size, r->client, sizeof r->client, NULL, 0, NI_NUMERICHOST)) strcpy(r->client, "?");
-    if (own && is_loopback(address)) snprintf(r->client, sizeof r->client, "%s", own);
+    if (through)
+        copy_last(through, r->client);
+    else if (own && is_loopback(address))
+        snprintf(r->client, sizeof r->client, "%s", own);
 }
 
 /* Given back in on_completed. */

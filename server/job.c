@@ -117,7 +117,10 @@ static double seconds_of(const lt_jobs *jobs, const lt_job *job) {
     return job->is.state == LT_JOB_RUNNING && job->is.seconds_left >= 0 ? job->is.seconds_left : jobs->rate * job->cost;
 }
 
-/* What is drawn before it, shared by the workers. */
+/* Until what takes so many seconds is drawn, shared by the workers. */
+static double wait_of(const lt_jobs *jobs, double seconds) { return jobs->rate > 0 ? seconds / jobs->workers : -1; }
+
+/* What is drawn before it. */
 static void look_ahead(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *snapshot) {
     double seconds = 0;
     for (const lt_job *other = jobs->first; other; other = other->next) {
@@ -125,7 +128,7 @@ static void look_ahead(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *
         if (ahead || other->is.state == LT_JOB_RUNNING) seconds += seconds_of(jobs, other);
         snapshot->place += ahead;
     }
-    snapshot->wait_seconds = jobs->rate > 0 ? seconds / jobs->workers : -1;
+    snapshot->wait_seconds = wait_of(jobs, seconds);
 }
 
 void lt_jobs_snapshot(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *snapshot) {
@@ -157,13 +160,36 @@ static int compare(const void *a, const void *b) {
     return is_before(*first, *second) ? -1 : 1;
 }
 
-lt_job **lt_jobs_sorted(const lt_jobs *jobs, size_t *count) {
+/* What waits and is drawn, in the order of drawing: an array of count, free it; NULL: no memory. */
+static const lt_job **sort(const lt_jobs *jobs, size_t *count) {
     size_t room = 0;
     for (const lt_job *job = jobs->first; job; job = job->next) room++;
-    lt_job **all = tool_calloc(room, sizeof *all);
+    const lt_job **all = tool_calloc(room, sizeof *all);
     *count = 0;
-    for (lt_job *job = jobs->first; all && job; job = job->next)
+    for (const lt_job *job = jobs->first; all && job; job = job->next)
         if (!is_over(job)) all[(*count)++] = job;
     if (all) qsort(all, *count, sizeof *all, compare);
     return all;
+}
+
+/* Each place follows from the one before: of a thousand jobs, a thousand looks and not a million. */
+static void take_snapshots(const lt_jobs *jobs, const lt_job *const *all, size_t count, lt_job_snapshot *snapshots) {
+    double seconds = 0;
+    int place = 0;
+    for (size_t i = 0; i < count; i++) {
+        const bool waits = all[i]->is.state == LT_JOB_WAITING;
+        snapshots[i] = all[i]->is;
+        snapshots[i].place = waits ? place++ : 0;
+        snapshots[i].wait_seconds = waits ? wait_of(jobs, seconds) : 0;
+        seconds += seconds_of(jobs, all[i]);
+    }
+}
+
+lt_job_snapshot *lt_jobs_snapshots(const lt_jobs *jobs, size_t *count) {
+    const lt_job **all = sort(jobs, count);
+    lt_job_snapshot *snapshots = all ? tool_calloc(*count, sizeof *snapshots) : NULL;
+    if (snapshots) take_snapshots(jobs, all, *count, snapshots);
+    if (!snapshots) *count = 0;
+    free(all);
+    return snapshots;
 }

@@ -47,7 +47,7 @@ void lt_jobs_snapshot(const lt_jobs *jobs, const lt_job *job, lt_job_snapshot *s
 void lt_jobs_learn(lt_jobs *jobs, const lt_job *job, double seconds);
 /* Of those that have ended the oldest go, which nobody looks at. */
 void lt_jobs_trim(lt_jobs *jobs);
-/* Waiting and running, in the order of drawing: an array of count, free it; NULL: no memory. */
-lt_job **lt_jobs_sorted(const lt_jobs *jobs, size_t *count);
+/* Of what waits and is drawn, in the order of drawing: an array of count, free it; NULL: no memory, or none. */
+lt_job_snapshot *lt_jobs_snapshots(const lt_jobs *jobs, size_t *count);
 
 #endif

@@ -31,7 +31,8 @@ static json_t *notes_json(const char *notes) {
 /* null: it can't be told, or not yet. */
 static json_t *number_or_null(double value, bool known) { return known ? json_real(value) : json_null(); }
 
-/* URLs of pictures; their endings follow from the job's format, which is the file's business: any is served. */
+/* URLs of pictures as they were finished (one may have been deleted since); their endings follow from the job's format,
+ * which is the file's business: any is served. */
 static json_t *picture_urls(const lt_job_snapshot *job) {
     json_t *urls = json_array();
     for (int i = 0; i < job->picture; i++)
@@ -150,6 +151,18 @@ static void get_picture(lt_http_request *r) {
     else
         lt_http_fail(r, 404, "there is no such picture");
     lt_stored_pictures_free(&pictures);
+}
+
+static void delete_picture(lt_http_request *r) {
+    bool found;
+    const int number = picture_number(lt_http_part(r, 1));
+    const lt_status status = lt_queue_forget_picture(queue_of(r), lt_http_part(r, 0), number, &found);
+    if (status)
+        lt_http_fail(r, status == LT_ERROR_ARGUMENT ? 409 : 500, "%s", lt_error_message());
+    else if (found)
+        lt_http_answer(r, 204, NULL, NULL, 0);
+    else
+        lt_http_fail(r, 404, "there is no such picture");
 }
 
 static json_t *picture_json(const char *id, const lt_stored_picture *p) {
@@ -276,12 +289,10 @@ static void get_history(lt_http_request *r) {
 
 static void get_queue(lt_http_request *r) {
     size_t count;
-    char(*ids)[LT_JOB_ID] = lt_queue_list(queue_of(r), &count);
+    lt_job_snapshot *jobs = lt_queue_list(queue_of(r), &count);
     json_t *rows = json_array();
-    lt_job_snapshot job;
-    for (size_t i = 0; i < count; i++)
-        if (lt_queue_snapshot(queue_of(r), ids[i], &job)) json_array_append_new(rows, lt_job_json(&job));
-    free(ids);
+    for (size_t i = 0; i < count; i++) json_array_append_new(rows, lt_job_json(&jobs[i]));
+    free(jobs);
     lt_http_answer_json(r, 200, json_pack("{s:o}", "jobs", rows));
 }
 
@@ -296,6 +307,7 @@ static const lt_http_route routes[] = {
     {"GET", "/latent/v1/jobs/{}/preview", get_preview, 0},
     {"GET", "/latent/v1/jobs/{}/pictures", get_pictures, 0},
     {"GET", "/latent/v1/jobs/{}/pictures/{}", get_picture, 0},
+    {"DELETE", "/latent/v1/jobs/{}/pictures/{}", delete_picture, 0},
     {0},
 };
 const lt_http_api lt_jobs_api = {"/latent/v1", routes, NULL};

@@ -51,6 +51,7 @@ static void entry_close(lt_models *models, lt_models_entry *entry) {
     lt_models_entry **link = &models->entries;
     while (*link != entry) link = &(*link)->next;
     *link = entry->next;
+    models->open--;
     if (entry->base) entry->base->dependents--;
     server_log(NULL, "closed %s", entry->path);
     entry_free(entry);
@@ -137,6 +138,7 @@ static lt_status keep(lt_models *models, lt_models_entry *e, lt_status status, l
     if (status) return entry_free(e), status;
     e->next = models->entries;
     models->entries = e;
+    models->open++;
     return LT_OK;
 }
 
@@ -201,10 +203,7 @@ void lt_models_give_back(lt_models *models, lt_models_entry *entry) {
 }
 
 void lt_models_describe(lt_models *models, int *open, double *bytes) {
-    *open = 0;
-    pthread_mutex_lock(&models->turn);
-    for (const lt_models_entry *e = models->entries; e; e = e->next) (*open)++;
-    pthread_mutex_unlock(&models->turn);
+    *open = models->open;
     *bytes = server_memory_held();
 }
 

@@ -5,6 +5,7 @@
 #include "models.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct lt_models {
     const lt_server_options *options;
@@ -12,6 +13,7 @@ struct lt_models {
     struct lt_models_shelf *shelf; /* the last listing; NULL: none, or it is to be read again */
     char *default_path;            /* of the model where a job names none */
 
+    atomic_int open;          /* entries; to be looked at without the turn, which is long where a model is opened */
     pthread_mutex_t turn;     /* of what follows */
     lt_models_entry *entries; /* a list */
     double limit;             /* bytes */

@@ -137,7 +137,7 @@ static void answer_file(lt_http_request *r, lt_queue *queue, const char *id, int
         lt_http_fail(r, 404, "There is no such file.");
         return;
     }
-    if (result.count)
+    if (result.count && result.pictures[0].number == number)
         lt_http_answer(r, 200, lt_openai_type(result.pictures[0].bytes, result.pictures[0].size),
                        result.pictures[0].bytes, result.pictures[0].size);
     else

@@ -78,6 +78,20 @@ static bool read_prompt(reading *r) {
     return put_prompt(r, json_string_value(prompt));
 }
 
+/* ---- A whole number ---- */
+
+/* -1 where it isn't said. */
+static bool int_of(reading *r, const char *key, json_int_t low, json_int_t high, json_int_t *out) {
+    const json_t *value = lt_lax_get(r->in, key);
+    *out = -1;
+    if (!value) return true;
+    if (!lt_lax_int(value, out))
+        return fail(r, key, "invalid_type", "Invalid type for '%s': expected an integer.", key);
+    return (*out >= low && *out <= high) ||
+           fail(r, key, "integer_out_of_range", "Invalid '%s': %lld, expected %lld to %lld.", key, (long long)*out,
+                (long long)low, (long long)high);
+}
+
 /* ---- Choices ---- */
 
 typedef struct choice {
@@ -110,18 +124,20 @@ static bool read_quality(reading *r) {
     return !quality->steps || put(r, "steps", json_integer(quality->steps));
 }
 
-/* JPEG and WebP are written at one quality. */
+/* Their 0 is our 1. */
+static bool put_quality(reading *r) {
+    json_int_t compression;
+    if (!int_of(r, "output_compression", 0, 100, &compression)) return false;
+    return compression < 0 || put(r, "quality", json_integer(compression ? compression : 1));
+}
+
 static bool read_format(reading *r) {
-    double compression = 100;
     const choice *format = choose(r, "output_format", formats);
     if (!format || !choose(r, "background", backgrounds)) return false;
-    lt_lax_number(lt_lax_get(r->in, "output_compression"), &compression);
-    if (compression != 100)
-        return fail(r, "output_compression", "invalid_value", "Invalid value: '%g'. Only 100 is supported.",
-                    compression);
     r->out->format = format->means;
     const bool jpeg = !strcmp(format->means, "jpeg");
-    return !strcmp(format->means, "png") || put(r, "format", json_string(jpeg ? "jpg" : format->means));
+    if (!strcmp(format->means, "png")) return true;
+    return put(r, "format", json_string(jpeg ? "jpg" : format->means)) && put_quality(r);
 }
 
 /* Where nothing is said, the models that answered with addresses still do. */
@@ -134,18 +150,6 @@ static bool read_answer(reading *r) {
 }
 
 /* ---- Numbers ---- */
-
-/* -1 where it isn't said. */
-static bool int_of(reading *r, const char *key, json_int_t low, json_int_t high, json_int_t *out) {
-    const json_t *value = lt_lax_get(r->in, key);
-    *out = -1;
-    if (!value) return true;
-    if (!lt_lax_int(value, out))
-        return fail(r, key, "invalid_type", "Invalid type for '%s': expected an integer.", key);
-    return (*out >= low && *out <= high) ||
-           fail(r, key, "integer_out_of_range", "Invalid '%s': %lld, expected %lld to %lld.", key, (long long)*out,
-                (long long)low, (long long)high);
-}
 
 static bool put_int(reading *r, const char *key, const char *ours, json_int_t low, json_int_t high) {
     json_int_t value;

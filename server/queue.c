@@ -201,6 +201,14 @@ lt_status lt_queue_forget(lt_queue *q, const char *id) {
     return lt_store_forget(q->store, id);
 }
 
+lt_status lt_queue_forget_picture(lt_queue *q, const char *id, int number, bool *found) {
+    lt_job_snapshot job;
+    *found = false;
+    if (!lt_queue_snapshot(q, id, &job)) return LT_OK;
+    if (!lt_job_ended(&job)) return lt_fail(LT_ERROR_ARGUMENT, "%s: it hasn't ended", id);
+    return lt_store_forget_picture(q->store, id, number, found);
+}
+
 static lt_job *find_of(lt_queue *q, const char *client) {
     lt_job *job = q->jobs.first;
     while (job && (lt_job_ended(&job->is) || job->cancel || (client && strcmp(job->client, client)))) job = job->next;
@@ -283,15 +291,11 @@ void *lt_queue_preview(lt_queue *q, const char *id, size_t *size, int *number) {
     return copy;
 }
 
-char (*lt_queue_list(lt_queue *q, size_t *count))[LT_JOB_ID] {
+lt_job_snapshot *lt_queue_list(lt_queue *q, size_t *count) {
     pthread_mutex_lock(&q->turn);
-    lt_job **all = lt_jobs_sorted(&q->jobs, count);
-    char(*ids)[LT_JOB_ID] = all ? tool_calloc(*count, sizeof *ids) : NULL;
-    for (size_t i = 0; ids && i < *count; i++) memcpy(ids[i], all[i]->is.id, LT_JOB_ID);
+    lt_job_snapshot *all = lt_jobs_snapshots(&q->jobs, count);
     pthread_mutex_unlock(&q->turn);
-    if (!ids) *count = 0;
-    free(all);
-    return ids;
+    return all;
 }
 
 json_t *lt_queue_job(lt_queue *q, const char *id) {
@@ -308,6 +312,7 @@ json_t *lt_queue_job(lt_queue *q, const char *id) {
 /* Takes the stored one's text. */
 static bool read_picture(lt_stored_picture *stored, lt_job_picture *picture) {
     picture->bytes = lt_picture_file_read(stored->path, &picture->size);
+    picture->number = stored->number;
     picture->parameters = stored->parameters;
     stored->parameters = NULL;
     picture->seed = stored->seed;

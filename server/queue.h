@@ -32,10 +32,13 @@ lt_refusal lt_queue_submit(lt_queue *queue, const json_t *job, const char *clien
 
 /* Ends it: a waiting one at once, a running one within 0.3 s. false: there is none of that id that waits or runs. */
 bool lt_queue_cancel(lt_queue *queue, const char *id);
-/* Ends the picture that is being drawn, and those behind it, but what is finished stays and the job is done. */
+/* Ends the picture that is being drawn after the step that it is at, with what there is of it, and those behind it: the
+ * job is done. */
 bool lt_queue_finish(lt_queue *queue, const char *id);
 /* Forgets one that has ended, with its pictures, for good. */
 lt_status lt_queue_forget(lt_queue *queue, const char *id);
+/* Likewise one picture of one that has ended; found: whether there was one. */
+lt_status lt_queue_forget_picture(lt_queue *queue, const char *id, int number, bool *found);
 /* All that wait or run of a client; NULL: of all. */
 void lt_queue_cancel_all(lt_queue *queue, const char *client);
 
@@ -66,12 +69,13 @@ static inline bool lt_job_ended(const lt_job_snapshot *job) { return job->state 
  * is. */
 void *lt_queue_preview(lt_queue *queue, const char *id, size_t *size, int *number);
 
-/* Ids of what waits and runs, in the order in which it is drawn; NULL-terminated, the caller's: free it. */
-char (*lt_queue_list(lt_queue *queue, size_t *count))[LT_JOB_ID];
+/* What waits and runs, in the order in which it is drawn: an array of count, the caller's: free it. */
+lt_job_snapshot *lt_queue_list(lt_queue *queue, size_t *count);
 /* The job as it was submitted, with its seed chosen: the caller's. NULL: there is none. */
 json_t *lt_queue_job(lt_queue *queue, const char *id);
 
 typedef struct lt_job_picture {
+    int number;  /* from 0; one may have been forgotten */
     void *bytes; /* of the file, as the job's format has it: a PNG's are those of `latent txt2img` */
     size_t size;
     char *parameters; /* text of the web UIs; NULL: none */

@@ -14,6 +14,8 @@ typedef struct reader {
     lt_job_request *out;
     const lt_job_limits *limits;
     char at[64];
+    void *file; /* [file_size]: of the picture to start from, until the job is read */
+    size_t file_size;
 } reader;
 
 typedef lt_status read_fn(reader *r, const char *name, const json_t *value, void *to);
@@ -27,8 +29,11 @@ typedef struct key {
 } key;
 enum { BOTH = LT_JOB_GENERATE | LT_JOB_UPSCALE };
 
+/* Between where it is and a name in there; the item itself has none. */
+static const char *dot(const reader *r, const char *name) { return *r->at && *name ? "." : ""; }
+
 static lt_status refuse(const reader *r, const char *name, const char *wanted) {
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%s: %s is wanted", r->at, name, wanted);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%s: %s is wanted", r->at, dot(r, name), name, wanted);
 }
 
 /* ---- Values ---- */
@@ -51,15 +56,40 @@ static lt_status read_format(reader *r, const char *name, const json_t *value, v
     return refuse(r, name, "png, jpg or webp");
 }
 
-static lt_status read_image(reader *r, const char *name, const json_t *value, void *to) {
-    size_t size;
+static lt_status read_quality(reader *r, const char *name, const json_t *value, void *to) {
+    const json_int_t quality = json_integer_value(value);
+    if (!json_is_integer(value) || quality < 1 || quality > 100)
+        return refuse(r, name, "a whole number from 1 up to 100");
+    memcpy(to, &(int){(int)quality}, sizeof(int));
+    return LT_OK;
+}
+
+/* bytes [size]: the file, the caller's; NULL where the value is null. */
+static lt_status read_file(reader *r, const char *name, const json_t *value, void **bytes, size_t *size) {
+    *bytes = json_is_string(value) ? lt_base64_read(json_string_value(value), size) : NULL;
+    return *bytes || json_is_null(value) ? LT_OK : refuse(r, name, "a PNG, JPEG or WebP in base64");
+}
+
+static lt_status unpack(const reader *r, const char *name, const void *bytes, size_t size, lt_image *to) {
     const double most = r->limits->pixels;
-    if (json_is_null(value)) return LT_OK;
-    void *bytes = json_is_string(value) ? lt_base64_read(json_string_value(value), &size) : NULL;
-    if (!bytes) return refuse(r, name, "a PNG, JPEG or WebP in base64");
+    if (!bytes) return LT_OK;
     const lt_status status = lt_image_read(bytes, size, most > 0 ? (size_t)most : 0, to);
+    return status ? lt_fail_in(status, "%s%s%s", r->at, dot(r, name), name) : LT_OK;
+}
+
+static lt_status read_image(reader *r, const char *name, const json_t *value, void *to) {
+    void *bytes;
+    size_t size = 0;
+    LT_TRY(read_file(r, name, value, &bytes, &size));
+    const lt_status status = unpack(r, name, bytes, size, to);
     free(bytes);
-    return status ? lt_fail_in(status, "%s%s", r->at, name) : LT_OK;
+    return status;
+}
+
+/* Its file stays, for what it says of itself. */
+static lt_status read_start(reader *r, const char *name, const json_t *value, void *to) {
+    LT_TRY(read_file(r, name, value, &r->file, &r->file_size));
+    return unpack(r, name, r->file, r->file_size, to);
 }
 
 static lt_status read_scale(reader *r, const char *name, const json_t *value, void *to) {
@@ -70,12 +100,23 @@ static lt_status read_scale(reader *r, const char *name, const json_t *value, vo
     return LT_OK;
 }
 
-static lt_status read_float(reader *r, const char *name, const json_t *value, void *to) {
+static lt_status read_double(reader *r, const char *name, const json_t *value, void *to) {
     const double number = json_number_value(value);
     if (!json_is_number(value) || !(fabs(number) <= 1000)) return refuse(r, name, "a number from -1000 up to 1000");
+    memcpy(to, &number, sizeof number);
+    return LT_OK;
+}
+
+static lt_status read_float(reader *r, const char *name, const json_t *value, void *to) {
+    double number;
+    LT_TRY(read_double(r, name, value, &number));
     memcpy(to, &(float){(float)number}, sizeof(float));
     return LT_OK;
 }
+
+/* A number of a struct, by the reader of its type: what a table says of neither can't be wrong. */
+#define NUMBER(name, type, member)                                                                                     \
+    { name, _Generic(((type *)0)->member, float : read_float, double : read_double), offsetof(type, member) }
 
 static lt_status read_text(reader *r, const char *name, const json_t *value, void *to) {
     const char *text = json_string_value(value);
@@ -111,7 +152,7 @@ static lt_status refuse_key(const reader *r, const key *keys, const lt_field *fi
     for (; keys->name; keys++) lt_nearest_try(&nearest, keys->name, keys->name);
     for (; fields && fields->name; fields++)
         if (fields->kind != LT_FIELD_RESERVED) lt_nearest_try(&nearest, fields->name, fields->name);
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%.100s: there is no such key%s%s", r->at, name,
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%.100s: there is no such key%s%s", r->at, dot(r, name), name,
                    nearest.name ? "; did you mean " : "", nearest.name ? nearest.name : "");
 }
 
@@ -126,7 +167,7 @@ static lt_status read_object(reader *r, const json_t *object, const key *keys, v
         if (!own && !field) return refuse_key(r, keys, fields, name);
         if (own) LT_TRY(own->read(r, name, value, (char *)to + own->offset));
         const lt_status status = field ? lt_job_field_read(field, value, options) : LT_OK;
-        if (status) return *r->at ? lt_fail(status, "%s%s", r->at, lt_error_message()) : status;
+        if (status) return *r->at ? lt_fail(status, "%s.%s", r->at, lt_error_message()) : status;
     }
     return LT_OK;
 }
@@ -139,7 +180,7 @@ static lt_status read_items(reader *r, const char *name, const json_t *list, siz
     if (!json_is_array(list)) return refuse(r, name, "a list");
     if (json_array_size(list) > most) return lt_fail(LT_ERROR_UNSUPPORTED, "%s: %zu at most", name, most);
     for (*count = 0; *count < json_array_size(list); ++*count) {
-        snprintf(r->at, sizeof r->at, "%s[%zu].", name, *count);
+        snprintf(r->at, sizeof r->at, "%s[%zu]", name, *count);
         LT_TRY(read(r, json_array_get(list, *count), *count));
     }
     *r->at = 0;
@@ -149,8 +190,8 @@ static lt_status read_items(reader *r, const char *name, const json_t *list, siz
 /* ---- Lists ---- */
 
 static const key lora_keys[] = {{"name", read_name, offsetof(lt_lora, file)},
-                                {"strength", read_float, offsetof(lt_lora, strength)},
-                                {"text_strength", read_float, offsetof(lt_lora, text_strength)},
+                                NUMBER("strength", lt_lora, strength),
+                                NUMBER("text_strength", lt_lora, text_strength),
                                 {0}};
 
 static lt_status read_lora(reader *r, const json_t *item, size_t i) {
@@ -230,9 +271,9 @@ typedef struct image_prompt {
 static const key image_prompt_keys[] = {{"adapter", read_name, offsetof(image_prompt, input.adapter)},
                                         {"image", read_image, offsetof(image_prompt, input.image)},
                                         {"mask", read_image, offsetof(image_prompt, input.mask)},
-                                        {"scale", read_float, offsetof(image_prompt, prompt.scale)},
-                                        {"start", read_float, offsetof(image_prompt, prompt.start)},
-                                        {"end", read_float, offsetof(image_prompt, prompt.end)},
+                                        NUMBER("scale", image_prompt, prompt.scale),
+                                        NUMBER("start", image_prompt, prompt.start),
+                                        NUMBER("end", image_prompt, prompt.end),
                                         {0}};
 
 static lt_status read_image_prompt(reader *r, const json_t *item, size_t i) {
@@ -260,7 +301,7 @@ static lt_status read_image_prompts(reader *r, const char *name, const json_t *l
 
 static lt_status read_none(reader *r, const char *name, const json_t *value, void *to) {
     (void)value, (void)to;
-    return lt_fail(LT_ERROR_ARGUMENT, "%s%s: it can't be set here", r->at, name);
+    return lt_fail(LT_ERROR_ARGUMENT, "%s%s%s: it can't be set here", r->at, dot(r, name), name);
 }
 
 /* clang-format off */
@@ -268,7 +309,8 @@ static lt_status read_none(reader *r, const char *name, const json_t *value, voi
 static const key keys[] = {
     {"kind", read_kind, AT(kind), BOTH},
     {"format", read_format, AT(format), BOTH},
-    {"image", read_image, AT(image), BOTH},
+    {"quality", read_quality, AT(quality), BOTH},
+    {"image", read_start, AT(image), BOTH},
     {"upscaler", read_name, AT(upscaler), LT_JOB_UPSCALE},
     {"scale", read_scale, AT(scale), LT_JOB_UPSCALE},
     {"mask", read_image, AT(mask), LT_JOB_GENERATE},
@@ -308,6 +350,8 @@ static lt_status check_whole(const lt_job_request *out, const json_t *job) {
         return lt_fail(LT_ERROR_ARGUMENT, "image: a picture is wanted");
     if (out->kind == LT_JOB_UPSCALE && !out->upscaler)
         return lt_fail(LT_ERROR_ARGUMENT, "upscaler: a name is wanted, as GET /latent/v1/models has it");
+    if (out->quality && !strcmp(out->format, "png"))
+        return lt_fail(LT_ERROR_ARGUMENT, "quality: a PNG loses nothing; format jpg or webp is wanted with it");
     if (out->mask.pixels && !out->image.pixels)
         return lt_fail(LT_ERROR_ARGUMENT, "mask: without an image there is nothing to repaint");
     return check_kind(job, out->kind);
@@ -340,12 +384,8 @@ lt_status lt_job_request_fits(const lt_job_request *job, const lt_job_limits *li
 }
 
 /* A larger picture says how the small one was made, as that of the command line does. */
-static lt_status read_image_parameters(const json_t *job, lt_job_request *out) {
-    size_t size;
-    void *bytes = lt_base64_read(json_string_value(json_object_get(job, "image")), &size);
-    if (!bytes) return lt_fail(LT_ERROR_MEMORY, "out of memory for a job");
-    const lt_status status = lt_image_read_parameters(bytes, size, &out->image_parameters);
-    free(bytes);
+static lt_status read_image_parameters(const reader *r) {
+    const lt_status status = lt_image_read_parameters(r->file, r->file_size, &r->out->image_parameters);
     return status ? lt_fail_in(status, "image") : LT_OK;
 }
 
@@ -353,7 +393,7 @@ static lt_status read_job(reader *r, const json_t *job) {
     lt_job_request *out = r->out;
     LT_TRY(read_object(r, job, keys, out, lt_request_fields(), &out->request));
     LT_TRY(check_whole(out, job));
-    if (out->kind == LT_JOB_UPSCALE) LT_TRY(read_image_parameters(job, out));
+    if (out->kind == LT_JOB_UPSCALE) LT_TRY(read_image_parameters(r));
     out->request.image = out->image.pixels ? &out->image : NULL;
     out->request.mask = out->mask.pixels ? &out->mask : NULL;
     out->request.random_seed &= !json_object_get(job, "seed");
@@ -362,9 +402,10 @@ static lt_status read_job(reader *r, const json_t *job) {
 
 lt_status lt_job_request_read(const json_t *job, const lt_job_limits *limits, lt_job_request *out) {
     *out = (lt_job_request){.kind = LT_JOB_GENERATE, .format = "png", .request = lt_request_defaults()};
-    reader r = {out, limits, ""};
+    reader r = {.out = out, .limits = limits};
     if (!json_is_object(job)) return lt_fail(LT_ERROR_ARGUMENT, "a job is a JSON object");
     const lt_status status = read_job(&r, job);
+    free(r.file);
     if (status) lt_job_request_free(out);
     return status;
 }

@@ -35,6 +35,7 @@ typedef struct lt_job_request {
     const char *upscaler; /* upscale */
     double scale;         /* upscale; 0: the upscaler's own */
     const char *format;   /* "png", "jpg", "webp" */
+    int quality;          /* of the latter two, 1 to 100; 0: as the command line writes them */
     lt_request request;   /* all but models and callbacks */
     lt_image image, mask;
     char *image_parameters; /* upscale: how image was made, which goes on; NULL: it doesn't say */

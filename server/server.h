@@ -18,6 +18,7 @@ typedef struct lt_server_options {
     bool no_key;          /* let anybody in from other machines */
     const char *cors;     /* origins whose pages may call, with commas between, or "*"; NULL: none */
     const char *hosts;    /* names that this server goes by besides addresses and localhost, with commas between */
+    bool forwarded;       /* a proxy is before it: clients are who X-Forwarded-For says */
     int queue;            /* jobs that may wait: 1000 */
     int workers;          /* jobs that are drawn at a time: 1 */
     int threads;          /* of all workers together; 0: one for each core */

@@ -180,7 +180,7 @@ lt_status lt_store_ended(lt_store *s, const lt_stored_job *job) {
 /* In the order in which job_of_row reads them; the last may be left out. */
 #define LT_JOB_COLUMNS                                                                                                 \
     "id, number, state, pictures, created, started, finished, status, client, error,"                                  \
-    " (SELECT count(*) FROM pictures WHERE pictures.job = jobs.id), notes"
+    " (SELECT ifnull(max(pictures.number) + 1, 0) FROM pictures WHERE pictures.job = jobs.id), notes"
 
 static lt_status job_of_row(query *q, lt_stored_job *job) {
     sqlite3_stmt *row = q->statement;
@@ -334,6 +334,28 @@ lt_status lt_store_pictures(lt_store *s, const char *id, lt_stored_pictures *pic
     }
     query_end(&q);
     if (status) lt_stored_pictures_free(pictures);
+    return status;
+}
+
+static lt_status delete_picture(lt_store *s, const char *id, const lt_stored_picture *picture) {
+    query q = query_begin(s, "DELETE FROM pictures WHERE job = ? AND number = ?");
+    bind_text(&q, id);
+    bind_integer(&q, picture->number);
+    const lt_status status = query_run(&q);
+    if (!status) unlink(picture->path);
+    return status;
+}
+
+lt_status lt_store_forget_picture(lt_store *s, const char *id, int number, bool *found) {
+    lt_stored_pictures pictures;
+    lt_status status = LT_OK;
+    *found = false;
+    LT_TRY(lt_store_pictures(s, id, &pictures));
+    for (size_t i = 0; i < pictures.count && !*found; i++) {
+        *found = pictures.items[i].number == number;
+        if (*found) status = delete_picture(s, id, &pictures.items[i]);
+    }
+    lt_stored_pictures_free(&pictures);
     return status;
 }
 

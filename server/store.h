@@ -16,8 +16,8 @@ typedef struct lt_stored_job {
     char id[LT_JOB_ID];
     int64_t number; /* in the order of their coming */
     lt_job_state state;
-    int pictures; /* that are wanted */
-    int finished_pictures;
+    int pictures;                      /* that are wanted */
+    int finished_pictures;             /* with those that were forgotten before the last one */
     double created, started, finished; /* Unix time; 0: not yet */
     lt_status status;
     char *client, *error, *notes; /* error, notes: NULL: none */
@@ -34,6 +34,8 @@ lt_status lt_store_ended(lt_store *store, const lt_stored_job *job);
 lt_status lt_store_find(lt_store *store, const char *id, bool whole, bool *found, lt_stored_job *job);
 /* The job and its pictures, for good. */
 lt_status lt_store_forget(lt_store *store, const char *id);
+/* One picture of it, likewise; found: whether there was one. */
+lt_status lt_store_forget_picture(lt_store *store, const char *id, int number, bool *found);
 
 typedef struct lt_stored_jobs {
     lt_stored_job *items; /* [count] */

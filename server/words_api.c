@@ -136,9 +136,11 @@ static json_t *changes_json(const lt_request *request) {
     return job;
 }
 
-static void answer_settings(lt_http_request *r, const char *text) {
+/* What is no UTF-8 can't be JSON, nor a prompt. */
+static void answer_settings(lt_http_request *r, char *text) {
     lt_request request = lt_request_defaults();
     char *texts;
+    server_make_utf8(text);
     if (lt_request_from_parameters(text, NULL, &request, &texts)) {
         lt_http_fail(r, 400, "%s", lt_error_message());
         return;
@@ -148,16 +150,23 @@ static void answer_settings(lt_http_request *r, const char *text) {
     lt_string_free(texts);
 }
 
+static void answer_text(lt_http_request *r, const char *body, size_t size) {
+    char *text = tool_strndup(body, size);
+    if (text)
+        answer_settings(r, text);
+    else
+        lt_http_fail(r, 500, "%s", lt_error_message());
+    free(text);
+}
+
 /* The body is a picture's bytes, or with ?text=1 the text that one holds: {"parameters": text, "job": {...}} */
 static void post_parameters(lt_http_request *r) {
     size_t size;
     char *own = NULL;
     const char *body = lt_http_body(r, &size);
-    if (lt_http_query(r, "text")) {
-        answer_settings(r, size ? body : "");
-        return;
-    }
-    if (!size || lt_image_read_parameters(body, size, &own))
+    if (lt_http_query(r, "text"))
+        answer_text(r, body, size);
+    else if (!size || lt_image_read_parameters(body, size, &own))
         lt_http_fail(r, 400, "%s", size ? lt_error_message() : "a picture is wanted: PNG, JPEG or WebP");
     else if (!own)
         lt_http_fail(r, 404, "the picture tells no settings");

@@ -21,7 +21,12 @@ static bool is_late(const work *w) {
 
 static bool on_cancelled(void *user) {
     const work *w = user;
-    return w->job->cancel || w->job->end || w->queue->stopped || is_late(w);
+    return w->job->cancel || w->queue->stopped || is_late(w);
+}
+
+static bool on_enough(void *user) {
+    const work *w = user;
+    return w->job->end;
 }
 
 static void set_preview(work *w, const lt_image *image) {
@@ -83,7 +88,7 @@ static void on_notice(void *user, const char *message) {
 /* ---- A job ---- */
 
 static lt_status draw_stored(work *w, const char *text) {
-    const lt_draw_watch watch = {on_cancelled, on_progress, on_picture, on_notice, w};
+    const lt_draw_watch watch = {on_cancelled, on_progress, on_enough, on_picture, on_notice, w};
     json_t *job = json_loads(text, 0, NULL);
     if (!job) return lt_fail(LT_ERROR_FORMAT, "what was written down of the job can't be read any more");
     const lt_status status = lt_draw(w->queue->options, w->queue->models, job, &watch);
@@ -146,7 +151,7 @@ static void begin(lt_queue *q, lt_job *job) {
 static void finish(work *w, lt_status status, double seconds) {
     lt_queue *q = w->queue;
     q->state.drawing_seconds += seconds;
-    if (!status) lt_jobs_learn(&q->jobs, w->job, seconds);
+    if (!status && !w->job->end) lt_jobs_learn(&q->jobs, w->job, seconds);
     end(w, status, lt_error_message());
     log_end(w->job, seconds);
 }

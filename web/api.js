@@ -38,6 +38,8 @@ export const queue = async () => (await call('GET', 'queue')).jobs;
 export const tokens = (prompt, signal) => call('POST', 'tokens', { prompt }, signal);
 // Ends a job that waits or is drawn; forgets one that has ended, with its pictures.
 export const remove = (id) => call('DELETE', `jobs/${id}`);
+// Deletes one picture of a job that has ended.
+export const removePicture = (id, number) => call('DELETE', `jobs/${id}/pictures/${number}`);
 // What a picture's file (or the text that one held) says of how it was made.
 export const settingsOfFile = (file) => call('POST', 'parameters', file);
 export const settingsOfText = (text) => call('POST', 'parameters?text=1', text);

@@ -5,6 +5,7 @@ import { get, keep, kept, listen, say, set } from './state.js';
 import { t } from './text.js';
 import { enlarge } from './make/outpaint.js';
 import { paintMask } from './make/strokes.js';
+import { readUrl } from './picture.js';
 import { showFirst } from './gallery.js';
 
 // ---- The job that a form asks for ----
@@ -126,6 +127,12 @@ export function watch(snapshot, asked, cell) {
 export async function submit(job, cell) {
   const snapshot = await api.submit(job);
   return watch(snapshot, { prompt: job.prompt }, cell);
+}
+
+// A picture that is there, made larger.
+export async function upscale({ url, prompt }, upscaler) {
+  const { url: image } = await readUrl(url);
+  show(watch(await api.submit({ kind: 'upscale', upscaler, image }), { prompt }));
 }
 
 // One press of the button.

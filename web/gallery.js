@@ -33,9 +33,11 @@ export const picturesOf = (jobs) => jobs.flatMap((job) => job.pictures.map((pict
   ...picture, id: job.id, created: job.finished || job.created, prompt: job.job?.prompt ?? '', siblings: job.pictures.length,
 })));
 
-export async function forget(id) {
-  await api.remove(id);
-  patch({ jobs: get('gallery').jobs.filter((job) => job.id !== id) });
+// The last picture of a job goes with it.
+export async function forget({ id, number, siblings }) {
+  await (siblings > 1 ? api.removePicture(id, number) : api.remove(id));
+  const without = (job) => (job.id === id ? { ...job, pictures: job.pictures.filter((one) => one.number !== number) } : job);
+  patch({ jobs: withPictures(get('gallery').jobs.map(without)) });
 }
 
 const same = (a, b) => a.id === b.id && a.number === b.number;

@@ -25,21 +25,26 @@ typedef struct lt_runner {
                      lt_arrays *out); /* in place of all these */
 } lt_runner;
 
-static const lt_runner runners[] = {
-    {"clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"out", "penultimate"}},
-    {"clip-text-2", LT_MODULE_TEXT_2, {"ids"}, {"out", "penultimate", "pooled"}, {"out", "penultimate", "text_embeds"}},
-    {"clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"}},
-    {"vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"}},
-    {"vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"}},
-    {"unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"}},
-    {"classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"}},
-    {"taesd-encoder", LT_MODULE_TAESD_ENCODER, {"x"}, {"latent"}, {"latent"}},
-    {"taesd-decoder", LT_MODULE_TAESD_DECODER, {"z"}, {"image"}, {"image"}},
-    {"upscaler", LT_MODULE_UPSCALER, {"x"}, {"out"}, {"out"}},
-    {"image-prompt", .run = lt_run_image_prompt},
-    {"controlnet", .run = lt_run_control},
-    {"t2i-adapter", .run = lt_run_adapter},
-};
+/* name, module, inputs, outputs and their sources, or what runs it */
+#define LT_RUNNERS(ROW)                                                                                                \
+    ROW("clip-text", LT_MODULE_TEXT, {"ids"}, {"out", "penultimate"}, {"out", "penultimate"})                          \
+    ROW("clip-text-2", LT_MODULE_TEXT_2, {"ids"}, {"out", "penultimate", "pooled"},                                    \
+        {"out", "penultimate", "text_embeds"})                                                                         \
+    ROW("clip-image", LT_MODULE_IMAGE, {"pixels"}, {"image_embeds"}, {"image_embeds"})                                 \
+    ROW("vae-encoder", LT_MODULE_VAE_ENCODER, {"x"}, {"mean", "logvar"}, {"moments", "moments"})                       \
+    ROW("vae-decoder", LT_MODULE_VAE_DECODER, {"z"}, {"out"}, {"out"})                                                 \
+    ROW("unet", LT_MODULE_UNET, {"x", "t", "context"}, {"out"}, {"out"})                                               \
+    ROW("classifier", LT_MODULE_CLASSIFIER, {"x", "t"}, {"logits"}, {"logits"})                                        \
+    ROW("image-prompt", .run = lt_run_image_prompt)                                                                    \
+    ROW("controlnet", .run = lt_run_control)                                                                           \
+    ROW("t2i-adapter", .run = lt_run_adapter)                                                                          \
+    ROW("taesd-encoder", LT_MODULE_TAESD_ENCODER, {"x"}, {"latent"}, {"latent"})                                       \
+    ROW("taesd-decoder", LT_MODULE_TAESD_DECODER, {"z"}, {"image"}, {"image"})                                         \
+    ROW("upscaler", LT_MODULE_UPSCALER, {"x"}, {"out"}, {"out"})
+
+#define ROW(...) {__VA_ARGS__},
+static const lt_runner runners[] = {LT_RUNNERS(ROW)};
+#undef ROW
 
 /* ---- In ---- */
 
@@ -228,9 +233,8 @@ lt_status lt_run_with(lt_session *session, const char *module, const lt_run_opti
 }
 
 const char *const *lt_modules(void) {
-    static const char *const names[] = {
-        "clip-text",    "clip-text-2", "clip-image",  "vae-encoder",   "vae-decoder",   "unet",     "classifier",
-        "image-prompt", "controlnet",  "t2i-adapter", "taesd-encoder", "taesd-decoder", "upscaler", "unet-loss",
-        "vae-loss",     "clip-loss",   NULL};
+#define NAME(name, ...) name,
+    static const char *const names[] = {LT_RUNNERS(NAME) LT_LOSSES, NULL};
+#undef NAME
     return names;
 }

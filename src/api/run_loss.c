@@ -141,9 +141,9 @@ static lt_status fill_clip(lt_loss_run *run) {
 /* ---- All ---- */
 
 static const lt_loss_kind kinds[] = {
-    {"unet-loss", {LT_MODULE_UNET, LT_MODULE_UNET}, lt_is_unet, build_unet, fill_unet, plain_loss},
-    {"vae-loss", {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, lt_is_vae, build_vae, fill_vae, vae_loss},
-    {"clip-loss", {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_text, build_clip, fill_clip, plain_loss},
+    {LT_UNET_LOSS, {LT_MODULE_UNET, LT_MODULE_UNET}, lt_is_unet, build_unet, fill_unet, plain_loss},
+    {LT_VAE_LOSS, {LT_MODULE_VAE_ENCODER, LT_MODULE_VAE_DECODER}, lt_is_vae, build_vae, fill_vae, vae_loss},
+    {LT_CLIP_LOSS, {LT_MODULE_TEXT, LT_MODULE_IMAGE}, lt_is_text, build_clip, fill_clip, plain_loss},
 };
 
 static const lt_loss_kind *find_kind(const char *name) {

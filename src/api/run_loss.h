@@ -16,6 +16,11 @@ typedef struct lt_loss_run {
     lt_plan *plan;
 } lt_loss_run;
 
+/* Their names, which are modules' for lt_run. */
+#define LT_UNET_LOSS "unet-loss"
+#define LT_VAE_LOSS  "vae-loss"
+#define LT_CLIP_LOSS "clip-loss"
+#define LT_LOSSES    LT_UNET_LOSS, LT_VAE_LOSS, LT_CLIP_LOSS
 bool lt_is_loss(const char *name);
 /* lt_run of a loss. */
 lt_status lt_run_loss(lt_session *session, const char *loss, const lt_tensor *in, size_t in_count, lt_arrays *out);

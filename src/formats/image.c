@@ -217,7 +217,7 @@ static lt_status save(const char *path, const lt_image *image, const char *param
     LT_TRY(lt_image_check(image));
     lt_writer w;
     LT_TRY(lt_writer_open(path, &w));
-    lt_status status = codec->encode(&w, image, parameters);
+    lt_status status = codec->encode(&w, image, 0, parameters);
     if (status) {
         lt_writer_abort(&w);
         return lt_fail_in(status, "%s", path);
@@ -233,23 +233,26 @@ lt_status lt_image_save(const char *path, const lt_image *image, const char *par
     return lt_leave(&door, status);
 }
 
-static lt_status encode_into(const lt_image_codec *codec, const lt_image *image, const char *parameters, FILE *file) {
+static lt_status encode_into(const lt_image_codec *codec, int quality, const lt_image *image, const char *parameters,
+                             FILE *file) {
     char name[] = "a picture in memory"; /* for messages */
     lt_writer w = {.file = file, .path = name};
-    LT_TRY(codec->encode(&w, image, parameters));
+    LT_TRY(codec->encode(&w, image, quality, parameters));
     return fflush(file) ? lt_fail(LT_ERROR_MEMORY, "%s can't be written: %s", name, strerror(errno)) : LT_OK;
 }
 
-static lt_status encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
+static lt_status encode(const char *format, int quality, const lt_image *image, const char *parameters, uint8_t **bytes,
                         size_t *size) {
     const lt_image_codec *codec = codec_of(format);
     if (!codec) return lt_fail(LT_ERROR_ARGUMENT, "a picture's format is png, jpg or webp, and not \"%s\"", format);
+    if (quality < 0 || quality > 100)
+        return lt_fail(LT_ERROR_ARGUMENT, "quality: %d; 1 to 100, or 0 for the usual one", quality);
     LT_TRY(lt_image_check(image));
     char *data = NULL;
     size_t written = 0;
     FILE *file = open_memstream(&data, &written);
     if (!file) return lt_fail(LT_ERROR_MEMORY, "no memory for a picture: %s", strerror(errno));
-    lt_status status = encode_into(codec, image, parameters, file);
+    lt_status status = encode_into(codec, quality, image, parameters, file);
     fclose(file);
     if (!status) *bytes = lt_alloc(written);
     if (*bytes) *size = written;
@@ -258,14 +261,19 @@ static lt_status encode(const char *format, const lt_image *image, const char *p
     return status ? status : *bytes ? LT_OK : LT_ERROR_MEMORY;
 }
 
-lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
-                          size_t *size) {
+lt_status lt_image_encode_at(const char *format, int quality, const lt_image *image, const char *parameters,
+                             uint8_t **bytes, size_t *size) {
     const lt_argument arguments[] = {{"format", format},
                                      {"image", image},
                                      {"bytes", .out = bytes, .size = sizeof *bytes},
                                      {"size", .out = size, .size = sizeof *size}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = encode(format, image, parameters, bytes, size);
+    if (!status) status = encode(format, quality, image, parameters, bytes, size);
     return lt_leave(&door, status);
+}
+
+lt_status lt_image_encode(const char *format, const lt_image *image, const char *parameters, uint8_t **bytes,
+                          size_t *size) {
+    return lt_image_encode_at(format, 0, image, parameters, bytes, size);
 }

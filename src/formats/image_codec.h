@@ -23,7 +23,8 @@ typedef struct lt_image_codec {
     const char *endings[2]; /* of file names, in lower case, with the dot; the second may be NULL */
     bool (*recognise)(lt_bytes file);
     lt_status (*decode)(lt_bytes file, lt_pixels *pixels);
-    lt_status (*encode)(lt_writer *w, const lt_image *image, const char *parameters);
+    lt_status (*encode)(lt_writer *w, const lt_image *image, int quality,
+                        const char *parameters);         /* quality: 0: the usual */
     lt_bytes (*exif)(lt_bytes file);                     /* its EXIF block; size 0 if there is none */
     lt_status (*parameters)(lt_bytes file, char **text); /* from a chunk of its own; NULL if it has only EXIF */
 } lt_image_codec;

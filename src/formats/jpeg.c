@@ -22,6 +22,7 @@ typedef struct jpeg_job {
     struct jpeg_compress_struct compressor;
     struct jpeg_destination_mgr destination;
     lt_writer *writer;
+    int quality;
     uint8_t *line;          /* reading CMYK: one row */
     uint8_t written[16384]; /* writing: what the file hasn't got yet */
 } jpeg_job;
@@ -174,13 +175,13 @@ static void on_end(j_compress_ptr compressor) {
     write_out(job, sizeof job->written - job->destination.free_in_buffer);
 }
 
-static void set_picture(struct jpeg_compress_struct *compressor, const lt_image *image) {
+static void set_picture(struct jpeg_compress_struct *compressor, const lt_image *image, int quality) {
     compressor->image_width = (JDIMENSION)image->width;
     compressor->image_height = (JDIMENSION)image->height;
     compressor->input_components = 3;
     compressor->in_color_space = JCS_RGB;
     jpeg_set_defaults(compressor);
-    jpeg_set_quality(compressor, QUALITY, TRUE);
+    jpeg_set_quality(compressor, quality, TRUE);
     compressor->comp_info[0].h_samp_factor = compressor->comp_info[0].v_samp_factor = 1; /* colours as sharp as light */
 }
 
@@ -193,7 +194,7 @@ static lt_status write_pixels(jpeg_job *job, const lt_image *image, const lt_buf
     job->destination = (struct jpeg_destination_mgr){
         .init_destination = on_start, .empty_output_buffer = on_full, .term_destination = on_end};
     compressor->dest = &job->destination;
-    set_picture(compressor, image);
+    set_picture(compressor, image, job->quality);
     jpeg_start_compress(compressor, TRUE);
     if (exif->size) jpeg_write_marker(compressor, APP1, (const JOCTET *)exif->data, (unsigned)exif->size);
     while (compressor->next_scanline < compressor->image_height) {
@@ -214,13 +215,14 @@ static lt_status make_exif(const char *parameters, lt_buffer *exif) {
     return LT_OK;
 }
 
-static lt_status encode(lt_writer *w, const lt_image *image, const char *parameters) {
+static lt_status encode(lt_writer *w, const lt_image *image, int quality, const char *parameters) {
     lt_buffer exif = {0};
     jpeg_job *job = lt_calloc(1, sizeof *job);
     lt_status status = job ? LT_OK : LT_ERROR_MEMORY;
     if (!status && parameters) status = make_exif(parameters, &exif);
     if (!status) {
         job->writer = w;
+        job->quality = quality ? quality : QUALITY;
         status = write_pixels(job, image, &exif);
         jpeg_destroy_compress(&job->compressor);
     }

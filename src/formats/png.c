@@ -142,7 +142,8 @@ static lt_status write_pixels(png_job *job, const lt_image *image, const char *t
     return LT_OK;
 }
 
-static lt_status encode(lt_writer *w, const lt_image *image, const char *parameters) {
+static lt_status encode(lt_writer *w, const lt_image *image, int quality, const char *parameters) {
+    (void)quality; /* nothing is lost */
     png_job job = {.writer = w};
     lt_buffer text = {0};
     const char *text_type = NULL;

@@ -121,12 +121,20 @@ static lt_status write_extended(lt_writer *w, const lt_image *image, lt_bytes si
     return lt_writer_write(w, "", padding);
 }
 
-static lt_status compress(const lt_image *image, WebPMemoryWriter *memory) {
+/* 0 and 100: nothing is lost. */
+static bool configure(WebPConfig *config, int quality) {
+    if (!WebPConfigInit(config)) return false;
+    if (!quality || quality == 100) return WebPConfigLosslessPreset(config, EFFORT);
+    config->quality = (float)quality;
+    return true;
+}
+
+static lt_status compress(const lt_image *image, int quality, WebPMemoryWriter *memory) {
     WebPConfig config;
     WebPPicture picture;
-    if (!WebPConfigInit(&config) || !WebPConfigLosslessPreset(&config, EFFORT) || !WebPPictureInit(&picture))
+    if (!configure(&config, quality) || !WebPPictureInit(&picture))
         return lt_fail(LT_ERROR_UNSUPPORTED, "the installed libwebp is not the one built with");
-    picture.use_argb = 1;
+    picture.use_argb = config.lossless;
     picture.width = image->width;
     picture.height = image->height;
     picture.writer = WebPMemoryWrite;
@@ -140,14 +148,14 @@ static lt_status compress(const lt_image *image, WebPMemoryWriter *memory) {
     return lt_fail(LT_ERROR_UNSUPPORTED, "libwebp can't write this picture (its code %d)", (int)code);
 }
 
-static lt_status encode(lt_writer *w, const lt_image *image, const char *parameters) {
+static lt_status encode(lt_writer *w, const lt_image *image, int quality, const char *parameters) {
     if (image->width > WEBP_MAX_DIMENSION || image->height > WEBP_MAX_DIMENSION)
         return lt_fail(LT_ERROR_ARGUMENT, "a WebP's side has %d pixels at most: save a PNG", WEBP_MAX_DIMENSION);
     WebPMemoryWriter memory;
     WebPMemoryWriterInit(&memory);
     lt_buffer exif = {0};
     lt_status status = parameters ? lt_exif_write(parameters, &exif) : LT_OK;
-    if (!status) status = compress(image, &memory);
+    if (!status) status = compress(image, quality, &memory);
     const lt_bytes simple = {memory.mem, memory.size};
     if (!status && parameters) status = write_extended(w, image, simple, &exif);
     if (!status && !parameters) status = lt_writer_write(w, simple.data, simple.size);

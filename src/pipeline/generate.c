@@ -16,6 +16,8 @@
 #include "pipeline/taps.h"
 #include "pipeline/thrift.h"
 
+#include <string.h>
+
 /* Everything that one call of lt_generate works with. */
 typedef struct lt_painting {
     lt_session *session;
@@ -44,6 +46,7 @@ typedef struct lt_painting {
     int picture, step; /* which one is made; how many of its steps are done */
     int before, all;   /* steps of the pass before this one, and of all */
     int asked_now;     /* how often the step at hand has asked the U-Net */
+    bool enough;       /* no more steps: x is what has been drawn so far */
     lt_taps *taps;     /* who is shown what is made, shared by both passes; NULL: nobody */
     double started;    /* seconds: when the sampling of the picture at hand began */
     lt_hires hires;
@@ -143,6 +146,14 @@ static void keep(lt_painting *p, int state, const float *x) {
     if (p->request->keep_steps) to_outside(p, x, p->result->step_latents[p->picture] + (size_t)state * p->count);
 }
 
+/* The estimate becomes the picture: its latent is what sampling would have gone to. */
+static lt_status stop_here(lt_painting *p, const float *denoised) {
+    p->enough = !p->second;
+    if (denoised && denoised != p->x) memcpy(p->x, denoised, p->count * sizeof *p->x);
+    if (p->canvas.latent_mask && !p->canvas.masked_pixels) put_back(p, (lt_noise_level){1, 0}, p->x);
+    return lt_fail(LT_ERROR_CANCELLED, "stopped after step %d of %d", p->before + p->step, p->all);
+}
+
 static lt_status after_step(void *user, int index, int count, lt_noise_level level, float *x, const float *denoised) {
     lt_painting *p = user;
     p->step = index + 1;
@@ -154,7 +165,9 @@ static lt_status after_step(void *user, int index, int count, lt_noise_level lev
                        p->step, count);
     if (p->canvas.latent_mask && !p->canvas.masked_pixels) put_back(p, level, x);
     keep(p, p->step, x);
-    return report(p, p->step, denoised);
+    LT_TRY(report(p, p->step, denoised));
+    const bool enough = p->step < count && p->request->enough && p->request->enough(p->request->user);
+    return enough ? stop_here(p, denoised) : LT_OK;
 }
 
 /* ---- One picture ---- */
@@ -240,7 +253,9 @@ static lt_status denoise(lt_painting *p) {
     p->step = p->asked_now = 0;
     LT_TRY(report(p, 0, NULL));
     begin_taps(p);
-    LT_TRY(lt_sample(&p->sampling, p->request->sampler, p->x));
+    const lt_status status = lt_sample(&p->sampling, p->request->sampler, p->x);
+    if (status && !p->enough) return status;
+    if (p->enough) lt_notify(&p->session->listener, "%s: the picture is what it was then", lt_error_message());
     return p->taps ? lt_taps_end(p->taps) : LT_OK;
 }
 
@@ -454,7 +469,8 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(hear_all(p));
     const lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
-    for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));
+    for (p->picture = 0; p->picture < r->count && !last->enough; p->picture++) LT_TRY(paint_picture(p));
+    p->result->count = p->picture;
     return LT_OK;
 }
 

@@ -248,6 +248,21 @@ await page.locator('.tiles .tile').first().click();
 await page.getByRole('button', { name: 'Use its settings' }).click();
 await page.waitForSelector('dialog', { state: 'detached' }); // once they are
 check('its settings are used again', (await prompt.inputValue()) === 'a blue star');
+await page.locator('.tiles .tile').first().click();
+const small = await page.locator('.viewer img').evaluate((node) => node.naturalWidth);
+await page.getByRole('button', { name: 'Enlarge' }).click();
+await page.waitForFunction((width) => document.querySelector('.tiles .tile img')?.naturalWidth === 2 * width, small);
+check('enlarged by an upscaler', (await latest()).job.kind === 'upscale');
+const { id: two } = await (await fetch(`${address}latent/v1/jobs`, { method: 'POST', body: JSON.stringify({ prompt: 'two boats', count: 2, steps: 2 }) })).json();
+while ((await api(`jobs/${two}`)).state !== 'done') await page.waitForTimeout(50);
+await page.getByLabel('Search prompts and settings').fill('two boats');
+await page.waitForFunction(() => document.querySelectorAll('.tiles .tile[title="two boats"]').length === 2);
+await page.locator('.tiles .tile').first().click();
+await page.getByRole('button', { name: 'Delete' }).click();
+await page.getByRole('button', { name: 'Really delete?' }).click();
+await page.waitForSelector('dialog', { state: 'detached' });
+const left = [await page.locator('.tiles .tile').count(), (await api(`jobs/${two}/pictures`)).pictures.length];
+check('one of two is deleted', left.join() === '1,1', left.join());
 await page.getByLabel('Search prompts and settings').fill('');
 
 // ---- Earlier prompts, language, dark, small ----

@@ -148,7 +148,7 @@ def refused(client):
         ("a transparent background", {"background": "transparent"}, "background"),
         ("a quality", {"quality": "best"}, "quality"),
         ("a format", {"output_format": "gif"}, "output_format"),
-        ("half a compression", {"output_format": "webp", "output_compression": 50}, "output_compression"),
+        ("a compression of more than all", {"output_format": "webp", "output_compression": 101}, "output_compression"),
     )
     with part("openai: what makes no sense"):
         for what, arguments, param in wrong:

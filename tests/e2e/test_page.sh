@@ -73,5 +73,8 @@ printf 'a castle\nNegative prompt: fog\nSteps: 25, Sampler: DPM++ 2M, Schedule t
 ask 200 "a web UI's text" --data-binary @text "$api/parameters?text=1"
 tells '"clip_skip":2'
 tells '"seed":77'
+printf 'a caf\351\nSteps: 3' >text
+ask 200 "a text that is no UTF-8" --data-binary @text "$api/parameters?text=1"
+tells '"prompt":"a caf?'
 stop_well
 exit $failed

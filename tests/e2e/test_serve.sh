@@ -56,6 +56,12 @@ tells '"status":"ok"'
 draws "txt2img" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6, "width": 64, "height": 64}'
 draws "with other settings" two.png '{"prompt": "a cat", "negative_prompt": "dog", "seed": "18446744073709551615",
     "steps": 4, "guidance": 3, "sampler": "euler_a", "schedule": "karras", "model": "emoji"}'
+id=$(submit '{"prompt": "a red apple", "seed": 7, "steps": 6, "format": "jpg", "quality": 30}')
+check "a JPEG of less quality" until_state "$id" done
+curl -s -o drawn "$jobs/$id/pictures/0"
+check "  is smaller" [ "$(wc -c <drawn)" -lt "$(wc -c <one.jpg)" ]
+ask 400 "a quality of a PNG" -d '{"quality": 30}' "$jobs"
+ask 400 "a quality over all" -d '{"quality": 101, "format": "jpg"}' "$jobs"
 draws "as JPEG" one.jpg '{"prompt": "a red apple", "seed": 7, "steps": 6, "format": "jpg"}'
 with_picture one.png '{"prompt": "a green apple", "seed": 3, "steps": 6, "strength": 0.6, "image": "@"}'
 draws "img2img" three.png @job
@@ -92,6 +98,14 @@ id=$(submit '{"prompt": "a dog", "steps": 8, "count": 2, "preview": true, "seed"
 check "events end with the job" curl -s -m 60 -o events "$jobs/$id/events"
 for event in progress preview picture end; do check "an event: $event" grep -q "^event: $event" events; done
 check "two pictures" [ "$(grep -c '^event: picture' events)" -eq 2 ]
+ask 204 "one of them is deleted" -X DELETE "$jobs/$id/pictures/0"
+ask 404 "  and gone" "$jobs/$id/pictures/0"
+ask 404 "  once" -X DELETE "$jobs/$id/pictures/0"
+ask 404 "  and none that never was" -X DELETE "$jobs/$id/pictures/x"
+ask 200 "  the other stays" "$jobs/$id/pictures/1"
+ask 200 "  and is listed alone" "$jobs/$id/pictures"
+check "  with its number" sh -c 'grep -q "\"number\":1" answer && ! grep -q "\"number\":0" answer'
+check "  its file stays, the other's is gone" [ "$(find data/pictures -name "$id-*")" = "data/pictures/$id-1.png" ]
 check "the last says that it is done" sh -c 'tail -n 2 events | grep -q "\"state\":\"done\""'
 
 # ---- What makes no sense ----
@@ -113,6 +127,12 @@ ask 400 "a picture that is none" -d '{"image": "aGVsbG8="}' "$jobs"
 ask 400 "no base64" -d '{"image": "%%%"}' "$jobs"
 ask 400 "an item that makes no sense" -d '{"loras": [{"name": "x"}, {"name": "y", "strenth": 1}]}' "$jobs"
 tells 'loras\[1\].strenth'
+ask 400 "an item of another kind" -d '{"loras": [{"name": "x"}, "y"]}' "$jobs"
+tells '"loras\[1\]: {name, strength} is wanted'
+ask 400 "a field of an item out of range" -d "{\"controls\": [{\"model\": \"x\", \"image\": \"$(base64_of one.png)\", \"strength\": \"x\"}]}" "$jobs"
+tells '"controls\[0\].strength: a number'
+ask 400 "a picture of an item that is none" -d '{"controls": [{"model": "x", "image": "aGVsbG8="}]}' "$jobs"
+tells '"controls\[0\].image: '
 ask 400 "an upscale with a prompt" -d "{\"kind\": \"upscale\", \"upscaler\": \"x\", \"image\": \"$(base64_of one.png)\", \"prompt\": \"x\"}" "$jobs"
 ask 404 "an unknown model" -d '{"model": "nowhere"}' "$jobs"
 cp "$model" outside.safetensors
@@ -149,6 +169,7 @@ ask 403 "a foreign page's question beforehand" -X OPTIONS -H 'Origin: http://evi
 first=$(submit "$long")
 check "a long job is drawn" until_state "$first" running
 ids=
+ask 409 "no picture is deleted of it" -X DELETE "$jobs/$first/pictures/0"
 for i in 1 2 3 4 5 6; do ids="$ids $(submit '{"prompt": "a boat", "steps": 2}')"; done
 ask 429 "a full queue" -d '{"prompt": "one too many"}' "$jobs"
 tells 'the queue is full: 6 jobs wait'
@@ -255,6 +276,19 @@ tells '^latent_jobs_running 2$'
 curl -s -X DELETE "$jobs/$first" "$jobs/$second" >/dev/null
 draws "beside another" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6}'
 stop
+
+# ---- Behind a proxy ----
+
+serve --forwarded
+first=$(submit "$long")
+check "a job is drawn" until_state "$first" running
+for i in 1 2 3; do submit '{"prompt": "a boat", "steps": 2}' -H 'X-Forwarded-For: 10.0.0.9, 10.0.0.1' -H 'Latent-Client: x' >/dev/null; done
+other=$(submit '{"prompt": "a bird", "steps": 2}' -H 'X-Forwarded-For: 10.0.0.1,10.0.0.2')
+ask 200 "clients are who the proxy says" "$jobs/$other"
+tells '"place":1'
+curl -s -X DELETE "$jobs/$first" >/dev/null
+stop
+check "  and logged so" grep -q ' 10.0.0.2 POST ' log
 
 # ---- A full disk, broken models ----
 

@@ -73,6 +73,16 @@ printf '{"image": "%s"}' "$(base64_of one.png)" >request
 ask 200 "png-info" -d @request "$sd/png-info"
 tells '"Prompt": *"a red apple"'
 tells '"Size-1": *"64"'
+text=$(sed -n 's/.*"info": *"\([^"]*\(\\"[^"]*\)*\)".*/\1/p' answer)
+ask 200 "infotext in place of fields" -d "{\"infotext\": \"$text\"}" "$sd/txt2img"
+draws "infotext" one.png
+size_of() { pictures && wc -c <picture1; }
+ask 200 "a JPEG" -d "{\"prompt\": \"x\", $body, \"override_settings\": {\"samples_format\": \"jpg\"}}" "$sd/txt2img"
+large=$(size_of)
+ask 200 "a JPEG of less quality" -d "{\"prompt\": \"x\", $body, \"override_settings\": {\"samples_format\": \"jpg\", \"jpeg_quality\": 30}}" "$sd/txt2img"
+check "  is smaller" [ "$(size_of)" -lt "$large" ]
+ask 200 "what was told of the drawing" -d "{\"prompt\": \"x <lora:missing:1>\", $body}" "$sd/txt2img"
+tells '\\"comments\\": \\"[^"]*lora:missing:1'
 printf '{"controlnet_module": "canny", "controlnet_input_images": ["%s"]}' "$(base64_of one.png)" >request
 ask 200 "controlnet/detect" -d @request "$base/controlnet/detect"
 tells '"info": *"Success"'
@@ -138,6 +148,11 @@ for format in jpeg webp; do
     pictures
     check "  it is" [ "$count" -eq 1 ]
 done
+for compression in 90 10; do
+    ask 200 "compressed to $compression" -d "{\"prompt\": \"x\", $body, \"output_format\": \"jpeg\", \"output_compression\": $compression}" "$images/generations"
+    size_of >"size$compression"
+done
+check "  less quality is less size" [ "$(cat size10)" -lt "$(cat size90)" ]
 ask 200 "an edit" -F image=@one.png -F "prompt=a pear" -F steps=4 -F seed=7 "$images/edits"
 draws "an edit" six.png
 ask 200 "an edit, as openai sends it" -H "Content-Type: $(cat "$golden/clients/edit.type")" --data-binary "@$golden/clients/edit.multipart" "$images/edits"
@@ -191,6 +206,19 @@ check "  the drawing ends with what there is" wait $client
 check "  as an answer" grep -q '"images"' whole
 ask 200 "idle" "$sd/progress"
 tells '"job_count": *0'
+curl -s -m 60 -o half -d '{"prompt": "a cat", "steps": 150, "width": 512, "height": 512}' "$sd/txt2img" &
+client=$!
+tries=0
+until curl -s "$sd/progress?skip_current_image=true" | grep -q '"sampling_step": *[2-9]' || [ $tries -gt 600 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+done
+ask 200 "interrupt of one picture" -X POST "$sd/interrupt"
+check "  it ends" wait $client
+cp half answer
+pictures
+check "  with what was drawn by then" [ "$count" -eq 1 ]
+tells 'stopped after step [0-9]* of 150'
 stop_well
 
 # ---- Keys ----

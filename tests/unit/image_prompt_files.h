@@ -74,18 +74,22 @@ static inline void write_list_at(const char *path, lt_tensor_list *list) {
 
 typedef enum image_prompt_file { FILE_PLAIN, FILE_PLUS, FILE_ENCODER } image_prompt_file;
 
-/* Its path, written on first use; as scratch_path. */
-static inline const char *image_prompt_path(image_prompt_file which) {
-    static const char *const names[] = {"ip.safetensors", "ip-plus.safetensors", "vit.safetensors"};
-    const char *path = scratch_path(names[which]);
+static const char *const image_prompt_names[] = {"ip.safetensors", "ip-plus.safetensors", "vit.safetensors"};
+
+static inline void write_image_prompt_file(image_prompt_file which, const char *path) {
     lt_tensor_list list = {0};
-    if (!access(path, R_OK)) return path;
     if (which == FILE_PLAIN) add_layer(&list, "image_proj.proj", 4 * 64, 96, true);
     if (which == FILE_PLAIN) add_layer(&list, "image_proj.norm", 64, 0, true);
     if (which == FILE_PLUS) add_resampler(&list);
     if (which != FILE_ENCODER) add_keys(&list);
     if (which == FILE_ENCODER) add_encoder(&list);
     write_list_at(path, &list);
+}
+
+/* Its path, written on first use; as scratch_path. */
+static inline const char *image_prompt_path(image_prompt_file which) {
+    const char *path = scratch_path(image_prompt_names[which]);
+    if (access(path, R_OK)) write_image_prompt_file(which, path);
     return path;
 }
 

@@ -100,6 +100,50 @@ static void test_recorded(void **state) {
     json_decref(rows);
 }
 
+/* ---- A picture's text in place of fields: the jobs of either are the same ---- */
+
+static void check_infotext(const json_t *pair) {
+    json_t *set = options();
+    const lt_a1111_host host = {set, 0, 0, is_image_prompt, image_encoder, NULL};
+    lt_a1111_drawing by_text, by_fields;
+    if (!lt_a1111_read(json_array_get(pair, 0), false, &host, &by_text)) fail_msg("%s", by_text.fault.detail);
+    if (!lt_a1111_read(json_array_get(pair, 1), false, &host, &by_fields)) fail_msg("%s", by_fields.fault.detail);
+    assert_jobs("infotext", by_fields.jobs, by_text.jobs);
+    lt_a1111_drawing_free(&by_text);
+    lt_a1111_drawing_free(&by_fields);
+    json_decref(set);
+}
+
+static json_t *parse(const char *body);
+
+static void test_infotext(void **state) {
+    (void)state;
+    static const char *const pairs[] = {
+        "[{'infotext': 'a cat\\nNegative prompt: a dog\\nSteps: 7, Sampler: DPM++ 2M, Schedule type: Karras, CFG "
+        "scale: 5,"
+        " Seed: 3, Size: 64x96, Model: emoji, Clip skip: 2, RNG: CPU'},"
+        " {'prompt': 'a cat', 'negative_prompt': 'a dog', 'steps': 7, 'sampler_name': 'DPM++ 2M', 'scheduler': "
+        "'karras',"
+        " 'cfg_scale': 5, 'seed': 3, 'width': 64, 'height': 96,"
+        " 'override_settings': {'sd_model_checkpoint': 'emoji', 'CLIP_stop_at_last_layers': 2}}]",
+        /* what the request has itself counts, and so do its settings; A1111's noise is a GPU's */
+        "[{'infotext': 'a cat\\nSteps: 7, Seed: 3, Clip skip: 2', 'steps': 9, 'prompt': 'a pear', 'override_settings':"
+        " {'CLIP_stop_at_last_layers': 3}}, {'prompt': 'a pear', 'steps': 9, 'seed': 3, 'override_settings':"
+        " {'CLIP_stop_at_last_layers': 3, 'randn_source': 'GPU'}}]",
+        "[{'infotext': 'a cat\\nSteps: 7, Seed: 3, Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent, "
+        "Hires"
+        " steps: 4, RNG: CPU'}, {'prompt': 'a cat', 'steps': 7, 'seed': 3, 'enable_hr': true, 'denoising_strength': "
+        "0.5,"
+        " 'hr_scale': 2, 'hr_upscaler': 'Latent', 'hr_second_pass_steps': 4,"
+        " 'override_settings': {'CLIP_stop_at_last_layers': 1}}]",
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        json_t *pair = parse(pairs[i]);
+        check_infotext(pair);
+        json_decref(pair);
+    }
+}
+
 /* ---- What makes no sense ---- */
 
 /* body is JSON with ' for ". */
@@ -136,7 +180,6 @@ static void test_a1111_refuses(void **state) {
         {"{'s_churn': 2}", false, 422, NULL, "s_churn"},
         {"{'enable_hr': true, 'hr_prompt': 'a dog', 'prompt': 'a cat'}", false, 422, NULL, "hr_prompt"},
         {"{'refiner_checkpoint': 'xl'}", false, 422, NULL, "refiner_checkpoint"},
-        {"{'infotext': 'a cat'}", false, 422, NULL, "infotext"},
         {"{'disable_extra_networks': true}", false, 422, NULL, "disable_extra_networks"},
         {"{'init_images': ['AAAA'], 'width': 4000, 'height': 4000, 'resize_mode': 1}", true, 422, NULL, "larger"},
         {"{'n_iter': 11, 'batch_size': 10}", false, 422, NULL, "100 at most"},
@@ -301,9 +344,9 @@ static void test_masks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recorded), cmocka_unit_test(test_a1111_refuses), cmocka_unit_test(test_openai_refuses),
-        cmocka_unit_test(test_lax),      cmocka_unit_test(test_annotators),    cmocka_unit_test(test_resize_modes),
-        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_recorded),       cmocka_unit_test(test_infotext), cmocka_unit_test(test_a1111_refuses),
+        cmocka_unit_test(test_openai_refuses), cmocka_unit_test(test_lax),      cmocka_unit_test(test_annotators),
+        cmocka_unit_test(test_resize_modes),   cmocka_unit_test(test_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

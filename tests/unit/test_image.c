@@ -632,6 +632,40 @@ static void test_encode(void **state) {
     lt_image_free(&image);
 }
 
+/* Less quality is less size and further from the picture; the best WebP loses nothing. */
+static void test_quality(void **state) {
+    (void)state;
+    static const char *const formats[] = {"jpg", "webp"};
+    static const int qualities[] = {20, 60, 90, 100};
+    lt_image image = read_ppm("scale_from"), again;
+    const size_t count = 3 * (size_t)image.width * (size_t)image.height;
+    uint8_t *bytes;
+    size_t size;
+    for (size_t f = 0; f < LT_COUNT(formats); f++) {
+        size_t before = 0;
+        double nearest = 1e30;
+        for (size_t q = 0; q < LT_COUNT(qualities); q++) {
+            double error = 0;
+            assert_int_equal(lt_image_encode_at(formats[f], qualities[q], &image, world, &bytes, &size), LT_OK);
+            assert_int_equal(lt_image_read(bytes, size, 0, &again), LT_OK);
+            for (size_t i = 0; i < count; i++) error += abs(image.pixels[i] - again.pixels[i]);
+            assert_true(size > before && error < nearest);
+            if (f && q == 3) assert_true(error == 0);
+            char *told;
+            assert_int_equal(lt_image_read_parameters(bytes, size, &told), LT_OK);
+            assert_string_equal(told, world);
+            lt_string_free(told);
+            before = size;
+            nearest = error;
+            lt_bytes_free(bytes);
+            lt_image_free(&again);
+        }
+    }
+    assert_int_equal(lt_image_encode_at("jpg", 101, &image, world, &bytes, &size), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_image_encode_at("jpg", -1, &image, world, &bytes, &size), LT_ERROR_ARGUMENT);
+    lt_image_free(&image);
+}
+
 static void test_save_refuses(void **state) {
     (void)state;
     lt_image image = read_ppm("rgb"), empty = {0}, wide = {16384, 1, NULL};
@@ -668,7 +702,7 @@ static void test_full_disk(void **state) {
         lt_writer w = {.file = fopen("/dev/full", "wb"), .path = lt_strdup("full")};
         assert_non_null(w.file);
         setvbuf(w.file, NULL, _IONBF, 0);
-        assert_int_equal(codecs[i]->encode(&w, &large, NULL), LT_ERROR_FILE);
+        assert_int_equal(codecs[i]->encode(&w, &large, 0, NULL), LT_ERROR_FILE);
         assert_non_null(strstr(lt_error_message(), "full: can't be written"));
         lt_writer_abort(&w);
     }
@@ -919,6 +953,7 @@ int main(void) {
         cmocka_unit_test(test_broken_text),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_quality),
         cmocka_unit_test(test_save_refuses),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_failing_allocations),

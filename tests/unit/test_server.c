@@ -58,6 +58,30 @@ static void test_places(void **state) {
     lt_jobs_free(&jobs);
 }
 
+/* Each of the list is as it is alone. */
+static void test_places_of_all(void **state) {
+    (void)state;
+    lt_jobs jobs = {.workers = 2, .rate = 0.5};
+    lt_job_snapshot alone;
+    size_t count;
+    for (int i = 0; i < 5; i++)
+        add(&jobs, (const char *[]){"a1", "a2", "b1", "a3", "b2"}[i], (const char *[]){"a", "a", "b", "a", "b"}[i], i);
+    lt_jobs_find(&jobs, "a1")->is.state = LT_JOB_DONE;
+    lt_jobs_find(&jobs, "b1")->is.state = LT_JOB_RUNNING;
+    lt_job_snapshot *all = lt_jobs_snapshots(&jobs, &count);
+    assert_int_equal(count, 4);
+    assert_string_equal(all[0].id, "b1");
+    assert_int_equal(all[3].place, 2);
+    for (size_t i = 0; i < count; i++) {
+        lt_jobs_snapshot(&jobs, lt_jobs_find(&jobs, all[i].id), &alone);
+        assert_int_equal(all[i].place, alone.place);
+        assert_float_equal(all[i].wait_seconds, alone.wait_seconds, 1e-9);
+        assert_int_equal(all[i].change, alone.change);
+    }
+    free(all);
+    lt_jobs_free(&jobs);
+}
+
 /* ---- Who comes in ---- */
 
 static int ask(const lt_guard *guard, const char *host, const char *origin, const char *authorization) {
@@ -177,7 +201,7 @@ static void test_store(void **state) {
     assert_ok(lt_store_history(store, 0, 10, "cat", &jobs));
     assert_int_equal(jobs.count, 2);
     assert_string_equal(jobs.items[1].error, "why");
-    assert_int_equal(jobs.items[1].finished_pictures, 1);
+    assert_int_equal(jobs.items[1].finished_pictures, 2); /* as its number tells */
     lt_stored_jobs_free(&jobs);
     assert_ok(lt_store_history(store, 0, 10, "model: X", &jobs));
     assert_int_equal(jobs.count, 1);
@@ -186,6 +210,15 @@ static void test_store(void **state) {
     assert_ok(lt_store_pictures(store, "one", &pictures));
     assert_int_equal(pictures.count, 1);
     assert_true(pictures.items[0].seed == UINT64_MAX);
+    assert_int_equal(access(pictures.items[0].path, R_OK), 0);
+    bool found;
+    assert_ok(lt_store_picture(store, "one", "png", &(lt_stored_picture){.number = 0}, "bytes", 5));
+    assert_ok(lt_store_forget_picture(store, "two", 0, &found));
+    assert_false(found);
+    assert_ok(lt_store_forget_picture(store, "one", 0, &found));
+    assert_true(found);
+    assert_ok(lt_store_forget_picture(store, "one", 0, &found));
+    assert_false(found);
     assert_int_equal(access(pictures.items[0].path, R_OK), 0);
     assert_ok(lt_store_forget(store, "one"));
     assert_int_equal(access(pictures.items[0].path, R_OK), -1);
@@ -256,6 +289,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients_take_turns),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_places_of_all),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_base64),

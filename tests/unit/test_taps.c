@@ -136,6 +136,35 @@ static void test_guidance(void **state) {
     lt_session_close(session);
 }
 
+/* Who has enough after a step gets the estimate of that step, by every family of samplers. */
+static bool has_enough(void *user) {
+    const values *all = user;
+    return all->items[all->count - 1].told.picture == 1 && all->items[all->count - 1].told.step == 2;
+}
+
+static void test_enough(void **state) {
+    (void)state;
+    static const lt_tap x0[] = {{.kind = LT_TAP_STEP, .name = "x_0"}};
+    static const char *const samplers[] = {"ddim", "euler", "euler_a", "dpmpp_2m", "unipc", "lcm"};
+    lt_session *session = open_micro(1);
+    for (size_t i = 0; i < LT_COUNT(samplers); i++) {
+        lt_request request = usual();
+        request.sampler = samplers[i];
+        request.schedule = "normal";
+        request.keep_steps = false;
+        request.count = 3;
+        request.enough = has_enough;
+        lt_result r = draw_tapped(session, request, x0, 1, &seen);
+        const value *last = &seen.items[seen.count - 1];
+        assert_int_equal(r.count, 2);
+        assert_non_null(r.images[1].pixels);
+        assert_true(relative_error(r.latents[1], last->data, LATENT) < 1e-5);
+        lt_result_free(&r);
+        forget(&seen);
+    }
+    lt_session_close(session);
+}
+
 /* A tapped x_t through the U-Net alone: `latent run`. */
 static void test_the_unet_alone(void **state) {
     (void)state;
@@ -770,6 +799,7 @@ int main(void) {
         cmocka_unit_test(test_in_turn),
         cmocka_unit_test(test_patterns_and_steps),
         cmocka_unit_test(test_calls_and_passes),
+        cmocka_unit_test(test_enough),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_places),

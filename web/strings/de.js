@@ -257,7 +257,8 @@ export default {
   'viewer.notCopied': 'Der Browser lässt die Seite nicht kopieren.',
   'viewer.delete': 'Löschen',
   'viewer.sure': 'Wirklich löschen?',
-  'viewer.deleteAll': 'Wirklich alle {n} dieses Auftrags löschen?',
+  'viewer.upscale': 'Vergrößern',
+  'viewer.upscaler': 'Vergrößert mit',
   'viewer.newer': 'Neueres Bild',
   'viewer.older': 'Älteres Bild',
 

@@ -257,7 +257,8 @@ export default {
   'viewer.notCopied': 'The browser doesn’t let the page copy.',
   'viewer.delete': 'Delete',
   'viewer.sure': 'Really delete?',
-  'viewer.deleteAll': 'Really delete all {n} of this job?',
+  'viewer.upscale': 'Enlarge',
+  'viewer.upscaler': 'Enlarged by',
   'viewer.newer': 'Newer picture',
   'viewer.older': 'Older picture',
 
