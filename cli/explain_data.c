@@ -1,8 +1,8 @@
 /* What a page shows, as JSON: numbers, and pictures as data: URLs. */
 #include "explain_data.h"
 
-#include "explain_picture.h"
 #include "tools/base64.h"
+#include "tools/picture.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -15,7 +15,7 @@ enum { FRAME_SIDE = 112, WHOLE_SIDE = 512, BLOCK_SIDE = 32, HEADS_SIDE = 16 }; /
 typedef struct writer {
     const film *film;
     const lt_request *request;
-    const explain_words *words;
+    const tool_words *words;
     lt_status status;
 } writer;
 
@@ -168,7 +168,7 @@ static json_t *heat_maps(writer *w, size_t i) {
 static json_t *words_of(writer *w) {
     json_t *all = json_array();
     for (size_t i = 0; i < w->words->count; i++) {
-        const explain_word *word = &w->words->items[i];
+        const tool_word *word = &w->words->items[i];
         json_t *object = json_object();
         put(w, object, "text", text(word->text));
         put(w, object, "id", json_integer(word->id));
@@ -300,7 +300,7 @@ static json_t *drawing(writer *w, const char *model) {
     return object;
 }
 
-lt_status explain_data(const film *f, const lt_request *request, const explain_words *text_words, const char *model,
+lt_status explain_data(const film *f, const lt_request *request, const tool_words *text_words, const char *model,
                        char **json) {
     writer w = {.film = f, .request = request, .words = text_words};
     json_t *all = drawing(&w, model);

@@ -1,5 +1,5 @@
 /* Numbers as pictures: what `latent explain` puts into a page. */
-#include "../../cli/explain_picture.h"
+#include "../../tools/picture.h"
 #include "golden.h"
 
 /* Points on two lines through a mean: the first component is along the longer one, and the same in both planes. */

@@ -1,4 +1,4 @@
-# Weaves a page into C: awk -v folder=cli -v source=. -f explain.awk explain.html >explain_page.c
+# Weaves a page into C: awk -v folder=cli -v source=. -f weave.awk explain.html >explain_page.c
 # A line {{file NAME}} is that file of folder; {{code FILE NAME}} is what of the source's FILE defines NAME, with its place, so
 # that what a page says of the program is what the program does.
 function escaped(text) {
@@ -15,7 +15,7 @@ function put_html(text) {
     put(text)
 }
 function fail(what) {
-    print "explain.awk: " what >"/dev/stderr"
+    print "weave.awk: " what >"/dev/stderr"
     failed = 1
     exit 1
 }
@@ -49,7 +49,7 @@ function put_code(file, name,   path, line, n, begins, comment, inside, found) {
     put("</pre></details>")
 }
 BEGIN {
-    print "/* Made by explain.awk. */"
+    print "/* Made by weave.awk. */"
     print "#include \"explain_page.h\"\n"
     print "const char lt_explain_page[] ="
 }
