@@ -69,7 +69,7 @@ static json_t *maps(writer *w, const float *values, size_t count, size_t height,
 /* ---- Frames: parts 2 and 3 ---- */
 
 static const float *latent_of(writer *w, const char *name, int step, bool negative) {
-    const film_value *v = film_find(w->film, name, step, negative);
+    const tool_value *v = film_find(w->film, name, step, negative);
     return v ? v->array.data : NULL;
 }
 
@@ -90,7 +90,7 @@ static size_t latent_count(const writer *w) {
 
 /* The estimate of x_0 that a branch's eps stands for: (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t). */
 static json_t *estimate(writer *w, int step, const float *eps) {
-    const film_value *x = film_find(w->film, "x_t", step, false);
+    const tool_value *x = film_find(w->film, "x_t", step, false);
     if (!x || !eps) return json_null();
     float *x0 = tool_alloc(latent_count(w) * sizeof *x0);
     const float sigma = x->told.sigma, alpha = 1 / sqrtf(1 + sigma * sigma);
@@ -118,7 +118,7 @@ static void put_difference(writer *w, json_t *frame, const float *a, const float
 }
 
 static json_t *frame_of(writer *w, int step) {
-    const film_value *x = film_find(w->film, "x_t", step, false);
+    const tool_value *x = film_find(w->film, "x_t", step, false);
     const float *without = latent_of(w, "eps.branch", step, true), *with = latent_of(w, "eps.branch", step, false);
     json_t *frame = json_object();
     const double sigma = x ? (double)x->told.sigma : 0;
@@ -161,7 +161,7 @@ static json_t *word_maps(writer *w, const float *values, size_t tokens, size_t h
 }
 
 static json_t *heat_maps(writer *w, size_t i) {
-    const film_value *v = film_heat(w->film, i);
+    const tool_value *v = film_heat(w->film, i);
     return v ? word_maps(w, v->array.data, v->array.shape[0], v->array.shape[1], v->array.shape[2]) : json_null();
 }
 
@@ -237,8 +237,8 @@ static json_t *activation(writer *w, const char *name) {
     json_t *urls = json_array();
     size_t count = 0;
     for (int i = 0; i < w->film->frame_count; i += w->film->activations) {
-        const film_value *v = film_find(w->film, name, w->film->frames[i], false);
-        const film_value *other = film_find(w->film, name, w->film->frames[i], true);
+        const tool_value *v = film_find(w->film, name, w->film->frames[i], false);
+        const tool_value *other = film_find(w->film, name, w->film->frames[i], true);
         if (v || other) planes[count++] = v ? &v->array : &other->array;
     }
     if (!count || w->status) return urls;

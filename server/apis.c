@@ -15,6 +15,8 @@ const lt_http_api *const lt_http_apis[] = {
     &lt_a1111_internal_api,
     &lt_openai_api,
     &lt_words_api,
+    &lt_taps_api,
+    &lt_parts_api,
     &lt_health_api,
     &lt_page_api,
     NULL,
