@@ -31,8 +31,9 @@ export function paintMap(canvas, values, h, w, { over = false, colours = colour 
 
 // ---- Drawn by strokes ----
 
-export function svg(tag, attributes = {}, ...children) {
+export function svg(tag, { style = {}, ...attributes } = {}, ...children) {
   const e = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  Object.assign(e.style, style); // by the page's policy no text of it
   for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
   e.append(...children);
   return e;
@@ -56,7 +57,7 @@ export function plot(target, curves, { logarithmic = false, ticks = 20, low, hig
   const dots = curves.map(({ xs: own, ys, name, colour: stroke = 'var(--accent)', dots: dotted = true, thin = false }) => {
     target.append(svg('polyline', { points: own.map((v, i) => `${x(v)},${y(scaled(ys[i]))}`).join(' '), fill: 'none', stroke, 'stroke-width': thin ? 1 : 2 }));
     if (dotted) own.forEach((v, i) => target.append(svg('circle', { cx: x(v), cy: y(scaled(ys[i])), r: 3, fill: stroke })));
-    if (name) target.append(svg('text', { x: width - R, y: T + 4 + 15 * row++, 'text-anchor': 'end', style: `fill: ${stroke === 'var(--accent)' ? 'var(--ink)' : stroke}` }, name));
+    if (name) target.append(svg('text', { x: width - R, y: T + 4 + 15 * row++, 'text-anchor': 'end', style: { fill: stroke === 'var(--accent)' ? 'var(--ink)' : stroke } }, name));
     const dot = svg('circle', { r: 7, fill: 'var(--card)', stroke, 'stroke-width': 3, visibility: 'hidden' });
     target.append(dot);
     return (at) => {

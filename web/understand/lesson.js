@@ -1,0 +1,34 @@
+// The drawing that all parts are about.
+import { get, set, use } from '../state.js';
+
+set('lesson', { prompt: 'a red apple', negative_prompt: '', seed: 7, steps: 12, guidance: 7.5, sampler: 'dpmpp_2m', model: null });
+
+export const useLesson = () => use('lesson');
+export const teach = (patch) => set('lesson', (lesson) => ({ ...lesson, ...patch }));
+
+const SIDE = 128; // pixels that a picture of a latent has at most
+
+// As a job; an empty negative prompt is none.
+export function jobOf({ prompt, negative_prompt, seed, steps, guidance, sampler, model }, changes = {}) {
+  return { prompt, seed, steps, guidance, sampler, ...(negative_prompt ? { negative_prompt } : {}), ...(model ? { model } : {}), ...changes };
+}
+export const modelOf = ({ model }) => (model ? { model } : {});
+
+export const step = (name, at = {}) => ({ kind: 'step', name, ...at });
+export const pictured = (name, at = {}) => ({ kind: 'step', name, as: 'picture', side: SIDE, ...at });
+export const only = (n) => ({ first: n, last: n });
+
+// About `most` of the steps, evenly, the last among them.
+export function framesOf(steps, most) {
+  const every = Math.ceil(steps / most);
+  return { first: 1 + ((steps - 1) % every), every };
+}
+
+// The values of an answer as a list of {name, step, sigma, ..., array}.
+export const valuesOf = ({ arrays, told }) => told.values.map((value, i) => ({ ...value, array: arrays[`${i}.${value.name}`] }));
+
+// Whether this machine answers while one moves a slider: of large pictures it doesn't, and they are drawn on demand.
+export const isLight = () => {
+  const info = get('info');
+  return !info || info.width * info.height <= 256 * 256;
+};
