@@ -66,7 +66,7 @@ const Top = ({ room }) => html`<header class="top">
   <${Rooms} room=${room} />
   <div class="row top-tools">
     <select aria-label=${t('top.language')} value=${language} onChange=${(event) => speak(event.target.value)}>
-      ${Object.entries(languages).map(([tag, strings]) => html`<option value=${tag} selected=${tag === language}>${strings.language}</option>`)}
+      ${Object.entries(languages).map(([tag, name]) => html`<option value=${tag} selected=${tag === language}>${name}</option>`)}
     </select>
     <${Theme} />
   </div>

@@ -1,6 +1,6 @@
 // Pictures, maps and curves of what the server computed, as the parts show them.
 import { html, useEffect, useRef } from '../parts.js';
-import { colour, paintMap, plot } from '../figures.js';
+import { paintMap, plot } from '../figures.js';
 
 // U8 [h, w, 3]
 export function putPixels(canvas, { shape: [h, w], data }) {
@@ -43,9 +43,6 @@ export function Signed({ values, h, w, most, label }) {
   useEffect(() => paintMap(ref.current, Array.from(values, (v) => .5 + .5 * Math.min(Math.max(v / most, -1), 1)), h, w, { colours: signed }), [values, most]);
   return html`<canvas ref=${ref} class="pixels blocky" role="img" aria-label=${label}></canvas>`;
 }
-
-// How curves run from dark to bright, for whoever counts them.
-export const ramped = (share) => `rgb(${colour(.25 + .6 * share).map(Math.round).join(' ')})`;
 
 // Curves as figures.js has them, with the points at `at` drawn large. label: for who doesn't see them.
 export function Plot({ curves, at, label, caption, ...options }) {

@@ -3,7 +3,7 @@ import * as api from '../api.js';
 import { html, useState, Range, Switch } from '../parts.js';
 import { t } from '../text.js';
 import { Captioned, Map, Pixels } from './figure.js';
-import { jobOf, only, pictured, step, useLesson, valuesOf } from './lesson.js';
+import { decoded, jobOf, modelOf, only, step, useLesson, valuesOf } from './lesson.js';
 import { useLive } from './live.js';
 import { Live, Part } from './part.js';
 
@@ -21,21 +21,23 @@ export function distance(a, b) {
   return { values: out.map(Math.sqrt), h, w, rms: Math.sqrt(sum / (c * h * w)) };
 }
 
+// The picture and the latents first: they are drawn in a tenth of a second; what the latents look like comes after.
 async function askGuided(job, at, signal) {
   const one = only(Math.min(at, job.steps));
-  const answer = await api.taps({ ...job, taps: [pictured('eps.branch', one), pictured('eps', one), pictured('x_0', one), step('eps.branch', one)] }, signal);
-  const values = valuesOf(answer).filter(({ call }) => call === 0);
-  const find = (tap, negative) => values.find((value) => value.tap === tap && (negative === undefined || value.negative === negative));
-  const branches = values.filter(({ tap }) => tap === 3);
-  return {
-    picture: answer.arrays.picture, eps: find(1), estimate: find(2), sigma: find(1).sigma,
-    without: branches.length > 1 ? find(0, true) : null, with: find(0, false),
-    difference: branches.length > 1 ? distance(branches.find(({ negative }) => !negative).array, branches.find(({ negative }) => negative).array) : null,
-  };
+  const answer = await api.taps({ ...job, taps: [step('eps.branch', one), step('eps', one), step('x_0', one)] }, signal);
+  const values = valuesOf(answer).filter(({ call }) => call === 0), branches = values.filter(({ tap }) => tap === 0);
+  const find = (tap, negative) => values.find((value) => value.tap === tap && (negative === undefined || value.negative === negative))?.array;
+  const both = branches.length > 1 && { without: find(0, true), with: find(0, false) };
+  return { picture: answer.arrays.picture, latents: { eps: find(1), estimate: find(2), ...both }, difference: both ? distance(both.with, both.without) : null };
+}
+
+async function askTerms(latents, model, signal) {
+  const names = Object.keys(latents), pictures = await decoded(names.map((name) => latents[name]), model, signal);
+  return Object.fromEntries(names.map((name, i) => [name, pictures[i]]));
 }
 
 function Terms({ now, w }) {
-  const card = (value, caption, label) => html`<${Captioned} caption=${caption}><${Pixels} array=${value?.array} label=${label} /><//>`;
+  const card = (array, caption, label) => html`<${Captioned} caption=${caption}><${Pixels} array=${array} label=${label} /><//>`;
   if (!now.without) return html`<p class="hint">${t('guide.alone')}</p><div class="equation">${card(now.eps, 'ε', t('guide.eps'))}</div>`;
   return html`<div class="equation" data-terms>${card(now.eps, 'ε', t('guide.eps'))}<span>=</span>${card(now.without, 'ε(∅)', t('guide.without'))}<span>+</span><b>${w} ·</b>
     <span class="paren" aria-hidden="true">(</span>${card(now.with, 'ε(p)', t('guide.with'))}<span>−</span>${card(now.without, 'ε(∅)', t('guide.without'))}<span class="paren" aria-hidden="true">)</span></div>`;
@@ -58,6 +60,7 @@ function Guided({ on }) {
   const [limited, limit] = useState(false), [low, setLow] = useState(1), [high, setHigh] = useState(8);
   const interval = limited && high > low ? { guidance_interval: [low, high] } : {};
   const live = useLive((signal) => askGuided(jobOf(lesson, { guidance: w, ...interval }), at, signal), [lesson, w, at, limited, low, high], on);
+  const terms = useLive((signal) => (live.value ? askTerms(live.value.latents, modelOf(lesson), signal) : Promise.resolve(null)), [live.value], on);
   return html`<div class="sides narrow">
     <div class="fields">
       <${Range} label=${t('guide.w')} value=${w} min=${0} max=${15} step=${0.5} onChange=${setW} />
@@ -68,9 +71,9 @@ function Guided({ on }) {
     </div>
     <${Live} live=${live}>${(now) => html`<div class="result large" data-guided><${Pixels} array=${now.picture} label=${t('guide.picture', { w })} /></div>`}<//>
   </div>
-  <${Live} live=${live}>${(now) => html`<${Terms} now=${now} w=${w} />
-    <div class="cards"><${Captioned} caption=${t('guide.estimate')}><${Pixels} array=${now.estimate.array} label=${t('guide.estimate')} /><//>
-      ${now.difference && html`<${Captioned} caption=${t('guide.difference', { rms: now.difference.rms.toPrecision(2) })}><${Map} ...${now.difference} label=${t('guide.differenceLabel')} className="blocky" /><//>`}</div>`}<//>
+  <${Live} live=${terms}>${(now) => html`<${Terms} now=${now} w=${w} />
+    <div class="cards"><${Captioned} caption=${t('guide.estimate')}><${Pixels} array=${now.estimate} label=${t('guide.estimate')} /><//>
+      ${live.value.difference && html`<${Captioned} caption=${t('guide.difference', { rms: live.value.difference.rms.toPrecision(2) })}><${Map} ...${live.value.difference} label=${t('guide.differenceLabel')} className="blocky" /><//>`}</div>`}<//>
   <h3>${t('guide.strip')}</h3><${Strip} lesson=${lesson} w=${w} onChoose=${setW} on=${on} />`;
 }
 

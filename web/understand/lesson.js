@@ -1,7 +1,8 @@
 // The drawing that all parts are about.
+import * as api from '../api.js';
 import { get, set, use } from '../state.js';
 
-set('lesson', { prompt: 'a red apple', negative_prompt: '', seed: 7, steps: 12, guidance: 7.5, sampler: 'dpmpp_2m', model: null });
+set('lesson', { prompt: 'a red apple', negative_prompt: '', seed: 7, steps: 10, guidance: 7.5, sampler: 'dpmpp_2m', model: null });
 
 export const useLesson = () => use('lesson');
 export const teach = (patch) => set('lesson', (lesson) => ({ ...lesson, ...patch }));
@@ -26,6 +27,14 @@ export function framesOf(steps, most) {
 
 // The values of an answer as a list of {name, step, sigma, ..., array}.
 export const valuesOf = ({ arrays, told }) => told.values.map((value, i) => ({ ...value, array: arrays[`${i}.${value.name}`] }));
+
+// The pictures of latents of one shape.
+export async function decoded(latents, model, signal) {
+  const all = new Float32Array(latents.length * latents[0].data.length);
+  latents.forEach(({ data }, i) => all.set(data, i * data.length));
+  const { arrays } = await api.decode({ latents: api.writeFloats(all), shape: latents[0].shape, ...model }, signal);
+  return latents.map((_, i) => arrays[i]);
+}
 
 // Whether this machine answers while one moves a slider: of large pictures it doesn't, and they are drawn on demand.
 export const isLight = () => {

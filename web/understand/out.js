@@ -59,7 +59,7 @@ function Film({ own, onChange, at, onChoose, name, on }) {
 
 export function NoiseOut({ number }) {
   const [at, choose] = useState(6);
-  const [films, setFilms] = useState([{ sampler: 'dpmpp_2m', schedule: null, steps: 12 }, { sampler: 'euler_a', schedule: null, steps: 12 }]);
+  const [films, setFilms] = useState([{ sampler: 'dpmpp_2m', schedule: null, steps: 10 }, { sampler: 'euler_a', schedule: null, steps: 10 }]);
   const change = (which) => (film) => setFilms((all) => all.map((one, i) => (i === which ? film : one)));
   return html`<${Part} name="out" number=${number} sources=${['src/diffusion/sampler.c lt_denoise', 'src/pipeline/taps.c lt_taps_answer']}>${(on) => html`
     <${Range} label=${t('out.frame')} value=${at + 1} min=${1} max=${FRAMES} onChange=${(value) => choose(value - 1)} />

@@ -8,10 +8,15 @@ import { Pixels } from './figure.js';
 import { jobOf, teach, useLesson } from './lesson.js';
 import { useLive } from './live.js';
 import { Live } from './part.js';
+import { NoiseIn } from './in.js';
 import { NoiseOut } from './out.js';
 import { Guidance } from './guide.js';
+import { Words } from './words.js';
+import { Unet } from './unet.js';
+import { Latent } from './latent.js';
+import { Clip } from './clip.js';
 
-const PARTS = { out: NoiseOut, guide: Guidance };
+const PARTS = { in: NoiseIn, out: NoiseOut, guide: Guidance, words: Words, unet: Unet, latent: Latent, clip: Clip };
 
 // ---- The drawing that all of it is about ----
 
