@@ -45,8 +45,9 @@ static bool wait_for_turn(lt_queue *q, const lt_http_request *request) {
 /* ---- A visit ---- */
 
 bool lt_visit_begin(lt_visit *v, lt_http_request *request) {
-    lt_queue *q = lt_server_queue(lt_http_server(request));
-    *v = (lt_visit){.request = request, .queue = q};
+    lt_server *server = lt_http_server(request);
+    lt_queue *q = lt_server_queue(server);
+    *v = (lt_visit){.request = request, .server = server, .queue = q};
     pthread_mutex_lock(&q->turn);
     const bool full = q->visits.waiting >= LT_VISITS;
     const bool taken = !full && wait_for_turn(q, request);
@@ -60,7 +61,7 @@ bool lt_visit_begin(lt_visit *v, lt_http_request *request) {
 
 void lt_visit_end(lt_visit *v) {
     lt_queue *q = v->queue;
-    lt_models_give_back(lt_server_models(lt_http_server(v->request)), v->entry);
+    lt_models_give_back(lt_server_models(v->server), v->entry);
     v->entry = NULL;
     pthread_mutex_lock(&q->turn);
     q->visits.inside--;
@@ -69,7 +70,7 @@ void lt_visit_end(lt_visit *v) {
 }
 
 lt_status lt_visit_open(lt_visit *v, const char *name) {
-    lt_models *models = lt_server_models(lt_http_server(v->request));
+    lt_models *models = lt_server_models(v->server);
     char *path = lt_models_checkpoint(models, name);
     const lt_status status = path ? lt_models_take(models, path, NULL, NULL, &v->entry) : LT_ERROR_FILE;
     free(path);
@@ -90,9 +91,10 @@ bool lt_visit_over(void *user) {
     lt_visit *v = user;
     const double now = tool_now();
     if (v->gone || v->queue->stopped || is_late(v)) return true;
-    if (now - v->looked < 0.01) return false;
+    if (!v->request || now - v->looked < 0.01) return false;
     v->looked = now;
-    return v->gone = lt_http_gone(v->request);
+    v->gone = lt_http_gone(v->request);
+    return v->gone;
 }
 
 int lt_visit_fault(lt_status status) {

@@ -12,11 +12,12 @@
 enum { LT_VISITS = 64 }; /* that may wait */
 
 typedef struct lt_visit {
-    lt_http_request *request;
+    lt_http_request *request; /* NULL once it has been answered: then somebody else sets gone */
+    lt_server *server;
     lt_queue *queue;
     lt_models_entry *entry; /* with the session that lt_visit_open took */
     double begun, looked;   /* looked: when the client was seen last */
-    bool gone;
+    atomic_bool gone;
 } lt_visit;
 
 /* Waits for a turn: behind a job comes a visit, and behind a visit a job, where both wait. false: it has been answered,

@@ -71,6 +71,19 @@ export const noise = (asked, signal) => arrays('noise', asked, signal);
 export const encode = (asked, signal) => arrays('encode', asked, signal);
 export const decode = (asked, signal) => arrays('decode', asked, signal);
 export const similarity = (asked, signal) => arrays('similarity', asked, signal);
+// Calls on[event](data) with each event of a training, until it ends; on.failed({message}) where it can't begin.
+export async function learn(asked, on, signal) {
+  const answer = await fetch('/latent/v1/training', { method: 'POST', signal, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(asked) });
+  if (!answer.ok) throw await fault(answer);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = '', part; !(part = await reader.read()).done;) {
+    text += part.value;
+    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+      const [, name, data] = /^event: (.*)\ndata: (.*)$/.exec(text.slice(0, end)) ?? [];
+      if (name) on[name]?.(JSON.parse(data));
+    }
+  }
+}
 // Ends a job that waits or is drawn; forgets one that has ended, with its pictures.
 export const remove = (id) => call('DELETE', `jobs/${id}`);
 // What a picture's file (or the text that one held) says of how it was made.

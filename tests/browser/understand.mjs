@@ -227,6 +227,26 @@ await page.waitForTimeout(100);
 await still(part('clip'));
 check('of another text', (await part('clip').locator('.matrix tbody td').allTextContents()).join() !== cells.join());
 
+// ---- Learning ----
+
+await see('learn');
+const stepsToLearn = part('learn').getByLabel('Steps', { exact: true }).first();
+await stepsToLearn.fill('20');
+await stepsToLearn.blur();
+await part('learn').getByRole('button', { name: 'Train a LoRA' }).click();
+const keep = part('learn').getByRole('button', { name: 'Keep the LoRA' });
+await keep.waitFor({ timeout: 120000 });
+const samples = part('learn').locator('[data-samples] img');
+check('a sample at first, on the way, and at the end', (await samples.count()) === 6, `${await samples.count()}`); // each fourth step
+check('the loss of each step', (await part('learn').locator('.plot polyline').getAttribute('points')).split(' ').length === 20);
+check('the first is the drawing', equal(await pixelsOf(await samples.first().getAttribute('src')), [...drawn.arrays.picture.data]));
+const [kept] = await Promise.all([page.waitForEvent('download'), keep.click()]);
+const lora = `${tmpdir()}/latent-understand-${process.pid}.safetensors`;
+await kept.saveAs(lora);
+execFileSync(process.env.LATENT, ['txt2img', '-p', job.prompt, '--lora', lora, '--seed', '7', '--steps', '10', '-o', file], { stdio: 'ignore' });
+const learned = await pixelsOf(`data:image/png;base64,${readFileSync(file, 'base64')}`);
+check('the last is the command line’s with the LoRA', equal(await pixelsOf(await samples.last().getAttribute('src')), learned) && !equal(learned, [...drawn.arrays.picture.data]));
+
 // ---- Its source ----
 
 await part('guide').locator('.code summary').click();

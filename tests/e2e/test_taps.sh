@@ -104,6 +104,25 @@ tells '{"text":"red","id":736,"chunk":0,"place":2,"weight":1.5}'
 tells '{"text":"pie","id":5319,"chunk":1,"place":78,"weight":1.0}'
 ask 400 "of one that changes" -d '{"prompt": "[a:b:0.5]"}' "$api/words"
 
+# ---- Learning ----
+
+pictures="[{\"image\": \"$picture\", \"text\": \"a red apple\"}]"
+ask 200 "a LoRA" -N -d "{\"pictures\": $pictures, \"steps\": 4, \"sample_steps\": 2, \"rank\": 2, \"prompt\": \"a red apple\", \"seed\": 7}" "$api/training"
+check "  four steps" [ "$(grep -c '^event: step$' answer)" -eq 4 ]
+check "  samples at 0, 2 and 4" [ "$(grep -c '^event: sample$' answer)" -eq 3 ]
+check "  and the file" [ "$(grep -A 1 '^event: end$' answer | sed -n 's/.*"lora":"\([^"]*\)".*/\1/p' | base64 -d | tail -c +9 | head -c 1)" = "{" ]
+check "  nothing of it is kept" [ -z "$(find data -name 'training-*')" ]
+curl -s -N -m 3 -d "{\"pictures\": $pictures, \"steps\": 1000}" "$api/training" >gone
+check "one whose client goes away has begun" grep -q '^event: step$' gone
+ask 200 "  and ends" -d '{"steps": 1}' "$taps"
+check "  with nothing left" [ -z "$(find data -name 'training-*')" ]
+ask 400 "a LoRA of nothing" -d '{}' "$api/training"
+ask 400 "of no text" -d "{\"pictures\": [{\"image\": \"$picture\"}]}" "$api/training"
+ask 400 "of no picture" -d '{"pictures": [{"image": "AAAA", "text": "a"}]}' "$api/training"
+ask 400 "of no steps" -d "{\"pictures\": $pictures, \"steps\": 0}" "$api/training"
+ask 400 "at no rate" -d "{\"pictures\": $pictures, \"rate\": 7}" "$api/training"
+check "  nothing is left of these" [ -z "$(find data -name 'training-*')" ]
+
 # ---- Turns ----
 
 state() { curl -s "$jobs/$1" | sed 's/.*"state":"\([a-z]*\)".*/\1/'; }

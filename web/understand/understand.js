@@ -15,8 +15,9 @@ import { Words } from './words.js';
 import { Unet } from './unet.js';
 import { Latent } from './latent.js';
 import { Clip } from './clip.js';
+import { Learning } from './learn.js';
 
-const PARTS = { in: NoiseIn, out: NoiseOut, guide: Guidance, words: Words, unet: Unet, latent: Latent, clip: Clip };
+const PARTS = { in: NoiseIn, out: NoiseOut, guide: Guidance, words: Words, unet: Unet, latent: Latent, clip: Clip, learn: Learning };
 
 // ---- The drawing that all of it is about ----
 
