@@ -30,15 +30,16 @@ static const lt_taps_wanted *wanted_of(const looking *l, const tool_value *v) { 
 
 /* ---- What comes ---- */
 
-static bool is_same(const tool_value *v, const lt_tapped *told) {
-    return v->told.tap == told->tap && v->told.branch == told->branch && !strcmp(v->array.name, told->array->name);
+/* Of the same tap, branch and name, at whatever step. */
+static bool is_same(const tool_value *v, const lt_tapped *told, const char *name) {
+    return v->told.tap == told->tap && v->told.branch == told->branch && !strcmp(v->array.name, name);
 }
 
 /* Onto the sum of those before. */
 static bool add_to_mean(looking *l, const lt_tapped *told) {
     for (size_t i = 0; i < l->values.count; i++) {
         tool_value *v = &l->values.items[i];
-        if (!is_same(v, told)) continue;
+        if (!is_same(v, told, told->array->name)) continue;
         float *sum = (float *)(uintptr_t)v->array.data;
         for (size_t k = 0; k < tool_array_count(told->array); k++) sum[k] += told->array->data[k];
         v->told.step++; /* how many they are, until end_means */
@@ -120,31 +121,48 @@ static lt_status add_picture(looking *l, size_t i, lt_session *session) {
     return status;
 }
 
-/* Those of a block at all steps have colours that mean the same: they are added with the first of them. */
-static lt_status add_components(looking *l, size_t first) {
+/* The values of a block at all steps. */
+typedef struct gathered {
+    const lt_array **planes; /* [count] */
+    lt_image *images;
+    size_t *places, count; /* among the values */
+} gathered;
+
+static lt_status gather(const looking *l, size_t first, gathered *g) {
     const tool_value *items = l->values.items;
     const size_t most = l->values.count - first;
-    const lt_array **planes = tool_calloc(most, sizeof(*planes));
-    lt_image *images = tool_calloc(most, sizeof *images);
-    size_t *places = tool_calloc(most, sizeof *places), count = 0;
-    lt_tapped told = items[first].told;
-    told.array = &items[first].array;
-    for (size_t i = first; places && planes && i < l->values.count; i++)
-        if (is_same(&items[i], &told)) places[count] = i, planes[count++] = &items[i].array;
-    lt_status status = planes && images && places ? picture_components(planes, count, images) : LT_ERROR_MEMORY;
-    for (size_t i = 0; i < count && !status; i++) status = add_image(l, places[i], &images[i]);
-    for (size_t i = 0; images && i < count; i++) lt_image_free(&images[i]);
-    free(planes);
-    free(images);
-    free(places);
+    *g = (gathered){tool_calloc(most, sizeof(*g->planes)), tool_calloc(most, sizeof *g->images),
+                    tool_calloc(most, sizeof *g->places), 0};
+    if (!g->planes || !g->images || !g->places) return LT_ERROR_MEMORY;
+    for (size_t i = first; i < l->values.count; i++) {
+        if (!is_same(&items[i], &items[first].told, items[first].array.name)) continue;
+        g->places[g->count] = i;
+        g->planes[g->count++] = &items[i].array;
+    }
+    return LT_OK;
+}
+
+static void gathered_free(gathered *g) {
+    for (size_t i = 0; i < g->count; i++) lt_image_free(&g->images[i]);
+    free(g->planes);
+    free(g->images);
+    free(g->places);
+}
+
+/* They have colours that mean the same at all steps: all are added with the first of them. */
+static lt_status add_components(looking *l, size_t first) {
+    gathered g;
+    lt_status status = gather(l, first, &g);
+    if (!status) status = picture_components(g.planes, g.count, g.images);
+    for (size_t i = 0; i < g.count && !status; i++) status = add_image(l, g.places[i], &g.images[i]);
+    gathered_free(&g);
     return status;
 }
 
 static bool is_first(const looking *l, size_t i) {
-    lt_tapped told = l->values.items[i].told;
-    told.array = &l->values.items[i].array;
+    const tool_value *v = &l->values.items[i];
     for (size_t k = 0; k < i; k++)
-        if (is_same(&l->values.items[k], &told)) return false;
+        if (is_same(&l->values.items[k], &v->told, v->array.name)) return false;
     return true;
 }
 

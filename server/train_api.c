@@ -15,7 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_PICTURES = 32, MOST_STEPS = 1000, MOST_RANK = 64, MOST_SIDE = 256, BATCH = 4 };
+enum {
+    MOST_PICTURES = 32,
+    MOST_STEPS = 1000,
+    MOST_RANK = 64,
+    MOST_SIDE = 256,
+    MOST_TEXT = 4096,
+    BATCH = 4,
+    SAMPLE_STEPS = 10
+};
 static const double LEAST_RATE = 1e-6, MOST_RATE = 1e-1;
 
 typedef struct learning {
@@ -61,25 +69,35 @@ static lt_status wanted(const char *key, const char *what) {
     return lt_fail(LT_ERROR_ARGUMENT, "%s: %s is wanted", key, what);
 }
 
+static lt_status write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    const bool written = file && fputs(text, file) >= 0;
+    if (file && !fclose(file) && written) return LT_OK;
+    return lt_fail(LT_ERROR_FILE, "%s: can't be written", path);
+}
+
 /* N.png and the text beside it, N.txt. */
+static lt_status write_pair(const learning *l, size_t i, const lt_image *image, const char *text) {
+    char *path = tool_format("%s/%zu.png", l->data, i), *beside = tool_format("%s/%zu.txt", l->data, i);
+    lt_status status = path && beside ? lt_image_save(path, image, NULL) : LT_ERROR_MEMORY;
+    if (!status) status = write_text(beside, text);
+    free(path);
+    free(beside);
+    return status;
+}
+
 static lt_status write_picture(const learning *l, size_t i, const json_t *item, double most_pixels) {
     size_t size;
     lt_image image;
     const char *text = json_string_value(json_object_get(item, "text"));
     const char *base64 = json_string_value(json_object_get(item, "image"));
     void *bytes = base64 ? lt_base64_read(base64, &size) : NULL;
-    if (!bytes || !text || strlen(text) > 4096) return free(bytes), wanted("pictures", "a list of {image, text}");
+    if (!bytes || !text || strlen(text) > MOST_TEXT) return free(bytes), wanted("pictures", "a list of {image, text}");
     lt_status status = lt_image_read(bytes, size, (size_t)most_pixels, &image);
     free(bytes);
     if (status) return lt_fail_in(status, "pictures[%zu]", i);
-    char *path = tool_format("%s/%zu.png", l->data, i), *beside = tool_format("%s/%zu.txt", l->data, i);
-    status = path && beside ? lt_image_save(path, &image, NULL) : LT_ERROR_MEMORY;
-    FILE *file = status ? NULL : fopen(beside, "w");
-    if (!status && (!file || fputs(text, file) < 0)) status = lt_fail(LT_ERROR_FILE, "%s: can't be written", beside);
-    if (file && fclose(file) && !status) status = lt_fail(LT_ERROR_FILE, "%s: can't be written", beside);
+    status = write_pair(l, i, &image, text);
     lt_image_free(&image);
-    free(path);
-    free(beside);
     return status;
 }
 
@@ -115,10 +133,11 @@ static lt_status read_numbers(learning *l, const json_t *body) {
 
 static lt_status read_prompt(learning *l, const json_t *body) {
     const json_t *prompt = json_object_get(body, "prompt");
-    if (prompt && (!json_is_string(prompt) || json_string_length(prompt) > 4096)) return wanted("prompt", "a text");
+    if (prompt && (!json_is_string(prompt) || json_string_length(prompt) > MOST_TEXT))
+        return wanted("prompt", "a text");
     l->prompt = tool_strdup(prompt ? json_string_value(prompt) : "");
     l->sample.prompt = l->prompt;
-    l->sample.steps = 10;
+    l->sample.steps = SAMPLE_STEPS;
     l->sample.random_seed = false;
     return l->prompt ? LT_OK : LT_ERROR_MEMORY;
 }

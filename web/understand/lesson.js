@@ -36,8 +36,12 @@ export async function decoded(latents, model, signal) {
   return latents.map((_, i) => arrays[i]);
 }
 
+// The model's size, once the server has told it: {width, height, ...}.
+export const learnSize = (model) => api.describe(model).then((info) => set('lessonInfo', info), () => {});
+export const sizeOf = () => get('lessonInfo') ?? { width: 64, height: 64 };
+
 // Whether this machine answers while one moves a slider: of large pictures it doesn't, and they are drawn on demand.
-export const isLight = () => {
-  const info = get('info');
-  return !info || info.width * info.height <= 256 * 256;
-};
+export function useLight() {
+  const info = use('lessonInfo');
+  return Boolean(info) && info.width * info.height <= 256 * 256;
+}

@@ -1,15 +1,16 @@
 // A picture of one's own, at the model's size: what a part begins with in place of the drawing.
 import { html, Drop, FileButton } from '../parts.js';
 import { canvasOf, load, readFile } from '../picture.js';
-import { get, say } from '../state.js';
+import { say } from '../state.js';
 import { t } from '../text.js';
 import { urlOf } from './figure.js';
+import { sizeOf } from './lesson.js';
 
 const MOST = 256; // pixels a side, of models that draw larger ones: noise by single steps takes as long as there are pixels
 
 // {url} of the middle of a picture, scaled.
 export async function fitted(url, most = Infinity) {
-  const info = get('info') ?? { width: 64, height: 64 }, image = await load(url);
+  const info = sizeOf(), image = await load(url);
   const scale = Math.min(1, most / Math.max(info.width, info.height)), width = Math.round(info.width * scale), height = Math.round(info.height * scale);
   const canvas = canvasOf(width, height), context = canvas.getContext('2d');
   const by = Math.max(width / image.naturalWidth, height / image.naturalHeight), w = image.naturalWidth * by, h = image.naturalHeight * by;

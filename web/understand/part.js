@@ -1,8 +1,9 @@
 // A part of the room: its words, something live, and the lines of the source that do it.
 import { html, useEffect, useRef, useState, Icon } from '../parts.js';
+import { use } from '../state.js';
 import { t } from '../text.js';
 import { useSeen } from './live.js';
-import { isLight } from './lesson.js';
+import { useLight } from './lesson.js';
 
 // ---- Source: what the program was built from ----
 
@@ -19,17 +20,25 @@ function Source({ names, on }) {
   return html`<div class="source"><p class="hint">${t('understand.source')}</p><div ref=${ref}></div></div>`;
 }
 
+// ---- What takes long ----
+
+// [whether it is computed, what asks for it]: at once where the model is small, else when somebody asks.
+export function useAsked(seen) {
+  const [asked, ask] = useState(false), light = useLight();
+  return [seen && (asked || light), () => ask(true)];
+}
+export const Ask = ({ onAsk }) => use('lessonInfo') && html`<p><button type="button" class="button" onClick=${onAsk}><${Icon} name="spark" />${t('understand.compute')}</button></p>`;
+
 // ---- The part ----
 
 // children(on): what is live, once it is seen; what takes long waits until it is asked for.
 export function Part({ name, number, sources = [], children }) {
   const ref = useRef(), seen = useSeen(ref);
-  const [asked, ask] = useState(false);
-  const on = seen && (asked || isLight());
+  const [on, ask] = useAsked(seen);
   return html`<section ref=${ref} class="card part" id="part-${name}" aria-labelledby="title-${name}">
     <h2 id="title-${name}" tabindex="-1"><span class="number" aria-hidden="true">${number}</span>${t(`${name}.title`)}</h2>
     <p class="lead">${t(`${name}.text`)}</p>
-    ${seen && !on && html`<p><button type="button" class="button" onClick=${() => ask(true)}><${Icon} name="spark" />${t('understand.compute')}</button></p>`}
+    ${seen && !on && html`<${Ask} onAsk=${ask} />`}
     ${on && children(on)}
     <${Source} names=${sources} on=${seen} />
   </section>`;

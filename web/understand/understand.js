@@ -1,13 +1,13 @@
 // The room Understand: how a picture comes about, computed on the model that is running (docs/understand.md).
 import * as api from '../api.js';
 import { html, useEffect, useState, Choice, IconButton, Range } from '../parts.js';
-import { set, use } from '../state.js';
+import { use } from '../state.js';
 import { t } from '../text.js';
 import { ofKind } from '../make/model.js';
 import { Pixels } from './figure.js';
-import { jobOf, teach, useLesson } from './lesson.js';
+import { jobOf, learnSize, teach, useLesson } from './lesson.js';
 import { useLive } from './live.js';
-import { Live } from './part.js';
+import { Ask, Live, useAsked } from './part.js';
 import { NoiseIn } from './in.js';
 import { NoiseOut } from './out.js';
 import { Guidance } from './guide.js';
@@ -34,18 +34,18 @@ function Model({ lesson }) {
   const models = use('models'), names = [...new Set([models?.default, ...ofKind(models, 'checkpoint').map(({ name }) => name)])].filter(Boolean);
   const chosen = lesson.model ?? models?.default;
   useEffect(() => {
-    if (models) api.describe(lesson.model).then((info) => set('info', info), () => {});
+    if (models) learnSize(lesson.model);
   }, [models, lesson.model]);
   return names.length > 1 && html`<${Choice} label=${t('model.label')} value=${chosen ?? ''} options=${names.map((name) => [name, name])}
     onChange=${(name) => teach({ model: name === models.default ? null : name })} />`;
 }
 
 function Lesson() {
-  const lesson = useLesson();
-  const live = useLive((signal) => api.taps(jobOf(lesson), signal), [lesson]);
+  const lesson = useLesson(), [on, ask] = useAsked(true);
+  const live = useLive((signal) => api.taps(jobOf(lesson), signal), [lesson], on);
   const roll = () => teach({ seed: Math.floor(Math.random() * 1e6) });
   return html`<section class="card hero" aria-label=${t('understand.drawing')}>
-    <${Live} live=${live}>${({ arrays }) => html`<${Pixels} array=${arrays.picture} label=${t('understand.picture')} />`}<//>
+    ${on ? html`<${Live} live=${live}>${({ arrays }) => html`<${Pixels} array=${arrays.picture} label=${t('understand.picture')} />`}<//>` : html`<${Ask} onAsk=${ask} />`}
     <div class="fields">
       <div><h1>${t('understand.title')}</h1><p class="hint">${t('understand.text')}</p></div>
       <div class="pair"><${Text} label=${t('prompt.label')} value=${lesson.prompt} onChange=${(prompt) => teach({ prompt })} />
