@@ -29,7 +29,7 @@ async function call(method, path, body, signal) {
 const TYPES = { F32: Float32Array, U8: Uint8Array };
 
 // {arrays: {name: {shape, data}}, told: {key: value}}: eight bytes that say how long the header is, the header, numbers.
-export function readArrays(buffer) {
+function readArrays(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));
   const { __metadata__: metadata = {}, ...header } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   const numbers = ({ dtype, data_offsets: [from, to] }) => new TYPES[dtype](buffer.slice(8 + size + from, 8 + size + to));

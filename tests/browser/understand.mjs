@@ -117,6 +117,9 @@ await part('in').locator('input[type=file]').setInputFiles(new URL('../../docs/e
 await part('in').getByText('This is about your picture').waitFor();
 await still(part('in'));
 check('a picture of one’s own', !equal(await pixelsOf(await part('in').locator('[data-noised] img').getAttribute('src')), [...drawn.arrays.picture.data]));
+await part('in').getByRole('button', { name: 'The drawing again' }).click();
+await pill('in', 'in pixels');
+await still(part('in'));
 
 // ---- Noise out ----
 
@@ -152,6 +155,8 @@ await still(part('guide'));
 await shows('an interval', guided, (await ask('taps', { ...job, guidance: 3.5, guidance_interval: [1, 8] })).arrays.picture);
 await move('guide', 'w, guidance', 1, guided);
 check('w = 1 asks once', (await part('guide').locator('[data-terms]').count()) === 0);
+await part('guide').getByText('Only at some noise levels').click();
+await move('guide', 'w, guidance', 7.5, guided);
 
 // ---- Words ----
 

@@ -5,7 +5,8 @@ import { readFile } from '../picture.js';
 import { say } from '../state.js';
 import { t } from '../text.js';
 import { colour } from '../figures.js';
-import { drawnUrl, fitted } from './own.js';
+import { urlOf } from './figure.js';
+import { fitted } from './own.js';
 import { jobOf, modelOf, useLesson } from './lesson.js';
 import { useLive } from './live.js';
 import { Live, Part } from './part.js';
@@ -32,7 +33,7 @@ function Compared({ on }) {
   const lesson = useLesson(), [texts, setTexts] = useState(FIRST), [own, setOwn] = useState([]);
   const drawn = useLive(async (signal) => {
     const all = [];
-    for (const prompt of FIRST) all.push({ text: prompt, url: drawnUrl((await api.taps(jobOf(lesson, { prompt }), signal)).arrays.picture) });
+    for (const prompt of FIRST) all.push({ text: prompt, url: urlOf((await api.taps(jobOf(lesson, { prompt }), signal)).arrays.picture) });
     return all;
   }, [lesson.seed, lesson.model, lesson.steps], on);
   const images = [...(drawn.value ?? []), ...own];

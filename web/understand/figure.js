@@ -3,7 +3,7 @@ import { html, useEffect, useRef } from '../parts.js';
 import { paintMap, plot } from '../figures.js';
 
 // U8 [h, w, 3]
-export function putPixels(canvas, { shape: [h, w], data }) {
+function putPixels(canvas, { shape: [h, w], data }) {
   canvas.width = w;
   canvas.height = h;
   const image = new ImageData(w, h);

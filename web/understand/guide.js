@@ -10,7 +10,7 @@ import { Live, Part } from './part.js';
 const STRIP = [0, 1, 2, 4, 7.5, 11, 15];
 
 // ||a - b|| over the channels at each place of latents [c, h, w], and its mean square.
-export function distance(a, b) {
+function distance(a, b) {
   const [c, h, w] = a.shape, out = new Float32Array(h * w);
   let sum = 0;
   for (let i = 0; i < c * h * w; i++) {

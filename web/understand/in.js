@@ -3,10 +3,10 @@ import * as api from '../api.js';
 import { html, useState, Choice, Pills, Range } from '../parts.js';
 import { use } from '../state.js';
 import { number as localized, t } from '../text.js';
-import { Captioned, Pixels, Plot } from './figure.js';
+import { Captioned, Pixels, Plot, urlOf } from './figure.js';
 import { jobOf, modelOf, useLesson } from './lesson.js';
 import { useLive } from './live.js';
-import { drawnUrl, OwnPicture, small } from './own.js';
+import { OwnPicture, small } from './own.js';
 import { Live, Part } from './part.js';
 
 const STRIP = [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999], STEPS = 1000, PLANNED = 20;
@@ -81,7 +81,7 @@ function Schedules({ lesson, on }) {
 
 function Adding({ on }) {
   const lesson = useLesson(), [own, setOwn] = useState(null), [at, setAt] = useState(250);
-  const drawing = useLive(async (signal) => small(own ?? drawnUrl((await api.taps(jobOf(lesson), signal)).arrays.picture)), [lesson, own], on);
+  const drawing = useLive(async (signal) => small(own ?? urlOf((await api.taps(jobOf(lesson), signal)).arrays.picture)), [lesson, own], on);
   const curves = useLive(async (signal) => ({ own: await askCurve(jobOf(lesson), signal), zero: await askCurve(jobOf(lesson, { zero_snr: true }), signal) }), [lesson.model], on);
   return html`<${OwnPicture} own=${own} onChange=${setOwn} />
     <${Noised} image=${drawing.value} lesson=${lesson} at=${at} setAt=${setAt} curve=${curves.value?.own} on=${on} />

@@ -2,10 +2,10 @@
 import * as api from '../api.js';
 import { html, useState, Range } from '../parts.js';
 import { t } from '../text.js';
-import { Captioned, Map, Pixels, Signed } from './figure.js';
+import { Captioned, Map, Pixels, Signed, urlOf } from './figure.js';
 import { decoded, jobOf, modelOf, only, step, useLesson, valuesOf } from './lesson.js';
 import { useLive } from './live.js';
-import { drawnUrl, OwnPicture, fitted } from './own.js';
+import { OwnPicture, fitted } from './own.js';
 import { Live, Part } from './part.js';
 
 const planeOf = ({ shape: [, h, w], data }, c) => ({ values: data.subarray(c * h * w, (c + 1) * h * w), h, w });
@@ -13,7 +13,7 @@ const planeOf = ({ shape: [, h, w], data }, c) => ({ values: data.subarray(c * h
 // ---- Channels ----
 
 // One channel times scale, plus shift.
-export function edited({ shape, data }, channel, scale, shift) {
+function edited({ shape, data }, channel, scale, shift) {
   const out = Float32Array.from(data), size = shape[1] * shape[2];
   for (let i = channel * size; i < (channel + 1) * size; i++) out[i] = out[i] * scale + shift;
   return { shape, data: out };
@@ -37,9 +37,9 @@ function Channels({ drawn, lesson, on }) {
 // ---- Between two ----
 
 const mix = (a, b, of_a, of_b) => ({ shape: a.shape, data: a.data.map((v, i) => of_a * v + of_b * b.data[i]) });
-export const linear = (a, b, share) => mix(a, b, 1 - share, share);
+const linear = (a, b, share) => mix(a, b, 1 - share, share);
 // Along the arc, over all numbers together (Shoemake 1985).
-export function spherical(a, b, share) {
+function spherical(a, b, share) {
   let ab = 0, aa = 0, bb = 0;
   a.data.forEach((v, i) => { ab += v * b.data[i]; aa += v * v; bb += b.data[i] ** 2; });
   const angle = Math.acos(Math.min(Math.max(ab / Math.sqrt(aa * bb), -1), 1)), sine = Math.sin(angle);
@@ -75,7 +75,7 @@ function Between({ lesson, on }) {
 
 // ---- What the VAE loses ----
 
-export function psnr(a, b) {
+function psnr(a, b) {
   const error = a.data.reduce((sum, v, i) => sum + (v - b.data[i]) ** 2, 0) / a.data.length;
   return error ? 10 * Math.log10(255 * 255 / error) : Infinity;
 }
@@ -83,7 +83,7 @@ const loss = (a, b) => ({ values: Float32Array.from({ length: a.data.length / 3 
 
 function Loss({ drawn, lesson, on }) {
   const [own, setOwn] = useState(null);
-  const live = useLive(async (signal) => (await api.encode({ image: await fitted(own ?? drawnUrl(drawn.picture)), ...modelOf(lesson) }, signal)).arrays, [own, drawn.picture], on);
+  const live = useLive(async (signal) => (await api.encode({ image: await fitted(own ?? urlOf(drawn.picture)), ...modelOf(lesson) }, signal)).arrays, [own, drawn.picture], on);
   return html`<${OwnPicture} own=${own} onChange=${setOwn} />
     <${Live} live=${live}>${({ picture, latent, decoded: back }) => html`<div class="cards wide-cards" data-loss>
       <${Captioned} caption="x"><${Pixels} array=${picture} label=${t('latent.original')} /><//>

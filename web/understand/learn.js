@@ -4,8 +4,8 @@ import { html, useEffect, useRef, useState, Choice, FileButton, Icon, IconButton
 import { canvasOf, download, load, readFile } from '../picture.js';
 import { say } from '../state.js';
 import { seconds, t } from '../text.js';
-import { Captioned, Plot } from './figure.js';
-import { drawnUrl, fitted } from './own.js';
+import { Captioned, Plot, urlOf } from './figure.js';
+import { fitted } from './own.js';
 import { jobOf, modelOf, useLesson } from './lesson.js';
 import { useLive } from './live.js';
 import { Part } from './part.js';
@@ -23,7 +23,7 @@ async function turned(url) {
 
 async function askExamples(lesson, signal) {
   const all = [];
-  for (let i = 0; i < EXAMPLES; i++) all.push({ url: await turned(drawnUrl((await api.taps(jobOf(lesson, { seed: 100 + i }), signal)).arrays.picture)) });
+  for (let i = 0; i < EXAMPLES; i++) all.push({ url: await turned(urlOf((await api.taps(jobOf(lesson, { seed: 100 + i }), signal)).arrays.picture)) });
   return all;
 }
 

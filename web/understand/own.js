@@ -3,7 +3,6 @@ import { html, Drop, FileButton } from '../parts.js';
 import { canvasOf, load, readFile } from '../picture.js';
 import { say } from '../state.js';
 import { t } from '../text.js';
-import { urlOf } from './figure.js';
 import { sizeOf } from './lesson.js';
 
 const MOST = 256; // pixels a side, of models that draw larger ones: noise by single steps takes as long as there are pixels
@@ -21,7 +20,6 @@ export async function fitted(url, most = Infinity) {
   return canvas.toDataURL('image/png');
 }
 export const small = (url) => fitted(url, MOST);
-export const drawnUrl = (array) => urlOf(array);
 
 // own: a data URL, or null for the drawing.
 export function OwnPicture({ own, onChange }) {

@@ -57,7 +57,7 @@ const Layers = ({ layers, place }) => html`<div class="layers">${layers.map(({ n
 // ---- Without it, or with more of it ----
 
 // Where in the prompt the i-th token's word stands: [from, to); null: it can't be told.
-export function spanOf(prompt, words, i) {
+function spanOf(prompt, words, i) {
   const lower = prompt.toLowerCase();
   let from = 0, to = 0;
   for (const { text } of words.slice(0, i + 1)) {
@@ -71,7 +71,7 @@ export function spanOf(prompt, words, i) {
 }
 
 // The prompt with that word at a weight; 0: without it.
-export function weighed(prompt, [from, to], weight) {
+function weighed(prompt, [from, to], weight) {
   const word = weight === 0 ? '' : weight === 1 ? prompt.slice(from, to) : `(${prompt.slice(from, to)}:${weight})`;
   return (prompt.slice(0, from) + word + prompt.slice(to)).replace(/\s+/g, ' ').trim();
 }
