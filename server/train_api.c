@@ -296,26 +296,29 @@ static void stop_learning(void *user, bool gone) {
 
 /* ---- Beginning ---- */
 
+/* What a person looks on at is over in a minute. */
+static lt_status check_model(const lt_model_info *info) {
+    if (info->width <= MOST_SIDE && info->height <= MOST_SIDE) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED,
+                   "model: a LoRA of a model for %dx%d takes too long to look on; `latent train lora` learns it",
+                   info->width, info->height);
+}
+
 static lt_status prepare_options(learning *l) {
-    const lt_server_options *server = lt_server_options_of(l->visit.server);
     const lt_model_info info = lt_model_describe(lt_session_model(lt_visit_session(&l->visit)));
-    if (info.width > MOST_SIDE || info.height > MOST_SIDE)
-        return lt_fail(LT_ERROR_UNSUPPORTED,
-                       "model: a LoRA of a model for %dx%d takes too long to look on; `latent train "
-                       "lora` learns it",
-                       info.width, info.height);
-    l->options.files.data = l->data;
-    l->options.files.output = l->output;
-    l->options.files.init = l->model;
-    l->options.files.resume = true;
-    l->options.pictures.size = info.width;
-    l->options.length.batch = BATCH;
-    l->options.length.save_minutes = 0;
-    l->options.computing.threads = server->threads;
-    l->options.progress = on_progress;
-    l->options.cancelled = on_cancelled;
-    l->options.user = l;
-    return LT_OK;
+    lt_train_options *o = &l->options;
+    o->files.data = l->data;
+    o->files.output = l->output;
+    o->files.init = l->model;
+    o->files.resume = true;
+    o->pictures.size = info.width;
+    o->length.batch = BATCH;
+    o->length.save_minutes = 0;
+    o->computing.threads = lt_server_options_of(l->visit.server)->threads;
+    o->progress = on_progress;
+    o->cancelled = on_cancelled;
+    o->user = l;
+    return check_model(&info);
 }
 
 /* The session draws samples; training opens the file anew. */

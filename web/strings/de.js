@@ -426,5 +426,6 @@ export default {
   'learn.loss': 'Verlust',
   'learn.lossLabel': 'Verlust über die Schritte; nach {step} ist er {loss}',
   'learn.at': 'Schritt {step} von {steps}, Verlust {loss} (gleitendes Mittel)',
-  'learn.after': 'derselbe Seed nach {n} Schritt | derselbe Seed nach {n} Schritten',
+  'learn.samples': 'Ein Seed, gezeichnet mit dem, was gelernt ist',
+  'learn.after': 'nach {n} Schritt | nach {n} Schritten',
 };

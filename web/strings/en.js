@@ -426,5 +426,6 @@ export default {
   'learn.loss': 'loss',
   'learn.lossLabel': 'Loss over the steps; after {step} it is {loss}',
   'learn.at': 'Step {step} of {steps}, loss {loss} (a running mean)',
-  'learn.after': 'the same seed after {n} step | the same seed after {n} steps',
+  'learn.samples': 'One seed, drawn with what has been learned',
+  'learn.after': 'after {n} step | after {n} steps',
 };

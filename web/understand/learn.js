@@ -62,11 +62,11 @@ const Progress = ({ now }) => html`<div class="learning" aria-busy=${now.running
   ${now.steps.length > 1 && html`<${Plot} curves=${[{ xs: now.steps.map(({ step }) => step), ys: now.steps.map(({ loss }) => loss), name: t('learn.loss'), dots: false }]} at=${now.steps.at(-1).step} width=${760} height=${200} ticks=${10}
     label=${t('learn.lossLabel', { step: now.steps.at(-1).step, loss: now.steps.at(-1).loss.toPrecision(3) })}
     caption=${t('learn.at', { step: now.steps.at(-1).step, steps: now.steps.at(-1).steps, loss: now.steps.at(-1).loss.toPrecision(3) }) + (now.running && now.left > 0 ? ` · ${t('stage.left', { time: seconds(now.left) })}` : '')} />`}
-  <div class="cards samples" data-samples>${now.samples.map(({ step, picture }) => html`<${Captioned} key=${step} caption=${t('learn.after', { n: step })}><img class="pixels" src="data:image/png;base64,${picture}" alt=${t('learn.after', { n: step })} /><//>`)}</div></div>`;
+  ${now.samples.length > 0 && html`<h3>${t('learn.samples')}</h3>`}<div class="cards samples" data-samples>${now.samples.map(({ step, picture }) => html`<${Captioned} key=${step} caption=${t('learn.after', { n: step })}><img class="pixels" src="data:image/png;base64,${picture}" alt=${t('learn.after', { n: step })} /><//>`)}</div></div>`;
 
 function Trained({ on }) {
   const lesson = useLesson(), now = useTraining(), [own, setOwn] = useState([]);
-  const [steps, setSteps] = useState(120), [rank, setRank] = useState(8), [rate, setRate] = useState('0.001');
+  const [steps, setSteps] = useState(120), [rank, setRank] = useState(8), [rate, setRate] = useState('0.003');
   const examples = useLive((signal) => askExamples(lesson, signal), [lesson], on);
   const pictures = own.length ? own : examples.value ?? [], text = lesson.prompt;
   const begin = () => now.begin({ pictures: pictures.map(({ url }) => ({ image: url, text })), steps, rank, rate: Number(rate), prompt: text, seed: lesson.seed, sample_steps: Math.ceil(steps / SAMPLES), ...modelOf(lesson) });
