@@ -82,16 +82,23 @@ static lt_status write_output(const char *json) {
 
 /* ---- Explaining ---- */
 
+static lt_status read_words(tool_words *words) {
+    LT_TRY(tool_words_read(&o.request, false, words));
+    if (words->chunks == 1) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "the prompt is longer than %d tokens or has a BREAK: a page shows one chunk",
+                   TOOL_WORDS_CHUNK);
+}
+
 static lt_status explain(lt_session *session) {
     film f = {0};
-    explain_words words = {.count = 0};
+    tool_words words = {0};
     char *json = NULL;
     const bool reads = lt_model_describe(lt_session_model(session)).context_dim > 0;
     o.request.random_seed = !lt_option_given(&o.request.seed);
     o.request.loras = o.loras.items;
     o.request.lora_count = o.loras.count;
     o.request.last = true;
-    lt_status status = reads ? words_read(&o.request, &words) : LT_OK;
+    lt_status status = reads ? read_words(&words) : LT_OK;
     if (!status) status = film_draw(&f, session, &o.request, o.frames, o.quiet);
     const char *model = o.model.model ? o.model.model : "the model that comes with Latent";
     const char *slash = strrchr(model, '/');
@@ -101,7 +108,7 @@ static lt_status explain(lt_session *session) {
         fprintf(stderr, "%s: seed %llu, %.1f s\n", lt_is_standard(o.output) ? "standard output" : o.output,
                 (unsigned long long)f.result.seeds[0], f.seconds);
     free(json);
-    words_free(&words);
+    tool_words_free(&words);
     film_free(&f);
     return status;
 }

@@ -2,7 +2,6 @@
 const D = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 const F = D.frames, last = F.length - 1;
-const NS = "http://www.w3.org/2000/svg";
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const state = { frame: last, word: Math.max(0, D.words.tokens.length - 1), mode: "mean", block: 0 };
 document.documentElement.style.setProperty("--shape", D.width + " / " + D.height);
@@ -15,42 +14,22 @@ function element(tag, attributes = {}, ...children) {
   e.append(...children);
   return e;
 }
-function svg(tag, attributes = {}, ...children) {
-  const e = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
-  e.append(...children);
-  return e;
-}
 const html = text => { const t = document.createElement("template"); t.innerHTML = text; return t.content; };
-const short = n => n >= 1e9 ? (n / 1e9).toPrecision(3) + " G" : n >= 1e6 ? (n / 1e6).toPrecision(3) + " M" : n >= 1e3 ? (n / 1e3).toPrecision(3) + " k" : String(Math.round(n));
-const percent = (part, whole) => whole ? (100 * part / whole).toFixed(1) + " %" : "–";
 const picture = (src, alt) => element("img", { src: src || "", alt });
 const captioned = (content, caption) => element("figure", {}, content, element("figcaption", {}, html(caption)));
 
 /* ---- Maps ---- */
 
-const ramp = [[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39], [252, 255, 164]];
-function colour(v) {
-  const at = v * (ramp.length - 1), i = Math.min(Math.floor(at), ramp.length - 2), f = at - i;
-  return ramp[i].map((c, k) => c + f * (ramp[i + 1][k] - c));
-}
 const unpacked = new Map();
 function bytes(map) {
   if (!unpacked.has(map)) unpacked.set(map, Uint8Array.from(atob(map.data), c => c.charCodeAt(0)));
   return unpacked.get(map);
 }
-/* Plane i of a map; over a picture what is under it is seen through. */
+/* Plane i of a map. */
 function paint(canvas, map, i, over) {
   if (!map) return;
-  const n = map.h * map.w, all = bytes(map), context = canvas.getContext("2d");
-  canvas.width = map.w;
-  canvas.height = map.h;
-  const image = context.createImageData(map.w, map.h);
-  for (let k = 0; k < n; k++) {
-    const v = all[i * n + k] / 255;
-    image.data.set([...colour(v), over ? 255 * (.25 + .55 * v) : 255], 4 * k);
-  }
-  context.putImageData(image, 0, 0);
+  const n = map.h * map.w;
+  paintMap(canvas, Array.from(bytes(map).subarray(i * n, (i + 1) * n), v => v / 255), map.h, map.w, { over });
 }
 
 /* ---- The drawing ---- */
@@ -74,30 +53,7 @@ const film = F.map((f, i) => element("button", { type: "button", ariaLabel: "Ste
   picture(f.x, ""), picture(f.x0, ""), picture(f.eps, ""), element("small", {}, String(f.step))));
 $("film").append(element("div", { className: "names" }, element("span", {}, html("x<sub>t</sub>")), element("span", {}, html("x̂<sub>0</sub>")), element("span", {}, "ε")), ...film);
 
-/* A curve with its points, of which the current one is drawn large; values over all steps or over the frames. */
-function plot(target, steps, values, logarithmic, name) {
-  const W = 1000, H = 190, L = 46, R = 14, T = 12, B = 28;
-  const scaled = values.map(v => logarithmic ? Math.log10(Math.max(v, 1e-3)) : v);
-  const low = logarithmic ? Math.min(...scaled) : 0, high = Math.max(...scaled), end = Math.max(...steps, 2);
-  const x = s => L + (W - L - R) * (s - 1) / (end - 1), y = v => T + (H - T - B) * (1 - (v - low) / ((high - low) || 1));
-  target.setAttribute("viewBox", `0 0 ${W} ${H}`);
-  const ticks = [low, (low + high) / 2, high];
-  for (const v of ticks) target.append(svg("line", { x1: L, x2: W - R, y1: y(v), y2: y(v), stroke: "var(--line)" }),
-    svg("text", { x: L - 6, y: y(v) + 4, "text-anchor": "end" }, (logarithmic ? 10 ** v : v).toPrecision(2)));
-  const every = Math.ceil(end / 20);
-  for (let s = 1; s <= end; s += every) target.append(svg("text", { x: x(s), y: H - 8, "text-anchor": "middle" }, String(s)));
-  target.append(svg("text", { x: W - R, y: T + 2, "text-anchor": "end" }, name));
-  target.append(svg("polyline", { points: steps.map((s, i) => x(s) + "," + y(scaled[i])).join(" "), fill: "none", stroke: "var(--accent)", "stroke-width": 2 }));
-  steps.forEach((s, i) => target.append(svg("circle", { cx: x(s), cy: y(scaled[i]), r: 3, fill: "var(--accent)" })));
-  const dot = svg("circle", { r: 7, fill: "var(--card)", stroke: "var(--accent)", "stroke-width": 3 });
-  target.append(dot);
-  return step => {
-    const i = steps.indexOf(step);
-    dot.setAttribute("cx", x(step));
-    dot.setAttribute("cy", y(scaled[i]));
-  };
-}
-const onCurve = plot($("curve"), D.sigmas.map((_, i) => i + 1), D.sigmas, true, "σ");
+const onCurve = plot($("curve"), [{ xs: D.sigmas.map((_, i) => i + 1), ys: D.sigmas, name: "σ" }], { logarithmic: true });
 
 /* ---- 2: guidance ---- */
 
@@ -113,8 +69,8 @@ if (guides) {
   $("estimates").append(captioned(g.x0Without, "<i>x̂</i><sub>0</sub> of <i>ε</i><sub>∅</sub>, without the prompt"), captioned(g.x0With, "of <i>ε<sub>p</sub></i>, with it"),
     captioned(g.x0, "of <i>ε</i>, guided"), captioned(element("div", { className: "stage" }, g.base, g.difference), "‖<i>ε<sub>p</sub></i> − <i>ε</i><sub>∅</sub>‖"));
   const with2 = F.filter(f => f.epsWith);
-  const move = plot($("distance"), with2.map(f => f.step), with2.map(f => f.distance), false, "‖ε_p − ε_∅‖");
-  onDistance = step => with2.some(f => f.step === step) && move(step);
+  const move = plot($("distance"), [{ xs: with2.map(f => f.step), ys: with2.map(f => f.distance), name: "‖ε_p − ε_∅‖" }]);
+  onDistance = move;
 } else $("guidance").replaceChildren($("h2"), element("p", {}, "This picture was drawn without guidance: the U-Net was asked once a step."));
 
 /* ---- 3: words ---- */
@@ -163,50 +119,8 @@ function showWords() {
 
 const B = D.blocks, time = B.reduce((s, b) => s + b.seconds, 0), flop = B.reduce((s, b) => s + b.flop, 0), parameters = B.reduce((s, b) => s + b.parameters, 0);
 const pictureOf = b => b.pictures[Math.min(Math.round(state.frame / D.activationsEvery), b.pictures.length - 1)];
-function drawUnet() {
-  const WIDTH = 1090, LEFT = 30, GAP = 7, widest = Math.max(...B.map(b => b.shape[0])), tallest = Math.max(...B.map(b => b.shape[1])), broadest = Math.max(...B.map(b => b.shape[2]));
-  const depth = b => 4 + 20 * b.shape[0] / widest, slant = .55;
-  const room = WIDTH - LEFT - B.reduce((s, b) => s + depth(b) + GAP, 0), scale = Math.min(room / B.reduce((s, b) => s + b.shape[2], 0), 60 / Math.max(tallest, broadest));
-  const face = b => [Math.max(b.shape[2] * scale, 3), Math.max(b.shape[1] * scale, 3)];
-  const tiers = [...new Set(B.map(b => b.shape[1]))].sort((a, b) => b - a), skips = B.filter(b => b.beside), top = [];
-  let y = 16;
-  for (const t of tiers) {
-    y += 14 + 5 * skips.filter(b => b.shape[1] === t).length + 20 * slant;
-    top.push(y);
-    y += Math.max(t * scale, 3) + 10;
-  }
-  const bars = y + 10, H = bars + 62;
-  const root = $("unet"), used = B.reduce((s, b) => s + face(b)[0] + depth(b) + GAP, 0);
-  let x = LEFT + (WIDTH - LEFT - used) / 2;
-  root.setAttribute("viewBox", `0 0 ${WIDTH} ${H}`);
-  const places = B.map((b, i) => {
-    const [w, h] = face(b), d = depth(b), t = top[tiers.indexOf(b.shape[1])], dx = d, dy = d * slant;
-    const image = svg("image", { x, y: t, width: w, height: h, preserveAspectRatio: "none" });
-    const box = svg("g", { class: "box", tabindex: 0, role: "button", "aria-label": b.what + " " + b.name + ", " + b.shape.join(" by ") },
-      svg("polygon", { class: "side", points: `${x},${t} ${x + dx},${t - dy} ${x + w + dx},${t - dy} ${x + w},${t}` }),
-      svg("polygon", { class: "side", points: `${x + w},${t} ${x + w + dx},${t - dy} ${x + w + dx},${t + h - dy} ${x + w},${t + h}` }),
-      image, svg("rect", { class: "face", x, y: t, width: w, height: h }));
-    box.onclick = box.onfocus = () => { state.block = i; showBlock(); };
-    const bar = time ? 44 * b.seconds / Math.max(...B.map(o => o.seconds)) : 0;
-    root.append(svg("rect", { class: "time", x: x, y: bars + 44 - bar, width: Math.max(w, 3), height: bar }), box);
-    const place = { box, image, x, w, d, t, dy };
-    x += w + d + GAP;
-    return place;
-  });
-  root.append(svg("text", { x: places[0].x, y: bars + 58 }, "share of the time"));
-  tiers.forEach((t, k) => { const i = B.findIndex(b => b.shape[1] === t); root.append(svg("text", { x: Math.max(places[i].x - 6, 26), y: top[k] + 9, "text-anchor": "end" }, t + "²".slice(0, B[i].shape[1] === B[i].shape[2]))); });
-  const perTier = {};
-  const arcs = skips.map(to => {
-    const from = B.findIndex(b => b.name === to.beside), target = B.indexOf(to), p = places[from], q = places[target];
-    const n = perTier[to.shape[1]] = (perTier[to.shape[1]] || 0) + 1, up = Math.min(p.t, q.t) - 20 * slant - 5 * n - 2;
-    const a = p.x + p.w / 2 + p.d / 2, z = q.x + q.w / 2 + q.d / 2;
-    const path = svg("path", { class: "skip", d: `M${a} ${p.t - p.dy} V${up + 4} Q${a} ${up} ${a + 4} ${up} H${z - 4} Q${z} ${up} ${z} ${up + 4} V${q.t - q.dy}` });
-    root.prepend(path);
-    return { path, from, target };
-  });
-  return { places, arcs };
-}
-const unet = drawUnet();
+const unet = drawUnet($("unet"), B, { time: "share of the time", label: b => b.what + " " + b.name + ", " + b.shape.join(" by ") },
+  i => { state.block = i; showBlock(); });
 state.block = Math.max(0, B.map(b => b.what).lastIndexOf("transformer"));
 function showBlock() {
   const b = B[state.block], i = state.block;

@@ -1,8 +1,8 @@
 /* What a page shows, as JSON: numbers, and pictures as data: URLs. */
 #include "explain_data.h"
 
-#include "explain_picture.h"
 #include "tools/base64.h"
+#include "tools/picture.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -15,7 +15,7 @@ enum { FRAME_SIDE = 112, WHOLE_SIDE = 512, BLOCK_SIDE = 32, HEADS_SIDE = 16 }; /
 typedef struct writer {
     const film *film;
     const lt_request *request;
-    const explain_words *words;
+    const tool_words *words;
     lt_status status;
 } writer;
 
@@ -69,7 +69,7 @@ static json_t *maps(writer *w, const float *values, size_t count, size_t height,
 /* ---- Frames: parts 2 and 3 ---- */
 
 static const float *latent_of(writer *w, const char *name, int step, bool negative) {
-    const film_value *v = film_find(w->film, name, step, negative);
+    const tool_value *v = film_find(w->film, name, step, negative);
     return v ? v->array.data : NULL;
 }
 
@@ -90,7 +90,7 @@ static size_t latent_count(const writer *w) {
 
 /* The estimate of x_0 that a branch's eps stands for: (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t). */
 static json_t *estimate(writer *w, int step, const float *eps) {
-    const film_value *x = film_find(w->film, "x_t", step, false);
+    const tool_value *x = film_find(w->film, "x_t", step, false);
     if (!x || !eps) return json_null();
     float *x0 = tool_alloc(latent_count(w) * sizeof *x0);
     const float sigma = x->told.sigma, alpha = 1 / sqrtf(1 + sigma * sigma);
@@ -118,7 +118,7 @@ static void put_difference(writer *w, json_t *frame, const float *a, const float
 }
 
 static json_t *frame_of(writer *w, int step) {
-    const film_value *x = film_find(w->film, "x_t", step, false);
+    const tool_value *x = film_find(w->film, "x_t", step, false);
     const float *without = latent_of(w, "eps.branch", step, true), *with = latent_of(w, "eps.branch", step, false);
     json_t *frame = json_object();
     const double sigma = x ? (double)x->told.sigma : 0;
@@ -161,14 +161,14 @@ static json_t *word_maps(writer *w, const float *values, size_t tokens, size_t h
 }
 
 static json_t *heat_maps(writer *w, size_t i) {
-    const film_value *v = film_heat(w->film, i);
+    const tool_value *v = film_heat(w->film, i);
     return v ? word_maps(w, v->array.data, v->array.shape[0], v->array.shape[1], v->array.shape[2]) : json_null();
 }
 
 static json_t *words_of(writer *w) {
     json_t *all = json_array();
     for (size_t i = 0; i < w->words->count; i++) {
-        const explain_word *word = &w->words->items[i];
+        const tool_word *word = &w->words->items[i];
         json_t *object = json_object();
         put(w, object, "text", text(word->text));
         put(w, object, "id", json_integer(word->id));
@@ -237,8 +237,8 @@ static json_t *activation(writer *w, const char *name) {
     json_t *urls = json_array();
     size_t count = 0;
     for (int i = 0; i < w->film->frame_count; i += w->film->activations) {
-        const film_value *v = film_find(w->film, name, w->film->frames[i], false);
-        const film_value *other = film_find(w->film, name, w->film->frames[i], true);
+        const tool_value *v = film_find(w->film, name, w->film->frames[i], false);
+        const tool_value *other = film_find(w->film, name, w->film->frames[i], true);
         if (v || other) planes[count++] = v ? &v->array : &other->array;
     }
     if (!count || w->status) return urls;
@@ -300,7 +300,7 @@ static json_t *drawing(writer *w, const char *model) {
     return object;
 }
 
-lt_status explain_data(const film *f, const lt_request *request, const explain_words *text_words, const char *model,
+lt_status explain_data(const film *f, const lt_request *request, const tool_words *text_words, const char *model,
                        char **json) {
     writer w = {.film = f, .request = request, .words = text_words};
     json_t *all = drawing(&w, model);

@@ -3,10 +3,10 @@
 #define LT_CLI_EXPLAIN_DATA_H
 
 #include "explain_film.h"
-#include "explain_words.h"
+#include "tools/words.h"
 
 /* Allocated. */
-lt_status explain_data(const film *f, const lt_request *request, const explain_words *words, const char *model,
+lt_status explain_data(const film *f, const lt_request *request, const tool_words *words, const char *model,
                        char **json);
 
 #endif

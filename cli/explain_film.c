@@ -48,40 +48,10 @@ static lt_status make_taps(film *f) {
 
 /* ---- What comes ---- */
 
-static size_t count_of(const lt_array *a) {
-    size_t n = 1;
-    for (int i = 0; i < a->rank; i++) n *= a->shape[i];
-    return n;
-}
-
 static bool is_frame(const film *f, int step) {
     for (int i = 0; i < f->frame_count; i++)
         if (f->frames[i] == step) return true;
     return false;
-}
-
-static lt_status make_room(film *f) {
-    if (f->value_count < f->value_room) return LT_OK;
-    const size_t room = f->value_room ? 2 * f->value_room : 256;
-    film_value *grown = realloc(f->values, room * sizeof *grown);
-    if (!grown) return lt_fail(LT_ERROR_MEMORY, "out of memory");
-    f->values = grown;
-    f->value_room = room;
-    return LT_OK;
-}
-
-static lt_status keep_value(film *f, const lt_tapped *told) {
-    const size_t n = count_of(told->array);
-    LT_TRY(make_room(f));
-    float *data = tool_alloc(n * sizeof *data);
-    char *name = tool_strdup(told->array->name);
-    film_value *v = &f->values[f->value_count++];
-    *v = (film_value){*told, *told->array};
-    v->array.name = name;
-    v->array.data = data;
-    if (!data || !name) return LT_ERROR_MEMORY;
-    memcpy(data, told->array->data, n * sizeof *data);
-    return LT_OK;
 }
 
 static film_heads *find_heads(film *f, const char *name) {
@@ -95,26 +65,25 @@ static lt_status begin_heads(film *f, const lt_array *a, film_heads **begun) {
     film_heads *h = *begun = &f->heads[f->heads_count++];
     *h = (film_heads){.heads = a->shape[0], .tokens = a->shape[1], .h = a->shape[2], .w = a->shape[3]};
     h->name = tool_strdup(a->name);
-    h->sum = tool_calloc(count_of(a), sizeof *h->sum);
+    h->sum = tool_calloc(tool_array_count(a), sizeof *h->sum);
     return h->name && h->sum ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static lt_status add_heads(film *f, const lt_array *a) {
     film_heads *h = find_heads(f, a->name);
     if (!h) LT_TRY(begin_heads(f, a, &h));
-    for (size_t i = 0; i < count_of(a); i++) h->sum[i] += a->data[i];
+    for (size_t i = 0; i < tool_array_count(a); i++) h->sum[i] += a->data[i];
     h->count++;
     return LT_OK;
 }
 
-/* One prompt: the first branch behind the negative one is all that words act in. */
 static lt_status take(film *f, const lt_tapped *told) {
-    const bool first = told->branch == (told->branches > 1);
+    const bool first = tool_is_prompts(told);
     if (told->kind == LT_TAP_STEP && told->branch < 0 && !told->call) f->sigmas[told->step - 1] = told->sigma;
     if (told->kind == LT_TAP_ATTENTION) return first ? add_heads(f, told->array) : LT_OK;
     if (told->kind == LT_TAP_ACTIVATION && !first) return LT_OK;
     if (told->kind == LT_TAP_STEP && (told->call || !is_frame(f, told->step))) return LT_OK;
-    return keep_value(f, told);
+    return tool_values_add(&f->values, told);
 }
 
 static bool tapped(void *user, const lt_tapped *told) {
@@ -157,15 +126,11 @@ lt_status film_draw(film *f, lt_session *session, lt_request *r, int frames, boo
 }
 
 void film_free(film *f) {
-    for (size_t i = 0; i < f->value_count; i++) {
-        free((void *)(uintptr_t)f->values[i].array.name);
-        free((void *)(uintptr_t)f->values[i].array.data);
-    }
     for (size_t i = 0; i < f->heads_count; i++) {
         free(f->heads[i].name);
         free(f->heads[i].sum);
     }
-    free(f->values);
+    tool_values_free(&f->values);
     free(f->heads);
     free(f->taps);
     free(f->sigmas);
@@ -176,28 +141,28 @@ void film_free(film *f) {
 
 /* ---- Looking it up ---- */
 
-const film_value *film_find(const film *f, const char *name, int step, bool negative) {
-    for (size_t i = 0; i < f->value_count; i++) {
-        const film_value *v = &f->values[i];
+const tool_value *film_find(const film *f, const char *name, int step, bool negative) {
+    for (size_t i = 0; i < f->values.count; i++) {
+        const tool_value *v = &f->values.items[i];
         const bool same = v->told.branch < 0 || v->told.negative == negative;
         if (v->told.step == step && same && !strcmp(v->array.name, name)) return v;
     }
     return NULL;
 }
 
-const film_value *film_heat(const film *f, size_t i) {
+const tool_value *film_heat(const film *f, size_t i) {
     size_t tap = 0;
     while (tap < f->tap_count && f->taps[tap].kind != LT_TAP_HEAT) tap++;
-    for (size_t k = 0; k < f->value_count; k++)
-        if (f->values[k].told.tap == tap + i) return &f->values[k];
+    for (size_t k = 0; k < f->values.count; k++)
+        if (f->values.items[k].told.tap == tap + i) return &f->values.items[k];
     return NULL;
 }
 
 double film_seconds(const film *f, const char *name) {
     double sum = 0;
     int count = 0;
-    for (size_t i = 0; i < f->value_count; i++) {
-        const film_value *v = &f->values[i];
+    for (size_t i = 0; i < f->values.count; i++) {
+        const tool_value *v = &f->values.items[i];
         if (v->told.kind != LT_TAP_ACTIVATION || strcmp(v->array.name, name)) continue;
         sum += v->told.seconds;
         count++;

@@ -3,14 +3,9 @@
 #define LT_CLI_EXPLAIN_FILM_H
 
 #include "progress.h"
+#include "tools/tapped.h"
 
 enum { FILM_MOST_FRAMES = 60 };
-
-/* A value that was tapped, copied: [shape], as the tap has it. */
-typedef struct film_value {
-    lt_tapped told; /* array is this one's */
-    lt_array array;
-} film_value;
 
 /* The sum of a layer's maps over the steps, of each head: [heads, tokens, h, w]. */
 typedef struct film_heads {
@@ -26,8 +21,7 @@ typedef struct film {
     size_t tap_count;
     int frames[FILM_MOST_FRAMES], frame_count; /* the steps that are shown, counted from 1 */
     int activations;                           /* each so many frames activations are kept */
-    film_value *values;
-    size_t value_count, value_room;
+    tool_values values;
     film_heads *heads; /* of each cross-attention */
     size_t heads_count;
     float *sigmas; /* [steps] */
@@ -45,9 +39,9 @@ void film_free(film *f);
 
 /* The value of that name in a step, of the first branch that is not the negative prompt's, or with negative of that
  * one; of -1 ("x_t") any. NULL: there is none. */
-const film_value *film_find(const film *f, const char *name, int step, bool negative);
+const tool_value *film_find(const film *f, const char *name, int step, bool negative);
 /* The heat of the i-th tap of its kind. */
-const film_value *film_heat(const film *f, size_t i);
+const tool_value *film_heat(const film *f, size_t i);
 /* Mean seconds of an activation over the steps in which it was seen. */
 double film_seconds(const film *f, const char *name);
 

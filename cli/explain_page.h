@@ -1,4 +1,4 @@
-/* The page of `latent explain`, woven by explain.awk from explain.html, .css, .js and the source: {{data}} stands for
+/* The page of `latent explain`, woven by weave.awk from explain.html, .css, .js and the source: {{data}} stands for
  * what it shows. */
 #ifndef LT_CLI_EXPLAIN_PAGE_H
 #define LT_CLI_EXPLAIN_PAGE_H

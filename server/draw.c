@@ -74,6 +74,11 @@ static bool on_ready(void *user, int i, lt_result *result) {
     return !d->failed;
 }
 
+static bool on_tapped(void *user, const lt_tapped *value) {
+    const drawing *d = user;
+    return d->watch->look->tapped(d->watch->user, value);
+}
+
 /* ---- Models ---- */
 
 static lt_status borrow(drawing *d, const char *path, lt_models_entry *base, const lt_model **model) {
@@ -104,20 +109,34 @@ static void close_all(drawing *d) {
 
 /* ---- The two kinds of jobs ---- */
 
-static lt_status generate(drawing *d, const lt_job_limits *limits) {
+static void listen(drawing *d) {
     lt_request *r = &d->job.request;
-    lt_result result = {0};
+    const bool looks = d->watch->look;
+    r->progress = on_progress;
+    r->cancelled = on_cancelled;
+    r->enough = on_enough;
+    r->ready = looks ? NULL : on_ready;
+    r->tapped = looks ? on_tapped : NULL;
+    r->user = d;
+}
+
+static lt_status open_all(drawing *d, const lt_job_limits *limits) {
     LT_TRY(lt_models_take(d->models, d->files.model, d->files.vae, d->files.preview_vae, &d->entry));
     lt_models_listen(d->entry, d->watch->notice, d->watch->user);
     const lt_model_info info = lt_model_describe(lt_models_model(d->entry));
     LT_TRY(lt_job_request_fits(&d->job, limits, info.width, info.height));
-    LT_TRY(open_added(d));
-    r->progress = on_progress;
-    r->cancelled = on_cancelled;
-    r->enough = on_enough;
-    r->ready = on_ready;
-    r->user = d;
-    const lt_status status = lt_generate(lt_models_session(d->entry), r, &result);
+    return open_added(d);
+}
+
+static lt_status generate(drawing *d, const lt_job_limits *limits) {
+    lt_result result = {0};
+    LT_TRY(open_all(d, limits));
+    const lt_draw_look *look = d->watch->look;
+    lt_session *session = lt_models_session(d->entry);
+    listen(d);
+    if (look) LT_TRY(look->begin(d->watch->user, session, &d->job.request));
+    lt_status status = lt_generate(session, &d->job.request, &result);
+    if (look && !status) status = look->drawn(d->watch->user, session, &result);
     lt_result_free(&result);
     return d->failed ? lt_fail(d->failed, "%s", d->why) : status;
 }

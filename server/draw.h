@@ -16,6 +16,14 @@ typedef struct lt_drawn_picture {
     const char *parameters; /* NULL: none */
 } lt_drawn_picture;
 
+/* Who looks into the drawing, from the thread that draws, with the watch's user. */
+typedef struct lt_draw_look {
+    lt_status (*begin)(void *user, lt_session *session, lt_request *request); /* sets taps and noise */
+    bool (*tapped)(void *user, const lt_tapped *value);                       /* false ends it */
+    /* When all is drawn, in place of lt_draw_watch.picture. */
+    lt_status (*drawn)(void *user, lt_session *session, const lt_result *result);
+} lt_draw_look;
+
 /* Who watches; all are called from the thread that draws. */
 typedef struct lt_draw_watch {
     bool (*cancelled)(void *user);
@@ -24,6 +32,7 @@ typedef struct lt_draw_watch {
     lt_status (*picture)(void *user, const lt_drawn_picture *picture); /* another status than LT_OK ends the job */
     lt_notice_fn notice;
     void *user;
+    const lt_draw_look *look; /* NULL: nobody */
 } lt_draw_watch;
 
 /* The limits of a server. */

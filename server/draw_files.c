@@ -57,12 +57,8 @@ static lt_status find_added(lt_models *models, lt_job_request *job, lt_draw_file
 }
 
 static lt_status find_checkpoint(lt_models *models, const char *asked, char **path) {
-    char *usual = asked ? NULL : lt_models_default(models);
-    const char *name = asked ? asked : usual;
-    const lt_status status = name ? find(models, LT_SHELF_CHECKPOINT, name, path)
-                                  : lt_fail(LT_ERROR_FILE, "model: there is none here, so one must be named");
-    free(usual);
-    return status;
+    *path = lt_models_checkpoint(models, asked);
+    return *path ? LT_OK : LT_ERROR_FILE;
 }
 
 static lt_status find_all(lt_models *models, lt_job_request *job, lt_draw_files *files) {

@@ -192,6 +192,14 @@ lt_status lt_models_borrow(lt_models *models, const char *path, lt_models_entry 
     return status;
 }
 
+lt_status lt_models_borrow_checkpoint(lt_models *models, const char *name, lt_models_entry **entry) {
+    char *path = lt_models_checkpoint(models, name);
+    *entry = NULL;
+    const lt_status status = path ? lt_models_borrow(models, path, NULL, entry) : LT_ERROR_FILE;
+    free(path);
+    return status;
+}
+
 void lt_models_give_back(lt_models *models, lt_models_entry *entry) {
     if (!entry) return;
     pthread_mutex_lock(&models->turn);

@@ -26,6 +26,8 @@ void lt_models_refresh(lt_models *models);
 /* The file of that kind and name: with or without its ending or the folders in which it lies, in capitals or not, with
  * A1111's " [hash]" behind it or not. NULL: there is none, and the message says so. The caller's: free it. */
 char *lt_models_find(lt_models *models, lt_shelf_kind kind, const char *name);
+/* The file of the checkpoint of that name; NULL or "": of the one that is drawn with. Likewise. */
+char *lt_models_checkpoint(lt_models *models, const char *name);
 /* The name of the model that is drawn with where a job names none: the caller's, free it. */
 char *lt_models_default(lt_models *models);
 /* Makes that the one of this name; false: there is no such checkpoint. */
@@ -44,6 +46,8 @@ void lt_models_listen(lt_models_entry *entry, lt_notice_fn notice, void *user);
 /* A model without a session, which any number may use: a control, an adapter, an encoder. base, which may be NULL, is
  * a session's, whose model a ControlNet that is kept as a difference adds to. */
 lt_status lt_models_borrow(lt_models *models, const char *path, lt_models_entry *base, lt_models_entry **entry);
+/* Likewise of the checkpoint of that name, or the usual one. */
+lt_status lt_models_borrow_checkpoint(lt_models *models, const char *name, lt_models_entry **entry);
 const lt_model *lt_models_model(const lt_models_entry *entry);
 void lt_models_give_back(lt_models *models, lt_models_entry *entry); /* NULL is fine */
 

@@ -177,6 +177,15 @@ char *lt_models_default(lt_models *models) {
     return name;
 }
 
+char *lt_models_checkpoint(lt_models *models, const char *name) {
+    char *usual = name && *name ? NULL : lt_models_default(models);
+    const char *wanted = usual ? usual : name;
+    if (!wanted) lt_fail(LT_ERROR_FILE, "model: there is none here, so one must be named");
+    char *path = wanted ? lt_models_find(models, LT_SHELF_CHECKPOINT, wanted) : NULL;
+    free(usual);
+    return path;
+}
+
 bool lt_models_set_default(lt_models *models, const char *name) {
     char *path = lt_models_find(models, LT_SHELF_CHECKPOINT, name);
     if (!path) return false;

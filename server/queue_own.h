@@ -1,4 +1,4 @@
-/* What queue.c (who asks) and worker.c (who draws) share. */
+/* What queue.c (who asks), worker.c (who draws) and visit.c (who looks on) share. */
 #ifndef LT_QUEUE_OWN_H
 #define LT_QUEUE_OWN_H
 
@@ -19,7 +19,14 @@ struct lt_queue {
     atomic_bool stopped; /* what is drawn ends now, to be drawn again later */
     pthread_t *workers;  /* [worker_count] */
     int worker_count;
+    struct {
+        int waiting, inside; /* inside: they draw, in a worker's place */
+        bool last;           /* what was begun last is one */
+    } visits;
 };
+
+/* Whether a job may be begun now, if one waits; the turn is the caller's. */
+bool lt_queue_may_draw(const lt_queue *queue);
 
 /* Ends a job, here and in the store; the turn is the caller's, and is given up meanwhile. */
 void lt_queue_end(lt_queue *queue, lt_job *job, lt_job_state state, lt_status status, const char *error);

@@ -4,6 +4,7 @@
 #include "models.h"
 #include "request.h"
 #include "tools.h"
+#include "tools/words.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,15 +56,20 @@ static json_t *networks_json(const lt_reading *reading) {
     return list;
 }
 
+/* Without one it is empty; false: it is no text, or too long. */
+static bool read_prompt(const json_t *body, lt_request *request) {
+    const json_t *prompt = json_object_get(body, "prompt");
+    if (json_is_string(prompt)) request->prompt = json_string_value(prompt);
+    return (!prompt || json_is_string(prompt)) && strlen(request->prompt) <= LT_JOB_TEXT;
+}
+
 /* {"prompt": text}: {"tokens", "room" up to the end of the last chunk, "networks"} */
 static void post_tokens(lt_http_request *r) {
     lt_request request = lt_request_defaults();
     lt_reading reading;
     json_t *body = lt_http_json(r);
     if (!body) return;
-    const json_t *prompt = json_object_get(body, "prompt");
-    if (json_is_string(prompt)) request.prompt = json_string_value(prompt);
-    if ((prompt && !json_is_string(prompt)) || strlen(request.prompt) > LT_JOB_TEXT)
+    if (!read_prompt(body, &request))
         lt_http_fail(r, 400, "prompt: a text of 64 KiB at most is wanted");
     else if (lt_read_prompt(&request, false, 0, &reading))
         lt_http_fail(r, 400, "%s", lt_error_message());
@@ -74,6 +80,33 @@ static void post_tokens(lt_http_request *r) {
                                       "networks", networks_json(&reading)));
         lt_reading_free(&reading);
     }
+    json_decref(body);
+}
+
+static json_t *word_json(const tool_word *w) {
+    return json_pack("{s:o, s:i, s:i, s:i, s:f}", "text", lt_text_json(w->text), "id", (int)w->id, "chunk", w->chunk,
+                     "place", w->place, "weight", w->weight);
+}
+
+static json_t *words_json(const tool_words *words) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < words->count; i++) json_array_append_new(list, word_json(&words->items[i]));
+    return json_pack("{s:i, s:o}", "chunks", words->chunks, "words", list);
+}
+
+/* {"prompt": text}: {"chunks", "words": [{"text", "id", "chunk", "place", "weight"}]} */
+static void post_words(lt_http_request *r) {
+    lt_request request = lt_request_defaults();
+    tool_words words = {0};
+    json_t *body = lt_http_json(r);
+    if (!body) return;
+    if (!read_prompt(body, &request))
+        lt_http_fail(r, 400, "prompt: a text of 64 KiB at most is wanted");
+    else if (tool_words_read(&request, false, &words))
+        lt_http_fail(r, 400, "%s", lt_error_message());
+    else
+        lt_http_answer_json(r, 200, words_json(&words));
+    tool_words_free(&words);
     json_decref(body);
 }
 
@@ -182,34 +215,23 @@ static json_t *info_json(const lt_model_info *info) {
                      "inpaints", info->unet_channels == 9, "prediction", info->prediction);
 }
 
-/* ?name=...; none: the one that is drawn with. */
-static char *find_model(lt_models *models, const char *name) {
-    char *usual = name && *name ? NULL : lt_models_default(models);
-    const char *wanted = usual ? usual : name;
-    char *path = wanted ? lt_models_find(models, LT_SHELF_CHECKPOINT, wanted) : NULL;
-    free(usual);
-    return path;
-}
-
-/* {"width", "height", "factor": sides are multiples of it, "inpaints", "prediction"} of a checkpoint */
+/* ?name=...: {"width", "height", "factor": sides are multiples of it, "inpaints", "prediction"} of a checkpoint */
 static void get_describe(lt_http_request *r) {
     lt_models *models = lt_server_models(lt_http_server(r));
-    lt_models_entry *entry = NULL;
-    char *path = find_model(models, lt_http_query(r, "name"));
-    if (!path)
-        lt_http_fail(r, 404, "%s", lt_error_message());
-    else if (lt_models_borrow(models, path, NULL, &entry))
-        lt_http_fail(r, 422, "%s", lt_error_message());
+    lt_models_entry *entry;
+    const lt_status status = lt_models_borrow_checkpoint(models, lt_http_query(r, "name"), &entry);
+    if (status)
+        lt_http_fail(r, status == LT_ERROR_FILE ? 404 : 422, "%s", lt_error_message());
     else {
         const lt_model_info info = lt_model_describe(lt_models_model(entry));
         lt_http_answer_json(r, 200, info_json(&info));
         lt_models_give_back(models, entry);
     }
-    free(path);
 }
 
 static const lt_http_route routes[] = {
     {"POST", "/latent/v1/tokens", post_tokens, 0},
+    {"POST", "/latent/v1/words", post_words, 0},
     {"POST", "/latent/v1/parameters", post_parameters, 0},
     {"GET", "/latent/v1/models/describe", get_describe, 0},
     {0},

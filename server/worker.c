@@ -144,6 +144,7 @@ static void begin(lt_queue *q, lt_job *job) {
     job->is.notes[0] = 0;
     job->begun = tool_now();
     q->jobs.round = job->round;
+    q->visits.last = false;
     lt_jobs_touch(&q->jobs, job);
     lt_jobs_touch_all(&q->jobs);
 }
@@ -166,13 +167,14 @@ static void run(lt_queue *q, lt_job *job) {
     pthread_mutex_lock(&q->turn);
     finish(&w, status, seconds);
     job->users--;
+    pthread_cond_broadcast(&q->work); /* others may draw now */
 }
 
 static void *worker(void *user) {
     lt_queue *q = user;
     pthread_mutex_lock(&q->turn);
     while (!q->closing) {
-        lt_job *job = lt_jobs_next(&q->jobs);
+        lt_job *job = lt_queue_may_draw(q) ? lt_jobs_next(&q->jobs) : NULL;
         if (job)
             run(q, job);
         else

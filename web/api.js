@@ -24,6 +24,32 @@ async function call(method, path, body, signal) {
   return answer.status === 204 ? null : answer.json();
 }
 
+// ---- Arrays: safetensors files ----
+
+const TYPES = { F32: Float32Array, U8: Uint8Array };
+
+// {arrays: {name: {shape, data}}, told: {key: value}}: eight bytes that say how long the header is, the header, numbers.
+function readArrays(buffer) {
+  const size = Number(new DataView(buffer).getBigUint64(0, true));
+  const { __metadata__: metadata = {}, ...header } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
+  const numbers = ({ dtype, data_offsets: [from, to] }) => new TYPES[dtype](buffer.slice(8 + size + from, 8 + size + to));
+  const all = (object, of) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, of(value)]));
+  return { arrays: all(header, (array) => ({ shape: array.shape, data: numbers(array) })), told: all(metadata, JSON.parse) };
+}
+
+async function arrays(path, body, signal) {
+  const answer = await fetch(`/latent/v1/${path}`, { method: 'POST', signal, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  if (!answer.ok) throw await fault(answer);
+  return readArrays(await answer.arrayBuffer());
+}
+
+export function writeFloats(floats) {
+  const bytes = new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, v]) => v)).toString();
 
 export const options = () => call('GET', 'options');
@@ -36,6 +62,28 @@ export const pictures = async (id) => (await call('GET', `jobs/${id}/pictures`))
 export const history = async (page) => (await call('GET', `jobs?${query(page)}`)).jobs;
 export const queue = async () => (await call('GET', 'queue')).jobs;
 export const tokens = (prompt, signal) => call('POST', 'tokens', { prompt }, signal);
+// What a drawing is made of (docs/understand.md).
+export const places = (size, signal) => call('GET', `taps?${query(size)}`, undefined, signal);
+export const taps = (job, signal) => arrays('taps', job, signal);
+export const steps = (job, signal) => call('POST', 'steps', job, signal);
+export const words = (prompt, signal) => call('POST', 'words', { prompt }, signal);
+export const noise = (asked, signal) => arrays('noise', asked, signal);
+export const encode = (asked, signal) => arrays('encode', asked, signal);
+export const decode = (asked, signal) => arrays('decode', asked, signal);
+export const similarity = (asked, signal) => arrays('similarity', asked, signal);
+// Calls on[event](data) with each event of a training, until it ends; on.failed({message}) where it can't begin.
+export async function learn(asked, on, signal) {
+  const answer = await fetch('/latent/v1/training', { method: 'POST', signal, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(asked) });
+  if (!answer.ok) throw await fault(answer);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = '', part; !(part = await reader.read()).done;) {
+    text += part.value;
+    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+      const [, name, data] = /^event: (.*)\ndata: (.*)$/.exec(text.slice(0, end)) ?? [];
+      if (name) on[name]?.(JSON.parse(data));
+    }
+  }
+}
 // Ends a job that waits or is drawn; forgets one that has ended, with its pictures.
 export const remove = (id) => call('DELETE', `jobs/${id}`);
 // Deletes one picture of a job that has ended.

@@ -6,10 +6,32 @@ import { Make } from './make/make.js';
 import { keep, kept, say, set, use } from './state.js';
 import { language, languages, speak, t } from './text.js';
 
-// Each a component and its words; one alone needs no navigation.
-const ROOMS = { make: Make };
+// Each a component, or what fetches one when somebody comes in.
+const ROOMS = { make: Make, understand: later('understand/understand.js', 'understand/understand.css') };
 
-const roomInAddress = () => (ROOMS[location.hash.slice(1)] ? location.hash.slice(1) : 'make');
+// "#understand/words": the room, and what in it.
+const named = () => location.hash.slice(1).split('/')[0];
+const roomInAddress = () => (ROOMS[named()] ? named() : 'make');
+
+// A component that shows what module exports as Room, once that and its style are there.
+function later(module, style) {
+  return function Later() {
+    const [room, show] = useState(null);
+    useEffect(() => {
+      Promise.all([import(`./${module}`), styled(style)]).then(([{ Room }]) => show(() => Room), (error) => say(error.message, true));
+    }, []);
+    return room ? html`<${room} />` : html`<main class="room" id="main" aria-busy="true"></main>`;
+  };
+}
+
+function styled(style) {
+  if (document.querySelector(`link[href$="${style}"]`)) return null;
+  const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: `page/${style}` });
+  document.head.append(link);
+  return new Promise((resolve) => {
+    link.onload = link.onerror = resolve;
+  });
+}
 
 // ---- Light or dark: as the system has it, until told otherwise ----
 
@@ -34,7 +56,7 @@ function Theme() {
 
 // ---- The frame ----
 
-const Rooms = ({ room }) => Object.keys(ROOMS).length > 1 && html`<nav aria-label=${t('top.rooms')}>
+const Rooms = ({ room }) => html`<nav aria-label=${t('top.rooms')}>
   ${Object.keys(ROOMS).map((name) => html`<a href="#${name}" aria-current=${name === room ? 'page' : undefined}>${t(`room.${name}`)}</a>`)}
 </nav>`;
 
@@ -44,7 +66,7 @@ const Top = ({ room }) => html`<header class="top">
   <${Rooms} room=${room} />
   <div class="row top-tools">
     <select aria-label=${t('top.language')} value=${language} onChange=${(event) => speak(event.target.value)}>
-      ${Object.entries(languages).map(([tag, strings]) => html`<option value=${tag} selected=${tag === language}>${strings.language}</option>`)}
+      ${Object.entries(languages).map(([tag, name]) => html`<option value=${tag} selected=${tag === language}>${name}</option>`)}
     </select>
     <${Theme} />
   </div>

@@ -1,13 +1,13 @@
 // What the page says, in the reader's language: strings/LANGUAGE.js, one file each.
 import en from './strings/en.js';
-import de from './strings/de.js';
 import { keep, kept } from './state.js';
 
-export const languages = { en, de };
+export const languages = { en: 'English', de: 'Deutsch' };
 
 const wanted = [kept('latent.language'), ...navigator.languages.map((tag) => tag.slice(0, 2))];
 export const language = wanted.find((tag) => languages[tag]) ?? 'en';
 document.documentElement.lang = language;
+const strings = language === 'en' ? en : (await import(`./strings/${language}.js`)).default;
 
 export function speak(tag) {
   keep('latent.language', tag);
@@ -16,7 +16,7 @@ export function speak(tag) {
 
 // t('stage.step', {step: 3, steps: 20}); of a text with "one | many" the value n chooses.
 export function t(key, values = {}) {
-  const text = languages[language][key] ?? en[key] ?? key;
+  const text = strings[key] ?? en[key] ?? key;
   const forms = text.split(' | ');
   const form = forms.length > 1 && values.n !== 1 ? forms[1] : forms[0];
   return form.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === 'number' ? number(values[name]) : values[name]));

@@ -25,7 +25,7 @@ export const end = () => {
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 
 // A page whose misdeeds are kept: {page, errors, strangers, bytes}
-export async function open(browser, address, options = {}) {
+export async function open(browser, address, { hash = '', ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', ...options });
   const page = await context.newPage();
   const errors = [], strangers = [];
@@ -36,8 +36,8 @@ export async function open(browser, address, options = {}) {
     if (!url.startsWith(address) && !url.startsWith('data:') && !url.startsWith('blob:')) strangers.push(url);
   });
   page.setDefaultTimeout(30000);
-  await page.goto(address);
-  await page.waitForSelector('.make');
+  await page.goto(address + hash);
+  await page.waitForSelector('.make, .part');
   return { context, page, errors, strangers };
 }
 

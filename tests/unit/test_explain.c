@@ -1,6 +1,9 @@
-/* Numbers as pictures: what `latent explain` puts into a page. */
-#include "../../cli/explain_picture.h"
+/* Numbers as pictures, and where a prompt's tokens stand: what pages show of a drawing. */
+#include "../../tools/picture.h"
 #include "golden.h"
+#include "text/merges.h"
+#include "text/text.h"
+#include "tools/words.h"
 
 /* Points on two lines through a mean: the first component is along the longer one, and the same in both planes. */
 static void test_components(void **state) {
@@ -75,12 +78,55 @@ static void test_smaller(void **state) {
     lt_image_free(&half);
 }
 
+/* Each token stands where the library puts it, with its weight, and all of them are told. */
+static void check_words(const char *text) {
+    lt_request request = lt_request_defaults();
+    lt_tokenizer *tokenizer;
+    tool_words words;
+    lt_prompt prompt;
+    size_t count = 0;
+    request.prompt = text;
+    assert_ok(tool_words_read(&request, false, &words));
+    assert_ok(lt_tokenizer_open(&tokenizer));
+    assert_ok(lt_prompt_parse(tokenizer, text, true, LT_TOKEN_END, &prompt));
+    assert_int_equal(words.chunks, prompt.chunks);
+    for (size_t i = 0; i < words.count; i++) {
+        const tool_word *w = &words.items[i];
+        assert_int_equal(prompt.ids[w->place], w->id);
+        assert_true(prompt.weights[w->place] == (float)w->weight);
+        assert_int_equal(w->chunk, w->place / TOOL_WORDS_CONTEXT);
+    }
+    for (size_t i = 0; i < prompt.chunks * TOOL_WORDS_CONTEXT; i++)
+        count += prompt.ids[i] != LT_TOKEN_START && prompt.ids[i] != LT_TOKEN_END;
+    assert_int_equal(words.count, count);
+    lt_prompt_free(&prompt);
+    lt_tokenizer_free(tokenizer);
+    tool_words_free(&words);
+}
+
+/* `apples` apples, a comma, and as many pears. */
+static void check_comma(int apples, int pears) {
+    char text[2048] = "";
+    for (int i = 0; i < apples; i++) strcat(text, "apple ");
+    strcat(text, ", ");
+    for (int i = 0; i < pears; i++) strcat(text, "pear ");
+    check_words(text);
+}
+
+static void test_words(void **state) {
+    (void)state;
+    check_words("");
+    check_words("a (red:1.5) apple, [blue] tree");
+    check_words("a cat BREAK a dog BREAK BREAK a bird");
+    for (int apples = 50; apples < 80; apples++) check_comma(apples, 30);
+    check_comma(150, 80);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_components),
-        cmocka_unit_test(test_planes_of_one_value),
-        cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_smaller),
+        cmocka_unit_test(test_components), cmocka_unit_test(test_planes_of_one_value),
+        cmocka_unit_test(test_scale),      cmocka_unit_test(test_smaller),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* Numbers as pictures, and pictures as text. */
-#include "explain_picture.h"
+#include "picture.h"
 
-#include "tools/base64.h"
+#include "base64.h"
+#include "tools.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void average(const lt_image *image, const int from[2], const int to[2], u
     for (int k = 0; k < 3; k++) rgb[k] = (uint8_t)(sum[k] / n);
 }
 
-static lt_status shrink(const lt_image *image, int most, lt_image *small) {
+lt_status picture_shrink(const lt_image *image, int most, lt_image *small) {
     const int side = image->width > image->height ? image->width : image->height;
     const int w = (int)fmax(1, (double)image->width * most / side),
               h = (int)fmax(1, (double)image->height * most / side);
@@ -49,7 +50,7 @@ lt_status picture_url(const lt_image *image, const char *format, int most, char 
     lt_image small = {0};
     const bool fits = image->width <= most && image->height <= most;
     *url = NULL;
-    if (!fits) LT_TRY(shrink(image, most, &small));
+    if (!fits) LT_TRY(picture_shrink(image, most, &small));
     const lt_status status = encode(fits ? image : &small, format, url);
     lt_image_free(&small);
     return status;

@@ -1,13 +1,15 @@
-# Weaves a page into C: awk -v folder=cli -v source=. -f explain.awk explain.html >explain_page.c
-# A line {{file NAME}} is that file of folder; {{code FILE NAME}} is what of the source's FILE defines NAME, with its place, so
-# that what a page says of the program is what the program does.
+# Weaves a page from its parts, and from the source that it speaks of:
+#     awk -v folder=cli -v source=. -v array=lt_explain_page -f weave.awk explain.html >explain_page.c
+# array: as C, with that name; without it the page as it stands. A line {{file NAME}} is that file of folder, {{module NAME}}
+# a module without its exports, for a page in one piece; {{code FILE NAME}} is what of the source's FILE defines NAME, with its
+# place, so that what a page says of the program is what the program does.
 function escaped(text) {
     gsub(/\\/, "\\\\&", text)
     gsub(/"/, "\\\"", text)
     gsub(/\n/, "\\n", text)
     return text
 }
-function put(text) { print "    \"" escaped(text) "\\n\"" }
+function put(text) { print array ? "    \"" escaped(text) "\\n\"" : text }
 function put_html(text) {
     gsub(/&/, "\\&amp;", text)
     gsub(/</, "\\&lt;", text)
@@ -15,12 +17,16 @@ function put_html(text) {
     put(text)
 }
 function fail(what) {
-    print "explain.awk: " what >"/dev/stderr"
+    print "weave.awk: " what >"/dev/stderr"
     failed = 1
     exit 1
 }
-function put_file(path,   line, some) {
-    while ((getline line <path) > 0) { put(line); some = 1 }
+function put_file(path, module,   line, some) {
+    while ((getline line <path) > 0) {
+        if (module) sub(/^export /, "", line)
+        put(line)
+        some = 1
+    }
     close(path)
     if (!some) fail("no file " path)
 }
@@ -37,7 +43,7 @@ function put_code(file, name,   path, line, n, begins, comment, inside, found) {
         else if (line ~ "^[a-z].*[ *]" name "\\(" && line !~ /;$/) {
             found = n
             if (!begins) begins = n
-            put("<details class=\"code\"><summary><code>" file ":" found "</code> <b>" name "</b></summary><pre>")
+            put("<details class=\"code\" data-code=\"" file " " name "\"><summary><code>" file ":" found "</code> <b>" name "</b></summary><pre>")
             if (comment != "") put_html(comment)
             put_html(line)
             inside = line !~ /}$/
@@ -49,11 +55,10 @@ function put_code(file, name,   path, line, n, begins, comment, inside, found) {
     put("</pre></details>")
 }
 BEGIN {
-    print "/* Made by explain.awk. */"
-    print "#include \"explain_page.h\"\n"
-    print "const char lt_explain_page[] ="
+    if (array) print "/* Made by weave.awk. */\n#include \"explain_page.h\"\n\nconst char " array "[] ="
 }
-/^ *\{\{file .*\}\}$/ { gsub(/[{}]/, ""); put_file(folder "/" $2); next }
+/^ *\{\{file .*\}\}$/ { gsub(/[{}]/, ""); put_file(folder "/" $2, 0); next }
+/^ *\{\{module .*\}\}$/ { gsub(/[{}]/, ""); put_file(folder "/" $2, 1); next }
 /^ *\{\{code .*\}\}$/ { gsub(/[{}]/, ""); put_code($2, $3); next }
 { put($0) }
-END { if (!failed) print "    ;" }
+END { if (!failed && array) print "    ;" }

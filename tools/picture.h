@@ -1,11 +1,13 @@
-/* Numbers as pictures, and pictures as text: what `latent explain` puts into a page. */
-#ifndef LT_CLI_EXPLAIN_PICTURE_H
-#define LT_CLI_EXPLAIN_PICTURE_H
+/* Numbers as pictures, and pictures as text: what pages show of a drawing. */
+#ifndef LT_PICTURE_H
+#define LT_PICTURE_H
 
-#include "cli.h"
+#include "latent.h"
 
-/* An image of a format of lt_image_encode as a data: URL, allocated; one with a side over most is made smaller, each
- * pixel the mean of those that it stands for. */
+/* The image with no side over most: each pixel the mean of those that it stands for. */
+lt_status picture_shrink(const lt_image *image, int most, lt_image *small);
+
+/* An image of a format of lt_image_encode as a data: URL, allocated; one with a side over most is made smaller. */
 lt_status picture_url(const lt_image *image, const char *format, int most, char **url);
 
 /* Planes [c, h, w] of one shape as colours: along the first three principal components of all of them, each within
