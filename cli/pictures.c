@@ -42,7 +42,7 @@ static const lt_option options[] = {
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.request.negative_prompt, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
     LT_LORA_OPTION(o.loras),
-    {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
+    {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings, .member = "embeddings"},
     {"region", 0, LT_OPTION_FILES, "MASK:PROMPT", "draw PROMPT where the picture MASK is white", &o.regions},
     LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
     LT_CONTROL_OPTIONS(o.controls),
@@ -345,6 +345,7 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     lt_request r = lt_request_defaults();
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
+    r.lora_count = o.loras.count;
     r.region_count = o.regions.count;
     r.image_prompt_count = in->prompts.count;
     r.controls = in->controls.items;

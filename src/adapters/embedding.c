@@ -104,22 +104,24 @@ static void free_one(lt_inversion *e) {
     for (int k = 0; k < LT_EMBEDDING_NAMES; k++) lt_tokens_free(&e->tokens[k]);
 }
 
-static lt_status read_one(lt_inversions *all, const char *path, const lt_tokenizer *tokenizer, lt_inversion *e) {
+static lt_status read_one(lt_inversions *all, const char *path, const char *name, const lt_tokenizer *tokenizer,
+                          lt_inversion *e) {
     e->path = lt_strdup(path);
-    e->name = lt_shelf_name(path);
+    e->name = name ? lt_strdup(name) : lt_shelf_name(path);
     if (!e->path || !e->name) return LT_ERROR_MEMORY;
     LT_TRY(read_names(e, tokenizer));
     const lt_status status = read_vectors(all, path, &e->vectors);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
-lt_status lt_inversions_add(lt_inversions *all, const char *path, size_t width, const lt_tokenizer *tokenizer) {
+lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *name, size_t width,
+                            const lt_tokenizer *tokenizer) {
     lt_inversion e = {0};
     all->width = width;
     lt_inversion *items = lt_realloc(all->items, all->count * sizeof e, (all->count + 1) * sizeof e);
     if (!items) return LT_ERROR_MEMORY;
     all->items = items;
-    const lt_status status = read_one(all, path, tokenizer, &e);
+    const lt_status status = read_one(all, path, name, tokenizer, &e);
     if (status) {
         free_one(&e);
         return status;

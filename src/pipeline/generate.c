@@ -294,6 +294,7 @@ static lt_status make_room(lt_painting *p) {
                           p->canvas.height,
                           p->session->target.precision,
                           p->session->loras.worn,
+                          p->adapted.names,
                           p->adapted.named,
                           p->session};
     out->parameters[i] = lt_infotext_make(&made);

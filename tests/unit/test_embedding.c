@@ -28,7 +28,7 @@ static lt_session *open_tiny(void) {
 }
 
 static lt_status add(lt_session *session, const char *path) {
-    return lt_inversions_add(&session->embeddings, path, 64, session->parts->tokenizer);
+    return lt_inversions_add(&session->embeddings, path, NULL, 64, session->parts->tokenizer);
 }
 
 static void add_all(lt_session *session) {
