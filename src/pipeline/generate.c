@@ -453,6 +453,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(make_result(p));
     LT_TRY(hear_all(p));
+    lt_notes_of_steps(p->session, r, &p->steps, p->second ? &p->second->steps : NULL);
     const lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
     for (p->picture = 0; p->picture < r->count; p->picture++) LT_TRY(paint_picture(p));

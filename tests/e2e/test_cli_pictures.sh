@@ -93,6 +93,10 @@ for start in 0.3 0.25; do
 done
 check "three tenths of ten steps are three" cmp from0.3.safetensors from0.25.safetensors
 small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png:1:0.3:0.7" -o part.png
+check "a control in whose part no step lies is noted" eval 'small txt2img -p "a cat" --seed 8 --steps 4 --control "tiny-control.safetensors:edges.png:1:0.9:0.95" -o other.png &&
+    grep -q "note: control number 1 does nothing: of 4 steps none lies from 0.9 to 0.95 of the way as a whole" err'
+check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator invert,canny -o other.png &&
+    grep -q "note: --annotator: canny does nothing: it would be that of a further --control" err'
 check "the picture says the shares that were given" has_text part.png "Guidance Start: 0.3, Guidance End: 0.7,"
 refuse "an annotator that there is not" 1 "no annotator cany" latent annotate cany -i "$map" -o none.png
 refuse "a control that is none" 1 "tiny.safetensors: this is no ControlNet and no T2I-Adapter, but a model" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny.safetensors:$map" -o none.png
@@ -237,7 +241,7 @@ check "such a preview is as large as the picture" is_png_of preview.png 64 64
 check "--vae takes a TAESD, the encoder's file beside the decoder's" eval '
     small img2img -i "$input" --vae tiny_taesd_decoder.safetensors --tiling -o tae.png && is_png_of tae.png 64 64'
 refuse "another model's file makes no previews" 1 "tiny.safetensors: not a model of the kind that is wanted here" \
-    latent txt2img -m tiny.safetensors -p "" --preview-vae tiny.safetensors -o never.png
+    latent txt2img -m tiny.safetensors -p "" --preview p.png --preview-vae tiny.safetensors -o never.png
 check "a synthetic upscaler" "$latent" convert --synthetic tiny-srvgg-x4 tiny_srvgg.safetensors
 enlarged() { "$latent" upscale -m tiny_srvgg.safetensors -q "$@" >out 2>err; }
 check "upscale" eval 'enlarged -i full.png -o large.png && is_png_of large.png 256 256 && is_empty err'
