@@ -1,4 +1,5 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
+#include "colons.h"
 #include "control.h"
 #include "image_prompts.h"
 #include "picture_names.h"
@@ -69,7 +70,7 @@ static const lt_option options[] = {
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"hires", 0, LT_OPTION_NUMBER, "SCALE", NULL, &o.request.hires_scale, OF_REQUEST, .member = "hires_scale", .also = "hires-scale hr-scale"},
     {"hires-size", 0, LT_OPTION_SIZE, "WxH", "the same, to this size; what is over is cut away", &o.request.hires_width, 1, OF_REQUEST, .member = "hires_width", .rare = true},
-    {"hires-upscaler", 0, LT_OPTION_TEXT, "U", NULL, &o.request.hires_upscaler, OF_REQUEST, .rare = true},
+    {"hires-upscaler", 0, LT_OPTION_FILE, "U", NULL, &o.request.hires_upscaler, OF_REQUEST, .rare = true},
     {"hires-steps", 0, LT_OPTION_INT, "N", NULL, &o.request.hires_steps, OF_REQUEST, .rare = true},
     {"hires-strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.hires_strength, OF_REQUEST, .rare = true, .also = "hires-denoising-strength"},
     {"hires-sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.hires_sampler, OF_REQUEST, .rare = true},
@@ -384,11 +385,18 @@ static lt_status open_session(const lt_inputs *in, lt_session **session) {
     return lt_open(&o.model, session);
 }
 
+static int check_regions(void) {
+    for (size_t i = 0; i < o.regions.count; i++)
+        if (!lt_colon_behind(o.regions.items[i]))
+            return lt_complain(LT_EXIT_USAGE, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"",
+                               o.regions.items[i]);
+    return LT_EXIT_OK;
+}
+
 /* "MASK:PROMPT" */
 static lt_status read_region(const char *word, lt_image *mask, lt_region *region) {
-    const char *colon = strchr(word, ':');
+    const char *colon = lt_colon_behind(word);
     char *path, *prompt;
-    if (!colon) return lt_fail(LT_ERROR_ARGUMENT, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"", word);
     if (!(path = tool_strndup(word, (size_t)(colon - word)))) return LT_ERROR_MEMORY;
     lt_status status = lt_image_load(path, mask);
     free(path);
@@ -423,6 +431,7 @@ static int run(int count, char **words) {
     if (!status) status = check_outputs();
     if (!status) status = check_guides();
     if (!status) status = lt_image_prompts_check(&o.image_prompts);
+    if (!status) status = check_regions();
     if (status) return status;
     lt_inputs in = {0};
     lt_session *session = NULL;

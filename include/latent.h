@@ -339,6 +339,8 @@ typedef struct lt_model_info {
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
+enum { LT_MOST_STRENGTH = 1000 }; /* of a LoRA, and of an image prompt's scale, and as far below 0 */
+
 /* ---- LoRA ---- */
 
 /* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds

@@ -200,6 +200,24 @@ check "networks that are nowhere, of another kind, or not the prompt's are noted
 
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
     grep -q "note: --eta does nothing with this sampler" err && grep -q "note: --negative does nothing at a guidance of 1" err'
+# Numbers that are none, and colons in files' names.
+for bad in 0,5 abc 0.5x 0.5:abc 1:2:3 ""; do
+    refuse "--lora of strength \"$bad\"" 2 "--lora none:$bad: \".*\" is no number" latent -p nut --lora "none:$bad"
+    refuse "--control of strength \"$bad\"" 2 "--control none:none.png:$bad: " latent -p nut --control "none:none.png:$bad"
+    refuse "--image-prompt of scale \"$bad\"" 2 "--image-prompt none:none.png:$bad: " latent -p nut --image-encoder none --image-prompt "none:none.png:$bad"
+done
+for bad in 1e40 -1001 nan inf 0.5:1e40; do
+    refuse "--lora of strength $bad" 2 "--lora none:$bad: a strength from -1000 to 1000 is possible" latent -p nut --lora "none:$bad"
+done
+refuse "a scale" 2 "a scale from -1000 to 1000" latent -p nut --image-encoder none --image-prompt none:none.png:1e40
+refuse "a strength of a control" 2 "a strength from -100 to 100" latent -p nut --control none:none.png:101
+refuse "a share" 2 "a share of the steps from 0 to 1" latent -p nut --control none:none.png:1:0:1.5
+for bad in nut :nut; do refuse "--region $bad" 2 "--region $bad: MASK:PROMPT" latent -p nut --region "$bad"; done
+cp any.png "a:b.png"
+check "a mask whose name has a colon" draws -p nut --region "a:b.png:(a pear:1.2)" -o got.png
+refuse "one that is not there" 1 "none: can.t be opened" latent -p nut --region "none:b.png:(a pear:1.2)" -o got.png
+refuse "a LoRA that is not there" 1 "a:b.safetensors: can.t be opened" latent -p nut --lora "a:b.safetensors:0.5" -o got.png
+
 # idle COUNT NOTE COMMAND...: does its work, or not, and of what it prints COUNT notes say that something does nothing, one of them NOTE
 idle() {
     number=$1 note=$2
