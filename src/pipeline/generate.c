@@ -72,8 +72,7 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
         return lt_fail(LT_ERROR_ARGUMENT, "class_name: %.100s; a classifier is needed with it", r->class_name);
     if (parts->unet.in_channels != parts->unet.out_channels && !r->image)
         return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
-    const lt_status agree = lt_parts_agree(parts);
-    return agree ? lt_module_fail(parts, LT_MODULE_UNET, agree) : LT_OK;
+    return lt_parts_agree(parts);
 }
 
 static lt_status allocate(lt_painting *p) {

@@ -420,7 +420,7 @@ says "their kinds" '"kinds":"LoRA, LoCon, DoRA","unet_layers":'
 refused 1 "a LoRA that is not there" "$latent" run unet -m tiny.safetensors --lora no.safetensors:0.5 --in tiny.safetensors --out x.safetensors
 refused 1 "a model as a LoRA" "$latent" run unet -m tiny.safetensors --lora tiny.safetensors --in tiny.safetensors --out x.safetensors
 grep -q "no LoRA, nor one of its kin" err && ok "it says so" || not_ok "$(cat err)"
-refused 1 "a strength that is no number" "$latent" run unet -m tiny.safetensors --lora lora/kohya.safetensors:nan --in tiny.safetensors --out x.safetensors
+refused 2 "a strength that is no number" "$latent" run unet -m tiny.safetensors --lora lora/kohya.safetensors:nan --in tiny.safetensors --out x.safetensors
 refused 2 "no file" "$latent" run unet -m tiny.safetensors --lora "" --in tiny.safetensors --out x.safetensors
 
 refused 2 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
