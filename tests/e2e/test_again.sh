@@ -99,6 +99,23 @@ check "each begins otherwise" eval '! cmp -s original.png fill.png && ! cmp -s f
 check "the picture keeps its size" says fill.png "128x128"
 check "a padding alone is noted" eval 'small inpaint -i "$input" --mask "$mask" --mask-padding 4 -o x.png && note "mask-padding does nothing without --only-masked"'
 
+# ---- Image prompts ----
+
+cat=$golden/image_prompt/ip_image.png
+for kind in vit ip ip-plus; do check "a synthetic $kind" "$latent" convert --synthetic tiny-$kind $kind.safetensors; done
+seen() { small txt2img --seed 5 --image-encoder vit.safetensors "$@"; }
+check "a picture as a prompt" seen --image-prompt "ip.safetensors:$cat:0.6" -o seen.png
+check "it says so" eval 'says seen.png "Image prompts: \"ip: 0.6\"" && ! cmp -s seen.png a.png'
+check "made again" again seen.png --image-encoder vit.safetensors --image-prompt "ip.safetensors:$cat:0.6"
+check "without it, it is told" eval '! again seen.png && note "can.t be followed here: Image prompts: ip: 0.6"'
+check "Plus, in bf16 or not at all" eval 'seen --precision bf16 --image-prompt "ip-plus.safetensors:$cat:0.6" -o plus.png || note "bf16"'
+check "its module as recorded" eval '"$latent" run image-prompt -m ip.safetensors --image-encoder vit.safetensors --in "$golden/image_prompt/image_encoder.safetensors" --out out.safetensors &&
+    "$compare" out.safetensors "$golden/image_prompt/ip_adapter.safetensors" ip_tokens 1e-5'
+check "a part in which no step lies is noted" eval 'seen --image-prompt "ip.safetensors:$cat:0.6:0.3:0.4" -o none.png && note "image prompt number 1 does nothing: of 2 steps none lies from 0.3 to 0.4"'
+check "a picture and an adapter whose names have colons" eval 'cp ip.safetensors a:b.safetensors && cp "$cat" c:d.png && seen --image-prompt a:b.safetensors:c:d.png:0.6 -o colons.png &&
+    says colons.png "Image prompts: \"a:b: 0.6\""'
+rm a:b.safetensors
+
 # ---- Files by their hashes ----
 
 drawn() { "$latent" txt2img -m tiny.safetensors -q --steps 2 -W 64 -H 64 --seed 5 --models shelf "$@" 2>err; }
