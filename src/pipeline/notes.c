@@ -97,8 +97,8 @@ static void note_interval(const lt_session *session, const passes *p, const char
                           double end) {
     if (!has_step(p, start, end))
         lt_notify(&session->listener,
-                  "%s number %zu does nothing: of %d steps none lies from %g to %g of the way as a whole", what, i + 1,
-                  p->of[0]->count, start, end);
+                  "%s number %zu does nothing: of %d step%s none lies from %g to %g of the way as a whole", what, i + 1,
+                  p->of[0]->count, LT_S(p->of[0]->count), start, end);
 }
 
 void lt_notes_of_steps(const lt_session *session, const lt_request *r, const lt_steps *first, const lt_steps *second) {
