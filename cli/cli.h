@@ -76,6 +76,8 @@ typedef struct lt_option {
     const char *alone; /* of a choice: what it is where none of the choices follows */
     const char *idle; /* values by which other programs leave it as it is, with spaces between; and what is told then */
     const char *idle_note;
+    const char *needs;       /* without one of these options, with spaces between, it does nothing, which is noted */
+    const char *of;          /* or without one of these words, likewise, as the command's first */
     const char *environment; /* the variable that says it where no option does; what this processor can't is refused */
     bool (*usable)(lt_isa set); /* whether it can */
     /* The library's table of a struct of options: its field of that name (member, or else name) has value's type, which
@@ -184,10 +186,10 @@ typedef struct lt_model_options {
 /* clang-format on */
 
 /* The option of every command that runs a U-Net or a text encoder. */
-#define LT_LORA_OPTION(list)                                                                                           \
+#define LT_LORA_OPTION(list, ...)                                                                                      \
     {                                                                                                                  \
         "lora", 0, LT_OPTION_LORA, "FILE[:S[:TEXT_S]]",                                                                \
-            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list)                                    \
+            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list), __VA_ARGS__                       \
     }
 
 /* The options of every command that runs a U-Net. */

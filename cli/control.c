@@ -35,6 +35,8 @@ static lt_status name_annotators(const char *list, lt_control_inputs *controls) 
         if (comma) *comma = '\0';
         controls->items[i].annotator = *at && strcmp(at, "none") ? at : NULL;
         if (comma) at = comma + 1;
+        if (comma && i + 1 == controls->count)
+            lt_complain(LT_EXIT_OK, "note: --annotator: %s does nothing: it would be that of a further --control", at);
     }
     return LT_OK;
 }

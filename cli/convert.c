@@ -78,8 +78,11 @@ const lt_command lt_command_convert = {
     "--pack writes weights as this processor's kernels want them, of one precision: such a file is opened like any "
     "other,\n"
     "draws sooner, and is refused where it does not fit.\n"
-    "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders: real "
-    "names and\n"
+    "--synthetic makes sd15 (2.1 GB in f16), tiny or tiny-inpaint, files, or vit-b-32 or tiny-clip, folders, or what "
+    "goes "
+    "with\n"
+    "tiny: tiny-control, tiny-t2i, tiny-ip with tiny-vit, tiny-taesd-diffusers, tiny-esrgan-x4 and others: real names "
+    "and\n"
     "shapes with made-up weights, for tests and measurements.",
     "  latent convert --synthetic tiny tiny.safetensors\n"
     "  latent convert sd15.ckpt sd15.safetensors --type f16\n"

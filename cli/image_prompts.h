@@ -10,9 +10,9 @@ typedef struct lt_image_prompt_options {
     const char *encoder;
 } lt_image_prompt_options;
 /* clang-format off */
-#define LT_IMAGE_PROMPT_OPTIONS(o)                                                                                     \
+#define LT_IMAGE_PROMPT_OPTIONS(o, ...)                                                                                     \
     {"image-prompt", 0, LT_OPTION_IMAGE_PROMPT, "ADAPTER:IMAGE[:S]",                                                   \
-     "what to draw, as a picture, by an IP-Adapter", &(o).list},    \
+     "what to draw, as a picture, by an IP-Adapter", &(o).list, __VA_ARGS__},    \
     {"image-encoder", 0, LT_OPTION_FILE, "FILE", "the CLIP image tower that reads the pictures of --image-prompt",     \
      &(o).encoder, .also = "clip-vision"}
 /* clang-format on */

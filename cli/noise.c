@@ -20,9 +20,10 @@ static const lt_option options[] = {
     {"chain", 0, LT_OPTION_FLAG, NULL, "go by single steps q(x_t | x_t-1)", &o.chain},
     {"seed", 0, LT_OPTION_SEED, "N", "default 0; -1 draws one", &o.seed},
     {"output", 'o', LT_OPTION_FILE, "GRID", "the pictures side by side; - is standard output", &o.output},
-    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model},
-    {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields},
-    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields, LT_ISA_ENVIRONMENT},
+    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint whose VAE --latent uses", &o.model.model, .needs = "latent"},
+    {"threads", 0, LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields, .needs = "latent"},
+    {"isa", 0, LT_OPTION_CHOICE, "ISA", NULL, &o.model.isa, .fields = lt_session_fields, LT_ISA_ENVIRONMENT,
+     .needs = "latent"},
     {0},
 };
 

@@ -347,6 +347,44 @@ static int explain(const lt_command *command, int result, const char *word) {
     return explain_unknown(command, option);
 }
 
+/* ---- Options that do nothing ---- */
+
+/* names: with spaces between; list: the same as a person reads them, each behind mark. */
+static void list_names(const char *names, const char *mark, char list[MAX_LIST]) {
+    char name[MAX_NAME];
+    list[0] = '\0';
+    for (const char *at = names; next_also(&at, name);)
+        snprintf(list + strlen(list), MAX_LIST - strlen(list), "%s%s%s", *list ? " or " : "", mark, name);
+}
+
+static bool is_one_given(const lt_command *command, const char *names) {
+    char name[MAX_NAME];
+    for (const char *at = names; next_also(&at, name);) {
+        const lt_option *o = find(command, name);
+        if (o && seen[o - parsed]) return true;
+    }
+    return false;
+}
+
+static bool is_one_of(const char *names, const char *word) {
+    char name[MAX_NAME];
+    for (const char *at = names; next_also(&at, name);)
+        if (!strcmp(name, word)) return true;
+    return false;
+}
+
+/* word: the first that is none of an option; NULL: there is none. */
+static void note_idle(const lt_command *command, const lt_option *o, const char *word) {
+    char list[MAX_LIST];
+    if (o->needs && !is_one_given(command, o->needs)) {
+        list_names(o->needs, "--", list);
+        lt_complain(LT_EXIT_OK, "note: --%s does nothing without %s", o->name, list);
+    } else if (o->of && word && !is_one_of(o->of, word)) {
+        list_names(o->of, "", list);
+        lt_complain(LT_EXIT_OK, "note: --%s does nothing here: it is of `latent %s %s`", o->name, command->name, list);
+    }
+}
+
 int lt_options_parse(const lt_command *command, int *count, char **words) {
     tables t;
     make_tables(command, *count, words, &t);
@@ -373,6 +411,8 @@ int lt_options_parse(const lt_command *command, int *count, char **words) {
     }
     *count = argc - optind;
     memmove(words, argv + optind, (size_t)*count * sizeof *words);
+    for (const lt_option *o = command->options; o->name; o++)
+        if (seen[o - parsed]) note_idle(command, o, *count ? words[0] : NULL);
     return LT_EXIT_OK;
 }
 

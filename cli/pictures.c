@@ -1,4 +1,5 @@
 /* txt2img, img2img and inpaint: one request, three ways to ask for it. */
+#include "colons.h"
 #include "control.h"
 #include "image_prompts.h"
 #include "picture_names.h"
@@ -42,13 +43,13 @@ static const lt_option options[] = {
     {"negative", 'n', LT_OPTION_TEXT, "TEXT", NULL, &o.request.negative_prompt, OF_REQUEST, .member = "negative_prompt",
      .also = "negative-prompt"},
     LT_LORA_OPTION(o.loras),
-    {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings},
+    {"embedding", 0, LT_OPTION_FILES, "FILE", "its name in a prompt stands for its vectors", &o.embeddings, .member = "embeddings"},
     {"region", 0, LT_OPTION_FILES, "MASK:PROMPT", "draw PROMPT where the picture MASK is white", &o.regions},
     LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
     LT_CONTROL_OPTIONS(o.controls),
-    {"annotator", 0, LT_OPTION_TEXT, "NAME", "what makes maps of the controls' pictures: `latent annotate --help`", &o.controls.annotators, .rare = true},
-    {"control-mode", 0, LT_OPTION_CHOICE, "MODE", NULL, &o.controls.mode, .fields = lt_control_fields, .member = "mode", .rare = true},
-    {"control-fit", 0, LT_OPTION_CHOICE, "FIT", NULL, &o.controls.fit, .fields = lt_control_fields, .member = "fit", .rare = true},
+    {"annotator", 0, LT_OPTION_TEXT, "NAME", "what makes maps of the controls' pictures: `latent annotate --help`", &o.controls.annotators, .rare = true, .needs = "control"},
+    {"control-mode", 0, LT_OPTION_CHOICE, "MODE", NULL, &o.controls.mode, .fields = lt_control_fields, .member = "mode", .rare = true, .needs = "control"},
+    {"control-fit", 0, LT_OPTION_CHOICE, "FIT", NULL, &o.controls.fit, .fields = lt_control_fields, .member = "fit", .rare = true, .needs = "control"},
     {"from", 0, LT_OPTION_FILE, "PICTURE", "make it as PICTURE was made, but for what other options say",
      &o.from},
     {"output", 'o', LT_OPTION_FILE, "OUT", "OUT.png, .jpg or .webp, IMG-%03d.png, a folder, or - (standard output)", &o.output},
@@ -69,14 +70,14 @@ static const lt_option options[] = {
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
     {"hires", 0, LT_OPTION_NUMBER, "SCALE", NULL, &o.request.hires_scale, OF_REQUEST, .member = "hires_scale", .also = "hires-scale hr-scale"},
     {"hires-size", 0, LT_OPTION_SIZE, "WxH", "the same, to this size; what is over is cut away", &o.request.hires_width, 1, OF_REQUEST, .member = "hires_width", .rare = true},
-    {"hires-upscaler", 0, LT_OPTION_TEXT, "U", NULL, &o.request.hires_upscaler, OF_REQUEST, .rare = true},
+    {"hires-upscaler", 0, LT_OPTION_FILE, "U", NULL, &o.request.hires_upscaler, OF_REQUEST, .rare = true},
     {"hires-steps", 0, LT_OPTION_INT, "N", NULL, &o.request.hires_steps, OF_REQUEST, .rare = true},
     {"hires-strength", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.hires_strength, OF_REQUEST, .rare = true, .also = "hires-denoising-strength"},
     {"hires-sampler", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.hires_sampler, OF_REQUEST, .rare = true},
     {"hires-schedule", 0, LT_OPTION_CHOICE, "NAME", NULL, &o.request.hires_schedule, OF_REQUEST, .rare = true},
     {"preview", 0, LT_OPTION_FILE, "FILE", "write a picture after each step, small without --preview-vae", &o.preview,
      .also = "preview-path", .idle = "none proj tae vae", .idle_note = "here FILE says where it goes, and --preview-vae what makes it"},
-    {"preview-vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.model.preview_vae, .fields = lt_open_fields, .rare = true},
+    {"preview-vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.model.preview_vae, .fields = lt_open_fields, .rare = true, .needs = "preview"},
     {"quiet", 'q', LT_OPTION_FLAG, NULL, "no progress", &o.quiet},
     {"json", 0, LT_OPTION_FLAG, NULL, "print file, seed and seconds as JSON, a line for each picture", &o.json},
     LT_MODEL_OPTIONS(o.model),
@@ -345,6 +346,7 @@ static lt_status follow_picture(const lt_session *session, lt_inputs *in) {
     lt_request r = lt_request_defaults();
     r.image = o.input ? &in->image : NULL;
     r.mask = o.mask ? &in->mask : NULL;
+    r.lora_count = o.loras.count;
     r.region_count = o.regions.count;
     r.image_prompt_count = in->prompts.count;
     r.controls = in->controls.items;
@@ -383,11 +385,18 @@ static lt_status open_session(const lt_inputs *in, lt_session **session) {
     return lt_open(&o.model, session);
 }
 
+static int check_regions(void) {
+    for (size_t i = 0; i < o.regions.count; i++)
+        if (!lt_colon_behind(o.regions.items[i]))
+            return lt_complain(LT_EXIT_USAGE, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"",
+                               o.regions.items[i]);
+    return LT_EXIT_OK;
+}
+
 /* "MASK:PROMPT" */
 static lt_status read_region(const char *word, lt_image *mask, lt_region *region) {
-    const char *colon = strchr(word, ':');
+    const char *colon = lt_colon_behind(word);
     char *path, *prompt;
-    if (!colon) return lt_fail(LT_ERROR_ARGUMENT, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"", word);
     if (!(path = tool_strndup(word, (size_t)(colon - word)))) return LT_ERROR_MEMORY;
     lt_status status = lt_image_load(path, mask);
     free(path);
@@ -422,6 +431,7 @@ static int run(int count, char **words) {
     if (!status) status = check_outputs();
     if (!status) status = check_guides();
     if (!status) status = lt_image_prompts_check(&o.image_prompts);
+    if (!status) status = check_regions();
     if (status) return status;
     lt_inputs in = {0};
     lt_session *session = NULL;

@@ -18,8 +18,8 @@ static const lt_option options[] = {
     LT_SEAMLESS_OPTION(o.model.seamless),
     {"in", 0, LT_OPTION_FILE, "A", "safetensors file with the module's inputs", &o.in},
     {"out", 0, LT_OPTION_FILE, "B", "safetensors file for its outputs, float32", &o.out},
-    LT_LORA_OPTION(o.loras),
-    LT_IMAGE_PROMPT_OPTIONS(o.image_prompts),
+    LT_LORA_OPTION(o.loras, .of = "unet clip-text clip-text-2 unet-loss clip-loss"),
+    LT_IMAGE_PROMPT_OPTIONS(o.image_prompts, .of = "unet"),
     LT_CONTROL_OPTIONS(o.controls),
     {0},
 };

@@ -12,12 +12,13 @@ static const lt_option options[] = {
     {"sampler", 0, LT_OPTION_CHOICE, "NAME", "without it, all samplers and schedules are listed", &o.request.sampler,
      .fields = lt_request_fields, .also = LT_ALSO_SAMPLER},
     {"schedule", 0, LT_OPTION_CHOICE, "NAME", "default: the sampler's own", &o.request.schedule,
-     .fields = lt_request_fields, .also = LT_ALSO_SCHEDULE},
-    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS},
+     .fields = lt_request_fields, .also = LT_ALSO_SCHEDULE, .needs = "sampler"},
+    {"steps", 0, LT_OPTION_INT, "N", NULL, &o.request.steps, .fields = lt_request_fields, .also = LT_ALSO_STEPS,
+     .needs = "sampler"},
     {"strength", 0, LT_OPTION_NUMBER, "S", "as img2img: the last part of the way only", &o.request.strength,
-     .fields = lt_request_fields},
-    {"zero-snr", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.zero_snr, .fields = lt_request_fields},
-    {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json},
+     .fields = lt_request_fields, .needs = "sampler"},
+    {"zero-snr", 0, LT_OPTION_FLAG, NULL, NULL, &o.request.zero_snr, .fields = lt_request_fields, .needs = "sampler"},
+    {"json", 0, LT_OPTION_FLAG, NULL, "print timesteps and sigmas as JSON", &o.json, .needs = "sampler"},
     {0},
 };
 

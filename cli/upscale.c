@@ -68,10 +68,19 @@ static lt_status save(const lt_image *larger) {
     return status;
 }
 
+/* A quarter of small tiles, where nobody says. */
+static void fit_overlap(void) {
+    const int quarter = o.options.tile / 4;
+    if (!lt_option_given(&o.options.overlap) && quarter < o.options.overlap) o.options.overlap = quarter;
+    if (lt_option_given(&o.options.overlap) && !o.options.tile)
+        lt_complain(LT_EXIT_OK, "note: --overlap does nothing at a --tile of 0");
+}
+
 static int run(int count, char **words) {
     (void)words;
     if (count || !o.model.model || !o.input || !o.output)
         return lt_complain(LT_EXIT_USAGE, "-m UPSCALER, -i IN and -o OUT; see `latent upscale --help`");
+    fit_overlap();
     lt_image image = {0}, larger = {0};
     lt_session *session = NULL;
     int blocked = lt_check_drawing(o.output);

@@ -1,6 +1,8 @@
 /* The values of options. */
 #include "values.h"
 
+#include "colons.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -211,21 +213,19 @@ static int parse_size(const lt_option *o, const char *text) {
                        range);
 }
 
-/* Where the last ":NUMBER" of text begins, and the number; NULL: it ends in none. */
-static char *last_number(char *text, double *number) {
-    char *colon = strrchr(text, ':'), *end;
-    if (!colon || colon == text) return NULL;
-    const double found = strtod(colon + 1, &end);
-    if (end == colon + 1 || *end) return NULL;
-    *number = found;
-    return colon;
+/* Whether each of the numbers [count] that a person gives is possible; else it is told, word being what was typed. */
+static bool are_possible(const lt_option *o, const char *word, const char *what, const double *numbers, int count,
+                         double low, double high) {
+    for (int i = 0; i < count; i++)
+        if (!(numbers[i] >= low && numbers[i] <= high))
+            return lt_complain(false, "--%s %s: %s from %g to %g is possible", o->name, word, what, low, high);
+    return true;
 }
 
-/* Cuts numbers off the end of text: how many of at most `most`, the last one first. */
-static int take_numbers(char *text, int most, double *numbers) {
-    int count = 0;
-    for (char *at; count < most && (at = last_number(text, &numbers[count])); count++) *at = '\0';
-    return count;
+/* What has a form of several parts, and hasn't. number: what stands in a number's place; NULL: it is something else. */
+static int refuse_form(const lt_option *o, const char *word, const char *number, const char *form) {
+    if (!number) return lt_complain(LT_EXIT_USAGE, "--%s %s: %s", o->name, word, form);
+    return lt_complain(LT_EXIT_USAGE, "--%s %s: \"%s\" is no number (nor a file): %s", o->name, word, number, form);
 }
 
 /* What it points to stays until the program ends. */
@@ -237,9 +237,13 @@ static int parse_lora(const lt_option *o, const char *word) {
     char *text = tool_kept(tool_strdup(word)); /* FILE ends where its strengths begin */
     if (!text) return lt_complain_error();
     list->items[list->count].file = text;
-    const int count = take_numbers(text, 2, numbers);
+    const int count = lt_numbers_take(text, 2, numbers);
     const float strength = count ? (float)numbers[count - 1] : 1, of_text = count ? (float)numbers[0] : 1;
     if (!*text) return lt_complain(LT_EXIT_USAGE, "--%s: an empty text names no file", o->name);
+    if (lt_number_meant(text))
+        return refuse_form(o, word, lt_number_meant(text),
+                           "FILE[:STRENGTH[:TEXT_STRENGTH]], as in ink.safetensors:0.8");
+    if (!are_possible(o, word, "a strength", numbers, count, -LT_MOST_STRENGTH, LT_MOST_STRENGTH)) return LT_EXIT_USAGE;
     list->items[list->count++] = (lt_lora){text, strength, of_text};
     return LT_EXIT_OK;
 }
@@ -260,18 +264,22 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
     char *text = tool_kept(tool_strdup(word));
     if (!text) return lt_complain_error();
     const char *mask = take_mask(text);
-    const int count = take_numbers(text, 3, numbers);
-    char *colon = strrchr(text, ':');
-    if (!colon || colon == text || !colon[1] || count == 2 || (mask && !*mask))
-        return lt_complain(LT_EXIT_USAGE,
-                           "--%s %s: ADAPTER:IMAGE[:SCALE[:START:END]][:mask=FILE], as in "
-                           "ip-adapter_sd15.safetensors:cat.png:0.6",
-                           o->name, word);
+    const int count = lt_numbers_take(text, 3, numbers);
+    char *colon = lt_colon_between(text);
+    const char *number = strchr(text, ':') == strrchr(text, ':') ? NULL : lt_number_meant(text);
+    if (!colon || number || count == 2 || (mask && !*mask))
+        return refuse_form(
+            o, word, number,
+            "ADAPTER:IMAGE[:SCALE[:START:END]][:mask=FILE], as in ip-adapter_sd15.safetensors:cat.png:0.6");
+    const double scale = count ? numbers[count - 1] : 1;
+    if (!are_possible(o, word, "a scale", &scale, 1, -LT_MOST_STRENGTH, LT_MOST_STRENGTH) ||
+        !are_possible(o, word, "a share of the steps", numbers, count == 3 ? 2 : 0, 0, 1))
+        return LT_EXIT_USAGE;
     *colon = '\0';
     list->items[list->count].adapter = text;
     list->items[list->count].image = colon + 1;
     list->items[list->count].mask = mask;
-    list->items[list->count].scale = count ? (float)numbers[count - 1] : 1;
+    list->items[list->count].scale = (float)scale;
     list->items[list->count].start = count == 3 ? numbers[1] : 0;
     list->items[list->count].end = count == 3 ? numbers[0] : 1;
     list->count++;
@@ -285,16 +293,20 @@ static int parse_control(const lt_option *o, const char *word) {
         return lt_complain(LT_EXIT_USAGE, "--%s: no more than %d are possible", o->name, LT_MAX_CONTROLS);
     char *text = tool_kept(tool_strdup(word));
     if (!text) return lt_complain_error();
-    const int count = take_numbers(text, 3, numbers);
-    char *colon = strchr(text, ':');
-    if (!colon || colon == text || !colon[1] || count == 2)
-        return lt_complain(LT_EXIT_USAGE,
-                           "--%s %s: FILE:IMAGE[:STRENGTH[:START:END]], as in canny.safetensors:edges.png:0.8", o->name,
-                           word);
+    const int count = lt_numbers_take(text, 3, numbers);
+    char *colon = lt_colon_between(text);
+    const char *number = strchr(text, ':') == strrchr(text, ':') ? NULL : lt_number_meant(text);
+    if (!colon || number || count == 2)
+        return refuse_form(o, word, number, "FILE:IMAGE[:STRENGTH[:START:END]], as in canny.safetensors:edges.png:0.8");
+    const lt_field *strength = lt_fields_find(lt_control_fields(), "strength");
+    const double given = count ? numbers[count - 1] : 1;
+    if (!are_possible(o, word, "a strength", &given, 1, strength->low, strength->high) ||
+        !are_possible(o, word, "a share of the steps", numbers, count == 3 ? 2 : 0, 0, 1))
+        return LT_EXIT_USAGE;
     *colon = '\0';
     lt_control_files *files = &list->items[list->count++];
     *files = (lt_control_files){text, colon + 1, lt_control_defaults()};
-    if (count) files->control.strength = (float)numbers[count - 1];
+    files->control.strength = (float)given;
     if (count == 3) files->control.start = numbers[1];
     if (count == 3) files->control.end = numbers[0];
     return LT_EXIT_OK;

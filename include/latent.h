@@ -343,6 +343,8 @@ typedef struct lt_model_info {
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
 
+enum { LT_MOST_STRENGTH = 1000 }; /* of a LoRA, and of an image prompt's scale, and as far below 0 */
+
 /* ---- LoRA ---- */
 
 /* LoRA and its kin: a file that adds to the weights of the U-Net and the text encoders (docs/adapters.md has the kinds
@@ -686,6 +688,11 @@ typedef struct lt_request {
     const lt_lora *loras; /* [lora_count], besides the session's own (lt_session_adapt) and those that the prompt names:
                              <lora:NAME:0.8>, <lora:NAME:te=0.5:unet=0.8>. NULL: none */
     size_t lora_count;
+    /* Which files the names in the prompts stand for, as a picture's parameters text has it ("Lora hashes", "TI
+     * hashes"): "ink: 0123456789ab, wash: ba9876543210", a name that is there twice being that of two files, in their
+     * order. Another file that has the hash is taken for the one that is called so; where none has it that one, with a
+     * notice. NULL: the names alone count. */
+    const char *lora_hashes, *embedding_hashes;
     const char *const
         *embeddings; /* [embedding_count]: files of textual inversion, or names of such, besides those that
                         are found as LoRAs are (in folders called embeddings). In the prompts the file's

@@ -46,7 +46,7 @@ static bool on_cancelled(void *user) {
 
 static bool on_enough(void *user) {
     const drawing *d = user;
-    return d->watch->enough(d->watch->user);
+    return d->watch->enough && d->watch->enough(d->watch->user);
 }
 
 static bool on_progress(void *user, const lt_progress *progress) {

@@ -230,7 +230,7 @@ static bool on_cancelled(void *user) { return lt_visit_over(&((looking *)user)->
 
 static void draw(looking *l) {
     static const lt_draw_look look = {on_begin, on_tapped, on_drawn};
-    const lt_draw_watch watch = {on_cancelled, on_progress, NULL, NULL, l, &look};
+    const lt_draw_watch watch = {.cancelled = on_cancelled, .progress = on_progress, .user = l, .look = &look};
     lt_server *server = lt_http_server(l->visit.request);
     lt_status status = lt_draw(lt_server_options_of(server), lt_server_models(server), l->wants.job, &watch);
     if (l->failed) status = lt_fail(l->failed, "%s", l->why);

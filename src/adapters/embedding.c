@@ -2,6 +2,7 @@
 #include "adapters/embedding.h"
 
 #include "adapters/shelf.h"
+#include "adapters/stranger.h"
 #include "base/map.h"
 #include "formats/formats.h"
 
@@ -28,8 +29,8 @@ static const char *family_of(size_t width) {
     return width == 768 ? " (Stable Diffusion 1)" : width == 1024 ? " (Stable Diffusion 2)" : "";
 }
 
-static lt_status check_vectors(const lt_tensor *t, size_t width) {
-    if (!t) return lt_fail(LT_ERROR_MODEL, "no embedding: none of its tensors has such a name");
+static lt_status check_vectors(const lt_checkpoint *file, const lt_tensor *t, size_t width) {
+    if (!t) return lt_stranger_fail(file, LT_SHELF_EMBEDDING, "no embedding", "none of its tensors has such a name");
     LT_TRY(lt_tensor_readable(t));
     const size_t own = t->rank ? t->shape[t->rank - 1] : 0, vectors = own ? lt_tensor_count(t) / own : 0;
     if (t->rank > 2 || !vectors) return lt_fail(LT_ERROR_MODEL, "no embedding: %s is no list of vectors", t->name);
@@ -57,7 +58,7 @@ static lt_status read_vectors(lt_inversions *all, const char *path, size_t *vect
     lt_checkpoint file;
     LT_TRY(lt_checkpoint_open(path, &file));
     const lt_tensor *t = find_vectors(&file);
-    lt_status status = check_vectors(t, all->width);
+    lt_status status = check_vectors(&file, t, all->width);
     if (!status) status = add_vectors(all, t, vectors);
     lt_checkpoint_close(&file);
     return status;
@@ -104,22 +105,24 @@ static void free_one(lt_inversion *e) {
     for (int k = 0; k < LT_EMBEDDING_NAMES; k++) lt_tokens_free(&e->tokens[k]);
 }
 
-static lt_status read_one(lt_inversions *all, const char *path, const lt_tokenizer *tokenizer, lt_inversion *e) {
+static lt_status read_one(lt_inversions *all, const char *path, const char *name, const lt_tokenizer *tokenizer,
+                          lt_inversion *e) {
     e->path = lt_strdup(path);
-    e->name = lt_shelf_name(path);
+    e->name = name ? lt_strdup(name) : lt_shelf_name(path);
     if (!e->path || !e->name) return LT_ERROR_MEMORY;
     LT_TRY(read_names(e, tokenizer));
     const lt_status status = read_vectors(all, path, &e->vectors);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
-lt_status lt_inversions_add(lt_inversions *all, const char *path, size_t width, const lt_tokenizer *tokenizer) {
+lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *name, size_t width,
+                            const lt_tokenizer *tokenizer) {
     lt_inversion e = {0};
     all->width = width;
     lt_inversion *items = lt_realloc(all->items, all->count * sizeof e, (all->count + 1) * sizeof e);
     if (!items) return LT_ERROR_MEMORY;
     all->items = items;
-    const lt_status status = read_one(all, path, tokenizer, &e);
+    const lt_status status = read_one(all, path, name, tokenizer, &e);
     if (status) {
         free_one(&e);
         return status;

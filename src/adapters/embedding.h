@@ -8,7 +8,7 @@
 enum { LT_EMBEDDING_NAMES = 2 }; /* "NAME", as A1111 has it, and ComfyUI's "embedding:NAME" */
 
 typedef struct lt_inversion {
-    char *path, *name; /* name: the file's, without its ending */
+    char *path, *name; /* name: the file's, without its ending, or what it is called in its place */
     size_t vectors;
     lt_tokens tokens[LT_EMBEDDING_NAMES]; /* of its names */
 } lt_inversion;
@@ -22,11 +22,12 @@ typedef struct lt_inversions {
     lt_vector_word *words; /* [LT_EMBEDDING_NAMES * count], for lt_prompt_parse_words */
 } lt_inversions;
 
-/* Adds the vectors of the file at path, which are as wide as the text encoder's: A1111's .pt (string_to_param) and
- * .safetensors (emb_params), diffusers' one tensor called by its token, clip_l of a file for both encoders of XL, and
- * what A1111 has put into a PNG or a WebP. LT_ERROR_MODEL: it is none of these, is for another model, has over 75
- * vectors, or one that is no number. */
-lt_status lt_inversions_add(lt_inversions *all, const char *path, size_t width, const lt_tokenizer *tokenizer);
+/* Adds the vectors of the file at path under a name (NULL: its own), which are as wide as the text encoder's: A1111's
+ * .pt (string_to_param) and .safetensors (emb_params), diffusers' one tensor called by its token, clip_l of a file for
+ * both encoders of XL, and what A1111 has put into a PNG or a WebP. LT_ERROR_MODEL: it is none of these, is for another
+ * model, has over 75 vectors, or one that is no number. */
+lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *name, size_t width,
+                            const lt_tokenizer *tokenizer);
 void lt_inversions_free(lt_inversions *all);
 
 /* NULL of NULL: no words. */

@@ -3,6 +3,7 @@
 
 #include "adapters/lora_about.h"
 #include "adapters/lora_layers.h"
+#include "adapters/stranger.h"
 #include "base/map.h"
 
 #include <stdlib.h>
@@ -23,6 +24,7 @@ typedef struct reading {
     lt_lora_layers layers;
     entry *entries; /* [count], by layer */
     size_t count;
+    size_t whole;                /* layers with all parts of a kind */
     size_t strangers, misshapen; /* tensors: of no layer here; of layers that have another size here */
     const char *told[TOLD];
     size_t capacity; /* of lora->uses */
@@ -50,8 +52,13 @@ static void tell_left_out(const reading *r, const lt_listener *listener) {
 static lt_status check_family(const reading *r, const lt_weights *weights) {
     const char *family = lt_lora_made_for(&r->lora->file), *model = lt_lora_family_of(weights);
     const bool other = r->strangers + r->misshapen > 0 && lt_lora_is_for_another(family, model);
-    if (!r->count && !family)
-        return lt_fail(LT_ERROR_MODEL, "no LoRA, nor one of its kin: none of its tensors has such a name");
+    if (!r->count && !other)
+        return lt_stranger_fail(&r->lora->file, LT_SHELF_LORA, "no LoRA, nor one of its kin",
+                                "none of its tensors has such a name");
+    if (!r->whole && !other)
+        return lt_fail(LT_ERROR_MODEL,
+                       "no layer of this LoRA is whole: of the parts of each some are missing (%s is there)",
+                       r->entries[0].tensor->name);
     if (!r->lora->count && !other)
         return lt_fail(LT_ERROR_MODEL, "nothing of it fits this model: it was made for another one (%s)",
                        r->lora->file.tensors[0].name);
@@ -107,6 +114,13 @@ static lt_status add_change(reading *r, lt_role role, const lt_weight *weight, l
     return add_use(r, &(lt_lora_use){weight, role != LT_ROLE_UNET, change->kind, change->delta});
 }
 
+static bool is_whole(const lt_lora_parts *parts) {
+    lt_lora_kind kind = 0;
+    lt_lora_change change;
+    lt_status status;
+    return lt_lora_next_change(parts, &kind, &change, &status);
+}
+
 /* Entries [first, first + count) are a layer's. */
 static lt_status read_layer(reading *r, size_t first, size_t count) {
     const entry *e = r->entries + first;
@@ -115,6 +129,7 @@ static lt_status read_layer(reading *r, size_t first, size_t count) {
     memcpy(key.layer, e->layer, strlen(e->layer) + 1);
     const lt_lora_layer_entry *layer = lt_lora_layers_find(&r->layers, &key);
     for (size_t i = 0; i < count; i++) parts.of[e[i].part] = e[i].tensor;
+    r->whole += is_whole(&parts);
     unsigned used = 0, misshapen = 0;
     lt_lora_kind kind = 0;
     lt_lora_change change;

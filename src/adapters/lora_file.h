@@ -2,8 +2,8 @@
 #ifndef LT_LORA_FILE_H
 #define LT_LORA_FILE_H
 
+#include "adapters/lora_hash.h"
 #include "adapters/lora_kind.h"
-#include "formats/formats.h"
 
 typedef struct lt_lora_use {
     const lt_weight *weight; /* which may be a bias */
@@ -18,6 +18,7 @@ typedef struct lt_lora_file {
     lt_lora_use *uses; /* [count] */
     size_t count;
     int users;
+    char hash[LT_SHORT_HASH]; /* "" until somebody asks, by lt_lora_hash */
 } lt_lora_file;
 
 /* Opens a file of any kind that lt_checkpoint_open reads, for the model that weights hold, for one user. listener is

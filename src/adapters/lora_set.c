@@ -1,12 +1,12 @@
 /* LoRAs with their strengths. */
 #include "adapters/lora_set.h"
 
+#include "kernels/weight_source.h"
+
 #include <math.h>
 #include <string.h>
 
-enum { MOST_STRENGTH = 1000 };
-
-static bool is_possible(float strength) { return fabsf(strength) <= MOST_STRENGTH; }
+static bool is_possible(float strength) { return fabsf(strength) <= LT_MOST_STRENGTH; }
 
 lt_status lt_loras_check(const lt_lora *loras, size_t count) {
     if (count && !loras) return lt_fail(LT_ERROR_ARGUMENT, "loras is NULL: %zu are to be there", count);
@@ -15,7 +15,7 @@ lt_status lt_loras_check(const lt_lora *loras, size_t count) {
         if (!l->file || !*l->file) return lt_fail(LT_ERROR_ARGUMENT, "loras: number %zu names no file", i);
         if (!is_possible(l->strength) || !is_possible(l->text_strength))
             return lt_fail(LT_ERROR_ARGUMENT, "loras: %s: strengths of %g and %g; -%d to %d is possible", l->file,
-                           (double)l->strength, (double)l->text_strength, MOST_STRENGTH, MOST_STRENGTH);
+                           (double)l->strength, (double)l->text_strength, LT_MOST_STRENGTH, LT_MOST_STRENGTH);
     }
     return LT_OK;
 }
@@ -97,4 +97,51 @@ bool lt_lora_set_is(const lt_lora_set *set, const lt_lora *loras, size_t count) 
             return false;
     }
     return true;
+}
+
+/* ---- Numbers that are no longer finite ---- */
+
+enum { LOUD = 10000 }; /* no trained weight is so large */
+
+/* The largest number of a weight with what is added, by its size; infinity where one is no number. What can't be found
+ * out is 0. */
+static float find_largest(const lt_weight *weight, lt_delta_list list) {
+    lt_weight_source source;
+    lt_tensor copy = {0};
+    float largest = 0;
+    lt_status status = lt_weight_source_open(&weight->tensor, list, LT_ISA_BEST, &source);
+    if (!status) status = lt_weight_source_copy(&source, &copy);
+    lt_weight_source_close(&source);
+    const float *values = copy.data;
+    for (size_t i = 0; !status && i < lt_tensor_count(&weight->tensor); i++)
+        if (!(fabsf(values[i]) <= largest)) largest = isnan(values[i]) ? INFINITY : fabsf(values[i]);
+    if (!status) lt_free((void *)(uintptr_t)copy.data);
+    return largest;
+}
+
+/* The first of the i-th file's uses that makes a weight loud. */
+static const lt_lora_use *find_loud(const lt_lora_set *set, size_t i, float *strength, float *largest) {
+    const lt_lora_file *file = set->files[i];
+    for (size_t k = 0; k < file->count; k++) {
+        const lt_lora_use *use = &file->uses[k];
+        *strength = use->text ? set->loras[i].text_strength : set->loras[i].strength;
+        const lt_applied applied = {&use->delta, *strength};
+        const lt_delta_list one = {&applied, 1}, none = {0};
+        *largest = *strength != 0 ? find_largest(use->weight, one) : 0;
+        if (*largest > LOUD && find_largest(use->weight, none) <= LOUD) return use;
+    }
+    return NULL;
+}
+
+lt_status lt_lora_set_blame(const lt_lora_set *set, lt_status status) {
+    lt_message before;
+    lt_message_keep(&before);
+    for (size_t i = 0; i < set->count; i++) {
+        float strength, largest;
+        const lt_lora_use *use = find_loud(set, i, &strength, &largest);
+        if (use)
+            return lt_fail(LT_ERROR_ARGUMENT, "%s: at a strength of %g it makes numbers of %s as large as %g",
+                           set->files[i]->path, (double)strength, use->weight->tensor.name, (double)largest);
+    }
+    return lt_fail(status, "%s (LoRAs are added to it: are their strengths reasonable?)", before.text);
 }

@@ -5,6 +5,7 @@
 #include "formats/picture_embedding.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,8 @@ typedef struct search {
     void *user;
     lt_status status;
     bool over;
-    bool once; /* no folder twice: */
+    bool
+        all; /* files of all kinds: no folder twice, and also links that lead nowhere, pipes, folders that are closed */
     struct seen {
         dev_t device;
         ino_t file;
@@ -90,30 +92,8 @@ static bool is_model_folder(search *s, const char *path) {
     return is;
 }
 
-static void visit_folder(search *s, const char *folder, int deeper);
-
-/* A file, or in the second turn what is in a folder. */
-static void visit_entry(search *s, const char *folder, const char *name, int turn, int deeper) {
-    struct stat info;
-    char *path = name[0] == '.' ? NULL : made(s, lt_format("%s/%s", folder, name));
-    const bool there = path && !stat(path, &info), folder_there = there && S_ISDIR(info.st_mode);
-    const bool whole = folder_there && is_model_folder(s, path);
-    const size_t stem = there && S_ISREG(info.st_mode) ? stem_of(name, s->kind) : 0;
-    if (turn == 0 && (stem || whole)) visit_file(s, path, name, stem ? stem : strlen(name));
-    if (turn == 1 && folder_there && !whole) visit_folder(s, path, deeper - 1);
-    lt_free(path);
-}
-
-static void visit_folder(search *s, const char *folder, int deeper) {
-    struct dirent **entries;
-    const int count = s->over ? -1 : scandir(folder, &entries, NULL, alphasort);
-    for (int turn = 0; turn < (deeper > 0 ? 2 : 1); turn++)
-        for (int i = 0; i < count && !s->over; i++) visit_entry(s, folder, entries[i]->d_name, turn, deeper);
-    for (int i = 0; i < count; i++) free(entries[i]);
-    if (count >= 0) free(entries);
-}
-
-/* Whether a folder is there for the first time: a disk that takes capitals for small letters has it under each name. */
+/* Whether a folder is there for the first time: a disk that takes capitals for small letters has it under each name,
+ * and links may lead back. */
 static bool is_new(search *s, const char *path) {
     struct stat info;
     if (s->over || stat(path, &info) || !S_ISDIR(info.st_mode)) return false;
@@ -128,11 +108,44 @@ static bool is_new(search *s, const char *path) {
     return true;
 }
 
+static void visit_folder(search *s, const char *folder, int deeper);
+
+/* What is called a file with tensors, and can't be read as one. */
+static bool is_told(const search *s, const char *name, bool there, mode_t mode) {
+    const bool file = there && (S_ISREG(mode) || S_ISDIR(mode));
+    return s->all && !file && stem_of(name, LT_SHELF_OTHER);
+}
+
+/* A file, or in the second turn what is in a folder. */
+static void visit_entry(search *s, const char *folder, const char *name, int turn, int deeper) {
+    struct stat info = {0};
+    char *path = name[0] == '.' ? NULL : made(s, lt_format("%s/%s", folder, name));
+    const bool there = path && !stat(path, &info), folder_there = there && S_ISDIR(info.st_mode);
+    const bool whole = folder_there && is_model_folder(s, path);
+    const bool readable = there && S_ISREG(info.st_mode), told = path && is_told(s, name, there, info.st_mode);
+    const size_t stem = readable || told ? stem_of(name, s->kind) : 0;
+    if (turn == 0 && (stem || whole)) visit_file(s, path, name, stem ? stem : strlen(name));
+    if (turn == 1 && folder_there && !whole) visit_folder(s, path, deeper - 1);
+    lt_free(path);
+}
+
+static void visit_folder(search *s, const char *folder, int deeper) {
+    struct dirent **entries;
+    if (s->all && !is_new(s, folder)) return;
+    const int count = s->over ? -1 : scandir(folder, &entries, NULL, alphasort);
+    if (!s->over && count < 0 && s->all && errno == EACCES)
+        visit_file(s, folder, lt_base_name(folder), strlen(lt_base_name(folder)));
+    for (int turn = 0; turn < (deeper > 0 ? 2 : 1); turn++)
+        for (int i = 0; i < count && !s->over; i++) visit_entry(s, folder, entries[i]->d_name, turn, deeper);
+    for (int i = 0; i < count; i++) free(entries[i]);
+    if (count >= 0) free(entries);
+}
+
 /* The kind's folders in base. */
 static void visit_kinds(search *s, const char *base) {
     for (const char *const *kind = folders[s->kind]; *kind && !s->over; kind++) {
         char *path = made(s, lt_format("%s/%s", base, *kind));
-        if (path && (!s->once || is_new(s, path))) visit_folder(s, path, DEEPEST);
+        if (path) visit_folder(s, path, DEEPEST);
         lt_free(path);
     }
 }
@@ -176,7 +189,7 @@ lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *
 /* ---- All kinds ---- */
 
 lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user) {
-    search s = {.found = found, .user = user, .once = true};
+    search s = {.found = found, .user = user, .all = true};
     for (s.kind = 0; s.kind < LT_COUNT(folders) && !s.over; s.kind++) visit_kinds(&s, folder);
     s.kind = LT_SHELF_OTHER;
     visit_folder(&s, folder, s.seen_count ? 0 : DEEPEST);

@@ -15,7 +15,8 @@ typedef struct lt_shelf {
  * name: without folder and ending. LT_ERROR_MEMORY, or LT_OK. */
 typedef bool lt_shelf_fn(void *user, const char *path, const char *name);
 lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user);
-/* The same of every file of any kind in folder: of the folders of all kinds, if it has one, else of all in it. */
+/* The same of every file of any kind in folder: of the folders of all kinds, if it has one, else of all in it; and of
+ * what is called like a file with tensors and can't be read as one. */
 lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user);
 
 /* The path of that name, allocated; NULL: it is nowhere. A picture without an embedding is passed by. A name may have

@@ -195,12 +195,16 @@ static lt_status read_folder(const lt_diffusers *folder, lt_shelf_about *about) 
     return status;
 }
 
+lt_status lt_shelf_about_file(const lt_checkpoint *file, lt_shelf_about *about) {
+    *about = (lt_shelf_about){.kind = LT_SHELF_OTHER};
+    LT_TRY(read_file(file, about));
+    about->family = family_of(file, about->kind);
+    return LT_OK;
+}
+
 lt_status lt_shelf_about_read(const lt_source *source, lt_shelf_about *about) {
     *about = (lt_shelf_about){.kind = LT_SHELF_OTHER};
-    if (source->folder.count) return read_folder(&source->folder, about);
-    LT_TRY(read_file(&source->file, about));
-    about->family = family_of(&source->file, about->kind);
-    return LT_OK;
+    return source->folder.count ? read_folder(&source->folder, about) : lt_shelf_about_file(&source->file, about);
 }
 
 void lt_shelf_about_free(lt_shelf_about *about) {

@@ -222,6 +222,9 @@ const char *const *lt_synthetic_names(void) {
                                         "tiny-control-diffusers",
                                         "sd15-t2i",
                                         "tiny-t2i",
+                                        "tiny-ip",
+                                        "tiny-ip-plus",
+                                        "tiny-vit",
                                         NULL};
     return names;
 }

@@ -3,6 +3,7 @@
 
 #include "adapters/lora_set.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The sums are made in float32, and rounded once. */
@@ -20,12 +21,24 @@ static lt_status narrow(lt_tensor *t, lt_dtype type) {
     return LT_OK;
 }
 
+static bool are_finite(const lt_tensor *t) {
+    bool finite = true;
+    const uint16_t *halves = t->data;
+    const size_t count = lt_tensor_count(t);
+    if (t->dtype == LT_F32) return lt_all_finite(t->data, count);
+    for (size_t i = 0; i < count; i++)
+        finite &= isfinite(t->dtype == LT_F16 ? lt_f16_to_f32(halves[i]) : lt_bf16_to_f32(halves[i])) != 0;
+    return finite;
+}
+
 static lt_status merge(const lt_weight *weight, lt_delta_list list, const lt_dtype *type, lt_tensor *t) {
     lt_weight_source source;
     lt_status status = lt_weight_source_open(&weight->tensor, list, LT_ISA_BEST, &source);
     if (!status) status = lt_weight_source_copy(&source, t);
     lt_weight_source_close(&source);
-    return status ? status : narrow(t, type ? *type : weight->tensor.dtype);
+    if (!status) status = narrow(t, type ? *type : weight->tensor.dtype);
+    if (status || are_finite(t)) return status;
+    return lt_fail(LT_ERROR_MODEL, "%s would hold numbers that are not finite as %s", t->name, lt_dtype_name(t->dtype));
 }
 
 static lt_status merge_all(const lt_model *model, const lt_deltas *deltas, const lt_dtype *type, lt_merged *m) {
@@ -55,7 +68,9 @@ lt_status lt_model_merge(const lt_model *model, const lt_lora *loras, size_t cou
     *merged = (lt_merged){0};
     LT_TRY(lt_loras_check(loras, count));
     LT_TRY(lt_lora_set_make(loras, count, model->parts.weights, &model->parts.listener, kept, &set));
-    const lt_status status = merge_all(model, set->deltas, type, merged);
+    lt_status status = merge_all(model, set->deltas, type, merged);
+    if (status == LT_ERROR_MODEL) status = lt_lora_set_blame(set, status);
+    if (status == LT_ERROR_MODEL && set->count == 1) status = lt_fail_in(status, "%s", set->loras[0].file);
     lt_lora_set_free(set);
     return status;
 }

@@ -197,11 +197,13 @@ static lt_precision packed_for(const lt_checkpoint *file) {
 }
 
 /* What errors and parameters texts call it. */
-static lt_status name_model(lt_components *parts, const char *path, const char *vae) {
+static lt_status name_model(lt_components *parts, const char *path, const char *vae, const char *preview) {
     parts->name = model_name(path);
     parts->file = lt_strdup(path);
     if (vae) parts->vae_file = lt_strdup(vae);
-    return parts->name && parts->file && (!vae || parts->vae_file) ? LT_OK : LT_ERROR_MEMORY;
+    if (preview) parts->preview_file = lt_strdup(preview);
+    const bool named = (!vae || parts->vae_file) && (!preview || parts->preview_file);
+    return parts->name && parts->file && named ? LT_OK : LT_ERROR_MEMORY;
 }
 
 static const lt_few_steps *few_steps_of(const char *path, const lt_source *source) {
@@ -238,7 +240,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     LT_TRY(add_source(model, path, &model->main, roles, options->ema));
     if (options->vae) LT_TRY(add_vae(model, options->vae));
     LT_TRY(add_preview(model, options->preview_vae));
-    LT_TRY(name_model(&model->parts, path, options->vae));
+    LT_TRY(name_model(&model->parts, path, options->vae, options->preview_vae));
     model->parts.few_steps = few_steps_of(path, &model->main);
     LT_TRY(complete_control(model, path, (lt_model *)(uintptr_t)options->base));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));

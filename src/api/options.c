@@ -82,6 +82,8 @@ static const lt_field request_fields[] = {
     {AT(plain_prompt), LT_FIELD_BOOL, .help = "take prompts letter by letter, cut at 75 tokens"},
     {AT(emphasis), LT_FIELD_ENUM, .choices = lt_emphasis_choices, .by_name = emphasis_by_name, .help = "what weights of words do; or no-norm, ignore, none"},
     {AT(literal_hash), LT_FIELD_BOOL, .help = "# is a character, and no comment begins with it"},
+    {AT(lora_hashes), LT_FIELD_TEXT, .optional = true, .help = "which files the prompt's LoRAs are: NAME: HASH, ..."},
+    {AT(embedding_hashes), LT_FIELD_TEXT, .optional = true, .help = "likewise of embeddings"},
     {AT(clip_skip), LT_FIELD_INT, 1, 100, .help = "leave out the text encoder's last N-1 layers"},
     {AT(width), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "default: the input picture's, or the model's own"},
     {AT(height), LT_FIELD_INT, 0, LT_IMAGE_MAX_SIDE, .help = "likewise"},

@@ -152,14 +152,20 @@ char *lt_strndup(const char *s, size_t n) {
     return copy;
 }
 
-char *lt_format(const char *format, ...) {
-    va_list args, again;
-    va_start(args, format);
+static __attribute__((format(printf, 1, 0))) char *format_list(const char *format, va_list args) {
+    va_list again;
     va_copy(again, args);
     const int n = vsnprintf(NULL, 0, format, args);
     char *s = n < 0 ? NULL : lt_alloc((size_t)n + 1);
     if (s) vsnprintf(s, (size_t)n + 1, format, again);
     va_end(again);
+    return s;
+}
+
+char *lt_format(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *s = format_list(format, args);
     va_end(args);
     return s;
 }
@@ -235,13 +241,13 @@ lt_status lt_buffer_append(lt_buffer *b, const void *data, size_t size) {
 }
 
 lt_status lt_buffer_printf(lt_buffer *b, const char *format, ...) {
-    char text[512];
     va_list args;
     va_start(args, format);
-    const int n = vsnprintf(text, sizeof text, format, args);
+    char *text = format_list(format, args);
     va_end(args);
-    if (n < 0 || (size_t)n >= sizeof text) return lt_fail(LT_ERROR_ARGUMENT, "a text of %d bytes is too long", n);
-    return lt_buffer_append(b, text, (size_t)n);
+    const lt_status status = text ? lt_buffer_append(b, text, strlen(text)) : LT_ERROR_MEMORY;
+    lt_free(text);
+    return status;
 }
 
 void lt_buffer_free(lt_buffer *b) {

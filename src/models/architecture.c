@@ -29,6 +29,8 @@ static lt_status list_role(const lt_part_architecture *c, lt_role role, const ch
     if (role == LT_ROLE_UPSCALER) lt_upscaler_walk(&c->upscaler, &walk);
     if (role == LT_ROLE_CONTROL) lt_controlnet_walk(&c->control, &walk);
     if (role == LT_ROLE_ADAPTER) lt_t2i_walk(&c->adapter, &walk);
+    if (role == LT_ROLE_IMAGE_PROMPT) return lt_ip_adapter_list(&c->image_prompt, &c->image_prompt_shape, list);
+    if (role == LT_ROLE_CLIP) return lt_clip_image_list(&c->image, list);
     return l.status;
 }
 

@@ -5,6 +5,7 @@
 #include "models/classifier.h"
 #include "models/clip.h"
 #include "models/controlnet.h"
+#include "models/image_prompt_list.h"
 #include "models/names.h"
 #include "models/t2i.h"
 #include "models/taesd.h"
@@ -37,6 +38,9 @@ typedef struct lt_part_architecture {
     lt_upscaler upscaler;
     lt_controlnet control;
     lt_t2i adapter;
+    lt_ip_adapter image_prompt;
+    lt_ip_adapter_shape image_prompt_shape;
+    lt_clip_image image; /* alone */
 } lt_part_architecture;
 
 /* Names and shapes of every tensor of the models that roles (a set of text encoder, VAE, U-Net) asks for, in the file's

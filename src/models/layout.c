@@ -120,13 +120,6 @@ bool lt_is_text(const char *name) {
     return true;
 }
 
-/* Is it the first with its name, whatever stands before it? */
-static bool is_first(size_t i) {
-    size_t k = 0;
-    while (strcmp(landmarks[k].name, landmarks[i].name)) k++;
-    return k == i;
-}
-
 /* Kinds that are no model of ours, by a piece of a name that they alone have. */
 static const struct {
     const char *piece, *kind, *advice;
@@ -134,6 +127,8 @@ static const struct {
     {"lora_unet_", "a LoRA", "it goes behind --lora"},
     {"lora_te_", "a LoRA", "it goes behind --lora"},
     {".lora_A.", "a LoRA", "it goes behind --lora"},
+    {"string_to_param.", "an embedding", "it goes behind --embedding"},
+    {"emb_params", "an embedding", "it goes behind --embedding"},
     {"overlap_attn.relative_position_bias_table", "a HAT upscaler", LT_SERVED_UPSCALERS},
     {"residual_group.blocks.0.attn.logit_scale", "a Swin2SR upscaler", LT_SERVED_UPSCALERS},
     {"residual_group.blocks.0.attn.relative_position_bias_table", "a SwinIR upscaler", LT_SERVED_UPSCALERS},
@@ -151,18 +146,10 @@ static lt_status unknown_layout(const lt_tensor *tensors, size_t count) {
             if (strstr(tensors[i].name, strangers[k].piece))
                 return lt_fail(LT_ERROR_MODEL, "no model that is known here: it is %s: %s", strangers[k].kind,
                                strangers[k].advice);
-    char list[900];
-    size_t at = 0;
-    list[0] = '\0';
-    for (size_t i = 0; i < LT_COUNT(landmarks) && at < sizeof list; i++)
-        if (is_first(i))
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s%s", i ? ", " : "", landmarks[i].prefix,
-                                   landmarks[i].name);
-    return lt_fail(
-        LT_ERROR_MODEL,
-        "no model that is known here: none of these tensors was found, nor one with another program's prefix: "
-        "%s",
-        list);
+    if (!count) return lt_fail(LT_ERROR_MODEL, "no model that is known here: it has no tensors");
+    return lt_fail(LT_ERROR_MODEL,
+                   "no model that is known here: its tensors have names of none (the first of %zu is %.100s)", count,
+                   tensors[0].name);
 }
 
 /* Is what l names another role's already? A CLIP's text tower is part of the CLIP, not a text encoder of its own, and a

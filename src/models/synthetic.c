@@ -121,6 +121,18 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
         }                                                                                                              \
     }
 
+/* For the U-Net of an SD1, whose text is text_width wide, of the encoder below. */
+#define IP_ADAPTER(title, of, text_width, is_plus, channels, count)                                                    \
+    {                                                                                                                  \
+        .name = (title), .roles = 1u << LT_ROLE_IMAGE_PROMPT,                                                          \
+        .image_prompt = {.plus = (is_plus),                                                                            \
+                         .embed = (channels),                                                                          \
+                         .tokens = (count),                                                                            \
+                         .context_dim = (text_width),                                                                  \
+                         .layers = (is_plus) ? 4 : 0},                                                                 \
+        .image_prompt_shape = {&(of).unet, (text_width)},                                                              \
+    }
+
 static const lt_part_architecture part_configs[] = {
     TAESD("tiny-taesd-encoder", 1u << LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM, 32),
     TAESD("tiny-taesd-decoder", 1u << LT_ROLE_TAESD_DECODER, LT_NAMING_LDM, 32),
@@ -138,6 +150,11 @@ static const lt_part_architecture part_configs[] = {
     CONTROL("tiny-control-diffusers", LT_NAMING_DIFFUSERS, 64, 64),
     ADAPTER("sd15-t2i", 320),
     ADAPTER("tiny-t2i", 64),
+    IP_ADAPTER("tiny-ip", sd_configs[1], 64, false, 96, 4),
+    IP_ADAPTER("tiny-ip-plus", sd_configs[1], 64, true, 128, 16),
+    {.name = "tiny-vit",
+     .roles = 1u << LT_ROLE_CLIP,
+     .image = {.width = 128, .hidden = 512, .layers = 3, .patch = 14, .size = 56, .projection = 96}},
 };
 
 const lt_part_architecture *lt_synthetic_part_find(const char *name) {
@@ -168,17 +185,15 @@ static bool is_last(const lt_part_architecture *part, const char *name, const si
     return !strcmp(name, "conv_last.weight") || !strcmp(name, "model.10.weight");
 }
 
+enum { SEEN_ROLES = 1u << LT_ROLE_IMAGE_PROMPT | 1u << LT_ROLE_CLIP };
+
 static bool plays(const lt_part_architecture *part, unsigned roles) { return part && part->roles & roles; }
 
 /* How loud a matrix is. part: what it is of, or NULL. */
 static double gain_of(const lt_part_architecture *part, const char *name, const size_t *shape) {
-    static const char *const queries_and_keys[] = {".to_q.weight",
-                                                   ".to_k.weight",
-                                                   ".q_proj.weight",
-                                                   ".k_proj.weight",
-                                                   ".attn_1.q.weight",
-                                                   ".attn_1.k.weight",
-                                                   NULL};
+    static const char *const queries_and_keys[] = {
+        ".to_q.weight",     ".to_k.weight",     ".q_proj.weight",  ".k_proj.weight",
+        ".attn_1.q.weight", ".attn_1.k.weight", ".to_k_ip.weight", NULL};
     static const char *const zeros[] = {"zero_convs.", "middle_block_out.", "controlnet_down_blocks.",
                                         "controlnet_mid_block", NULL};
     if (plays(part, TAESD_ROLES)) return shape[0] != 3 ? 1.1 : 0.25;
@@ -191,7 +206,9 @@ static double gain_of(const lt_part_architecture *part, const char *name, const 
 /* part: what it is of, or NULL. */
 static rule rule_of(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
     if (strcmp(name, "logit_scale") == 0) return (rule){log(1 / 0.07), 0.0};
+    static const char *const learned[] = {"class_embedding", "image_proj.latents", NULL};
     if (lt_name_ends(name, "embedding.weight")) return (rule){0.0, 0.5};
+    if (plays(part, SEEN_ROLES) && ends_in_any(name, learned)) return (rule){0.0, 0.5};
     if (lt_name_ends(name, ".bias")) return (rule){0.0, 0.1};
     if (rank == 1) return plays(part, 1u << LT_ROLE_UPSCALER) ? (rule){0.2, 0.1} : (rule){1.0, 0.2};
     size_t fan_in = 1;

@@ -15,6 +15,7 @@
  *     a ControlNet's convolutions that begin as zeros     0, 0.3 sqrt(3 / fan-in)
  *     a T2I-Adapter's second convolutions of a block      0, 0.5 sqrt(3 / fan-in)
  *     a TAESD's matrices  0, 1.1 sqrt(3 / fan-in), of three outputs 0.25 sqrt(3 / fan-in)
+ *     an IP-Adapter's latents, an image encoder's class   0, 0.5; its keys as others 0, 2 sqrt(3 / fan-in)
  *     an upscaler's       0, 1.3 sqrt(3 / fan-in), the last one's 0.5 sqrt(3 / fan-in); PReLU's slopes 0.2, 0.1
  * Queries and keys are loud, norms are not 1 and 0, biases are not 0: a graph that skips, swaps or transposes anything
  * misses the recorded outputs. The files equal those of the reference generators, synth.py byte for
@@ -32,7 +33,8 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
 /* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "taesd", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
  * "tiny-esrgan-x2", "tiny-srvgg-x4", "esrgan-x4" (RealESRGAN_x4plus's size), "sd15-control" (361 M parameters),
- * "tiny-control", "tiny-control-diffusers", "sd15-t2i", "tiny-t2i"; NULL for an unknown name. */
+ * "tiny-control", "tiny-control-diffusers", "sd15-t2i", "tiny-t2i", "tiny-ip", "tiny-ip-plus", "tiny-vit" (their
+ * image encoder); NULL for an unknown name. */
 const lt_part_architecture *lt_synthetic_part_find(const char *name);
 
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */

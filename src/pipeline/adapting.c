@@ -1,7 +1,7 @@
 /* What a session's LoRAs are. */
 #include "pipeline/adapting.h"
 
-#include "adapters/shelf.h"
+#include "adapters/hashed.h"
 #include "pipeline/words.h"
 #include "text/networks.h"
 
@@ -79,30 +79,67 @@ static void tell_missing(const lt_session *session, const lt_network *n) {
               session->models ? "in " : "", session->models ? session->models : "", session->models ? " or " : "");
 }
 
-static lt_status add_network(const lt_session *session, const lt_network *n, lora_list *list) {
+static void tell_other(const lt_session *session, const lt_network *n, const char *path, const char *hash) {
+    char own[LT_SHORT_HASH];
+    lt_hashes_of(path, LT_SHELF_LORA, own);
+    lt_notify(&session->listener,
+              "%.200s: the picture was made with a file of the hash %s, which is nowhere here; %.500s (%s) is "
+              "taken for it",
+              n->tag, hash, path, own);
+}
+
+/* How many networks before the i-th have its name. */
+static size_t uses_before(const lt_networks *networks, size_t i) {
+    size_t uses = 0;
+    for (size_t k = 0; k < i; k++)
+        uses += lt_network_is_lora(&networks->items[k]) &&
+                lt_hashes_same_name(networks->items[k].arguments[0], networks->items[i].arguments[0]);
+    return uses;
+}
+
+/* By its name, and by the hash that a picture's text had for it. */
+static lt_status find_network(const lt_session *session, const lt_request *r, const lt_networks *networks, size_t i,
+                              char **path) {
     const lt_shelf shelf = shelf_of(session);
+    const lt_network *n = &networks->items[i];
+    const char *name = n->arguments[0];
+    char hash[LT_SHORT_HASH];
+    bool exact;
+    LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, name, path));
+    if (!lt_hashes_find(r->lora_hashes, name, uses_before(networks, i), hash)) return LT_OK;
+    const lt_status status = lt_hashes_choose(&shelf, LT_SHELF_LORA, name, hash, path, &exact);
+    if (!status && *path && !exact) tell_other(session, n, *path, hash);
+    return status;
+}
+
+static lt_status add_network(const lt_session *session, const lt_request *r, const lt_networks *networks, size_t i,
+                             lora_list *list) {
+    const lt_network *n = &networks->items[i];
     lt_lora_tag lora;
-    char *path;
+    char *path = NULL;
     LT_TRY(lt_network_weigh(n, &lora));
-    LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, n->arguments[0], &path));
+    const lt_status status = find_network(session, r, networks, i, &path);
+    if (path) list->items[list->count++] = (lt_lora){path, lora.strength, lora.text_strength};
+    LT_TRY(status);
     if (lora.dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
-    if (path)
-        list->items[list->count++] = (lt_lora){path, lora.strength, lora.text_strength};
-    else
-        tell_missing(session, n);
+    if (!path) tell_missing(session, n);
     return LT_OK;
 }
 
-static lt_status add_networks(const lt_session *session, const lt_networks *networks, lora_list *list) {
+/* names: what the prompt calls those of the list. */
+static lt_status add_networks(const lt_session *session, const lt_request *r, const lt_networks *networks,
+                              lora_list *list, const char **names) {
     size_t loras = 0;
     for (size_t i = 0; i < networks->count; i++) {
         const lt_network *n = &networks->items[i];
+        const size_t before = list->count;
         if (!lt_network_is_lora(n))
             lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served", n->tag);
         else if (++loras > MOST_NAMED)
             return lt_fail(LT_ERROR_ARGUMENT, "the prompt names over %d LoRAs", MOST_NAMED);
         else
-            LT_TRY(add_network(session, n, list));
+            LT_TRY(add_network(session, r, networks, i, list));
+        if (list->count > before) names[before] = n->arguments[0];
     }
     return LT_OK;
 }
@@ -130,15 +167,17 @@ lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t cou
 
 /* ---- A request ---- */
 
-static lt_status wear_all(lt_session *session, const lt_request *r, const lt_networks *networks, size_t *named) {
+/* Those of the prompt first, as they stand in the text beside the picture. */
+static lt_status wear_all(lt_session *session, const lt_request *r, lt_adapted *a) {
     const lt_lora_set *own = session->loras.own;
     const size_t before = own ? own->count : 0;
-    lora_list list = {.items = lt_calloc(before + r->lora_count + networks->count, sizeof *list.items)};
-    lt_status status = list.items ? LT_OK : LT_ERROR_MEMORY;
+    lora_list list = {.items = lt_calloc(before + r->lora_count + a->networks.count, sizeof *list.items)};
+    a->names = lt_calloc(a->networks.count, sizeof *a->names);
+    lt_status status = list.items && a->names ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) status = add_networks(session, r, &a->networks, &list, a->names);
+    a->named = list.count;
     if (!status && before) status = add_files(session, own->loras, before, &list);
     if (!status) status = add_files(session, r->loras, r->lora_count, &list);
-    if (!status) status = add_networks(session, networks, &list);
-    *named = list.count - before - r->lora_count;
     if (!status && list.count > before) status = wear_list(session, list.items, list.count);
     if (!status && list.count == before) wear(session, session->loras.own);
     free_list(list.items, list.count);
@@ -179,9 +218,9 @@ static lt_status take_regions(const lt_session *session, const lt_request *r, lt
     return LT_OK;
 }
 
-static lt_status take_all(const lt_session *session, const lt_request *r, lt_adapted *a, lt_networks *networks) {
+static lt_status take_all(const lt_session *session, const lt_request *r, lt_adapted *a) {
     if (r->plain_prompt) return LT_OK;
-    LT_TRY(take(r, r->prompt, &a->prompt, networks));
+    LT_TRY(take(r, r->prompt, &a->prompt, &a->networks));
     LT_TRY(take_other(session, r, r->negative_prompt, &a->negative_prompt));
     a->request.prompt = a->prompt.data;
     a->request.negative_prompt = a->negative_prompt.data;
@@ -189,14 +228,12 @@ static lt_status take_all(const lt_session *session, const lt_request *r, lt_ada
 }
 
 lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted) {
-    lt_networks networks = {0};
     *adapted = (lt_adapted){.request = *request};
     session->loras.requested = true;
     LT_TRY(lt_loras_check(request->loras, request->lora_count));
-    lt_status status = take_all(session, request, adapted, &networks);
-    if (!status) status = wear_all(session, request, &networks, &adapted->named);
-    lt_networks_free(&networks);
-    return status ? status : lt_words_read(session, &adapted->request);
+    LT_TRY(take_all(session, request, adapted));
+    LT_TRY(wear_all(session, request, adapted));
+    return lt_words_read(session, &adapted->request);
 }
 
 void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
@@ -205,6 +242,8 @@ void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
     for (size_t i = 0; adapted->regions && i < adapted->request.region_count; i++)
         lt_free((char *)(uintptr_t)adapted->regions[i].prompt);
     lt_free(adapted->regions);
+    lt_free(adapted->names);
+    lt_networks_free(&adapted->networks);
     lt_buffer_free(&adapted->prompt);
     lt_buffer_free(&adapted->negative_prompt);
     *adapted = (lt_adapted){0};

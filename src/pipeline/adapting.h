@@ -3,6 +3,7 @@
 #define LT_ADAPTING_H
 
 #include "pipeline/session.h"
+#include "text/networks.h"
 
 /* From now on these are the session's own. On failure it keeps what it had. */
 lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t count);
@@ -10,7 +11,9 @@ lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t cou
 /* A request with its LoRAs added to the session's weights. */
 typedef struct lt_adapted {
     lt_request request; /* as it was, but for the comments and networks in its prompts */
-    size_t named;       /* how many of the set's last ones the prompt names */
+    lt_networks networks;
+    const char **names; /* [named]: what the prompt calls the set's first ones, as networks has it; owned */
+    size_t named;
     lt_buffer prompt, negative_prompt;
     lt_region *regions; /* with their prompts, owned */
 } lt_adapted;

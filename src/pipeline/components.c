@@ -9,6 +9,7 @@ void lt_components_free(lt_components *parts) {
     lt_free(parts->name);
     lt_free(parts->file);
     lt_free(parts->vae_file);
+    lt_free(parts->preview_file);
     for (int i = 0; parts->labels && i < parts->classifier.classes; i++) lt_free(parts->labels[i]);
     lt_free(parts->labels);
     lt_known_free(&parts->known);
@@ -144,6 +145,9 @@ bool lt_parts_draw(const lt_components *p) {
     return p->has[LT_MODULE_UNET] && served && pictures && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim);
 }
 
+/* of: that doesn't fit the others. */
+static lt_status disagree(const char *of, lt_status status) { return of ? lt_fail_in(status, "%s", of) : status; }
+
 lt_status lt_parts_agree(const lt_components *parts) {
     const lt_unet *unet = &parts->unet;
     if (!parts->has[LT_MODULE_UNET]) return LT_OK;
@@ -151,15 +155,18 @@ lt_status lt_parts_agree(const lt_components *parts) {
                paints = unet->in_channels == 2 * unet->out_channels + 1;
     const bool latents = parts->pixels || parts->has[LT_MODULE_VAE_DECODER];
     if (latents && (unet->out_channels != parts->vae.latent_channels || !(plain || paints)))
-        return lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
-                       unet->in_channels, unet->out_channels, parts->vae.latent_channels);
+        return disagree(parts->vae_file ? parts->vae_file : parts->file,
+                        lt_fail(LT_ERROR_MODEL, "the U-Net takes %d channels and makes %d; the VAE's latents have %d",
+                                unet->in_channels, unet->out_channels, parts->vae.latent_channels));
     if (parts->previews && parts->taesd.latent_channels != parts->vae.latent_channels)
-        return lt_fail(LT_ERROR_MODEL, "the TAESD of previews takes latents of %d channels; the model's have %d",
-                       parts->taesd.latent_channels, parts->vae.latent_channels);
+        return disagree(parts->preview_file,
+                        lt_fail(LT_ERROR_MODEL, "this TAESD takes latents of %d channels; the model's have %d",
+                                parts->taesd.latent_channels, parts->vae.latent_channels));
     const int width = parts->text.width + parts->text_2.width; /* one beside the other */
     if (width && unet->context_dim && unet->context_dim != width)
-        return lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", width,
-                       unet->context_dim);
+        return disagree(parts->file,
+                        lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", width,
+                                unet->context_dim));
     return LT_OK;
 }
 

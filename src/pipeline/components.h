@@ -71,8 +71,9 @@ typedef struct lt_components {
     const lt_few_steps *few_steps; /* it was distilled; NULL: nothing tells */
     int sample_size;               /* latents a side, as the model was trained: 64 */
     char *name;                    /* the checkpoint's, for the parameters text */
-    char *file, *vae_file; /* for errors: where the tensors are from, and the VAE's if that is another; or NULL */
-    lt_listener listener;  /* of what is found out while opening and converting */
+    /* for errors: where the tensors are from, and the VAE's and that of previews if they are others; or NULL */
+    char *file, *vae_file, *preview_file;
+    lt_listener listener; /* of what is found out while opening and converting */
 } lt_components;
 
 /* Frees the weights and the tokenizer; parts may be zeroed or half filled. */

@@ -75,8 +75,7 @@ static lt_status check(const lt_components *parts, const lt_request *r) {
         return lt_fail(LT_ERROR_ARGUMENT, "class_name: %.100s; a classifier is needed with it", r->class_name);
     if (parts->unet.in_channels != parts->unet.out_channels && !r->image)
         return lt_fail(LT_ERROR_ARGUMENT, "this is an inpainting model: it needs a picture and a mask");
-    const lt_status agree = lt_parts_agree(parts);
-    return agree ? lt_module_fail(parts, LT_MODULE_UNET, agree) : LT_OK;
+    return lt_parts_agree(parts);
 }
 
 static lt_status allocate(lt_painting *p) {
@@ -309,6 +308,7 @@ static lt_status make_room(lt_painting *p) {
                           p->canvas.height,
                           p->session->target.precision,
                           p->session->loras.worn,
+                          p->adapted.names,
                           p->adapted.named,
                           p->session};
     out->parameters[i] = lt_infotext_make(&made);
@@ -467,6 +467,7 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(lt_notes_give(p->session, r, &p->canvas));
     LT_TRY(make_result(p));
     LT_TRY(hear_all(p));
+    lt_notes_of_steps(p->session, r, &p->steps, p->second ? &p->second->steps : NULL);
     const lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
     LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
     for (p->picture = 0; p->picture < r->count && !last->enough; p->picture++) LT_TRY(paint_picture(p));

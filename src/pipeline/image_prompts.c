@@ -137,9 +137,9 @@ static lt_status read_mask(const lt_image *mask, int h, int w, float **values) {
 static lt_status check_prompt(const lt_image_prompt *p, size_t i) {
     if (!p->adapter || !p->image)
         return lt_fail(LT_ERROR_ARGUMENT, "image_prompts: number %zu has no %s", i, p->adapter ? "image" : "adapter");
-    if (!(fabsf(p->scale) <= 1000))
-        return lt_fail(LT_ERROR_ARGUMENT, "image_prompts: a scale of %g: from -1000 to 1000 is possible",
-                       (double)p->scale);
+    if (!(fabsf(p->scale) <= LT_MOST_STRENGTH))
+        return lt_fail(LT_ERROR_ARGUMENT, "image_prompts: a scale of %g: from -%d to %d is possible", (double)p->scale,
+                       LT_MOST_STRENGTH, LT_MOST_STRENGTH);
     if (!(p->start >= 0 && p->start <= p->end && p->end <= 1))
         return lt_fail(LT_ERROR_ARGUMENT,
                        "image_prompts: from %g to %g of the steps: shares from 0 to 1 are possible, the first not over "

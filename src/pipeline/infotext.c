@@ -1,8 +1,7 @@
 /* The text that the web UIs put beside a picture, so that it can be made again. */
 #include "pipeline/infotext.h"
 
-#include "adapters/lora_hash.h"
-#include "adapters/shelf.h"
+#include "adapters/hashed.h"
 #include "base/fields.h"
 #include "base/rng.h"
 #include "pipeline/hires.h"
@@ -465,6 +464,27 @@ static bool read_model(const reading *to, const char *value) {
     return true;
 }
 
+/* Where it is not the checkpoint's own. */
+static lt_status write_vae(const lt_made *m, lt_buffer *out) {
+    char *name = m->parts->vae_file ? lt_shelf_name(m->parts->vae_file) : NULL;
+    const lt_status status = name ? write_text(out, name) : m->parts->vae_file ? LT_ERROR_MEMORY : LT_OK;
+    lt_free(name);
+    return status;
+}
+
+/* With or without its ending, as A1111 has it. */
+static bool read_vae(const reading *to, const char *value) {
+    const char *file = to->session ? to->session->parts->vae_file : NULL;
+    char *own = file ? lt_shelf_name(file) : NULL, *made = lt_shelf_name(value);
+    const bool same = own && made && !strcmp(own, made);
+    if (to->session && !same)
+        lt_notify(&to->session->listener, "the picture was made with the VAE %.200s; this is %.200s", value,
+                  own ? own : "the model's own");
+    lt_free(own);
+    lt_free(made);
+    return true;
+}
+
 /* The hash is of the file, of some gigabytes: with a name nobody asks. */
 static bool read_model_hash(const reading *to, const char *value) {
     if (to->session && !lt_infotext_find(to->info, "Model"))
@@ -473,25 +493,54 @@ static bool read_model_hash(const reading *to, const char *value) {
     return true;
 }
 
-/* "NAME: 0123456789ab" of each file, once: names without what parts them. */
-static lt_status write_lora_hash(const lt_lora_set *set, size_t i, lt_buffer *out) {
-    char hash[LT_SHORT_HASH];
-    for (size_t k = 0; k < i; k++)
-        if (set->files[k] == set->files[i]) return LT_OK;
-    char *name = lt_shelf_name(set->files[i]->path), *to = name;
-    if (!name) return LT_ERROR_MEMORY;
-    for (const char *c = name; *c; c++)
-        if (*c != ':' && *c != ',') *to++ = *c;
-    *to = '\0';
-    lt_lora_hash(set->files[i]->path, &set->files[i]->file, hash);
-    const lt_status status = lt_buffer_printf(out, "%s%s: %s", out->size ? ", " : "", name, hash);
-    lt_free(name);
-    return status;
+/* What the text calls the i-th LoRA, allocated: as the prompt does; or as its file is called, without what would end a
+ * network or begin a comment, for its hash finds it by any name. */
+static char *call_lora(const lt_made *m, size_t i) {
+    if (i < m->named) return lt_strdup(m->names[i]);
+    char *name = lt_shelf_name(m->loras->files[i]->path);
+    for (char *c = name; c && *c; c++)
+        if (strchr("#>:", *c) || (unsigned char)*c < ' ') *c = '_';
+    return name;
+}
+
+/* Whether the i-th has to be told: the first of its name, and all of a name that several files have. */
+static bool is_told(const lt_lora_set *set, char *const *names, size_t i) {
+    bool first = true, several = false;
+    for (size_t k = 0; k < set->count; k++) {
+        if (k == i || !lt_hashes_same_name(names[k], names[i])) continue;
+        first &= k > i;
+        several |= set->files[k] != set->files[i];
+    }
+    return first || several;
+}
+
+static lt_status add_lora_hashes(const lt_lora_set *set, char *const *names, lt_buffer *out) {
+    for (size_t i = 0; i < set->count; i++) {
+        lt_lora_file *file = set->files[i];
+        if (!is_told(set, names, i)) continue;
+        if (!*file->hash) lt_lora_hash(file->path, &file->file, file->hash);
+        LT_TRY(lt_hashes_add(out, names[i], file->hash));
+    }
+    return LT_OK;
 }
 
 static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
-    for (size_t i = 0; m->loras && i < m->loras->count; i++) LT_TRY(write_lora_hash(m->loras, i, out));
-    return LT_OK;
+    const size_t count = m->loras ? m->loras->count : 0;
+    char **names = lt_calloc(count, sizeof *names);
+    lt_status status = names ? LT_OK : LT_ERROR_MEMORY;
+    for (size_t i = 0; i < count && !status; i++)
+        if (!(names[i] = call_lora(m, i))) status = LT_ERROR_MEMORY;
+    if (!status && count) status = add_lora_hashes(m->loras, names, out);
+    for (size_t i = 0; names && i < count; i++) lt_free(names[i]);
+    lt_free(names);
+    return status;
+}
+
+/* The prompt names them, with their strengths, unless it is plain: then whoever follows it gives them. */
+static bool read_lora_hashes(const reading *to, const char *value) {
+    const char *syntax = lt_infotext_find(to->info, "Prompt syntax");
+    to->request->lora_hashes = value;
+    return !syntax || strcmp(syntax, "off") || to->request->lora_count;
 }
 
 static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {
@@ -500,9 +549,14 @@ static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {
         char hash[LT_SHORT_HASH];
         if (!lt_words_has(m->session, m->request, i)) continue;
         lt_file_hash(all->items[i].path, hash);
-        LT_TRY(lt_buffer_printf(out, "%s%s: %s", out->size ? ", " : "", all->items[i].name, hash));
+        LT_TRY(lt_hashes_add(out, all->items[i].name, hash));
     }
     return LT_OK;
+}
+
+static bool read_embedding_hashes(const reading *to, const char *value) {
+    to->request->embedding_hashes = value;
+    return true;
 }
 
 static lt_status write_classifier(const lt_made *m, lt_buffer *out) {
@@ -623,6 +677,7 @@ static const setting settings[] = {
     {"Seed resize from", write_seed_resize, read_seed_resize},
     {"Model hash", NULL, read_model_hash},
     {"Model", write_model, read_model},
+    {"VAE", write_vae, read_vae},
     {"Denoising strength", write_strength, read_strength},
     {"Hires upscale", write_hires_scale, read_hires_scale},
     {"Hires resize", write_hires_size, read_hires_size},
@@ -665,8 +720,8 @@ static const setting settings[] = {
     {"Exact negative prompt", NULL, NULL},
     {"Hashes", NULL, NULL},
     {"VAE hash", NULL, NULL},
-    {"Lora hashes", write_lora_hashes, NULL}, /* the prompt names them, too */
-    {"TI hashes", write_embedding_hashes, NULL},
+    {"Lora hashes", write_lora_hashes, read_lora_hashes},
+    {"TI hashes", write_embedding_hashes, read_embedding_hashes},
     {"Civitai resources", NULL, NULL},
     {"Civitai metadata", NULL, NULL},
     {"Created Date", NULL, NULL},
@@ -682,8 +737,9 @@ static lt_status write_values(const lt_made *made, lt_buffer values[LT_COUNT(set
 }
 
 /* "<lora:NAME:0.8>", or "<lora:NAME:0.5:0.8>", the text encoder's strength first. */
-static lt_status write_tag(const lt_lora *lora, lt_buffer *prompt) {
-    char *name = lt_shelf_name(lora->file);
+static lt_status write_tag(const lt_made *made, size_t i, lt_buffer *prompt) {
+    const lt_lora *lora = &made->loras->loras[i];
+    char *name = call_lora(made, i);
     if (!name) return LT_ERROR_MEMORY;
     lt_status status = lt_buffer_printf(prompt, "%s<lora:%s:", prompt->size ? " " : "", name);
     if (!status) status = write_float(prompt, lora->text_strength);
@@ -704,7 +760,7 @@ static lt_status write_uncommented(const lt_request *r, const char *prompt, lt_b
 static lt_status write_prompt(const lt_made *made, lt_buffer *prompt) {
     const lt_lora_set *set = made->request->plain_prompt ? NULL : made->loras;
     LT_TRY(write_uncommented(made->request, made->request->prompt, prompt));
-    for (size_t i = 0; set && i < set->count - made->named; i++) LT_TRY(write_tag(&set->loras[i], prompt));
+    for (size_t i = made->named; set && i < set->count; i++) LT_TRY(write_tag(made, i, prompt));
     return LT_OK;
 }
 

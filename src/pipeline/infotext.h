@@ -14,8 +14,9 @@ typedef struct lt_made {
     uint64_t seed, variation;
     int width, height;
     lt_precision precision;
-    const lt_lora_set *loras;  /* NULL: none */
-    size_t named;              /* how many of the last ones the request's prompt names */
+    const lt_lora_set *loras; /* NULL: none */
+    const char *const *names; /* [named]: what the request's prompt calls the first ones */
+    size_t named;
     const lt_session *session; /* that has the embeddings */
 } lt_made;
 

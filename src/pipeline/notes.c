@@ -43,6 +43,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
         {r->image_encoder, r->image_prompt_count, "`image_encoder`", "without image prompts"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
+        {r->hires_scale > 0, !r->hires_width && !r->hires_height, "`hires_scale`", "beside a size of the second pass"},
         {r->hires_steps > 0, hires, "`hires_steps`", "without a second pass"},
         {r->hires_strength != usual.hires_strength, hires, "`hires_strength`", "without a second pass"},
         {strcmp(r->hires_upscaler, usual.hires_upscaler) != 0, hires, "`hires_upscaler`", "without a second pass"},
@@ -57,12 +58,63 @@ static void note_vain(const lt_session *session, const lt_request *r) {
          "`seed_resize_width`", "without a height, or with starting noise that is given"},
         {r->merge_tokens > 0, parts->unet.level[0].depth > 0, "`merge_tokens`",
          "here: no attention at the finest level"},
+        {r->embedding_count, !r->plain_prompt, "`embeddings`", "with `plain_prompt`: all words are words"},
+        {r->emphasis != usual.emphasis, !r->plain_prompt, "`emphasis`", "with `plain_prompt`: nothing weighs"},
+        {r->literal_hash, !r->plain_prompt, "`literal_hash`", "with `plain_prompt`: all characters are literal"},
+        {r->clip_skip != usual.clip_skip, reads || r->clip, "`clip_skip`", "here: this model reads no text"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };
     for (size_t i = 0; i < LT_COUNT(fields); i++)
         if (fields[i].given && !fields[i].used)
             lt_notify(&session->listener, "%s does nothing %s", fields[i].name, fields[i].why);
 }
+
+/* ---- Intervals in which nothing lies ---- */
+
+typedef struct passes {
+    const lt_steps *of[2]; /* the second may be NULL */
+} passes;
+
+static bool has_step(const passes *p, double start, double end) {
+    bool has = false;
+    for (int k = 0; k < 2 && p->of[k]; k++)
+        for (int i = 0; i < p->of[k]->count; i++) has |= lt_step_within(i, p->of[k]->count, start, end);
+    return has;
+}
+
+/* As guidance has it: above low, and up to high, of which 0 is no end. */
+static bool has_level(const passes *p, const float *interval) {
+    bool has = false;
+    for (int k = 0; k < 2 && p->of[k]; k++)
+        for (int i = 0; i < p->of[k]->count; i++) {
+            const float sigma = p->of[k]->sigmas[i];
+            has |= sigma > interval[0] && (!(interval[1] > 0) || sigma <= interval[1]);
+        }
+    return has;
+}
+
+static void note_interval(const lt_session *session, const passes *p, const char *what, size_t i, double start,
+                          double end) {
+    if (!has_step(p, start, end))
+        lt_notify(&session->listener,
+                  "%s number %zu does nothing: of %d step%s none lies from %g to %g of the way as a whole", what, i + 1,
+                  p->of[0]->count, LT_S(p->of[0]->count), start, end);
+}
+
+void lt_notes_of_steps(const lt_session *session, const lt_request *r, const lt_steps *first, const lt_steps *second) {
+    const passes both = {{first, second}}, *p = &both;
+    for (size_t i = 0; i < r->control_count; i++)
+        note_interval(session, p, "control", i, r->controls[i].start, r->controls[i].end);
+    for (size_t i = 0; i < r->image_prompt_count; i++)
+        note_interval(session, p, "image prompt", i, r->image_prompts[i].start, r->image_prompts[i].end);
+    if (r->guidance != 1 && !has_level(p, r->guidance_interval))
+        lt_notify(&session->listener,
+                  "`guidance` does nothing: no noise level of these steps lies in `guidance_interval`; they go from %g "
+                  "to %g",
+                  (double)p->of[0]->sigmas[0], (double)p->of[0]->sigmas[p->of[0]->count - 1]);
+}
+
+/* ---- Few steps ---- */
 
 /* Of what was distilled to draw in few steps: where steps or scale make no sense for it. */
 static void note_few_steps(const lt_session *session, const lt_request *r, const char *name, const lt_few_steps *f) {
@@ -82,6 +134,8 @@ static void note_distilled(const lt_session *session, const lt_request *r) {
             note_few_steps(session, r, worn->files[i]->path,
                            lt_few_steps_of(worn->files[i]->path, &worn->files[i]->file));
 }
+
+/* ---- Words ---- */
 
 static void tell_unknown(const lt_session *session, const char *unknown, const char *near) {
     lt_notify(&session->listener,

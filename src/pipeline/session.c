@@ -164,5 +164,5 @@ lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate change
     if (session->profile.tell) lt_plan_trace(plan, true);
     const lt_status status = lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)session);
     if (session->profile.tell) tell_profiler(session, plan, start);
-    return status;
+    return status == LT_ERROR_MODEL && session->loras.worn ? lt_lora_set_blame(session->loras.worn, status) : status;
 }

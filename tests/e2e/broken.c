@@ -1,12 +1,16 @@
 /* Files that are broken in a way that can be told:
  *   broken drop NAME IN OUT     a checkpoint without its tensor NAME and without metadata
  *   broken reshape NAME IN OUT  with tensor NAME as one row
+ *   broken fill NAME IN OUT     with tensor NAME of the largest numbers that its type has
+ *                               NAME may be *END: all tensors whose names end so
  *   broken mutate SEED IN OUT   any file with a few bytes changed, cut short, or with two sizes of a shape exchanged:
  *                               the same ones for the same seed */
 #include "base/file.h"
 #include "formats/formats.h"
+#include "models/shapes.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +20,35 @@ static int complain(void) {
     return 1;
 }
 
-/* ---- One tensor ---- */
+/* ---- Tensors ---- */
 
-static int change_tensor(const char *name, bool drop, const char *from, const char *to) {
+typedef enum lt_change { DROP, RESHAPE, FILL } lt_change;
+
+static bool is_named(const char *name, const char *pattern) {
+    return *pattern == '*' ? lt_name_ends(name, pattern + 1) : !strcmp(name, pattern);
+}
+
+/* What stays until the program ends. */
+static void fill(lt_tensor *t) {
+    const size_t count = lt_tensor_count(t);
+    uint16_t *halves = malloc(count * sizeof(float));
+    float *numbers = (float *)(void *)halves;
+    if (!halves) exit(1);
+    for (size_t i = 0; i < count && t->dtype == LT_F32; i++) numbers[i] = FLT_MAX;
+    for (size_t i = 0; i < count && t->dtype == LT_F16; i++) halves[i] = 0x7bff; /* 65504 */
+    t->data = halves;
+}
+
+static int change_tensors(const char *name, lt_change change, const char *from, const char *to) {
     lt_checkpoint file;
     size_t kept = 0;
     if (lt_checkpoint_open(from, &file)) return complain();
     for (size_t i = 0; i < file.count; i++) {
         lt_tensor *t = &file.tensors[i];
-        const bool chosen = !strcmp(t->name, name);
-        if (chosen && drop) continue;
-        if (chosen) {
+        const bool chosen = is_named(t->name, name);
+        if (chosen && change == DROP) continue;
+        if (chosen && change == FILL) fill(t);
+        if (chosen && change == RESHAPE) {
             t->shape[0] = lt_tensor_count(t);
             t->rank = 1;
             lt_tensor_set_contiguous(t);
@@ -106,9 +128,10 @@ static int mutate(const char *seed, const char *from, const char *to) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 5 && !strcmp(argv[1], "drop")) return change_tensor(argv[2], true, argv[3], argv[4]);
-    if (argc == 5 && !strcmp(argv[1], "reshape")) return change_tensor(argv[2], false, argv[3], argv[4]);
+    if (argc == 5 && !strcmp(argv[1], "drop")) return change_tensors(argv[2], DROP, argv[3], argv[4]);
+    if (argc == 5 && !strcmp(argv[1], "reshape")) return change_tensors(argv[2], RESHAPE, argv[3], argv[4]);
+    if (argc == 5 && !strcmp(argv[1], "fill")) return change_tensors(argv[2], FILL, argv[3], argv[4]);
     if (argc == 5 && !strcmp(argv[1], "mutate")) return mutate(argv[2], argv[3], argv[4]);
-    fprintf(stderr, "usage: broken drop|reshape NAME IN OUT, or broken mutate SEED IN OUT\n");
+    fprintf(stderr, "usage: broken drop|reshape|fill NAME IN OUT, or broken mutate SEED IN OUT\n");
     return 2;
 }

@@ -99,4 +99,65 @@ check "each begins otherwise" eval '! cmp -s original.png fill.png && ! cmp -s f
 check "the picture keeps its size" says fill.png "128x128"
 check "a padding alone is noted" eval 'small inpaint -i "$input" --mask "$mask" --mask-padding 4 -o x.png && note "mask-padding does nothing without --only-masked"'
 
+# ---- Image prompts ----
+
+cat=$golden/image_prompt/ip_image.png
+for kind in vit ip ip-plus; do check "a synthetic $kind" "$latent" convert --synthetic tiny-$kind $kind.safetensors; done
+seen() { small txt2img --seed 5 --image-encoder vit.safetensors "$@"; }
+check "a picture as a prompt" seen --image-prompt "ip.safetensors:$cat:0.6" -o seen.png
+check "it says so" eval 'says seen.png "Image prompts: \"ip: 0.6\"" && ! cmp -s seen.png a.png'
+check "made again" again seen.png --image-encoder vit.safetensors --image-prompt "ip.safetensors:$cat:0.6"
+check "without it, it is told" eval '! again seen.png && note "can.t be followed here: Image prompts: ip: 0.6"'
+check "Plus, in bf16 or not at all" eval 'seen --precision bf16 --image-prompt "ip-plus.safetensors:$cat:0.6" -o plus.png || note "bf16"'
+check "its module as recorded" eval '"$latent" run image-prompt -m ip.safetensors --image-encoder vit.safetensors --in "$golden/image_prompt/image_encoder.safetensors" --out out.safetensors &&
+    "$compare" out.safetensors "$golden/image_prompt/ip_adapter.safetensors" ip_tokens 1e-5'
+check "a part in which no step lies is noted" eval 'seen --image-prompt "ip.safetensors:$cat:0.6:0.3:0.4" -o none.png && note "image prompt number 1 does nothing: of 2 steps none lies from 0.3 to 0.4"'
+check "a picture and an adapter whose names have colons" eval 'cp ip.safetensors a:b.safetensors && cp "$cat" c:d.png && seen --image-prompt a:b.safetensors:c:d.png:0.6 -o colons.png &&
+    says colons.png "Image prompts: \"a:b: 0.6\""'
+rm a:b.safetensors
+
+# ---- Files by their hashes ----
+
+drawn() { "$latent" txt2img -m tiny.safetensors -q --steps 2 -W 64 -H 64 --seed 5 --models shelf "$@" 2>err; }
+rm lcm-lora.safetensors # which is one of these, too
+mkdir -p shelf/loras/one shelf/loras/two shelf/embeddings spare
+ink=shelf/loras/one/ink.safetensors
+cp "$golden/lora/kohya.safetensors" "$ink"
+cp "$golden/lora/locon.safetensors" shelf/loras/two/ink.safetensors
+check "two LoRAs of one name" drawn -p "a cat" --lora "$ink:0.5" --lora shelf/loras/two/ink.safetensors:0.7 -o two.png
+check "it says both" says two.png '"ink: 96cd609b80d2, ink: f70cef08a431"'
+check "made again" again two.png --models shelf
+check "one of them twice, and the other named by the prompt" eval 'drawn -p "a <lora:ink:0.1> cat" --lora shelf/loras/two/ink.safetensors:0.7 --lora "$ink:0.5" -o mixed.png && again mixed.png --models shelf'
+check "by its name alone the first one is taken" eval 'drawn -p "a cat <lora:ink:0.5>" -o one.png && says one.png "\"*ink: 96cd609b80d2" && again one.png --models shelf'
+mv "$ink" spare/
+check "another file of that name is told" eval '! again one.png --models shelf && [ "$(grep -c "made with" err)" -eq 1 ] &&
+    note "<lora:ink:0.5>: the picture was made with a file of the hash 96cd609b80d2, which is nowhere here; .*/two/ink.safetensors (f70cef08a431) is taken"'
+mv spare/ink.safetensors shelf/loras/one/renamed.safetensors
+check "the same file of another name is taken" eval 'again one.png --models shelf && ! note "made with" && again two.png --models shelf'
+rm shelf/loras/one/renamed.safetensors
+for name in 'a#b' 'a>b' 'a:b' 'a#:>b, c'; do
+    cp "$golden/lora/kohya.safetensors" "shelf/loras/one/$name.safetensors"
+    check "a LoRA called $name" eval 'drawn -p "a cat" --lora "shelf/loras/one/$name.safetensors:0.5" -o odd.png && again odd.png --models shelf && ! note "left out"'
+    rm "shelf/loras/one/$name.safetensors"
+done
+check "a LoRA that a plain prompt can't name is told" eval 'drawn -p "a cat" --plain-prompt --lora "$golden/lora/kohya.safetensors" -o plain.png && ! again plain.png &&
+    note "can.t be followed here: Lora hashes: kohya: 96cd609b80d2" && again plain.png --lora "$golden/lora/kohya.safetensors" && ! note "followed"'
+
+word=shelf/embeddings/word.safetensors
+cp "$golden/embeddings/bad_hands.safetensors" "$word"
+check "an embedding by its name" eval 'drawn -p "a word cat" -o word.png && says word.png "TI hashes: " && again word.png --models shelf && ! note "word"'
+mv "$word" spare/
+check "without it, it is told" eval '! again word.png && note "word stays a word: the picture was made with an embedding of that name, which is nowhere here; name its file by --embedding"'
+check "named by hand" eval 'again word.png --embedding spare/word.safetensors && ! note "stays a word"'
+cp "$golden/embeddings/my-style.pt" shelf/embeddings/word.pt
+check "another one of that name is told" eval '! again word.png --models shelf && note "word: the picture was made with an embedding of the hash .*, which is nowhere here; .*/word.pt (.*) is taken"'
+cp spare/word.safetensors shelf/embeddings/renamed.safetensors
+check "the same file of another name is taken" eval 'again word.png --models shelf && ! note "made with"'
+rm shelf/embeddings/word.pt
+check "also where none has the name" eval 'again word.png --models shelf && ! note "stays a word"'
+
+check "another VAE is told" eval '"$latent" convert --synthetic tiny-taesd-diffusers little.safetensors && drawn -p "a cat" --vae little.safetensors -o vae.png && says vae.png "VAE: little," &&
+    ! again vae.png && note "made with the VAE little; this is the model.s own" && again vae.png --vae little.safetensors && ! note "VAE"'
+check "a region of many words" eval 'drawn -p "a cat" --region "$mask:$(printf "a dog, %.0s" $(seq 200))" -o region.png && says region.png "a dog, a dog"'
+
 exit $failed

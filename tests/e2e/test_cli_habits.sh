@@ -200,6 +200,49 @@ check "networks that are nowhere, of another kind, or not the prompt's are noted
 
 check "options that do nothing are noted" eval 'draws -p "a nut" -n green --cfg 1 --eta 0.5 -o got.png && [ "$(wc -l <err)" -eq 2 ] &&
     grep -q "note: --eta does nothing with this sampler" err && grep -q "note: --negative does nothing at a guidance of 1" err'
+# Numbers that are none, and colons in files' names.
+for bad in 0,5 abc 0.5x 0.5:abc 1:2:3 ""; do
+    refuse "--lora of strength \"$bad\"" 2 "--lora none:$bad: \".*\" is no number" latent -p nut --lora "none:$bad"
+    refuse "--control of strength \"$bad\"" 2 "--control none:none.png:$bad: " latent -p nut --control "none:none.png:$bad"
+    refuse "--image-prompt of scale \"$bad\"" 2 "--image-prompt none:none.png:$bad: " latent -p nut --image-encoder none --image-prompt "none:none.png:$bad"
+done
+for bad in 1e40 -1001 nan inf 0.5:1e40; do
+    refuse "--lora of strength $bad" 2 "--lora none:$bad: a strength from -1000 to 1000 is possible" latent -p nut --lora "none:$bad"
+done
+refuse "a scale" 2 "a scale from -1000 to 1000" latent -p nut --image-encoder none --image-prompt none:none.png:1e40
+refuse "a strength of a control" 2 "a strength from -100 to 100" latent -p nut --control none:none.png:101
+refuse "a share" 2 "a share of the steps from 0 to 1" latent -p nut --control none:none.png:1:0:1.5
+for bad in nut :nut; do refuse "--region $bad" 2 "--region $bad: MASK:PROMPT" latent -p nut --region "$bad"; done
+cp any.png "a:b.png"
+check "a mask whose name has a colon" draws -p nut --region "a:b.png:(a pear:1.2)" -o got.png
+refuse "one that is not there" 1 "none: can.t be opened" latent -p nut --region "none:b.png:(a pear:1.2)" -o got.png
+refuse "a LoRA that is not there" 1 "a:b.safetensors: can.t be opened" latent -p nut --lora "a:b.safetensors:0.5" -o got.png
+
+# idle COUNT NOTE COMMAND...: does its work, or not, and of what it prints COUNT notes say that something does nothing, one of them NOTE
+idle() {
+    number=$1 note=$2
+    shift 2
+    "$latent" "$@" >out 2>err </dev/null
+    [ "$(grep -c "^latent: note: .*does nothing" err)" -eq "$number" ] && { [ -z "$note" ] || grep -q "^latent: note: $note" err; }
+}
+draw="-p nut --steps 2 -q -o got.png"
+for option in "annotator canny" "control-mode prompt" "control-fit fill"; do
+    check "--$option without a control" idle 1 "--${option%% *} does nothing without --control" txt2img $draw --$option
+done
+check "a TAESD for previews without any" idle 1 "--preview-vae does nothing without --preview" txt2img $draw --preview-vae none
+check "what weighs words where all are words" idle 2 "--emphasis does nothing with --plain-prompt" txt2img $draw --plain-prompt --emphasis ignore --literal-hash
+check "an embedding there" idle 1 "--embedding does nothing with --plain-prompt" txt2img $draw --plain-prompt --embedding none
+check "a scale beside a size of the second pass" idle 1 "--hires does nothing beside a size" txt2img $draw --hires 2 --hires-size 96
+check "an interval without levels" idle 1 "--cfg does nothing: no noise level of these steps lies in --guidance-interval; they go from " txt2img $draw --guidance-interval 900:901
+check "one with some" idle 0 "" txt2img $draw --guidance-interval 0.5:901
+check "of a list of schedules" idle 2 "--zero-snr does nothing without --sampler" schedule --zero-snr --json
+check "a sheet's columns without a sheet" idle 1 "--columns does nothing without --sheet" eval --columns 3
+check "what is drawn, of a measure that draws nothing" idle 3 "--clip does nothing without --prompts or --recall" eval --bound none --steps 3 --clip none --cfg 2
+check "a model of pixels' noise" idle 1 "--model does nothing without --latent" noise -i any.png -o noise.png -m "$model"
+check "a LoRA's options where none is trained" idle 2 "--rank does nothing here: it is of .latent train lora" train vae --rank 3 --vectors 2
+check "nor here" idle 0 "" train lora --rank 3
+check "a weight of prior pictures without these" idle 1 "--prior-weight does nothing without --prior" train lora --prior-weight 3
+check "a LoRA of a module without" idle 1 "--lora does nothing here: it is of .latent run unet or clip-text" run vae-decoder --lora none --in none --out none.safetensors
 
 refuse "layers that this model lacks" 1 '[-]-clip-skip 90: 1 to 4, ' latent -p "a nut" --clip-skip 90 -o got.png
 check "one thread is no threads" eval 'prints bench -t 1 --size 16 --runs 1 && grep -q ", 1 thread; median of 1" out'

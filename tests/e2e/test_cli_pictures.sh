@@ -93,7 +93,15 @@ for start in 0.3 0.25; do
 done
 check "three tenths of ten steps are three" cmp from0.3.safetensors from0.25.safetensors
 small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png:1:0.3:0.7" -o part.png
+check "a control in whose part no step lies is noted" eval 'small txt2img -p "a cat" --seed 8 --steps 4 --control "tiny-control.safetensors:edges.png:1:0.9:0.95" -o other.png &&
+    grep -q "note: control number 1 does nothing: of 4 steps none lies from 0.9 to 0.95 of the way as a whole" err'
+check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator invert,canny -o other.png &&
+    grep -q "note: --annotator: canny does nothing: it would be that of a further --control" err'
 check "the picture says the shares that were given" has_text part.png "Guidance Start: 0.3, Guidance End: 0.7,"
+cp tiny-control.safetensors "a:b.safetensors" && cp edges.png "c:d.png"
+check "a control and a picture whose names have colons" eval 'small txt2img -p "a cat" --seed 8 --control a:b.safetensors:c:d.png:1:0:1 -o other.png --save-latents b.safetensors && cmp a.safetensors b.safetensors &&
+    has_text other.png "Model: a:b,"'
+rm "a:b.safetensors"
 refuse "an annotator that there is not" 1 "no annotator cany" latent annotate cany -i "$map" -o none.png
 refuse "a control that is none" 1 "tiny.safetensors: this is no ControlNet and no T2I-Adapter, but a model" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny.safetensors:$map" -o none.png
 refuse "a LoRA as a control" 1 "kohya.safetensors: no model that is known, but what is added to one: LoRA" latent txt2img -m tiny.safetensors -p "a cat" --control "$kohya:$map" -o none.png
@@ -105,7 +113,7 @@ mkdir embeddings && cp "$golden/embeddings/bad_hands.safetensors" embeddings
 check "the same found around the checkpoint" embedded
 rm -r embeddings
 check "one that no prompt names is noted" eval 'small txt2img -p "a cat" --seed 8 --embedding "$golden/embeddings/my-style.pt" -o my.png && grep -q "my-style does nothing" err'
-refuse "a LoRA as an embedding" 1 "kohya.safetensors: no embedding: none of its tensors" latent txt2img -m tiny.safetensors -p "a kohya" --embedding "$kohya" -o none.png
+refuse "a LoRA as an embedding" 1 "kohya.safetensors: no embedding: the file is a LoRA: LoRA, ranks 4 to 8, for Stable Diffusion 1" latent txt2img -m tiny.safetensors -p "a kohya" --embedding "$kohya" -o none.png
 # Embeddings in pictures; of two names that are alike a preview is none.
 said() { small txt2img -p "a said cat" --seed 8 -o "$@"; }
 mkdir embeddings
@@ -123,7 +131,7 @@ check "NAME.preview.png never is one" eval 'said preview.png && cmp preview.png 
 check "inspect tells it" eval '"$latent" inspect "$golden/embeddings/both.png" >out && grep -q "embedding: 1 vector, 64 wide: string_to_param" out && grep -q "metadata name = both" out && grep -q "a photo of it" out'
 check "in JSON, too" eval '"$latent" inspect --json "$golden/embeddings/hidden.webp" >out && grep -q "\"name\":\"string_to_param" out && grep -q "\"picture\"" out'
 check "a picture without one has none" eval '"$latent" inspect "$golden/embeddings/preview.png" >out && ! grep -q embedding: out'
-refuse "a picture as an embedding" 1 "preview.png: a picture, without an embedding in it" latent txt2img -m tiny.safetensors -p "a cat" --embedding "$golden/embeddings/preview.png" -o none.png
+refuse "a picture as an embedding" 1 "preview.png: this is a picture, and no embedding is in it" latent txt2img -m tiny.safetensors -p "a cat" --embedding "$golden/embeddings/preview.png" -o none.png
 rm -r embeddings
 
 # ---- Prompts that change, and parts of a picture ----
@@ -142,7 +150,7 @@ check "a region's prompt in a file, in img2img and inpainting" eval 'echo "a bar
     small img2img -i "$input" --seed 8 --region "$mask:a barn" -o b.png && cmp a.png b.png &&
     small inpaint -i "$input" --mask "$mask" --seed 8 --region "$mask:a barn" -o c.png && ! cmp -s b.png c.png'
 rm -f none.png
-refuse "a region without a prompt" 1 "region nothing: MASK:PROMPT" latent txt2img -m tiny.safetensors -p "a cat" --region nothing -o none.png
+refuse "a region without a prompt" 2 "region nothing: MASK:PROMPT" latent txt2img -m tiny.safetensors -p "a cat" --region nothing -o none.png
 refuse "a region without a mask" 1 "nobody.png" latent txt2img -m tiny.safetensors -p "a cat" --region "nobody.png:a barn" -o none.png
 check "a hash that is a character is told" eval 'small txt2img -p "a #1 cat" --seed 8 --literal-hash -o a.png && has_text a.png "Prompt comments: off" &&
     "$latent" txt2img -m tiny.safetensors -q --from a.png -o b.png && cmp a.png b.png'
@@ -237,7 +245,7 @@ check "such a preview is as large as the picture" is_png_of preview.png 64 64
 check "--vae takes a TAESD, the encoder's file beside the decoder's" eval '
     small img2img -i "$input" --vae tiny_taesd_decoder.safetensors --tiling -o tae.png && is_png_of tae.png 64 64'
 refuse "another model's file makes no previews" 1 "tiny.safetensors: not a model of the kind that is wanted here" \
-    latent txt2img -m tiny.safetensors -p "" --preview-vae tiny.safetensors -o never.png
+    latent txt2img -m tiny.safetensors -p "" --preview p.png --preview-vae tiny.safetensors -o never.png
 check "a synthetic upscaler" "$latent" convert --synthetic tiny-srvgg-x4 tiny_srvgg.safetensors
 enlarged() { "$latent" upscale -m tiny_srvgg.safetensors -q "$@" >out 2>err; }
 check "upscale" eval 'enlarged -i full.png -o large.png && is_png_of large.png 256 256 && is_empty err'
@@ -257,7 +265,9 @@ refuse "--hires by what is nowhere" 1 "no-such" latent txt2img -m tiny.safetenso
 refuse "a checkpoint as an upscaler" 1 "has no upscaler" latent upscale -m tiny.safetensors -i full.png -o never.png
 refuse "an upscaler as a checkpoint" 1 "this checkpoint has no U-Net" latent txt2img -m tiny_srvgg.safetensors -p "" -o never.png
 refuse "an upscaler as a LoRA" 1 "tiny_srvgg" latent txt2img -m tiny.safetensors -p "" --lora tiny_srvgg.safetensors -o never.png
-refuse "tiles that overlap by half" 1 "overlap 32: under half of --tile" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 64 -o never.png
+refuse "tiles that overlap by half" 1 "overlap 32: under half of --tile" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 64 --overlap 32 -o never.png
+check "tiles overlap by a quarter where nobody says" eval 'for tile in 16 48 64; do enlarged -i full.png --tile $tile -o large.png || exit 1; done; is_png_of large.png 256 256'
+check "an overlap of no tiles is noted" eval 'enlarged -i full.png --tile 0 --overlap 8 -o large.png && grep -q "note: --overlap does nothing at a --tile of 0" err'
 refuse "an upscaler without a picture" 2 "-m UPSCALER, -i IN and -o OUT" latent upscale -m tiny_srvgg.safetensors -o never.png
 check "odd sizes are rounded, with a note" eval '
     small txt2img -W 70 -H 61 -b 2 -o odd.png && is_png_of odd-2.png 64 56 &&

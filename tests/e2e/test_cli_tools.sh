@@ -420,7 +420,7 @@ says "their kinds" '"kinds":"LoRA, LoCon, DoRA","unet_layers":'
 refused 1 "a LoRA that is not there" "$latent" run unet -m tiny.safetensors --lora no.safetensors:0.5 --in tiny.safetensors --out x.safetensors
 refused 1 "a model as a LoRA" "$latent" run unet -m tiny.safetensors --lora tiny.safetensors --in tiny.safetensors --out x.safetensors
 grep -q "no LoRA, nor one of its kin" err && ok "it says so" || not_ok "$(cat err)"
-refused 1 "a strength that is no number" "$latent" run unet -m tiny.safetensors --lora lora/kohya.safetensors:nan --in tiny.safetensors --out x.safetensors
+refused 2 "a strength that is no number" "$latent" run unet -m tiny.safetensors --lora lora/kohya.safetensors:nan --in tiny.safetensors --out x.safetensors
 refused 2 "no file" "$latent" run unet -m tiny.safetensors --lora "" --in tiny.safetensors --out x.safetensors
 
 refused 2 "an unknown module" "$latent" run unets -m tiny.safetensors --in single.safetensors --out x.safetensors
@@ -461,6 +461,17 @@ says "its picture" "picture: .*ink.preview.png"
 says "a broken file" "^broken .* page: a web page"
 runs "one kind, with hashes, as JSON" "$latent" models data/latent/models --kind LoRA --hash --json
 says "its hash" "\"sha256\": \"$(sha256sum <"$golden/lora/kohya.safetensors" | cut -d ' ' -f 1)\""
+mkfifo data/latent/models/loras/pipe.safetensors && ln -s nowhere data/latent/models/loras/lost.safetensors && ln -s nowhere data/latent/models/loras/lost.png
+ln -s . data/latent/models/loras/round
+runs "what can't be read" timeout 20 "$latent" models --hash
+says "a pipe" "^broken .* pipe: not a regular file"
+says "a link" "^broken .* lost: can.t be opened: No such file"
+runs "as JSON" timeout 20 "$latent" models --json
+says "why" '"fault": "can.t be opened: No such file'
+runs "a name beside them" timeout 20 "$latent" inspect data/latent/models/loras/ink.safetensors
+runs "each file" "$latent" models
+[ "$(grep -c ' ink' out)" -eq 1 ] && ok "once, though a link leads back" || not_ok "a link that leads back: $(cat out)"
+rm data/latent/models/loras/round data/latent/models/loras/pipe.safetensors data/latent/models/loras/lost.*
 runs "the hash again" "$latent" models
 says "its beginning" "^LoRA .* $(sha256sum <"$golden/lora/kohya.safetensors" | cut -c 1-10)  ink"
 runs "encode with a model by name" "$latent" encode -m small "$golden/tiny/input.png" -o z4.safetensors

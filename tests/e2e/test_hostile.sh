@@ -65,6 +65,33 @@ named model.safetensors txt2img -q --classifier model.safetensors --class 0 -p x
 named clip txt2img -q -m clip -p x -o out.png
 named clip encode -m clip good.png -o out.safetensors
 
+# Files given for what they aren't: what they are.
+lora=$golden/../../data/blueprint.safetensors word=$golden/../../data/noto-word.safetensors
+latent convert --synthetic tiny-srvgg-x4 upscaler.safetensors >/dev/null
+tells() { once "$latent" txt2img -q --steps 1 -p x -o never.png "$@" && grep -qF -- "$text" err; }
+says() { # FILE TEXT OPTIONS...: refused with FILE named, and TEXT in the message
+    file=$1 text=$2
+    shift 2
+    check "$file given as $1" tells "$@"
+}
+says noto-word.safetensors "no LoRA, nor one of its kin: the file is an embedding: " --lora "$word"
+says model.safetensors "no LoRA, nor one of its kin: the file is a checkpoint: " --lora model.safetensors
+says upscaler.safetensors "no LoRA, nor one of its kin: the file is an upscaler: " --lora upscaler.safetensors
+says good.png "this is a picture, and no embedding is in it" --lora good.png
+says blueprint.safetensors "no embedding: the file is a LoRA: " --embedding "$lora"
+says upscaler.safetensors "no embedding: the file is an upscaler: " --embedding upscaler.safetensors
+says noto-word.safetensors "it is an embedding: it goes behind --embedding" --vae "$word"
+says noto-word.safetensors "it is an embedding" --control "$word:good.png"
+says noto-word.safetensors "it is an embedding" --hires 2 --hires-upscaler "$word"
+says noto-word.safetensors "it is an embedding" --image-encoder "$word" --image-prompt "$word:good.png"
+"$broken" drop "*lora_up.weight" "$lora" halved.safetensors
+says halved.safetensors "no layer of this LoRA is whole: of the parts of each some are missing" --lora halved.safetensors
+refuse "no upscaler" 2 "[-]-hires-upscaler: an empty text names no file" latent txt2img --hires 2 --hires-upscaler "" -p x
+"$broken" fill "*lora_up.weight" "$lora" loud.safetensors
+says loud.safetensors "at a strength of 1000 it makes numbers of model.diffusion_model." --lora loud.safetensors:1000
+named loud.safetensors convert model.safetensors never.safetensors --lora loud.safetensors:1000
+check "nothing of it is written" [ ! -e never.safetensors ]
+
 # Folders and indices: the file in them.
 latent convert model.safetensors diffusers --to diffusers >/dev/null
 config=diffusers/text_encoder/config.json

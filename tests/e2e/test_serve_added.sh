@@ -5,7 +5,7 @@
 set -u
 . "$(dirname "$0")/checks.sh"
 . "$(dirname "$0")/server.sh"
-latent=$(realpath "$1") golden=$(realpath "$2") image_prompts=$(realpath "$3")
+latent=$(realpath "$1") golden=$(realpath "$2")
 enter
 
 # request TEMPLATE: the file request, in which @NAME@ stands for the picture NAME.png in base64
@@ -38,9 +38,9 @@ a1111() {
 }
 
 mkdir -p models/Stable-diffusion models/ControlNet models/ESRGAN models/ipadapter models/clip_vision
-"$image_prompts" .
-mv ip.safetensors ip-plus.safetensors models/ipadapter
-mv vit.safetensors models/clip_vision
+"$latent" convert --synthetic tiny-ip models/ipadapter/ip.safetensors
+"$latent" convert --synthetic tiny-ip-plus models/ipadapter/ip-plus.safetensors
+"$latent" convert --synthetic tiny-vit models/clip_vision/vit.safetensors
 latent convert --synthetic tiny models/Stable-diffusion/tiny.safetensors
 for kind in control t2i; do latent convert --synthetic tiny-$kind models/ControlNet/tiny-$kind.safetensors; done
 for kind in esrgan-x2 srvgg-x4; do latent convert --synthetic tiny-$kind models/ESRGAN/tiny-$kind.safetensors; done

@@ -224,7 +224,11 @@ static void test_given_in_vain(void **state) {
     TOLD("`negative_prompt` does nothing at a guidance of 1", negative_prompt = "blue"; r.guidance = 1);
     TOLD("", negative_prompt = "blue");
     TOLD("`guidance_interval` does nothing without guidance by a prompt", guidance_interval[0] = 1; r.guidance = 1);
-    TOLD("", guidance_interval[1] = 5);
+    TOLD("`guidance` does nothing: no noise level of these steps lies in `guidance_interval`",
+         guidance_interval[1] = 5);
+    TOLD("", guidance_interval[1] = 20);
+    TOLD("`emphasis` does nothing with `plain_prompt`", emphasis = LT_EMPHASIS_IGNORE; r.plain_prompt = true);
+    TOLD("`hires_scale` does nothing beside a size", hires_scale = 2; r.hires_width = r.hires_height = 128);
     lt_session_close(session);
     free(picture.pixels);
 }

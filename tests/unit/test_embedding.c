@@ -28,7 +28,7 @@ static lt_session *open_tiny(void) {
 }
 
 static lt_status add(lt_session *session, const char *path) {
-    return lt_inversions_add(&session->embeddings, path, 64, session->parts->tokenizer);
+    return lt_inversions_add(&session->embeddings, path, NULL, 64, session->parts->tokenizer);
 }
 
 static void add_all(lt_session *session) {
@@ -115,7 +115,7 @@ static void test_wrong_files(void **state) {
     refused(write_vectors("emb_params", 2, 76, 64, 1), "it has 76 vectors; a text has room for 75");
     refused(write_vectors("emb_params", 2, 1, 64, NAN), "emb_params holds a NaN or an infinity");
     refused(write_vectors("emb_params", 3, 1, 64, 1), "is no list of vectors");
-    refused(synthetic_checkpoint("tiny"), "no embedding: none of its tensors");
+    refused(synthetic_checkpoint("tiny"), "no embedding: the file is a checkpoint: LDM checkpoint");
 }
 
 static void test_no_memory(void **state) {

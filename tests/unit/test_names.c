@@ -473,9 +473,7 @@ static void unknown_files_are_refused_by_name(void **state) {
     assert_int_equal(lt_layout_of(NULL, 0, LT_ROLES_ALL, &layout), LT_ERROR_MODEL);
     add(&file, "transformer.wte.weight", 'w', false, 1);
     assert_int_equal(lt_names_add(&got, file.tensors, file.count, LT_ROLES_ALL, false, NULL), LT_ERROR_MODEL);
-    assert_non_null(strstr(lt_error_message(), "model.diffusion_model.input_blocks.0.0.weight"));
-    assert_non_null(strstr(lt_error_message(),
-                           "text_model.embeddings.token_embedding.weight")); /* the last one: nothing is cut off */
+    assert_non_null(strstr(lt_error_message(), "names of none (the first of 1 is transformer.wte.weight)"));
     add(&file, "encoder.down.0.block.0.norm1.weight", 'b', false, 1);
     lt_tensor_list_sort(&file);
     assert_int_equal(lt_names_add(&got, file.tensors, file.count, 1u << LT_ROLE_UNET, false, NULL), LT_ERROR_MODEL);

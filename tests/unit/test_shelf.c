@@ -1,6 +1,6 @@
 /* A shelf as a web UI lays it out, and one without folders: what each file is, whatever it is called; hashes that are
  * kept; names. */
-#include "adapters/shelf.h"
+#include "adapters/hashed.h"
 #include "base/sha256.h"
 #include "image_prompt_files.h"
 #include "micro.h"
@@ -210,6 +210,59 @@ static void names_stand_for_files(void **state) {
     assert_null(lt_shelf_kind_name(LT_SHELF_KINDS));
 }
 
+/* ---- What a picture's text tells of files ---- */
+
+static const char LISTED[] = "ink: 96CD609b80d2, wa sh : 0123456789abcdef ,ink:ba9876543210, odd: none, short: 0123";
+
+static void check_hash(const char *name, size_t use, const char *expected) {
+    char hash[LT_SHORT_HASH];
+    const bool found = lt_hashes_find(LISTED, name, use, hash);
+    if (found != (expected != NULL) || (found && expected && strcmp(hash, expected)))
+        fail_msg("%s, %zu: %s", name, use, found ? hash : "none");
+}
+
+static void hashes_are_read(void **state) {
+    (void)state;
+    char hash[LT_SHORT_HASH];
+    check_hash("ink", 0, "96cd609b80d2");
+    check_hash("i:n,k", 0, "96cd609b80d2");
+    check_hash("ink", 1, "ba9876543210");
+    check_hash("ink", 7, "ba9876543210");
+    check_hash("wa sh", 0, "0123456789ab");
+    check_hash("odd", 0, NULL);
+    check_hash("short", 0, NULL);
+    check_hash("in", 0, NULL);
+    check_hash("inky", 0, NULL);
+    check_hash("", 0, NULL);
+    assert_false(lt_hashes_find(NULL, "ink", 0, hash));
+    assert_false(lt_hashes_find("", "ink", 0, hash));
+    assert_false(lt_hashes_find("ink", "ink", 0, hash));
+}
+
+/* Which file of the shelf it is, for a name that finds `found`. */
+static void check_choice(const char *found, const char *hash, const char *end, bool expected) {
+    const lt_shelf shelf = {place("ui").text, NULL};
+    char *path = found ? lt_strdup(place(found).text) : NULL;
+    bool exact;
+    assert_ok(lt_hashes_choose(&shelf, LT_SHELF_LORA, "ink", hash, &path, &exact));
+    assert_int_equal(exact, expected);
+    if (!path != !end || (path && end && !lt_name_ends(path, end))) fail_msg("%s", path ? path : "none");
+    lt_free(path);
+}
+
+static void files_are_found_by_hash(void **state) {
+    (void)state;
+    char other[LT_SHORT_HASH];
+    make_web_ui();
+    lt_hashes_of(place("ui/models/Lora/misplaced.safetensors").text, LT_SHELF_LORA, other);
+    check_choice("ui/models/Lora/ink.safetensors", "96cd609b80d2", "ink.safetensors", true);
+    check_choice("ui/models/Lora/ink.safetensors", "96cd609b", "ink.safetensors", true);
+    check_choice("ui/models/Lora/ink.safetensors", other, "misplaced.safetensors", true);
+    check_choice(NULL, other, "misplaced.safetensors", true);
+    check_choice("ui/models/Lora/ink.safetensors", "0123456789ab", "ink.safetensors", false);
+    check_choice(NULL, "0123456789ab", NULL, false);
+}
+
 /* ---- Without memory ---- */
 
 static void each_allocation_may_fail(void **state) {
@@ -232,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_told_by_content), cmocka_unit_test(plain_folders_are_looked_through),
         cmocka_unit_test(hashes_are_kept),           cmocka_unit_test(names_stand_for_files),
+        cmocka_unit_test(hashes_are_read),           cmocka_unit_test(files_are_found_by_hash),
         cmocka_unit_test(each_allocation_may_fail),
     };
     make_web_ui();

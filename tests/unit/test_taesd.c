@@ -186,6 +186,27 @@ static void test_is_no_preview(void **state) {
     assert_non_null(strstr(lt_error_message(), "TAESD encoder"));
 }
 
+/* Of latents of another model: its own file is named, for previews and in the VAE's place. */
+static void test_is_for_another_model(void **state) {
+    (void)state;
+    lt_part_architecture wide = *lt_synthetic_part_find("tiny-taesd-diffusers");
+    char path[512];
+    snprintf(path, sizeof path, "%s", scratch_path("wide-taesd.safetensors"));
+    wide.taesd.latent_channels = 16;
+    assert_ok(lt_synthetic_part_write(&wide, path, LT_F32));
+    for (int i = 0; i < 2; i++) {
+        lt_session *session = open_with(file_of("tiny"), i ? path : NULL, i ? NULL : path);
+        const lt_request request = lt_request_defaults();
+        lt_result result;
+        assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_MODEL);
+        assert_memory_equal(lt_error_message(), path, strlen(path));
+        assert_non_null(
+            strstr(lt_error_message(), i ? ": the U-Net takes 4 channels and makes 4; the VAE's latents have 16"
+                                         : ": this TAESD takes latents of 16 channels; the model's have 4"));
+        lt_session_close(session);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_files),
@@ -197,6 +218,7 @@ int main(void) {
         cmocka_unit_test(test_finds_the_other_half),
         cmocka_unit_test(test_previews),
         cmocka_unit_test(test_is_no_preview),
+        cmocka_unit_test(test_is_for_another_model),
     };
     const int failed = cmocka_run_group_tests_name("taesd", tests, NULL, NULL);
     remove_scratch();
