@@ -1,0 +1,557 @@
+/* Attention in bf16 with AMX's tiles: tiled over keys as in attention.c, in squares of 32 x 32 numbers, four tiles
+ * each. For 32 queries, and 32 keys (a group) at a time:
+ *
+ *     s = q k^T                      float32, over squares of channels
+ *     p = 2^(factor s + offset)      bf16, by vectors, row by row; an offset for each query
+ *     o = o + p v                    float32, a square for each 32 channels, over the GROUPS groups of a block
+ *
+ * A last channel of v is all ones, so that its o is the sum of a query's weights.
+ *
+ * Tiles multiply while vectors weigh: scores are LAG groups ahead, values a block behind, and some rows are weighed
+ * after each instruction that multiplies. Sums wait in their tiles until the next square needs these, since storing
+ * what is just being added up halts the others. All that a thread writes has to stay in the first-level cache, so that
+ * blocks are short, and k and v are read past it.
+ *
+ * Offsets are minus the maximum of the first group's scores, for good: bf16 has room for weights of up to 2^64, and a
+ * tile of queries of which one has more is computed again, with a running maximum (attend_carefully). So are those
+ * whose scores may be no numbers or above what the quick exponential takes.
+ *
+ * k and v are packed as AMX wants its right operand, by pairs: of channels [16 pairs][16 keys] and of keys
+ * [16 pairs][16 channels]. Past the last key that is there it is repeated, with a v of zeros, its one included. */
+#include "kernels/amx.h"
+#include "kernels/heads.h"
+#include "kernels/simd/vec.h"
+
+#include <float.h>
+#include <math.h>
+
+enum {
+    SIDE = LT_AMX_SIDE,
+    TILE = LT_AMX_TILE, /* words */
+    WIDE = 2 * SIDE,    /* the side of a square */
+    SQUARE = 4 * TILE,  /* floats, [WIDE][WIDE] */
+    NARROW = 2 * TILE,  /* words of a square of bf16: of two tiles, which for q and p are rows, [WIDE][SIDE] */
+    GROUPS = 2,         /* of keys, in a block */
+    LAG = 2,
+    LINE = SIDE * sizeof(uint32_t)
+};
+
+/* ---- Layout ---- */
+
+/* Of one head, packed: [blocks] greatest magnitudes of k, k [blocks * GROUPS][depth], v [blocks][width][GROUPS],
+ * squares of bf16. */
+typedef struct layout {
+    size_t depth, width, blocks; /* squares of channels of q and k, of v and o; blocks of keys */
+    size_t k, v, size;           /* words */
+} layout;
+
+static layout layout_of(const lt_attention_args *a) {
+    const size_t d = (size_t)a->d, block = GROUPS * WIDE;
+    layout l = {.depth = (d + WIDE - 1) / WIDE, .width = d / WIDE + 1};
+    l.blocks = ((size_t)a->tokens_k + block - 1) / block;
+    l.k = lt_round_up(l.blocks, SIDE);
+    l.v = l.k + l.blocks * GROUPS * l.depth * NARROW;
+    l.size = l.v + l.blocks * GROUPS * l.width * NARROW;
+    return l;
+}
+
+static size_t packed_size(const lt_attention_args *a) { return layout_of(a).size; }
+
+/* A thread's own: see tile. */
+static size_t own_size(const lt_attention_args *a) {
+    const layout l = layout_of(a);
+    return l.depth * NARROW + (LAG + 1) * SQUARE + 2 * GROUPS * NARROW + l.width * SQUARE + WIDE;
+}
+
+/* ---- Reading rows ---- */
+
+/* One head of q, k or v. */
+typedef struct rows {
+    const void *x;
+    size_t first, stride, count, d; /* the number that is first */
+    bool bf16;
+} rows;
+
+static rows rows_of(const void *x, lt_value_type_id type, size_t first, size_t stride, size_t count, int d) {
+    return (rows){x, first, stride, count, (size_t)d, type == LT_VALUE_BF16};
+}
+
+static inline __mmask16 first_of(size_t n) { return (__mmask16)(n < SIDE ? (1u << n) - 1 : UINT16_MAX); }
+
+/* Channels [from, from + 16) of a row, zeros past the last. */
+LT_INLINE __m256i load_16(const rows *r, size_t row, size_t from) {
+    const __mmask16 there = first_of(r->d > from ? r->d - from : 0);
+    const void *p = vf_at(r->x, r->first + row * r->stride + from, r->bf16);
+    if (r->bf16) return _mm256_maskz_loadu_epi16(there, p);
+    return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(there, p));
+}
+
+LT_INLINE __m512i join(__m256i low, __m256i high) { return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1); }
+
+LT_INLINE __m512i load_32(const rows *r, size_t row, size_t from) {
+    return join(load_16(r, row, from), load_16(r, row, from + SIDE));
+}
+
+/* ---- Packing ---- */
+
+/* The greatest magnitude so far of either half of each word; what is no number is above them all. */
+LT_INLINE __m512i greater(__m512i most, __m512i x) {
+    return _mm512_max_epu16(most, _mm512_and_si512(x, _mm512_set1_epi16(INT16_MAX)));
+}
+
+static float greatest(__m512i most) {
+    const __m512i low = _mm512_slli_epi32(most, 16), high = _mm512_andnot_si512(_mm512_set1_epi32(UINT16_MAX), most);
+    const int bits = (int)_mm512_reduce_max_epu32(_mm512_max_epu32(low, high));
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The key in column `column` of tile `half` of a group: that which packing to 16 bits (weigh_row) puts in order. */
+static inline size_t key_of(size_t half, size_t column) { return column / 4 * 8 + half * 4 + column % 4; }
+
+/* Tile `half` of a group's keys, from key `first` on, in one square of channels. */
+LT_INLINE __m512i pack_keys(const rows *k, size_t first, size_t half, size_t channel, uint32_t *tile, __m512i most) {
+    for (size_t i = 0; i < SIDE; i++) {
+        const __m512i row = load_32(k, lt_min(first + key_of(half, i), k->count - 1), channel);
+        most = greater(most, row);
+        _mm512_storeu_si512(tile + i * SIDE, row);
+    }
+    lt_amx_transpose(tile);
+    return most;
+}
+
+/* Channels [from, from + 16) of a key's values. */
+LT_INLINE __m256i load_value(const rows *v, size_t key, size_t from) {
+    if (key >= v->count) return _mm256_setzero_si256();
+    const __mmask16 one = (__mmask16)(v->d - from < SIDE ? 1u << (v->d - from) : 0);
+    return _mm256_mask_set1_epi16(load_16(v, key, from), one, 0x3F80);
+}
+
+/* A group's values, from key `first` on, and a tile of channels. */
+static void pack_values(const rows *v, size_t first, size_t channel, uint32_t *tile) {
+    const __m512i alternate = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
+                                               6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    for (size_t i = 0; i < SIDE; i++) {
+        const size_t key = first + 2 * i;
+        const __m512i pair = join(load_value(v, key, channel), load_value(v, key + 1, channel));
+        _mm512_storeu_si512(tile + i * SIDE, _mm512_permutexvar_epi16(alternate, pair));
+    }
+}
+
+/* Whether the second tile of channels of o's square c has a channel. */
+static inline bool is_whole(size_t d, size_t c) { return c * WIDE + SIDE <= d; }
+
+static void pack_group(const layout *l, const rows *k, const rows *v, size_t group, uint32_t *packed, __m512i *most) {
+    uint32_t *keys = packed + l->k + group * l->depth * NARROW;
+    uint32_t *values = packed + l->v + (group / GROUPS * l->width * GROUPS + group % GROUPS) * NARROW;
+    for (size_t i = 0; i < l->depth * 2; i++)
+        *most = pack_keys(k, group * WIDE, i % 2, i / 2 * WIDE, keys + i * TILE, *most);
+    for (size_t i = 0; i < l->width * 2; i++)
+        if (i % 2 == 0 || is_whole(v->d, i / 2))
+            pack_values(v, group * WIDE, i * SIDE, values + i / 2 * GROUPS * NARROW + i % 2 * TILE);
+}
+
+static void pack_block(const lt_attention_args *a, size_t pair, size_t block, float *packed) {
+    const layout l = layout_of(a);
+    const size_t heads = (size_t)a->heads, sample = pair / heads, channel = pair % heads * (size_t)a->d;
+    const size_t keys = lt_heads_keys(a, sample), first = sample * (size_t)a->tokens_k;
+    const rows k = rows_of(a->k, a->k_type, first * a->stride_k + channel, a->stride_k, keys, a->d);
+    const rows v = rows_of(a->v, a->v_type, first * a->stride_v + channel, a->stride_v, keys, a->d);
+    __m512i most = _mm512_setzero_si512();
+    for (size_t i = block * GROUPS; i < (block + 1) * GROUPS && i * WIDE < keys; i++)
+        pack_group(&l, &k, &v, i, (uint32_t *)packed, &most);
+    packed[block] = greatest(most);
+}
+
+/* ---- A tile of queries ---- */
+
+typedef struct tile {
+    size_t d, depth, width, groups; /* squares of channels; groups of keys that some query sees */
+    size_t first, queries;          /* queries [first, first + queries) of the head */
+    bool causal;
+    float factor; /* scale / ln 2: the exponential is a power of two */
+    size_t share; /* rows to weigh after a multiplication */
+    const float *most;
+    const uint32_t *k, *v; /* packed */
+    uint32_t *q;           /* [depth] squares of bf16 */
+    float *s;              /* [LAG + 1] squares */
+    uint32_t *p;           /* [2 * GROUPS] squares of bf16 */
+    float *o;              /* [width] squares */
+    float *offset;         /* [WIDE] */
+} tile;
+
+static float *scores_of(const tile *t, size_t group) { return t->s + group % (LAG + 1) * SQUARE; }
+static uint32_t *weights_of(const tile *t, size_t group) { return t->p + group % (2 * GROUPS) * NARROW; }
+static float sum_of(const tile *t, size_t row) { return t->o[t->d / WIDE * SQUARE + row * WIDE + t->d % WIDE]; }
+
+/* ---- Weights ---- */
+
+/* Scores of one group that become weights, a row at a time. */
+typedef struct weighing {
+    const float *s, *offset, *end; /* the next row's, and where its offset ends */
+    uint32_t *p;
+    __m512 factor;
+    __m512i bend;
+} weighing;
+
+/* The bits of a bf16, read as an integer, are 128 (127 + log2 of it), but for what its mantissa bends: f + 1 - 2^f,
+ * where f is the logarithm's fraction. Here in units of 1/256, for the first six bits of f; found by trying, for the
+ * least error of what is then cut to 7 bits: 0.19 % (root of mean square), where rounding alone makes 0.17 %. */
+static const uint8_t bend[64] = {
+    0,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 14, 15, 16, 16, 17, 18, 18, 19,
+    19, 20, 20, 20, 21, 21, 21, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 21, 21, 21, 21, 20,
+    20, 19, 19, 18, 17, 17, 16, 15, 14, 13, 12, 11, 10, 9,  8,  7,  5,  4,  3,  1,
+};
+
+/* Offsets of quick weights: 256 (127 - top). */
+static inline float quick_offset(float top) { return 256.0f * (127.0f - top); }
+
+static weighing begin_weighing(const tile *t, size_t group) {
+    return (weighing){.s = scores_of(t, group),
+                      .offset = t->offset,
+                      .end = t->offset + WIDE,
+                      .p = weights_of(t, group),
+                      .factor = _mm512_set1_ps(256.0f * t->factor),
+                      .bend = _mm512_loadu_si512(bend)};
+}
+
+/* 256 (127 + x) by 16 bits, of which too small a one becomes 0, and with it 2^x, and too great a one no number. */
+LT_INLINE void weigh_row(weighing *w) {
+    const __mmask64 low_bytes = 0x5555555555555555;
+    const __m512 offset = _mm512_set1_ps(*w->offset++);
+    const __m512 a = _mm512_fmadd_ps(_mm512_loadu_ps(w->s), w->factor, offset);
+    const __m512 b = _mm512_fmadd_ps(_mm512_loadu_ps(w->s + SIDE), w->factor, offset);
+    const __m512i x = _mm512_packus_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const __m512i less = _mm512_maskz_permutexvar_epi8(low_bytes, _mm512_srli_epi16(x, 2), w->bend);
+    _mm512_storeu_si512(w->p, _mm512_srli_epi16(_mm512_sub_epi16(x, less), 1));
+    w->s += WIDE;
+    w->p += SIDE;
+}
+
+LT_INLINE void weigh_some(weighing *w, size_t count) {
+    const float *to = w->offset + lt_min(count, (size_t)(w->end - w->offset));
+    while (w->offset < to) weigh_row(w);
+}
+
+/* ---- Products of squares ---- */
+
+/* Where the sums in tiles 0 to 3 belong. */
+typedef struct waiting {
+    float *to; /* NULL: there are none */
+    bool whole;
+} waiting;
+
+/* c = or += a b, over `depth` squares of each. whole: b's second tile is there. */
+typedef struct product {
+    const uint32_t *a, *b;
+    float *c;
+    size_t depth;
+    bool add;
+} product;
+
+/* Tile i of a square: of its rows' half i % 2 and its columns' half i / 2. */
+LT_INLINE float *quarter(float *square, const int i) { return square + i % 2 * SIDE * WIDE + i / 2 * SIDE; }
+
+LT_INLINE void store_tile(const int i, float *square) {
+    float *to = quarter(square, i);
+    switch (i) {
+    case 0: _tile_stored(0, to, 2 * LINE); break;
+    case 1: _tile_stored(1, to, 2 * LINE); break;
+    case 2: _tile_stored(2, to, 2 * LINE); break;
+    default: _tile_stored(3, to, 2 * LINE);
+    }
+}
+
+LT_INLINE void load_tile(const int i, float *square) {
+    const float *from = quarter(square, i);
+    switch (i) {
+    case 0: _tile_loadd(0, from, 2 * LINE); break;
+    case 1: _tile_loadd(1, from, 2 * LINE); break;
+    case 2: _tile_loadd(2, from, 2 * LINE); break;
+    default: _tile_loadd(3, from, 2 * LINE);
+    }
+}
+
+LT_INLINE void clear_tile(const int i) {
+    switch (i) {
+    case 0: _tile_zero(0); break;
+    case 1: _tile_zero(1); break;
+    case 2: _tile_zero(2); break;
+    default: _tile_zero(3);
+    }
+}
+
+LT_INLINE void store_waiting(const int i, const waiting *last) {
+    if (last->to && (i < 2 || last->whole)) store_tile(i, last->to);
+}
+
+LT_INLINE void begin_tile(const int i, const product *p, const waiting *last) {
+    store_waiting(i, last);
+    if (p->add)
+        load_tile(i, p->c);
+    else
+        clear_tile(i);
+}
+
+LT_INLINE void flush(waiting *last) {
+    store_waiting(0, last);
+    store_waiting(1, last);
+    store_waiting(2, last);
+    store_waiting(3, last);
+    last->to = NULL;
+}
+
+/* The first square of each. GCC's intrinsics do not say that they read memory: the fence does. */
+LT_INLINE void multiply_first(const product *p, const bool whole, const waiting *last, weighing *w, size_t share) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    begin_tile(0, p, last);
+    _tile_loadd(4, p->a, LINE);
+    _tile_stream_loadd(6, p->b, LINE);
+    _tile_dpbf16ps(0, 4, 6);
+    weigh_some(w, share);
+    begin_tile(1, p, last);
+    _tile_loadd(5, p->a + TILE, LINE);
+    _tile_dpbf16ps(1, 5, 6);
+    weigh_some(w, share);
+    if (!whole) return store_waiting(2, last), store_waiting(3, last);
+    begin_tile(2, p, last);
+    _tile_stream_loadd(7, p->b + TILE, LINE);
+    _tile_dpbf16ps(2, 4, 7);
+    weigh_some(w, share);
+    begin_tile(3, p, last);
+    _tile_dpbf16ps(3, 5, 7);
+    weigh_some(w, share);
+}
+
+LT_INLINE void multiply_more(const uint32_t *a, const uint32_t *b, const bool whole, weighing *w, size_t share) {
+    _tile_loadd(4, a, LINE);
+    _tile_stream_loadd(6, b, LINE);
+    _tile_dpbf16ps(0, 4, 6);
+    weigh_some(w, share);
+    _tile_loadd(5, a + TILE, LINE);
+    _tile_dpbf16ps(1, 5, 6);
+    weigh_some(w, share);
+    if (!whole) return;
+    _tile_stream_loadd(7, b + TILE, LINE);
+    _tile_dpbf16ps(2, 4, 7);
+    weigh_some(w, share);
+    _tile_dpbf16ps(3, 5, 7);
+    weigh_some(w, share);
+}
+
+LT_INLINE void multiply(const product *p, const bool whole, waiting *last, weighing *w, size_t share) {
+    multiply_first(p, whole, last, w, share);
+    for (size_t i = 1; i < p->depth; i++) multiply_more(p->a + i * NARROW, p->b + i * NARROW, whole, w, share);
+    *last = (waiting){p->c, whole};
+}
+
+/* ---- Keys and values ---- */
+
+/* s of a group. */
+LT_INLINE void score(const tile *t, size_t group, waiting *last, weighing *w) {
+    const product p = {t->q, t->k + group * t->depth * NARROW, scores_of(t, group), t->depth, false};
+    multiply(&p, true, last, w, t->share);
+}
+
+/* Square c of o, of `count` groups from `group` on, all of one block. */
+LT_INLINE void add_square(const tile *t, size_t group, size_t count, size_t c, waiting *last, weighing *w) {
+    const uint32_t *v = t->v + ((group / GROUPS * t->width + c) * GROUPS + group % GROUPS) * NARROW;
+    const product p = {weights_of(t, group), v, t->o + c * SQUARE, count, group > 0};
+    if (is_whole(t->d, c))
+        multiply(&p, true, last, w, t->share);
+    else
+        multiply(&p, false, last, w, t->share);
+}
+
+/* Squares of o that a block has not come to yet. */
+typedef struct values {
+    size_t group, next;
+} values;
+
+LT_INLINE void add_some(const tile *t, values *v, size_t count, waiting *last, weighing *w) {
+    for (; count && v->next < t->width; count--)
+        add_square(t, v->group, lt_min(GROUPS, t->groups - v->group), v->next++, last, w);
+}
+
+/* ---- Scores by vectors ---- */
+
+/* Scores of keys that come after their query become minus infinity: in the group that is on the diagonal. */
+static void mask(const tile *t, size_t group) {
+    if (!t->causal || group * WIDE < t->first) return;
+    for (size_t row = 0; row < WIDE; row++)
+        for (size_t column = 0; column < WIDE; column++)
+            if (key_of(column / SIDE, column % SIDE) > row) scores_of(t, group)[row * WIDE + column] = -INFINITY;
+}
+
+/* The maximum of a row's scores in a group, times the factor. */
+static inline float top_of(const tile *t, size_t group, size_t row) {
+    const float *s = scores_of(t, group) + row * WIDE;
+    return t->factor * _mm512_reduce_max_ps(_mm512_max_ps(_mm512_loadu_ps(s), _mm512_loadu_ps(s + SIDE)));
+}
+
+/* ---- The quick way ---- */
+
+/* False where weights were too great. */
+static bool attend(const tile *t) {
+    waiting last = {0};
+    weighing none = {0};
+    values v = {.next = t->width};
+    for (size_t i = 0; i < lt_min(LAG, t->groups); i++) score(t, i, &last, &none);
+    flush(&last);
+    mask(t, 0);
+    for (size_t row = 0; row < WIDE; row++) t->offset[row] = quick_offset(top_of(t, 0, row));
+    for (size_t i = 0; i < t->groups; i++) {
+        weighing w = begin_weighing(t, i);
+        if (i) mask(t, i);
+        if (i && i % GROUPS == 0) v = (values){.group = i - GROUPS};
+        if (i + LAG < t->groups)
+            score(t, i + LAG, &last, &w);
+        else
+            flush(&last);
+        add_some(t, &v, (t->width + GROUPS - 1) / GROUPS, &last, &w);
+        weigh_some(&w, WIDE);
+    }
+    add_some(t, &v, t->width, &last, &none);
+    v = (values){.group = (t->groups - 1) / GROUPS * GROUPS};
+    add_some(t, &v, t->width, &last, &none);
+    flush(&last);
+    for (size_t row = 0; row < WIDE; row++)
+        if (!(sum_of(t, row) < 0x1p64f)) return false;
+    return true;
+}
+
+/* ---- The careful way ---- */
+
+/* 2^x, relative error under 8e-5 (polynomial of the fraction: Remez). */
+static inline __m512 power_of_two(__m512 x) {
+    const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
+    __m512 p = _mm512_set1_ps(0.078024544f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.226067123f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.695833553f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.999925218f));
+    return _mm512_scalef_ps(p, x);
+}
+
+/* In each lane the bits of a weight in bf16. */
+static inline __m512i weigh_carefully(const float *s, __m512 factor, __m512 offset) {
+    const __m512 weight = power_of_two(_mm512_fmadd_ps(_mm512_loadu_ps(s), factor, offset));
+    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(weight));
+}
+
+/* A row's offset becomes minus its running maximum, and its o follows. */
+static void raise_top(const tile *t, size_t group, size_t row) {
+    const float before = group ? -t->offset[row] : -FLT_MAX, top = fmaxf(before, top_of(t, group, row));
+    const __m512 correction = power_of_two(_mm512_set1_ps(before - top));
+    t->offset[row] = -top;
+    for (size_t i = 0; group && i < t->width * 2; i++) {
+        float *o = t->o + i / 2 * SQUARE + row * WIDE + i % 2 * SIDE;
+        _mm512_storeu_ps(o, _mm512_mul_ps(_mm512_loadu_ps(o), correction));
+    }
+}
+
+static void weigh_group_carefully(const tile *t, size_t group) {
+    const __m512 factor = _mm512_set1_ps(t->factor);
+    for (size_t row = 0; row < WIDE; row++) {
+        raise_top(t, group, row);
+        const __m512 offset = _mm512_set1_ps(t->offset[row]);
+        const float *s = scores_of(t, group) + row * WIDE;
+        const __m512i a = weigh_carefully(s, factor, offset), b = weigh_carefully(s + SIDE, factor, offset);
+        _mm512_storeu_si512(weights_of(t, group) + row * SIDE, _mm512_packus_epi32(a, b));
+    }
+}
+
+static void attend_carefully(const tile *t) {
+    waiting last = {0};
+    weighing none = {0};
+    for (size_t i = 0; i < t->groups; i++) {
+        score(t, i, &last, &none);
+        flush(&last);
+        mask(t, i);
+        weigh_group_carefully(t, i);
+        for (size_t c = 0; c < t->width; c++) add_square(t, i, 1, c, &last, &none);
+        flush(&last);
+    }
+}
+
+/* ---- All tiles ---- */
+
+/* Whether products of these magnitudes keep the quick exponential's integers within 32 bits. */
+static bool is_calm(const tile *t, float most_q) {
+    float most = 0;
+    for (size_t i = 0; i * GROUPS < t->groups; i++) most = t->most[i] <= most ? most : t->most[i];
+    return (float)t->d * most_q * most * t->factor < 0x1p22f;
+}
+
+/* The tile's rows, those past the last again; the greatest magnitude among them. */
+static float load_queries(const tile *t, const rows *q, bool negative) {
+    const __m512i sign = _mm512_set1_epi16(negative ? INT16_MIN : 0);
+    __m512i most = _mm512_setzero_si512();
+    for (size_t row = 0; row < WIDE; row++)
+        for (size_t i = 0; i < t->depth; i++) {
+            const __m512i x = load_32(q, lt_min(row, t->queries - 1), i * WIDE);
+            most = greater(most, x);
+            _mm512_storeu_si512(t->q + i * NARROW + row * SIDE, _mm512_xor_si512(x, sign));
+        }
+    return greatest(most);
+}
+
+static void store_queries(const tile *t, void *out, size_t at, size_t stride, const bool bf16) {
+    for (size_t row = 0; row < t->queries; row++) {
+        const __m512 inverse = _mm512_set1_ps(1.0f / sum_of(t, row));
+        for (size_t i = 0; i < t->d; i += SIDE) {
+            const float *o = t->o + i / WIDE * SQUARE + row * WIDE + i % WIDE;
+            const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(o), inverse);
+            void *to = (void *)(uintptr_t)vf_at(out, at + row * stride + i, bf16);
+            if (bf16)
+                _mm256_mask_storeu_epi16(to, first_of(t->d - i), (__m256i)_mm512_cvtneps_pbh(x));
+            else
+                _mm512_mask_storeu_ps(to, first_of(t->d - i), x);
+        }
+    }
+}
+
+static tile tile_of(const lt_attention_args *a, size_t sample, size_t first, const float *packed, float *own) {
+    const layout l = layout_of(a);
+    tile t = {.d = (size_t)a->d, .depth = l.depth, .width = l.width, .first = first, .causal = a->causal};
+    t.queries = lt_min(WIDE, (size_t)a->tokens_q - first);
+    t.groups = (lt_heads_keys(a, sample) + WIDE - 1) / WIDE;
+    if (a->causal) t.groups = lt_min(t.groups, first / WIDE + 1);
+    t.factor = fmaxf(fabsf(a->scale) * (float)M_LOG2E, FLT_MIN); /* not 0, which times minus infinity is no number */
+    t.share = lt_max(1, WIDE / (4 * l.depth + 4 * l.width));
+    t.most = packed;
+    t.k = (const uint32_t *)packed + l.k;
+    t.v = (const uint32_t *)packed + l.v;
+    t.q = (uint32_t *)own;
+    t.s = own + l.depth * NARROW;
+    t.p = (uint32_t *)t.s + (LAG + 1) * SQUARE;
+    t.o = (float *)t.p + 2 * GROUPS * NARROW;
+    t.offset = t.o + l.width * SQUARE;
+    return t;
+}
+
+static void run_tile(const lt_attention_args *a, size_t pair, size_t index, size_t tiles, const float *packed,
+                     float *own) {
+    (void)tiles;
+    const size_t heads = (size_t)a->heads, sample = pair / heads, channel = pair % heads * (size_t)a->d;
+    const tile t = tile_of(a, sample, index * WIDE, packed, own);
+    const size_t row = sample * (size_t)a->tokens_q + t.first;
+    const rows q = rows_of(a->q, a->q_type, row * a->stride_q + channel, a->stride_q, t.queries, a->d);
+    const bool calm = is_calm(&t, load_queries(&t, &q, a->scale < 0));
+    lt_amx_begin();
+    if (!calm || !attend(&t)) attend_carefully(&t);
+    lt_amx_end();
+    store_queries(&t, a->out, row * heads * t.d + channel, heads * t.d, a->out_type == LT_VALUE_BF16);
+}
+
+static size_t count_tiles(const lt_attention_args *a, size_t heads, int threads) {
+    (void)heads, (void)threads;
+    return ((size_t)a->tokens_q + WIDE - 1) / WIDE;
+}
+
+static const lt_heads method = {GROUPS * WIDE, packed_size, own_size, count_tiles, pack_block, run_tile};
+
+static size_t scratch_size(const lt_attention_args *a, int threads) { return lt_heads_scratch(&method, a, threads); }
+static void attention(const lt_attention_args *a) { lt_heads_run(&method, a); }
+
+const lt_attention_kernel lt_attention_amx = {LT_ISA_AMX, LT_PRECISION_BF16, scratch_size, attention};
