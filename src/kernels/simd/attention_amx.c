@@ -76,20 +76,25 @@ static rows rows_of(const void *x, lt_value_type_id type, size_t first, size_t s
     return (rows){x, first, stride, count, (size_t)d, type == LT_VALUE_BF16};
 }
 
-static inline __mmask16 first_of(size_t n) { return (__mmask16)(n < SIDE ? (1u << n) - 1 : UINT16_MAX); }
+/* The first n of 32, or of 16. */
+static inline __mmask32 first_of(size_t n) { return n < WIDE ? (1u << n) - 1 : UINT32_MAX; }
 
-/* Channels [from, from + 16) of a row, zeros past the last. */
+/* Channels [from, from + 32) of a row, zeros past the last. */
+LT_INLINE __m512i load_32(const rows *r, size_t row, size_t from) {
+    const __mmask32 there = first_of(r->d - from);
+    const void *p = vf_at(r->x, r->first + row * r->stride + from, r->bf16);
+    if (r->bf16) return _mm512_maskz_loadu_epi16(there, p);
+    const __m512 low = _mm512_maskz_loadu_ps((__mmask16)there, p);
+    const __m512 high = _mm512_maskz_loadu_ps((__mmask16)(there >> SIDE), (const float *)p + SIDE);
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* The same of 16. */
 LT_INLINE __m256i load_16(const rows *r, size_t row, size_t from) {
-    const __mmask16 there = first_of(r->d > from ? r->d - from : 0);
+    const __mmask16 there = (__mmask16)first_of(r->d - from);
     const void *p = vf_at(r->x, r->first + row * r->stride + from, r->bf16);
     if (r->bf16) return _mm256_maskz_loadu_epi16(there, p);
     return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(there, p));
-}
-
-LT_INLINE __m512i join(__m256i low, __m256i high) { return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1); }
-
-LT_INLINE __m512i load_32(const rows *r, size_t row, size_t from) {
-    return join(load_16(r, row, from), load_16(r, row, from + SIDE));
 }
 
 /* ---- Packing ---- */
@@ -134,7 +139,8 @@ static void pack_values(const rows *v, size_t first, size_t channel, uint32_t *t
                                                6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     for (size_t i = 0; i < SIDE; i++) {
         const size_t key = first + 2 * i;
-        const __m512i pair = join(load_value(v, key, channel), load_value(v, key + 1, channel));
+        const __m512i pair =
+            _mm512_inserti64x4(_mm512_castsi256_si512(load_value(v, key, channel)), load_value(v, key + 1, channel), 1);
         _mm512_storeu_si512(tile + i * SIDE, _mm512_permutexvar_epi16(alternate, pair));
     }
 }
@@ -354,7 +360,7 @@ LT_INLINE void score(const tile *t, size_t group, waiting *last, weighing *w) {
     multiply(&p, true, last, w, t->share);
 }
 
-/* Square c of o, of `count` groups from `group` on, all of one block. */
+/* Square c of o, of `count` groups from `group` on, of one block. */
 LT_INLINE void add_square(const tile *t, size_t group, size_t count, size_t c, waiting *last, weighing *w) {
     const uint32_t *v = t->v + ((group / GROUPS * t->width + c) * GROUPS + group % GROUPS) * NARROW;
     const product p = {weights_of(t, group), v, t->o + c * SQUARE, count, group > 0};
@@ -483,16 +489,21 @@ static bool is_calm(const tile *t, float most_q) {
     return (float)t->d * most_q * most * t->factor < 0x1p22f;
 }
 
-/* The tile's rows, those past the last again; the greatest magnitude among them. */
+/* Rows of q in one square of channels, those past the last again. */
+LT_INLINE __m512i load_square(const rows *q, size_t from, __m512i sign, uint32_t *to, __m512i most) {
+    for (size_t row = 0; row < WIDE; row++) {
+        const __m512i x = load_32(q, lt_min(row, q->count - 1), from);
+        most = greater(most, x);
+        _mm512_storeu_si512(to + row * SIDE, _mm512_xor_si512(x, sign));
+    }
+    return most;
+}
+
+/* The greatest magnitude among them. */
 static float load_queries(const tile *t, const rows *q, bool negative) {
     const __m512i sign = _mm512_set1_epi16(negative ? INT16_MIN : 0);
     __m512i most = _mm512_setzero_si512();
-    for (size_t row = 0; row < WIDE; row++)
-        for (size_t i = 0; i < t->depth; i++) {
-            const __m512i x = load_32(q, lt_min(row, t->queries - 1), i * WIDE);
-            most = greater(most, x);
-            _mm512_storeu_si512(t->q + i * NARROW + row * SIDE, _mm512_xor_si512(x, sign));
-        }
+    for (size_t i = 0; i < t->depth; i++) most = load_square(q, i * WIDE, sign, t->q + i * NARROW, most);
     return greatest(most);
 }
 
@@ -504,9 +515,9 @@ static void store_queries(const tile *t, void *out, size_t at, size_t stride, co
             const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(o), inverse);
             void *to = (void *)(uintptr_t)vf_at(out, at + row * stride + i, bf16);
             if (bf16)
-                _mm256_mask_storeu_epi16(to, first_of(t->d - i), (__m256i)_mm512_cvtneps_pbh(x));
+                _mm256_mask_storeu_epi16(to, (__mmask16)first_of(t->d - i), (__m256i)_mm512_cvtneps_pbh(x));
             else
-                _mm512_mask_storeu_ps(to, first_of(t->d - i), x);
+                _mm512_mask_storeu_ps(to, (__mmask16)first_of(t->d - i), x);
         }
     }
 }
