@@ -33,6 +33,8 @@ enum {
     NARROW = 2 * TILE,  /* words of a square of bf16: of two tiles, which for q and p are rows, [WIDE][SIDE] */
     GROUPS = 2,         /* of keys, in a block */
     LAG = 2,
+    STRIP = 8,               /* tiles of queries that go through keys and values together, at most */
+    CHUNK_BYTES = 512 << 10, /* of them at a time */
     LINE = SIDE * sizeof(uint32_t)
 };
 
@@ -57,10 +59,17 @@ static layout layout_of(const lt_attention_args *a) {
 
 static size_t packed_size(const lt_attention_args *a) { return layout_of(a).size; }
 
-/* A thread's own: see tile. */
+/* Of a tile of queries: q, o, offsets; and of a thread, whose tiles share s and p: see tile. */
+static size_t tile_size(const layout *l) { return l->depth * NARROW + l->width * SQUARE + WIDE; }
 static size_t own_size(const lt_attention_args *a) {
     const layout l = layout_of(a);
-    return l.depth * NARROW + (LAG + 1) * SQUARE + 2 * GROUPS * NARROW + l.width * SQUARE + WIDE;
+    return (LAG + 1) * SQUARE + 2 * GROUPS * NARROW + STRIP * tile_size(&l);
+}
+
+/* Groups of keys that stay in the second-level cache while a strip's tiles go through them. */
+static size_t chunk_of(const layout *l) {
+    const size_t words = (l->depth + l->width) * NARROW, fit = CHUNK_BYTES / (words * sizeof(uint32_t));
+    return lt_max(1, fit / GROUPS) * GROUPS;
 }
 
 /* ---- Reading rows ---- */
@@ -398,20 +407,23 @@ static inline float top_of(const tile *t, size_t group, size_t row) {
 
 /* ---- The quick way ---- */
 
-/* False where weights were too great. */
-static bool attend(const tile *t) {
+static void begin_offsets(const tile *t) {
+    for (size_t row = 0; row < WIDE; row++) t->offset[row] = quick_offset(top_of(t, 0, row));
+}
+
+/* Groups [from, to), from a block's beginning on. */
+static void attend(const tile *t, size_t from, size_t to) {
     waiting last = {0};
     weighing none = {0};
     values v = {.next = t->width};
-    for (size_t i = 0; i < lt_min(LAG, t->groups); i++) score(t, i, &last, &none);
+    for (size_t i = from; i < lt_min(from + LAG, to); i++) score(t, i, &last, &none);
     flush(&last);
-    mask(t, 0);
-    for (size_t row = 0; row < WIDE; row++) t->offset[row] = quick_offset(top_of(t, 0, row));
-    for (size_t i = 0; i < t->groups; i++) {
+    for (size_t i = from; i < to; i++) {
+        mask(t, i);
+        if (i == 0) begin_offsets(t);
         weighing w = begin_weighing(t, i);
-        if (i) mask(t, i);
-        if (i && i % GROUPS == 0) v = (values){.group = i - GROUPS};
-        if (i + LAG < t->groups)
+        if (i > from && i % GROUPS == 0) v = (values){.group = i - GROUPS};
+        if (i + LAG < to)
             score(t, i + LAG, &last, &w);
         else
             flush(&last);
@@ -419,9 +431,13 @@ static bool attend(const tile *t) {
         weigh_some(&w, WIDE);
     }
     add_some(t, &v, t->width, &last, &none);
-    v = (values){.group = (t->groups - 1) / GROUPS * GROUPS};
+    v = (values){.group = (to - 1) / GROUPS * GROUPS};
     add_some(t, &v, t->width, &last, &none);
     flush(&last);
+}
+
+/* Whether no weight was too great. */
+static bool went_well(const tile *t) {
     for (size_t row = 0; row < WIDE; row++)
         if (!(sum_of(t, row) < 0x1p64f)) return false;
     return true;
@@ -522,7 +538,8 @@ static void store_queries(const tile *t, void *out, size_t at, size_t stride, co
     }
 }
 
-static tile tile_of(const lt_attention_args *a, size_t sample, size_t first, const float *packed, float *own) {
+static tile tile_of(const lt_attention_args *a, size_t sample, size_t first, const float *packed, float *shared,
+                    float *own) {
     const layout l = layout_of(a);
     tile t = {.d = (size_t)a->d, .depth = l.depth, .width = l.width, .first = first, .causal = a->causal};
     t.queries = lt_min(WIDE, (size_t)a->tokens_q - first);
@@ -533,34 +550,58 @@ static tile tile_of(const lt_attention_args *a, size_t sample, size_t first, con
     t.most = packed;
     t.k = (const uint32_t *)packed + l.k;
     t.v = (const uint32_t *)packed + l.v;
+    t.s = shared;
+    t.p = (uint32_t *)shared + (LAG + 1) * SQUARE;
     t.q = (uint32_t *)own;
-    t.s = own + l.depth * NARROW;
-    t.p = (uint32_t *)t.s + (LAG + 1) * SQUARE;
-    t.o = (float *)t.p + 2 * GROUPS * NARROW;
+    t.o = own + l.depth * NARROW;
     t.offset = t.o + l.width * SQUARE;
     return t;
 }
 
-static void run_tile(const lt_attention_args *a, size_t pair, size_t index, size_t tiles, const float *packed,
-                     float *own) {
-    (void)tiles;
-    const size_t heads = (size_t)a->heads, sample = pair / heads, channel = pair % heads * (size_t)a->d;
-    const tile t = tile_of(a, sample, index * WIDE, packed, own);
-    const size_t row = sample * (size_t)a->tokens_q + t.first;
-    const rows q = rows_of(a->q, a->q_type, row * a->stride_q + channel, a->stride_q, t.queries, a->d);
-    const bool calm = is_calm(&t, load_queries(&t, &q, a->scale < 0));
+static void attend_all(const tile *tiles, const bool *calm, size_t count, size_t chunk) {
     lt_amx_begin();
-    if (!calm || !attend(&t)) attend_carefully(&t);
+    for (size_t from = 0; from < tiles[count - 1].groups; from += chunk)
+        for (size_t i = 0; i < count; i++)
+            if (calm[i] && from < tiles[i].groups) attend(&tiles[i], from, lt_min(from + chunk, tiles[i].groups));
+    for (size_t i = 0; i < count; i++)
+        if (!calm[i] || !went_well(&tiles[i])) attend_carefully(&tiles[i]);
     lt_amx_end();
-    store_queries(&t, a->out, row * heads * t.d + channel, heads * t.d, a->out_type == LT_VALUE_BF16);
 }
 
-static size_t count_tiles(const lt_attention_args *a, size_t heads, int threads) {
-    (void)heads, (void)threads;
-    return ((size_t)a->tokens_q + WIDE - 1) / WIDE;
+static size_t count_tiles(const lt_attention_args *a) { return ((size_t)a->tokens_q + WIDE - 1) / WIDE; }
+
+/* Strip `index` of a head's `strips`: some tiles of queries. */
+static void run_strip(const lt_attention_args *a, size_t pair, size_t index, size_t strips, const float *packed,
+                      float *own) {
+    const layout l = layout_of(a);
+    const size_t heads = (size_t)a->heads, sample = pair / heads, channel = pair % heads * (size_t)a->d;
+    const size_t begin = count_tiles(a) * index / strips, count = count_tiles(a) * (index + 1) / strips - begin;
+    const size_t row = sample * (size_t)a->tokens_q;
+    tile tiles[STRIP];
+    bool calm[STRIP];
+    for (size_t i = 0; i < count; i++) {
+        float *tiles_own = own + own_size(a) - (STRIP - i) * tile_size(&l);
+        tile *t = &tiles[i];
+        *t = tile_of(a, sample, (begin + i) * WIDE, packed, own, tiles_own);
+        const size_t first = (row + t->first) * a->stride_q + channel;
+        const rows q = rows_of(a->q, a->q_type, first, a->stride_q, t->queries, a->d);
+        calm[i] = is_calm(t, load_queries(t, &q, a->scale < 0));
+    }
+    attend_all(tiles, calm, count, chunk_of(&l));
+    for (size_t i = 0; i < count; i++)
+        store_queries(&tiles[i], a->out, (row + tiles[i].first) * heads * tiles[i].d + channel, heads * tiles[i].d,
+                      a->out_type == LT_VALUE_BF16);
 }
 
-static const lt_heads method = {GROUPS * WIDE, packed_size, own_size, count_tiles, pack_block, run_tile};
+/* Strips of each head's queries: as long as they can be, or shorter where there are more threads than that. Each query
+ * is computed alike in any. */
+static size_t count_strips(const lt_attention_args *a, size_t heads, int threads) {
+    enum { PIECES = 4 }; /* for a thread, or some would wait for others */
+    const size_t team = threads == 1 ? 1 : PIECES * (size_t)lt_thread_count(), tiles = count_tiles(a);
+    return lt_min(tiles, lt_max((tiles + STRIP - 1) / STRIP, (team + heads - 1) / heads));
+}
+
+static const lt_heads method = {GROUPS * WIDE, packed_size, own_size, count_strips, pack_block, run_strip};
 
 static size_t scratch_size(const lt_attention_args *a, int threads) { return lt_heads_scratch(&method, a, threads); }
 static void attention(const lt_attention_args *a) { lt_heads_run(&method, a); }
