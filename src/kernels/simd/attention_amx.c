@@ -7,7 +7,7 @@
  *
  * A last channel of v is all ones, so that its o is the sum of a query's weights.
  *
- * Tiles multiply while vectors weigh: scores are LAG groups ahead, values a block behind, and some rows are weighed
+ * Tiles multiply while vectors weigh: scores are LAG groups ahead, values a block behind, and two rows are weighed
  * after each instruction that multiplies. Sums wait in their tiles until the next square needs these, since storing
  * what is just being added up halts the others. All that a thread writes has to stay in the first-level cache, so that
  * blocks are short, and k and v are read past it.
@@ -186,7 +186,6 @@ typedef struct tile {
     size_t first, queries;          /* queries [first, first + queries) of the head */
     bool causal;
     float factor; /* scale / ln 2: the exponential is a power of two */
-    size_t share; /* rows to weigh after a multiplication */
     const float *most;
     const uint32_t *k, *v; /* packed */
     uint32_t *q;           /* [depth] squares of bf16 */
@@ -244,9 +243,15 @@ LT_INLINE void weigh_row(weighing *w) {
     w->p += SIDE;
 }
 
-LT_INLINE void weigh_some(weighing *w, size_t count) {
-    const float *to = w->offset + lt_min(count, (size_t)(w->end - w->offset));
-    while (w->offset < to) weigh_row(w);
+/* Two rows, if there are more: as many as vectors weigh while tiles do one multiplication. */
+LT_INLINE void weigh_two(weighing *w) {
+    if (w->offset == w->end) return;
+    weigh_row(w);
+    weigh_row(w);
+}
+
+LT_INLINE void weigh_rest(weighing *w) {
+    while (w->offset < w->end) weigh_row(w);
 }
 
 /* ---- Products of squares ---- */
@@ -318,46 +323,46 @@ LT_INLINE void flush(waiting *last) {
 }
 
 /* The first square of each. GCC's intrinsics do not say that they read memory: the fence does. */
-LT_INLINE void multiply_first(const product *p, const bool whole, const waiting *last, weighing *w, size_t share) {
+LT_INLINE void multiply_first(const product *p, const bool whole, const waiting *last, weighing *w) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     begin_tile(0, p, last);
     _tile_loadd(4, p->a, LINE);
     _tile_stream_loadd(6, p->b, LINE);
     _tile_dpbf16ps(0, 4, 6);
-    weigh_some(w, share);
+    weigh_two(w);
     begin_tile(1, p, last);
     _tile_loadd(5, p->a + TILE, LINE);
     _tile_dpbf16ps(1, 5, 6);
-    weigh_some(w, share);
+    weigh_two(w);
     if (!whole) return store_waiting(2, last), store_waiting(3, last);
     begin_tile(2, p, last);
     _tile_stream_loadd(7, p->b + TILE, LINE);
     _tile_dpbf16ps(2, 4, 7);
-    weigh_some(w, share);
+    weigh_two(w);
     begin_tile(3, p, last);
     _tile_dpbf16ps(3, 5, 7);
-    weigh_some(w, share);
+    weigh_two(w);
 }
 
-LT_INLINE void multiply_more(const uint32_t *a, const uint32_t *b, const bool whole, weighing *w, size_t share) {
+LT_INLINE void multiply_more(const uint32_t *a, const uint32_t *b, const bool whole, weighing *w) {
     _tile_loadd(4, a, LINE);
     _tile_stream_loadd(6, b, LINE);
     _tile_dpbf16ps(0, 4, 6);
-    weigh_some(w, share);
+    weigh_two(w);
     _tile_loadd(5, a + TILE, LINE);
     _tile_dpbf16ps(1, 5, 6);
-    weigh_some(w, share);
+    weigh_two(w);
     if (!whole) return;
     _tile_stream_loadd(7, b + TILE, LINE);
     _tile_dpbf16ps(2, 4, 7);
-    weigh_some(w, share);
+    weigh_two(w);
     _tile_dpbf16ps(3, 5, 7);
-    weigh_some(w, share);
+    weigh_two(w);
 }
 
-LT_INLINE void multiply(const product *p, const bool whole, waiting *last, weighing *w, size_t share) {
-    multiply_first(p, whole, last, w, share);
-    for (size_t i = 1; i < p->depth; i++) multiply_more(p->a + i * NARROW, p->b + i * NARROW, whole, w, share);
+LT_INLINE void multiply(const product *p, const bool whole, waiting *last, weighing *w) {
+    multiply_first(p, whole, last, w);
+    for (size_t i = 1; i < p->depth; i++) multiply_more(p->a + i * NARROW, p->b + i * NARROW, whole, w);
     *last = (waiting){p->c, whole};
 }
 
@@ -366,7 +371,7 @@ LT_INLINE void multiply(const product *p, const bool whole, waiting *last, weigh
 /* s of a group. */
 LT_INLINE void score(const tile *t, size_t group, waiting *last, weighing *w) {
     const product p = {t->q, t->k + group * t->depth * NARROW, scores_of(t, group), t->depth, false};
-    multiply(&p, true, last, w, t->share);
+    multiply(&p, true, last, w);
 }
 
 /* Square c of o, of `count` groups from `group` on, of one block. */
@@ -374,9 +379,9 @@ LT_INLINE void add_square(const tile *t, size_t group, size_t count, size_t c, w
     const uint32_t *v = t->v + ((group / GROUPS * t->width + c) * GROUPS + group % GROUPS) * NARROW;
     const product p = {weights_of(t, group), v, t->o + c * SQUARE, count, group > 0};
     if (is_whole(t->d, c))
-        multiply(&p, true, last, w, t->share);
+        multiply(&p, true, last, w);
     else
-        multiply(&p, false, last, w, t->share);
+        multiply(&p, false, last, w);
 }
 
 /* Squares of o that a block has not come to yet. */
@@ -428,7 +433,7 @@ static void attend(const tile *t, size_t from, size_t to) {
         else
             flush(&last);
         add_some(t, &v, (t->width + GROUPS - 1) / GROUPS, &last, &w);
-        weigh_some(&w, WIDE);
+        weigh_rest(&w);
     }
     add_some(t, &v, t->width, &last, &none);
     v = (values){.group = (to - 1) / GROUPS * GROUPS};
@@ -546,7 +551,6 @@ static tile tile_of(const lt_attention_args *a, size_t sample, size_t first, con
     t.groups = (lt_heads_keys(a, sample) + WIDE - 1) / WIDE;
     if (a->causal) t.groups = lt_min(t.groups, first / WIDE + 1);
     t.factor = fmaxf(fabsf(a->scale) * (float)M_LOG2E, FLT_MIN); /* not 0, which times minus infinity is no number */
-    t.share = lt_max(1, WIDE / (4 * l.depth + 4 * l.width));
     t.most = packed;
     t.k = (const uint32_t *)packed + l.k;
     t.v = (const uint32_t *)packed + l.v;
