@@ -18,24 +18,17 @@
  *
  * k and v are packed as AMX wants its right operand, by pairs: of channels [16 pairs][16 keys] and of keys
  * [16 pairs][16 channels]. Past the last key that is there it is repeated, with a v of zeros, its one included. */
-#include "kernels/amx.h"
 #include "kernels/heads.h"
-#include "kernels/simd/vec.h"
+#include "kernels/simd/attention_squares.h"
 
 #include <float.h>
 #include <math.h>
 
 enum {
-    SIDE = LT_AMX_SIDE,
-    TILE = LT_AMX_TILE, /* words */
-    WIDE = 2 * SIDE,    /* the side of a square */
-    SQUARE = 4 * TILE,  /* floats, [WIDE][WIDE] */
-    NARROW = 2 * TILE,  /* words of a square of bf16: of two tiles, which for q and p are rows, [WIDE][SIDE] */
-    GROUPS = 2,         /* of keys, in a block */
+    GROUPS = 2, /* of keys, in a block */
     LAG = 2,
     STRIP = 8,               /* tiles of queries that go through keys and values together, at most */
     CHUNK_BYTES = 512 << 10, /* of them at a time */
-    LINE = SIDE * sizeof(uint32_t)
 };
 
 /* ---- Layout ---- */
@@ -199,199 +192,34 @@ static float *scores_of(const tile *t, size_t group) { return t->s + group % (LA
 static uint32_t *weights_of(const tile *t, size_t group) { return t->p + group % (2 * GROUPS) * NARROW; }
 static float sum_of(const tile *t, size_t row) { return t->o[t->d / WIDE * SQUARE + row * WIDE + t->d % WIDE]; }
 
-/* ---- Weights ---- */
-
-/* Scores of one group that become weights, a row at a time. */
-typedef struct weighing {
-    const float *s, *offset, *end; /* the next row's, and where its offset ends */
-    uint32_t *p;
-    __m512 factor;
-    __m512i bend;
-} weighing;
-
-/* The bits of a bf16, read as an integer, are 128 (127 + log2 of it), but for what its mantissa bends: f + 1 - 2^f,
- * where f is the logarithm's fraction. Here in units of 1/256, for the first six bits of f; found by trying, for the
- * least error of what is then cut to 7 bits: 0.19 % (root of mean square), where rounding alone makes 0.17 %. */
-static const uint8_t bend[64] = {
-    0,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 14, 15, 16, 16, 17, 18, 18, 19,
-    19, 20, 20, 20, 21, 21, 21, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 21, 21, 21, 21, 20,
-    20, 19, 19, 18, 17, 17, 16, 15, 14, 13, 12, 11, 10, 9,  8,  7,  5,  4,  3,  1,
-};
-
-/* Offsets of quick weights: 256 (127 - top). */
-static inline float quick_offset(float top) { return 256.0f * (127.0f - top); }
-
-static weighing begin_weighing(const tile *t, size_t group) {
-    return (weighing){.s = scores_of(t, group),
-                      .offset = t->offset,
-                      .end = t->offset + WIDE,
-                      .p = weights_of(t, group),
-                      .factor = _mm512_set1_ps(256.0f * t->factor),
-                      .bend = _mm512_loadu_si512(bend)};
-}
-
-/* 256 (127 + x) by 16 bits, of which too small a one becomes 0, and with it 2^x, and too great a one no number. */
-LT_INLINE void weigh_row(weighing *w) {
-    const __mmask64 low_bytes = 0x5555555555555555;
-    const __m512 offset = _mm512_set1_ps(*w->offset++);
-    const __m512 a = _mm512_fmadd_ps(_mm512_loadu_ps(w->s), w->factor, offset);
-    const __m512 b = _mm512_fmadd_ps(_mm512_loadu_ps(w->s + SIDE), w->factor, offset);
-    const __m512i x = _mm512_packus_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
-    const __m512i less = _mm512_maskz_permutexvar_epi8(low_bytes, _mm512_srli_epi16(x, 2), w->bend);
-    _mm512_storeu_si512(w->p, _mm512_srli_epi16(_mm512_sub_epi16(x, less), 1));
-    w->s += WIDE;
-    w->p += SIDE;
-}
-
-/* Two rows, if there are more: as many as vectors weigh while tiles do one multiplication. */
-LT_INLINE void weigh_two(weighing *w) {
-    if (w->offset == w->end) return;
-    weigh_row(w);
-    weigh_row(w);
-}
-
-LT_INLINE void weigh_rest(weighing *w) {
-    while (w->offset < w->end) weigh_row(w);
-}
-
-/* ---- Products of squares ---- */
-
-/* Where the sums in tiles 0 to 3 belong. */
-typedef struct waiting {
-    float *to; /* NULL: there are none */
-    bool whole;
-} waiting;
-
-/* c = or += a b, over `depth` squares of each. whole: b's second tile is there. */
-typedef struct product {
-    const uint32_t *a, *b;
-    float *c;
-    size_t depth;
-    bool add;
-} product;
-
-/* Tile i of a square: of its rows' half i % 2 and its columns' half i / 2. */
-LT_INLINE float *quarter(float *square, const int i) { return square + i % 2 * SIDE * WIDE + i / 2 * SIDE; }
-
-LT_INLINE void store_tile(const int i, float *square) {
-    float *to = quarter(square, i);
-    switch (i) {
-    case 0: _tile_stored(0, to, 2 * LINE); break;
-    case 1: _tile_stored(1, to, 2 * LINE); break;
-    case 2: _tile_stored(2, to, 2 * LINE); break;
-    default: _tile_stored(3, to, 2 * LINE);
-    }
-}
-
-LT_INLINE void load_tile(const int i, float *square) {
-    const float *from = quarter(square, i);
-    switch (i) {
-    case 0: _tile_loadd(0, from, 2 * LINE); break;
-    case 1: _tile_loadd(1, from, 2 * LINE); break;
-    case 2: _tile_loadd(2, from, 2 * LINE); break;
-    default: _tile_loadd(3, from, 2 * LINE);
-    }
-}
-
-LT_INLINE void clear_tile(const int i) {
-    switch (i) {
-    case 0: _tile_zero(0); break;
-    case 1: _tile_zero(1); break;
-    case 2: _tile_zero(2); break;
-    default: _tile_zero(3);
-    }
-}
-
-LT_INLINE void store_waiting(const int i, const waiting *last) {
-    if (last->to && (i < 2 || last->whole)) store_tile(i, last->to);
-}
-
-LT_INLINE void begin_tile(const int i, const product *p, const waiting *last) {
-    store_waiting(i, last);
-    if (p->add)
-        load_tile(i, p->c);
-    else
-        clear_tile(i);
-}
-
-LT_INLINE void flush(waiting *last) {
-    store_waiting(0, last);
-    store_waiting(1, last);
-    store_waiting(2, last);
-    store_waiting(3, last);
-    last->to = NULL;
-}
-
-/* The first square of each. GCC's intrinsics do not say that they read memory: the fence does. */
-LT_INLINE void multiply_first(const product *p, const bool whole, const waiting *last, weighing *w) {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    begin_tile(0, p, last);
-    _tile_loadd(4, p->a, LINE);
-    _tile_stream_loadd(6, p->b, LINE);
-    _tile_dpbf16ps(0, 4, 6);
-    weigh_two(w);
-    begin_tile(1, p, last);
-    _tile_loadd(5, p->a + TILE, LINE);
-    _tile_dpbf16ps(1, 5, 6);
-    weigh_two(w);
-    if (!whole) return store_waiting(2, last), store_waiting(3, last);
-    begin_tile(2, p, last);
-    _tile_stream_loadd(7, p->b + TILE, LINE);
-    _tile_dpbf16ps(2, 4, 7);
-    weigh_two(w);
-    begin_tile(3, p, last);
-    _tile_dpbf16ps(3, 5, 7);
-    weigh_two(w);
-}
-
-LT_INLINE void multiply_more(const uint32_t *a, const uint32_t *b, const bool whole, weighing *w) {
-    _tile_loadd(4, a, LINE);
-    _tile_stream_loadd(6, b, LINE);
-    _tile_dpbf16ps(0, 4, 6);
-    weigh_two(w);
-    _tile_loadd(5, a + TILE, LINE);
-    _tile_dpbf16ps(1, 5, 6);
-    weigh_two(w);
-    if (!whole) return;
-    _tile_stream_loadd(7, b + TILE, LINE);
-    _tile_dpbf16ps(2, 4, 7);
-    weigh_two(w);
-    _tile_dpbf16ps(3, 5, 7);
-    weigh_two(w);
-}
-
-LT_INLINE void multiply(const product *p, const bool whole, waiting *last, weighing *w) {
-    multiply_first(p, whole, last, w);
-    for (size_t i = 1; i < p->depth; i++) multiply_more(p->a + i * NARROW, p->b + i * NARROW, whole, w);
-    *last = (waiting){p->c, whole};
-}
-
 /* ---- Keys and values ---- */
 
+/* What is on its way: sums that wait in tiles; squares of o, from `next` on, that lack the block that begins with
+ * `group`. */
+typedef struct flow {
+    waiting last;
+    size_t group, next;
+} flow;
+
 /* s of a group. */
-LT_INLINE void score(const tile *t, size_t group, waiting *last, weighing *w) {
-    const product p = {t->q, t->k + group * t->depth * NARROW, scores_of(t, group), t->depth, false};
-    multiply(&p, true, last, w);
+LT_INLINE void score(const tile *t, size_t group, flow *f, weighing *w) {
+    const product p = {t->q, t->k + group * t->depth * NARROW, scores_of(t, group), t->depth, .add = false};
+    multiply(&p, true, &f->last, w);
 }
 
 /* Square c of o, of `count` groups from `group` on, of one block. */
-LT_INLINE void add_square(const tile *t, size_t group, size_t count, size_t c, waiting *last, weighing *w) {
+LT_INLINE void add_square(const tile *t, size_t group, size_t count, size_t c, flow *f, weighing *w) {
     const uint32_t *v = t->v + ((group / GROUPS * t->width + c) * GROUPS + group % GROUPS) * NARROW;
-    const product p = {weights_of(t, group), v, t->o + c * SQUARE, count, group > 0};
+    const product p = {weights_of(t, group), v, t->o + c * SQUARE, count, .add = group > 0};
     if (is_whole(t->d, c))
-        multiply(&p, true, last, w);
+        multiply(&p, true, &f->last, w);
     else
-        multiply(&p, false, last, w);
+        multiply(&p, false, &f->last, w);
 }
 
-/* Squares of o that a block has not come to yet. */
-typedef struct values {
-    size_t group, next;
-} values;
-
-LT_INLINE void add_some(const tile *t, values *v, size_t count, waiting *last, weighing *w) {
-    for (; count && v->next < t->width; count--)
-        add_square(t, v->group, lt_min(GROUPS, t->groups - v->group), v->next++, last, w);
+LT_INLINE void add_some(const tile *t, size_t squares, flow *f, weighing *w) {
+    for (; squares && f->next < t->width; squares--)
+        add_square(t, f->group, lt_min(GROUPS, t->groups - f->group), f->next++, f, w);
 }
 
 /* ---- Scores by vectors ---- */
@@ -416,29 +244,41 @@ static void begin_offsets(const tile *t) {
     for (size_t row = 0; row < WIDE; row++) t->offset[row] = quick_offset(top_of(t, 0, row));
 }
 
+static weighing begin_weighing(const tile *t, size_t group) {
+    return (weighing){.s = scores_of(t, group),
+                      .offset = t->offset,
+                      .end = t->offset + WIDE,
+                      .p = weights_of(t, group),
+                      .factor = _mm512_set1_ps(256.0f * t->factor),
+                      .bend = _mm512_loadu_si512(bend)};
+}
+
+/* The weights of a group; meanwhile scores of one ahead, if there is one, and some of the block before. */
+LT_INLINE void attend_group(const tile *t, size_t group, bool ahead, flow *f) {
+    mask(t, group);
+    if (group == 0) begin_offsets(t);
+    weighing w = begin_weighing(t, group);
+    if (ahead)
+        score(t, group + LAG, f, &w);
+    else
+        flush(&f->last);
+    add_some(t, (t->width + GROUPS - 1) / GROUPS, f, &w);
+    weigh_rest(&w);
+    if ((group + 1) % GROUPS == 0) f->group = group + 1 - GROUPS, f->next = 0;
+}
+
 /* Groups [from, to), from a block's beginning on. */
 static void attend(const tile *t, size_t from, size_t to) {
-    waiting last = {0};
+    flow f = {.next = t->width};
     weighing none = {0};
-    values v = {.next = t->width};
-    for (size_t i = from; i < lt_min(from + LAG, to); i++) score(t, i, &last, &none);
-    flush(&last);
-    for (size_t i = from; i < to; i++) {
-        mask(t, i);
-        if (i == 0) begin_offsets(t);
-        weighing w = begin_weighing(t, i);
-        if (i > from && i % GROUPS == 0) v = (values){.group = i - GROUPS};
-        if (i + LAG < to)
-            score(t, i + LAG, &last, &w);
-        else
-            flush(&last);
-        add_some(t, &v, (t->width + GROUPS - 1) / GROUPS, &last, &w);
-        weigh_rest(&w);
-    }
-    add_some(t, &v, t->width, &last, &none);
-    v = (values){.group = (to - 1) / GROUPS * GROUPS};
-    add_some(t, &v, t->width, &last, &none);
-    flush(&last);
+    for (size_t i = from; i < lt_min(from + LAG, to); i++) score(t, i, &f, &none);
+    flush(&f.last);
+    for (size_t i = from; i < to; i++) attend_group(t, i, i + LAG < to, &f);
+    add_some(t, t->width, &f, &none);
+    f.group = to - to % GROUPS;
+    f.next = to % GROUPS ? 0 : t->width;
+    add_some(t, t->width, &f, &none);
+    flush(&f.last);
 }
 
 /* Whether no weight was too great. */
@@ -489,15 +329,15 @@ static void weigh_group_carefully(const tile *t, size_t group) {
 }
 
 static void attend_carefully(const tile *t) {
-    waiting last = {0};
+    flow f = {0};
     weighing none = {0};
     for (size_t i = 0; i < t->groups; i++) {
-        score(t, i, &last, &none);
-        flush(&last);
+        score(t, i, &f, &none);
+        flush(&f.last);
         mask(t, i);
         weigh_group_carefully(t, i);
-        for (size_t c = 0; c < t->width; c++) add_square(t, i, 1, c, &last, &none);
-        flush(&last);
+        for (size_t c = 0; c < t->width; c++) add_square(t, i, 1, c, &f, &none);
+        flush(&f.last);
     }
 }
 
