@@ -6,7 +6,8 @@ extern const lt_attention_kernel lt_attention_reference;
 #if defined(__x86_64__)
 extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
 extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512;
-extern const lt_attention_kernel lt_attention_amx, lt_attention_avx512bf16, lt_attention_avx512vnni, lt_attention_avxvnni;
+extern const lt_attention_kernel lt_attention_amx, lt_attention_avx512bf16, lt_attention_avx512vnni,
+    lt_attention_avxvnni;
 #elif defined(__aarch64__)
 extern const lt_kernels lt_kernels_neon;
 extern const lt_attention_kernel lt_attention_neon;
