@@ -34,6 +34,9 @@ static const shape edges[] = {
     {1, 16, 16, {64, 0}, 64, 3, 1, 1, 1, 3}, {2, 9, 7, {320, 0}, 64, 3, 1, 1, 1, 1},
     {1, 10, 6, {64, 40}, 64, 3, 1, 1, 1, 2}, {2, 16, 12, {40, 0}, 40, 3, 2, 1, 1, 3},
     {1, 13, 11, {4, 0}, 40, 3, 1, 1, 1, 3},  {1, 1, 2, {32, 0}, 32, 3, 1, 1, 1, 3},
+    {2, 5, 16, {64, 0}, 40, 3, 1, 1, 1},     {1, 7, 32, {32, 64}, 70, 3, 1, 1, 1, 3},
+    {3, 6, 48, {32, 0}, 33, 5, 1, 2, 2},     {1, 40, 18, {96, 0}, 32, 3, 1, 0, 0},
+    {1, 3, 16, {32, 32}, 64, 3, 1, 1, 1, 1}, {5, 1, 16, {32, 0}, 7, 3, 1, 1, 1, 2},
 };
 static const shape shapes[] = {
     /* Stable Diffusion 1.5's guided step */
@@ -194,6 +197,7 @@ const check_kernel check_convolutions[] = {
     CONVOLUTION(lt_conv_winograd, LT_PRECISION_F32, false, true, 1e-5),
     CONVOLUTION(lt_conv_gemm, LT_PRECISION_F32, true, true, 2e-6),
     CONVOLUTION(lt_conv_gemm, LT_PRECISION_BF16, true, true, 2e-6),
+    CONVOLUTION(lt_conv_direct, LT_PRECISION_BF16, true, true, 2e-6),
     CONVOLUTION(lt_conv_onednn, LT_PRECISION_BF16, false, false, 2e-6),
     CONVOLUTION(lt_conv_rounded, LT_PRECISION_BF16, false, false, 1e-5),
     CONVOLUTION(lt_conv_gemm, LT_PRECISION_INT8, true, true, 2e-6),

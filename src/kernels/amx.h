@@ -25,8 +25,14 @@ typedef struct lt_amx_product {
     bool add;
 } lt_amx_product;
 
-/* Of the calling thread: the tiles' sizes; before lt_amx_multiply and after the last one. */
+/* How large the calling thread's eight tiles are. From lt_amx_begin to lt_amx_end they are of 16 rows of 64 bytes. */
+typedef struct lt_amx_shape {
+    uint8_t rows[8];
+    uint16_t bytes[8]; /* of a row; no rows, no bytes: there is no such tile */
+} lt_amx_shape;
+
 void lt_amx_begin(void);
+void lt_amx_set_shape(const lt_amx_shape *shape);
 void lt_amx_end(void);
 void lt_amx_multiply(const lt_amx_product *p);
 

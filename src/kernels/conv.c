@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-const lt_conv_impl *const lt_conv_impls[] = {&lt_conv_winograd, &lt_conv_gemm,      &lt_conv_onednn,
+const lt_conv_impl *const lt_conv_impls[] = {&lt_conv_winograd, &lt_conv_direct,    &lt_conv_gemm, &lt_conv_onednn,
                                              &lt_conv_rounded,  &lt_conv_reference, NULL};
 
 /* Below this the plain loops of conv_reference.c take under a millisecond: who runs it can't matter. */
@@ -108,7 +108,7 @@ lt_status lt_conv_create_with(const lt_conv_impl *impl, const lt_conv_desc *desc
 
 /* Whether narrow products are more than twice as fast as float32's: Winograd's convolution wins four times. */
 static bool is_much_faster(const lt_conv_desc *d) {
-    if (lt_conv_is_bf16(d)) return lt_conv_is_onednns(d);
+    if (lt_conv_is_bf16(d)) return lt_isa_has_amx(d->isa);
     return lt_isa_has_vnni(d->isa) || lt_isa_has(LT_ISA_NEONDOT, d->isa);
 }
 

@@ -97,9 +97,9 @@ static inline lt_precision lt_conv_precision(const lt_conv_desc *d) {
     return d->precision == LT_PRECISION_AUTO ? LT_PRECISION_F32 : d->precision;
 }
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
-/* bf16 with AMX, which oneDNN multiplies; it knows no padding but zeros. */
+/* bf16 with AMX in training, whose few channels oneDNN multiplies sooner; it knows no padding but zeros. */
 static inline bool lt_conv_is_onednns(const lt_conv_desc *d) {
-    return lt_conv_is_bf16(d) && lt_isa_has(LT_ISA_AMX, d->isa) && !d->wraps;
+    return lt_conv_is_bf16(d) && !d->inference && lt_isa_has(LT_ISA_AMX, d->isa) && !d->wraps;
 }
 static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
     return lt_weight_format_of(d->weight_type);
@@ -114,6 +114,7 @@ static inline float lt_conv_rounded_value(const lt_conv_desc *d, float x) {
 
 extern const lt_conv_impl lt_conv_reference; /* conv_reference.c: the formula; any shape */
 extern const lt_conv_impl lt_conv_onednn;    /* onednn.c: bf16 */
+extern const lt_conv_impl lt_conv_direct;    /* conv_direct.c: bf16 by AMX */
 extern const lt_conv_impl lt_conv_gemm;      /* gemm.c: our matrix product, 1x1 and (implicitly) k x k */
 extern const lt_conv_impl lt_conv_winograd;  /* winograd.c: 3x3, stride 1 */
 extern const lt_conv_impl lt_conv_rounded;   /* conv_rounded.c: bf16 by way of float32 */

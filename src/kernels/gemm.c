@@ -7,8 +7,7 @@
  * work is cut into jobs of some rows by some panels of columns. Every sum runs over the same blocks of k in the same
  * order whatever the jobs and threads are, so the bytes are the same for any number of threads, and for a sample alone
  * or in a batch. Blocking: Goto & van de Geijn 2008. */
-#include "kernels/gemm.h"
-
+#include "kernels/jobs.h"
 #include "kernels/narrow.h"
 #include "kernels/windows.h"
 
@@ -16,13 +15,10 @@
 #include <string.h>
 
 enum {
-    BLOCK_K = 384,        /* a panel's part, 384*32 floats, and the rows that meet it stay near the core */
-    LONG_BLOCK_K = 2304,  /* of strided windows with AVX-512: 3x3 of 256 channels are one sum */
-    JOB_COLUMNS = 320,    /* with BLOCK_K: 480 KB of weights, half of a 1 MB second-level cache */
-    JOB_ROWS = 224,       /* with JOB_COLUMNS: 280 KB of sums */
-    MIN_JOB_COLUMNS = 96, /* jobs are not made narrower as long as they can be made shorter */
-    JOBS_A_THREAD = 4,
-    ALIASING = 4096 /* rows of A this many bytes (or a multiple) apart share their sets of the first-level cache */
+    BLOCK_K = 384,       /* a panel's part, 384*32 floats, and the rows that meet it stay near the core */
+    LONG_BLOCK_K = 2304, /* of strided windows with AVX-512: 3x3 of 256 channels are one sum */
+    JOB_ROWS = 224,      /* 280 KB of sums */
+    ALIASING = 4096      /* rows of A this many bytes (or a multiple) apart share their sets of the first-level cache */
 };
 
 typedef struct gemm {
@@ -30,8 +26,8 @@ typedef struct gemm {
     const lt_product *product; /* of narrow numbers; NULL: of floats */
     lt_conv_desc words;        /* the convolution in words of four bytes: its channels are a source's words */
     lt_windows windows;        /* of words */
-    size_t rows, k, panels;
-    size_t tile_rows, block_k, job_rows, job_panels;
+    lt_jobs jobs;
+    size_t k, tile_rows, block_k;
     size_t panel_size; /* bytes */
     size_t lda;        /* of the copied rows */
     const lt_weight_format *format;
@@ -43,7 +39,7 @@ typedef struct gemm {
 
 /* The panels of one job, the block of k that is being worked on, and where this thread's scratch is. */
 typedef struct job {
-    size_t row, row_end, panel, panels;
+    lt_job part;
     size_t k, k_end;
     size_t at;                /* of narrow numbers: the row of a panel where the block begins */
     const float *src[2];      /* floats or words */
@@ -51,6 +47,8 @@ typedef struct job {
     float *a, *scale, *b, *sums;
 } job;
 
+/* Whether tiles take whole rows of words alone: what is missing of them costs as much as what is there. */
+static bool is_whole(const gemm *g) { return g->product && g->product->words > 1; }
 static bool is_int8(const gemm *g) { return g->product && g->product->numbers == LT_PRECISION_INT8; }
 
 /* ---- Choosing ---- */
@@ -70,52 +68,39 @@ const lt_gemm_simd *lt_gemm_simd_get(lt_isa limit) {
     return NULL;
 }
 
+static bool is_there(lt_isa set, lt_isa limit) {
+    return set == LT_ISA_AMX ? lt_isa_has_amx(limit) : lt_isa_has(set, limit);
+}
+
 const lt_product *lt_product_get(lt_precision numbers, lt_isa limit) {
 #if defined(__x86_64__)
-    static const lt_product *const products[] = {&lt_product_avx512bf16, &lt_product_avx512vnni, &lt_product_avx512,
-                                                 &lt_product_avxvnni, &lt_product_avx2};
+    static const lt_product *const products[] = {&lt_product_amx_bf16,   &lt_product_amx_int8, &lt_product_avx512bf16,
+                                                 &lt_product_avx512vnni, &lt_product_avx512,   &lt_product_avxvnni,
+                                                 &lt_product_avx2};
 #elif defined(__aarch64__)
     static const lt_product *const products[] = {&lt_product_neondot, &lt_product_neon};
 #else
     static const lt_product *const products[] = {NULL};
 #endif
     for (size_t i = 0; i < LT_COUNT(products); i++)
-        if (products[i] && products[i]->numbers == numbers && lt_isa_has(products[i]->needs, limit)) return products[i];
+        if (products[i] && products[i]->numbers == numbers && is_there(products[i]->needs, limit)) return products[i];
     return NULL;
 }
 
 /* Windows that are strided, or of few channels, are cut later, if at all: so oneDNN summed them, which ran them once,
  * and a sum that is cut elsewhere is rounded elsewhere. The same pictures come out. */
 static size_t longest_block(const lt_conv_desc *d, const gemm *g) {
+    if (g->product) return g->product->block;
     enum { FEW = 16 };
     const bool strided = d->kernel > 1 && (d->stride > 1 || d->c[0] + d->c[1] < FEW);
-    return strided && !g->product && d->weight_type == LT_F32 && g->simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
-}
-
-static void plan_jobs(gemm *g, const lt_conv_desc *d) {
-    const size_t unit = d->act == LT_ACT_GEGLU ? 2 : 1, columns = g->simd->columns; /* values and gates stay together */
-    size_t panels = lt_part(g->panels / unit, JOB_COLUMNS / columns / unit), rows = lt_part(g->rows, JOB_ROWS);
-    const size_t wanted = (size_t)JOBS_A_THREAD * (size_t)d->threads;
-    while (lt_count_parts(g->panels / unit, panels) * lt_count_parts(g->rows, rows) < wanted) {
-        if (panels > 1 && (panels * unit * columns > MIN_JOB_COLUMNS || rows <= g->tile_rows))
-            panels = (panels + 1) / 2;
-        else if (rows > g->tile_rows)
-            rows = lt_round_up((rows + 1) / 2, g->tile_rows);
-        else
-            break;
-    }
-    g->job_panels = panels * unit;
-    g->job_rows = rows;
-}
-
-static size_t count_jobs(const gemm *g) {
-    return lt_count_parts(g->rows, g->job_rows) * lt_count_parts(g->panels, g->job_panels);
+    return strided && d->weight_type == LT_F32 && g->simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
 }
 
 /* Few rows are multiplied sooner than their weights are widened in memory. */
 static void choose_widening(gemm *g, const lt_conv_desc *d) {
     const lt_weight_format_id id = lt_conv_weight_format(d);
-    const bool few = g->job_rows <= 2 * g->simd->rows, as_packed = g->simd->tile[id] && (few || id == LT_WEIGHT_F32);
+    const bool few = g->jobs.job_rows <= 2 * g->simd->rows,
+               as_packed = g->simd->tile[id] && (few || id == LT_WEIGHT_F32);
     g->widen = as_packed ? NULL : g->format->widen[g->simd->isa];
     g->tile = g->simd->tile[as_packed ? id : LT_WEIGHT_F32];
 }
@@ -135,8 +120,8 @@ static bool is_unread(const lt_conv_desc *d, int source) {
 static lt_status choose_product(gemm *g, const lt_conv_desc *d) {
     const bool narrow = lt_conv_precision(d) != LT_PRECISION_F32;
     if (narrow && !lt_conv_is_plain(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no narrow numbers apart");
+    if (lt_conv_is_onednns(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN is faster in training");
     if (is_unread(d, 0) || is_unread(d, 1)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: no such values");
-    if (lt_conv_is_onednns(d)) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: oneDNN has AMX's");
     g->product = narrow ? lt_product_get(d->precision, d->isa) : NULL;
     g->simd = narrow ? g->product ? g->product->simd : NULL : lt_gemm_simd_get(d->isa);
     if (!g->simd) return lt_fail(LT_ERROR_UNSUPPORTED, "matrix product: not on this processor");
@@ -153,8 +138,8 @@ static void plan_scratch(gemm *g, const lt_conv_desc *d) {
         g->scales_size[i] = is_int8(g) ? lt_round_up(lt_conv_pixels(d), 16) : 0;
     }
     g->a_size = g->tile_rows * g->lda;
-    g->b_size = g->widen ? g->job_panels * lt_round_up(g->block_k * columns, 16) : 0;
-    g->c_size = (g->k > g->block_k ? g->job_rows : g->tile_rows) * g->job_panels * columns;
+    g->b_size = g->widen ? g->jobs.job_panels * lt_round_up(g->block_k * columns, 16) : 0;
+    g->c_size = (g->k > g->block_k ? g->jobs.job_rows : g->tile_rows) * g->jobs.job_panels * columns;
 }
 
 static size_t shared_size(const gemm *g) {
@@ -162,7 +147,7 @@ static size_t shared_size(const gemm *g) {
 }
 /* The rows' scales and the columns'. */
 static size_t scale_size(const gemm *g) {
-    return is_int8(g) ? lt_round_up(g->tile_rows, 16) + g->job_panels * g->simd->columns : 0;
+    return is_int8(g) ? lt_round_up(g->tile_rows, 16) + g->jobs.job_panels * g->simd->columns : 0;
 }
 static float *words_at(const gemm *g, float *shared, int i) { return shared + (i ? g->words_size[0] : 0); }
 static float *scales_at(const gemm *g, float *shared, int i) {
@@ -176,20 +161,19 @@ static size_t block_size(const gemm *g, const lt_conv_desc *d) {
     size_t most = 0;
     for (size_t k = 0, end; is_int8(g) && k < g->k; k = end) most = lt_max(most, (end = lt_narrow_block(d, k)) - k);
     if (most) return most;
-    return lt_round_up(lt_part(g->k, longest_block(d, g)), g->product ? 1 : g->format->block);
+    return lt_round_up(lt_part(g->k, longest_block(d, g)), g->product ? g->product->words : g->format->block);
 }
 
 static lt_status plan(gemm *g, const lt_conv_desc *d) {
     LT_TRY(choose_product(g, d));
     g->windows = lt_windows_of(&g->words);
-    g->rows = lt_conv_rows(d);
     g->k = lt_panel_k(&g->words);
-    g->panels = lt_panels(d, g->simd);
     g->format = &lt_weight_formats[lt_conv_weight_format(d)];
     g->block_k = block_size(g, d);
     /* an odd number of cache lines, so that rows don't share sets */
     g->lda = (lt_round_up(g->block_k, 16) / 16 | 1) * 16;
-    plan_jobs(g, d);
+    g->jobs = lt_jobs_plan(d, g->simd, lt_conv_rows(d), g->tile_rows, g->product ? g->product->job_rows : JOB_ROWS,
+                           is_whole(g));
     if (g->product)
         g->tile = g->product->tile;
     else
@@ -209,9 +193,9 @@ static lt_status gemm_create(lt_conv *conv) {
     }
     conv->state = g;
     conv->scratch_size = (shared_size(g) + own_size(g) * (size_t)d->threads) * sizeof(float);
-    conv->pieces = count_jobs(g);
+    conv->pieces = lt_jobs_count(&g->jobs);
     lt_panels_describe(conv, g->simd);
-    g->panel_size = conv->packed_size / g->panels;
+    g->panel_size = conv->packed_size / g->jobs.panels;
     snprintf(conv->name, sizeof conv->name, "%s:gemm", lt_isa_name(g->product ? g->product->needs : g->simd->isa));
     return LT_OK;
 }
@@ -246,24 +230,6 @@ static const float *a_rows(const gemm *g, const job *j, size_t row, size_t rows,
     return j->a;
 }
 
-static lt_epilogue epilogue(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j, size_t row) {
-    const bool geglu = d->act == LT_ACT_GEGLU;
-    const size_t oc = (size_t)d->oc, first = j->panel * g->simd->columns / (geglu ? 2 : 1);
-    const size_t columns = j->panels * g->simd->columns / (geglu ? 2 : 1);
-    const size_t pitch = lt_conv_dst_pitch(d), residual_pitch = lt_conv_residual_pitch(d);
-    return (lt_epilogue){.act = d->act,
-                         .columns = lt_min(columns, oc - first),
-                         .alpha = lt_conv_alpha(d),
-                         .stride = pitch,
-                         .residual_stride = residual_pitch,
-                         .bias = io->bias ? io->bias + first : NULL,
-                         .gate_bias = io->bias && geglu ? io->bias + oc + first : NULL,
-                         .scale = is_int8(g) ? columns_scales(g, j) : NULL,
-                         .residual = io->residual ? io->residual + row * residual_pitch + first : NULL,
-                         .dst = (char *)io->dst + (row * pitch + first) * lt_value_types[d->dst_type].bytes,
-                         .type = d->dst_type};
-}
-
 /* The panels of one job and block of k, as its tiles read them. */
 typedef struct panels {
     const char *first;
@@ -274,35 +240,46 @@ static panels prepare_panels(const gemm *g, const lt_conv_io *io, const job *j) 
     const size_t columns = g->simd->columns, length = j->k_end - j->k;
     if (g->product) {
         const size_t row = columns * sizeof(uint32_t);
-        return (panels){(const char *)io->weight + j->panel * g->panel_size + j->at * row, g->panel_size};
+        return (panels){(const char *)io->weight + j->part.panel * g->panel_size + j->at * row, g->panel_size};
     }
     const char *packed =
-        (const char *)io->weight + j->panel * g->panel_size + lt_weight_bytes(g->format, j->k * columns);
+        (const char *)io->weight + j->part.panel * g->panel_size + lt_weight_bytes(g->format, j->k * columns);
     if (!g->widen) return (panels){packed, g->panel_size};
-    for (size_t p = 0; p < j->panels; p++)
+    for (size_t p = 0; p < j->part.panels; p++)
         g->widen(packed + p * g->panel_size, j->b + p * length * columns, length, columns);
     return (panels){(const char *)j->b, length * columns * sizeof(float)};
+}
+
+/* A panel's next block follows this one: tile `index` of so many has its share of it fetched. */
+static void fetch_soon(lt_tile *t, size_t columns, size_t index, size_t tiles) {
+    enum { CACHE_LINE = 64 };
+    const size_t block = t->k * columns * sizeof(uint32_t);
+    t->soon_lines = lt_count_parts(block / CACHE_LINE, tiles);
+    t->soon = (const char *)t->b + block + index * t->soon_lines * CACHE_LINE;
 }
 
 /* All rows of a job with one block of k. */
 static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, const job *j) {
     const lt_gemm_simd *simd = g->simd;
-    const size_t columns = simd->columns, length = j->k_end - j->k, ldc = j->panels * columns;
+    const size_t columns = simd->columns, length = j->k_end - j->k, ldc = j->part.panels * columns;
     const panels b = prepare_panels(g, io, j);
     const bool last = j->k_end == g->k;
-    const size_t step = lt_part(j->row_end - j->row, g->tile_rows);
-    for (size_t row = j->row; row < j->row_end; row += step) {
-        const size_t rows = lt_min(step, j->row_end - row);
+    const size_t step = is_whole(g) ? g->tile_rows : lt_part(j->part.row_end - j->part.row, g->tile_rows);
+    const size_t tiles = lt_count_parts(j->part.row_end - j->part.row, step);
+    for (size_t row = j->part.row; row < j->part.row_end; row += step) {
+        const size_t rows = lt_min(step, j->part.row_end - row);
         lt_tile t = {.rows = rows, .k = length, .ldc = ldc, .add = j->k > 0};
         t.a = t.next = a_rows(g, j, row, rows, &t);
-        float *sums = g->k > g->block_k ? j->sums + (row - j->row) * ldc : j->sums;
-        for (size_t p = 0; p < j->panels; p++) {
+        float *sums = g->k > g->block_k ? j->sums + (row - j->part.row) * ldc : j->sums;
+        for (size_t p = 0; p < j->part.panels; p++) {
             t.c = sums + p * columns;
             t.b = b.first + p * b.next;
+            if (!last) fetch_soon(&t, columns, (row - j->part.row) / step, tiles);
             g->tile(&t);
         }
         if (last) {
-            const lt_epilogue e = epilogue(d, g, io, j, row);
+            lt_epilogue e = lt_job_epilogue(d, simd, io, row, j->part.panel, j->part.panels);
+            if (is_int8(g)) e.scale = columns_scales(g, j);
             simd->finish(&e, rows, sums, ldc);
         }
     }
@@ -311,20 +288,16 @@ static void run_block(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io
 /* What the job's columns are multiplied by: the first row of each of its panels. */
 static void read_scales(const gemm *g, const lt_conv_io *io, const job *j) {
     const size_t columns = g->simd->columns;
-    for (size_t p = 0; p < j->panels; p++)
-        memcpy(columns_scales(g, j) + p * columns, (const char *)io->weight + (j->panel + p) * g->panel_size,
+    for (size_t p = 0; p < j->part.panels; p++)
+        memcpy(columns_scales(g, j) + p * columns, (const char *)io->weight + (j->part.panel + p) * g->panel_size,
                columns * sizeof(float));
 }
 
 static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, size_t index, float *shared,
                     int thread) {
-    const size_t down = lt_count_parts(g->rows, g->job_rows);
-    const size_t row = index % down * g->job_rows, panel = index / down * g->job_panels, own_row = is_int8(g);
+    const size_t own_row = is_int8(g);
     float *own = shared + shared_size(g) + (size_t)thread * own_size(g);
-    job j = {.row = row,
-             .row_end = lt_min(row + g->job_rows, g->rows),
-             .panel = panel,
-             .panels = lt_min(g->job_panels, g->panels - panel),
+    job j = {.part = lt_job_at(&g->jobs, index),
              .at = own_row,
              .src = {io->src[0], io->src[1]},
              .a = own,
@@ -336,10 +309,12 @@ static void run_job(const lt_conv_desc *d, const gemm *g, const lt_conv_io *io, 
         j.of_pixel[i] = scales_at(g, shared, i);
     }
     if (is_int8(g)) read_scales(g, io, &j);
+    lt_product_begin(g->product);
     for (; j.k < g->k; j.at += j.k_end - j.k + own_row, j.k = j.k_end) {
         j.k_end = is_int8(g) ? lt_narrow_block(d, j.k) : lt_min(j.k + g->block_k, g->k);
         run_block(d, g, io, &j);
     }
+    lt_product_end(g->product);
 }
 
 typedef struct gemm_loop {
@@ -360,7 +335,7 @@ static lt_status gemm_run(const lt_conv *conv, const lt_conv_io *io) {
         if (!are_words(d, i))
             lt_narrow_rows(d->precision, d->isa, d->source_type[i], io->src[i], lt_conv_pixels(d), (size_t)d->c[i],
                            words_at(g, io->scratch, i), scales_at(g, io->scratch, i), d->threads);
-    lt_parallel(d->threads, count_jobs(g), 1, job_body, &loop);
+    lt_parallel(d->threads, lt_jobs_count(&g->jobs), 1, job_body, &loop);
     return LT_OK;
 }
 

@@ -23,6 +23,12 @@ typedef struct lt_epilogue {
     lt_value_type_id type; /* of dst: float32 or bf16 */
 } lt_epilogue;
 
+/* Steps of a product whose a is not one run of k: each of 16 words, and where its rows of a begin. */
+enum { LT_MOST_STEPS = 25 };
+typedef struct lt_tile_steps {
+    size_t count, a[LT_MOST_STEPS];
+} lt_tile_steps;
+
 /* c[rows, columns] = a[rows, k] b[k, columns], or += if add. Each sum runs over k in order, whatever rows is. */
 typedef struct lt_tile {
     size_t rows, k;
@@ -31,6 +37,10 @@ typedef struct lt_tile {
     const float *next; /* next[0], next[ahead] ... next[k*ahead] will be read soon: fetched into the cache meanwhile */
     size_t ahead;
     const void *b;
+    const lt_tile_steps *steps; /* of `steps` only, instead of k; `next` is then the next tile's c */
+    size_t lower;               /* likewise: words from the first row of a to the 17th; rows are 16 words apart */
+    const char *soon;           /* AMX only: cache lines of panels that will be read soon; */
+    size_t soon_lines;          /* so many in all or, of `steps`, of each step */
     float *c;
     bool add;
     size_t ldb;         /* tile_outer only: of a and b the rows are k, lda and ldb floats apart: c = a' b */
@@ -58,16 +68,27 @@ typedef struct lt_product {
     lt_isa needs;
     const lt_gemm_simd *simd; /* whose columns it has, and who finishes */
     size_t rows;
+    size_t job_rows;     /* that one panel serves, at most */
+    size_t words, block; /* of k: those that are multiplied at a time; those of bf16 that a sum goes on for, at most */
+    void (*begin)(void), (*end)(void); /* by a thread, before its tiles and after them; NULL: nothing */
     void (*tile)(const lt_tile *t);
+    void (*steps)(const lt_tile *t); /* the same over t->steps, of 16 rows or 32; NULL: none */
     void (*pairs)(
         const lt_tile *t); /* of int16 (winograd_pairs.h), with rows' scales as int8; NULL: floats are as fast */
 } lt_product;
+
+static inline void lt_product_begin(const lt_product *p) {
+    if (p && p->begin) p->begin();
+}
+static inline void lt_product_end(const lt_product *p) {
+    if (p && p->end) p->end();
+}
 
 /* The best there is, not above limit; NULL: none. */
 const lt_product *lt_product_get(lt_precision numbers, lt_isa limit);
 
 extern const lt_product lt_product_avx2, lt_product_avxvnni, lt_product_avx512, lt_product_avx512vnni,
-    lt_product_avx512bf16, lt_product_neon, lt_product_neondot;
+    lt_product_avx512bf16, lt_product_amx_bf16, lt_product_amx_int8, lt_product_neon, lt_product_neondot;
 
 /* F(4x4, 3x3): 4x4 outputs from 6x6 inputs with 36 products instead of 144. xi = 0..35 is the place in the transformed
  * tile. */

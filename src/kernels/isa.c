@@ -18,12 +18,13 @@ static bool cpu_has_avxvnni(void) {
 }
 
 /* AMX's tiles and their bf16 products, by CPUID, and whether the system saves tiles, by XCR0: it has no names for
- * these, either. */
+ * these, either. And AVX512-VBMI, which every processor with AMX has. */
 static bool cpu_has_amx(void) {
-    enum { OSXSAVE = 1u << 27, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, TILES_SAVED = 3u << 17 };
+    enum { OSXSAVE = 1u << 27, AMX_BF16 = 1u << 22, AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25, TILES_SAVED = 3u << 17 };
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0, high;
+    if (!__builtin_cpu_supports("avx512vbmi")) return false;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & OSXSAVE)) return false;
-    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(edx & AMX_BF16) || !(edx & AMX_TILE)) return false;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || ~edx & (AMX_BF16 | AMX_TILE | AMX_INT8)) return false;
     __asm__ volatile("xgetbv" : "=a"(eax), "=d"(high) : "c"(0));
     return (eax & TILES_SAVED) == TILES_SAVED;
 }

@@ -6,7 +6,8 @@ extern const lt_attention_kernel lt_attention_reference;
 #if defined(__x86_64__)
 extern const lt_kernels lt_kernels_avx2, lt_kernels_avx512;
 extern const lt_attention_kernel lt_attention_avx2, lt_attention_avx512;
-extern const lt_attention_kernel lt_attention_avx512bf16, lt_attention_avx512vnni, lt_attention_avxvnni;
+extern const lt_attention_kernel lt_attention_amx, lt_attention_avx512bf16, lt_attention_avx512vnni,
+    lt_attention_avxvnni;
 #elif defined(__aarch64__)
 extern const lt_kernels lt_kernels_neon;
 extern const lt_attention_kernel lt_attention_neon;
@@ -28,6 +29,7 @@ const lt_kernels *lt_kernels_get(lt_isa limit) {
 
 const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit) {
 #if defined(__x86_64__)
+    if (precision > LT_PRECISION_F32 && lt_isa_has_amx(limit)) return &lt_attention_amx;
     static const lt_attention_kernel *const narrow[] = {&lt_attention_avx512bf16, &lt_attention_avx512vnni,
                                                         &lt_attention_avxvnni};
     for (size_t i = 0; precision > LT_PRECISION_F32 && i < LT_COUNT(narrow); i++)

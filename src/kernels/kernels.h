@@ -142,8 +142,9 @@ typedef struct lt_attention_kernel {
     void (*run)(const lt_attention_args *a);
 } lt_attention_kernel;
 
-/* The same for attention. Where precision is narrow and the processor multiplies bf16, q, k, v and the softmax's
- * weights are rounded to that before they are multiplied; where it has VNNI alone, q and k to integers of 16 bits. */
+/* The same for attention. Where precision is narrow and the processor multiplies bf16, by AMX or by vectors, q, k, v
+ * and the softmax's weights are rounded to that before they are multiplied; where it has VNNI alone, q and k to
+ * integers of 16 bits. */
 const lt_attention_kernel *lt_attention_get(lt_precision precision, lt_isa limit);
 
 #endif

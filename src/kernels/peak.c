@@ -13,6 +13,7 @@ enum {
 };
 
 typedef struct tile_speed {
+    const lt_product *product; /* NULL: of floats */
     void (*tile)(const lt_tile *t);
     size_t rows, columns;
     double flop; /* of a tile */
@@ -33,7 +34,9 @@ static void run_tiles(const void *context, size_t i, int thread) {
                        .b = b,
                        .c = c,
                        .scale = c + s->rows * s->columns};
+    lt_product_begin(s->product);
     for (int n = 0; n < TILES; n++) s->tile(&t);
+    lt_product_end(s->product);
 }
 
 /* False: nobody multiplies them. */
@@ -41,7 +44,8 @@ static bool choose(tile_speed *s, lt_precision numbers, lt_isa limit) {
     const int in_a_word = numbers == LT_PRECISION_INT8 ? 4 : numbers == LT_PRECISION_BF16 ? 2 : 1;
     const lt_product *product = in_a_word > 1 ? lt_product_get(numbers, limit) : NULL;
     const lt_gemm_simd *simd = in_a_word > 1 ? product ? product->simd : NULL : lt_gemm_simd_get(limit);
-    if (!simd || (numbers == LT_PRECISION_BF16 && lt_isa_has(LT_ISA_AMX, limit))) return false;
+    if (!simd) return false;
+    s->product = product;
     s->tile = product ? product->tile : simd->tile[LT_WEIGHT_F32];
     s->rows = product ? product->rows : simd->rows;
     s->columns = simd->columns;

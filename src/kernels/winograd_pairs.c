@@ -30,7 +30,7 @@ static bool worth_it(const lt_conv_desc *d) {
 
 const lt_product *lt_winograd_pairs(const lt_conv_desc *d) {
     const lt_product *product = lt_product_get(LT_PRECISION_INT8, d->isa);
-    const bool wanted = d->inference && lt_conv_precision(d) != LT_PRECISION_F32 && !lt_conv_is_onednns(d);
+    const bool wanted = d->inference && lt_conv_precision(d) != LT_PRECISION_F32 && !lt_isa_has_amx(d->isa);
     return wanted && product && product->pairs && lt_winograd_takes(d) && worth_it(d) ? product : NULL;
 }
 

@@ -285,9 +285,9 @@ static void test_amx_only_where_it_is_allowed(void **state) {
     (void)state;
     if (!lt_isa_has_amx(LT_ISA_BEST)) skip();
     assert_int_equal(lt_isa_choose(LT_ISA_BEST), LT_ISA_AMX);
-    assert_false(lt_isa_has_amx(LT_ISA_AVX512));
+    assert_false(lt_isa_has_amx(LT_ISA_AVX512BF16));
     expect_amx(LT_ISA_AMX, true);
-    expect_amx(LT_ISA_AVX512, false);
+    expect_amx(LT_ISA_AVX512BF16, false);
     expect_amx(LT_ISA_BEST, true);
 }
 

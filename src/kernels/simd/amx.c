@@ -2,24 +2,32 @@
 #include "kernels/amx.h"
 
 #include <immintrin.h>
+#include <string.h>
 
-void lt_amx_begin(void) {
+enum { LINE = LT_AMX_SIDE * sizeof(uint32_t) };
+
+void lt_amx_set_shape(const lt_amx_shape *shape) {
     struct {
         uint8_t palette, start, reserved[14];
         uint16_t bytes[16];
         uint8_t rows[16];
     } config = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        config.bytes[i] = LT_AMX_SIDE * sizeof(uint32_t);
-        config.rows[i] = LT_AMX_SIDE;
-    }
+    memcpy(config.bytes, shape->bytes, sizeof shape->bytes);
+    memcpy(config.rows, shape->rows, sizeof shape->rows);
     __asm__ volatile("" : : "r"(&config) : "memory"); /* GCC's intrinsic says nothing of what it reads */
     _tile_loadconfig(&config);
 }
 
-void lt_amx_end(void) { _tile_release(); }
+void lt_amx_begin(void) {
+    lt_amx_shape whole;
+    for (int i = 0; i < 8; i++) {
+        whole.rows[i] = LT_AMX_SIDE;
+        whole.bytes[i] = LINE;
+    }
+    lt_amx_set_shape(&whole);
+}
 
-enum { LINE = LT_AMX_SIDE * sizeof(uint32_t) };
+void lt_amx_end(void) { _tile_release(); }
 
 /* Sums in tiles 0 to 3, a in 4 and 5, b in 6 and 7. */
 static void multiply_2x2(const lt_amx_product *p) {

@@ -17,11 +17,6 @@
 #include "kernels/simd/attention_tile.h"
 #include "kernels/simd/simd.h"
 
-enum {
-    PACKED_BUDGET = 8 << 20, /* bytes of packed k and v at a time; one head may take more */
-    NEAR_BUDGET = 512 << 10  /* bytes of them that stay in a core's own cache */
-};
-
 /* ---- Layout ---- */
 
 static size_t packed_k_size(const lt_attention_args *a) {
@@ -33,29 +28,17 @@ static size_t packed_size(const lt_attention_args *a) { /* floats, one head */
     return lt_round_up(packed_k_size(a) + v_size, 16);
 }
 
-/* Heads, of all samples, that are packed at a time. */
-static size_t group_size(const lt_attention_args *a) {
-    const size_t fit = PACKED_BUDGET / (packed_size(a) * sizeof(float));
-    return lt_max(1, lt_min(fit, (size_t)a->n * (size_t)a->heads));
-}
-
 /* A thread's own: q^T [d][QUERIES], s^T [KEYS][QUERIES], o^T [d][QUERIES], scales [QUERIES]. */
 static size_t tile_size(const lt_attention_args *a) {
     return (lt_round_up((size_t)a->d, PANEL) * 2 + KEYS + 1) * QUERIES;
 }
 
-static size_t scratch_size(const lt_attention_args *a, int threads) {
-    return group_size(a) * packed_size(a) + (size_t)threads * tile_size(a);
-}
-
 /* ---- Packing ---- */
 
-/* Packs block `block` of head `pair` (of all samples' heads) into place `slot`. */
-static void pack_block(const lt_attention_args *a, size_t pair, size_t slot, size_t block) {
+static void pack_block(const lt_attention_args *a, size_t pair, size_t block, float *packed) {
     const size_t d = (size_t)a->d, tokens = (size_t)a->tokens_k;
     const size_t sample = pair / (size_t)a->heads, head = pair % (size_t)a->heads;
-    const size_t begin = block * KEYS, end = lt_min(begin + KEYS, keys_of(a, sample));
-    float *packed = a->scratch + slot * packed_size(a);
+    const size_t begin = block * KEYS, end = lt_min(begin + KEYS, lt_heads_keys(a, sample));
     const bool bf16[2] = {a->k_type == LT_VALUE_BF16, a->v_type == LT_VALUE_BF16};
     const void *k = vf_at(a->k, sample * tokens * a->stride_k + head * d, bf16[0]);
     const void *v = vf_at(a->v, sample * tokens * a->stride_v + head * d, bf16[1]);
@@ -122,18 +105,18 @@ static void attend_4(const tile *t, float *sums) { attend(t, WIDTH, sums); }
 
 /* ---- All tiles ---- */
 
-static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_t index, size_t tiles, float *own) {
+static void run_tile(const lt_attention_args *a, size_t pair, size_t index, size_t tiles, const float *packed,
+                     float *own) {
     static void (*const attend_width[])(const tile *, float *) = {NULL, attend_1, attend_2, attend_3, attend_4};
     const size_t d = (size_t)a->d, heads = (size_t)a->heads, tokens_q = (size_t)a->tokens_q;
     const size_t sample = pair / heads, head = pair % heads, vectors = (tokens_q + LT_VEC - 1) / LT_VEC;
     const size_t begin = tile_begin(vectors, tiles, index), width = tile_begin(vectors, tiles, index + 1) - begin;
     const size_t first = begin * LT_VEC, rows = lt_round_up(d, PANEL) * QUERIES;
-    const float *packed = a->scratch + slot * packed_size(a);
     tile t = {
         .d = d,
         .first = first,
         .queries = lt_min(width * LT_VEC, tokens_q - first),
-        .keys = keys_of(a, sample),
+        .keys = lt_heads_keys(a, sample),
         .causal = a->causal,
         .factor = exponent_factor(a->scale),
         .k = packed,
@@ -154,52 +137,17 @@ static void run_tile(const lt_attention_args *a, size_t slot, size_t pair, size_
                   a->out_type == LT_VALUE_BF16);
 }
 
-/* The heads' tiles are gone through head by head, so that its keys and values stay in cache; or, where those of all of
- * them do, tile by tile, so that the queries' rows are read whole. */
-typedef struct group {
-    const lt_attention_args *a;
-    size_t first, count;  /* heads, of all samples */
-    size_t blocks, tiles; /* of one */
-    bool near;
-    float *own; /* the threads' tiles */
-} group;
-
-static void pack_piece(const void *context, size_t piece, int thread) {
-    (void)thread;
-    const group *g = context;
-    pack_block(g->a, g->first + piece / g->blocks, piece / g->blocks, piece % g->blocks);
-}
-
-static void tile_piece(const void *context, size_t piece, int thread) {
-    const group *g = context;
-    const size_t slot = g->near ? piece % g->count : piece / g->tiles;
-    const size_t index = g->near ? piece / g->count : piece % g->tiles;
-    run_tile(g->a, slot, g->first + slot, index, g->tiles, g->own + (size_t)thread * tile_size(g->a));
-}
-
 /* Tiles of a head: as wide as they can be, or narrower where there are more threads than that. Each query is computed
  * alike in any. */
-static size_t count_tiles(size_t vectors, size_t pairs, int threads) {
+static size_t count_tiles(const lt_attention_args *a, size_t pairs, int threads) {
     const size_t team = threads == 1 ? 1 : (size_t)lt_thread_count();
+    const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC;
     return lt_min(vectors, lt_max((vectors + WIDTH - 1) / WIDTH, (team + pairs - 1) / pairs));
 }
 
-static void attention(const lt_attention_args *a) {
-    const size_t pairs = (size_t)a->n * (size_t)a->heads, most = group_size(a);
-    const size_t vectors = ((size_t)a->tokens_q + LT_VEC - 1) / LT_VEC;
-    const int threads = attention_threads(a);
-    group g = {
-        .a = a,
-        .blocks = ((size_t)a->tokens_k + KEYS - 1) / KEYS,
-        .tiles = count_tiles(vectors, lt_min(most, pairs), threads),
-        .near = most * packed_size(a) * sizeof(float) <= NEAR_BUDGET,
-        .own = a->scratch + most * packed_size(a),
-    };
-    for (; g.first < pairs; g.first += most) {
-        g.count = lt_min(most, pairs - g.first);
-        lt_parallel(threads, g.count * g.blocks, LT_EVENLY, pack_piece, &g);
-        lt_parallel(threads, g.count * g.tiles, 1, tile_piece, &g);
-    }
-}
+static const lt_heads method = {KEYS, packed_size, tile_size, count_tiles, pack_block, run_tile};
+
+static size_t scratch_size(const lt_attention_args *a, int threads) { return lt_heads_scratch(&method, a, threads); }
+static void attention(const lt_attention_args *a) { lt_heads_run(&method, a); }
 
 const lt_attention_kernel LT_SIMD_NAME(lt_attention) = {LT_SIMD_SET, PRECISION, scratch_size, attention};

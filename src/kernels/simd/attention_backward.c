@@ -69,7 +69,7 @@ static head locate_head(const lt_attention_args *f, size_t pair) {
     return (head){
         .d = d,
         .stride_out = heads * d,
-        .keys = keys_of(f, sample),
+        .keys = lt_heads_keys(f, sample),
         .q = sample * (size_t)f->tokens_q * f->stride_q + channel,
         .k = sample * (size_t)f->tokens_k * f->stride_k + channel,
         .v = sample * (size_t)f->tokens_k * f->stride_v + channel,
@@ -380,7 +380,7 @@ static void store_piece(const void *context, size_t piece, int thread) {
 void LT_SIMD_NAME(lt_attention_backward)(const lt_attention_backward_args *a) {
     const lt_attention_args *f = &a->forward;
     const size_t pairs = (size_t)f->n * (size_t)f->heads;
-    const int threads = attention_threads(f);
+    const int threads = lt_heads_threads(f);
     all_tiles t = {.a = a, .l = lay_out(f), .blocks = ((size_t)f->tokens_k + KEYS - 1) / KEYS, .sums = a->scratch};
     t.size = t.l.chunks > 1 ? 2 * t.l.row_sums : 0;
     t.own = t.sums + pairs * t.l.chunks * t.size;

@@ -2,8 +2,7 @@
 #ifndef LT_ATTENTION_TILE_H
 #define LT_ATTENTION_TILE_H
 
-#include "base/threads.h"
-#include "kernels/kernels.h"
+#include "kernels/heads.h"
 #include "kernels/narrow.h"
 #include "kernels/simd/words.h"
 
@@ -58,20 +57,9 @@ static inline size_t channel_words(size_t d) { return (d + CHANNELS - 1) / CHANN
 /* Rows of a panel of keys. */
 static inline size_t key_rows(size_t d) { return SCALES + channel_words(d); }
 
-static inline size_t keys_of(const lt_attention_args *a, size_t sample) {
-    return a->lengths ? (size_t)a->lengths[sample] : (size_t)a->tokens_k;
-}
-
 /* Where tile `index` of `count` begins, in vectors of queries: as even a split as there is, so that none is left with a
  * narrow rest. */
 static inline size_t tile_begin(size_t vectors, size_t count, size_t index) { return vectors * index / count; }
-
-/* Fewer multiplications in a product are not worth waking threads for. */
-static inline int attention_threads(const lt_attention_args *a) {
-    enum { SERIAL = 2 << 20 };
-    const size_t pairs = (size_t)a->n * (size_t)a->heads;
-    return pairs * (size_t)a->tokens_q * (size_t)a->tokens_k * (size_t)a->d >= SERIAL ? LT_ALL_THREADS : 1;
-}
 
 /* ---- Packing ---- */
 

@@ -31,5 +31,12 @@ static void pairs(const lt_tile *t) { tile_any(t, NUMBERS_PAIRS, LT_WEIGHT_F32, 
 #define PAIRS NULL
 #endif
 
-const lt_product LT_SIMD_NAME(lt_product) = {
-    .numbers = NUMBERS, .needs = LT_SIMD_SET, .simd = &VECTORS, .rows = AT_ONCE, .tile = tile, .pairs = PAIRS};
+const lt_product LT_SIMD_NAME(lt_product) = {.numbers = NUMBERS,
+                                             .needs = LT_SIMD_SET,
+                                             .simd = &VECTORS,
+                                             .rows = AT_ONCE,
+                                             .job_rows = 224,
+                                             .words = 1,
+                                             .block = 384,
+                                             .tile = tile,
+                                             .pairs = PAIRS};
