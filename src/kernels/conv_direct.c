@@ -44,7 +44,7 @@ typedef struct direct {
 static bool takes(const lt_conv_desc *d) {
     return d->kernel > 1 && d->kernel * d->kernel <= LT_MOST_STEPS && d->stride == 1 && d->c[0] % CHANNELS == 0 &&
            d->c[1] % CHANNELS == 0 && lt_conv_out_size(d, d->w) % SIDE == 0 && d->act != LT_ACT_GEGLU &&
-           lt_conv_is_plain(d) && !lt_conv_is_onednns(d);
+           lt_conv_is_plain(d);
 }
 
 static band widest_band(const direct *s, const lt_conv_desc *d) {

@@ -28,9 +28,16 @@ static bool worth_it(const lt_conv_desc *d) {
     return IN * IN * tiles + 400 < TAPS * (size_t)d->h * (size_t)d->w / (in_bytes(d) ? 2 : 1);
 }
 
+/* AMX's tiles are sooner done, but with few channels hardly, since memory is waited for; and pairs round finer. */
+static bool is_for_tiles(const lt_conv_desc *d) {
+    enum { FEW = 64 };
+    return lt_isa_has_amx(d->isa) && (d->c[0] + d->c[1] > FEW || d->oc > FEW);
+}
+
 const lt_product *lt_winograd_pairs(const lt_conv_desc *d) {
-    const lt_product *product = lt_product_get(LT_PRECISION_INT8, d->isa);
-    const bool wanted = d->inference && lt_conv_precision(d) != LT_PRECISION_F32 && !lt_isa_has_amx(d->isa);
+    const lt_isa limit = lt_isa_has_amx(d->isa) ? LT_ISA_AMX - 1 : d->isa;
+    const lt_product *product = lt_product_get(LT_PRECISION_INT8, limit);
+    const bool wanted = d->inference && lt_conv_precision(d) != LT_PRECISION_F32 && !is_for_tiles(d);
     return wanted && product && product->pairs && lt_winograd_takes(d) && worth_it(d) ? product : NULL;
 }
 
