@@ -1,7 +1,7 @@
 #!/bin/sh
 # latent serve with what is added to a drawing: image prompts, controls, upscalers and a second pass, by its own API and by
 # A1111's. Each picture has the bytes of the command line.
-# usage: test_serve_added.sh LATENT GOLDEN IMAGE_PROMPTS (curl must be there)
+# usage: test_serve_added.sh LATENT GOLDEN (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
 . "$(dirname "$0")/server.sh"
