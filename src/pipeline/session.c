@@ -33,6 +33,8 @@ void lt_module_rest(lt_session *session, lt_module module) {
 static lt_target target_of(const lt_session *session, lt_module module) {
     lt_target target = session->target;
     if (target.precision == LT_PRECISION_INT8 && module != LT_MODULE_UNET) target.precision = lt_isa_wider(target.isa);
+    if (module == LT_MODULE_IMAGE_PROMPT)
+        target.precision = LT_PRECISION_F32; /* once a picture, and felt at each step */
     return target;
 }
 

@@ -131,13 +131,14 @@ static double unet_error(const lt_run_options *with, const lt_checkpoint *golden
     return error;
 }
 
-/* This U-Net magnifies each rounding some tenfold: an image prompt must not add to what it makes without one. */
+/* This U-Net magnifies each rounding some tenfold: an image prompt must not add to what it makes without one, but for
+ * chance. */
 static void the_unet_is_as_near(const fixture *f, size_t i, const lt_checkpoint *golden,
                                 const lt_session_options *options) {
     const lt_image_prompt p = prompt_of(f, i, 1);
     const double without = unet_error(NULL, golden, "out@0", options);
     const double with = unet_error(&(lt_run_options){&p, 1, f->encoder}, golden, "out@1", options);
-    if (!(with <= 1.2 * without)) fail_msg("%g with an image prompt, %g without", with, without);
+    if (!(with <= 1.5 * without)) fail_msg("%g with an image prompt, %g without", with, without);
 }
 
 /* int8 is the U-Net's alone: all else is bf16 then. */
@@ -154,7 +155,7 @@ static void rounded_they_are_near(void **state) {
             if (lt_session_open(f.adapters[i], &options, &session) == LT_ERROR_UNSUPPORTED) continue;
             lt_session_close(session);
             open_golden(adapters[i].recorded, &golden);
-            tokens_are_near(&f, i, &golden, &options, 2e-2); /* 1.3e-2 was measured, of Plus */
+            tokens_are_near(&f, i, &golden, &options, 1e-2); /* of what is bf16 itself, the image encoder's states */
             the_unet_is_as_near(&f, i, &golden, &options);
             lt_checkpoint_close(&golden);
         }

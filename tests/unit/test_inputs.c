@@ -651,6 +651,7 @@ static void test_request(void **state) {
                                       POINTER(posterior_noise),
                                       POINTER(progress),
                                       POINTER(cancelled),
+                                      POINTER(enough),
                                       POINTER(ready),
                                       POINTER(tapped),
                                       POINTER(taps),
