@@ -176,13 +176,13 @@ static void find_job(char path[PATH]) {
 static void ask_the_due(asker *all, int count) {
     const double now = tool_now();
     for (int i = 0; i < count; i++)
-        if (!all[i].asked && now >= all[i].next) ask(&all[i], NULL);
+        if (all[i].asked == 0 && now >= all[i].next) ask(&all[i], NULL);
 }
 
 static int milliseconds_to_next(const asker *all, int count) {
     double first = tool_now() + 1;
     for (int i = 0; i < count; i++)
-        if (!all[i].asked && all[i].next < first) first = all[i].next;
+        if (all[i].asked == 0 && all[i].next < first) first = all[i].next;
     const double left = first - tool_now();
     return left > 0 ? (int)(1000 * left) + 1 : 0;
 }
