@@ -47,7 +47,8 @@ static int run(int count, char **words) {
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
     const int misnamed = lt_check_safetensors_name("OUT", o.out);
-    if (misnamed) return misnamed;
+    const int taken = misnamed ? misnamed : lt_check_apart("OUT", o.out, o.in);
+    if (taken) return taken;
     lt_stop_writing_on_signals();
     lt_count_line line = {.what = "measuring layers"};
     o.options.notice = tell;

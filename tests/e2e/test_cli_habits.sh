@@ -253,6 +253,9 @@ refuse "a mode that no command has" 2 '[-]-mode: here a command says it: latent 
 refuse "the same as a letter" 2 '[-]M: here a command says it' latent txt2img -M upscale -p "a cat"
 refuse "another command's" 2 '[-]-mode: here a command says it' latent txt2img --mode=convert
 refuse "a mode without its value" 2 '[-]-mode: needs a value' latent --mode
+cp "$model" own.safetensors
+refuse "a model over itself" 2 'OUT ./own.safetensors: that file is already used here' latent convert own.safetensors ./own.safetensors --type bf16
+check "  which is as it was" cmp "$model" own.safetensors
 refuse "a type of weights" 2 '[-]-type: .*latent convert IN OUT --type' latent -p "a cat" --type f16
 # What stable-diffusion.cpp has and Latent has not: OPTION|what is said of it
 while IFS='|' read -r option said; do
