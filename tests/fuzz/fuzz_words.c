@@ -71,12 +71,8 @@ lt_server *lt_http_server(const lt_http_request *r) { return (void)r, NULL; }
 struct lt_models *lt_server_models(lt_server *server) {
     return (void)server, NULL;
 }
-char *lt_models_default(lt_models *models) { return (void)models, NULL; }
-char *lt_models_find(lt_models *models, lt_shelf_kind kind, const char *name) {
-    return (void)models, (void)kind, (void)name, NULL;
-}
-lt_status lt_models_borrow(lt_models *models, const char *path, lt_models_entry *base, lt_models_entry **entry) {
-    return (void)models, (void)path, (void)base, (void)entry, LT_ERROR_FILE;
+lt_status lt_models_borrow_checkpoint(lt_models *models, const char *name, lt_models_entry **entry) {
+    return (void)models, (void)name, (void)entry, LT_ERROR_FILE;
 }
 const lt_model *lt_models_model(const lt_models_entry *entry) { return (void)entry, NULL; }
 void lt_models_give_back(lt_models *models, lt_models_entry *entry) { (void)models, (void)entry; }
@@ -96,8 +92,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *body = calloc(size, 1);
     if (!body) return 0;
     memcpy(body, data + 1, size - 1);
-    lt_http_request r = {(const uint8_t *)body, size - 1, .text = data[0] % 3 == 2};
-    call(data[0] % 3 ? "/latent/v1/parameters" : "/latent/v1/tokens", &r);
+    lt_http_request r = {(const uint8_t *)body, size - 1, .text = data[0] % 4 == 2};
+    static const char *const questions[] = {"/latent/v1/tokens", "/latent/v1/parameters", "/latent/v1/parameters",
+                                            "/latent/v1/words"};
+    call(questions[data[0] % 4], &r);
     free(body);
     return 0;
 }
