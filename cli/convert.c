@@ -34,6 +34,14 @@ static bool take_words(int count, char **words) {
     return used == count && o.out && (o.synthetic || o.in);
 }
 
+/* A name for a model, and of no file that is read. */
+static int check_output(void) {
+    int wrong = lt_check_safetensors_name("OUT", o.out);
+    if (!wrong) wrong = lt_check_apart("OUT", o.out, o.in);
+    for (size_t i = 0; i < o.loras.count && !wrong; i++) wrong = lt_check_apart("OUT", o.out, o.loras.items[i].file);
+    return wrong;
+}
+
 /* user: the line of progress, which ends before. */
 static void tell(void *user, const char *message) {
     lt_count_end(user);
@@ -46,9 +54,8 @@ static int run(int count, char **words) {
                         o.options.quantize || o.options.pack))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
-    const int misnamed = lt_check_safetensors_name("OUT", o.out);
-    const int taken = misnamed ? misnamed : lt_check_apart("OUT", o.out, o.in);
-    if (taken) return taken;
+    const int wrong = check_output();
+    if (wrong) return wrong;
     lt_stop_writing_on_signals();
     lt_count_line line = {.what = "measuring layers"};
     o.options.notice = tell;

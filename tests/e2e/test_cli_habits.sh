@@ -255,7 +255,8 @@ refuse "another command's" 2 '[-]-mode: here a command says it' latent txt2img -
 refuse "a mode without its value" 2 '[-]-mode: needs a value' latent --mode
 cp "$model" own.safetensors
 refuse "a model over itself" 2 'OUT ./own.safetensors: that file is already used here' latent convert own.safetensors ./own.safetensors --type bf16
-check "  which is as it was" cmp "$model" own.safetensors
+refuse "a model over its LoRA" 2 'OUT own.safetensors: that file is already used here' latent convert "$model" own.safetensors --lora own.safetensors
+check "  both are as they were" cmp "$model" own.safetensors
 refuse "a type of weights" 2 '[-]-type: .*latent convert IN OUT --type' latent -p "a cat" --type f16
 # What stable-diffusion.cpp has and Latent has not: OPTION|what is said of it
 while IFS='|' read -r option said; do
