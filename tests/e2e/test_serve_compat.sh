@@ -180,6 +180,15 @@ ask 404 "what isn't there" "$base/v1/chat/completions"
 
 # ---- Going away, and skipping ----
 
+# until_step DIGITS: waits until the drawing is at a step that begins with one of them, half a minute at most
+until_step() {
+    tries=0
+    until curl -s "$sd/progress?skip_current_image=true" | grep -q "\"sampling_step\": *[$1]" || [ $tries -gt 600 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+}
+
 long='{"prompt": "a cat", "steps": 150, "batch_size": 100}'
 curl -s -m 1 -o cut -d "$long" "$sd/txt2img"
 sleep 1
@@ -187,11 +196,7 @@ ask 200 "the queue" "$base/latent/v1/queue"
 tells '"jobs": *\[\]'
 curl -s -m 60 -o whole -d "$long" "$sd/txt2img" &
 client=$!
-tries=0
-until curl -s "$sd/progress?skip_current_image=true" | grep -q '"sampling_step": *[1-9]' || [ $tries -gt 200 ]; do
-    tries=$((tries + 1))
-    sleep 0.05
-done
+until_step 1-9
 ask 200 "progress" "$sd/progress"
 tells '"job_count": *1'
 tells '"current_image": *"iVBOR'
@@ -208,11 +213,7 @@ ask 200 "idle" "$sd/progress"
 tells '"job_count": *0'
 curl -s -m 60 -o half -d '{"prompt": "a cat", "steps": 150, "width": 512, "height": 512}' "$sd/txt2img" &
 client=$!
-tries=0
-until curl -s "$sd/progress?skip_current_image=true" | grep -q '"sampling_step": *[2-9]' || [ $tries -gt 600 ]; do
-    tries=$((tries + 1))
-    sleep 0.05
-done
+until_step 2-9
 ask 200 "interrupt of one picture" -X POST "$sd/interrupt"
 check "  it ends" wait $client
 cp half answer
