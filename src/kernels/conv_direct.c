@@ -17,7 +17,6 @@ enum {
     WORDS = 16, /* of a pixel in a plane */
     CHANNELS = 2 * WORDS,
     SIDE = 16,             /* pixels of a tile, in one line of dst */
-    JOB_ROWS = 512,        /* a plane's weights are read once for so many pixels */
     BAND_BUDGET = 2 << 20, /* words of a band's planes, unless a line takes more */
     CACHE_LINE = 64        /* bytes */
 };
@@ -66,8 +65,8 @@ static void plan(direct *s, const lt_conv_desc *d) {
     s->plane_size = s->most.samples * s->ph * s->pw * WORDS;
     for (size_t tap = 0; tap < kernel * kernel; tap++)
         s->taps.a[s->taps.count++] = (tap / kernel * s->pw + tap % kernel) * WORDS;
-    s->jobs =
-        lt_jobs_plan(d, s->product->simd, s->most.samples * s->most.lines * s->ow, s->product->rows, JOB_ROWS, true);
+    s->jobs = lt_jobs_plan(d, s->product->simd, s->most.samples * s->most.lines * s->ow, s->product->rows,
+                           s->product->job_rows, true);
     s->step = WORDS * columns * sizeof(uint32_t);
     s->own_size = lt_max(lt_round_up((size_t)d->w * (size_t)lt_max(d->c[0], d->c[1]) / 2, 16),
                          s->jobs.job_rows * s->jobs.job_panels * columns);
@@ -183,8 +182,8 @@ static const char *weights_after(const run *r, const lt_job *j, size_t p, size_t
 }
 
 static void finish_tile(const run *r, size_t row, size_t panel, const lt_tile *t) {
-    const lt_gemm_simd *simd = ((const direct *)r->conv->state)->product->simd;
     const direct *s = r->conv->state;
+    const lt_gemm_simd *simd = s->product->simd;
     const size_t first = (r->band.sample * s->oh + r->band.line) * s->ow;
     const lt_epilogue e = lt_job_epilogue(&r->conv->desc, simd, r->io, first + row, panel, 1);
     simd->finish(&e, t->rows, t->c, t->ldc);

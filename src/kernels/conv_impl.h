@@ -99,7 +99,7 @@ static inline lt_precision lt_conv_precision(const lt_conv_desc *d) {
 static inline bool lt_conv_is_bf16(const lt_conv_desc *d) { return d->precision == LT_PRECISION_BF16; }
 /* bf16 with AMX in training, whose few channels oneDNN multiplies sooner; it knows no padding but zeros. */
 static inline bool lt_conv_is_onednns(const lt_conv_desc *d) {
-    return lt_conv_is_bf16(d) && !d->inference && lt_isa_has(LT_ISA_AMX, d->isa) && !d->wraps;
+    return lt_conv_is_bf16(d) && !d->inference && lt_isa_has_amx(d->isa) && !d->wraps;
 }
 static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
     return lt_weight_format_of(d->weight_type);

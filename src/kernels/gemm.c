@@ -15,9 +15,7 @@
 #include <string.h>
 
 enum {
-    BLOCK_K = 384,       /* a panel's part, 384*32 floats, and the rows that meet it stay near the core */
     LONG_BLOCK_K = 2304, /* of strided windows with AVX-512: 3x3 of 256 channels are one sum */
-    JOB_ROWS = 224,      /* 280 KB of sums */
     ALIASING = 4096      /* rows of A this many bytes (or a multiple) apart share their sets of the first-level cache */
 };
 
@@ -93,7 +91,7 @@ static size_t longest_block(const lt_conv_desc *d, const gemm *g) {
     if (g->product) return g->product->block;
     enum { FEW = 16 };
     const bool strided = d->kernel > 1 && (d->stride > 1 || d->c[0] + d->c[1] < FEW);
-    return strided && d->weight_type == LT_F32 && g->simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : BLOCK_K;
+    return strided && d->weight_type == LT_F32 && g->simd->isa == LT_ISA_AVX512 ? LONG_BLOCK_K : LT_BLOCK_K;
 }
 
 /* Few rows are multiplied sooner than their weights are widened in memory. */
@@ -172,7 +170,7 @@ static lt_status plan(gemm *g, const lt_conv_desc *d) {
     g->block_k = block_size(g, d);
     /* an odd number of cache lines, so that rows don't share sets */
     g->lda = (lt_round_up(g->block_k, 16) / 16 | 1) * 16;
-    g->jobs = lt_jobs_plan(d, g->simd, lt_conv_rows(d), g->tile_rows, g->product ? g->product->job_rows : JOB_ROWS,
+    g->jobs = lt_jobs_plan(d, g->simd, lt_conv_rows(d), g->tile_rows, g->product ? g->product->job_rows : LT_JOB_ROWS,
                            is_whole(g));
     if (g->product)
         g->tile = g->product->tile;

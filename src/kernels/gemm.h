@@ -62,6 +62,10 @@ typedef struct lt_gemm_simd {
     void (*finish)(const lt_epilogue *e, size_t rows, const float *sums, size_t ldc);
 } lt_gemm_simd;
 
+/* What stays near a core: rows that a panel serves, 280 KB of sums; words of k that a sum goes on for, 48 KB of a
+ * panel of 32 columns. */
+enum { LT_JOB_ROWS = 224, LT_BLOCK_K = 384 };
+
 /* The same product of narrow numbers (narrow.h), of which a and b hold words: a tile of `rows` rows. */
 typedef struct lt_product {
     lt_precision numbers;

@@ -28,7 +28,8 @@ static bool worth_it(const lt_conv_desc *d) {
     return IN * IN * tiles + 400 < TAPS * (size_t)d->h * (size_t)d->w / (in_bytes(d) ? 2 : 1);
 }
 
-/* AMX's tiles are sooner done, but with few channels hardly, since memory is waited for; and pairs round finer. */
+/* AMX's tiles are sooner done, but pairs round finer: in plain bf16 a TAESD, all of few channels, was 1.9e-2 off, twice
+ * what a module may be (docs/precision.md). */
 static bool is_for_tiles(const lt_conv_desc *d) {
     enum { FEW = 64 };
     return lt_isa_has_amx(d->isa) && (d->c[0] + d->c[1] > FEW || d->oc > FEW);
