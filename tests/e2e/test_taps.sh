@@ -70,8 +70,9 @@ ask 400 "a picture of heat" -d '{"taps": [{"kind": "heat", "as": "picture"}]}' "
 ask 400 "no list" -d '{"taps": {}}' "$taps"
 ask 400 "an upscaling" -d '{"kind": "upscale"}' "$taps"
 ask 422 "too many steps" -d '{"steps": 151}' "$taps"
-ask 422 "too many taps" -d "{\"taps\": [$(yes '{"kind": "step"},' | head -256 | tr -d '\n')7]}" "$taps"
-ask 422 "too much at once" -d '{"width": 512, "height": 512, "steps": 30, "taps": [{"kind": "attention", "heads": true}]}' "$taps"
+many() { yes "{\"kind\": \"$1\"}," | head -"$2" | tr -d '\n' | sed 's/,$//'; }
+ask 422 "too many taps" -d "{\"taps\": [$(many step 257)]}" "$taps"
+ask 422 "too much at once" -d "{\"taps\": [$(many activation 256)]}" "$taps"
 tells 'more than 256 MB are tapped'
 
 # ---- Parts alone ----
