@@ -676,6 +676,12 @@ typedef struct lt_tapped {
 
 typedef struct lt_result lt_result;
 
+/* What XL's negative half reads of an empty text. */
+typedef enum lt_empty_negative {
+    LT_EMPTY_ZEROS, /* zeros, as it was trained: A1111, Forge, diffusers */
+    LT_EMPTY_ENCODE /* what its text encoders make of it: ComfyUI */
+} lt_empty_negative;
+
 typedef struct lt_request {
     /* Begin with lt_request_defaults: each field must make sense, whether this picture needs it or not. A mask without
      * an image and a class without a classifier are refused; other fields that were changed and do nothing (strength
@@ -707,7 +713,13 @@ typedef struct lt_request {
     size_t region_count;
     const lt_control *controls; /* [control_count], up to LT_MAX_CONTROLS: what they add is summed. NULL: none */
     size_t control_count;
-    int clip_skip;     /* 1: the text encoder's last layer; 2: the one before, ... */
+    int clip_skip; /* 1: the text encoder's last layer; 2: the one before, ... XL reads the one before by itself, so
+                      that 1 and 2 are the same */
+    /* What XL is told beside the prompts, in pixels; of other models they do nothing. 0: the size that is drawn. */
+    int original_width, original_height; /* of the picture as it was before it was scaled: small ones look so */
+    int crop_left, crop_top;             /* of what was cut out of it: 0 and 0 are a picture that shows all */
+    int target_width, target_height;     /* of what is drawn */
+    lt_empty_negative empty_negative;    /* what XL is told where there is no negative prompt */
     int width, height; /* 0: the input picture's, or the model's own. Rounded to multiples of the model's factor, with a
                           notice; a side over twice or under half of the model's own gets one too */
     int steps;         /* 1 to 1000 */

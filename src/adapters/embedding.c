@@ -18,19 +18,31 @@ static const lt_tensor *only_tensor(const lt_checkpoint *file) {
     return t && t->rank >= 1 && t->rank <= 2 ? t : NULL;
 }
 
-static const lt_tensor *find_vectors(const lt_checkpoint *file) {
+/* Those for a text encoder; the second one's have one name alone. */
+static const lt_tensor *find_vectors(const lt_checkpoint *file, int tower) {
     static const char *const names[] = {"string_to_param.*", "emb_params", "clip_l"};
     const lt_tensor *found = NULL;
+    if (tower) return lt_checkpoint_find(file, "clip_g");
     for (size_t i = 0; i < LT_COUNT(names) && !found; i++) found = lt_checkpoint_find(file, names[i]);
     return found ? found : only_tensor(file);
 }
 
 static const char *family_of(size_t width) {
-    return width == 768 ? " (Stable Diffusion 1)" : width == 1024 ? " (Stable Diffusion 2)" : "";
+    return width == 768    ? " (Stable Diffusion 1)"
+           : width == 1024 ? " (Stable Diffusion 2)"
+           : width == 1280 ? " (Stable Diffusion XL)"
+                           : "";
 }
 
-static lt_status check_vectors(const lt_checkpoint *file, const lt_tensor *t, size_t width) {
-    if (!t) return lt_stranger_fail(file, LT_SHELF_EMBEDDING, "no embedding", "none of its tensors has such a name");
+static lt_status fail_missing(const lt_checkpoint *file, int tower) {
+    if (tower && find_vectors(file, 0))
+        return lt_fail(LT_ERROR_MODEL, "it has no vectors for the second text encoder (clip_g), which this model has: "
+                                       "it is not for Stable Diffusion XL");
+    return lt_stranger_fail(file, LT_SHELF_EMBEDDING, "no embedding", "none of its tensors has such a name");
+}
+
+static lt_status check_vectors(const lt_checkpoint *file, int tower, const lt_tensor *t, size_t width) {
+    if (!t) return fail_missing(file, tower);
     LT_TRY(lt_tensor_readable(t));
     const size_t own = t->rank ? t->shape[t->rank - 1] : 0, vectors = own ? lt_tensor_count(t) / own : 0;
     if (t->rank > 2 || !vectors) return lt_fail(LT_ERROR_MODEL, "no embedding: %s is no list of vectors", t->name);
@@ -42,24 +54,35 @@ static lt_status check_vectors(const lt_checkpoint *file, const lt_tensor *t, si
     return LT_OK;
 }
 
-static lt_status add_vectors(lt_inversions *all, const lt_tensor *t, size_t *vectors) {
-    const size_t row = all->width * sizeof(float);
-    *vectors = lt_tensor_count(t) / all->width;
-    float *table = lt_realloc(all->table, all->rows * row, (all->rows + *vectors) * row);
+static lt_status add_vectors(lt_inversions *all, int tower, const lt_tensor *t, size_t vectors) {
+    const size_t width = all->widths[tower], row = width * sizeof(float);
+    float *table = lt_realloc(all->tables[tower], all->rows * row, (all->rows + vectors) * row);
     if (!table) return LT_ERROR_MEMORY;
-    all->table = table;
-    lt_tensor_read_f32(t, table + all->rows * all->width);
-    if (!lt_all_finite(table + all->rows * all->width, *vectors * all->width))
+    all->tables[tower] = table;
+    lt_tensor_read_f32(t, table + all->rows * width);
+    if (!lt_all_finite(table + all->rows * width, vectors * width))
         return lt_fail(LT_ERROR_MODEL, "%s holds a NaN or an infinity", t->name);
     return lt_map_check(t->data, LT_OK);
+}
+
+/* vectors: 0, or how many those for the text encoder before are. */
+static lt_status read_tower(lt_inversions *all, const lt_checkpoint *file, int tower, size_t *vectors) {
+    const size_t width = all->widths[tower];
+    const lt_tensor *t = find_vectors(file, tower);
+    LT_TRY(check_vectors(file, tower, t, width));
+    const size_t own = lt_tensor_count(t) / width;
+    if (*vectors && own != *vectors)
+        return lt_fail(LT_ERROR_MODEL, "it has %zu vectors for one text encoder and %zu for the other", *vectors, own);
+    *vectors = own;
+    return add_vectors(all, tower, t, own);
 }
 
 static lt_status read_vectors(lt_inversions *all, const char *path, size_t *vectors) {
     lt_checkpoint file;
     LT_TRY(lt_checkpoint_open(path, &file));
-    const lt_tensor *t = find_vectors(&file);
-    lt_status status = check_vectors(&file, t, all->width);
-    if (!status) status = add_vectors(all, t, vectors);
+    lt_status status = LT_OK;
+    for (int tower = 0; tower < LT_TEXT_TOWERS && !status; tower++)
+        if (all->widths[tower]) status = read_tower(all, &file, tower, vectors);
     lt_checkpoint_close(&file);
     return status;
 }
@@ -115,10 +138,10 @@ static lt_status read_one(lt_inversions *all, const char *path, const char *name
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
-lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *name, size_t width,
+lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *name, const size_t widths[LT_TEXT_TOWERS],
                             const lt_tokenizer *tokenizer) {
     lt_inversion e = {0};
-    all->width = width;
+    memcpy(all->widths, widths, sizeof all->widths);
     lt_inversion *items = lt_realloc(all->items, all->count * sizeof e, (all->count + 1) * sizeof e);
     if (!items) return LT_ERROR_MEMORY;
     all->items = items;
@@ -135,7 +158,7 @@ lt_status lt_inversions_add(lt_inversions *all, const char *path, const char *na
 void lt_inversions_free(lt_inversions *all) {
     for (size_t i = 0; i < all->count; i++) free_one(&all->items[i]);
     lt_free(all->items);
-    lt_free(all->table);
+    for (int tower = 0; tower < LT_TEXT_TOWERS; tower++) lt_free(all->tables[tower]);
     lt_free(all->words);
     *all = (lt_inversions){0};
 }

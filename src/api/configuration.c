@@ -198,9 +198,16 @@ static void read_resolution(lt_model *model) {
         model->parts.sample_size = w / model->parts.vae.factor > 0 ? w / model->parts.vae.factor : 64;
 }
 
+/* What its family has where nothing says otherwise. */
+static void take_family(lt_components *parts) {
+    const bool xl = parts->unet.vector_dim && parts->has[LT_MODULE_TEXT_2];
+    parts->sample_size = xl ? 128 : 64;
+    if (xl && !parts->vae.tiny) parts->vae.scaling = 0.13025f;
+}
+
 lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     lt_components *parts = &model->parts;
-    parts->sample_size = 64;
+    take_family(parts);
     parts->listener = (lt_listener){options->notice, options->notice_user};
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
     const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;

@@ -97,6 +97,27 @@ static void read_modelspec(const lt_checkpoint *file, settings *s) {
     }
 }
 
+static double deviation(const float *x, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i];
+    for (size_t i = 0; i < n; i++) squares += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
+    return sqrt(squares / (double)n);
+}
+
+/* The v-predicting one of Stable Diffusion 2 by what its training has done to a bias, as ComfyUI tells it. */
+static lt_status read_weights(const lt_components *parts, settings *s) {
+    static const char name[] = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias";
+    const lt_weight *bias = parts->unet.context_dim == 1024 ? lt_weights_find(parts->weights, name) : NULL;
+    const size_t count = bias ? lt_tensor_count(&bias->tensor) : 0;
+    if (!count || lt_tensor_readable(&bias->tensor)) return LT_OK;
+    float *values = lt_alloc(count * sizeof *values);
+    if (!values) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(&bias->tensor, values);
+    if (deviation(values, count) > 0.09) s->prediction = "v";
+    lt_free(values);
+    return lt_map_check(bias->tensor.data, LT_OK);
+}
+
 /* ---- A single file's own table ---- */
 
 /* How far a number may be off that went through a short type. */
@@ -228,7 +249,7 @@ lt_status lt_schedule_configure(lt_model *model, const char *prediction) {
     lt_config metadata;
     LT_TRY(lt_config_from_metadata(file, "latent.scheduler.", &metadata));
     note_missing(&model->parts, scheduler);
-    lt_status status = scheduler ? read_config(&scheduler->config, &s) : LT_OK;
+    lt_status status = scheduler ? read_config(&scheduler->config, &s) : read_weights(&model->parts, &s);
     if (!status) status = read_marks(file, &s);
     if (!status) status = read_config(&metadata, &s);
     read_modelspec(file, &s);

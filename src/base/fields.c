@@ -13,6 +13,7 @@ const char *const lt_rng_choices[] = {"cpu", "philox", NULL};
 const char *const lt_seamless_choices[] = {"none", "x", "y", "both", NULL};
 const char *const lt_content_choices[] = {"original", "fill", "noise", "nothing", NULL};
 const char *const lt_emphasis_choices[] = {"original", "no-norm", "ignore", "none", NULL};
+const char *const lt_empty_negative_choices[] = {"zeros", "encode", NULL};
 const char *const lt_mask_choices[] = {"white", "transparent", NULL};
 const char *const lt_control_mode_choices[] = {"balanced", "prompt", "control", NULL};
 const char *const lt_control_fit_choices[] = {"crop", "stretch", "fill", NULL};

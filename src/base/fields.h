@@ -16,8 +16,9 @@ extern const char *const lt_precision_choices[],
                                                                   *const lt_content_choices[],
                                                                       *const lt_mask_choices[],
                                                                           *const lt_emphasis_choices[],
-                                                                              *const lt_control_mode_choices[],
-                                                                                  *const lt_control_fit_choices[];
+                                                                              *const lt_empty_negative_choices[],
+                                                                                  *const lt_control_mode_choices[],
+                                                                                      *const lt_control_fit_choices[];
 
 /* LT_ERROR_ARGUMENT names the first field of options that holds what is not possible, and what is. */
 lt_status lt_field_check(const lt_field *field, const void *options);

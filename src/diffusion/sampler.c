@@ -124,11 +124,17 @@ lt_status lt_sampler_start(const lt_sampling *s, const char *name, lt_noise_leve
     return LT_OK;
 }
 
+/* There diffusers' samplers begin as at the end of training, with what is left of a picture taken for noise, too. */
+static bool is_leading(const lt_steps *steps) { return !strcmp(steps->schedule, lt_spacing_name(LT_LEADING)); }
+
 lt_status lt_sampler_noise_scale(const lt_sampling *s, const char *name, float *scale) {
     const lt_sampler *sampler;
     *scale = 0;
     LT_TRY(check(s, name, &sampler));
-    *scale = sampler->scale == LT_SCALE_SIGMA ? s->steps->sigmas[0] : 1;
+    if (sampler->scale != LT_SCALE_SIGMA)
+        *scale = 1;
+    else
+        *scale = is_leading(s->steps) ? hypotf(s->steps->sigmas[0], 1) : s->steps->sigmas[0];
     return LT_OK;
 }
 

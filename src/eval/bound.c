@@ -87,13 +87,14 @@ static lt_status bound_of_latent(lt_denoiser *d, int timesteps, bound_work *w,
 static lt_status bound_of_picture(const lt_eval_data *data, size_t index, int timesteps, bound_work *w,
                                   lt_bound_terms terms[LT_VARIANCE_COUNT]) {
     const lt_components *parts = data->session->parts;
-    const int side = w->vae.size / parts->vae.factor;
+    const int size = w->vae.size, side = size / parts->vae.factor;
     const char *text = lt_dataset_text_count(data->dataset, index) ? lt_dataset_text(data->dataset, index, 0) : "";
     lt_branches branches = {.count = 1};
     lt_denoiser denoiser = {0};
     LT_TRY(lt_eval_vae_load(data, index, &w->vae));
-    LT_TRY(
-        lt_context_make(data->session, text, (lt_encoding){.plain = true, .clip_skip = 1}, &branches.items[0].context));
+    LT_TRY(lt_context_make(data->session, text,
+                           (lt_encoding){.plain = true, .clip_skip = 1, .sizes = lt_sizes_of_whole(parts, size, size)},
+                           &branches.items[0].context));
     lt_rng_seed(&w->rng, LT_RNG_CPU, data->seed + index); /* whatever comes before it, a picture has its own noise */
     lt_status status = lt_denoiser_init(&denoiser, data->session, &branches, (lt_savings){0}, side, side, NULL, NULL);
     if (!status) status = bound_of_latent(&denoiser, timesteps, w, terms);

@@ -78,7 +78,9 @@ static lt_status take_state(lt_search *s, int i, const lt_result *drawn) {
     LT_TRY(lt_steps_make(&exact->parts->schedule, "ddim", NULL, STEPS, 1, &steps));
     s->t[i] = steps.timesteps[step];
     lt_steps_free(&steps);
-    LT_TRY(lt_context_make(exact, request_of(exact->parts, i).prompt, (lt_encoding){.clip_skip = 1}, &s->contexts[i]));
+    const lt_request r = request_of(exact->parts, i);
+    const lt_sizes sizes = lt_sizes_of_whole(exact->parts, r.width, r.height);
+    LT_TRY(lt_context_make(exact, r.prompt, (lt_encoding){.clip_skip = 1, .sizes = sizes}, &s->contexts[i]));
     s->size.tokens = s->contexts[i].tokens; /* a chunk each */
     return LT_OK;
 }
@@ -100,7 +102,9 @@ static lt_status draw_states(lt_search *s) {
 /* ---- The U-Net on them ---- */
 
 static void write_inputs(const lt_search *s, lt_plan *plan) {
-    const lt_port context = lt_plan_port(plan, "context"), lengths = lt_plan_port(plan, "context_lengths");
+    const lt_port context = lt_plan_port(plan, "context"), lengths = lt_plan_port(plan, "context_lengths"),
+                  y = lt_plan_port(plan, "y");
+    const size_t dim = (size_t)lt_port_shape(y).c;
     lt_port_write_nchw(lt_plan_port(plan, "x"), s->x);
     lt_port_write(lt_plan_port(plan, "t"), 0, s->t, STATES);
     for (size_t i = 0; i < STATES; i++) {
@@ -108,6 +112,7 @@ static void write_inputs(const lt_search *s, lt_plan *plan) {
         const size_t count = (size_t)c->tokens * (size_t)c->width;
         lt_port_write(context, i * count, c->values, count);
         lt_port_write_i32(lengths, i, &(int32_t){c->tokens}, 1);
+        lt_port_write(y, i * dim, c->vector, dim);
     }
 }
 

@@ -18,7 +18,7 @@ typedef struct lt_sd_architecture {
     const char *name;
     lt_unet unet;
     lt_vae vae;
-    lt_clip_text text;
+    lt_clip_text text, open_text; /* OpenCLIP's: beside the other XL's, alone Stable Diffusion 2's or the refiner's */
 } lt_sd_architecture;
 
 /* A CLIP of two towers, in transformers' layout. */

@@ -122,28 +122,39 @@ static lt_node *embed_tokens(const lt_clip_text *text, int n, int vectors, lt_nn
                               further_vectors(text, vectors, nn));
 }
 
+/* h, what feeds layer number first, behind all before `end`. */
+static lt_node *run_text_layers(const lt_clip_text *text, lt_nn *nn, lt_node *h, int first, int end) {
+    for (int i = first; i < end; i++) {
+        const lt_name layer = lt_name_of("%sencoder.layers.%d", text->prefix, i);
+        h = lt_clip_layer(nn, layer.text, h, text->heads, true, text->activation);
+    }
+    return h;
+}
+
+/* out: after the final norm. */
+static void embed_text(const lt_clip_text *text, int n, lt_nn *nn, lt_node *out) {
+    lt_node *end = lt_graph_input(nn->graph, (lt_input){"end", {n, 1, 1, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
+    lt_node *pooled = lt_pick_row(nn, out, end);
+    lt_graph_output(nn->graph, lt_conv_of(nn, text->projected_by, pooled, (lt_conv_layer){.no_bias = true}),
+                    "text_embeds");
+}
+
 lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, bool embed, int vectors, lt_graph *graph) {
     if (skip < 0 || skip >= text->layers)
         return lt_fail(LT_ERROR_ARGUMENT, "`clip_skip` %d: 1 to %d, this text encoder's layers, is possible", skip + 1,
                        text->layers);
     lt_nn nn = {graph, text->weights, "clip", 0};
+    const lt_name norm = text_name(text, "final_layer_norm");
+    const int end = text->layers - skip, last = lt_clip_text_layers(text) - 1, before = end < last ? end : last;
     graph->maker = "text encoder";
-    lt_node *h = embed_tokens(text, n, vectors, &nn);
-    const int last = lt_clip_text_layers(text) - 1;
-    for (int i = 0; i < text->layers - skip; i++) {
-        if (i == last) lt_graph_output(graph, h, "penultimate");
-        const lt_name layer = lt_name_of("%sencoder.layers.%d", text->prefix, i);
-        h = lt_clip_layer(&nn, layer.text, h, text->heads, true, text->activation);
-    }
-    if (text->layers == last && !skip) lt_graph_output(graph, h, "penultimate");
-    lt_node *out = lt_layer_norm(&nn, text_name(text, "final_layer_norm").text, h);
+    lt_node *h = run_text_layers(text, &nn, embed_tokens(text, n, vectors, &nn), 0, before);
+    lt_graph_output(graph, h, "penultimate");
+    h = run_text_layers(text, &nn, h, before, end);
+    lt_node *out = lt_layer_norm(&nn, norm.text, h);
     lt_graph_output(graph, out, "out");
-    if (embed) {
-        lt_node *end = lt_graph_input(graph, (lt_input){"end", {n, 1, 1, 1}, LT_RATE_PROMPT, LT_VALUE_I32});
-        lt_node *pooled = lt_pick_row(&nn, out, end);
-        lt_graph_output(graph, lt_conv_of(&nn, text->projected_by, pooled, (lt_conv_layer){.no_bias = true}),
-                        "text_embeds");
-    }
+    if (!embed) return graph->status;
+    h = run_text_layers(text, &nn, h, end, text->layers);
+    embed_text(text, n, &nn, skip ? lt_layer_norm(&nn, norm.text, h) : out);
     return graph->status;
 }
 

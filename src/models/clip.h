@@ -36,8 +36,8 @@ int lt_clip_text_layers(const lt_clip_text *text);
 
 /* Input: i32 "ids" [n,1,positions,1]. skip: layers left out at the end (clip-skip 1 leaves out none, so skip is 0).
  * Outputs: "out" [n,1,positions,width], after the final norm, and "penultimate", what feeds the last layer that the
- * checkpoint has (only with skip 0). With embed, from the i32 input "end" [n,1,1,1] (the end token's place), also
- * "text_embeds" [n,1,1,projection], not normalised. */
+ * checkpoint has, or the first that is left out. With embed, from the i32 input "end" [n,1,1,1] (the end token's
+ * place), also "text_embeds" [n,1,1,projection], not normalised, of all layers. */
 lt_status lt_clip_text_build(const lt_clip_text *text, int n, int skip, bool embed, lt_graph *graph);
 /* What a training of an embedding adds to a tower's tensors, behind its prefix: vectors that learn. */
 #define LT_CLIP_VECTORS "embeddings.vectors.weight"

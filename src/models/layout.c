@@ -63,6 +63,7 @@ static const struct landmark {
     {"conditioner.embedders.1.transformer.", "text_model.embeddings.token_embedding.weight", LT_ROLE_OPEN_TEXT,
      LT_NAMING_LDM},
     {"conditioner.embedders.1.model.", "token_embedding.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_LDM},
+    {"conditioner.embedders.0.model.", "token_embedding.weight", LT_ROLE_OPEN_TEXT, LT_NAMING_LDM},
     {"classifier.", "input_blocks.0.0.weight", LT_ROLE_CLASSIFIER, LT_NAMING_LDM},
     {"taesd_encoder.", "1.conv.0.weight", LT_ROLE_TAESD_ENCODER, LT_NAMING_LDM}, /* as ComfyUI keeps both in a file */
     {"taesd_decoder.", "18.conv.0.weight", LT_ROLE_TAESD_DECODER, LT_NAMING_LDM},

@@ -31,12 +31,17 @@ static const struct tower {
     const char *layers;  /* where its layers go */
     renaming projection; /* P of x P, where a linear layer has the W of x W' */
 } towers[] = {
-    {{"cond_stage_model.model.", "cond_stage_model.transformer."},
+    {{LT_SD2_OPEN_TEXT, "cond_stage_model.transformer."},
      of_text,
      LT_COUNT(of_text),
      "text_model.",
      {"text_projection", "text_projection.weight"}},
-    {{"conditioner.embedders.1.model.", "conditioner.embedders.1.transformer."},
+    {{LT_XL_OPEN_TEXT, "conditioner.embedders.1.transformer."},
+     of_text,
+     LT_COUNT(of_text),
+     "text_model.",
+     {"text_projection", "text_projection.weight"}},
+    {{"conditioner.embedders.0.model.", "conditioner.embedders.1.transformer."}, /* the only one of XL's refiner */
      of_text,
      LT_COUNT(of_text),
      "text_model.",
@@ -139,5 +144,44 @@ lt_status lt_openclip_expand(const lt_tensor *tensors, size_t count, lt_tensor_l
     lt_status status = LT_OK;
     for (size_t i = 0; i < count && !status; i++) status = add_tensor(out, &tensors[i]);
     if (!status) lt_tensor_list_sort(out);
+    return status;
+}
+
+/* ---- The other way ---- */
+
+/* What stands behind `from` in a canonical name, in OpenCLIP's words; "" for what is part of another. */
+static lt_name layer_tensor(const char *rest) {
+    for (size_t i = 0; i < LT_COUNT(of_layer); i++) {
+        const char *what = lt_name_after(rest, of_layer[i].to);
+        if (what) return lt_name_of("%s%s", of_layer[i].from, what);
+    }
+    const char *first = lt_name_after(rest, "self_attn.q_proj.");
+    return first ? lt_name_of("attn.in_proj_%s", first) : lt_name_of("%s", "");
+}
+
+static lt_name text_tensor(const char *name) {
+    int layer, used = 0;
+    for (size_t i = 0; i < LT_COUNT(of_text); i++)
+        if (!strcmp(name, of_text[i].to)) return lt_name_of("%s", of_text[i].from);
+    if (sscanf(name, "text_model.encoder.layers.%d.%n", &layer, &used) != 1 || !used)
+        return lt_name_of("text_projection");
+    const lt_name rest = layer_tensor(name + used);
+    return *rest.text ? lt_name_of("transformer.resblocks.%d.%s", layer, rest.text) : rest;
+}
+
+lt_status lt_openclip_list(const lt_clip_text *text, const char *prefix, lt_tensor_list *list) {
+    lt_tensor_list own = {0};
+    lt_lister lister = {.list = &own, .prefix = ""};
+    lt_walk walk = lt_walk_listing(&lister);
+    lt_clip_projected_walk(text, &walk);
+    lt_status status = lister.status;
+    for (size_t i = 0; i < own.count && !status; i++) {
+        lt_tensor t = own.tensors[i];
+        const lt_name name = text_tensor(t.name);
+        if (strstr(name.text, ".in_proj_")) t.shape[0] *= 3; /* queries, keys and values */
+        lt_tensor_set_contiguous(&t);
+        if (*name.text) status = lt_tensor_list_add(list, lt_name_of("%s%s", prefix, name.text).text, &t);
+    }
+    lt_tensor_list_free(&own);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "models/synthetic.h"
 
 #include "formats/formats.h"
+#include "models/openclip.h"
 #include "models/shapes.h"
 
 #include <errno.h>
@@ -12,6 +13,20 @@
 #include <sys/stat.h>
 
 /* ---- Configurations ---- */
+
+#define SD_VAE(vae_width)                                                                                              \
+    {                                                                                                                  \
+        .latent_channels = 4, .channels = (vae_width), .levels = 4, .attention = true, .quant_conv = true,             \
+        .post_quant_conv = true, .level = {                                                                            \
+            {(vae_width), 2},                                                                                          \
+            {2 * (vae_width), 2},                                                                                      \
+            {4 * (vae_width), 2},                                                                                      \
+            {4 * (vae_width), 2}                                                                                       \
+        }                                                                                                              \
+    }
+
+#define CLIP_TEXT(text_width, text_layers)                                                                             \
+    { .width = (text_width), .hidden = 4 * (text_width), .layers = (text_layers), .vocabulary = 49408, .positions = 77 }
 
 /* What every SD 1.x checkpoint has in common, whatever its width. */
 #define SD1_UNET(width, text_width, inputs)                                                                            \
@@ -27,24 +42,58 @@
 
 #define SD1(title, unet_width, vae_width, text_width, text_layers, inputs)                                             \
     {                                                                                                                  \
-        .name = (title), .unet = SD1_UNET(unet_width, text_width, inputs),                                             \
-        .vae = {.latent_channels = 4,                                                                                  \
-                .channels = (vae_width),                                                                               \
-                .levels = 4,                                                                                           \
-                .attention = true,                                                                                     \
-                .quant_conv = true,                                                                                    \
-                .post_quant_conv = true,                                                                               \
-                .level = {{(vae_width), 2}, {2 * (vae_width), 2}, {4 * (vae_width), 2}, {4 * (vae_width), 2}}},        \
-        .text = {.width = (text_width),                                                                                \
-                 .hidden = 4 * (text_width),                                                                           \
-                 .layers = (text_layers),                                                                              \
-                 .vocabulary = 49408,                                                                                  \
-                 .positions = 77},                                                                                     \
+        .name = (title), .unet = SD1_UNET(unet_width, text_width, inputs), .vae = SD_VAE(vae_width),                   \
+        .text = CLIP_TEXT(text_width, text_layers),                                                                    \
+    }
+
+#define OPEN_TEXT(text_width, text_layers)                                                                             \
+    {                                                                                                                  \
+        .width = (text_width), .hidden = 4 * (text_width), .layers = (text_layers), .vocabulary = 49408,               \
+        .positions = 77, .projection = (text_width)                                                                    \
+    }
+
+#define SD2(title, unet_width, vae_width, text_width, text_layers)                                                     \
+    {                                                                                                                  \
+        .name = (title),                                                                                               \
+        .unet = {.in_channels = 4,                                                                                     \
+                 .out_channels = 4,                                                                                    \
+                 .channels = (unet_width),                                                                             \
+                 .context_dim = (text_width),                                                                          \
+                 .linear = true,                                                                                       \
+                 .levels = 4,                                                                                          \
+                 .middle_depth = 1,                                                                                    \
+                 .level = {{(unet_width), 2, 1},                                                                       \
+                           {2 * (unet_width), 2, 1},                                                                   \
+                           {4 * (unet_width), 2, 1},                                                                   \
+                           {4 * (unet_width), 2, 0}}},                                                                 \
+        .vae = SD_VAE(vae_width), .open_text = OPEN_TEXT(text_width, text_layers)                                      \
+    }
+
+/* depth: of the second and the third level's transformers. */
+#define SDXL(title, unet_width, vae_width, text_width, text_layers, open_width, open_layers, depth_1, depth_2)         \
+    {                                                                                                                  \
+        .name = (title),                                                                                               \
+        .unet = {.in_channels = 4,                                                                                     \
+                 .out_channels = 4,                                                                                    \
+                 .channels = (unet_width),                                                                             \
+                 .context_dim = (text_width) + (open_width),                                                           \
+                 .vector_dim = (open_width) + 6 * 256,                                                                 \
+                 .linear = true,                                                                                       \
+                 .levels = 3,                                                                                          \
+                 .middle_depth = (depth_2),                                                                            \
+                 .level = {{(unet_width), 2, 0}, {2 * (unet_width), 2, (depth_1)}, {4 * (unet_width), 2, (depth_2)}}}, \
+        .vae = SD_VAE(vae_width), .text = CLIP_TEXT(text_width, text_layers),                                          \
+        .open_text = OPEN_TEXT(open_width, open_layers)                                                                \
     }
 
 static const lt_sd_architecture sd_configs[] = {
-    SD1("sd15", 320, 128, 768, 12, 4), SD1("tiny", 64, 64, 64, 3, 4),
+    SD1("sd15", 320, 128, 768, 12, 4),
+    SD1("tiny", 64, 64, 64, 3, 4),
     SD1("tiny-inpaint", 64, 64, 64, 3, 9), /* latent, mask, latent of the masked picture */
+    SD2("sd21", 320, 128, 1024, 24),
+    SD2("tiny-sd2", 64, 64, 128, 3),
+    SDXL("sdxl", 320, 128, 768, 12, 1280, 32, 2, 10),
+    SDXL("tiny-xl", 64, 64, 64, 3, 128, 3, 2, 3),
 };
 
 #define CLIP(title, text_width, text_layers, image_width, image_layers, picture, patch_size, joint)                    \
@@ -185,12 +234,19 @@ static bool is_last(const lt_part_architecture *part, const char *name, const si
     return !strcmp(name, "conv_last.weight") || !strcmp(name, "model.10.weight");
 }
 
+/* What a tensor is of. */
+typedef struct origin {
+    const lt_part_architecture *part; /* NULL: a checkpoint */
+    bool calm;                        /* the queries and keys of its U-Net are as loud as all else */
+} origin;
+
 enum { SEEN_ROLES = 1u << LT_ROLE_IMAGE_PROMPT | 1u << LT_ROLE_CLIP };
 
 static bool plays(const lt_part_architecture *part, unsigned roles) { return part && part->roles & roles; }
 
-/* How loud a matrix is. part: what it is of, or NULL. */
-static double gain_of(const lt_part_architecture *part, const char *name, const size_t *shape) {
+/* How loud a matrix is. */
+static double gain_of(const origin *of, const char *name, const size_t *shape) {
+    const lt_part_architecture *part = of->part;
     static const char *const queries_and_keys[] = {
         ".to_q.weight",     ".to_k.weight",     ".q_proj.weight",  ".k_proj.weight",
         ".attn_1.q.weight", ".attn_1.k.weight", ".to_k_ip.weight", NULL};
@@ -200,20 +256,24 @@ static double gain_of(const lt_part_architecture *part, const char *name, const 
     if (plays(part, 1u << LT_ROLE_UPSCALER)) return is_last(part, name, shape) ? 0.5 : 1.3;
     if (plays(part, 1u << LT_ROLE_ADAPTER)) return lt_name_ends(name, "block2.weight") ? 0.5 : 1;
     if (has_any(name, zeros)) return 0.3;
+    if (lt_name_ends(name, "in_proj_weight")) return 1.5;
+    if (of->calm && (lt_name_ends(name, ".to_q.weight") || lt_name_ends(name, ".to_k.weight"))) return 1;
     return ends_in_any(name, queries_and_keys) ? 2 : 1;
 }
 
-/* part: what it is of, or NULL. */
-static rule rule_of(const lt_part_architecture *part, const char *name, int rank, const size_t *shape) {
+static rule rule_of(const origin *of, const char *name, int rank, const size_t *shape) {
+    const lt_part_architecture *part = of->part;
     if (strcmp(name, "logit_scale") == 0) return (rule){log(1 / 0.07), 0.0};
     static const char *const learned[] = {"class_embedding", "image_proj.latents", NULL};
+    if (lt_name_ends(name, "positional_embedding")) return (rule){0.0, 0.5};
+    if (lt_name_ends(name, "in_proj_bias")) return (rule){0.0, 0.1};
     if (lt_name_ends(name, "embedding.weight")) return (rule){0.0, 0.5};
     if (plays(part, SEEN_ROLES) && ends_in_any(name, learned)) return (rule){0.0, 0.5};
     if (lt_name_ends(name, ".bias")) return (rule){0.0, 0.1};
     if (rank == 1) return plays(part, 1u << LT_ROLE_UPSCALER) ? (rule){0.2, 0.1} : (rule){1.0, 0.2};
     size_t fan_in = 1;
     for (int i = 1; i < rank; i++) fan_in *= shape[i];
-    return (rule){0.0, gain_of(part, name, shape) * sqrt(3.0 / (double)fan_in)};
+    return (rule){0.0, gain_of(of, name, shape) * sqrt(3.0 / (double)fan_in)};
 }
 
 /* Fowler, Noll, Vo: FNV-1a, 64 bits. */
@@ -233,9 +293,9 @@ static inline double uniform(uint64_t state, uint64_t i) {
     return (double)(int32_t)(z >> 40) * 0x1p-23 - 1.0;
 }
 
-static void make_values(const lt_part_architecture *part, const char *name, int rank, const size_t *shape, size_t start,
-                        size_t n, float *out) {
-    const rule r = rule_of(part, name, rank, shape);
+static void make_values(const origin *of, const char *name, int rank, const size_t *shape, size_t start, size_t n,
+                        float *out) {
+    const rule r = rule_of(of, name, rank, shape);
     const uint64_t state = fnv1a(name);
     if (r.base == 0.0) {
         for (size_t i = 0; i < n; i++) out[i] = (float)(r.scale * uniform(state, start + i));
@@ -249,7 +309,7 @@ static void make_values(const lt_part_architecture *part, const char *name, int 
 }
 
 void lt_synthetic_values(const char *name, int rank, const size_t *shape, size_t start, size_t n, float *out) {
-    make_values(NULL, name, rank, shape, start, n, out);
+    make_values(&(origin){0}, name, rank, shape, start, n, out);
 }
 
 void lt_synthetic_fill(const lt_tensor *tensor, lt_dtype type, float *out) {
@@ -269,31 +329,45 @@ static lt_status fill_values(void *user, const lt_tensor *tensor, float *values)
     return LT_OK;
 }
 
-/* Writes and frees list. part: what it is of, or NULL. */
-static lt_status write_list(lt_tensor_list *list, const lt_part_architecture *part, const char *path, lt_dtype type) {
+/* Writes and frees list. */
+static lt_status write_list(lt_tensor_list *list, const origin *of, const char *path, lt_dtype type) {
     lt_status status = LT_ERROR_MEMORY;
     lt_dtype *types = lt_calloc(list->count, sizeof *types);
     if (types) {
         for (size_t i = 0; i < list->count; i++)
             types[i] = list->tensors[i].rank == 0 ? LT_F32 : type; /* logit_scale */
-        status = lt_safetensors_write(path, list->tensors, list->count, NULL, 0, types, fill_values,
-                                      (void *)(uintptr_t)part);
+        status =
+            lt_safetensors_write(path, list->tensors, list->count, NULL, 0, types, fill_values, (void *)(uintptr_t)of);
     }
     lt_free(types);
     lt_tensor_list_free(list);
     return status;
 }
 
+/* As its published file calls them. */
+static lt_status list_file(const lt_sd_architecture *c, lt_tensor_list *list) {
+    const bool two = c->text.layers && c->open_text.layers; /* XL */
+    lt_lister lister = {.list = list, .prefix = two ? LT_XL_TEXT : lt_role_prefix(LT_ROLE_TEXT)};
+    lt_walk walk = lt_walk_listing(&lister);
+    LT_TRY(lt_sd_list(c, 1u << LT_ROLE_UNET | 1u << LT_ROLE_VAE, list));
+    if (c->text.layers) lt_clip_text_walk(&c->text, "", &walk);
+    LT_TRY(lister.status);
+    if (!c->open_text.layers) return LT_OK;
+    return lt_openclip_list(&c->open_text, two ? LT_XL_OPEN_TEXT : LT_SD2_OPEN_TEXT, list);
+}
+
 lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *path, lt_dtype type) {
-    lt_tensor_list list;
-    LT_TRY(lt_sd_list(config, LT_ROLES_ALL, &list));
-    return write_list(&list, NULL, path, type);
+    lt_tensor_list list = {0};
+    const lt_status status = list_file(config, &list);
+    if (!status) return write_list(&list, &(origin){.calm = config->open_text.layers > 0}, path, type);
+    lt_tensor_list_free(&list);
+    return status;
 }
 
 lt_status lt_synthetic_part_write(const lt_part_architecture *config, const char *path, lt_dtype type) {
     lt_tensor_list list;
     LT_TRY(lt_part_list(config, &list));
-    return write_list(&list, config, path, type);
+    return write_list(&list, &(origin){.part = config}, path, type);
 }
 
 /* What transformers' CLIPConfig needs to know; the rest are its defaults, which are OpenAI's. */
@@ -333,7 +407,7 @@ lt_status lt_synthetic_clip_write(const lt_clip_architecture *config, const char
     lt_status status = settings && weights ? clip_config_text(config, &text) : LT_ERROR_MEMORY;
     if (!status) status = write_text(settings, &text);
     if (!status) status = lt_clip_list(config, &list);
-    if (!status) status = write_list(&list, NULL, weights, type);
+    if (!status) status = write_list(&list, &(origin){0}, weights, type);
     lt_free(settings);
     lt_free(weights);
     lt_buffer_free(&text);

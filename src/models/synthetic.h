@@ -9,7 +9,8 @@
  *     *embedding.weight   0, 0.5
  *     *.bias              0, 0.1
  *     other vectors       1, 0.2
- *     other weights       0, sqrt(3 / fan-in), twice that for queries and keys
+ *     other weights       0, sqrt(3 / fan-in), twice that for queries and keys (but in SD 2's and XL's U-Nets)
+ *     OpenCLIP's *positional_embedding 0, 0.5; *in_proj_bias 0, 0.1; *in_proj_weight 0, 1.5 sqrt(3 / fan-in)
  *     logit_scale         ln(1 / 0.07), as CLIP starts with; always stored as f32
  * and of models beside a checkpoint
  *     a ControlNet's convolutions that begin as zeros     0, 0.3 sqrt(3 / fan-in)
@@ -26,7 +27,8 @@
 
 #include "models/architecture.h"
 
-/* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint"; NULL for an unknown name. */
+/* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint", "sd21", "tiny-sd2", "sdxl" (3.5 G), "tiny-xl"; NULL for an
+ * unknown name. */
 const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
 const lt_clip_architecture *lt_synthetic_clip_find(const char *name);

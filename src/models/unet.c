@@ -20,14 +20,6 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
     return LT_OK;
 }
 
-lt_status lt_unet_served(const lt_unet *unet) {
-    if (!unet->vector_dim) return LT_OK;
-    return lt_fail(LT_ERROR_UNSUPPORTED,
-                   "this U-Net adds a vector of %d, a pooled text and sizes (label_emb, as SDXL does), to its time "
-                   "embedding: this version can convert it, not draw with it",
-                   unet->vector_dim);
-}
-
 #define PORTS(name)                                                                                                    \
     name ".0", name ".1", name ".2", name ".3", name ".4", name ".5", name ".6", name ".7", name ".8", name ".9",      \
         name ".10", name ".11", name ".12", name ".13", name ".14", name ".15", name ".16", name ".17", name ".18",    \

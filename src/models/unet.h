@@ -37,9 +37,6 @@ void lt_unet_guess_heads(lt_unet *unet);
 /* Reads the description from weights named as in an LDM file ("model.diffusion_model...."). */
 lt_status lt_unet_open(lt_weights *weights, lt_unet *unet);
 
-/* LT_ERROR_UNSUPPORTED where pictures would need what nothing here makes: SDXL's vector. */
-lt_status lt_unet_served(const lt_unet *unet);
-
 /* The deep features are what comes up to the last block, whose skip is the first convolution's output: all that lies
  * further inside. They change little from step to step, so that one step's may serve the next ones, which then run the
  * first convolution and the last block alone (DeepCache, Ma et al. 2023, with the outermost skip as branch). */

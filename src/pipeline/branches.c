@@ -19,9 +19,15 @@ typedef struct reader {
 
 /* ---- Texts, each encoded once ---- */
 
+/* negative: for the first branch. */
+static lt_sizes sizes_of(const reader *r, bool negative) {
+    const lt_components *parts = r->session->parts;
+    return lt_sizes_of(parts, r->request, r->pass->w * parts->vae.factor, r->pass->h * parts->vae.factor, negative);
+}
+
 static lt_status encode(reader *r, const char *text, lt_told *told) {
     const lt_request *asked = r->request;
-    const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis};
+    const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis, sizes_of(r, told->negative)};
     told->text = lt_strdup(text);
     if (!told->text) return LT_ERROR_MEMORY;
     LT_TRY(lt_context_make(r->session, text, how, &told->context));
@@ -31,26 +37,27 @@ static lt_status encode(reader *r, const char *text, lt_told *told) {
                : lt_fail(LT_ERROR_ARGUMENT, "the prompts have over %d tokens at their different steps", MOST_TOKENS);
 }
 
-static lt_status add_text(reader *r, const char *text, uint64_t hash, const lt_context **context) {
+static lt_status add_text(reader *r, const char *text, uint64_t hash, bool negative, const lt_context **context) {
     lt_branches *b = r->branches;
     LT_TRY(LT_GROW(b->texts, b->text_count, b->text_capacity));
     lt_told *told = b->texts[b->text_count] = lt_calloc(1, sizeof *told);
     if (!told) return LT_ERROR_MEMORY;
     b->text_count++;
     told->hash = hash;
+    told->negative = negative;
     *context = &told->context;
     return encode(r, text, told);
 }
 
-static lt_status find_context(reader *r, const char *text, const lt_context **context) {
+static lt_status find_context(reader *r, const char *text, bool negative, const lt_context **context) {
     const uint64_t hash = lt_hash_bytes(LT_HASH_START, text, strlen(text));
     for (size_t i = 0; i < r->branches->text_count; i++) {
         const lt_told *told = r->branches->texts[i];
-        if (told->hash != hash || strcmp(told->text, text)) continue;
+        if (told->hash != hash || told->negative != negative || strcmp(told->text, text)) continue;
         *context = &told->context;
         return LT_OK;
     }
-    return add_text(r, text, hash, context);
+    return add_text(r, text, hash, negative, context);
 }
 
 /* ---- Branches ---- */
@@ -66,7 +73,7 @@ static lt_status tell(reader *r, const lt_script_part *part, lt_branch *branch) 
         if (entry == last)
             branch->told[call] = branch->told[call - 1];
         else
-            LT_TRY(find_context(r, part->entries[entry].text, &branch->told[call]));
+            LT_TRY(find_context(r, part->entries[entry].text, branch->negative, &branch->told[call]));
         last = entry;
     }
     return LT_OK;
@@ -116,13 +123,22 @@ static lt_status add_prompt(reader *r, const char *prompt, const float *mask) {
     return status;
 }
 
+/* Whether what the first branch is told of no text is nothing at all: XL was trained so. */
+static bool is_nothing(const reader *r, const char *prompt) {
+    const bool zeros = r->request->empty_negative == LT_EMPTY_ZEROS && r->session->parts->unet.vector_dim;
+    return zeros && r->branches->items[0].negative && !*prompt;
+}
+
 /* A prompt that AND doesn't part, for the first branch. */
 static lt_status tell_first(reader *r, const char *prompt) {
     const lt_script_rules rules = {false, r->request->plain_prompt, r->pass->timeline};
     lt_script script;
+    lt_branch *first = &r->branches->items[0];
+    const lt_sizes sizes = sizes_of(r, true);
+    first->weight = 1;
+    if (is_nothing(r, prompt)) return lt_context_make_zeros(r->session->parts, &sizes, &first->context);
     lt_status status = lt_script_read(prompt, rules, &script);
-    r->branches->items[0].weight = 1;
-    if (!status) status = tell(r, &script.parts[0], &r->branches->items[0]);
+    if (!status) status = tell(r, &script.parts[0], first);
     lt_script_free(&script);
     return status;
 }
@@ -151,7 +167,6 @@ static bool is_idle(const lt_branches *b) { return b->count > 1 && !b->items[1].
 static void free_branch(lt_branch *branch) {
     lt_context_free(&branch->context);
     lt_free(branch->told);
-    lt_free(branch->vector);
     lt_free(branch->mask);
     lt_free(branch->share);
 }
@@ -195,7 +210,7 @@ static lt_status read_both(reader *r, const float *masks) {
         return LT_OK;
     }
     if (!masks) b->guidance = (float)weight_of_all(b);
-    b->items[0].pictureless = true;
+    b->items[0].negative = true;
     LT_TRY(tell_first(r, asked->negative_prompt));
     LT_TRY(lt_noise_schedule_for(&r->session->parts->schedule, asked->zero_snr, &schedule));
     limit(&schedule, asked->guidance_interval[0], asked->guidance_interval[1], &b->items[0]);
@@ -205,7 +220,7 @@ static lt_status read_both(reader *r, const float *masks) {
 /* A model that reads no text, or no prompt. */
 static lt_status read_one(reader *r) {
     r->branches->count = 1;
-    r->branches->items[0].pictureless = r->request->guidance != 1;
+    r->branches->items[0].negative = r->request->guidance != 1;
     return tell_first(r, r->request->guidance != 1 ? r->request->negative_prompt : r->request->prompt);
 }
 
@@ -218,6 +233,7 @@ lt_status lt_branches_read(lt_session *session, const lt_request *request, const
         session->parts->unet.context_dim && request->guidance != 0 ? read_both(&r, masks) : read_one(&r);
     lt_free(masks);
     lt_module_drop(session, LT_MODULE_TEXT);
+    lt_module_drop(session, LT_MODULE_TEXT_2);
     return status;
 }
 
@@ -266,7 +282,8 @@ lt_hearing lt_hearing_of(lt_plan *plan) {
                         .x = lt_plan_port(plan, "x"),
                         .t = lt_plan_port(plan, "t"),
                         .context = lt_plan_port(plan, "context"),
-                        .context_lengths = lt_plan_port(plan, "context_lengths")};
+                        .context_lengths = lt_plan_port(plan, "context_lengths"),
+                        .y = lt_plan_port(plan, "y")};
 }
 
 static int samples_of(const lt_hearing *h) { return lt_port_shape(h->x).n; }
@@ -276,6 +293,8 @@ static void write_context(const lt_hearing *h, size_t sample) {
     const size_t whole = lt_shape_count(lt_port_shape(h->context)) / (size_t)samples_of(h);
     lt_port_write(h->context, sample * whole, told->values, (size_t)told->tokens * (size_t)told->width);
     lt_port_write_i32(h->context_lengths, sample, &(int32_t){told->tokens}, 1);
+    const size_t dim = (size_t)lt_port_shape(h->y).c;
+    lt_port_write(h->y, sample * dim, told->vector, dim);
 }
 
 bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_hearing *h) {

@@ -14,19 +14,18 @@
  * (Kynkäänniemi et al. 2024), and at the others the prompt predicts by itself.
  *
  * What a ControlNet adds to skips and middle is made for each branch (control.h). What an image prompt adds to keys and
- * values is there once, and `pictureless` says which a branch is told. */
+ * values is there once, and `negative` says which a branch is told. */
 typedef struct lt_branch {
     lt_context context;
     const lt_context **told; /* [calls], owned, of lt_branches.texts: what each of the U-Net's calls reads, and those
                                 behind them as the last; NULL: context */
     int calls;
-    float *vector;    /* [unet.vector_dim], a pooled text and sizes, of U-Nets that read one (SDXL); NULL of others */
-    float weight;     /* of the first one that is there: not read */
-    float *mask;      /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
-    float *share;     /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
-    bool pictureless; /* the negative prompt's: of image prompts it is told what they are without a picture, and of
+    float weight;  /* of the first one that is there: not read */
+    float *mask;   /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
+    float *share;  /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
+    bool negative; /* the negative prompt's: of image prompts it is told what they are without a picture, and of
                          controls nothing where they are for the prompt alone */
-    bool limited;     /* to the timesteps in between, both included */
+    bool limited;  /* to the timesteps in between, both included */
     struct {
         float from, to;
     } interval;
@@ -38,6 +37,7 @@ enum { LT_MAX_BRANCHES = 16 };
 typedef struct lt_told {
     char *text;
     uint64_t hash;
+    bool negative; /* only to a refiner of XL, which is told so, is it another */
     lt_context context;
 } lt_told;
 
@@ -86,10 +86,10 @@ bool lt_branch_is_there(const lt_branch *branch, float t);
 
 /* A plan whose samples are told branches: a U-Net's, or a ControlNet's. */
 typedef struct lt_hearing {
-    int first;                               /* the branch that the first sample is told; -1: none yet */
-    const lt_context *told[LT_MAX_BRANCHES]; /* what the samples read */
-    lt_rate changed;                         /* what the next run has to compute anew */
-    lt_port x, t, context, context_lengths;
+    int first;                                 /* the branch that the first sample is told; -1: none yet */
+    const lt_context *told[LT_MAX_BRANCHES];   /* what the samples read */
+    lt_rate changed;                           /* what the next run has to compute anew */
+    lt_port x, t, context, context_lengths, y; /* y: contexts' vectors */
 } lt_hearing;
 
 lt_hearing lt_hearing_of(lt_plan *plan);

@@ -23,7 +23,7 @@ static lt_status build_text(const lt_components *p, const lt_module_size *s, lt_
 }
 
 static lt_status build_text_2(const lt_components *p, const lt_module_size *s, lt_graph *g) {
-    const lt_status status = lt_clip_text_build(&p->text_2, s->n, s->skip, s->embed, g);
+    const lt_status status = lt_clip_text_build_with(&p->text_2, s->n, s->skip, s->embed, s->vectors, g);
     g->maker = lt_module_name(LT_MODULE_TEXT_2);
     return status;
 }
@@ -140,9 +140,31 @@ void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size si
     memcpy(sizes, all, sizeof all);
 }
 
+int lt_size_count(const lt_components *parts) {
+    const int left = parts->unet.vector_dim - parts->text_2.projection, count = left / LT_SIZE_CHANNELS;
+    const bool known = count == LT_MOST_SIZES || count == LT_REFINER_SIZES;
+    return parts->unet.vector_dim && known && left % LT_SIZE_CHANNELS == 0 ? count : 0;
+}
+
+static lt_module text_of_unet(const lt_components *p) { return p->unet.vector_dim ? LT_MODULE_TEXT_2 : LT_MODULE_TEXT; }
+
 bool lt_parts_draw(const lt_components *p) {
-    const bool pictures = p->pixels || p->has[LT_MODULE_VAE_DECODER], served = !p->unet.vector_dim;
-    return p->has[LT_MODULE_UNET] && served && pictures && (p->has[LT_MODULE_TEXT] || !p->unet.context_dim);
+    const bool pictures = p->pixels || p->has[LT_MODULE_VAE_DECODER],
+               texts = p->has[text_of_unet(p)] || !p->unet.context_dim;
+    return p->has[LT_MODULE_UNET] && pictures && texts && (!p->unet.vector_dim || lt_size_count(p));
+}
+
+static lt_status check_vector(const lt_components *parts) {
+    if (!parts->unet.vector_dim || !parts->has[LT_MODULE_TEXT_2] || lt_size_count(parts)) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED,
+                   "this U-Net adds a vector of %d to its time embedding (label_emb), and the text's is %d: what is "
+                   "beside that are %d or %d sizes of %d channels in XL and its refiner, which alone are served",
+                   parts->unet.vector_dim, parts->text_2.projection, LT_MOST_SIZES, LT_REFINER_SIZES, LT_SIZE_CHANNELS);
+}
+
+lt_status lt_texts_check(const lt_components *parts) {
+    LT_TRY(lt_module_needed(parts, text_of_unet(parts), ", which this U-Net needs"));
+    return lt_module_fail(parts, LT_MODULE_UNET, check_vector(parts));
 }
 
 /* of: that doesn't fit the others. */
@@ -162,6 +184,7 @@ lt_status lt_parts_agree(const lt_components *parts) {
         return disagree(parts->preview_file,
                         lt_fail(LT_ERROR_MODEL, "this TAESD takes latents of %d channels; the model's have %d",
                                 parts->taesd.latent_channels, parts->vae.latent_channels));
+    LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, check_vector(parts)));
     const int width = parts->text.width + parts->text_2.width; /* one beside the other */
     if (width && unet->context_dim && unet->context_dim != width)
         return disagree(parts->file,

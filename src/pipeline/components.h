@@ -76,6 +76,11 @@ typedef struct lt_components {
     lt_listener listener; /* of what is found out while opening and converting */
 } lt_components;
 
+/* What a U-Net with a vector (XL's) reads in it: the second text encoder's embedding, and so many numbers, each in so
+ * many channels. */
+enum { LT_MOST_SIZES = 6, LT_REFINER_SIZES = 5, LT_SIZE_CHANNELS = 256 };
+int lt_size_count(const lt_components *parts); /* 0: the U-Net has no such vector */
+
 /* Frees the weights and the tokenizer; parts may be zeroed or half filled. */
 void lt_components_free(lt_components *parts);
 
@@ -86,7 +91,7 @@ lt_status lt_module_build(const lt_components *parts, lt_module module, const lt
 void lt_module_sizes(const lt_components *parts, int h, int w, lt_module_size sizes[LT_MODULE_COUNT]);
 /* Do the parts fit together: channels and contexts, where both sides are there? LT_ERROR_MODEL says which don't. */
 lt_status lt_parts_agree(const lt_components *parts);
-/* Is all there that drawing needs, and served (lt_unet_served)? */
+/* Is all there that drawing needs, and served? */
 bool lt_parts_draw(const lt_components *parts);
 /* lt_parts_agree, and whether each part has every tensor that its forward pass asks for, in its shape: all that
  * drawing, encoding and decoding would find out. */
@@ -95,6 +100,9 @@ lt_status lt_parts_check(const lt_components *parts);
 lt_status lt_module_expect(lt_module module, lt_port output, lt_shape shape);
 const char *lt_module_name(lt_module module);
 
+/* LT_ERROR_MODEL if the checkpoint lacks the text encoder that its U-Net reads, LT_ERROR_UNSUPPORTED if the U-Net reads
+ * another vector beside it than XL's. */
+lt_status lt_texts_check(const lt_components *parts);
 /* LT_ERROR_MODEL if the checkpoint lacks a module; what can't be done then stands behind it: ", so it can't draw". */
 lt_status lt_module_needed(const lt_components *parts, lt_module module, const char *then);
 /* Puts the file that the module comes from before the message where status is a fault of the model's; returns it. */

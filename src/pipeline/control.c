@@ -13,7 +13,7 @@
  * in the web UI and diffusers. */
 static bool is_told(const lt_controller *c, const lt_branch *branch) {
     const bool prompt_alone = c->asked->mode == LT_CONTROL_OVER_PROMPT || c->parts->control.pooled;
-    return !(prompt_alone && branch->pictureless);
+    return !(prompt_alone && branch->negative);
 }
 
 static bool is_active(const lt_control *c, int step, int steps) {

@@ -3,20 +3,13 @@
 
 #include <string.h>
 
-/* What depends on prompts beside their contexts. */
-static void write_branch(const lt_unet_batch *b, size_t sample, const lt_branch *branch,
-                         const lt_image_contexts *images) {
-    const size_t dim = (size_t)lt_port_shape(b->y).c;
-    lt_port_write(b->y, sample * dim, branch->vector, dim);
-    if (images) lt_image_contexts_write(images, b->plan, sample, branch->pictureless);
-}
-
 /* Makes the next run that of the branches from `first` on, at a call. */
 static void write_branches(lt_unet_batch *b, const lt_branches *branches, int first, int call) {
     int which[LT_MAX_BRANCHES];
     for (int i = 0; i < b->count; i++) which[i] = first + i;
-    if (!lt_branches_tell(branches, which, call, &b->hearing)) return;
-    for (int i = 0; i < b->count; i++) write_branch(b, (size_t)i, &branches->items[first + i], branches->images);
+    if (!lt_branches_tell(branches, which, call, &b->hearing) || !branches->images) return;
+    for (int i = 0; i < b->count; i++)
+        lt_image_contexts_write(branches->images, b->plan, (size_t)i, branches->items[first + i].negative);
 }
 
 /* Puts channels [k, k + c) of a sample's pixels. */
@@ -79,7 +72,6 @@ static lt_status find_ports(const lt_denoiser *d, lt_unet_batch *b) {
     lt_shape out = d->latent;
     out.n = b->count;
     b->hearing = lt_hearing_of(b->plan);
-    b->y = lt_plan_port(b->plan, "y");
     b->deep = lt_plan_port(b->plan, "deep");
     b->out = lt_plan_port(b->plan, "out");
     lt_shape deep = lt_port_shape(d->batches[0].deep); /* a hostile file's need not be what its names say */
@@ -124,8 +116,6 @@ static lt_status begin(lt_denoiser *d, lt_session *session, const lt_branches *b
     *d = (lt_denoiser){
         .session = session, .branches = branches, .savings = savings, .latent = {1, h, w, unet->out_channels}};
     for (int i = 0; i < LT_MAX_BRANCHES; i++) d->deep_of[i] = -1;
-    for (int i = 0; i < branches->count; i++)
-        if (!branches->items[i].vector) LT_TRY(lt_module_fail(session->parts, LT_MODULE_UNET, lt_unet_served(unet)));
     LT_TRY(count_tokens(d));
     choose_batches(d);
     return LT_OK;

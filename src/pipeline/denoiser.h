@@ -19,7 +19,7 @@ typedef struct lt_unet_batch {
     lt_module_size size;
     int count; /* samples: all branches, or one after the other */
     lt_hearing hearing;
-    lt_port y, deep, out;
+    lt_port deep, out;
 } lt_unet_batch;
 
 typedef struct lt_denoiser {

@@ -249,6 +249,45 @@ static bool read_seed_resize(const reading *to, const char *value) {
     return read_sides(value, 1, &to->request->seed_resize_width, &to->request->seed_resize_height);
 }
 
+static lt_status write_sides(int width, int height, lt_buffer *out) {
+    return width || height ? lt_buffer_printf(out, "%dx%d", width, height) : LT_OK;
+}
+
+static lt_status write_original(const lt_made *m, lt_buffer *out) {
+    return write_sides(m->request->original_width, m->request->original_height, out);
+}
+
+static bool read_original(const reading *to, const char *value) {
+    return read_sides(value, 0, &to->request->original_width, &to->request->original_height);
+}
+
+static lt_status write_target(const lt_made *m, lt_buffer *out) {
+    return write_sides(m->request->target_width, m->request->target_height, out);
+}
+
+static bool read_target(const reading *to, const char *value) {
+    return read_sides(value, 0, &to->request->target_width, &to->request->target_height);
+}
+
+static lt_status write_crop(const lt_made *m, lt_buffer *out) {
+    return write_sides(m->request->crop_left, m->request->crop_top, out);
+}
+
+static bool read_crop(const reading *to, const char *value) {
+    return read_sides(value, 0, &to->request->crop_left, &to->request->crop_top);
+}
+
+static lt_status write_empty_negative(const lt_made *m, lt_buffer *out) {
+    const lt_empty_negative kind = m->request->empty_negative;
+    return kind == LT_EMPTY_ZEROS ? LT_OK : write_text(out, lt_empty_negative_choices[kind]);
+}
+
+static bool read_empty_negative(const reading *to, const char *value) {
+    const int kind = place_of(lt_empty_negative_choices, value);
+    to->request->empty_negative = kind < 0 ? LT_EMPTY_ZEROS : (lt_empty_negative)kind;
+    return kind >= 0;
+}
+
 /* Of the one pass that goes on from a picture. */
 static lt_status write_strength(const lt_made *m, lt_buffer *out) {
     const lt_request *r = m->request;
@@ -675,6 +714,10 @@ static const setting settings[] = {
     {"Variation seed strength", write_variation_strength, read_variation_strength},
     {"Size", write_size, read_size},
     {"Seed resize from", write_seed_resize, read_seed_resize},
+    {"Original size", write_original, read_original},
+    {"Target size", write_target, read_target},
+    {"Crop", write_crop, read_crop},
+    {"Empty negative", write_empty_negative, read_empty_negative},
     {"Model hash", NULL, read_model_hash},
     {"Model", write_model, read_model},
     {"VAE", write_vae, read_vae},

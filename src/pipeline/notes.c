@@ -28,6 +28,7 @@ static void note_vain(const lt_session *session, const lt_request *r) {
     const bool reads = parts->unet.context_dim > 0, asked = *r->prompt || *r->negative_prompt;
     const bool limited = r->guidance_interval[0] > 0 || r->guidance_interval[1] > 0;
     const bool hires = lt_hires_asked(r);
+    const char *sizes = "here: this model is told no sizes";
     const bool guided = reads && r->guidance != 0 && r->guidance != 1;
     const struct {
         bool given, used;
@@ -61,6 +62,11 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->embedding_count, !r->plain_prompt, "`embeddings`", "with `plain_prompt`: all words are words"},
         {r->emphasis != usual.emphasis, !r->plain_prompt, "`emphasis`", "with `plain_prompt`: nothing weighs"},
         {r->literal_hash, !r->plain_prompt, "`literal_hash`", "with `plain_prompt`: all characters are literal"},
+        {r->original_width || r->original_height, parts->unet.vector_dim, "`original_width`", sizes},
+        {r->target_width || r->target_height, parts->unet.vector_dim, "`target_width`", sizes},
+        {r->crop_left || r->crop_top, parts->unet.vector_dim, "`crop_left`", sizes},
+        {r->empty_negative != usual.empty_negative, parts->unet.vector_dim && !*r->negative_prompt, "`empty_negative`",
+         "here: the negative prompt is none, or this model encodes every text"},
         {r->clip_skip != usual.clip_skip, reads || r->clip, "`clip_skip`", "here: this model reads no text"},
         {asked, reads || r->clip, "a prompt", "here: this model reads no text"},
     };

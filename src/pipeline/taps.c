@@ -106,7 +106,7 @@ static lt_status tell(const lt_taps *t, size_t tap, int branch, double seconds, 
     told.tap = tap;
     told.kind = t->request->taps[tap].kind;
     told.branch = branch;
-    told.negative = branch >= 0 && t->pass.branches->items[branch].pictureless;
+    told.negative = branch >= 0 && t->pass.branches->items[branch].negative;
     told.seconds = seconds;
     told.array = array;
     return t->request->tapped(t->request->user, &told)
@@ -218,7 +218,7 @@ static lt_status show_map(lt_taps *t, const lt_sight *sight, const char *name, s
 
 /* DAAM's maps are not of the negative prompt. */
 static bool wants_map(const lt_taps *t, size_t tap, const char *name, int branch) {
-    const bool negative = t->pass.branches->items[branch].pictureless;
+    const bool negative = t->pass.branches->items[branch].negative;
     return wants(t, tap, LT_TAP_ATTENTION, name) || (!negative && wants(t, tap, LT_TAP_HEAT, name));
 }
 

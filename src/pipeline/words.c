@@ -26,7 +26,8 @@ static bool is_there(const lt_inversions *all, const char *name) {
 /* name: NULL is the file's. */
 static lt_status add(lt_session *session, const char *path, const char *name) {
     const lt_components *parts = session->parts;
-    return lt_inversions_add(&session->embeddings, path, name, (size_t)parts->text.width, parts->tokenizer);
+    const size_t widths[LT_TEXT_TOWERS] = {(size_t)parts->text.width, (size_t)parts->text_2.width};
+    return lt_inversions_add(&session->embeddings, path, name, widths, parts->tokenizer);
 }
 
 static lt_shelf shelf_of(const lt_session *session) { return (lt_shelf){session->models, session->parts->file}; }
@@ -133,7 +134,8 @@ static lt_status add_told(lt_session *session, const lt_request *r) {
 lt_status lt_words_read(lt_session *session, const lt_request *r) {
     const lt_shelf shelf = shelf_of(session);
     looking l = {session, r, LT_OK};
-    if (r->plain_prompt || !session->parts->has[LT_MODULE_TEXT]) return LT_OK;
+    const lt_components *parts = session->parts;
+    if (r->plain_prompt || !(parts->has[LT_MODULE_TEXT] || parts->has[LT_MODULE_TEXT_2])) return LT_OK;
     LT_TRY(add_all_named(session, r));
     if (!*r->prompt && !*r->negative_prompt && !r->region_count) return LT_OK;
     LT_TRY(lt_shelf_walk(&shelf, LT_SHELF_EMBEDDING, add_mentioned, &l));

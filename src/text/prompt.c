@@ -152,7 +152,7 @@ static lt_status fill(chunks *c, const lt_tokenizer *tokenizer, lt_attention *a)
     return c->prompt.chunks ? LT_OK : add_chunk(c);
 }
 
-static void pad_after_end(lt_prompt *p, int32_t pad) {
+void lt_prompt_pad(lt_prompt *p, int32_t pad) {
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         int32_t *ids = p->ids + chunk * LT_CONTEXT_TOKENS;
         size_t i = 0;
@@ -165,7 +165,7 @@ static lt_status parse_syntax(const lt_tokenizer *tokenizer, const char *text, b
     lt_attention attention;
     lt_status status = lt_attention_read(text, literal, &attention);
     if (!status) status = fill(c, tokenizer, &attention);
-    if (!status && pad != LT_TOKEN_END) pad_after_end(&c->prompt, pad);
+    if (!status && pad != LT_TOKEN_END) lt_prompt_pad(&c->prompt, pad);
     lt_attention_free(&attention);
     return status;
 }

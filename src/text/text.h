@@ -43,6 +43,8 @@ lt_status lt_prompt_parse(const lt_tokenizer *tokenizer, const char *text, bool 
  * what doesn't fit into a chunk whole begins the next one. With LT_EMPHASIS_NONE brackets and BREAK are words. */
 lt_status lt_prompt_parse_words(const lt_tokenizer *tokenizer, lt_vector_words words, const char *text,
                                 lt_emphasis emphasis, int32_t pad, lt_prompt *prompt);
+/* Fills each chunk behind its first end token with another one, for a second text encoder. */
+void lt_prompt_pad(lt_prompt *prompt, int32_t pad);
 void lt_prompt_free(lt_prompt *prompt);
 
 /* Multiplies each token's row of context [chunks, 77, width] by its weight, in place, and then the chunk's by what

@@ -38,6 +38,14 @@ lt_status lt_denoising_open(lt_training *t, lt_denoising *d) {
     return lt_training_check_captions(t, t->data, o->files.data);
 }
 
+static lt_status check_served(const lt_unet *unet) {
+    if (!unet->vector_dim) return LT_OK;
+    return lt_fail(LT_ERROR_UNSUPPORTED,
+                   "this U-Net adds a vector of %d, a pooled text and sizes (label_emb, as SDXL does), to its time "
+                   "embedding: this version can draw with it, not train it",
+                   unet->vector_dim);
+}
+
 /* What its shapes can't tell, and whether it reads what it is given. */
 static lt_status open_unet(lt_training *t, lt_denoising *d) {
     const lt_train_options *o = t->options;
@@ -47,7 +55,7 @@ static lt_status open_unet(lt_training *t, lt_denoising *d) {
     d->unet.groups = init ? init->groups : o->network.groups;
     d->unet.heads = init ? init->heads : o->network.heads;
     d->unet.head_size = init ? init->head_size : 0;
-    LT_TRY(lt_unet_served(&d->unet));
+    LT_TRY(check_served(&d->unet));
     if (d->unet.in_channels != c || d->unet.out_channels != c)
         return lt_fail(LT_ERROR_MODEL, "this U-Net reads %d channels and makes %d; what it is to learn has %d",
                        d->unet.in_channels, d->unet.out_channels, c);

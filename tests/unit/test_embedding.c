@@ -28,7 +28,8 @@ static lt_session *open_tiny(void) {
 }
 
 static lt_status add(lt_session *session, const char *path) {
-    return lt_inversions_add(&session->embeddings, path, NULL, 64, session->parts->tokenizer);
+    static const size_t widths[LT_TEXT_TOWERS] = {64};
+    return lt_inversions_add(&session->embeddings, path, NULL, widths, session->parts->tokenizer);
 }
 
 static void add_all(lt_session *session) {
@@ -85,6 +86,40 @@ static void test_names(void **state) {
     free(recorded);
     lt_context_free(&context);
     lt_session_close(session);
+}
+
+/* A file with vectors for both text encoders, each of which makes what transformers' does; one for another model isn't
+ * for XL. */
+static void test_xl(void **state) {
+    (void)state;
+    static const char *const of_xl[] = {"a photo of xl-look at night", "a (red:1.4) xl-look"};
+    static const size_t widths[LT_TEXT_TOWERS] = {64, 128};
+    lt_session *session;
+    lt_checkpoint recorded;
+    open_golden("xl/embeddings.safetensors", &recorded);
+    assert_ok(open_session(synthetic_checkpoint("tiny-xl"), NULL, &session));
+    assert_ok(lt_inversions_add(&session->embeddings, LT_GOLDEN_DIR "/xl/xl-look.safetensors", NULL, widths,
+                                session->parts->tokenizer));
+    for (size_t i = 0; i < LT_COUNT(of_xl); i++) {
+        lt_context context;
+        float l[77 * 64], g[77 * 128];
+        assert_ok(lt_context_make(session, of_xl[i], (lt_encoding){.clip_skip = 1}, &context));
+        assert_true(context.tokens == 77 && context.width == 64 + 128);
+        for (size_t k = 0; k < 77; k++) {
+            memcpy(l + 64 * k, context.values + 192 * k, sizeof l / 77);
+            memcpy(g + 128 * k, context.values + 192 * k + 64, sizeof g / 77);
+        }
+        assert_golden(&recorded, lt_name_of("%zu.out_l", i).text, l, 77 * 64, 1e-5);
+        assert_golden(&recorded, lt_name_of("%zu.out_g", i).text, g, 77 * 128, 1e-5);
+        lt_context_free(&context);
+    }
+    assert_int_equal(lt_inversions_add(&session->embeddings, LT_GOLDEN_DIR "/embeddings/bad_hands.safetensors", NULL,
+                                       widths, session->parts->tokenizer),
+                     LT_ERROR_MODEL);
+    assert_non_null(strstr(lt_error_message(), "it is not for Stable Diffusion XL"));
+    lt_words_drop(session);
+    lt_session_close(session);
+    lt_checkpoint_close(&recorded);
 }
 
 static const char *write_vectors(const char *name, int rank, size_t rows, size_t columns, float value) {
@@ -159,8 +194,8 @@ static void test_shelf(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),     cmocka_unit_test(test_names), cmocka_unit_test(test_wrong_files),
-        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_shelf),
+        cmocka_unit_test(test_texts),       cmocka_unit_test(test_names),     cmocka_unit_test(test_xl),
+        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_shelf),
     };
     open_golden("embeddings/expected.safetensors", &golden);
     const int failed = cmocka_run_group_tests_name("embedding", tests, NULL, NULL);

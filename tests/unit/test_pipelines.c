@@ -64,9 +64,24 @@ typedef struct lt_pipeline_case {
     int of;    /* steps; 0: 10 */
     float guidance, eta;
     uint64_t variation; /* seed */
+    const char *prediction;
+    float rescale;
+    bool zero_snr, wordless; /* wordless: no negative prompt */
+    lt_empty_negative empty;
     bool seeded,
         last; /* drawn from a seed of PyTorch's CPU generator, after the starting noise; the last latent alone */
 } lt_pipeline_case;
+
+static lt_session *open_predicting(const char *path, const char *prediction) {
+    lt_open_options options = lt_open_options_defaults();
+    lt_model *model;
+    lt_session *session;
+    options.prediction = prediction;
+    assert_ok(lt_model_open(path, &options, &model));
+    assert_ok(lt_session_open(model, NULL, &session));
+    lt_model_close(model);
+    return session;
+}
 
 static void check_pipeline(void **state) {
     const lt_pipeline_case *c = *state;
@@ -95,9 +110,12 @@ static void check_pipeline(void **state) {
         assert_ok(lt_image_load(LT_GOLDEN_DIR "/tiny/mask.png", &mask));
         request.mask = &mask;
     }
-    lt_session *session;
+    request.guidance_rescale = c->rescale;
+    request.zero_snr = c->zero_snr;
+    if (c->wordless) request.negative_prompt = "";
+    request.empty_negative = c->empty;
+    lt_session *session = open_predicting(synthetic_checkpoint(c->checkpoint), c->prediction);
     lt_result result;
-    assert_ok(open_session(synthetic_checkpoint(c->checkpoint), NULL, &session));
     assert_ok(lt_generate(session, &request, &result));
     check_result(&golden, &result, c->picture, c->steps, c->last);
     lt_result_free(&result);
@@ -110,6 +128,7 @@ static void check_pipeline(void **state) {
 }
 
 #define FEW  .of = 4, .guidance = 1 /* the prompt alone */
+#define XL   .guidance = 7
 #define LAST NULL, false, false, 1, .last = true
 static lt_pipeline_case cases[] = {
     {"tiny", "tiny/txt2img_ddim.safetensors", "ddim", NULL, "image", false, false, 1},
@@ -134,6 +153,20 @@ static lt_pipeline_case cases[] = {
     {"tiny", "fewstep/euler_sgm_uniform.safetensors", "euler", "sgm_uniform", LAST},
     {"tiny", "fewstep/euler_simple.safetensors", "euler", "simple", LAST},
     {"tiny", "webui/variation.safetensors", "ddim", NULL, NULL, false, false, 1, .seeded = true, .variation = 1005},
+    {"tiny-sd2", "sd2/txt2img_ddim_eps.safetensors", "ddim", NULL, NULL, false, false, 1},
+    {"tiny-sd2", "sd2/txt2img_ddim_v.safetensors", "ddim", NULL, "image", false, false, 1, .prediction = "v"},
+    {"tiny-sd2", "sd2/txt2img_euler_normal_eps.safetensors", "euler", "normal", NULL, false, false, 1},
+    {"tiny-sd2", "sd2/txt2img_euler_normal_v.safetensors", "euler", "normal", NULL, false, false, 1, .prediction = "v"},
+    {"tiny-sd2", "sd2/txt2img_zero_snr.safetensors", "ddim", "trailing", NULL, false, false, 1, .prediction = "v",
+     .zero_snr = true, .rescale = 0.7f},
+    {"tiny-xl", "xl/txt2img_euler_normal.safetensors", "euler", "normal", "image", false, false, 1, XL},
+    {"tiny-xl", "xl/txt2img_euler_normal_empty_zeros.safetensors", "euler", "normal", NULL, false, false, 1, XL,
+     .wordless = true},
+    {"tiny-xl", "xl/txt2img_euler_normal_empty_encoded.safetensors", "euler", "normal", NULL, false, false, 1, XL,
+     .wordless = true, .empty = LT_EMPTY_ENCODE},
+    {"tiny-xl", "xl/txt2img_euler_leading.safetensors", "euler", "leading", "image", false, false, 1, XL},
+    {"tiny-xl", "xl/txt2img_euler_leading_empty.safetensors", "euler", "leading", NULL, false, false, 1, XL,
+     .wordless = true},
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 
