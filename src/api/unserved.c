@@ -50,7 +50,10 @@ static const served unet_keys[] = {
     {"conv_in_kernel", 3},
     {"conv_out_kernel", 3},
     {"attention_type", .text = "default"},
+    {"addition_embed_type", .text = "text_time"},
     {"addition_embed_type_num_heads", ANY},
+    {"addition_time_embed_dim", LT_SIZE_CHANNELS},
+    {"projection_class_embeddings_input_dim", ANY},
 };
 
 static const served vae_keys[] = {
@@ -112,11 +115,20 @@ static const served scheduler_keys[] = {
 
 /* Parts of a pipeline that are read, or that change no picture. */
 static const served index_keys[] = {
-    {"unet", ANY},           {"vae", ANY},
-    {"text_encoder", ANY},   {"text_encoder_2", ANY},
-    {"tokenizer", ANY},      {"tokenizer_2", ANY},
-    {"scheduler", ANY},      {"feature_extractor", ANY},
-    {"safety_checker", ANY}, {"requires_safety_checker", ANY},
+    {"unet", ANY},
+    {"vae", ANY},
+    {"text_encoder", ANY},
+    {"text_encoder_2", ANY},
+    {"tokenizer", ANY},
+    {"tokenizer_2", ANY},
+    {"scheduler", ANY},
+    {"feature_extractor", ANY},
+    {"safety_checker", ANY},
+    {"requires_safety_checker", ANY},
+    {"image_encoder", ANY},
+    {"force_zeros_for_empty_prompt", ANY},
+    {"add_watermarker", ANY},
+    {"requires_aesthetics_score", ANY},
 };
 
 typedef struct file_kind {
