@@ -13,7 +13,7 @@
 #include <string.h>
 
 static struct {
-    lt_model_options model, classifier, clip; /* of the guides' the file alone */
+    lt_model_options model, classifier, clip, refiner; /* of the guides' the file alone */
     lt_lora_list loras;
     lt_file_list embeddings, regions;
     lt_image_prompt_options image_prompts;
@@ -98,6 +98,8 @@ static const lt_option options[] = {
      &o.classifier.model, .rare = true},
     {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.request.class_name, OF_REQUEST, .member = "class_name", .rare = true},
     {"classifier-scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.classifier_scale, OF_REQUEST, .rare = true},
+    {"refiner", 0, LT_OPTION_FILE, "MODEL", "have another model, XL's refiner, draw the last steps", &o.refiner.model, .rare = true},
+    {"refiner-at", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.refiner_start, OF_REQUEST, .member = "refiner_start", .rare = true, .needs = "refiner", .also = "refiner-switch-at"},
     {"clip", 0, LT_OPTION_FILE, "MODEL", "guide by a CLIP's similarity of prompt and picture", &o.clip.model,
      .rare = true},
     {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.clip_guidance, OF_REQUEST, .rare = true},
@@ -128,7 +130,7 @@ static int check_outputs(void) {
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
     if (!status && o.save_latents) status = lt_check_safetensors("--save-latents", o.save_latents);
     const char *const others[] = {o.model.model,      o.model.vae,  o.noise,  o.output,
-                                  o.classifier.model, o.clip.model, o.preview};
+                                  o.classifier.model, o.clip.model, o.refiner.model, o.preview};
     for (size_t i = 0; i < LT_COUNT(others) && !status; i++)
         status = lt_check_apart("--save-latents", o.save_latents, others[i]);
     return status ? status : lt_check_apart("--preview", o.preview, o.output);
@@ -149,7 +151,7 @@ static lt_status save_latents(const lt_result *r, int i) {
 
 /* What a request points to. */
 typedef struct lt_inputs {
-    lt_model *classifier, *clip;
+    lt_model *classifier, *clip, *refiner;
     lt_control_inputs controls;
     lt_image image, mask;
     lt_image masks[LT_MOST_LORAS]; /* of the regions, as is: */
@@ -162,6 +164,7 @@ typedef struct lt_inputs {
 static void free_inputs(lt_inputs *in) {
     lt_model_close(in->classifier);
     lt_model_close(in->clip);
+    lt_model_close(in->refiner);
     lt_control_inputs_close(&in->controls);
     lt_image_free(&in->image);
     lt_image_free(&in->mask);
@@ -219,6 +222,7 @@ static lt_status complete_request(const lt_session *session, lt_inputs *in) {
     r->keep_steps = o.save_latents != NULL;
     r->classifier = in->classifier;
     r->clip = in->clip;
+    r->refiner = in->refiner;
     r->loras = o.loras.items;
     r->lora_count = o.loras.count;
     r->embeddings = o.embeddings.items;
@@ -419,6 +423,7 @@ static lt_status open_inputs(lt_inputs *in, lt_session **session) {
     LT_TRY(open_session(in, session));
     LT_TRY(open_guide(&o.classifier, &in->classifier));
     LT_TRY(open_guide(&o.clip, &in->clip));
+    LT_TRY(open_guide(&o.refiner, &in->refiner));
     LT_TRY(lt_image_prompts_open(&o.image_prompts, o.model.models, &in->prompts));
     LT_TRY(lt_control_inputs_open(&o.controls, o.model.models, lt_session_model(*session), &in->controls));
     return o.from ? follow_picture(*session, in) : LT_OK;

@@ -790,6 +790,9 @@ typedef struct lt_request {
     float classifier_scale; /* s of Dhariwal & Nichol 2021, -1e6 to 1e6; 1 is the classifier's own gradient */
     const lt_model *clip;   /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
     float clip_guidance;    /* the scale of its gradient, some tens to thousands */
+    const lt_model *refiner; /* another model, XL's refiner or any of the same latents, the caller's, open meanwhile,
+                                that draws the last steps of the last pass; NULL: none */
+    float refiner_start;     /* 0 to 1: the share of the steps after which it goes on; 0.8 (A1111's "switch at") */
     /* Random numbers to use in place of the seed's, for comparison with other programs; NCHW, or NULL. */
     const float *noise, *posterior_noise; /* [1, latent_channels, height/factor, width/factor] */
     /* Called before the first step and after each; returning false ends the generation with LT_ERROR_CANCELLED. May be

@@ -211,8 +211,7 @@ static bool is_one_of(const char *text, const char *const *words) {
 }
 
 static bool refuse_texts(reading *r) {
-    static const char *const keys[] = {"refiner_checkpoint", "hr_checkpoint_name", "firstpass_image", "latent_mask",
-                                       NULL};
+    static const char *const keys[] = {"hr_checkpoint_name", "firstpass_image", "latent_mask", NULL};
     static const char *const idle[] = {"", "None", "Use same checkpoint", NULL};
     for (const char *const *key = keys; *key; key++)
         if (!is_one_of(lt_lax_text(r->in, *key), idle))
@@ -296,10 +295,15 @@ static bool read_settings(reading *r) {
 }
 
 static void put_names(reading *r) {
-    static const char *const no_vae[] = {"", "Automatic", "None", NULL};
+    static const char *const nothing[] = {"", "Automatic", "None", NULL};
+    const char *refiner = lt_lax_text(r->in, "refiner_checkpoint");
     const char *model = lt_lax_text(r->settings, "sd_model_checkpoint"), *vae = lt_lax_text(r->settings, "sd_vae");
     if (*model) put(r, "model", json_string(model));
-    if (!is_one_of(vae, no_vae)) put(r, "vae", json_string(vae));
+    if (!is_one_of(vae, nothing)) put(r, "vae", json_string(vae));
+    if (is_one_of(refiner, nothing)) return;
+    put(r, "refiner", json_string(refiner));
+    if (json_is_number(json_object_get(r->in, "refiner_switch_at")))
+        put(r, "refiner_start", json_incref(json_object_get(r->in, "refiner_switch_at")));
 }
 
 /* "NV" is a GPU's numbers, drawn on the processor. */

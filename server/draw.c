@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BORROWED = LT_MAX_CONTROLS + LT_MOST_IMAGE_PROMPTS + 3 };
+enum { MOST_BORROWED = LT_MAX_CONTROLS + LT_MOST_IMAGE_PROMPTS + 4 };
 
 /* All that a job needs while it is drawn. */
 typedef struct drawing {
@@ -95,6 +95,7 @@ static lt_status open_added(drawing *d) {
     LT_TRY(borrow(d, d->files.image_encoder, NULL, &r->image_encoder));
     LT_TRY(borrow(d, d->files.classifier, NULL, &r->classifier));
     LT_TRY(borrow(d, d->files.clip, NULL, &r->clip));
+    LT_TRY(borrow(d, d->files.refiner, NULL, &r->refiner));
     for (size_t i = 0; i < r->control_count; i++)
         LT_TRY(borrow(d, d->files.controls[i], d->entry, &d->job.controls[i].model));
     for (size_t i = 0; i < r->image_prompt_count; i++)

@@ -69,6 +69,7 @@ static lt_status find_all(lt_models *models, lt_job_request *job, lt_draw_files 
     LT_TRY(find(models, LT_SHELF_IMAGE_ENCODER, job->image_encoder, &files->image_encoder));
     LT_TRY(find(models, LT_SHELF_OTHER, job->classifier, &files->classifier));
     LT_TRY(find_either(models, LT_SHELF_IMAGE_ENCODER, LT_SHELF_OTHER, job->clip, &files->clip));
+    LT_TRY(find(models, LT_SHELF_CHECKPOINT, job->refiner, &files->refiner));
     LT_TRY(find_hires(models, &job->request, files));
     return find_added(models, job, files);
 }
@@ -81,8 +82,8 @@ lt_status lt_draw_files_find(lt_models *models, lt_job_request *request, lt_draw
 }
 
 void lt_draw_files_free(lt_draw_files *f) {
-    char *const single[] = {f->model,      f->vae,  f->preview_vae, f->image_encoder,
-                            f->classifier, f->clip, f->upscaler,    f->hires_upscaler};
+    char *const single[] = {f->model, f->vae,     f->preview_vae, f->image_encoder, f->classifier,
+                            f->clip,  f->refiner, f->upscaler,    f->hires_upscaler};
     for (size_t i = 0; i < LT_COUNT(single); i++) free(single[i]);
     for (size_t i = 0; i < LT_COUNT(f->loras); i++) free(f->loras[i]);
     for (size_t i = 0; i < LT_COUNT(f->embeddings); i++) free(f->embeddings[i]);

@@ -7,7 +7,7 @@
 
 /* Paths of what a job names; NULL where it names none. */
 typedef struct lt_draw_files {
-    char *model, *vae, *preview_vae, *image_encoder, *classifier, *clip, *upscaler, *hires_upscaler;
+    char *model, *vae, *preview_vae, *image_encoder, *classifier, *clip, *refiner, *upscaler, *hires_upscaler;
     char *loras[LT_JOB_LORAS], *embeddings[LT_JOB_EMBEDDINGS];
     char *controls[LT_MAX_CONTROLS], *adapters[LT_MOST_IMAGE_PROMPTS];
 } lt_draw_files;

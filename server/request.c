@@ -320,6 +320,7 @@ static const key keys[] = {
     {"image_encoder", read_name, AT(image_encoder), LT_JOB_GENERATE},
     {"classifier", read_name, AT(classifier), LT_JOB_GENERATE},
     {"clip", read_name, AT(clip), LT_JOB_GENERATE},
+    {"refiner", read_name, AT(refiner), LT_JOB_GENERATE},
     {"loras", read_loras, 0, LT_JOB_GENERATE},
     {"embeddings", read_embeddings, 0, LT_JOB_GENERATE},
     {"regions", read_regions, 0, LT_JOB_GENERATE},

@@ -31,7 +31,7 @@ typedef enum lt_job_kind { LT_JOB_GENERATE = 1, LT_JOB_UPSCALE = 2 } lt_job_kind
 typedef struct lt_job_request {
     lt_job_kind kind;
     const char *model, *vae, *preview_vae; /* NULL: the usual one, its own, none */
-    const char *image_encoder, *classifier, *clip;
+    const char *image_encoder, *classifier, *clip, *refiner;
     const char *upscaler; /* upscale */
     double scale;         /* upscale; 0: the upscaler's own */
     const char *format;   /* "png", "jpg", "webp" */

@@ -34,6 +34,7 @@ static lt_status generate(lt_session *session, const lt_request *request, lt_res
     lt_guides guides = lt_guides_of(request->image_encoder, request->image_prompts, request->image_prompt_count);
     guides.classifier = lt_parts_of(request->classifier);
     guides.clip = lt_parts_of(request->clip);
+    guides.refiner = lt_parts_of(request->refiner);
     LT_TRY(find_controls(request, &guides));
     return lt_paint(session, request, &guides, result);
 }

@@ -41,7 +41,7 @@ static const struct tower {
      LT_COUNT(of_text),
      "text_model.",
      {"text_projection", "text_projection.weight"}},
-    {{"conditioner.embedders.0.model.", "conditioner.embedders.1.transformer."}, /* the only one of XL's refiner */
+    {{LT_REFINER_TEXT, "conditioner.embedders.1.transformer."}, /* the only one of XL's refiner */
      of_text,
      LT_COUNT(of_text),
      "text_model.",

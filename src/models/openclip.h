@@ -9,6 +9,7 @@
 /* Where single files have text towers that SD 1.x has not: XL's first, OpenAI's, and OpenCLIP's. */
 #define LT_XL_TEXT       "conditioner.embedders.0.transformer.text_model."
 #define LT_XL_OPEN_TEXT  "conditioner.embedders.1.model."
+#define LT_REFINER_TEXT  "conditioner.embedders.0.model."
 #define LT_SD2_OPEN_TEXT "cond_stage_model.model."
 
 /* Has a single file such a tower? tensors are sorted by name. */

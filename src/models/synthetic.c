@@ -69,19 +69,39 @@
         .vae = SD_VAE(vae_width), .open_text = OPEN_TEXT(text_width, text_layers)                                      \
     }
 
-/* depth: of the second and the third level's transformers. */
-#define SDXL(title, unet_width, vae_width, text_width, text_layers, open_width, open_layers, depth_1, depth_2)         \
+/* depth: of the transformers in the middle levels and in the middle. */
+#define REFINER(title, unet_width, open_width, open_layers, depth)                                                     \
     {                                                                                                                  \
         .name = (title),                                                                                               \
         .unet = {.in_channels = 4,                                                                                     \
                  .out_channels = 4,                                                                                    \
                  .channels = (unet_width),                                                                             \
-                 .context_dim = (text_width) + (open_width),                                                           \
-                 .vector_dim = (open_width) + 6 * 256,                                                                 \
+                 .context_dim = (open_width),                                                                          \
+                 .vector_dim = (open_width) + 5 * 256,                                                                 \
                  .linear = true,                                                                                       \
-                 .levels = 3,                                                                                          \
-                 .middle_depth = (depth_2),                                                                            \
-                 .level = {{(unet_width), 2, 0}, {2 * (unet_width), 2, (depth_1)}, {4 * (unet_width), 2, (depth_2)}}}, \
+                 .levels = 4,                                                                                          \
+                 .middle_depth = (depth),                                                                              \
+                 .level = {{(unet_width), 2, 0},                                                                       \
+                           {2 * (unet_width), 2, (depth)},                                                             \
+                           {4 * (unet_width), 2, (depth)},                                                             \
+                           {4 * (unet_width), 2, 0}}},                                                                 \
+        .vae = SD_VAE(64), .open_text = OPEN_TEXT(open_width, open_layers)                                             \
+    }
+
+/* depth: of the second and the third level's transformers. */
+#define XL_UNET(width, text_width, open_width, depth_1, depth_2)                                                       \
+    {                                                                                                                  \
+        .in_channels = 4, .out_channels = 4, .channels = (width), .context_dim = (text_width) + (open_width),          \
+        .vector_dim = (open_width) + 6 * 256, .linear = true, .levels = 3, .middle_depth = (depth_2), .level = {       \
+            {(width), 2, 0},                                                                                           \
+            {2 * (width), 2, (depth_1)},                                                                               \
+            {4 * (width), 2, (depth_2)}                                                                                \
+        }                                                                                                              \
+    }
+
+#define SDXL(title, unet_width, vae_width, text_width, text_layers, open_width, open_layers, depth_1, depth_2)         \
+    {                                                                                                                  \
+        .name = (title), .unet = XL_UNET(unet_width, text_width, open_width, depth_1, depth_2),                        \
         .vae = SD_VAE(vae_width), .text = CLIP_TEXT(text_width, text_layers),                                          \
         .open_text = OPEN_TEXT(open_width, open_layers)                                                                \
     }
@@ -94,6 +114,7 @@ static const lt_sd_architecture sd_configs[] = {
     SD2("tiny-sd2", 64, 64, 128, 3),
     SDXL("sdxl", 320, 128, 768, 12, 1280, 32, 2, 10),
     SDXL("tiny-xl", 64, 64, 64, 3, 128, 3, 2, 3),
+    REFINER("tiny-refiner", 64, 128, 3, 1),
 };
 
 #define CLIP(title, text_width, text_layers, image_width, image_layers, picture, patch_size, joint)                    \
@@ -152,10 +173,10 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
         }                                                                                                              \
     }
 
-#define CONTROL(title, part_naming, unet_width, text_width)                                                            \
+#define CONTROL(title, part_naming, unet_width, ...)                                                                   \
     {                                                                                                                  \
         .name = (title), .roles = 1u << LT_ROLE_CONTROL, .naming = (part_naming), .prefixed = true, .control = {       \
-            .half = SD1_UNET(unet_width, text_width, 4),                                                               \
+            .half = __VA_ARGS__,                                                                                       \
             .hint_channels = 3,                                                                                        \
             .hint = {16, 16, 32, 32, 96, 96, 256, (unet_width)}                                                        \
         }                                                                                                              \
@@ -194,9 +215,10 @@ static const lt_part_architecture part_configs[] = {
      .roles = 1u << LT_ROLE_UPSCALER,
      .upscaler = {.kind = LT_UPSCALER_SRVGG, .width = 32, .blocks = 4, .scale = 4}},
     ESRGAN("esrgan-x4", LT_NAMING_LDM, 64, 23, 1),
-    CONTROL("sd15-control", LT_NAMING_LDM, 320, 768),
-    CONTROL("tiny-control", LT_NAMING_LDM, 64, 64),
-    CONTROL("tiny-control-diffusers", LT_NAMING_DIFFUSERS, 64, 64),
+    CONTROL("sd15-control", LT_NAMING_LDM, 320, SD1_UNET(320, 768, 4)),
+    CONTROL("tiny-control", LT_NAMING_LDM, 64, SD1_UNET(64, 64, 4)),
+    CONTROL("tiny-control-diffusers", LT_NAMING_DIFFUSERS, 64, SD1_UNET(64, 64, 4)),
+    CONTROL("tiny-xl-control", LT_NAMING_LDM, 64, XL_UNET(64, 64, 128, 2, 3)),
     ADAPTER("sd15-t2i", 320),
     ADAPTER("tiny-t2i", 64),
     IP_ADAPTER("tiny-ip", sd_configs[1], 64, false, 96, 4),
@@ -353,7 +375,8 @@ static lt_status list_file(const lt_sd_architecture *c, lt_tensor_list *list) {
     if (c->text.layers) lt_clip_text_walk(&c->text, "", &walk);
     LT_TRY(lister.status);
     if (!c->open_text.layers) return LT_OK;
-    return lt_openclip_list(&c->open_text, two ? LT_XL_OPEN_TEXT : LT_SD2_OPEN_TEXT, list);
+    const char *alone = c->unet.vector_dim ? LT_REFINER_TEXT : LT_SD2_OPEN_TEXT;
+    return lt_openclip_list(&c->open_text, two ? LT_XL_OPEN_TEXT : alone, list);
 }
 
 lt_status lt_synthetic_sd_write(const lt_sd_architecture *config, const char *path, lt_dtype type) {

@@ -27,16 +27,16 @@
 
 #include "models/architecture.h"
 
-/* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint", "sd21", "tiny-sd2", "sdxl" (3.5 G), "tiny-xl"; NULL for an
- * unknown name. */
+/* "sd15" (1.07 G parameters), "tiny", "tiny-inpaint", "sd21", "tiny-sd2", "sdxl" (3.5 G), "tiny-xl", "tiny-refiner";
+ * NULL for an unknown name. */
 const lt_sd_architecture *lt_synthetic_sd_find(const char *name);
 /* "vit-b-32", "tiny"; NULL for an unknown name. */
 const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 
 /* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "taesd", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
  * "tiny-esrgan-x2", "tiny-srvgg-x4", "esrgan-x4" (RealESRGAN_x4plus's size), "sd15-control" (361 M parameters),
- * "tiny-control", "tiny-control-diffusers", "sd15-t2i", "tiny-t2i", "tiny-ip", "tiny-ip-plus", "tiny-vit" (their
- * image encoder); NULL for an unknown name. */
+ * "tiny-control", "tiny-control-diffusers", "tiny-xl-control", "sd15-t2i", "tiny-t2i", "tiny-ip", "tiny-ip-plus",
+ * "tiny-vit" (their image encoder); NULL for an unknown name. */
 const lt_part_architecture *lt_synthetic_part_find(const char *name);
 
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */

@@ -13,6 +13,7 @@
 #include "pipeline/latent.h"
 #include "pipeline/noise.h"
 #include "pipeline/notes.h"
+#include "pipeline/refiner.h"
 #include "pipeline/taps.h"
 #include "pipeline/thrift.h"
 
@@ -34,6 +35,7 @@ typedef struct lt_painting {
     lt_steps steps;
     lt_sampling sampling;
     lt_denoiser denoiser;
+    lt_refiner refiner; /* of the last pass */
     lt_guidance guidance;
     lt_shape latent;   /* n = 1; inside it is [h, w, channels], what comes and goes is [channels, h, w] */
     size_t count;      /* elements of a latent */
@@ -98,9 +100,11 @@ static void to_outside(const lt_painting *p, const float *latent, float *to) {
 
 static lt_status predict(void *user, const float *x, float t, float *out) {
     lt_painting *p = user;
-    p->denoiser.call = lt_sampler_call(p->request->sampler, p->step, p->asked_now);
-    lt_status status = p->taps ? lt_taps_ask(p->taps, p->step, p->asked_now, t, x) : LT_OK;
-    if (!status) status = lt_denoiser_predict(&p->denoiser, p->step, x, t, out);
+    lt_denoiser *denoiser;
+    lt_status status = lt_refiner_choose(&p->refiner, &p->denoiser, p->step, &denoiser);
+    denoiser->call = lt_sampler_call(p->request->sampler, p->step, p->asked_now);
+    if (!status && p->taps) status = lt_taps_ask(p->taps, p->step, p->asked_now, t, x);
+    if (!status) status = lt_denoiser_predict(denoiser, p->step, x, t, out);
     if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
     if (!status && p->taps) status = lt_taps_answer(p->taps, out);
     p->asked_now++;
@@ -252,6 +256,7 @@ static lt_status denoise(lt_painting *p) {
     LT_TRY(report(p, 0, NULL));
     begin_taps(p);
     const lt_status status = lt_sample(&p->sampling, p->request->sampler, p->x);
+    lt_refiner_end(&p->refiner);
     if (status && !p->enough) return status;
     if (p->enough) lt_notify(&p->session->listener, "%s: the picture is what it was then", lt_error_message());
     return p->taps ? lt_taps_end(p->taps) : LT_OK;
@@ -428,6 +433,7 @@ static lt_status hear(lt_painting *p, const lt_image_contexts *images, int befor
     p->branches.images = images;
     p->branches.steps = p->steps.count;
     if (r->control_count) p->branches.controls = &p->controls;
+    LT_TRY(lt_refiner_init(&p->refiner, p->session, p->second ? NULL : p->guides->refiner, r, &pass, p->steps.count));
     return lt_controls_init(&p->controls, p->session, r, p->guides, &p->branches, p->steps.count, &p->canvas);
 }
 
@@ -443,6 +449,7 @@ static void free_pass(lt_painting *p) {
     lt_canvas_free(&p->canvas);
     lt_guidance_free(&p->guidance);
     lt_denoiser_free(&p->denoiser);
+    lt_refiner_free(&p->refiner);
     lt_controls_free(&p->controls);
     lt_steps_free(&p->steps);
     float *const all[] = {p->x, p->noise, p->x0, p->masked, p->outside};

@@ -12,7 +12,7 @@
 
 /* The models that a request has beside the one that draws; NULL where there is none. */
 typedef struct lt_guides {
-    const lt_components *classifier, *clip;
+    const lt_components *classifier, *clip, *refiner;
     const lt_components *image_encoder, *adapters[LT_MOST_IMAGE_PROMPTS]; /* adapters: of its image prompts */
     const lt_components *controls[LT_MAX_CONTROLS];                       /* [request.control_count] */
 } lt_guides;

@@ -619,6 +619,18 @@ static bool read_classifier_scale(const reading *to, const char *value) {
     return read_float(value, &to->request->classifier_scale);
 }
 
+static lt_status write_refiner(const lt_made *m, lt_buffer *out) {
+    return m->guides->refiner ? write_text(out, m->guides->refiner->name) : LT_OK;
+}
+
+static lt_status write_refiner_start(const lt_made *m, lt_buffer *out) {
+    return m->guides->refiner ? write_float(out, m->request->refiner_start) : LT_OK;
+}
+
+static bool read_refiner_start(const reading *to, const char *value) {
+    return read_float(value, &to->request->refiner_start);
+}
+
 static lt_status write_clip(const lt_made *m, lt_buffer *out) {
     return m->guides->clip ? write_text(out, m->guides->clip->name) : LT_OK;
 }
@@ -743,6 +755,8 @@ static const setting settings[] = {
     {"Classifier", write_classifier, NULL},
     {"Class", write_class, read_class},
     {"Classifier scale", write_classifier_scale, read_classifier_scale},
+    {"Refiner", write_refiner, NULL},
+    {"Refiner switch at", write_refiner_start, read_refiner_start},
     {"CLIP", write_clip, NULL},
     {"CLIP guidance", write_clip_guidance, read_clip_guidance},
     {"ControlNet 0", write_control_0, read_control},

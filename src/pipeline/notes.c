@@ -42,6 +42,8 @@ static void note_vain(const lt_session *session, const lt_request *r) {
         {r->only_masked, r->mask, "`only_masked`", "without a mask"},
         {r->mask_padding != usual.mask_padding, r->mask && r->only_masked, "`mask_padding`", "without `only_masked`"},
         {r->classifier_scale != usual.classifier_scale, r->classifier, "`classifier_scale`", "without a classifier"},
+        {r->refiner_start < usual.refiner_start || r->refiner_start > usual.refiner_start, r->refiner,
+         "`refiner_start`", "without a refiner"},
         {r->image_encoder, r->image_prompt_count, "`image_encoder`", "without image prompts"},
         {r->clip_guidance != usual.clip_guidance, r->clip, "`clip_guidance`", "without a clip"},
         {r->hires_scale > 0, !r->hires_width && !r->hires_height, "`hires_scale`", "beside a size of the second pass"},

@@ -10,6 +10,7 @@ lt_request lt_request_defaults(void) {
         .guidance = 7.5f,
         .deep_cache = 1,
         .classifier_scale = 1,
+        .refiner_start = 0.8f,
         .clip_guidance = 100,
         .sampler = "dpmpp_2m",
         .random_seed = true,

@@ -179,7 +179,7 @@ static void test_a1111_refuses(void **state) {
         {"{'alwayson_scripts': {'ControlNet': {'args': [{'model': 'm'}]}}}", false, 422, NULL, "no image"},
         {"{'s_churn': 2}", false, 422, NULL, "s_churn"},
         {"{'enable_hr': true, 'hr_prompt': 'a dog', 'prompt': 'a cat'}", false, 422, NULL, "hr_prompt"},
-        {"{'refiner_checkpoint': 'xl'}", false, 422, NULL, "refiner_checkpoint"},
+        {"{'hr_checkpoint_name': 'xl'}", false, 422, NULL, "hr_checkpoint_name"},
         {"{'disable_extra_networks': true}", false, 422, NULL, "disable_extra_networks"},
         {"{'init_images': ['AAAA'], 'width': 4000, 'height': 4000, 'resize_mode': 1}", true, 422, NULL, "larger"},
         {"{'n_iter': 11, 'batch_size': 10}", false, 422, NULL, "100 at most"},

@@ -68,6 +68,7 @@ typedef struct lt_pipeline_case {
     float rescale;
     bool zero_snr, wordless; /* wordless: no negative prompt */
     lt_empty_negative empty;
+    const char *refiner, *control; /* a synthetic ControlNet, of the recorded hint, at 0.8 */
     bool seeded,
         last; /* drawn from a seed of PyTorch's CPU generator, after the starting noise; the last latent alone */
 } lt_pipeline_case;
@@ -81,6 +82,13 @@ static lt_session *open_predicting(const char *path, const char *prediction) {
     assert_ok(lt_session_open(model, NULL, &session));
     lt_model_close(model);
     return session;
+}
+
+/* A synthetic model that is drawn with beside another; NULL: none. */
+static lt_model *open_beside(const char *name) {
+    lt_model *model = NULL;
+    if (name) assert_ok(lt_model_open(synthetic_checkpoint(name), NULL, &model));
+    return model;
 }
 
 static void check_pipeline(void **state) {
@@ -114,12 +122,27 @@ static void check_pipeline(void **state) {
     request.zero_snr = c->zero_snr;
     if (c->wordless) request.negative_prompt = "";
     request.empty_negative = c->empty;
+    lt_model *refiner = open_beside(c->refiner), *net = open_beside(c->control);
+    lt_image hint = {0};
+    lt_control control = lt_control_defaults();
+    request.refiner = refiner;
+    request.controls = &control;
+    if (net) {
+        assert_ok(lt_image_load(LT_GOLDEN_DIR "/control/hint.png", &hint));
+        control.model = net;
+        control.image = &hint;
+        control.strength = 0.8f;
+        request.control_count = 1;
+    }
     lt_session *session = open_predicting(synthetic_checkpoint(c->checkpoint), c->prediction);
     lt_result result;
     assert_ok(lt_generate(session, &request, &result));
     check_result(&golden, &result, c->picture, c->steps, c->last);
     lt_result_free(&result);
     lt_session_close(session);
+    lt_model_close(refiner);
+    lt_model_close(net);
+    lt_image_free(&hint);
     lt_image_free(&image);
     lt_image_free(&mask);
     free(noise);
@@ -167,6 +190,10 @@ static lt_pipeline_case cases[] = {
     {"tiny-xl", "xl/txt2img_euler_leading.safetensors", "euler", "leading", "image", false, false, 1, XL},
     {"tiny-xl", "xl/txt2img_euler_leading_empty.safetensors", "euler", "leading", NULL, false, false, 1, XL,
      .wordless = true},
+    {"tiny-xl", "xl/txt2img_refiner.safetensors", "euler", "normal", NULL, false, false, 1, XL,
+     .refiner = "tiny-refiner"},
+    {"tiny-xl", "xl/control_txt2img.safetensors", "euler", "leading", NULL, false, false, 1, XL,
+     .control = "tiny-xl-control"},
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 
