@@ -171,8 +171,9 @@ static void print_few_steps(const lt_few_steps *f) {
 
 static void print_model(const lt_model *model) {
     const lt_model_info info = lt_model_describe(model);
+    if (info.has_unet) printf("\n  family: %s\n", info.family);
     if (info.has_unet)
-        printf("\n  U-Net: %d channels in%s, context of %d, predicts %s; betas: %s%s\n", info.unet_channels,
+        printf("  U-Net: %d channels in%s, context of %d, predicts %s; betas: %s%s\n", info.unet_channels,
                info.unet_channels == 9 ? " (inpainting)" : "", info.context_dim, info.prediction, info.betas,
                info.zero_terminal_snr ? ", zero terminal SNR" : "");
     if (info.draws)

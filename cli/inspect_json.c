@@ -53,11 +53,11 @@ static json_t *model_json(const lt_model *model) {
     const lt_model_info i = lt_model_describe(model);
     json_t *classes = i.has_classifier ? json_array() : NULL;
     for (int k = 0; classes && k < i.class_count; k++) json_array_append_new(classes, text_json(i.class_names[k]));
-    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:s, s:o*}", "draws", (int)i.draws, "width",
-                     i.width, "height", i.height, "factor", i.factor, "latent_channels", i.latent_channels,
-                     "unet_channels", i.unet_channels, "context_dim", i.context_dim, "prediction", i.prediction,
-                     "betas", i.betas, "zero_terminal_snr", (int)i.zero_terminal_snr, "automatic_precision",
-                     lt_precision_name(i.automatic), "classes", classes);
+    return json_pack("{s:s?, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:s, s:o*}", "family", i.family, "draws",
+                     (int)i.draws, "width", i.width, "height", i.height, "factor", i.factor, "latent_channels",
+                     i.latent_channels, "unet_channels", i.unet_channels, "context_dim", i.context_dim, "prediction",
+                     i.prediction, "betas", i.betas, "zero_terminal_snr", (int)i.zero_terminal_snr,
+                     "automatic_precision", lt_precision_name(i.automatic), "classes", classes);
 }
 
 static json_t *optional_json(const char *text) { return text ? text_json(text) : json_null(); }

@@ -337,7 +337,9 @@ typedef struct lt_model_info {
     int class_count;                /* of the classifier */
     int upscale;                    /* of an upscaler: by how much it makes pictures larger */
     const char *const *class_names; /* [class_count], valid while the model is open */
-    const char *control;    /* "ControlNet", "T2I-Adapter": it says of how another model draws; NULL: it doesn't */
+    const char *family;  /* of its U-Net: "Stable Diffusion 1", "... 2", "... XL", "... XL's refiner", "a model of its
+                            own kind", or "a model without text"; NULL without one */
+    const char *control; /* "ControlNet", "T2I-Adapter": it says of how another model draws; NULL: it doesn't */
     lt_precision automatic; /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
     uint64_t reserved[LT_RESERVED];
 } lt_model_info;
@@ -785,11 +787,11 @@ typedef struct lt_request {
     /* Guidance by the gradient of a second model, beside guidance by the prompt (docs/training.md). Each of these
      * models is the caller's, open while the picture is made; NULL: without. */
     const lt_model *classifier; /* of noisy latents, as lt_train makes it, for this model's latents and this size */
-    const char *class_name; /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number;
-                               with a classifier, and only then */
-    float classifier_scale; /* s of Dhariwal & Nichol 2021, -1e6 to 1e6; 1 is the classifier's own gradient */
-    const lt_model *clip;   /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
-    float clip_guidance;    /* the scale of its gradient, some tens to thousands */
+    const char *class_name;  /* the class to draw: one of lt_model_describe(classifier).class_names, or else its number;
+                                with a classifier, and only then */
+    float classifier_scale;  /* s of Dhariwal & Nichol 2021, -1e6 to 1e6; 1 is the classifier's own gradient */
+    const lt_model *clip;    /* a CLIP of two towers, which compares the prompt with the estimate of the picture */
+    float clip_guidance;     /* the scale of its gradient, some tens to thousands */
     const lt_model *refiner; /* another model, XL's refiner or any of the same latents, the caller's, open meanwhile,
                                 that draws the last steps of the last pass; NULL: none */
     float refiner_start;     /* 0 to 1: the share of the steps after which it goes on; 0.8 (A1111's "switch at") */

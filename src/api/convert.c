@@ -230,6 +230,7 @@ const char *const *lt_synthetic_names(void) {
                                         "tiny-t2i",
                                         "tiny-ip",
                                         "tiny-ip-plus",
+                                        "tiny-xl-ip",
                                         "tiny-vit",
                                         NULL};
     return names;

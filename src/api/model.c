@@ -317,6 +317,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
         .class_count = p->classifier.classes,
         .upscale = p->has[LT_MODULE_UPSCALER] ? p->upscaler.scale : 0,
         .class_names = (const char *const *)p->labels,
+        .family = p->has[LT_MODULE_UNET] ? lt_unet_family(&p->unet) : NULL,
         .control = p->has[LT_MODULE_CONTROL]   ? lt_module_name(LT_MODULE_CONTROL)
                    : p->has[LT_MODULE_ADAPTER] ? lt_module_name(LT_MODULE_ADAPTER)
                                                : NULL,

@@ -106,14 +106,16 @@
         .open_text = OPEN_TEXT(open_width, open_layers)                                                                \
     }
 
+enum { TINY = 1, TINY_XL = 6 }; /* of sd_configs: those whose adapters there are */
+
 static const lt_sd_architecture sd_configs[] = {
     SD1("sd15", 320, 128, 768, 12, 4),
-    SD1("tiny", 64, 64, 64, 3, 4),
+    [TINY] = SD1("tiny", 64, 64, 64, 3, 4),
     SD1("tiny-inpaint", 64, 64, 64, 3, 9), /* latent, mask, latent of the masked picture */
     SD2("sd21", 320, 128, 1024, 24),
     SD2("tiny-sd2", 64, 64, 128, 3),
     SDXL("sdxl", 320, 128, 768, 12, 1280, 32, 2, 10),
-    SDXL("tiny-xl", 64, 64, 64, 3, 128, 3, 2, 3),
+    [TINY_XL] = SDXL("tiny-xl", 64, 64, 64, 3, 128, 3, 2, 3),
     REFINER("tiny-refiner", 64, 128, 3, 1),
 };
 
@@ -191,7 +193,7 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name) {
         }                                                                                                              \
     }
 
-/* For the U-Net of an SD1, whose text is text_width wide, of the encoder below. */
+/* For the U-Net of a checkpoint, whose text is text_width wide, of the encoder below. */
 #define IP_ADAPTER(title, of, text_width, is_plus, channels, count)                                                    \
     {                                                                                                                  \
         .name = (title), .roles = 1u << LT_ROLE_IMAGE_PROMPT,                                                          \
@@ -221,8 +223,9 @@ static const lt_part_architecture part_configs[] = {
     CONTROL("tiny-xl-control", LT_NAMING_LDM, 64, XL_UNET(64, 64, 128, 2, 3)),
     ADAPTER("sd15-t2i", 320),
     ADAPTER("tiny-t2i", 64),
-    IP_ADAPTER("tiny-ip", sd_configs[1], 64, false, 96, 4),
-    IP_ADAPTER("tiny-ip-plus", sd_configs[1], 64, true, 128, 16),
+    IP_ADAPTER("tiny-ip", sd_configs[TINY], 64, false, 96, 4),
+    IP_ADAPTER("tiny-ip-plus", sd_configs[TINY], 64, true, 128, 16),
+    IP_ADAPTER("tiny-xl-ip", sd_configs[TINY_XL], 64 + 128, false, 96, 4),
     {.name = "tiny-vit",
      .roles = 1u << LT_ROLE_CLIP,
      .image = {.width = 128, .hidden = 512, .layers = 3, .patch = 14, .size = 56, .projection = 96}},

@@ -36,7 +36,7 @@ const lt_clip_architecture *lt_synthetic_clip_find(const char *name);
 /* "tiny-taesd-encoder", "tiny-taesd-decoder", "tiny-taesd-diffusers", "taesd", "tiny-esrgan-x4", "tiny-esrgan-x4-old",
  * "tiny-esrgan-x2", "tiny-srvgg-x4", "esrgan-x4" (RealESRGAN_x4plus's size), "sd15-control" (361 M parameters),
  * "tiny-control", "tiny-control-diffusers", "tiny-xl-control", "sd15-t2i", "tiny-t2i", "tiny-ip", "tiny-ip-plus",
- * "tiny-vit" (their image encoder); NULL for an unknown name. */
+ * "tiny-xl-ip", "tiny-vit" (their image encoder); NULL for an unknown name. */
 const lt_part_architecture *lt_synthetic_part_find(const char *name);
 
 /* A tensor's values start .. start + n - 1 in float32, before any rounding to a file's type, into out [n]. */

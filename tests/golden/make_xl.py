@@ -6,9 +6,10 @@
 xl/refiner_unet       the U-Net of tiny-refiner: x, t, context, y -> out; y of pooled and five sizes
 xl/txt2img_refiner    golden2's xl/txt2img_euler_normal, of which tiny-refiner makes the last two of ten steps: the prompts by its own text
                       encoder; an aesthetic score of 6, of the negative prompt 2.5
+xl/ip_adapter         the U-Net of tiny-xl with the adapter tiny-xl-ip at scale 0.5
 xl/control_txt2img    tiny-xl with the ControlNet tiny-xl-control at strength 0.8 on both halves, ten steps of Euler on leading
 
-tiny-refiner and tiny-xl-control are CONFIGS below, by synth2.py's rule; the first one's text encoder is conditioner.embedders.0.model."""
+tiny-refiner, tiny-xl-control and tiny-xl-ip are configurations below, by synth2.py's rule; the first one's text encoder is conditioner.embedders.0.model."""
 import os, sys
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ XL = synth2.CONFIGS["tiny-xl"]
 REFINER = dict(kind="sdxl", model_channels=64, channel_mult=[1, 2, 4, 4], num_res_blocks=2, depth=[0, 1, 1, 0], middle_depth=1, linear=True, head_dim=64,
                context_dim=128, adm=128 + 5 * 256, latent_channels=4, open_width=128, open_layers=3, clip_vocab=49408, clip_positions=77)
 CONTROL = dict(XL, kind="control", names="ldm", hint=[16, 32, 96, 256])
+IP = dict(XL, kind="ip", tokens=4, embed=96)
 TEXT = "conditioner.embedders.0.model."
 PROMPTS = ["blurry, ugly", "a photo of an astronaut riding a horse on mars"]
 TOKENS = [[49406, 21977, 267, 8159, 49407], [49406, 320, 1125, 539, 550, 18376, 6765, 320, 4558, 525, 7496, 49407]]
@@ -55,6 +57,7 @@ def conditions(te, size):
 
 
 def main():
+    whole = R.tensors
     torch.set_grad_enabled(False)
     base = R.unet(XL)
     u, te = refiner()
@@ -80,6 +83,8 @@ def main():
         e = m(a, tt, encoder_hidden_states=cx, added_cond_kwargs={"text_embeds": yy[:, :p], "time_ids": numbers}).sample
         e = e[:1] + 7 * (e[1:] - e[:1]); z = z + e * (sig[i + 1] - sig[i]); each.append(z)
     save("txt2img_refiner", {"noise": given["noise"], "latents": torch.stack(each), "latent": z, "sigmas": sig}, {"prompt": PROMPTS[1], "negative": PROMPTS[0], "cfg": "7", "steps": "10", "switch_at": "0.8"})
+    R.tensors = whole
+    image_prompt()
     check = load_file(os.path.join(HERE, "xl", "txt2img_euler_normal.safetensors"))["latents"]
     print("base's steps again:", float((torch.stack(each)[:9] - check[:9]).norm() / check[:9].norm()))
     control(base, given)
@@ -104,6 +109,19 @@ def control(base, given):
         e = base(x, t, encoder_hidden_states=given["context"], added_cond_kwargs=added, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
         z = s.step(e[:1] + 7 * (e[1:] - e[:1]), t, z).prev_sample; each.append(z)
     save("control_txt2img", {"noise": given["noise"], "latents": torch.stack(each), "latent": z}, {"prompt": PROMPTS[1], "negative": PROMPTS[0], "cfg": "7", "steps": "10", "strength": "0.8"})
+
+
+def image_prompt():
+    """tiny-xl with tiny-xl-ip, a plain adapter, of golden2's image embedding."""
+    u, w = R.unet(XL), {n: torch.from_numpy(np.ascontiguousarray(synth2.value2(n, s, "ip"))).half().float() for n, s in synth2.ip_shapes(IP).items()}
+    part = lambda p: {n[len(p):]: v for n, v in w.items() if n.startswith(p)}
+    given, seen = load_file(os.path.join(HERE, "xl", "unet_t51.safetensors")), load_file(os.path.join(HERE, "image_prompt", "image_encoder.safetensors"))
+    u._load_ip_adapter_weights([{"image_proj": part("image_proj."), "ip_adapter": part("ip_adapter.")}], low_cpu_mem_usage=False)
+    out = {k: given[k][:1] for k in ("x", "t", "context", "y")}
+    for pr in u.attn_processors.values():
+        if hasattr(pr, "scale"): pr.scale = [0.5]
+    out["out@0.5"] = u(out["x"], out["t"], encoder_hidden_states=out["context"], added_cond_kwargs={"text_embeds": given["pooled"][:1], "time_ids": given["sizes"][:1], "image_embeds": [seen["image_embeds"][:, None]]}).sample
+    save("ip_adapter", out, {"adapter": "tiny-xl-ip", "encoder": "tiny-vit", "image": "ip_image.png"})
 
 
 if __name__ == "__main__": main()

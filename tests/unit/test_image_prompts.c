@@ -98,6 +98,24 @@ static void the_unet_reads_them(void **state) {
     close_fixture(&f);
 }
 
+static void the_unet_of_xl_reads_them(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    lt_session *session;
+    lt_model *adapter;
+    lt_checkpoint golden;
+    open_golden("xl/ip_adapter.safetensors", &golden);
+    assert_ok(lt_model_open(synthetic_checkpoint("tiny-xl-ip"), NULL, &adapter));
+    assert_ok(open_session(synthetic_checkpoint("tiny-xl"), NULL, &session));
+    lt_image_prompt p = prompt_of(&f, 0, 0.5f);
+    p.adapter = adapter;
+    run_unet(session, &(lt_run_options){&p, 1, f.encoder}, &golden, "out@0.5");
+    lt_session_close(session);
+    lt_model_close(adapter);
+    lt_checkpoint_close(&golden);
+    close_fixture(&f);
+}
+
 /* ---- In fewer bits ---- */
 
 static void tokens_are_near(const fixture *f, size_t i, const lt_checkpoint *golden, const lt_session_options *options,
@@ -356,10 +374,10 @@ static void other_kinds_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_are_those_of_diffusers), cmocka_unit_test(the_unet_reads_them),
-        cmocka_unit_test(rounded_they_are_near),         cmocka_unit_test(a_picture_is_that_of_diffusers),
-        cmocka_unit_test(they_go_with_everything),       cmocka_unit_test(what_makes_no_sense_is_refused),
-        cmocka_unit_test(other_kinds_are_named),
+        cmocka_unit_test(tokens_are_those_of_diffusers),  cmocka_unit_test(the_unet_reads_them),
+        cmocka_unit_test(the_unet_of_xl_reads_them),      cmocka_unit_test(rounded_they_are_near),
+        cmocka_unit_test(a_picture_is_that_of_diffusers), cmocka_unit_test(they_go_with_everything),
+        cmocka_unit_test(what_makes_no_sense_is_refused), cmocka_unit_test(other_kinds_are_named),
     };
     const int failed = cmocka_run_group_tests_name("image prompts", tests, NULL, NULL);
     remove_scratch();
