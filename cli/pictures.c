@@ -99,7 +99,7 @@ static const lt_option options[] = {
     {"class", 0, LT_OPTION_TEXT, "NAME", NULL, &o.request.class_name, OF_REQUEST, .member = "class_name", .rare = true},
     {"classifier-scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.classifier_scale, OF_REQUEST, .rare = true},
     {"refiner", 0, LT_OPTION_FILE, "MODEL", "have another model, XL's refiner, draw the last steps", &o.refiner.model, .rare = true},
-    {"refiner-at", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.refiner_start, OF_REQUEST, .member = "refiner_start", .rare = true, .needs = "refiner", .also = "refiner-switch-at"},
+    {"refiner-at", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.refiner_start, OF_REQUEST, .member = "refiner_start", .rare = true, .also = "refiner-switch-at"},
     {"clip", 0, LT_OPTION_FILE, "MODEL", "guide by a CLIP's similarity of prompt and picture", &o.clip.model,
      .rare = true},
     {"clip-guidance", 0, LT_OPTION_NUMBER, "S", NULL, &o.request.clip_guidance, OF_REQUEST, .rare = true},
@@ -129,7 +129,7 @@ static int check_outputs(void) {
     int status = lt_picture_names_check(&n);
     if (!status && o.preview) status = lt_check_picture("--preview", o.preview);
     if (!status && o.save_latents) status = lt_check_safetensors("--save-latents", o.save_latents);
-    const char *const others[] = {o.model.model,      o.model.vae,  o.noise,  o.output,
+    const char *const others[] = {o.model.model,      o.model.vae,  o.noise,         o.output,
                                   o.classifier.model, o.clip.model, o.refiner.model, o.preview};
     for (size_t i = 0; i < LT_COUNT(others) && !status; i++)
         status = lt_check_apart("--save-latents", o.save_latents, others[i]);

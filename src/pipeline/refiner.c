@@ -5,15 +5,29 @@
 
 #include <math.h>
 
+/* What it predicts is taken for the host's, of the host's latents. */
+static lt_status check_kind(const lt_components *host, const lt_components *parts) {
+    const lt_unet *first = &host->unet, *unet = &parts->unet;
+    if (unet->in_channels != first->out_channels || unet->out_channels != first->out_channels)
+        return lt_fail(LT_ERROR_MODEL,
+                       "this can't refine: its U-Net reads %d channels and makes %d, and the latents of "
+                       "the model that draws have %d",
+                       unet->in_channels, unet->out_channels, first->out_channels);
+    if (parts->schedule.prediction != host->schedule.prediction)
+        return lt_fail(LT_ERROR_MODEL, "this can't refine: it predicts %s, the model that draws %s",
+                       lt_prediction_name(parts->schedule.prediction), lt_prediction_name(host->schedule.prediction));
+    if (parts->has[LT_MODULE_VAE_DECODER] && fabsf(parts->vae.scaling - host->vae.scaling) > 1e-4f)
+        return lt_fail(LT_ERROR_MODEL,
+                       "this can't refine: its latents are scaled by %g, those of the model that draws "
+                       "by %g: it is of another family",
+                       (double)parts->vae.scaling, (double)host->vae.scaling);
+    return LT_OK;
+}
+
 static lt_status check(const lt_session *host, const lt_components *parts) {
-    const lt_unet *first = &host->parts->unet, *unet = &parts->unet;
     LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ", so it can't refine"));
     LT_TRY(lt_parts_agree(parts));
-    if (unet->in_channels == first->out_channels && unet->out_channels == first->out_channels) return LT_OK;
-    return lt_module_fail(parts, LT_MODULE_UNET,
-                          lt_fail(LT_ERROR_MODEL, "this can't refine: its U-Net reads %d channels and makes %d, and "
-                                                  "the latents of the model that draws have %d",
-                                  unet->in_channels, unet->out_channels, first->out_channels));
+    return lt_module_fail(parts, LT_MODULE_UNET, check_kind(host->parts, parts));
 }
 
 /* What its own text encoders make of the prompts, and what the same words' embeddings have for them. */

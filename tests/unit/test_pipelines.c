@@ -197,10 +197,33 @@ static lt_pipeline_case cases[] = {
     {"tiny-inpaint", "tiny/inpaint9_ddim.safetensors", "ddim", NULL, NULL, true, true, 1},
 };
 
+/* What can't go on from another model's latents says why. */
+static void test_no_refiner(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *prediction, *says;
+    } refused[] = {{"tiny-sd2", NULL, "its latents are scaled by 0.18215"},
+                   {"tiny-refiner", "v", "it predicts v, the model that draws epsilon"},
+                   {"tiny-inpaint", NULL, "its U-Net reads 9 channels"},
+                   {"tiny-control", NULL, "no U-Net, so it can't refine"}};
+    lt_session *session = open_predicting(synthetic_checkpoint("tiny-xl"), NULL);
+    for (size_t i = 0; i < LT_COUNT(refused); i++) {
+        lt_session *other = open_predicting(synthetic_checkpoint(refused[i].name), refused[i].prediction);
+        lt_request request = recorded_request("euler", NULL, NULL);
+        lt_result result;
+        request.refiner = lt_session_model(other);
+        assert_int_equal(lt_generate(session, &request, &result), LT_ERROR_MODEL);
+        if (!strstr(lt_error_message(), refused[i].says)) fail_msg("%s", lt_error_message());
+        lt_session_close(other);
+    }
+    lt_session_close(session);
+}
+
 int main(void) {
-    struct CMUnitTest tests[LT_COUNT(cases)];
+    struct CMUnitTest tests[LT_COUNT(cases) + 1];
     for (size_t i = 0; i < LT_COUNT(cases); i++)
         tests[i] = (struct CMUnitTest){cases[i].file, check_pipeline, NULL, NULL, &cases[i]};
+    tests[LT_COUNT(cases)] = (struct CMUnitTest)cmocka_unit_test(test_no_refiner);
     const int failed = cmocka_run_group_tests_name("pipelines", tests, NULL, NULL);
     remove_scratch();
     return failed;
