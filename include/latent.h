@@ -321,6 +321,9 @@ LT_API const char *lt_default_model(void);
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 /* The caller's use of it ends; it goes with the last of its sessions. NULL is fine. */
 LT_API void lt_model_close(lt_model *model);
+/* Whether a file that it was opened from has been replaced or written to since: what is open goes on with what it has
+ * read, and with what it reads from now on. One that is gone is no other file. */
+LT_API bool lt_model_changed(const lt_model *model);
 
 /* What a model is and can do. Zeros where a part is not in the checkpoint; all zeros of NULL. */
 typedef struct lt_model_info {

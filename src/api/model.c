@@ -287,6 +287,12 @@ void lt_model_close(lt_model *model) {
     lt_free(model);
 }
 
+bool lt_model_changed(const lt_model *model) {
+    return model && (lt_source_changed(&model->main) || lt_source_changed(&model->vae) ||
+                     lt_source_changed(&model->vae_encoder) || lt_source_changed(&model->preview) ||
+                     lt_model_changed(model->base));
+}
+
 lt_exported lt_model_exported(const lt_model *model) {
     return (lt_exported){&model->parts, model->tensors.tensors, model->tensors.count, &model->main};
 }
