@@ -948,6 +948,12 @@ typedef struct lt_tokens {
     size_t count;
 } lt_tokens;
 LT_API lt_status lt_tokenize(const char *text, lt_tokens *tokens);
+/* What reads a text so, for who reads many: to make it takes as long as to read thousands. It never changes, and serves
+ * any number of threads at once. */
+typedef struct lt_tokenizer lt_tokenizer;
+LT_API lt_status lt_tokenizer_open(lt_tokenizer **tokenizer);
+LT_API void lt_tokenizer_close(lt_tokenizer *tokenizer); /* NULL is fine */
+LT_API lt_status lt_tokenize_by(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
 LT_API void lt_tokens_free(lt_tokens *tokens); /* and empties it */
 
 /* A stretch of a text and its weight. A BREAK, which ends a chunk, is one of its own, of weight -1. */

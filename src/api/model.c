@@ -250,7 +250,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     LT_TRY(add_control_delta(model));
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
-    return lt_tokenizer_open(&model->parts.tokenizer);
+    return lt_tokenizer_of_clip(&model->parts.tokenizer);
 }
 
 static lt_status make_model(const char *path, const lt_open_options *options, lt_model **model) {
