@@ -22,10 +22,12 @@ struct lt_store {
     int lock; /* a file that one server has */
 };
 
-/* WAL with a full sync: a commit is on the disk when it returns. settings is the job without the pictures that were
+/* WAL with a full sync: a commit is on the disk when it returns. Pages that were read stay in memory up to 1 MiB, which a
+ * day's jobs fill. settings is the job without the pictures that were
  * sent, which may be long. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;"
+    "PRAGMA cache_size = -1024;"
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " client TEXT NOT NULL, state INTEGER NOT NULL, pictures INTEGER NOT NULL, created REAL NOT NULL,"
     " started REAL NOT NULL DEFAULT 0, finished REAL NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0,"
@@ -144,6 +146,8 @@ void lt_store_close(lt_store *s) {
     free(s->folder);
     free(s);
 }
+
+double lt_store_memory(void) { return (double)sqlite3_memory_used(); }
 
 /* ---- Jobs ---- */
 
