@@ -132,10 +132,12 @@ static bool is_loopback(const struct sockaddr *address) {
 static void copy_last(const char *list, char client[128]) {
     const char *comma = strrchr(list, ','), *last = comma ? comma + 1 : list;
     last += strspn(last, " ");
-    snprintf(client, 128, "%.*s", (int)strcspn(last, " "), last);
+    const size_t size = strcspn(last, " ");
+    snprintf(client, 128, "%.*s", size < 100 ? (int)size : 100, last);
 }
 
-/* Its address; programs of this machine may tell themselves apart, but for those for whom a proxy speaks. */
+/* Its address, and its key where there are several; programs of this machine may tell themselves apart, but for those
+ * for whom a proxy speaks. */
 static void name_client(lt_http_request *r) {
     const struct sockaddr *address =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
@@ -146,7 +148,8 @@ static void name_client(lt_http_request *r) {
     if (through)
         copy_last(through, r->client);
     else if (own && is_loopback(address))
-        snprintf(r->client, sizeof r->client, "%s", own);
+        snprintf(r->client, sizeof r->client, "%.100s", own);
+    lt_guard_name(r->http->guard, lt_http_header(r, "Authorization"), r->client, sizeof r->client);
 }
 
 /* Given back in on_completed. */

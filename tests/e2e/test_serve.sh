@@ -173,6 +173,10 @@ ask 409 "no picture is deleted of it" -X DELETE "$jobs/$first/pictures/0"
 for i in 1 2 3 4 5 6; do ids="$ids $(submit '{"prompt": "a boat", "steps": 2}')"; done
 ask 429 "a full queue" -d '{"prompt": "one too many"}' "$jobs"
 tells 'the queue is full: 6 jobs wait'
+late=$(submit '{"prompt": "a leaf", "steps": 2}' -H 'Latent-Client: late')
+check "one is taken of a client who has none there" [ -n "$late" ]
+ask 429 "  but no second" -H 'Latent-Client: late' -d '{"prompt": "a leaf"}' "$jobs"
+ask 202 "  and it is cancelled" -X DELETE "$jobs/$late"
 last=${ids##* }
 ask 200 "the last one's place" "$jobs/$last"
 tells '"place":5'
@@ -196,7 +200,7 @@ check "who goes away cancels, if asked" until_state "$second" cancelled
 curl -s -X DELETE "$jobs/$first" >/dev/null
 check "the first is cancelled" until_state "$first" cancelled
 ask 200 "numbers" "$base/metrics"
-tells '^latent_jobs_cancelled_total 4$'
+tells '^latent_jobs_cancelled_total 5$'
 tells '^latent_jobs_waiting 0$'
 
 # ---- What it says of itself ----
