@@ -270,13 +270,24 @@ lt_status lt_store_history(lt_store *s, int64_t before, int limit, const char *w
     return collect(&q, jobs);
 }
 
+static lt_status delete_job(lt_store *s, const char *id) {
+    query q = query_begin(s, "DELETE FROM jobs WHERE id = ?");
+    bind_text(&q, id);
+    return query_run(&q);
+}
+
+static void unlink_all(const lt_stored_pictures *pictures) {
+    for (size_t i = 0; i < pictures->count; i++) unlink(pictures->items[i].path);
+}
+
+/* The row first: pictures without one are found by nobody. A full disk has no room to write that down until they are
+ * gone. */
 lt_status lt_store_forget(lt_store *s, const char *id) {
     lt_stored_pictures pictures;
     LT_TRY(lt_store_pictures(s, id, &pictures));
-    query q = query_begin(s, "DELETE FROM jobs WHERE id = ?");
-    bind_text(&q, id);
-    const lt_status status = query_run(&q);
-    for (size_t i = 0; i < pictures.count && !status; i++) unlink(pictures.items[i].path);
+    lt_status status = delete_job(s, id);
+    unlink_all(&pictures);
+    if (status && pictures.count) status = delete_job(s, id);
     lt_stored_pictures_free(&pictures);
     return status;
 }
@@ -341,13 +352,18 @@ lt_status lt_store_pictures(lt_store *s, const char *id, lt_stored_pictures *pic
     return status;
 }
 
-static lt_status delete_picture(lt_store *s, const char *id, const lt_stored_picture *picture) {
+static lt_status delete_row(lt_store *s, const char *id, const lt_stored_picture *picture) {
     query q = query_begin(s, "DELETE FROM pictures WHERE job = ? AND number = ?");
     bind_text(&q, id);
     bind_integer(&q, picture->number);
-    const lt_status status = query_run(&q);
-    if (!status) unlink(picture->path);
-    return status;
+    return query_run(&q);
+}
+
+/* As lt_store_forget. */
+static lt_status delete_picture(lt_store *s, const char *id, const lt_stored_picture *picture) {
+    const lt_status status = delete_row(s, id, picture);
+    unlink(picture->path);
+    return status ? delete_row(s, id, picture) : LT_OK;
 }
 
 lt_status lt_store_forget_picture(lt_store *s, const char *id, int number, bool *found) {

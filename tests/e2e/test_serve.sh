@@ -319,6 +319,31 @@ draws "by another client meanwhile" one.png '{"prompt": "a red apple", "seed": 7
 stop
 ulimit -S -f "$(ulimit -H -f)"
 
+# A disk that is full to its last byte, where this user may mount one: what is deleted makes room.
+printf '#!/bin/sh\nexec unshare -rm sh -c '\''mount -t tmpfs -o size=1500k tmpfs data && exec "$0" "$@"'\'' "%s" "$@"\n' "$latent" >on_small_disk
+chmod +x on_small_disk
+rm -rf data && mkdir data
+if unshare -rm mount -t tmpfs tmpfs data 2>/dev/null; then
+    program=$latent latent=$work/on_small_disk
+    serve
+    first=$(submit '{"prompt": "x", "steps": 1, "width": 64, "height": 64, "count": 3}')
+    check "the first is drawn" until_state "$first" done
+    tries=0
+    until [ -z "$(submit '{"prompt": "x", "steps": 1, "width": 64, "height": 64, "count": 3}')" ] || [ $tries -gt 500 ]; do tries=$((tries + 1)); done
+    until curl -s "$base/latent/v1/queue" | grep -q '{"jobs":\[\]}' || [ $tries -gt 1000 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    ask 507 "the disk is full" -d '{"prompt": "x"}' "$jobs"
+    ask 204 "a job is deleted with its pictures" -X DELETE "$jobs/$first"
+    ask 404 "  and gone" "$jobs/$first"
+    check "  and so are they" [ -z "$(find "/proc/$pid/root$work/data/pictures" -name "$first*")" ]
+    stop_well
+    latent=$program
+else
+    echo "# skip: no disk may be mounted here"
+fi
+
 # ---- Keys ----
 
 refuse "others without a key" 1 'key' "$latent" serve --port 0 --data data --host 0.0.0.0
