@@ -128,12 +128,21 @@ static bool is_loopback(const struct sockaddr *address) {
     return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
-/* The last of a list is what the proxy itself saw; what is before it anybody may have written. */
+/* Of an address with a port, which is another one for each connection: "[::1]:80", "10.0.0.1:80". */
+static size_t address_size(const char *address, size_t size) {
+    const char *colon = memchr(address, ':', size), *end = memchr(address, ']', size);
+    if (*address == '[' && end) return (size_t)(end + 1 - address);
+    const bool six = colon && memchr(colon + 1, ':', size - (size_t)(colon + 1 - address));
+    return colon && !six ? (size_t)(colon - address) : size;
+}
+
+/* The last of a list is what the proxy itself saw; what is before it anybody may have written. One that is empty says
+ * nothing. */
 static void copy_last(const char *list, char client[128]) {
     const char *comma = strrchr(list, ','), *last = comma ? comma + 1 : list;
     last += strspn(last, " ");
-    const size_t size = strcspn(last, " ");
-    snprintf(client, 128, "%.*s", size < 100 ? (int)size : 100, last);
+    const size_t size = address_size(last, strcspn(last, " "));
+    if (size) snprintf(client, 128, "%.*s", size < 100 ? (int)size : 100, last);
 }
 
 /* Its address, and its key where there are several; programs of this machine may tell themselves apart, but for those

@@ -58,8 +58,8 @@ static char *write_job(const json_t *job) {
     return text;
 }
 
-/* Whether no more of this client's may wait: a queue that others have filled takes one of each who has none there, up to
- * as many again. */
+/* Whether no more of this client's may wait: a queue that others have filled takes one of each who has none there, up
+ * to as many again. */
 static bool is_full(const lt_queue *q, const char *client) {
     const int waiting = lt_jobs_count(&q->jobs, LT_JOB_WAITING) + q->arriving;
     return waiting >= q->options->queue && (waiting / 2 >= q->options->queue || lt_jobs_waiting_of(&q->jobs, client));

@@ -22,9 +22,8 @@ struct lt_store {
     int lock; /* a file that one server has */
 };
 
-/* WAL with a full sync: a commit is on the disk when it returns. Pages that were read stay in memory up to 1 MiB, which a
- * day's jobs fill. settings is the job without the pictures that were
- * sent, which may be long. */
+/* WAL with a full sync: a commit is on the disk when it returns. Pages that were read stay in memory up to 1 MiB, which
+ * a day's jobs fill. settings is the job without the pictures that were sent, which may be long. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;"
     "PRAGMA cache_size = -1024;"

@@ -1,5 +1,5 @@
-/* Who waits in a line in which clients take turns (start-time fair queueing): each has one place in a round, and within a
- * round who came first is first. The caller locks. */
+/* Who waits in a line in which clients take turns (start-time fair queueing): each has one place in a round, and within
+ * a round who came first is first. The caller locks. */
 #ifndef LT_TURN_H
 #define LT_TURN_H
 
@@ -15,8 +15,8 @@ typedef struct lt_turn {
 enum { LT_TURN_CLIENTS = 256 }; /* that are told apart by a number made of their names: two may have the same */
 
 typedef struct lt_turns {
-    lt_turn *first;                  /* whose turn is next; NULL: nobody waits */
-    uint64_t round;                  /* of the last one that went in, from 1 */
+    lt_turn *first;                   /* whose turn is next; NULL: nobody waits */
+    uint64_t round;                   /* of the last one that went in, from 1 */
     uint64_t served[LT_TURN_CLIENTS]; /* the round in which a client went in last; 0: in none */
 } lt_turns;
 

@@ -290,9 +290,13 @@ for i in 1 2 3; do submit '{"prompt": "a boat", "steps": 2}' -H 'X-Forwarded-For
 other=$(submit '{"prompt": "a bird", "steps": 2}' -H 'X-Forwarded-For: 10.0.0.1,10.0.0.2')
 ask 200 "clients are who the proxy says" "$jobs/$other"
 tells '"place":1'
+for from in '10.0.0.3:4711' '[2001:db8::1]:4711' '2001:db8::2' ', ' ''; do
+    ask 400 "from $from" -H "X-Forwarded-For: $from" -d '{"steps": 0}' "$jobs"
+done
 curl -s -X DELETE "$jobs/$first" >/dev/null
 stop
-check "  and logged so" grep -q ' 10.0.0.2 POST ' log
+for client in 10.0.0.2 10.0.0.3 '\[2001:db8::1\]' 2001:db8::2; do check "  and logged so: $client" grep -q " $client POST " log; done
+check "  who isn't told is the proxy" [ "$(grep -c ' 127.0.0.1 POST /latent/v1/jobs 400 ' log)" -ge 2 ]
 
 # ---- A full disk, broken models ----
 
@@ -300,8 +304,15 @@ rm -rf data
 head -c 5000 outside.safetensors >models/broken.safetensors
 cp outside.safetensors models/good.safetensors
 serve
+cp outside.safetensors "$(printf 'models/bad\377name.safetensors')"
+cp outside.safetensors 'models/Ä "漢字" <b>.safetensors'
 ask 200 "models" "$base/latent/v1/models"
 tells '"name":"good"'
+check "  none without a name" sh -c '! grep -q "\"name\":null" answer'
+id=$(submit '{"prompt": "a red apple", "steps": 2, "model": "Ä \"漢字\" <b>"}')
+check "one of a strange name" until_state "$id" done
+rm -r data/pictures
+draws "without the folder of pictures" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6}'
 tells '"kind":"broken"'
 ask 404 "a broken one can't be named" -d '{"model": "broken"}' "$jobs"
 draws "by another model" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6, "width": 64, "height": 64}'
