@@ -9,8 +9,8 @@
 #include "request.h"
 #include "store.h"
 #include "tools.h"
-#include "turn.h"
 #include "tools/base64.h"
+#include "turn.h"
 
 #include "golden.h"
 
