@@ -83,7 +83,11 @@ static lt_status write_output(const char *json) {
 /* ---- Explaining ---- */
 
 static lt_status read_words(tool_words *words) {
-    LT_TRY(tool_words_read(&o.request, false, words));
+    lt_tokenizer *tokenizer;
+    LT_TRY(lt_tokenizer_open(&tokenizer));
+    const lt_status status = tool_words_read(tokenizer, &o.request, false, words);
+    lt_tokenizer_close(tokenizer);
+    LT_TRY(status);
     if (words->chunks == 1) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "the prompt is longer than %d tokens or has a BREAK: a page shows one chunk",
                    TOOL_WORDS_CHUNK);

@@ -321,6 +321,9 @@ LT_API const char *lt_default_model(void);
 LT_API lt_status lt_model_open(const char *path, const lt_open_options *options, lt_model **model);
 /* The caller's use of it ends; it goes with the last of its sessions. NULL is fine. */
 LT_API void lt_model_close(lt_model *model);
+/* Whether a file that it was opened from has been replaced or written to since: what is open goes on with what it has
+ * read, and with what it reads from now on. One that is gone is no other file. */
+LT_API bool lt_model_changed(const lt_model *model);
 
 /* What a model is and can do. Zeros where a part is not in the checkpoint; all zeros of NULL. */
 typedef struct lt_model_info {
@@ -962,6 +965,12 @@ typedef struct lt_tokens {
     size_t count;
 } lt_tokens;
 LT_API lt_status lt_tokenize(const char *text, lt_tokens *tokens);
+/* What reads a text so, for who reads many: to make it takes as long as to read thousands. It never changes, and serves
+ * any number of threads at once. */
+typedef struct lt_tokenizer lt_tokenizer;
+LT_API lt_status lt_tokenizer_open(lt_tokenizer **tokenizer);
+LT_API void lt_tokenizer_close(lt_tokenizer *tokenizer); /* NULL is fine */
+LT_API lt_status lt_tokenize_by(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens);
 LT_API void lt_tokens_free(lt_tokens *tokens); /* and empties it */
 
 /* A stretch of a text and its weight. A BREAK, which ends a chunk, is one of its own, of weight -1. */

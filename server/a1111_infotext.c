@@ -4,29 +4,31 @@
 
 #include "latent.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* ours: a field of lt_request, in whose range a number is brought; NULL: none. */
 typedef struct name {
-    const char *theirs, *field;
+    const char *theirs, *field, *ours;
 } name;
 
-static const name fields[] = {{"Steps", "steps"},
+static const name fields[] = {{"Steps", "steps", "steps"},
                               {"Sampler", "sampler_name"},
                               {"Schedule type", "scheduler"},
-                              {"CFG scale", "cfg_scale"},
+                              {"CFG scale", "cfg_scale", "guidance"},
                               {"Seed", "seed"},
                               {"Variation seed", "subseed"},
-                              {"Variation seed strength", "subseed_strength"},
+                              {"Variation seed strength", "subseed_strength", "variation_strength"},
                               {"Batch size", "batch_size"},
                               {"Denoising strength", "denoising_strength"},
-                              {"Eta DDIM", "eta"},
-                              {"Eta", "eta"},
+                              {"Eta DDIM", "eta", "eta"},
+                              {"Eta", "eta", "eta"},
                               {0}};
-static const name hires_fields[] = {{"Hires upscale", "hr_scale"},
+static const name hires_fields[] = {{"Hires upscale", "hr_scale", "hires_scale"},
                                     {"Hires upscaler", "hr_upscaler"},
-                                    {"Hires steps", "hr_second_pass_steps"},
+                                    {"Hires steps", "hr_second_pass_steps", "hires_steps"},
                                     {"Hires sampler", "hr_sampler_name"},
                                     {"Hires schedule type", "hr_scheduler"},
                                     {"Hires prompt", "hr_prompt"},
@@ -34,12 +36,12 @@ static const name hires_fields[] = {{"Hires upscale", "hr_scale"},
                                     {0}};
 static const name settings[] = {{"Model", "sd_model_checkpoint"},
                                 {"VAE", "sd_vae"},
-                                {"Clip skip", "CLIP_stop_at_last_layers"},
+                                {"Clip skip", "CLIP_stop_at_last_layers", "clip_skip"},
                                 {"RNG", "randn_source"},
                                 {"Emphasis", "emphasis"},
                                 {"ENSD", "eta_noise_seed_delta"},
                                 {"Noise Schedule", "sd_noise_schedule"},
-                                {"Token merging ratio", "token_merging_ratio"},
+                                {"Token merging ratio", "token_merging_ratio", "merge_tokens"},
                                 {0}};
 /* Width and height of one value. */
 static const struct {
@@ -48,10 +50,20 @@ static const struct {
              {"Hires resize", "hr_resize_x", "hr_resize_y"},
              {"Seed resize from", "seed_resize_from_w", "seed_resize_from_h"}};
 
-/* Numbers stay texts, which are read as numbers where one is wanted. */
+/* Numbers stay texts, which are read as numbers where one is wanted; what is over a limit is the limit, for whoever
+ * pastes a text asks for a picture. */
+static json_t *value_of(const char *ours, const char *value) {
+    const lt_field *f = ours ? lt_fields_find(lt_request_fields(), ours) : NULL;
+    char *end;
+    const double number = strtod(value, &end);
+    const bool is_number = f && end != value && !*end && isfinite(number);
+    return is_number && (number < f->low || number > f->high) ? json_real(number < f->low ? f->low : f->high)
+                                                              : json_string(value);
+}
+
 static void put(json_t *to, const name *names, const lt_setting *s) {
     for (; names->theirs; names++)
-        if (!strcmp(names->theirs, s->key)) json_object_set_new(to, names->field, json_string(s->value));
+        if (!strcmp(names->theirs, s->key)) json_object_set_new(to, names->field, value_of(names->ours, s->value));
 }
 
 static void put_size(json_t *to, const lt_setting *s) {

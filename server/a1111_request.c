@@ -7,6 +7,7 @@
 #include "a1111_picture.h"
 #include "json_lax.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,7 +99,8 @@ static void put(reading *r, const char *key, json_t *value) {
 
 /* ---- Fields that say the same in other words ---- */
 
-typedef enum kind { TEXT, INT, SIZE, NUMBER, FLAG } kind; /* SIZE: what is not above 0 is not said */
+/* SIZE: what is not above 0 is not said; SHARE: what is over 1 is 1 */
+typedef enum kind { TEXT, INT, SIZE, NUMBER, SHARE, FLAG } kind;
 typedef struct same {
     const char *theirs, *ours;
     kind kind;
@@ -120,10 +122,10 @@ static const same hires_fields[] = {
     {"hr_second_pass_steps", "hires_steps", SIZE},
     {"hr_resize_x", "hires_width", SIZE},
     {"hr_resize_y", "hires_height", SIZE},
-    {"denoising_strength", "hires_strength", NUMBER},
+    {"denoising_strength", "hires_strength", SHARE},
     {0},
 };
-static const same img2img_fields[] = {{"denoising_strength", "strength", NUMBER}, {0}};
+static const same img2img_fields[] = {{"denoising_strength", "strength", SHARE}, {0}};
 static const same mask_fields[] = {
     {"inpaint_full_res_padding", "mask_padding", INT},
     {"inpaint_full_res", "only_masked", FLAG},
@@ -134,6 +136,8 @@ static const same settings_fields[] = {
     {"token_merging_ratio", "merge_tokens", NUMBER},
     {0},
 };
+
+static const double LEAST_SHARE = 1e-4; /* of a picture: one step at the least noise, as that web UI does for 0 */
 
 static bool put_text(reading *r, const same *f, const json_t *value) {
     if (!json_is_string(value)) return lt_a1111_fail_field(r->fault, f->theirs, "Input should be a valid string");
@@ -152,6 +156,8 @@ static bool put_number(reading *r, const same *f, const json_t *value) {
     double number;
     if (!lt_lax_number(value, &number))
         return lt_a1111_fail_field(r->fault, f->theirs, "Input should be a valid number");
+    if (f->kind == SHARE) number = fmin(number, 1);
+    if (f->kind == SHARE && r->img2img) number = fmax(number, LEAST_SHARE);
     put(r, f->ours, json_real(number));
     return true;
 }
@@ -164,8 +170,9 @@ static bool put_flag(reading *r, const same *f, const json_t *value) {
 }
 
 static bool put_fields(reading *r, const same *fields, const json_t *from) {
-    static bool (*const by_kind[])(reading *, const same *, const json_t *) = {
-        [TEXT] = put_text, [INT] = put_int, [SIZE] = put_int, [NUMBER] = put_number, [FLAG] = put_flag};
+    static bool (*const by_kind[])(reading *, const same *,
+                                   const json_t *) = {[TEXT] = put_text,     [INT] = put_int,      [SIZE] = put_int,
+                                                      [NUMBER] = put_number, [SHARE] = put_number, [FLAG] = put_flag};
     for (const same *f = fields; f->theirs; f++) {
         const json_t *value = lt_lax_get(from, f->theirs);
         if (value && !by_kind[f->kind](r, f, value)) return false;

@@ -52,30 +52,35 @@ static bool equal(const char *key, const char *given, size_t size) {
     return !differs;
 }
 
-/* All are compared, whichever it is. */
-static bool is_any_key(const lt_guard *g, const char *given, size_t size) {
-    bool any = false;
-    for (size_t i = 0; i < g->count; i++) any |= equal(g->keys[i], given, size);
-    return any;
+/* Which of the keys it is, from 1; 0: none. All are compared, whichever it is. */
+static int find_key(const lt_guard *g, const char *given, size_t size) {
+    int found = 0;
+    for (size_t i = 0; i < g->count; i++) found |= equal(g->keys[i], given, size) * (int)(i + 1);
+    return found;
 }
 
 /* A user with a password, or anybody with a key as password. */
-static bool is_basic(const lt_guard *g, const char *text) {
+static int find_basic(const lt_guard *g, const char *text) {
     size_t size;
     char *pair = lt_base64_read(text, &size);
     const char *colon = pair ? memchr(pair, ':', size) : NULL;
-    bool right = pair && is_any_key(g, pair, size);
-    if (colon) right |= is_any_key(g, colon + 1, size - (size_t)(colon + 1 - pair));
+    int found = pair ? find_key(g, pair, size) : 0;
+    if (colon && !found) found = find_key(g, colon + 1, size - (size_t)(colon + 1 - pair));
     free(pair);
-    return right;
+    return found;
 }
 
-static bool has_key(const lt_guard *g, const char *authorization) {
-    if (!g->count) return true;
-    if (!authorization) return false;
-    if (!strncasecmp(authorization, "Basic ", 6)) return is_basic(g, authorization + 6);
-    if (strncasecmp(authorization, "Bearer ", 7)) return false;
-    return is_any_key(g, authorization + 7, strlen(authorization + 7));
+static int key_of(const lt_guard *g, const char *authorization) {
+    if (!authorization) return 0;
+    if (!strncasecmp(authorization, "Basic ", 6)) return find_basic(g, authorization + 6);
+    if (strncasecmp(authorization, "Bearer ", 7)) return 0;
+    return find_key(g, authorization + 7, strlen(authorization + 7));
+}
+
+void lt_guard_name(const lt_guard *g, const char *authorization, char *client, size_t room) {
+    const int key = g->count > 1 ? key_of(g, authorization) : 0;
+    const size_t size = strlen(client);
+    if (key) snprintf(client + size, room - size, "/%d", key);
 }
 
 /* ---- Names ---- */
@@ -136,7 +141,7 @@ int lt_guard_check(const lt_guard *g, const lt_guard_call *call, const char **wh
         *why = "a page from elsewhere calls (Origin); --cors lets it";
         return 403;
     }
-    if (call->open || has_key(g, call->authorization)) return 0;
+    if (call->open || !g->count || key_of(g, call->authorization)) return 0;
     *why = call->authorization ? "the key is wrong" : "a key is wanted (Authorization: Bearer KEY, or Basic)";
     return 401;
 }

@@ -128,14 +128,25 @@ static bool is_loopback(const struct sockaddr *address) {
     return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
-/* The last of a list is what the proxy itself saw; what is before it anybody may have written. */
+/* Of an address with a port, which is another one for each connection: "[::1]:80", "10.0.0.1:80". */
+static size_t address_size(const char *address, size_t size) {
+    const char *colon = memchr(address, ':', size), *end = memchr(address, ']', size);
+    if (*address == '[' && end) return (size_t)(end + 1 - address);
+    const bool six = colon && memchr(colon + 1, ':', size - (size_t)(colon + 1 - address));
+    return colon && !six ? (size_t)(colon - address) : size;
+}
+
+/* The last of a list is what the proxy itself saw; what is before it anybody may have written. One that is empty says
+ * nothing. */
 static void copy_last(const char *list, char client[128]) {
     const char *comma = strrchr(list, ','), *last = comma ? comma + 1 : list;
     last += strspn(last, " ");
-    snprintf(client, 128, "%.*s", (int)strcspn(last, " "), last);
+    const size_t size = address_size(last, strcspn(last, " "));
+    if (size) snprintf(client, 128, "%.*s", size < 100 ? (int)size : 100, last);
 }
 
-/* Its address; programs of this machine may tell themselves apart, but for those for whom a proxy speaks. */
+/* Its address, and its key where there are several; programs of this machine may tell themselves apart, but for those
+ * for whom a proxy speaks. */
 static void name_client(lt_http_request *r) {
     const struct sockaddr *address =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
@@ -146,7 +157,8 @@ static void name_client(lt_http_request *r) {
     if (through)
         copy_last(through, r->client);
     else if (own && is_loopback(address))
-        snprintf(r->client, sizeof r->client, "%s", own);
+        snprintf(r->client, sizeof r->client, "%.100s", own);
+    lt_guard_name(r->http->guard, lt_http_header(r, "Authorization"), r->client, sizeof r->client);
 }
 
 /* Given back in on_completed. */

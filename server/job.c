@@ -55,11 +55,14 @@ static void job_free(lt_job *job) {
 
 static bool is_over(const lt_job *job) { return lt_job_ended(&job->is); }
 
+/* It has a place in its round, or had one. */
+static bool has_turn(const lt_job *job) { return !is_over(job) || job->begun > 0; }
+
 void lt_jobs_add(lt_jobs *jobs, lt_job *job) {
     lt_job **link = &jobs->first;
     job->round = jobs->round;
     for (; *link; link = &(*link)->next)
-        if (!is_over(*link) && !strcmp((*link)->client, job->client) && (*link)->round >= job->round)
+        if (has_turn(*link) && !strcmp((*link)->client, job->client) && (*link)->round >= job->round)
             job->round = (*link)->round + 1;
     *link = job;
     lt_jobs_touch(jobs, job);
@@ -93,6 +96,13 @@ int lt_jobs_count(const lt_jobs *jobs, lt_job_state state) {
     int count = 0;
     for (const lt_job *job = jobs->first; job; job = job->next) count += job->is.state == state;
     return count;
+}
+
+bool lt_jobs_waiting_of(const lt_jobs *jobs, const char *client) {
+    bool waits = false;
+    for (const lt_job *job = jobs->first; job && !waits; job = job->next)
+        waits = job->is.state == LT_JOB_WAITING && !strcmp(job->client, client);
+    return waits;
 }
 
 void lt_jobs_touch(lt_jobs *jobs, lt_job *job) {

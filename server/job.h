@@ -39,6 +39,7 @@ lt_job *lt_jobs_find(const lt_jobs *jobs, const char *id); /* NULL: none */
 /* Whose turn it is; NULL: nobody waits. */
 lt_job *lt_jobs_next(const lt_jobs *jobs);
 int lt_jobs_count(const lt_jobs *jobs, lt_job_state state);
+bool lt_jobs_waiting_of(const lt_jobs *jobs, const char *client); /* whether a job of that client waits */
 /* Something about it has changed; about all that wait. */
 void lt_jobs_touch(lt_jobs *jobs, lt_job *job);
 void lt_jobs_touch_all(lt_jobs *jobs);

@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "models.h"
 #include "queue.h"
+#include "store.h"
 #include "tools.h"
 
 #include <stdio.h>
@@ -46,6 +47,7 @@ static void write_metrics(FILE *out, lt_server *server) {
         {"drawing_seconds_total", "counter", "Time spent drawing.", q.drawing_seconds},
         {"models_open", "gauge", "Models in memory.", open},
         {"memory_held_bytes", "gauge", "Memory besides mapped files.", held},
+        {"store_memory_bytes", "gauge", "Of it, the database's.", lt_store_memory()},
         {"process_resident_memory_bytes", "gauge", "Memory with them.", server_memory_resident()},
     };
     for (size_t i = 0; i < LT_COUNT(all); i++) write_metric(out, &all[i]);

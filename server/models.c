@@ -17,6 +17,7 @@ struct lt_models_entry {
     void *notice_user;
     int users;
     int dependents; /* open models whose base it is */
+    bool changed;   /* its files are other ones now: nobody else gets it */
     double used;
     lt_models_entry *next;
 };
@@ -71,6 +72,19 @@ static void make_room(lt_models *models, double bytes) {
     while (server_memory_held() + bytes > models->limit && close_oldest(models)) continue;
 }
 
+/* Looks at their files; who still draws with what was in them goes on. The turn is the caller's. */
+static void close_changed(lt_models *models) {
+    lt_models_entry *unused;
+    do {
+        unused = NULL;
+        for (lt_models_entry *e = models->entries; e; e = e->next) {
+            e->changed = lt_model_changed(lt_models_model(e));
+            if (e->changed && !e->users && !e->dependents) unused = e;
+        }
+        if (unused) entry_close(models, unused);
+    } while (unused);
+}
+
 int lt_models_unload(lt_models *models) {
     int closed = 0;
     pthread_mutex_lock(&models->turn);
@@ -89,7 +103,7 @@ static double file_size(const char *path) {
 static bool same(const char *a, const char *b) { return a && b ? !strcmp(a, b) : a == b; }
 
 static bool is_of(const lt_models_entry *e, const char *model, const char *vae, const char *preview_vae) {
-    return e->session && same(e->path, model) && same(e->vae, vae) && same(e->preview_vae, preview_vae);
+    return e->session && !e->changed && same(e->path, model) && same(e->vae, vae) && same(e->preview_vae, preview_vae);
 }
 
 static lt_models_entry *entry_new(const char *path, const char *vae, const char *preview_vae) {
@@ -155,6 +169,7 @@ lt_status lt_models_take(lt_models *models, const char *model, const char *vae, 
     lt_status status = LT_OK;
     *entry = NULL;
     pthread_mutex_lock(&models->turn);
+    close_changed(models);
     for (lt_models_entry *e = models->entries; e && !*entry; e = e->next) {
         if (!is_of(e, model, vae, preview_vae)) continue;
         shared = lt_session_model(e->session);
@@ -182,8 +197,9 @@ lt_status lt_models_borrow(lt_models *models, const char *path, lt_models_entry 
     lt_status status = LT_OK;
     *entry = NULL;
     pthread_mutex_lock(&models->turn);
+    close_changed(models);
     for (lt_models_entry *e = models->entries; e && !*entry; e = e->next)
-        if (e->model && e->base == base && same(e->path, path)) *entry = e;
+        if (e->model && !e->changed && e->base == base && same(e->path, path)) *entry = e;
     if (*entry)
         (*entry)->users++;
     else

@@ -11,9 +11,11 @@ static lt_models *models_of(const lt_http_request *r) { return lt_server_models(
 
 /* ---- Models ---- */
 
-/* The path is nobody's business; what a job names is the name. */
+/* The path is nobody's business; what a job names is the name. One that is no UTF-8 no job can name: NULL. */
 static json_t *model_json(const lt_shelf_item *item) {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:o}", "name", lt_text_json(item->name), "kind",
+    json_t *name = json_string(item->name);
+    if (!name) return NULL;
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:o}", "name", name, "kind",
                      lt_shelf_kind_name(item->kind), "family", lt_text_json(item->family), "details",
                      lt_text_json(item->details), "words", lt_text_json(item->words), "preview", item->preview != NULL,
                      "fault", lt_text_json(item->fault), "size", (json_int_t)item->size, "sha256",

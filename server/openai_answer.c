@@ -32,7 +32,7 @@ static json_t *usage_of(const lt_openai_drawing *drawing) {
     size_t count = 0;
     lt_tokens tokens;
     for (int i = 0; i < 2; i++)
-        if (!lt_tokenize(lt_lax_text(drawing->job, keys[i]), &tokens)) {
+        if (!lt_tokenize_by(drawing->tokenizer, lt_lax_text(drawing->job, keys[i]), &tokens)) {
             count += tokens.count;
             lt_tokens_free(&tokens);
         }

@@ -49,6 +49,7 @@ static void wait_and_answer(lt_http_request *r, const lt_openai_drawing *drawing
 
 static void draw(lt_http_request *r, lt_openai_drawing *drawing) {
     lt_order order;
+    drawing->tokenizer = lt_server_tokenizer(lt_http_server(r));
     const lt_refusal refusal = lt_order_place(&order, r, drawing->job);
     if (refusal)
         answer_refusal(r, refusal);

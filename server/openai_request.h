@@ -27,9 +27,10 @@ typedef struct lt_openai_drawing {
     lt_openai_kind kind;
     json_t *job;
     bool url, stream;
-    int partial_images;  /* that a stream has of each picture */
-    const char *format;  /* "png", "jpeg", "webp" */
-    const char *quality; /* as the answer says it: "low", "medium", "high", "xhigh", "max" */
+    int partial_images;            /* that a stream has of each picture */
+    const char *format;            /* "png", "jpeg", "webp" */
+    const char *quality;           /* as the answer says it: "low", "medium", "high", "xhigh", "max" */
+    const lt_tokenizer *tokenizer; /* of who answers: it counts the prompt's tokens */
     lt_openai_fault fault;
 } lt_openai_drawing;
 

@@ -23,11 +23,13 @@ static void remove_begun(const char *folder) {
     if (entries) closedir(entries);
 }
 
+static bool make_folder(const char *path) { return !mkdir(path, 0700) || errno == EEXIST; }
+
 lt_status lt_picture_folder_make(const char *store) {
     char *path = tool_format("%s/pictures", store);
     if (!path) return LT_ERROR_MEMORY;
-    const bool there = !mkdir(path, 0700) || errno == EEXIST;
-    const lt_status status = there ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", path, strerror(errno));
+    const lt_status status =
+        make_folder(path) ? LT_OK : lt_fail(LT_ERROR_FILE, "%s: can't be made: %s", path, strerror(errno));
     remove_begun(path);
     free(path);
     return status;
@@ -43,8 +45,14 @@ static bool write_all(int file, const char *bytes, size_t size) {
     return true;
 }
 
-static bool write_file(const char *path, const void *bytes, size_t size) {
-    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+/* Somebody may have removed the folder with all pictures in it. */
+static int create(const char *folder, const char *path) {
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, file = open(path, flags, 0600);
+    return file < 0 && errno == ENOENT && make_folder(folder) ? open(path, flags, 0600) : file;
+}
+
+static bool write_file(const char *folder, const char *path, const void *bytes, size_t size) {
+    const int file = create(folder, path);
     if (file < 0) return false;
     const bool written = write_all(file, bytes, size) && !fsync(file);
     return !close(file) && written;
@@ -61,7 +69,7 @@ static bool sync_folder(const char *folder) {
 static lt_status write_beside(const char *folder, const char *path, const void *bytes, size_t size) {
     char *part = tool_format("%s%s", path, begun);
     if (!part) return LT_ERROR_MEMORY;
-    const bool done = write_file(part, bytes, size) && !rename(part, path) && sync_folder(folder);
+    const bool done = write_file(folder, part, bytes, size) && !rename(part, path) && sync_folder(folder);
     const int reason = errno;
     if (!done) unlink(part);
     free(part);

@@ -58,10 +58,17 @@ static char *write_job(const json_t *job) {
     return text;
 }
 
+/* Whether no more of this client's may wait: a queue that others have filled takes one of each who has none there, up
+ * to as many again. */
+static bool is_full(const lt_queue *q, const char *client) {
+    const int waiting = lt_jobs_count(&q->jobs, LT_JOB_WAITING) + q->arriving;
+    return waiting >= q->options->queue && (waiting / 2 >= q->options->queue || lt_jobs_waiting_of(&q->jobs, client));
+}
+
 /* A place in the queue, for as long as the job is written down. */
-static lt_refusal reserve(lt_queue *q) {
+static lt_refusal reserve(lt_queue *q, const char *client) {
     pthread_mutex_lock(&q->turn);
-    const bool full = lt_jobs_count(&q->jobs, LT_JOB_WAITING) + q->arriving >= q->options->queue;
+    const bool full = is_full(q, client);
     if (!full) q->arriving++;
     pthread_mutex_unlock(&q->turn);
     if (!full) return LT_ACCEPTED;
@@ -91,7 +98,7 @@ static lt_job *write_down(lt_queue *q, const json_t *job, lt_stored_job *stored)
 static lt_refusal take(lt_queue *q, const json_t *job, const char *client, char id[LT_JOB_ID]) {
     lt_stored_job stored = {.created = server_time(), .client = (char *)(uintptr_t)client};
     const json_int_t count = json_integer_value(json_object_get(job, "count"));
-    const lt_refusal full = reserve(q);
+    const lt_refusal full = reserve(q, client);
     if (full) return full;
     server_random_name(id, LT_JOB_ID / 2);
     snprintf(stored.id, sizeof stored.id, "%s", id);

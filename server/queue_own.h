@@ -5,6 +5,7 @@
 #include "draw.h"
 #include "job.h"
 #include "store.h"
+#include "turn.h"
 
 struct lt_queue {
     const lt_server_options *options;
@@ -20,8 +21,9 @@ struct lt_queue {
     pthread_t *workers;  /* [worker_count] */
     int worker_count;
     struct {
-        int waiting, inside; /* inside: they draw, in a worker's place */
-        bool last;           /* what was begun last is one */
+        lt_turns waiting;
+        int inside; /* they draw, in a worker's place */
+        bool last;  /* what was begun last is one */
     } visits;
 };
 

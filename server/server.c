@@ -24,6 +24,7 @@ struct lt_server {
     lt_models *models;
     lt_queue *queue;
     lt_a1111 *a1111;
+    lt_tokenizer *tokenizer; /* to make it takes longer than a page waits between two letters */
     struct lt_http *http;
 };
 
@@ -31,6 +32,7 @@ const lt_server_options *lt_server_options_of(const lt_server *server) { return 
 lt_queue *lt_server_queue(lt_server *server) { return server->queue; }
 lt_models *lt_server_models(lt_server *server) { return server->models; }
 lt_store *lt_server_store(lt_server *server) { return server->store; }
+const lt_tokenizer *lt_server_tokenizer(const lt_server *server) { return server->tokenizer; }
 lt_a1111 *lt_server_a1111(lt_server *server) { return server->a1111; }
 
 lt_server_options lt_server_options_defaults(void) {
@@ -67,12 +69,14 @@ static lt_status open_all(lt_server *s) {
     LT_TRY(lt_models_open(o, &s->models));
     LT_TRY(lt_queue_open(o, s->store, s->models, &s->queue));
     LT_TRY(lt_a1111_open(s, &s->a1111));
+    LT_TRY(lt_tokenizer_open(&s->tokenizer));
     return lt_http_open(s, s->guard, &s->http);
 }
 
 /* Who asks first, then what they ask. */
 static void close_all(lt_server *s) {
     lt_http_close(s->http);
+    lt_tokenizer_close(s->tokenizer);
     lt_a1111_close(s->a1111);
     lt_queue_close(s->queue);
     lt_models_close(s->models);

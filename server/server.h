@@ -50,6 +50,7 @@ const lt_server_options *lt_server_options_of(const lt_server *server);
 struct lt_queue *lt_server_queue(lt_server *server);   /* queue.h */
 struct lt_models *lt_server_models(lt_server *server); /* models.h */
 struct lt_store *lt_server_store(lt_server *server);   /* store.h */
-struct lt_a1111 *lt_server_a1111(lt_server *server);   /* a1111.h */
+const lt_tokenizer *lt_server_tokenizer(const lt_server *server);
+struct lt_a1111 *lt_server_a1111(lt_server *server); /* a1111.h */
 
 #endif

@@ -22,10 +22,11 @@ struct lt_store {
     int lock; /* a file that one server has */
 };
 
-/* WAL with a full sync: a commit is on the disk when it returns. settings is the job without the pictures that were
- * sent, which may be long. */
+/* WAL with a full sync: a commit is on the disk when it returns. Pages that were read stay in memory up to 1 MiB, which
+ * a day's jobs fill. settings is the job without the pictures that were sent, which may be long. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;"
+    "PRAGMA cache_size = -1024;"
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " client TEXT NOT NULL, state INTEGER NOT NULL, pictures INTEGER NOT NULL, created REAL NOT NULL,"
     " started REAL NOT NULL DEFAULT 0, finished REAL NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT 0,"
@@ -144,6 +145,8 @@ void lt_store_close(lt_store *s) {
     free(s->folder);
     free(s);
 }
+
+double lt_store_memory(void) { return (double)sqlite3_memory_used(); }
 
 /* ---- Jobs ---- */
 
@@ -266,13 +269,24 @@ lt_status lt_store_history(lt_store *s, int64_t before, int limit, const char *w
     return collect(&q, jobs);
 }
 
+static lt_status delete_job(lt_store *s, const char *id) {
+    query q = query_begin(s, "DELETE FROM jobs WHERE id = ?");
+    bind_text(&q, id);
+    return query_run(&q);
+}
+
+static void unlink_all(const lt_stored_pictures *pictures) {
+    for (size_t i = 0; i < pictures->count; i++) unlink(pictures->items[i].path);
+}
+
+/* The row first: pictures without one are found by nobody. A full disk has no room to write that down until they are
+ * gone. */
 lt_status lt_store_forget(lt_store *s, const char *id) {
     lt_stored_pictures pictures;
     LT_TRY(lt_store_pictures(s, id, &pictures));
-    query q = query_begin(s, "DELETE FROM jobs WHERE id = ?");
-    bind_text(&q, id);
-    const lt_status status = query_run(&q);
-    for (size_t i = 0; i < pictures.count && !status; i++) unlink(pictures.items[i].path);
+    lt_status status = delete_job(s, id);
+    unlink_all(&pictures);
+    if (status && pictures.count) status = delete_job(s, id);
     lt_stored_pictures_free(&pictures);
     return status;
 }
@@ -337,13 +351,18 @@ lt_status lt_store_pictures(lt_store *s, const char *id, lt_stored_pictures *pic
     return status;
 }
 
-static lt_status delete_picture(lt_store *s, const char *id, const lt_stored_picture *picture) {
+static lt_status delete_row(lt_store *s, const char *id, const lt_stored_picture *picture) {
     query q = query_begin(s, "DELETE FROM pictures WHERE job = ? AND number = ?");
     bind_text(&q, id);
     bind_integer(&q, picture->number);
-    const lt_status status = query_run(&q);
-    if (!status) unlink(picture->path);
-    return status;
+    return query_run(&q);
+}
+
+/* As lt_store_forget. */
+static lt_status delete_picture(lt_store *s, const char *id, const lt_stored_picture *picture) {
+    const lt_status status = delete_row(s, id, picture);
+    unlink(picture->path);
+    return status ? delete_row(s, id, picture) : LT_OK;
 }
 
 lt_status lt_store_forget_picture(lt_store *s, const char *id, int number, bool *found) {

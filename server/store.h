@@ -66,4 +66,7 @@ lt_status lt_store_picture(lt_store *store, const char *id, const char *ending, 
                            const void *bytes, size_t size);
 lt_status lt_store_pictures(lt_store *store, const char *id, lt_stored_pictures *pictures);
 
+/* Bytes that the database holds in memory. */
+double lt_store_memory(void);
+
 #endif

@@ -14,11 +14,12 @@
 static int drawn_now(const lt_queue *q) { return lt_jobs_count(&q->jobs, LT_JOB_RUNNING) + q->visits.inside; }
 
 bool lt_queue_may_draw(const lt_queue *q) {
-    return drawn_now(q) < q->options->workers && (!q->visits.waiting || q->visits.last);
+    return drawn_now(q) < q->options->workers && (!q->visits.waiting.first || q->visits.last);
 }
 
-static bool may_visit(const lt_queue *q) {
-    return drawn_now(q) < q->options->workers && (!q->visits.last || !lt_jobs_count(&q->jobs, LT_JOB_WAITING));
+static bool may_visit(const lt_queue *q, const lt_turn *turn) {
+    return q->visits.waiting.first == turn && drawn_now(q) < q->options->workers &&
+           (!q->visits.last || !lt_jobs_count(&q->jobs, LT_JOB_WAITING));
 }
 
 /* A tenth of a second, or until something has changed. */
@@ -32,13 +33,14 @@ static void wait_a_little(lt_queue *q) {
 }
 
 static bool wait_for_turn(lt_queue *q, const lt_http_request *request) {
-    q->visits.waiting++;
-    while (!may_visit(q) && !q->closing && !lt_http_gone(request)) wait_a_little(q);
-    q->visits.waiting--;
-    const bool taken = may_visit(q) && !q->closing;
+    lt_turn turn;
+    lt_turns_add(&q->visits.waiting, &turn, lt_http_client(request));
+    while (!may_visit(q, &turn) && !q->closing && !lt_http_gone(request)) wait_a_little(q);
+    const bool taken = may_visit(q, &turn) && !q->closing;
+    lt_turns_remove(&q->visits.waiting, &turn, taken);
     q->visits.inside += taken;
     q->visits.last |= taken;
-    pthread_cond_broadcast(&q->work); /* a job may have waited for this one */
+    pthread_cond_broadcast(&q->work); /* a job, or another visit, may have waited for this one */
     return taken;
 }
 
@@ -49,12 +51,12 @@ bool lt_visit_begin(lt_visit *v, lt_http_request *request) {
     lt_queue *q = lt_server_queue(server);
     *v = (lt_visit){.request = request, .server = server, .queue = q};
     pthread_mutex_lock(&q->turn);
-    const bool full = q->visits.waiting >= LT_VISITS;
+    const bool full = lt_turns_count(&q->visits.waiting, lt_http_client(request)) >= LT_VISITS;
     const bool taken = !full && wait_for_turn(q, request);
     pthread_mutex_unlock(&q->turn);
     v->begun = v->looked = tool_now();
     if (full) lt_http_add_header(request, "Retry-After", "1");
-    if (full) lt_http_fail(request, 429, "%d others wait to look into a model", LT_VISITS);
+    if (full) lt_http_fail(request, 429, "%d others of yours wait to look into a model", LT_VISITS);
     if (!full && !taken) lt_http_fail(request, 503, "the server ends, or nobody waits for this any more");
     return taken;
 }

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { LT_VISITS = 64 }; /* that may wait */
+enum { LT_VISITS = 64 }; /* that may wait of a client */
 
 typedef struct lt_visit {
     lt_http_request *request; /* NULL once it has been answered: then somebody else sets gone */
@@ -20,8 +20,8 @@ typedef struct lt_visit {
     atomic_bool gone;
 } lt_visit;
 
-/* Waits for a turn: behind a job comes a visit, and behind a visit a job, where both wait. false: it has been answered,
- * or there is nobody any more. lt_visit_end is due after true alone. */
+/* Waits for a turn: behind a job comes a visit, and behind a visit a job, where both wait; clients take turns. false:
+ * it has been answered, or there is nobody any more. lt_visit_end is due after true alone. */
 bool lt_visit_begin(lt_visit *visit, lt_http_request *request);
 void lt_visit_end(lt_visit *visit);
 /* A session on the checkpoint of that name (NULL: the usual one), until the visit's end. */

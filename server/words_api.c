@@ -15,12 +15,14 @@
 
 enum { CHUNK = 75 };
 
-static size_t count_tokens(const char *text, size_t size) {
+static const lt_tokenizer *tokenizer_of(const lt_http_request *r) { return lt_server_tokenizer(lt_http_server(r)); }
+
+static size_t count_tokens(const lt_tokenizer *tokenizer, const char *text, size_t size) {
     lt_tokens tokens;
     char *own = tool_calloc(size + 1, 1);
     if (!own) return 0;
     memcpy(own, text, size);
-    const lt_status status = lt_tokenize(own, &tokens);
+    const lt_status status = lt_tokenize_by(tokenizer, own, &tokens);
     const size_t count = status ? 0 : tokens.count;
     if (!status) lt_tokens_free(&tokens);
     free(own);
@@ -28,21 +30,21 @@ static size_t count_tokens(const char *text, size_t size) {
 }
 
 /* A BREAK fills its chunk. */
-static size_t tokens_said(const lt_said *said) {
+static size_t tokens_said(const lt_tokenizer *tokenizer, const lt_said *said) {
     size_t count = 0;
     for (size_t i = 0; i < said->attention_count; i++) {
         const lt_weighed *w = &said->attention[i];
-        count = w->weight < 0 ? (count + CHUNK - 1) / CHUNK * CHUNK : count + count_tokens(w->text, w->size);
+        count = w->weight < 0 ? (count + CHUNK - 1) / CHUNK * CHUNK : count + count_tokens(tokenizer, w->text, w->size);
     }
     return count;
 }
 
 /* Of what it says at any step, in any part, the longest, as the web UIs show it. */
-static size_t tokens_read(const lt_reading *reading) {
+static size_t tokens_read(const lt_tokenizer *tokenizer, const lt_reading *reading) {
     size_t most = 0;
     for (size_t p = 0; p < reading->part_count; p++)
         for (size_t i = 0; i < reading->parts[p].said_count; i++) {
-            const size_t count = tokens_said(&reading->parts[p].said[i]);
+            const size_t count = tokens_said(tokenizer, &reading->parts[p].said[i]);
             if (count > most) most = count;
         }
     return most;
@@ -74,7 +76,7 @@ static void post_tokens(lt_http_request *r) {
     else if (lt_read_prompt(&request, false, 0, &reading))
         lt_http_fail(r, 400, "%s", lt_error_message());
     else {
-        const size_t count = tokens_read(&reading), chunks = count ? (count + CHUNK - 1) / CHUNK : 1;
+        const size_t count = tokens_read(tokenizer_of(r), &reading), chunks = count ? (count + CHUNK - 1) / CHUNK : 1;
         lt_http_answer_json(r, 200,
                             json_pack("{s:i, s:i, s:o}", "tokens", (int)count, "room", (int)(chunks * CHUNK),
                                       "networks", networks_json(&reading)));
@@ -102,7 +104,7 @@ static void post_words(lt_http_request *r) {
     if (!body) return;
     if (!read_prompt(body, &request))
         lt_http_fail(r, 400, "prompt: a text of 64 KiB at most is wanted");
-    else if (tool_words_read(&request, false, &words))
+    else if (tool_words_read(tokenizer_of(r), &request, false, &words))
         lt_http_fail(r, 400, "%s", lt_error_message());
     else
         lt_http_answer_json(r, 200, words_json(&words));

@@ -10,6 +10,7 @@ enum { COMMA = 267, COMMA_BACKTRACK = 20 }; /* ",</w>"; how many tokens before a
 
 /* Words as they come, with the chunk that takes them. */
 typedef struct placing {
+    const lt_tokenizer *tokenizer;
     tool_words *words;
     size_t room;
     size_t first;        /* the word that the chunk begins with */
@@ -91,7 +92,7 @@ static lt_status add_stretch(placing *p, const lt_weighed *stretch) {
     if (stretch->weight < 0) return end_chunk(p), LT_OK;
     char *text = tool_strndup(stretch->text, stretch->size);
     if (!text) return LT_ERROR_MEMORY;
-    lt_status status = lt_tokenize(text, &tokens);
+    lt_status status = lt_tokenize_by(p->tokenizer, text, &tokens);
     if (!status) {
         status = add_tokens(p, &tokens, text, stretch->weight);
         lt_tokens_free(&tokens);
@@ -109,11 +110,11 @@ static lt_status read_parts(const lt_reading *reading, placing *p) {
     return LT_OK;
 }
 
-lt_status tool_words_read(const lt_request *request, bool negative, tool_words *words) {
+lt_status tool_words_read(const lt_tokenizer *tokenizer, const lt_request *request, bool negative, tool_words *words) {
     lt_reading reading;
     *words = (tool_words){0};
     LT_TRY(lt_read_prompt(request, negative, 0, &reading));
-    const lt_status status = read_parts(&reading, &(placing){.words = words});
+    const lt_status status = read_parts(&reading, &(placing){.tokenizer = tokenizer, .words = words});
     lt_reading_free(&reading);
     return status;
 }

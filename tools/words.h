@@ -23,7 +23,7 @@ typedef struct tool_words {
 /* Of request's prompt, or of its negative one. LT_ERROR_ARGUMENT: it has parts (AND), or changes on the way, so that a
  * token has no one place. tool_words_free is due even after a failure. Embeddings' names count as the words they are.
  */
-lt_status tool_words_read(const lt_request *request, bool negative, tool_words *words);
+lt_status tool_words_read(const lt_tokenizer *tokenizer, const lt_request *request, bool negative, tool_words *words);
 void tool_words_free(tool_words *words);
 
 #endif

@@ -22,7 +22,7 @@ lt_status lt_loras_check(const lt_lora *loras, size_t count) {
 
 static lt_lora_file *find_open(const lt_lora_set *set, const char *path) {
     for (size_t i = 0; set && i < set->count; i++)
-        if (!strcmp(set->files[i]->path, path)) return set->files[i];
+        if (!strcmp(set->files[i]->path, path) && !lt_checkpoint_changed(&set->files[i]->file)) return set->files[i];
     return NULL;
 }
 
@@ -89,8 +89,14 @@ void lt_lora_set_free(lt_lora_set *set) {
     lt_free(set);
 }
 
+bool lt_lora_set_changed(const lt_lora_set *set) {
+    bool changed = false;
+    for (size_t i = 0; set && i < set->count && !changed; i++) changed = lt_checkpoint_changed(&set->files[i]->file);
+    return changed;
+}
+
 bool lt_lora_set_is(const lt_lora_set *set, const lt_lora *loras, size_t count) {
-    if ((set ? set->count : 0) != count) return false;
+    if ((set ? set->count : 0) != count || lt_lora_set_changed(set)) return false;
     for (size_t i = 0; i < count; i++) {
         const lt_lora *a = &set->loras[i], *b = &loras[i];
         if (strcmp(a->file, b->file) || a->strength != b->strength || a->text_strength != b->text_strength)

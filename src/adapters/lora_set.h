@@ -17,11 +17,13 @@ typedef struct lt_lora_set {
 } lt_lora_set;
 
 /* Makes a set for the model that weights hold. Files that are open in one of kept (NULLs are fine) are not opened
- * again. */
+ * again, unless they have changed. */
 lt_status lt_lora_set_make(const lt_lora *loras, size_t count, const lt_weights *weights, const lt_listener *listener,
                            const lt_lora_set *const kept[2], lt_lora_set **set);
 void lt_lora_set_free(lt_lora_set *set); /* after the last use of its deltas; NULL is fine */
-/* Whether set, which may be NULL, is these LoRAs. */
+/* Whether one of its files has been written to or replaced since it was opened; set may be NULL, here and below. */
+bool lt_lora_set_changed(const lt_lora_set *set);
+/* Whether set is these LoRAs, as their files are now. */
 bool lt_lora_set_is(const lt_lora_set *set, const lt_lora *loras, size_t count);
 
 /* Behind status, which is that numbers are no longer finite, or another failure: LT_ERROR_ARGUMENT names the file of

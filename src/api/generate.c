@@ -51,11 +51,24 @@ lt_status lt_generate(lt_session *session, const lt_request *request, lt_result 
 
 /* ---- Requests ---- */
 
+/* A value that is not possible here, as of a text that somebody has changed, is no reason to draw nothing. What the
+ * caller had set before is his own. */
+static void mend(const lt_request *before, const lt_session *session, lt_request *request) {
+    for (const lt_field *f = lt_request_fields(); f->name; f++) {
+        if (lt_field_check(f, before) || !lt_field_check(f, request)) continue;
+        if (session)
+            lt_notify(&session->listener, "what made the picture can't be followed here: %s", lt_error_message());
+        lt_field_mend(f, before, request);
+    }
+}
+
 static lt_status follow_parameters(const char *parameters, const lt_session *session, lt_request *request,
                                    char **texts) {
+    const lt_request before = *request;
     lt_infotext info;
     LT_TRY(lt_infotext_read(parameters, &info));
     lt_infotext_apply(&info, session, request);
+    mend(&before, session, request);
     *texts = info.memory;
     return LT_OK;
 }

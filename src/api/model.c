@@ -250,7 +250,7 @@ static lt_status open_model(lt_model *model, const char *path, const lt_open_opt
     LT_TRY(add_control_delta(model));
     LT_TRY(open_parts(&model->parts));
     LT_TRY(lt_module_fail(&model->parts, LT_MODULE_UNET, lt_model_configure(model, options)));
-    return lt_tokenizer_open(&model->parts.tokenizer);
+    return lt_tokenizer_of_clip(&model->parts.tokenizer);
 }
 
 static lt_status make_model(const char *path, const lt_open_options *options, lt_model **model) {
@@ -285,6 +285,12 @@ void lt_model_close(lt_model *model) {
     lt_source_close(&model->vae_encoder);
     lt_source_close(&model->preview);
     lt_free(model);
+}
+
+bool lt_model_changed(const lt_model *model) {
+    return model && (lt_source_changed(&model->main) || lt_source_changed(&model->vae) ||
+                     lt_source_changed(&model->vae_encoder) || lt_source_changed(&model->preview) ||
+                     lt_model_changed(model->base));
 }
 
 lt_exported lt_model_exported(const lt_model *model) {

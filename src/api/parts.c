@@ -249,7 +249,7 @@ lt_status lt_noise(lt_session *session, const lt_image *image, const int *timest
 
 static lt_status tokenize(const char *text, lt_tokens *tokens) {
     lt_tokenizer *tokenizer;
-    LT_TRY(lt_tokenizer_open(&tokenizer));
+    LT_TRY(lt_tokenizer_of_clip(&tokenizer));
     const lt_status status = lt_tokenizer_read(tokenizer, text, tokens);
     lt_tokenizer_free(tokenizer);
     return status;
@@ -260,6 +260,25 @@ lt_status lt_tokenize(const char *text, lt_tokens *tokens) {
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = tokenize(text, tokens);
+    return lt_leave(&door, status);
+}
+
+lt_status lt_tokenizer_open(lt_tokenizer **tokenizer) {
+    const lt_argument arguments[] = {{"tokenizer", .out = tokenizer, .size = sizeof *tokenizer}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_tokenizer_of_clip(tokenizer);
+    return lt_leave(&door, status);
+}
+
+void lt_tokenizer_close(lt_tokenizer *tokenizer) { lt_tokenizer_free(tokenizer); }
+
+lt_status lt_tokenize_by(const lt_tokenizer *tokenizer, const char *text, lt_tokens *tokens) {
+    const lt_argument arguments[] = {
+        {"tokenizer", tokenizer}, {"text", text}, {"tokens", .out = tokens, .size = sizeof *tokens}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_tokenizer_read(tokenizer, text, tokens);
     return lt_leave(&door, status);
 }
 

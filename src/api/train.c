@@ -105,7 +105,7 @@ static lt_status open_sources(const lt_train_options *o, lt_train_sources *s) {
     LT_TRY(open_source(o, o->files.init, &s->init));
     LT_TRY(open_source(o, o->files.vae, &s->vae));
     LT_TRY(open_source(o, o->files.text, &s->text));
-    LT_TRY(lt_tokenizer_open(&s->tokenizer));
+    LT_TRY(lt_tokenizer_of_clip(&s->tokenizer));
     const bool v = o->losses.prediction && !strcmp(o->losses.prediction, "v");
     if (s->init)
         s->schedule = s->init->parts.schedule;

@@ -142,6 +142,48 @@ lt_status lt_field_check(const lt_field *f, const void *options) {
     return lt_fail(LT_ERROR_ARGUMENT, "%s is of no known kind", f->name);
 }
 
+/* ---- Mending ---- */
+
+static bool is_number(const lt_field *f) {
+    return f->kind == LT_FIELD_INT || f->kind == LT_FIELD_LONG || f->kind == LT_FIELD_FLOAT ||
+           f->kind == LT_FIELD_DOUBLE;
+}
+
+static void set_number(const lt_field *f, double value, void *at) {
+    const int i = (int)value;
+    const long l = (long)value;
+    const float single = (float)value;
+    switch (f->kind) {
+    case LT_FIELD_INT: memcpy(at, &i, sizeof i); break;
+    case LT_FIELD_LONG: memcpy(at, &l, sizeof l); break;
+    case LT_FIELD_FLOAT: memcpy(at, &single, sizeof single); break;
+    default: memcpy(at, &value, sizeof value);
+    }
+}
+
+static size_t size_of(const lt_field *f) {
+    switch (f->kind) {
+    case LT_FIELD_RANGE: return 2 * sizeof(float);
+    case LT_FIELD_ENUM: return sizeof(int);
+    case LT_FIELD_TEXT:
+    case LT_FIELD_FILE:
+    case LT_FIELD_CHOICE: return sizeof(char *);
+    default: return 0;
+    }
+}
+
+void lt_field_mend(const lt_field *f, const void *usual, void *options) {
+    const void *before = (const char *)usual + f->offset;
+    void *at = (char *)options + f->offset;
+    if (!lt_field_check(f, options)) return;
+    const double value = is_number(f) ? number_at(f, at) : 0;
+    const double nearest = value > f->high ? f->high : value < f->low ? f->low : number_at(f, before);
+    if (!is_number(f))
+        memcpy(at, before, size_of(f));
+    else
+        set_number(f, f->above && nearest <= f->low ? number_at(f, before) : nearest, at);
+}
+
 lt_status lt_fields_check(const lt_field *fields, const void *options) {
     for (const lt_field *f = fields; f->name; f++) LT_TRY(lt_field_check(f, options));
     return LT_OK;

@@ -23,7 +23,10 @@ extern const char *const lt_precision_choices[],
 /* LT_ERROR_ARGUMENT names the first field of options that holds what is not possible, and what is. */
 lt_status lt_field_check(const lt_field *field, const void *options);
 lt_status lt_fields_check(const lt_field *fields, const void *options);
-/* The same of a field or an argument that names a file or a folder: it isn't empty. */
+/* In place of what lt_field_check refuses: of a number the nearest one that is possible; what has no nearest is as
+ * usual, of the same struct, has it. */
+void lt_field_mend(const lt_field *field, const void *usual, void *options);
+/* lt_field_check of a field or an argument that names a file or a folder: it isn't empty. */
 lt_status lt_path_check(const char *name, const char *path);
 /* And of what a struct without a table ends in. */
 lt_status lt_reserved_check(const uint64_t reserved[LT_RESERVED]);

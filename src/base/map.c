@@ -25,6 +25,7 @@ typedef struct entry {
     char *path;         /* this and what follows is the owner's alone */
     dev_t device;
     ino_t inode;
+    struct timespec written;
 } entry;
 
 static _Atomic(entry *) entries;
@@ -54,6 +55,7 @@ static void leave_entry(entry *e) {
 static void publish(entry *e, const lt_map *map, const struct stat *info) {
     e->device = info->st_dev;
     e->inode = info->st_ino;
+    e->written = info->st_mtim;
     atomic_store(&e->failed, false);
     atomic_store(&e->size, map->size);
     atomic_store(&e->begin, (uintptr_t)map->data);
@@ -236,6 +238,17 @@ lt_status lt_map_check(const void *data, lt_status status) {
     if (!atomic_load(&e->failed)) return status;
     return lt_fail(LT_ERROR_FILE, "%s: could not be read: it was changed while it was open, or its disk fails",
                    e->path);
+}
+
+bool lt_map_changed(const void *data) {
+    uintptr_t end;
+    struct stat info;
+    entry *e = data ? find_entry(data, &end) : NULL;
+    if (!e || stat(e->path, &info)) return false;
+    const bool same_file = info.st_dev == e->device && info.st_ino == e->inode;
+    const bool same_size = (uintmax_t)info.st_size == atomic_load(&e->size);
+    return !same_file || !same_size || info.st_mtim.tv_sec != e->written.tv_sec ||
+           info.st_mtim.tv_nsec != e->written.tv_nsec;
 }
 
 lt_status lt_map_finish(lt_map *map, lt_status status) {

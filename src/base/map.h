@@ -25,6 +25,10 @@ lt_status lt_map_check(const void *data, lt_status status);
 /* lt_map_check of all that was read from map, which is closed. */
 lt_status lt_map_finish(lt_map *map, lt_status status);
 
+/* Whether the file that is mapped at data has been written to since, or its name is another file's. One that is gone
+ * has not changed. */
+bool lt_map_changed(const void *data);
+
 /* Lets the pages of [data, data + size) go: they come back from the file when read again. */
 void lt_map_release(const void *data, size_t size);
 

@@ -27,6 +27,7 @@ lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpo
  * it names. */
 lt_status lt_checkpoint_open_sharded(const char *index_path, lt_checkpoint *checkpoint);
 void lt_checkpoint_close(lt_checkpoint *checkpoint);
+bool lt_checkpoint_changed(const lt_checkpoint *checkpoint); /* lt_map_changed of one of its files */
 
 const lt_tensor *lt_checkpoint_find(const lt_checkpoint *checkpoint, const char *name); /* NULL if it is not there */
 const char *lt_checkpoint_metadata(const lt_checkpoint *checkpoint, const char *key);   /* NULL if it is not there */

@@ -68,6 +68,13 @@ const char *lt_checkpoint_metadata(const lt_checkpoint *checkpoint, const char *
     return NULL;
 }
 
+bool lt_checkpoint_changed(const lt_checkpoint *checkpoint) {
+    bool changed = false;
+    for (size_t i = 0; checkpoint->files && i < checkpoint->files->count && !changed; i++)
+        changed = lt_map_changed(checkpoint->files->maps[i].data);
+    return changed;
+}
+
 void lt_checkpoint_close(lt_checkpoint *checkpoint) {
     if (checkpoint->files) {
         for (size_t i = 0; i < checkpoint->files->count; i++) lt_map_close(&checkpoint->files->maps[i]);

@@ -77,3 +77,10 @@ void lt_source_close(lt_source *source) {
     lt_checkpoint_close(&source->file);
     lt_diffusers_close(&source->folder);
 }
+
+bool lt_source_changed(const lt_source *source) {
+    bool changed = lt_checkpoint_changed(&source->file);
+    for (size_t i = 0; i < source->folder.count && !changed; i++)
+        changed = lt_checkpoint_changed(&source->folder.components[i].checkpoint);
+    return changed;
+}

@@ -15,5 +15,6 @@ bool lt_is_folder(const char *path);
 /* Opens what path names; messages name it too. On failure source is empty. */
 lt_status lt_source_open(const char *path, lt_source *source);
 void lt_source_close(lt_source *source);
+bool lt_source_changed(const lt_source *source); /* lt_checkpoint_changed of any of them */
 
 #endif

@@ -165,6 +165,12 @@ lt_status lt_adapt_session(lt_session *session, const lt_lora *loras, size_t cou
     return status;
 }
 
+/* Its own files may be other ones by now. */
+static lt_status renew_own(lt_session *session) {
+    const lt_lora_set *own = session->loras.own;
+    return lt_lora_set_changed(own) ? wear_own(session, &(lora_list){own->loras, own->count}) : LT_OK;
+}
+
 /* ---- A request ---- */
 
 /* Those of the prompt first, as they stand in the text beside the picture. */
@@ -231,6 +237,7 @@ lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_ad
     *adapted = (lt_adapted){.request = *request};
     session->loras.requested = true;
     LT_TRY(lt_loras_check(request->loras, request->lora_count));
+    LT_TRY(renew_own(session));
     LT_TRY(take_all(session, request, adapted));
     LT_TRY(wear_all(session, request, adapted));
     return lt_words_read(session, &adapted->request);

@@ -12,6 +12,6 @@ __asm__(".section .rodata\n"
         ".byte 0\n"
         ".previous\n");
 
-lt_status lt_tokenizer_open(lt_tokenizer **tokenizer) {
+lt_status lt_tokenizer_of_clip(lt_tokenizer **tokenizer) {
     return lt_tokenizer_create(lt_clip_merges, (size_t)(lt_clip_merges_end - lt_clip_merges), tokenizer);
 }

@@ -7,6 +7,6 @@
 extern const char lt_clip_merges[], lt_clip_merges_end[];
 
 /* The tokenizer of that list. */
-lt_status lt_tokenizer_open(lt_tokenizer **tokenizer);
+lt_status lt_tokenizer_of_clip(lt_tokenizer **tokenizer);
 
 #endif

@@ -6,8 +6,6 @@
 
 enum { LT_CONTEXT_TOKENS = 77, LT_CHUNK_TOKENS = 75 };
 
-typedef struct lt_tokenizer lt_tokenizer;
-
 /* merges: the text of data/clip-merges.txt (size bytes); it is not kept. */
 lt_status lt_tokenizer_create(const char *merges, size_t size, lt_tokenizer **tokenizer);
 void lt_tokenizer_free(lt_tokenizer *tokenizer);

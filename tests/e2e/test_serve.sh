@@ -173,6 +173,10 @@ ask 409 "no picture is deleted of it" -X DELETE "$jobs/$first/pictures/0"
 for i in 1 2 3 4 5 6; do ids="$ids $(submit '{"prompt": "a boat", "steps": 2}')"; done
 ask 429 "a full queue" -d '{"prompt": "one too many"}' "$jobs"
 tells 'the queue is full: 6 jobs wait'
+late=$(submit '{"prompt": "a leaf", "steps": 2}' -H 'Latent-Client: late')
+check "one is taken of a client who has none there" [ -n "$late" ]
+ask 429 "  but no second" -H 'Latent-Client: late' -d '{"prompt": "a leaf"}' "$jobs"
+ask 202 "  and it is cancelled" -X DELETE "$jobs/$late"
 last=${ids##* }
 ask 200 "the last one's place" "$jobs/$last"
 tells '"place":5'
@@ -196,7 +200,7 @@ check "who goes away cancels, if asked" until_state "$second" cancelled
 curl -s -X DELETE "$jobs/$first" >/dev/null
 check "the first is cancelled" until_state "$first" cancelled
 ask 200 "numbers" "$base/metrics"
-tells '^latent_jobs_cancelled_total 4$'
+tells '^latent_jobs_cancelled_total 5$'
 tells '^latent_jobs_waiting 0$'
 
 # ---- What it says of itself ----
@@ -286,9 +290,13 @@ for i in 1 2 3; do submit '{"prompt": "a boat", "steps": 2}' -H 'X-Forwarded-For
 other=$(submit '{"prompt": "a bird", "steps": 2}' -H 'X-Forwarded-For: 10.0.0.1,10.0.0.2')
 ask 200 "clients are who the proxy says" "$jobs/$other"
 tells '"place":1'
+for from in '10.0.0.3:4711' '[2001:db8::1]:4711' '2001:db8::2' ', ' ''; do
+    ask 400 "from $from" -H "X-Forwarded-For: $from" -d '{"steps": 0}' "$jobs"
+done
 curl -s -X DELETE "$jobs/$first" >/dev/null
 stop
-check "  and logged so" grep -q ' 10.0.0.2 POST ' log
+for client in 10.0.0.2 10.0.0.3 '\[2001:db8::1\]' 2001:db8::2; do check "  and logged so: $client" grep -q " $client POST " log; done
+check "  who isn't told is the proxy" [ "$(grep -c ' 127.0.0.1 POST /latent/v1/jobs 400 ' log)" -ge 2 ]
 
 # ---- A full disk, broken models ----
 
@@ -296,8 +304,15 @@ rm -rf data
 head -c 5000 outside.safetensors >models/broken.safetensors
 cp outside.safetensors models/good.safetensors
 serve
+cp outside.safetensors "$(printf 'models/bad\377name.safetensors')"
+cp outside.safetensors 'models/Ä "漢字" <b>.safetensors'
 ask 200 "models" "$base/latent/v1/models"
 tells '"name":"good"'
+check "  none without a name" sh -c '! grep -q "\"name\":null" answer'
+id=$(submit '{"prompt": "a red apple", "steps": 2, "model": "Ä \"漢字\" <b>"}')
+check "one of a strange name" until_state "$id" done
+rm -r data/pictures
+draws "without the folder of pictures" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6}'
 tells '"kind":"broken"'
 ask 404 "a broken one can't be named" -d '{"model": "broken"}' "$jobs"
 draws "by another model" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6, "width": 64, "height": 64}'
@@ -314,6 +329,31 @@ check "  nothing half is left" [ -z "$(find data/pictures -name "$id*")" ]
 draws "by another client meanwhile" one.png '{"prompt": "a red apple", "seed": 7, "steps": 6}'
 stop
 ulimit -S -f "$(ulimit -H -f)"
+
+# A disk that is full to its last byte, where this user may mount one: what is deleted makes room.
+printf '#!/bin/sh\nexec unshare -rm sh -c '\''mount -t tmpfs -o size=1500k tmpfs data && exec "$0" "$@"'\'' "%s" "$@"\n' "$latent" >on_small_disk
+chmod +x on_small_disk
+rm -rf data && mkdir data
+if unshare -rm mount -t tmpfs tmpfs data 2>/dev/null; then
+    program=$latent latent=$work/on_small_disk
+    serve
+    first=$(submit '{"prompt": "x", "steps": 1, "width": 64, "height": 64, "count": 3}')
+    check "the first is drawn" until_state "$first" done
+    tries=0
+    until [ -z "$(submit '{"prompt": "x", "steps": 1, "width": 64, "height": 64, "count": 3}')" ] || [ $tries -gt 500 ]; do tries=$((tries + 1)); done
+    until curl -s "$base/latent/v1/queue" | grep -q '{"jobs":\[\]}' || [ $tries -gt 1000 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    ask 507 "the disk is full" -d '{"prompt": "x"}' "$jobs"
+    ask 204 "a job is deleted with its pictures" -X DELETE "$jobs/$first"
+    ask 404 "  and gone" "$jobs/$first"
+    check "  and so are they" [ -z "$(find "/proc/$pid/root$work/data/pictures" -name "$first*")" ]
+    stop_well
+    latent=$program
+else
+    echo "# skip: no disk may be mounted here"
+fi
 
 # ---- Keys ----
 

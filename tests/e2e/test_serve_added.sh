@@ -131,6 +131,45 @@ a1111 "A1111: extra-batch-images" x2.png extra-batch-images '{"imageList": [{"da
 ask 200 "controlnet/model_list" "$base/controlnet/model_list"
 tells '"ip"'
 tells '"tiny-control"'
+
+# ---- Files that change while the server has them open ----
+
+# alter FILE: some of its last weights are 0 from now on; it is the same file, of the same size
+alter() { head -c 3000 /dev/zero | dd of="$1" bs=1 seek=$(($(wc -c <"$1") - 3000)) conv=notrunc 2>/dev/null; }
+# changed WHAT FILE KEYS: what is drawn is FILE, which the command line has drawn with the changed file: another picture
+changed() {
+    check "$1 has changed" sh -c "! cmp -s $2 $4"
+    common=$job_common draws "  and is read again" "$2" "$3"
+}
+job_common='"model": "tiny", "prompt": "a cat", "negative_prompt": "dog", "width": 64, "height": 64, "steps": 4, "seed": 7, "guidance": 5,
+    "sampler": "euler", "schedule": "normal"'
+control='"controls": [{"model": "tiny-control", "image": "@one@", "annotator": "canny:90:180", "strength": 0.7, "end": 0.8, "mode": "control"}]'
+alter models/ControlNet/tiny-control.safetensors
+cli control2.png --control models/ControlNet/tiny-control.safetensors:one.png:0.7:0:0.8 --annotator canny:90:180 --control-mode control
+changed "a control" control2.png "$control" control.png
+alter $plain
+cli prompt2.png --image-encoder $vit --image-prompt $plain:two.png:0.6
+prompt='"image_encoder": "vit", "image_prompts": [{"adapter": "ip", "image": "@two@", "scale": 0.6}]'
+changed "an image prompt" prompt2.png "$prompt" prompt.png
+alter $vit
+cli prompt3.png --image-encoder $vit --image-prompt $plain:two.png:0.6
+changed "an image encoder" prompt3.png "$prompt" prompt2.png
+alter models/ESRGAN/tiny-esrgan-x2.safetensors
+latent upscale -q -m models/ESRGAN/tiny-esrgan-x2.safetensors -i small.png -o x2_2.png
+check "an upscaler has changed" sh -c '! cmp -s x2_2.png x2.png'
+request '{"kind": "upscale", "upscaler": "tiny-esrgan-x2", "image": "@small@"}'
+job "  and is read again" x2_2.png
+mkdir -p models/Lora models/embeddings
+for kind in kohya full; do
+    cp "$golden/lora/$kind.safetensors" models/Lora/worn.safetensors
+    cli $kind.png --lora models/Lora/worn.safetensors:1
+    common=$job_common draws "the LoRA $kind by the name of all" $kind.png '"loras": [{"name": "worn", "strength": 1}]'
+done
+check "LoRAs that aren't alike" sh -c '! cmp -s kohya.png full.png'
+latent convert --type bf16 $model other.safetensors
+mv other.safetensors $model
+cli model.png
+changed "a checkpoint that was replaced" model.png '"count": 1' kohya.png
 rm models/clip_vision/vit.safetensors
 curl -s -o answer -X POST "$base/latent/v1/models/refresh" -d '{}'
 request "{$common, \"alwayson_scripts\": {\"controlnet\": {\"args\": [{\"image\": \"@two@\", \"model\": \"ip\", \"module\": \"ip-adapter-auto\"}]}}}"

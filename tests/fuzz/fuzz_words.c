@@ -68,6 +68,12 @@ json_t *lt_text_json(const char *text) {
     return string ? string : json_null();
 }
 lt_server *lt_http_server(const lt_http_request *r) { return (void)r, NULL; }
+const lt_tokenizer *lt_server_tokenizer(const lt_server *server) {
+    static lt_tokenizer *tokenizer;
+    (void)server;
+    if (!tokenizer && lt_tokenizer_open(&tokenizer)) abort();
+    return tokenizer;
+}
 struct lt_models *lt_server_models(lt_server *server) {
     return (void)server, NULL;
 }

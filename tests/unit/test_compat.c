@@ -136,6 +136,16 @@ static void test_infotext(void **state) {
         "0.5,"
         " 'hr_scale': 2, 'hr_upscaler': 'Latent', 'hr_second_pass_steps': 4,"
         " 'override_settings': {'CLIP_stop_at_last_layers': 1}}]",
+        /* of a picture that was made from another, a strength does nothing; what can't be is the nearest that can */
+        "[{'infotext': 'a cat\\nSteps: 7, Seed: 3, Denoising strength: 1.5, RNG: CPU'},"
+        " {'prompt': 'a cat', 'steps': 7, 'seed': 3, 'override_settings': {'CLIP_stop_at_last_layers': 1}}]",
+        "[{'infotext': 'a cat\\nSteps: 7000, CFG scale: 1e9, Seed: 3, Denoising strength: 1.5, Hires upscale: 99, Clip "
+        "skip: 0, Token merging ratio: 2, Variation seed: 1, Variation seed strength: -4, RNG: CPU'},"
+        " {'prompt': 'a cat', 'steps': 1000, 'cfg_scale': 1000, 'seed': 3, 'enable_hr': true, 'denoising_strength': 1,"
+        " 'hr_scale': 8, 'subseed': 1, 'subseed_strength': 0, 'override_settings': {'CLIP_stop_at_last_layers': 1,"
+        " 'token_merging_ratio': 1}}]",
+        "[{'prompt': 'a', 'seed': 3, 'enable_hr': true, 'denoising_strength': 1.5},"
+        " {'prompt': 'a', 'seed': 3, 'enable_hr': true, 'denoising_strength': 1}]",
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         json_t *pair = parse(pairs[i]);

@@ -86,8 +86,8 @@ static void check_words(const char *text) {
     lt_prompt prompt;
     size_t count = 0;
     request.prompt = text;
-    assert_ok(tool_words_read(&request, false, &words));
-    assert_ok(lt_tokenizer_open(&tokenizer));
+    assert_ok(lt_tokenizer_of_clip(&tokenizer));
+    assert_ok(tool_words_read(tokenizer, &request, false, &words));
     assert_ok(lt_prompt_parse(tokenizer, text, true, LT_TOKEN_END, &prompt));
     assert_int_equal(words.chunks, prompt.chunks);
     for (size_t i = 0; i < words.count; i++) {
@@ -102,6 +102,38 @@ static void check_words(const char *text) {
     lt_prompt_free(&prompt);
     lt_tokenizer_free(tokenizer);
     tool_words_free(&words);
+}
+
+/* CLIP's, but for the first two merges, "i n" and "t h", which have changed places. */
+static lt_tokenizer *open_other(void) {
+    const size_t size = (size_t)(lt_clip_merges_end - lt_clip_merges);
+    lt_tokenizer *tokenizer;
+    char *merges = malloc(size);
+    memcpy(merges, lt_clip_merges, size);
+    assert_memory_equal(merges, "i n\nt h\n", 8);
+    memcpy(merges, "t h\ni n\n", 8);
+    assert_ok(lt_tokenizer_create(merges, size, &tokenizer));
+    free(merges);
+    return tokenizer;
+}
+
+/* Texts are read by the tokenizer that is given, and none is made for each. */
+static void test_given_tokenizer(void **state) {
+    (void)state;
+    lt_request request = lt_request_defaults();
+    lt_tokenizer *clips, *other = open_other();
+    tool_words words, others;
+    request.prompt = "inzth (inzth:1.5)";
+    assert_ok(lt_tokenizer_of_clip(&clips));
+    assert_ok(tool_words_read(clips, &request, false, &words));
+    assert_ok(tool_words_read(other, &request, false, &others));
+    assert_int_equal(words.count, others.count);
+    assert_int_equal(words.items[0].id + 1, others.items[0].id);
+    assert_int_equal(words.items[words.count / 2].id + 1, others.items[words.count / 2].id);
+    tool_words_free(&words);
+    tool_words_free(&others);
+    lt_tokenizer_free(clips);
+    lt_tokenizer_free(other);
 }
 
 /* `apples` apples, a comma, and as many pears. */
@@ -126,7 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_components), cmocka_unit_test(test_planes_of_one_value),
         cmocka_unit_test(test_scale),      cmocka_unit_test(test_smaller),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_words),      cmocka_unit_test(test_given_tokenizer),
     };
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
 }

@@ -118,6 +118,32 @@ static void test_words(void **state) {
             "isa: -1; possible are scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, best");
 }
 
+static options mended(options o) {
+    const options usual = good();
+    for (const lt_field *f = fields; f->name; f++) lt_field_mend(f, &usual, &o);
+    accepted(o);
+    return o;
+}
+
+/* Numbers go to the nearest that is possible, and all else is as usual; what is good stays. */
+static void test_mending(void **state) {
+    (void)state;
+    assert_int_equal(mended(WITH(number, 6)).number, 5);
+    assert_int_equal(mended(WITH(number, INT_MIN)).number, -1);
+    assert_int_equal(mended(WITH(number, 3)).number, 3);
+    assert_true(mended(WITH(many, LONG_MAX)).many == 1000000000);
+    assert_true(mended(WITH(small, -7)).small == -1);
+    assert_true(mended(WITH(small, (float)NAN)).small == 0);
+    assert_true(mended(WITH(rate, (double)INFINITY)).rate == 2);
+    assert_true(mended(WITH(share, 1.5)).share == 1);
+    assert_true(mended(WITH(share, 0)).share == 1);
+    assert_true(mended(WITH(share, -3)).share == 1);
+    assert_true(mended(WITH(interval[0], -1)).interval[0] == 0);
+    assert_int_equal(mended(WITH(isa, (lt_isa)1000)).isa, LT_ISA_BEST);
+    assert_string_equal(mended(WITH(name, NULL)).name, "");
+    assert_null(mended(WITH(kind, "c")).kind);
+}
+
 static void test_finding(void **state) {
     (void)state;
     static const lt_field named[] = {{"save_steps"}, {"save"}, {0}};
@@ -129,8 +155,8 @@ static void test_finding(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_lists),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers),   cmocka_unit_test(test_lists),
                                        cmocka_unit_test(test_intervals), cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_finding)};
+                                       cmocka_unit_test(test_mending),   cmocka_unit_test(test_finding)};
     return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
 }

@@ -214,6 +214,24 @@ static lt_status call_tokenize(int null) {
     return status;
 }
 
+static lt_status call_tokenizer_open(int null) {
+    lt_tokenizer *tokenizer = NULL;
+    const lt_status status = lt_tokenizer_open(GIVEN(0, &tokenizer));
+    lt_tokenizer_close(tokenizer);
+    return status;
+}
+
+static lt_status call_tokenize_by(int null) {
+    lt_tokens tokens = {.count = 7};
+    lt_tokenizer *tokenizer;
+    assert_ok(lt_tokenizer_open(&tokenizer));
+    const lt_status status = lt_tokenize_by(GIVEN(0, tokenizer), GIVEN(1, "a cat"), GIVEN(2, &tokens));
+    if (null == 0 || null == 1) assert_int_equal(tokens.count, 0);
+    if (null < 2) lt_tokens_free(&tokens);
+    lt_tokenizer_close(tokenizer);
+    return status;
+}
+
 static lt_status call_read_prompt(int null) {
     const lt_request request = quick_request();
     lt_reading reading = {.calls = 7};
@@ -406,6 +424,8 @@ static const struct {
     {"lt_image_alloc", call_image_alloc, {"image"}},
     {"lt_noise", call_noise, {"image", "timesteps", "images"}},
     {"lt_tokenize", call_tokenize, {"text", "tokens"}},
+    {"lt_tokenizer_open", call_tokenizer_open, {"tokenizer"}},
+    {"lt_tokenize_by", call_tokenize_by, {"tokenizer", "text", "tokens"}},
     {"lt_read_prompt", call_read_prompt, {"request", "reading"}},
     {"lt_plan_steps", call_plan_steps, {"request", "steps"}},
     {"lt_arrays_save", call_arrays_save, {"path", "items"}},

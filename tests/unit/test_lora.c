@@ -7,6 +7,7 @@
 #include "api/model.h"
 #include "base/sha256.h"
 #include "golden.h"
+#include "pipeline/adapting.h"
 #include "text/networks.h"
 
 /* ---- Names ---- */
@@ -239,6 +240,54 @@ static void test_sessions(void **state) {
     lt_session_close(session);
 }
 
+static void copy_golden(const char *name, const char *to) {
+    char from[512], bytes[4096];
+    snprintf(from, sizeof from, LT_GOLDEN_DIR "/lora/%s.safetensors", name);
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    for (size_t size; (size = fread(bytes, 1, sizeof bytes, in));) assert_int_equal(fwrite(bytes, 1, size, out), size);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* Deltas of what the session wears. */
+static size_t worn(const lt_session *session) { return session->loras.worn->files[0]->count; }
+
+static void adapt(lt_session *session, const lt_request *request) {
+    lt_adapted adapted;
+    assert_ok(lt_adapt_request(session, request, &adapted));
+    lt_adapt_end(session, &adapted);
+}
+
+/* A file that is another one at the next request, a session's own and a request's, is read again; and one that isn't
+ * isn't. */
+static void test_changed_files(void **state) {
+    (void)state;
+    char path[300];
+    snprintf(path, sizeof path, "%s", scratch_path("changing.safetensors"));
+    const lt_lora lora = {path, 1, 1};
+    lt_request request = lt_request_defaults();
+    lt_session *session;
+    for (int own = 0; own < 2; own++) {
+        copy_golden("kohya", path);
+        assert_ok(lt_session_open(model, NULL, &session));
+        if (own) assert_ok(lt_session_adapt(session, &lora, 1));
+        request.loras = own ? NULL : &lora;
+        request.lora_count = !own;
+        adapt(session, &request);
+        const size_t before = worn(session);
+        const uint64_t identity = session->loras.worn->files[0]->uses[0].delta.identity;
+        adapt(session, &request);
+        assert_true(session->loras.worn->files[0]->uses[0].delta.identity == identity);
+        copy_golden("full", path);
+        adapt(session, &request);
+        assert_int_not_equal(worn(session), before);
+        assert_true(session->loras.worn->files[0]->uses[0].delta.identity != identity);
+        lt_session_close(session);
+    }
+}
+
 /* ---- Prompts ---- */
 
 static void test_networks(void **state) {
@@ -349,10 +398,10 @@ static void test_sha256(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_layers),         cmocka_unit_test(test_files),
-        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_networks),    cmocka_unit_test(test_wrong_networks), cmocka_unit_test(test_sha256),
-        cmocka_unit_test(test_few_steps),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_layers),    cmocka_unit_test(test_files),
+        cmocka_unit_test(test_wrong_files),   cmocka_unit_test(test_no_memory), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_changed_files), cmocka_unit_test(test_networks),  cmocka_unit_test(test_wrong_networks),
+        cmocka_unit_test(test_sha256),        cmocka_unit_test(test_few_steps),
     };
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     const int failed = cmocka_run_group_tests_name("lora", tests, NULL, NULL);

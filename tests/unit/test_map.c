@@ -6,6 +6,7 @@
 #include "micro.h"
 #include "train/cache.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -121,6 +122,36 @@ static void a_file_that_grew_again_is_told(void **state) {
     assert_ok(lt_map_open(path, &map));
     assert_int_equal(count_ones(&map), map.size);
     assert_ok(lt_map_finish(&map, LT_OK));
+}
+
+/* Written in its place, also to the same length, replaced, longer; but not one that is only read, or gone. */
+static void a_change_is_told(void **state) {
+    (void)state;
+    const struct timespec then[2] = {{1000000000, 0}, {1000000000, 1}};
+    lt_map map;
+    char path[256];
+    strcpy(path, write_ones("file"));
+    assert_ok(lt_map_open(path, &map));
+    assert_int_equal(count_ones(&map), map.size);
+    assert_false(lt_map_changed(map.data));
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+    assert_true(lt_map_changed(map.data));
+    lt_map_close(&map);
+    assert_ok(lt_map_open(path, &map));
+    assert_false(lt_map_changed(map.data + map.size - 1));
+    assert_int_equal(rename(write_ones("other"), path), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+    assert_true(lt_map_changed(map.data));
+    lt_map_close(&map);
+    assert_ok(lt_map_open(path, &map));
+    cut(path, map.size + 1);
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+    assert_true(lt_map_changed(map.data));
+    assert_int_equal(unlink(path), 0);
+    assert_false(lt_map_changed(map.data));
+    lt_map_close(&map);
+    assert_false(lt_map_changed(NULL));
+    assert_false(lt_map_changed(path));
 }
 
 /* Another file in its place, none at all, and what is wrong with other maps, memory or the reading itself. */
@@ -324,11 +355,17 @@ static int leave(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults_of_others_are_passed_on),        cmocka_unit_test(a_cut_is_told),
-        cmocka_unit_test(a_file_that_grew_again_is_told),        cmocka_unit_test(whole_maps_are_left_alone),
-        cmocka_unit_test(threads_meet_no_others_cuts),           cmocka_unit_test(a_cut_model_draws_nothing),
-        cmocka_unit_test(a_model_that_has_drawn_notices),        cmocka_unit_test(another_model_draws),
-        cmocka_unit_test(a_cut_model_is_not_converted),          cmocka_unit_test(a_cut_shard_gives_no_picture),
+        cmocka_unit_test(faults_of_others_are_passed_on),
+        cmocka_unit_test(a_cut_is_told),
+        cmocka_unit_test(a_file_that_grew_again_is_told),
+        cmocka_unit_test(whole_maps_are_left_alone),
+        cmocka_unit_test(a_change_is_told),
+        cmocka_unit_test(threads_meet_no_others_cuts),
+        cmocka_unit_test(a_cut_model_draws_nothing),
+        cmocka_unit_test(a_model_that_has_drawn_notices),
+        cmocka_unit_test(another_model_draws),
+        cmocka_unit_test(a_cut_model_is_not_converted),
+        cmocka_unit_test(a_cut_shard_gives_no_picture),
         cmocka_unit_test(a_cut_cache_is_noticed_and_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, leave);

@@ -257,6 +257,35 @@ static void test_texts_that_say_little(void **state) {
     lt_string_free(texts);
 }
 
+/* Values that are not possible are brought to such as are, and told; what the caller has set stays his. */
+static void test_impossible_values(void **state) {
+    (void)state;
+    static const char text[] =
+        "a cat\nSteps: 70000, CFG scale: -1e9, Seed: 3, Size: 64x64, Clip skip: 0, Variation seed: 5, "
+        "Variation seed strength: 2, Denoising strength: 1.5, Token merging ratio: -1";
+    lt_session *session = open_heard();
+    lt_request r = lt_request_defaults();
+    char *texts;
+    r.count = -5;
+    assert_ok(lt_request_from_parameters(text, session, &r, &texts));
+    assert_int_equal(r.steps, 1000);
+    assert_true(r.guidance == -1000);
+    assert_int_equal(r.clip_skip, 1);
+    assert_true(r.variation_strength == 1);
+    assert_true(r.strength == 1);
+    assert_true(r.merge_tokens == 0);
+    assert_int_equal(r.count, -5);
+    assert_non_null(strstr(notices, "strength: 1.5; above 0, up to 1 is possible"));
+    assert_null(strstr(notices, "count"));
+    lt_string_free(texts);
+    r = lt_request_defaults();
+    assert_ok(lt_request_from_parameters("a\nSteps: 4, Denoising strength: 0, Hires upscale: 20", NULL, &r, &texts));
+    assert_true(r.hires_strength == lt_request_defaults().hires_strength);
+    assert_true(r.hires_scale == 8);
+    lt_string_free(texts);
+    lt_session_close(session);
+}
+
 /* ---- As they are written ---- */
 
 static void test_what_a_text_says(void **state) {
@@ -301,11 +330,11 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samplers),     cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_of_a_picture), cmocka_unit_test(test_names_of_others),
-        cmocka_unit_test(test_a_web_ui),     cmocka_unit_test(test_texts_that_say_little),
-        cmocka_unit_test(test_precision),    cmocka_unit_test(test_what_a_text_says),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_samplers),          cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_of_a_picture),      cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_a_web_ui),          cmocka_unit_test(test_texts_that_say_little),
+        cmocka_unit_test(test_impossible_values), cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_what_a_text_says),  cmocka_unit_test(test_names),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();

@@ -24,6 +24,26 @@ static void test_tokens(void **state) {
     assert_null(tokens.ids);
 }
 
+/* One that is kept reads as one that is made for the text; to read makes none, which would ask for far more memory. */
+static void test_kept_tokenizer(void **state) {
+    (void)state;
+    static const char *const texts[] = {"", "a photo of a cat", "\xc3\x84pfel, \xf0\x9f\x98\x80!"};
+    lt_tokenizer *tokenizer;
+    lt_tokens expected, tokens;
+    assert_ok(lt_tokenizer_open(&tokenizer));
+    for (size_t i = 0; i < LT_COUNT(texts); i++) {
+        assert_ok(lt_tokenize(texts[i], &expected));
+        assert_ok(lt_tokenize_by(tokenizer, texts[i], &tokens));
+        assert_int_equal(tokens.count, expected.count);
+        assert_memory_equal(tokens.ids, expected.ids, expected.count * sizeof *expected.ids);
+        assert_memory_equal(tokens.ends, expected.ends, expected.count * sizeof *expected.ends);
+        lt_tokens_free(&expected);
+        lt_tokens_free(&tokens);
+    }
+    lt_tokenizer_close(tokenizer);
+    lt_tokenizer_close(NULL);
+}
+
 /* ---- Steps ---- */
 
 static void test_steps(void **state) {
@@ -513,6 +533,16 @@ static lt_status try_tokens(void) {
     return status;
 }
 
+static lt_status try_kept_tokens(void) {
+    lt_tokenizer *tokenizer;
+    lt_tokens tokens = {0};
+    LT_TRY(lt_tokenizer_open(&tokenizer));
+    const lt_status status = lt_tokenize_by(tokenizer, "a cat", &tokens);
+    lt_tokens_free(&tokens);
+    lt_tokenizer_close(tokenizer);
+    return status;
+}
+
 static lt_status try_arrays(void) {
     lt_arrays arrays;
     const lt_status status = lt_arrays_load(micro_checkpoint(), NULL, &arrays);
@@ -561,7 +591,8 @@ static lt_status try_loss(void) {
 
 static void test_every_allocation_fails(void **state) {
     (void)state;
-    lt_status (*const all[])(void) = {try_tokens, try_arrays, try_noise, try_report, try_timing, try_loss};
+    lt_status (*const all[])(void) = {try_tokens, try_kept_tokens, try_arrays, try_noise,
+                                      try_report, try_timing,      try_loss};
     other = open_micro(1);
     for (size_t i = 0; i < LT_COUNT(all); i++) {
         lt_status status = LT_ERROR_MEMORY;
@@ -579,6 +610,7 @@ static void test_every_allocation_fails(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_kept_tokenizer),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_no_timesteps),

@@ -10,6 +10,7 @@
 #include "store.h"
 #include "tools.h"
 #include "tools/base64.h"
+#include "turn.h"
 
 #include "golden.h"
 
@@ -23,6 +24,7 @@ static void begin_next(lt_jobs *jobs, const char *id) {
     lt_job *next = lt_jobs_next(jobs);
     assert_string_equal(next->is.id, id);
     jobs->round = next->round;
+    next->begun = 1;
     next->is.state = LT_JOB_DONE;
 }
 
@@ -43,6 +45,56 @@ static void test_clients_take_turns(void **state) {
     begin_next(&jobs, "a4");
     assert_null(lt_jobs_next(&jobs));
     lt_jobs_free(&jobs);
+}
+
+/* Nor does one who hands in the next as soon as the last is done, before every other's. */
+static void test_a_client_who_comes_again(void **state) {
+    (void)state;
+    lt_jobs jobs = {.workers = 1};
+    for (int i = 0; i < 3; i++) add(&jobs, (const char *[]){"a1", "a2", "a3"}[i], "a", i);
+    add(&jobs, "b1", "b", 3);
+    begin_next(&jobs, "a1");
+    begin_next(&jobs, "b1");
+    add(&jobs, "b2", "b", 4);
+    begin_next(&jobs, "a2");
+    begin_next(&jobs, "b2");
+    add(&jobs, "b3", "b", 5);
+    begin_next(&jobs, "a3");
+    begin_next(&jobs, "b3");
+    assert_false(lt_jobs_waiting_of(&jobs, "b"));
+    add(&jobs, "b4", "b", 6);
+    assert_true(lt_jobs_waiting_of(&jobs, "b"));
+    assert_false(lt_jobs_waiting_of(&jobs, "a"));
+    lt_jobs_free(&jobs);
+}
+
+static void go_in(lt_turns *turns, lt_turn *turn) {
+    assert_ptr_equal(turns->first, turn);
+    lt_turns_remove(turns, turn, true);
+}
+
+/* The same of visits, of which one may leave the line. */
+static void test_visits_take_turns(void **state) {
+    (void)state;
+    lt_turns turns = {0};
+    lt_turn a[4], b[2], c;
+    for (int i = 0; i < 4; i++) lt_turns_add(&turns, &a[i], "a");
+    for (int i = 0; i < 2; i++) lt_turns_add(&turns, &b[i], "b");
+    assert_int_equal(lt_turns_count(&turns, "a"), 4);
+    assert_int_equal(lt_turns_count(&turns, "c"), 0);
+    go_in(&turns, &a[0]);
+    go_in(&turns, &b[0]);
+    lt_turns_remove(&turns, &b[1], false);
+    lt_turns_add(&turns, &c, "c");
+    go_in(&turns, &c);
+    lt_turns_add(&turns, &b[0], "b");
+    go_in(&turns, &a[1]);
+    go_in(&turns, &b[0]);
+    lt_turns_add(&turns, &b[0], "b");
+    go_in(&turns, &a[2]);
+    go_in(&turns, &b[0]);
+    go_in(&turns, &a[3]);
+    assert_null(turns.first);
 }
 
 static void test_places(void **state) {
@@ -119,6 +171,12 @@ static void test_names(void **state) {
     lt_guard_close(guard);
 }
 
+static void assert_named(const lt_guard *guard, const char *authorization, const char *name) {
+    char client[16] = "10.0.0.7";
+    lt_guard_name(guard, authorization, client, sizeof client);
+    assert_string_equal(client, name);
+}
+
 static void test_keys(void **state) {
     (void)state;
     lt_server_options o = lt_server_options_defaults();
@@ -146,6 +204,10 @@ static void test_keys(void **state) {
                                         NULL};
     for (size_t i = 0; wrong[i]; i++) assert_int_equal(ask(guard, NULL, NULL, wrong[i]), 401);
     assert_int_equal(ask(guard, NULL, NULL, NULL), 401);
+    assert_named(guard, NULL, "10.0.0.7");
+    assert_named(guard, "Bearer wrong", "10.0.0.7");
+    assert_named(guard, "Bearer secret", "10.0.0.7/1");
+    assert_named(guard, "Basic YW5uOndvcmQ=", "10.0.0.7/2");
     lt_guard_close(guard);
 }
 
@@ -289,6 +351,8 @@ static void test_all_is_described(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients_take_turns),
+        cmocka_unit_test(test_a_client_who_comes_again),
+        cmocka_unit_test(test_visits_take_turns),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_places_of_all),
         cmocka_unit_test(test_names),
