@@ -189,7 +189,7 @@ typedef struct lt_model_options {
 #define LT_LORA_OPTION(list, ...)                                                                                      \
     {                                                                                                                  \
         "lora", 0, LT_OPTION_LORA, "FILE[:S[:TEXT_S]]",                                                                \
-            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list), __VA_ARGS__                       \
+            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list), .member = "loras", __VA_ARGS__    \
     }
 
 /* The options of every command that runs a U-Net. */

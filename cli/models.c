@@ -46,6 +46,8 @@ const char *lt_models_folder(const char *asked) {
 
 const char *lt_state_folder(void) { return user_folder("XDG_STATE_HOME", ".local/state", "latent"); }
 
+const char *lt_cache_folder(void) { return user_folder("XDG_CACHE_HOME", ".cache", "latent"); }
+
 /* ---- Names ---- */
 
 lt_status lt_models_path(const char *folder, lt_shelf_kind kind, const char *name, const char **path) {
@@ -135,8 +137,7 @@ static bool go_on(void *user, size_t done, size_t count) {
 }
 
 static lt_status list(const char *folder) {
-    const lt_shelf_options with = {
-        .cache = user_folder("XDG_CACHE_HOME", ".cache", "latent"), .hashes = o.hash, .progress = go_on};
+    const lt_shelf_options with = {.cache = lt_cache_folder(), .hashes = o.hash, .progress = go_on};
     lt_shelf_listing listing;
     LT_TRY(lt_shelf_read(folder, &with, &listing));
     const lt_status status = print(&listing);

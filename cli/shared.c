@@ -52,6 +52,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.max_memory = options->max_memory;
     o.pin = options->pin;
     o.models = lt_models_folder(options->models);
+    o.cache = lt_cache_folder();
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);

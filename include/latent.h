@@ -580,6 +580,8 @@ typedef struct lt_session_options {
     const char *models;  /* a folder in which what a prompt names is found (LoRAs), itself or as programs lay them out
                             (loras, models/Lora, ...); NULL: around the checkpoint's file alone, where it is always
                             looked for */
+    const char *cache;   /* a folder in which hashes of such files are kept, as lt_shelf_options has it, so that each is
+                            read for its hash once, where a picture's text asks for it; NULL: once a session */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];
