@@ -416,8 +416,10 @@ enum { LT_MAX_CONTROLS = 8 }; /* at once */
  *   invert          255 less each value                          threshold:T  white where all channels are over 127
  *   color           squares of 64 pixels, of one colour each     tile:N       at 1/N (1) of its size and back
  *   blur:S          a Gaussian of deviation 9
- * The numbers may be left out. LT_ERROR_ARGUMENT for another name or number. */
+ * The numbers may be left out; HIGH is not under LOW. LT_ERROR_ARGUMENT for another name or number. */
 LT_API lt_status lt_annotate(const char *annotator, const lt_image *image, lt_image *map);
+/* Whether lt_control.annotator may be that, before there is a picture; likewise. */
+LT_API lt_status lt_annotator_check(const char *annotator);
 LT_API const char *const *lt_annotators(void); /* their names, NULL-terminated */
 
 /* ---- Looking at files ---- */

@@ -56,7 +56,7 @@ static lt_status add_vectors(lt_inversions *all, const lt_tensor *t, size_t *vec
 
 static lt_status read_vectors(lt_inversions *all, const char *path, size_t *vectors) {
     lt_checkpoint file;
-    LT_TRY(lt_checkpoint_open(path, &file));
+    LT_TRY(lt_stranger_open(path, LT_SHELF_EMBEDDING, &file));
     const lt_tensor *t = find_vectors(&file);
     lt_status status = check_vectors(&file, t, all->width);
     if (!status) status = add_vectors(all, t, vectors);

@@ -2,6 +2,7 @@
 #include "pipeline/adapting.h"
 
 #include "adapters/hashed.h"
+#include "base/map.h"
 #include "pipeline/words.h"
 #include "text/networks.h"
 
@@ -74,13 +75,29 @@ static lt_status add_files(const lt_session *session, const lt_lora *loras, size
     return LT_OK;
 }
 
-static void tell_missing(const lt_session *session, const lt_network *n) {
-    if (!*n->arguments[0])
+/* path: of what is called so, and is no file. */
+static void tell_broken(const lt_session *session, const lt_network *n, const char *path) {
+    lt_map map;
+    if (!lt_map_open(path, &map))
+        lt_map_close(&map);
+    else
+        lt_notify(&session->listener, "%.200s is left out: %.500s", n->tag, lt_error_message());
+}
+
+static lt_status tell_missing(const lt_session *session, const lt_network *n) {
+    const lt_shelf shelf = shelf_of(session);
+    char *broken = NULL;
+    if (*n->arguments[0]) LT_TRY(lt_shelf_find_broken(&shelf, LT_SHELF_LORA, n->arguments[0], &broken));
+    if (broken)
+        tell_broken(session, n, broken);
+    else if (!*n->arguments[0])
         lt_notify(&session->listener, "%.200s is left out: it names no file", n->tag);
     else
         lt_notify(&session->listener, "%.200s is left out: there is no such file %s%.200s%saround the checkpoint",
                   n->tag, session->models ? "in " : "", session->models ? session->models : "",
                   session->models ? " or " : "");
+    lt_free(broken);
+    return LT_OK;
 }
 
 static void tell_other(const lt_session *session, const lt_network *n, const char *path, const char *hash) {
@@ -172,8 +189,7 @@ static lt_status add_network(const lt_session *session, const lt_request *r, con
     if (path) list->items[list->count++] = (lt_lora){path, lora.strength, lora.text_strength};
     LT_TRY(status);
     tell_odd(session, n, &lora, given);
-    if (!path && !given) tell_missing(session, n);
-    return LT_OK;
+    return path || given ? LT_OK : tell_missing(session, n);
 }
 
 static lt_status add_networks(const lt_session *session, const lt_request *r, lt_adapted *a, lora_list *list) {

@@ -48,7 +48,7 @@ static bool is_inpainting(const lt_control *c) { return c->annotator && !strcmp(
 
 static lt_status check_annotator(const lt_controls *all, const lt_control *c) {
     if (!c->annotator) return LT_OK;
-    if (!is_inpainting(c)) return lt_annotator_check(c->annotator);
+    if (!is_inpainting(c)) return lt_annotator_known(c->annotator);
     return all->canvas->mask
                ? LT_OK
                : lt_fail(LT_ERROR_ARGUMENT, "annotator inpaint: a mask says what it leaves out; there is none");

@@ -49,7 +49,7 @@ static lt_status write_int(lt_buffer *out, int value) { return lt_buffer_printf(
 static bool read_number(const char *text, double *value) {
     char *end;
     const double v = strtod(text, &end);
-    if (end == text || *end || !isfinite(v)) return false;
+    if (end == text || *end || strspn(text, "+-.0123456789eE") < strlen(text) || !isfinite(v)) return false;
     *value = v;
     return true;
 }
@@ -300,6 +300,11 @@ static lt_status write_hires_upscaler(const lt_made *m, lt_buffer *out) {
 
 static bool read_hires_upscaler(const reading *to, const char *value) {
     to->request->hires_upscaler = lt_hires_by_label(value);
+    if (to->session && !lt_hires_is_here(to->session, to->request->hires_upscaler))
+        lt_notify(&to->session->listener,
+                  "the picture was made with the upscaler %.200s, which is nowhere here: `hires_upscaler` may name its "
+                  "file, or another way",
+                  value);
     return true;
 }
 
@@ -541,7 +546,12 @@ static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
 static bool read_lora_hashes(const reading *to, const char *value) {
     const char *syntax = lt_infotext_find(to->info, "Prompt syntax");
     to->request->lora_hashes = value;
-    return !syntax || strcmp(syntax, "off") || to->request->lora_count;
+    if (syntax && !strcmp(syntax, "off") && !to->request->lora_count && to->session)
+        lt_notify(&to->session->listener,
+                  "the picture was made with LoRAs that its plain prompt can't name, and is drawn without: give them, "
+                  "with their strengths, by `loras` (%.200s)",
+                  value);
+    return true;
 }
 
 static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {

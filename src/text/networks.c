@@ -157,6 +157,7 @@ lt_status lt_networks_leave_out(const char *text, const bool *out, lt_buffer *le
         size = piece_at(&r, at, &network);
         cut = network && *out;
         if (!cut) LT_TRY(lt_buffer_append(left, text + at, size));
+        if (cut && !left->size) size = lt_skip_space(text, r.size, at + size) - at;
         out += network;
     }
     if (cut) trim(left);

@@ -29,7 +29,8 @@ typedef struct lt_networks {
 /* Takes them out of text: what is left, and them in their order; both are the caller's, after an error too. */
 lt_status lt_networks_take(const char *text, lt_buffer *left, lt_networks *networks);
 void lt_networks_free(lt_networks *networks);
-/* text without those of them, in their order, for which out is true; left is the caller's, after an error too. */
+/* text without those of them, in their order, for which out is true, and without white space that would begin or end it
+ * for that; left is the caller's, after an error too. */
 lt_status lt_networks_leave_out(const char *text, const bool *out, lt_buffer *left);
 /* Whether a network begins in text and doesn't end: what is written behind it would be a part of that. */
 bool lt_networks_open(const char *text);
