@@ -28,7 +28,7 @@ static lt_status open_one(const lt_control_files *files, const char *models, con
 /* Cuts the next annotator off the list at *at, which becomes NULL behind the last one. "none" and nothing at all are
  * none: NULL. */
 static const char *next_annotator(char **at) {
-    char *word = *at, *comma = strchr(word, ',');
+    char *word = *at + strspn(*at, " "), *comma = strchr(word, ',');
     if (comma) *comma = '\0';
     *at = comma ? comma + 1 : NULL;
     return *word && strcmp(word, "none") ? word : NULL;

@@ -695,7 +695,8 @@ typedef struct lt_request {
     /* Which files the names in the prompts stand for, as a picture's parameters text has it ("Lora hashes", "TI
      * hashes"): "ink: 0123456789ab, wash: ba9876543210", a name that is there twice being that of two files, in their
      * order. Another file that has the hash is taken for the one that is called so; where none has it that one, with a
-     * notice. NULL: the names alone count. */
+     * notice. A LoRA whose hash is that of one of loras gives way to that, which has a strength of its own. An
+     * embedding that is found, and not told, has a notice. NULL: the names alone count. */
     const char *lora_hashes, *embedding_hashes;
     const char *const
         *embeddings; /* [embedding_count]: files of textual inversion, or names of such, besides those that

@@ -327,7 +327,7 @@ static lt_status inspect_lora(survey *s, lt_report *r) {
 /* Nor a LoRA: an embedding, say. */
 static lt_status inspect_other(survey *s, const lt_report *r) {
     lt_shelf_about about;
-    if (r->is_model || r->lora.kinds || s->source.folder.count) return LT_OK;
+    if (r->is_model || r->lora.kinds || s->source.folder.count || lt_state_recognise(&s->source.file)) return LT_OK;
     const lt_status status = lt_shelf_about_file(&s->source.file, &about);
     const char *family = about.family, *details = about.details;
     if (!status && about.kind < LT_SHELF_OTHER)

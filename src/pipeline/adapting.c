@@ -198,7 +198,7 @@ static lt_status add_networks(const lt_session *session, const lt_request *r, lt
         const lt_network *n = &a->networks.items[i];
         const size_t before = list->count;
         if (!lt_network_is_lora(n))
-            lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served", n->tag);
+            lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served, as <lora:NAME:0.8>", n->tag);
         else if (++loras > MOST_NAMED)
             return lt_fail(LT_ERROR_ARGUMENT, "the prompt names over %d LoRAs", MOST_NAMED);
         else
@@ -327,7 +327,8 @@ lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_ad
 static void keep_hashes(lt_session *session) {
     lt_message before;
     lt_message_keep(&before);
-    if (lt_hash_cache_save(session->hashes)) lt_message_restore(&before);
+    lt_hash_cache_save(session->hashes);
+    lt_message_restore(&before);
 }
 
 void lt_adapt_end(lt_session *session, lt_adapted *adapted) {

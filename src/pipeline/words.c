@@ -4,6 +4,7 @@
 #include "adapters/hashed.h"
 #include "formats/picture_embedding.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool is_in(const lt_request *r, const char *name) {
@@ -63,11 +64,11 @@ static lt_status add_all_named(lt_session *session, const lt_request *r) {
 typedef struct looking {
     lt_session *session;
     const lt_request *request;
-    lt_buffer names; /* of those that were found by their names, each with its NUL */
+    lt_buffer names; /* of those that were looked at, each with its NUL */
     lt_status status;
 } looking;
 
-static bool was_found(const looking *l, const char *name) {
+static bool was_seen(const looking *l, const char *name) {
     for (const char *at = l->names.data, *end = at + l->names.size; at < end; at += strlen(at) + 1)
         if (lt_hashes_same_name(at, name)) return true;
     return false;
@@ -144,7 +145,7 @@ static lt_status add_chosen(lt_session *session, const lt_request *r, const char
 static bool add_mentioned(void *user, const char *path, const char *name) {
     looking *l = user;
     bool preview;
-    if (!is_in(l->request, name) || was_found(l, name) || is_there(&l->session->embeddings, name)) return false;
+    if (!is_in(l->request, name) || was_seen(l, name) || is_there(&l->session->embeddings, name)) return false;
     l->status = lt_is_preview(path, &preview);
     if (l->status || preview) return l->status != LT_OK;
     l->status = lt_buffer_append(&l->names, name, strlen(name) + 1);
@@ -153,18 +154,61 @@ static bool add_mentioned(void *user, const char *path, const char *name) {
 }
 
 /* Those that a picture's text names, and that were not found by their names. */
-static lt_status add_told(const looking *l) {
+static lt_status add_told(looking *l) {
     size_t size;
     lt_status status = LT_OK;
     const char *at = l->request->embedding_hashes, *entry;
     while (at && !status && (entry = lt_hashes_next(&at, &size))) {
         char *name = lt_strndup(entry, size);
         if (!name) return LT_ERROR_MEMORY;
-        if (is_in(l->request, name) && !was_found(l, name) && !is_there(&l->session->embeddings, name))
-            status = add_chosen(l->session, l->request, name, NULL);
+        if (is_in(l->request, name) && !was_seen(l, name) && !is_there(&l->session->embeddings, name)) {
+            status = lt_buffer_append(&l->names, name, size + 1);
+            if (!status) status = add_chosen(l->session, l->request, name, NULL);
+        }
         lt_free(name);
     }
     return status;
+}
+
+enum { MOST_TOLD = 8 /* of a prompt */ };
+
+/* Whether text begins with name, as a word. */
+static bool begins_with(const char *text, const char *name) {
+    const size_t size = strlen(name);
+    return !strncasecmp(text, name, size) && !isalnum((unsigned char)text[size]);
+}
+
+/* The same of one that is there, or of which something was told. */
+static bool begins_with_one(const looking *l, const char *text) {
+    const lt_inversions *all = &l->session->embeddings;
+    for (size_t i = 0; i < all->count; i++)
+        if (begins_with(text, all->items[i].name)) return true;
+    for (const char *at = l->names.data, *end = at + l->names.size; at < end; at += strlen(at) + 1)
+        if (begins_with(text, at)) return true;
+    return false;
+}
+
+/* What is written as ComfyUI has it, and is nowhere. */
+static void tell_unknown(const looking *l, const char *prompt) {
+    static const char mark[] = "embedding:";
+    int told = 0;
+    for (const char *at = prompt; told < MOST_TOLD && (at = strcasestr(at, mark));) {
+        at += sizeof mark - 1;
+        const size_t size = strcspn(at, " \t\r\n,:;()[]|<>");
+        const bool unknown = size && !begins_with_one(l, at);
+        told += unknown;
+        if (unknown)
+            lt_notify(&l->session->listener, "%s%.*s stays words: there is no embedding of that name", mark,
+                      (int)lt_min(size, 200), at);
+    }
+}
+
+static void tell_all_unknown(const looking *l) {
+    const lt_request *r = l->request;
+    tell_unknown(l, r->prompt);
+    tell_unknown(l, r->negative_prompt);
+    for (size_t i = 0; r->regions && i < r->region_count; i++)
+        if (r->regions[i].prompt) tell_unknown(l, r->regions[i].prompt);
 }
 
 lt_status lt_words_read(lt_session *session, const lt_request *r) {
@@ -176,6 +220,7 @@ lt_status lt_words_read(lt_session *session, const lt_request *r) {
     lt_status status = lt_shelf_walk(&shelf, LT_SHELF_EMBEDDING, add_mentioned, &l);
     if (!status) status = l.status;
     if (!status) status = add_told(&l);
+    if (!status) tell_all_unknown(&l);
     lt_buffer_free(&l.names);
     return status;
 }

@@ -95,8 +95,8 @@ check "three tenths of ten steps are three" cmp from0.3.safetensors from0.25.saf
 small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png:1:0.3:0.7" -o part.png
 check "a control in whose part no step lies is noted" eval 'small txt2img -p "a cat" --seed 8 --steps 4 --control "tiny-control.safetensors:edges.png:1:0.9:0.95" -o other.png &&
     grep -q "note: control number 1 does nothing: of 4 steps none lies from 0.9 to 0.95 of the way as a whole" err'
-check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator invert,canny -o other.png &&
-    grep -q "note: --annotator invert,canny: 2 for 1 --control: those behind do nothing" err'
+check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator "invert, canny" -o other.png &&
+    grep -q "note: --annotator invert, canny: 2 for 1 --control: those behind do nothing" err'
 check "the picture says the shares that were given" has_text part.png "Guidance Start: 0.3, Guidance End: 0.7,"
 cp tiny-control.safetensors "a:b.safetensors" && cp edges.png "c:d.png"
 check "a control and a picture whose names have colons" eval 'small txt2img -p "a cat" --seed 8 --control a:b.safetensors:c:d.png:1:0:1 -o other.png --save-latents b.safetensors && cmp a.safetensors b.safetensors &&
@@ -370,7 +370,7 @@ refuse "a size of 0" 2 "width 0: " latent txt2img -W 0 -m tiny.safetensors -o no
 refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m tiny.safetensors -o none/a.png
 refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
 refuse "an unknown schedule" 2 "schedule foo: possible are normal, uniform, karras, " latent txt2img $tiny --schedule foo
-refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
+refuse "a pair that can't be" 2 "sampler plms can't run on schedule karras: it takes leading" \
     latent txt2img $tiny -p "" --sampler plms --schedule karras
 refuse "a precision that an instruction set lacks" 1 "bf16 takes a processor" latent txt2img $tiny -p "" --precision bf16 --isa avx2
 refuse "an unknown instruction set in the environment" 1 "LATENT_ISA=avx3: this processor has scalar" \
