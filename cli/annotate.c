@@ -24,7 +24,8 @@ static int run(int count, char **words) {
         return lt_complain(LT_EXIT_USAGE, "an annotator, -i IN and -o OUT; see `latent annotate --help`");
     const int blocked = lt_check_drawing(o.output);
     if (blocked) return blocked;
-    return annotate(words[0]) ? lt_complain_error() : LT_EXIT_OK;
+    const lt_status status = annotate(words[0]);
+    return status ? lt_complain_of(status) : LT_EXIT_OK;
 }
 
 const lt_command lt_command_annotate = {

@@ -150,6 +150,8 @@ void lt_option_help(const lt_option *option, char text[LT_HELP_SIZE]);
 int lt_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The library's last error, the same way. */
 int lt_complain_error(void);
+/* The same of one that a call returned, to which options were given: LT_EXIT_USAGE where one of them is the reason. */
+int lt_complain_of(lt_status status);
 
 /* ---- What several commands share (shared.c) ---- */
 
@@ -189,7 +191,7 @@ typedef struct lt_model_options {
 #define LT_LORA_OPTION(list, ...)                                                                                      \
     {                                                                                                                  \
         "lora", 0, LT_OPTION_LORA, "FILE[:S[:TEXT_S]]",                                                                \
-            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list), __VA_ARGS__                       \
+            "add a LoRA at strength S (1), to the text encoder TEXT_S (S)", &(list), .member = "loras", __VA_ARGS__    \
     }
 
 /* The options of every command that runs a U-Net. */

@@ -8,11 +8,18 @@
 
 /* ---- Numbers ---- */
 
+double lt_decimal(const char *text, char **end) {
+    const size_t size = strspn(text, " +-.0123456789eE");
+    const double number = strtod(text, end);
+    if (*end > text + size) *end = (char *)(uintptr_t)text;
+    return number;
+}
+
 /* Where the last ":NUMBER" of text begins, and the number; NULL: it ends in none. */
 static char *last_number(char *text, double *number) {
     char *colon = strrchr(text, ':'), *end;
     if (!colon || colon == text) return NULL;
-    const double found = strtod(colon + 1, &end);
+    const double found = lt_decimal(colon + 1, &end);
     if (end == colon + 1 || *end) return NULL;
     *number = found;
     return colon;

@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+/* As strtod, but of decimal digits alone: of "0x10", "inf" and "nan" *end is text, as of what is no number. */
+double lt_decimal(const char *text, char **end);
 /* Cuts numbers off the end of text, ":0.8:0:0.5": how many of at most `most`, the last one first. */
 int lt_numbers_take(char *text, int most, double *numbers);
 /* Whether what stands behind text's last colon can't be (the end of) a file's name, and so was meant as a number: it

@@ -25,18 +25,40 @@ static lt_status open_one(const lt_control_files *files, const char *models, con
     return LT_OK;
 }
 
-/* Parts the list; "none" and nothing at all are none. */
+/* Cuts the next annotator off the list at *at, which becomes NULL behind the last one. "none" and nothing at all are
+ * none: NULL. */
+static const char *next_annotator(char **at) {
+    char *word = *at + strspn(*at, " "), *comma = strchr(word, ',');
+    if (comma) *comma = '\0';
+    *at = comma ? comma + 1 : NULL;
+    return *word && strcmp(word, "none") ? word : NULL;
+}
+
+int lt_control_check(const lt_control_list *list) {
+    char *all = list->annotators ? tool_strdup(list->annotators) : NULL, *at = all;
+    lt_status status = LT_OK;
+    size_t count = 0;
+    if (list->annotators && !all) return lt_complain_error();
+    for (; at && !status; count++) {
+        const char *annotator = next_annotator(&at);
+        if (annotator) status = lt_annotator_check(annotator);
+    }
+    free(all);
+    if (!status && count > list->count && list->count)
+        lt_complain(LT_EXIT_OK, "note: --annotator %s: %zu for %zu --control%s: those behind do nothing",
+                    list->annotators, count, list->count, list->count > 1 ? "s" : "");
+    return status ? lt_complain_of(status) : LT_EXIT_OK;
+}
+
+/* One each; the last one is that of all further controls. */
 static lt_status name_annotators(const char *list, lt_control_inputs *controls) {
+    const char *annotator = NULL;
     if (!list) return LT_OK;
     if (!(controls->annotators = tool_strdup(list))) return LT_ERROR_MEMORY;
     char *at = controls->annotators;
     for (size_t i = 0; i < controls->count; i++) {
-        char *comma = strchr(at, ',');
-        if (comma) *comma = '\0';
-        controls->items[i].annotator = *at && strcmp(at, "none") ? at : NULL;
-        if (comma) at = comma + 1;
-        if (comma && i + 1 == controls->count)
-            lt_complain(LT_EXIT_OK, "note: --annotator: %s does nothing: it would be that of a further --control", at);
+        if (at) annotator = next_annotator(&at);
+        controls->items[i].annotator = annotator;
     }
     return LT_OK;
 }

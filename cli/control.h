@@ -13,6 +13,8 @@ typedef struct lt_control_inputs {
     size_t count;
 } lt_control_inputs;
 
+/* Whether the annotators are ones: an exit status, after a message. */
+int lt_control_check(const lt_control_list *list);
 /* models: where names are looked for, as --models says it; base: whose U-Net differences are added to. */
 lt_status lt_control_inputs_open(const lt_control_list *list, const char *models, const lt_model *base,
                                  lt_control_inputs *controls);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -44,7 +45,15 @@ const char *lt_models_folder(const char *asked) {
     return NULL;
 }
 
+lt_status lt_models_check(const char *asked) {
+    struct stat info;
+    if (!asked || (!stat(asked, &info) && S_ISDIR(info.st_mode) && !access(asked, R_OK | X_OK))) return LT_OK;
+    return lt_fail(LT_ERROR_FILE, "--models %s: no folder that can be read", asked);
+}
+
 const char *lt_state_folder(void) { return user_folder("XDG_STATE_HOME", ".local/state", "latent"); }
+
+const char *lt_cache_folder(void) { return user_folder("XDG_CACHE_HOME", ".cache", "latent"); }
 
 /* ---- Names ---- */
 
@@ -58,7 +67,10 @@ lt_status lt_models_path(const char *folder, lt_shelf_kind kind, const char *nam
         lt_string_free(found);
         return *path ? LT_OK : LT_ERROR_MEMORY;
     }
-    if (!folder) return LT_OK; /* who opens a name that is nowhere says so */
+    if (!folder && strpbrk(name, "/.")) return LT_OK; /* who opens a path that is nowhere says so */
+    if (!folder)
+        return lt_fail(LT_ERROR_FILE,
+                       "%s: no such file, and no folder of models in which that name could be (--models)", name);
     return lt_fail(LT_ERROR_FILE, "%s: no such file, and none of that name in %s (`latent models` lists what is there)",
                    name, folder);
 }
@@ -135,8 +147,7 @@ static bool go_on(void *user, size_t done, size_t count) {
 }
 
 static lt_status list(const char *folder) {
-    const lt_shelf_options with = {
-        .cache = user_folder("XDG_CACHE_HOME", ".cache", "latent"), .hashes = o.hash, .progress = go_on};
+    const lt_shelf_options with = {.cache = lt_cache_folder(), .hashes = o.hash, .progress = go_on};
     lt_shelf_listing listing;
     LT_TRY(lt_shelf_read(folder, &with, &listing));
     const lt_status status = print(&listing);

@@ -58,6 +58,10 @@ int lt_complain(int status, const char *format, ...) {
 
 int lt_complain_error(void) { return lt_complain(LT_EXIT_FAILED, "%s", lt_error_message()); }
 
+int lt_complain_of(lt_status status) {
+    return lt_complain(status == LT_ERROR_ARGUMENT ? LT_EXIT_USAGE : LT_EXIT_FAILED, "%s", lt_error_message());
+}
+
 /* ---- What was given ---- */
 
 /* The next of an option's other names; *at moves on. False behind the last. */

@@ -68,7 +68,7 @@ static const lt_option options[] = {
     LT_SEAMLESS_OPTION(o.request.seamless),
     {"count", 'b', LT_OPTION_INT, "N", "OUT-1.png, OUT-2.png, ... with seeds that follow each other", &o.request.count, OF_REQUEST,
      .also = "batch-count batch-size num-images num-images-per-prompt n-iter n-samples"},
-    {"hires", 0, LT_OPTION_NUMBER, "SCALE", NULL, &o.request.hires_scale, OF_REQUEST, .member = "hires_scale", .also = "hires-scale hr-scale"},
+    {"hires", 0, LT_OPTION_NUMBER, "SCALE", NULL, &o.request.hires_scale, 1, OF_REQUEST, .member = "hires_scale", .also = "hires-scale hr-scale"},
     {"hires-size", 0, LT_OPTION_SIZE, "WxH", "the same, to this size; what is over is cut away", &o.request.hires_width, 1, OF_REQUEST, .member = "hires_width", .rare = true},
     {"hires-upscaler", 0, LT_OPTION_FILE, "U", NULL, &o.request.hires_upscaler, OF_REQUEST, .rare = true},
     {"hires-steps", 0, LT_OPTION_INT, "N", NULL, &o.request.hires_steps, OF_REQUEST, .rare = true},
@@ -192,8 +192,11 @@ static lt_status find_noise(const lt_arrays *file, const char *name, size_t expe
     size_t count = 1;
     for (int i = 0; a && i < a->rank; i++) count *= a->shape[i];
     if (a && count != expected)
-        return lt_fail(LT_ERROR_ARGUMENT, "%s: tensor %s has %zu values, this picture's latent has %zu", o.noise, name,
+        return lt_fail(LT_ERROR_FORMAT, "%s: tensor %s has %zu values, this picture's latent has %zu", o.noise, name,
                        count, expected);
+    for (size_t i = 0; a && i < count; i++)
+        if (!isfinite(a->data[i]))
+            return lt_fail(LT_ERROR_FORMAT, "%s: tensor %s holds a NaN or an infinity", o.noise, name);
     *values = a ? a->data : NULL;
     return LT_OK;
 }
@@ -209,7 +212,7 @@ static lt_status read_noise(const lt_session *session, lt_inputs *in, lt_request
     LT_TRY(find_noise(&in->noise, "noise", count, &r->noise));
     LT_TRY(find_noise(&in->noise, "posterior_noise", count, &r->posterior_noise));
     if (!r->noise && !r->posterior_noise)
-        return lt_fail(LT_ERROR_ARGUMENT, "%s has neither a tensor noise nor posterior_noise", o.noise);
+        return lt_fail(LT_ERROR_FORMAT, "%s has neither a tensor noise nor posterior_noise", o.noise);
     return LT_OK;
 }
 
@@ -347,7 +350,7 @@ static int take_words(int count, char **words) {
 static lt_status read_parameters(lt_inputs *in) {
     LT_TRY(lt_image_parameters(o.from, &in->made));
     if (in->made) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT, "%s: it does not say how it was made (it has no parameters)", o.from);
+    return lt_fail(LT_ERROR_FORMAT, "%s: it does not say how it was made (it has no parameters)", o.from);
 }
 
 /* Sets what no option sets as it was made. */
@@ -395,10 +398,12 @@ static lt_status open_session(const lt_inputs *in, lt_session **session) {
 }
 
 static int check_regions(void) {
-    for (size_t i = 0; i < o.regions.count; i++)
-        if (!lt_colon_behind(o.regions.items[i]))
+    for (size_t i = 0; i < o.regions.count; i++) {
+        const char *colon = lt_colon_behind(o.regions.items[i]);
+        if (!colon || !colon[1])
             return lt_complain(LT_EXIT_USAGE, "--region %.200s: MASK:PROMPT, as in left.png:\"a red cat\"",
                                o.regions.items[i]);
+    }
     return LT_EXIT_OK;
 }
 
@@ -442,6 +447,7 @@ static int run(int count, char **words) {
     if (!status) status = check_guides();
     if (!status) status = lt_image_prompts_check(&o.image_prompts);
     if (!status) status = check_regions();
+    if (!status) status = lt_control_check(&o.controls);
     if (status) return status;
     lt_inputs in = {0};
     lt_session *session = NULL;
@@ -452,7 +458,7 @@ static int run(int count, char **words) {
     if (!done && !status) done = draw_all(session, &in);
     done = lt_close(&o.model, session, done);
     free_inputs(&in);
-    return done ? lt_complain_error() : status;
+    return done ? lt_complain_of(done) : status;
 }
 
 static int run_img2img(int count, char **words) {

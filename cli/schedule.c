@@ -64,7 +64,8 @@ static int run(int count, char **words) {
         return LT_EXIT_OK;
     }
     lt_steps steps;
-    if (lt_plan_steps(NULL, &o.request, &steps)) return lt_complain_error();
+    const lt_status status = lt_plan_steps(NULL, &o.request, &steps);
+    if (status) return lt_complain_of(status);
     print_steps(&steps);
     lt_steps_free(&steps);
     return LT_EXIT_OK;

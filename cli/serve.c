@@ -78,6 +78,7 @@ static void on_listening(void *user, const char *address) {
 
 static int run(int count, char **words) {
     if (count) return lt_complain(LT_EXIT_USAGE, "what is \"%s\"? see `latent serve --help`", words[0]);
+    if (lt_models_check(o.server.models)) return lt_complain_error();
     o.server.models = lt_models_folder(o.server.models);
     if (!o.server.data) o.server.data = lt_state_folder();
     if (lt_models_path(o.server.models, LT_SHELF_CHECKPOINT, o.server.model, &o.server.model))

@@ -19,13 +19,14 @@ void lt_print_notice(void *user, const char *message) {
 lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     *model = NULL;
     const char *folder = lt_models_folder(options->models), *path, *vae, *preview;
+    LT_TRY(lt_models_check(options->models));
     LT_TRY(lt_models_path(folder, options->kind, options->model, &path));
     LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->vae, &vae));
     LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->preview_vae, &preview));
     if (!path) path = lt_default_model();
     if (!path)
-        return lt_fail(LT_ERROR_ARGUMENT, "no model: the one that comes with this program is not where it was "
-                                          "installed; name a checkpoint with -m");
+        return lt_fail(LT_ERROR_FILE, "no model: the one that comes with this program is not where it was "
+                                      "installed; name a checkpoint with -m");
     lt_open_options o = lt_open_options_defaults();
     o.vae = vae;
     o.preview_vae = preview;
@@ -52,6 +53,7 @@ lt_status lt_open(lt_model_options *options, lt_session **session) {
     o.max_memory = options->max_memory;
     o.pin = options->pin;
     o.models = lt_models_folder(options->models);
+    o.cache = lt_cache_folder();
     o.notice = lt_print_notice;
     lt_status status = lt_session_open(model, &o, session);
     lt_model_close(model);

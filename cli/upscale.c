@@ -19,7 +19,7 @@ static const lt_option options[] = {
      .also = "upscale-model"},
     {"input", 'i', LT_OPTION_FILE, "IN", "the picture", &o.input, .also = "init-img image"},
     {"output", 'o', LT_OPTION_FILE, "OUT", "the larger one: .png, .jpg or .webp; - is standard output", &o.output},
-    {"scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.options.scale, OF_UPSCALING},
+    {"scale", 0, LT_OPTION_NUMBER, "S", NULL, &o.options.scale, 0.01, OF_UPSCALING},
     {"tile", 0, LT_OPTION_INT, "PX", NULL, &o.options.tile, OF_UPSCALING, .also = "upscale-tile-size"},
     {"overlap", 0, LT_OPTION_INT, "PX", NULL, &o.options.overlap, OF_UPSCALING},
     {"threads", 't', LT_OPTION_INT, "N", NULL, &o.model.threads, .fields = lt_session_fields, .idle = "-1"},
@@ -93,7 +93,7 @@ static int run(int count, char **words) {
     status = lt_close(&o.model, session, status);
     lt_image_free(&image);
     lt_image_free(&larger);
-    return status ? lt_complain_error() : LT_EXIT_OK;
+    return status ? lt_complain_of(status) : LT_EXIT_OK;
 }
 
 const lt_command lt_command_upscale = {

@@ -146,7 +146,7 @@ static int parse_int(const lt_option *o, const char *text) {
 
 static int parse_number(const lt_option *o, const char *text) {
     char *end, range[80];
-    const double v = strtod(text, &end);
+    const double v = lt_decimal(text, &end);
     const bool possible = allows(o, v, range);
     if (end == text || *end || !possible)
         return lt_complain(LT_EXIT_USAGE, "--%s %s: a number %s is possible", o->name, text, range);
@@ -222,8 +222,20 @@ static bool are_possible(const lt_option *o, const char *word, const char *what,
     return true;
 }
 
-/* What has a form of several parts, and hasn't. number: what stands in a number's place; NULL: it is something else. */
+/* Whether the numbers [count], of which the last one comes first, end in a share of the steps that is one. */
+static bool is_interval(const lt_option *o, const char *word, const double *numbers, int count) {
+    if (count < 3) return true;
+    if (!are_possible(o, word, "a share of the steps", numbers, 2, 0, 1)) return false;
+    return numbers[1] < numbers[0] ||
+           lt_complain(false, "--%s %s: START %g is not before END %g", o->name, word, numbers[1], numbers[0]);
+}
+
+/* What has a form of several parts, and hasn't. number: what stands in a number's place, or is one too many; NULL: it
+ * is something else. */
 static int refuse_form(const lt_option *o, const char *word, const char *number, const char *form) {
+    char *end;
+    if (number && (lt_decimal(number, &end), end > number && !*end))
+        return lt_complain(LT_EXIT_USAGE, "--%s %s: one number too many: %s", o->name, word, form);
     if (!number) return lt_complain(LT_EXIT_USAGE, "--%s %s: %s", o->name, word, form);
     return lt_complain(LT_EXIT_USAGE, "--%s %s: \"%s\" is no number (nor a file): %s", o->name, word, number, form);
 }
@@ -273,7 +285,7 @@ static int parse_image_prompt(const lt_option *o, const char *word) {
             "ADAPTER:IMAGE[:SCALE[:START:END]][:mask=FILE], as in ip-adapter_sd15.safetensors:cat.png:0.6");
     const double scale = count ? numbers[count - 1] : 1;
     if (!are_possible(o, word, "a scale", &scale, 1, -LT_MOST_STRENGTH, LT_MOST_STRENGTH) ||
-        !are_possible(o, word, "a share of the steps", numbers, count == 3 ? 2 : 0, 0, 1))
+        !is_interval(o, word, numbers, count))
         return LT_EXIT_USAGE;
     *colon = '\0';
     list->items[list->count].adapter = text;
@@ -301,7 +313,7 @@ static int parse_control(const lt_option *o, const char *word) {
     const lt_field *strength = lt_fields_find(lt_control_fields(), "strength");
     const double given = count ? numbers[count - 1] : 1;
     if (!are_possible(o, word, "a strength", &given, 1, strength->low, strength->high) ||
-        !are_possible(o, word, "a share of the steps", numbers, count == 3 ? 2 : 0, 0, 1))
+        !is_interval(o, word, numbers, count))
         return LT_EXIT_USAGE;
     *colon = '\0';
     lt_control_files *files = &list->items[list->count++];
@@ -315,8 +327,8 @@ static int parse_control(const lt_option *o, const char *word) {
 /* "LOW:HIGH"; an end that is left out is 0. */
 static int parse_range(const lt_option *o, const char *text) {
     char *colon, *end = NULL, range[80];
-    const double low = strtod(text, &colon);
-    const double high = *colon == ':' ? strtod(colon + 1, &end) : 0;
+    const double low = lt_decimal(text, &colon);
+    const double high = *colon == ':' ? lt_decimal(colon + 1, &end) : 0;
     const bool possible = allows(o, low, range) && allows(o, high, range) && (high > low || !(high > 0));
     if (!end || *end || !strcmp(text, ":") || !possible)
         return lt_complain(LT_EXIT_USAGE, "--%s %s: LOW:HIGH, as in 0.3:5 (0.3: has no end), each %s, LOW below HIGH",

@@ -421,8 +421,10 @@ enum { LT_MAX_CONTROLS = 8 }; /* at once */
  *   invert          255 less each value                          threshold:T  white where all channels are over 127
  *   color           squares of 64 pixels, of one colour each     tile:N       at 1/N (1) of its size and back
  *   blur:S          a Gaussian of deviation 9
- * The numbers may be left out. LT_ERROR_ARGUMENT for another name or number. */
+ * The numbers may be left out; HIGH is not under LOW. LT_ERROR_ARGUMENT for another name or number. */
 LT_API lt_status lt_annotate(const char *annotator, const lt_image *image, lt_image *map);
+/* Whether lt_control.annotator may be that, before there is a picture; likewise. */
+LT_API lt_status lt_annotator_check(const char *annotator);
 LT_API const char *const *lt_annotators(void); /* their names, NULL-terminated */
 
 /* ---- Looking at files ---- */
@@ -585,6 +587,8 @@ typedef struct lt_session_options {
     const char *models;  /* a folder in which what a prompt names is found (LoRAs), itself or as programs lay them out
                             (loras, models/Lora, ...); NULL: around the checkpoint's file alone, where it is always
                             looked for */
+    const char *cache;   /* a folder in which hashes of such files are kept, as lt_shelf_options has it, so that each is
+                            read for its hash once, where a picture's text asks for it; NULL: once a session */
     lt_notice_fn notice; /* of what is asked for and can't be had; NULL: nobody is told */
     void *notice_user;
     uint64_t reserved[LT_RESERVED];
@@ -702,7 +706,8 @@ typedef struct lt_request {
     /* Which files the names in the prompts stand for, as a picture's parameters text has it ("Lora hashes", "TI
      * hashes"): "ink: 0123456789ab, wash: ba9876543210", a name that is there twice being that of two files, in their
      * order. Another file that has the hash is taken for the one that is called so; where none has it that one, with a
-     * notice. NULL: the names alone count. */
+     * notice. A LoRA whose hash is that of one of loras gives way to that, which has a strength of its own. An
+     * embedding that is found, and not told, has a notice. NULL: the names alone count. */
     const char *lora_hashes, *embedding_hashes;
     const char *const
         *embeddings; /* [embedding_count]: files of textual inversion, or names of such, besides those that

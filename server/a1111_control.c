@@ -58,7 +58,7 @@ bool lt_a1111_annotator(const char *name, double a, double b, char *text, size_t
     const struct module *m = find_module(name);
     if (!m) return false;
     if (m->thresholds == 2 && a >= 0 && b >= 0)
-        snprintf(text, size, "%s:%g:%g", m->annotator, a, b);
+        snprintf(text, size, "%s:%g:%g", m->annotator, a < b ? a : b, a < b ? b : a); /* in any order there */
     else if (m->thresholds == 1 && a >= 0)
         snprintf(text, size, "%s:%g", m->annotator, a);
     else

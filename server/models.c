@@ -138,6 +138,7 @@ static lt_status open_session(const lt_models *models, lt_models_entry *e, lt_mo
     o.precision = server->precision;
     o.max_memory = 1e-9 * models->limit;
     o.models = server->models;
+    o.cache = server->data;
     o.notice = pass_notice;
     o.notice_user = e;
     if (!shared) LT_TRY(open_model(e, NULL, &model));

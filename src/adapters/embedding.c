@@ -79,7 +79,7 @@ static lt_status read_tower(lt_inversions *all, const lt_checkpoint *file, int t
 
 static lt_status read_vectors(lt_inversions *all, const char *path, size_t *vectors) {
     lt_checkpoint file;
-    LT_TRY(lt_checkpoint_open(path, &file));
+    LT_TRY(lt_stranger_open(path, LT_SHELF_EMBEDDING, &file));
     lt_status status = LT_OK;
     for (int tower = 0; tower < LT_TEXT_TOWERS && !status; tower++)
         if (all->widths[tower]) status = read_tower(all, &file, tower, vectors);

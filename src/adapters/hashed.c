@@ -1,6 +1,8 @@
 /* Which files names stood for when a picture was made. */
 #include "adapters/hashed.h"
 
+#include "adapters/shelf_kind.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -59,53 +61,70 @@ bool lt_hashes_find(const char *list, const char *name, size_t use, char hash[LT
     return last && read_hash(last, hash);
 }
 
-/* ---- Files ---- */
-
-void lt_hashes_of(const char *path, lt_shelf_kind kind, char hash[LT_SHORT_HASH]) {
-    lt_checkpoint file;
-    hash[0] = '\0';
-    if (kind != LT_SHELF_LORA) {
-        lt_file_hash(path, hash);
-    } else if (!lt_checkpoint_open(path, &file)) {
-        lt_lora_hash(path, &file, hash);
-        lt_checkpoint_close(&file);
-    }
+const char *lt_hashes_unsound(const char *list, size_t *size) {
+    char hash[LT_SHORT_HASH];
+    const char *entry;
+    for (const char *at = list; list && (entry = lt_hashes_next(&at, size));)
+        if (!read_hash(entry + *size, hash)) return *size = (size_t)(at - entry), entry;
+    return NULL;
 }
 
-/* As far as both go. */
-static bool has_hash(const char *path, lt_shelf_kind kind, const char *hash) {
+/* ---- Files ---- */
+
+/* By its names alone: a checkpoint among LoRAs is not read. What is called as one wants, and isn't known, may be an
+ * embedding. */
+static bool is_of_kind(const lt_checkpoint *file, lt_shelf_kind kind) {
+    lt_shelf_about about;
+    const bool told = !lt_shelf_about_file(file, &about);
+    const bool is = told && (about.kind == kind || (kind == LT_SHELF_EMBEDDING && about.kind == LT_SHELF_OTHER));
+    lt_shelf_about_free(&about);
+    return is;
+}
+
+void lt_hashes_of(lt_hash_cache *kept, const char *path, lt_shelf_kind kind, char hash[LT_SHORT_HASH]) {
+    lt_checkpoint file;
+    hash[0] = '\0';
+    if (lt_checkpoint_open(path, &file)) return;
+    const bool is = is_of_kind(&file, kind);
+    if (is && kind == LT_SHELF_LORA) lt_lora_hash(kept, path, &file, hash);
+    lt_checkpoint_close(&file);
+    if (is && kind != LT_SHELF_LORA) lt_file_hash(kept, path, hash);
+}
+
+bool lt_hashes_has(lt_hash_cache *kept, const char *path, lt_shelf_kind kind, const char *hash) {
     char own[LT_SHORT_HASH];
-    lt_hashes_of(path, kind, own);
+    lt_hashes_of(kept, path, kind, own);
     return *own && !strncasecmp(own, hash, strlen(hash));
 }
 
-typedef struct wanted {
-    const char *name, *hash, *found; /* found: what was found by its name, which is known */
-    lt_shelf_kind kind;
-    bool named; /* look at files of that name, or else at all others */
+typedef struct search {
+    const lt_hashed *wanted;
+    lt_hash_cache *kept;
+    const char *found; /* by its name, which is known */
+    bool named;        /* look at files of that name, or else at all others */
     char *path;
     lt_status status;
-} wanted;
+} search;
 
 static bool is_wanted(void *user, const char *path, const char *name) {
-    wanted *w = user;
-    if (lt_hashes_same_name(name, w->name) != w->named || (w->found && !strcmp(path, w->found))) return false;
-    if (!has_hash(path, w->kind, w->hash)) return false;
-    w->path = lt_strdup(path);
-    if (!w->path) w->status = LT_ERROR_MEMORY;
+    search *s = user;
+    if (lt_hashes_same_name(name, s->wanted->name) != s->named || (s->found && !strcmp(path, s->found))) return false;
+    if (!lt_hashes_has(s->kept, path, s->wanted->kind, s->wanted->hash)) return false;
+    s->path = lt_strdup(path);
+    if (!s->path) s->status = LT_ERROR_MEMORY;
     return true;
 }
 
-lt_status lt_hashes_choose(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, const char *hash, char **path,
+lt_status lt_hashes_choose(lt_hash_cache *kept, const lt_shelf *shelf, const lt_hashed *wanted, char **path,
                            bool *exact) {
-    wanted w = {.name = name, .hash = hash, .found = *path, .kind = kind, .named = true};
-    *exact = *path && has_hash(*path, kind, hash);
+    search s = {.wanted = wanted, .kept = kept, .found = *path, .named = true};
+    *exact = *path && lt_hashes_has(kept, *path, wanted->kind, wanted->hash);
     if (*exact) return LT_OK;
-    LT_TRY(lt_shelf_walk(shelf, kind, is_wanted, &w));
-    w.named = false;
-    if (!w.path && !w.status) LT_TRY(lt_shelf_walk(shelf, kind, is_wanted, &w));
-    *exact = w.path != NULL;
-    if (w.path) lt_free(*path);
-    if (w.path) *path = w.path;
-    return w.status;
+    LT_TRY(lt_shelf_walk(shelf, wanted->kind, is_wanted, &s));
+    s.named = false;
+    if (!s.path && !s.status) LT_TRY(lt_shelf_walk(shelf, wanted->kind, is_wanted, &s));
+    *exact = s.path != NULL;
+    if (s.path) lt_free(*path);
+    if (s.path) *path = s.path;
+    return s.status;
 }

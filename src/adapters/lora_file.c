@@ -52,7 +52,9 @@ static void tell_left_out(const reading *r, const lt_listener *listener) {
 static lt_status check_family(const reading *r, const lt_weights *weights) {
     const char *family = lt_lora_made_for(&r->lora->file), *model = lt_lora_family_of(weights);
     const bool other = r->strangers + r->misshapen > 0 && lt_lora_is_for_another(family, model);
-    if (!r->count && !other)
+    bool stranger = false; /* an embedding for another family is no LoRA for it */
+    if (!r->count) LT_TRY(lt_stranger_is(&r->lora->file, LT_SHELF_LORA, &stranger));
+    if (!r->count && (stranger || !other))
         return lt_stranger_fail(&r->lora->file, LT_SHELF_LORA, "no LoRA, nor one of its kin",
                                 "none of its tensors has such a name");
     if (!r->whole && !other)
@@ -213,7 +215,7 @@ static lt_status open_file(lt_lora_file *lora, const char *path, const lt_weight
     lora->users = 1;
     lora->path = lt_strdup(path);
     if (!lora->path) return LT_ERROR_MEMORY;
-    LT_TRY(lt_checkpoint_open(path, &lora->file));
+    LT_TRY(lt_stranger_open(path, LT_SHELF_LORA, &lora->file));
     const lt_status status = lt_lora_read(lora, weights, listener);
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }

@@ -146,7 +146,7 @@ lt_status lt_lora_set_blame(const lt_lora_set *set, lt_status status) {
         float strength, largest;
         const lt_lora_use *use = find_loud(set, i, &strength, &largest);
         if (use)
-            return lt_fail(LT_ERROR_ARGUMENT, "%s: at a strength of %g it makes numbers of %s as large as %g",
+            return lt_fail(LT_ERROR_MODEL, "%s: at a strength of %g it makes numbers of %s as large as %g",
                            set->files[i]->path, (double)strength, use->weight->tensor.name, (double)largest);
     }
     return lt_fail(status, "%s (LoRAs are added to it: are their strengths reasonable?)", before.text);

@@ -26,7 +26,7 @@ bool lt_lora_set_changed(const lt_lora_set *set);
 /* Whether set is these LoRAs, as their files are now. */
 bool lt_lora_set_is(const lt_lora_set *set, const lt_lora *loras, size_t count);
 
-/* Behind status, which is that numbers are no longer finite, or another failure: LT_ERROR_ARGUMENT names the file of
+/* Behind status, which is that numbers are no longer finite, or another failure: LT_ERROR_MODEL names the file of
  * the set which, at its strength, makes a weight larger than any that is trained; else it is status, and its message
  * asks for the strengths. By the caller's team. */
 lt_status lt_lora_set_blame(const lt_lora_set *set, lt_status status);

@@ -51,6 +51,7 @@ typedef struct search {
     bool over;
     bool
         all; /* files of all kinds: no folder twice, and also links that lead nowhere, pipes, folders that are closed */
+    bool broken; /* such links and pipes alone */
     struct seen {
         dev_t device;
         ino_t file;
@@ -113,7 +114,7 @@ static void visit_folder(search *s, const char *folder, int deeper);
 /* What is called a file with tensors, and can't be read as one. */
 static bool is_told(const search *s, const char *name, bool there, mode_t mode) {
     const bool file = there && (S_ISREG(mode) || S_ISDIR(mode));
-    return s->all && !file && stem_of(name, LT_SHELF_OTHER);
+    return (s->all || s->broken) && !file && stem_of(name, LT_SHELF_OTHER);
 }
 
 /* A file, or in the second turn what is in a folder. */
@@ -122,9 +123,10 @@ static void visit_entry(search *s, const char *folder, const char *name, int tur
     char *path = name[0] == '.' ? NULL : made(s, lt_format("%s/%s", folder, name));
     const bool there = path && !stat(path, &info), folder_there = there && S_ISDIR(info.st_mode);
     const bool whole = folder_there && is_model_folder(s, path);
-    const bool readable = there && S_ISREG(info.st_mode), told = path && is_told(s, name, there, info.st_mode);
+    const bool readable = !s->broken && there && S_ISREG(info.st_mode),
+               told = path && is_told(s, name, there, info.st_mode);
     const size_t stem = readable || told ? stem_of(name, s->kind) : 0;
-    if (turn == 0 && (stem || whole)) visit_file(s, path, name, stem ? stem : strlen(name));
+    if (turn == 0 && (stem || (whole && !s->broken))) visit_file(s, path, name, stem ? stem : strlen(name));
     if (turn == 1 && folder_there && !whole) visit_folder(s, path, deeper - 1);
     lt_free(path);
 }
@@ -178,12 +180,16 @@ static void visit_around(search *s, const char *checkpoint) {
     lt_free(base);
 }
 
+static lt_status walk(const lt_shelf *shelf, search *s) {
+    if (shelf->folder) visit_itself(s, shelf->folder);
+    if (shelf->folder) visit_kinds(s, shelf->folder);
+    if (shelf->checkpoint && !s->over) visit_around(s, shelf->checkpoint);
+    return s->status;
+}
+
 lt_status lt_shelf_walk(const lt_shelf *shelf, lt_shelf_kind kind, lt_shelf_fn *found, void *user) {
     search s = {.kind = kind, .found = found, .user = user};
-    if (shelf->folder) visit_itself(&s, shelf->folder);
-    if (shelf->folder) visit_kinds(&s, shelf->folder);
-    if (shelf->checkpoint && !s.over) visit_around(&s, shelf->checkpoint);
-    return s.status;
+    return walk(shelf, &s);
 }
 
 /* ---- All kinds ---- */
@@ -226,10 +232,28 @@ lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *n
     return w.status;
 }
 
-lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path) {
+lt_status lt_shelf_find_broken(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path) {
+    wanted w = {.name = name, .compare = strcasecmp, .path = path};
+    search s = {.kind = kind, .found = is_wanted, .user = &w, .broken = true};
     *path = NULL;
-    if (!strchr(file, '/') && access(file, F_OK)) LT_TRY(lt_shelf_find(shelf, kind, file, path));
-    if (!*path) *path = lt_strdup(file); /* opening it says what is wrong */
+    LT_TRY(walk(shelf, &s));
+    return w.status;
+}
+
+static lt_status fail_nowhere(const lt_shelf *shelf, const char *name) {
+    return lt_fail(LT_ERROR_FILE,
+                   "%s: no such file, and none of that name %s%s%saround the checkpoint (`latent models` lists what is "
+                   "in a folder)",
+                   name, shelf->folder ? "in " : "", shelf->folder ? shelf->folder : "", shelf->folder ? " or " : "");
+}
+
+lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path) {
+    const bool name = !strchr(file, '/') && access(file, F_OK);
+    *path = NULL;
+    if (name) LT_TRY(lt_shelf_find(shelf, kind, file, path));
+    if (name && !*path) LT_TRY(lt_shelf_find_broken(shelf, kind, file, path));
+    if (name) return *path ? LT_OK : fail_nowhere(shelf, file);
+    *path = lt_strdup(file); /* opening it says what is wrong */
     return *path ? LT_OK : LT_ERROR_MEMORY;
 }
 

@@ -22,7 +22,9 @@ lt_status lt_shelf_walk_all(const char *folder, lt_shelf_fn *found, void *user);
 /* The path of that name, allocated; NULL: it is nowhere. A picture without an embedding is passed by. A name may have
  * its ending; where no file is called so to the letter, capitals don't count. */
 lt_status lt_shelf_find(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path);
-/* The same of a path or a name; what is neither is taken for a path. */
+/* The same of what is called so and can't be read as a file: a link that leads nowhere, a pipe. Opening it says why. */
+lt_status lt_shelf_find_broken(const lt_shelf *shelf, lt_shelf_kind kind, const char *name, char **path);
+/* The path of what is a path, or a name of either; LT_ERROR_FILE: a name that is nowhere. */
 lt_status lt_shelf_path(const lt_shelf *shelf, lt_shelf_kind kind, const char *file, char **path);
 
 /* The file's name without folder and ending, allocated, or NULL. */

@@ -135,7 +135,7 @@ static void point_to(lt_shelf_item *item, const texts *t) {
 /* A hash that can't be computed is none. */
 static lt_status take_hash(lt_hash_cache *hashes, bool compute, texts *t) {
     char hash[LT_SHA256_TEXT];
-    const lt_status status = lt_hash_cache_ask(hashes, t->path, compute, hash);
+    const lt_status status = lt_hash_cache_ask(hashes, t->path, LT_HASH_FILE, compute, hash);
     if (status == LT_ERROR_MEMORY || !hash[0]) return status == LT_ERROR_MEMORY ? status : LT_OK;
     t->sha256 = lt_strdup(hash);
     return t->sha256 ? LT_OK : LT_ERROR_MEMORY;

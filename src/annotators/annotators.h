@@ -8,8 +8,8 @@
 /* The map that text names, "canny" or with thresholds of one's own "canny:50:150", of image, as large.
  * LT_ERROR_ARGUMENT says what is possible. */
 lt_status lt_annotate_picture(const char *text, const lt_image *image, lt_image *map);
-/* Whether text names one, before there is a picture. */
-lt_status lt_annotator_check(const char *text);
+/* Whether text names one, before there is a picture, or "inpaint", which is a control's. */
+lt_status lt_annotator_known(const char *text);
 
 /* Their names, NULL-terminated. */
 const char *const *lt_annotator_names(void);

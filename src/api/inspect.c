@@ -2,6 +2,7 @@
  * not planned. */
 #include "adapters/few_steps.h"
 #include "adapters/lora_info.h"
+#include "adapters/shelf_kind.h"
 #include "api/model.h"
 #include "base/door.h"
 #include "base/fields.h"
@@ -323,6 +324,19 @@ static lt_status inspect_lora(survey *s, lt_report *r) {
     return LT_OK;
 }
 
+/* Nor a LoRA: an embedding, say. */
+static lt_status inspect_other(survey *s, const lt_report *r) {
+    lt_shelf_about about;
+    if (r->is_model || r->lora.kinds || s->source.folder.count || lt_state_recognise(&s->source.file)) return LT_OK;
+    const lt_status status = lt_shelf_about_file(&s->source.file, &about);
+    const char *family = about.family, *details = about.details;
+    if (!status && about.kind < LT_SHELF_OTHER)
+        snprintf(s->layout, sizeof s->layout, "%s%s%s%s%s", lt_shelf_kind_name(about.kind), details ? ": " : "",
+                 details ? details : "", family ? ", for " : "", family ? family : "");
+    lt_shelf_about_free(&about);
+    return status;
+}
+
 static void find_few_steps(const char *path, const lt_source *source, lt_report *r) {
     const lt_checkpoint *c;
     const char *component;
@@ -339,6 +353,7 @@ static lt_status inspect_checkpoint(const char *path, const lt_inspect_options *
     LT_TRY(list_source(&s->source, r));
     LT_TRY(group_tensors(&s->source, r));
     LT_TRY(inspect_lora(s, r));
+    LT_TRY(inspect_other(s, r));
     find_few_steps(path, &s->source, r);
     return open_model(path, o, s, r);
 }

@@ -64,6 +64,7 @@ static const lt_field session_fields[] = {
     {AT(pin), LT_FIELD_BOOL, .help = "each thread keeps to a core of its own"},
     {AT(isa), LT_FIELD_ENUM, .choices = lt_isa_choices, .help = "use no instruction set above this"},
     {AT(models), LT_FIELD_FILE, .optional = true, .help = "a folder of what prompts name: <lora:NAME:0.8>"},
+    {AT(cache), LT_FIELD_FILE, .optional = true, .help = "a folder in which hashes of such files are kept"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},
 };

@@ -311,4 +311,12 @@ lt_status lt_annotate(const char *annotator, const lt_image *image, lt_image *ma
     return lt_leave(&door, status);
 }
 
+lt_status lt_annotator_check(const char *annotator) {
+    const lt_argument arguments[] = {{"annotator", annotator}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = lt_annotator_known(annotator);
+    return lt_leave(&door, status);
+}
+
 const char *const *lt_annotators(void) { return lt_annotator_names(); }

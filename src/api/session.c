@@ -18,6 +18,11 @@ static lt_status choose_precision(lt_session *session, lt_precision asked) {
                    "bf16 takes a processor with AVX512-BF16 or VNNI, and no lower limit: use f32 or int8");
 }
 
+static lt_status open_hashes(lt_session *session, const char *folder) {
+    session->hashes = lt_calloc(1, sizeof *session->hashes);
+    return session->hashes ? lt_hash_cache_open(folder, session->hashes) : LT_ERROR_MEMORY;
+}
+
 static lt_status open_session(lt_session *session, lt_model *model, const lt_session_options *options) {
     LT_TRY(lt_fields_check(lt_session_fields(), options));
     atomic_fetch_add(&model->users, 1);
@@ -29,6 +34,7 @@ static lt_status open_session(lt_session *session, lt_model *model, const lt_ses
     session->thrift.in_turn = options->low_memory;
     session->max_memory = options->max_memory;
     if (options->models && !(session->models = lt_strdup(options->models))) return LT_ERROR_MEMORY;
+    LT_TRY(open_hashes(session, options->cache));
     session->target.isa = lt_isa_choose(options->isa);
     LT_TRY(choose_precision(session, options->precision));
     LT_TRY(lt_team_create(options->threads, &session->target.team));
@@ -62,6 +68,8 @@ void lt_session_close(lt_session *session) {
     lt_team_free(session->target.team);
     lt_model_close(session->model);
     lt_free(session->models);
+    if (session->hashes) lt_hash_cache_close(session->hashes);
+    lt_free(session->hashes);
     lt_free(session);
 }
 

@@ -42,6 +42,8 @@ static lt_status find_path(const char *folder, lt_shelf_kind kind, const char *n
     }
     LT_TRY(lt_shelf_find(&shelf, kind, name, path));
     for (int k = 0; k <= LT_SHELF_OTHER && !*path; k++) LT_TRY(lt_shelf_find(&shelf, (lt_shelf_kind)k, name, path));
+    for (int k = 0; k <= LT_SHELF_OTHER && !*path; k++)
+        LT_TRY(lt_shelf_find_broken(&shelf, (lt_shelf_kind)k, name, path));
     return LT_OK;
 }
 

@@ -44,6 +44,8 @@ static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *check
     if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_zip_read(data, size, checkpoint);
     if (lt_torch_is_stream(data, size)) return lt_torch_stream_read(data, size, checkpoint);
     if (lt_picture_holder((lt_bytes){data, size})) return lt_picture_embedding_read(data, size, checkpoint);
+    if (lt_image_recognise((lt_bytes){data, size}))
+        return lt_fail(LT_ERROR_FORMAT, "this is a picture, not a model's weights");
     const bool short_header = begins_with(data, size, 4, "\0\0\0\0", 4); /* the upper half of safetensors' length */
     if (short_header && begins_with(data, size, 8, "{", 1)) return lt_safetensors_read(data, size, checkpoint);
     for (size_t i = 0; i < LT_COUNT(strangers); i++)

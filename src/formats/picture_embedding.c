@@ -156,7 +156,7 @@ lt_status lt_picture_embedding_read(const uint8_t *data, size_t size, lt_checkpo
     const lt_image_codec *codec = lt_picture_holder(file);
     lt_buffer json = {0};
     lt_status status = find_text(codec, file, &json);
-    if (!status && !json.size) status = lt_fail(LT_ERROR_FORMAT, "this is a picture, and no embedding is in it");
+    if (!status && !json.size) status = lt_fail(LT_ERROR_FORMAT, "this is a picture, not a model's weights");
     if (!status) status = lt_embedding_json_read(json.data, json.size, checkpoint);
     lt_buffer_free(&json);
     checkpoint->format = codec == &lt_png_codec ? "embedding in a PNG" : "embedding in a WebP";

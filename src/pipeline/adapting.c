@@ -2,6 +2,7 @@
 #include "pipeline/adapting.h"
 
 #include "adapters/hashed.h"
+#include "base/map.h"
 #include "pipeline/words.h"
 #include "text/networks.h"
 
@@ -74,14 +75,34 @@ static lt_status add_files(const lt_session *session, const lt_lora *loras, size
     return LT_OK;
 }
 
-static void tell_missing(const lt_session *session, const lt_network *n) {
-    lt_notify(&session->listener, "%.200s is left out: there is no such file %s%.200s%saround the checkpoint", n->tag,
-              session->models ? "in " : "", session->models ? session->models : "", session->models ? " or " : "");
+/* path: of what is called so, and is no file. */
+static void tell_broken(const lt_session *session, const lt_network *n, const char *path) {
+    lt_map map;
+    if (!lt_map_open(path, &map))
+        lt_map_close(&map);
+    else
+        lt_notify(&session->listener, "%.200s is left out: %.500s", n->tag, lt_error_message());
+}
+
+static lt_status tell_missing(const lt_session *session, const lt_network *n) {
+    const lt_shelf shelf = shelf_of(session);
+    char *broken = NULL;
+    if (*n->arguments[0]) LT_TRY(lt_shelf_find_broken(&shelf, LT_SHELF_LORA, n->arguments[0], &broken));
+    if (broken)
+        tell_broken(session, n, broken);
+    else if (!*n->arguments[0])
+        lt_notify(&session->listener, "%.200s is left out: it names no file", n->tag);
+    else
+        lt_notify(&session->listener, "%.200s is left out: there is no such file %s%.200s%saround the checkpoint",
+                  n->tag, session->models ? "in " : "", session->models ? session->models : "",
+                  session->models ? " or " : "");
+    lt_free(broken);
+    return LT_OK;
 }
 
 static void tell_other(const lt_session *session, const lt_network *n, const char *path, const char *hash) {
     char own[LT_SHORT_HASH];
-    lt_hashes_of(path, LT_SHELF_LORA, own);
+    lt_hashes_of(session->hashes, path, LT_SHELF_LORA, own);
     lt_notify(&session->listener,
               "%.200s: the picture was made with a file of the hash %s, which is nowhere here; %.500s (%s) is "
               "taken for it",
@@ -97,49 +118,93 @@ static size_t uses_before(const lt_networks *networks, size_t i) {
     return uses;
 }
 
-/* By its name, and by the hash that a picture's text had for it. */
-static lt_status find_network(const lt_session *session, const lt_request *r, const lt_networks *networks, size_t i,
-                              char **path) {
+/* By its name, and by the hash that a picture's text had for it, or NULL. */
+static lt_status find_file(const lt_session *session, const lt_network *n, const char *hash, char **path) {
     const lt_shelf shelf = shelf_of(session);
+    const lt_hashed wanted = {LT_SHELF_LORA, n->arguments[0], hash};
+    bool exact = true;
+    LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, wanted.name, path));
+    if (hash) LT_TRY(lt_hashes_choose(session->hashes, &shelf, &wanted, path, &exact));
+    if (*path && !exact) tell_other(session, n, *path, hash);
+    return LT_OK;
+}
+
+/* Whether file, a path or a name, is the one that has the hash, or, where that is NULL, that is called name. */
+static lt_status is_meant(const lt_session *session, const char *file, const char *name, const char *hash, bool *is) {
+    const lt_shelf shelf = shelf_of(session);
+    char *path, *own = NULL;
+    LT_TRY(lt_shelf_path(&shelf, LT_SHELF_LORA, file, &path));
+    const lt_status status = (own = lt_shelf_name(path)) ? LT_OK : LT_ERROR_MEMORY;
+    if (own) *is = hash ? lt_hashes_has(session->hashes, path, LT_SHELF_LORA, hash) : lt_hashes_same_name(own, name);
+    lt_free(path);
+    lt_free(own);
+    return status;
+}
+
+/* The request's own that is what a network names: whoever follows a picture gives what is not found, or gives another
+ * strength. NULL: there is none. */
+static lt_status find_given(const lt_session *session, const lt_request *r, const char *name, const char *hash,
+                            const lt_lora **given) {
+    bool is = false;
+    size_t i = 0;
+    for (; i < r->lora_count && !is; i += !is) LT_TRY(is_meant(session, r->loras[i].file, name, hash, &is));
+    *given = is ? &r->loras[i] : NULL;
+    return LT_OK;
+}
+
+/* *path, allocated, or the request's own that it is; neither: it is nowhere. */
+static lt_status find_network(const lt_session *session, const lt_request *r, const lt_networks *networks, size_t i,
+                              char **path, const lt_lora **given) {
     const lt_network *n = &networks->items[i];
     const char *name = n->arguments[0];
     char hash[LT_SHORT_HASH];
-    bool exact;
-    LT_TRY(lt_shelf_find(&shelf, LT_SHELF_LORA, name, path));
-    if (!lt_hashes_find(r->lora_hashes, name, uses_before(networks, i), hash)) return LT_OK;
-    const lt_status status = lt_hashes_choose(&shelf, LT_SHELF_LORA, name, hash, path, &exact);
-    if (!status && *path && !exact) tell_other(session, n, *path, hash);
-    return status;
+    const bool told = lt_hashes_find(r->lora_hashes, name, uses_before(networks, i), hash);
+    if (told) LT_TRY(find_given(session, r, name, hash, given));
+    if (!*given) LT_TRY(find_file(session, n, told ? hash : NULL, path));
+    if (*given || *path) return LT_OK;
+    LT_TRY(find_given(session, r, name, NULL, given));
+    if (*given && told) tell_other(session, n, (*given)->file, hash);
+    return LT_OK;
+}
+
+/* What of it does nothing, or otherwise than it says. */
+static void tell_odd(const lt_session *session, const lt_network *n, const lt_lora_tag *lora, const lt_lora *given) {
+    if (lora->dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
+    if (lora->unknown)
+        lt_notify(&session->listener, "%.200s: \"%.100s\" does nothing: te= and unet= are known", n->tag,
+                  lora->unknown);
+    if (given && (given->strength != lora->strength || given->text_strength != lora->text_strength))
+        lt_notify(&session->listener, "%.200s is left out: `loras` has that file, at %g", n->tag,
+                  (double)given->strength);
 }
 
 static lt_status add_network(const lt_session *session, const lt_request *r, const lt_networks *networks, size_t i,
                              lora_list *list) {
     const lt_network *n = &networks->items[i];
+    const lt_lora *given = NULL;
     lt_lora_tag lora;
     char *path = NULL;
     LT_TRY(lt_network_weigh(n, &lora));
-    const lt_status status = find_network(session, r, networks, i, &path);
+    const lt_status status = find_network(session, r, networks, i, &path, &given);
     if (path) list->items[list->count++] = (lt_lora){path, lora.strength, lora.text_strength};
     LT_TRY(status);
-    if (lora.dynamic) lt_notify(&session->listener, "%.200s: all of its rank is taken", n->tag);
-    if (!path) tell_missing(session, n);
-    return LT_OK;
+    tell_odd(session, n, &lora, given);
+    return path || given ? LT_OK : tell_missing(session, n);
 }
 
-/* names: what the prompt calls those of the list. */
-static lt_status add_networks(const lt_session *session, const lt_request *r, const lt_networks *networks,
-                              lora_list *list, const char **names) {
+static lt_status add_networks(const lt_session *session, const lt_request *r, lt_adapted *a, lora_list *list) {
     size_t loras = 0;
-    for (size_t i = 0; i < networks->count; i++) {
-        const lt_network *n = &networks->items[i];
+    for (size_t i = 0; i < a->networks.count; i++) {
+        const lt_network *n = &a->networks.items[i];
         const size_t before = list->count;
         if (!lt_network_is_lora(n))
-            lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served", n->tag);
+            lt_notify(&session->listener, "%.200s is left out: LoRAs alone are served, as <lora:NAME:0.8>", n->tag);
         else if (++loras > MOST_NAMED)
             return lt_fail(LT_ERROR_ARGUMENT, "the prompt names over %d LoRAs", MOST_NAMED);
         else
-            LT_TRY(add_network(session, r, networks, i, list));
-        if (list->count > before) names[before] = n->arguments[0];
+            LT_TRY(add_network(session, r, &a->networks, i, list));
+        a->left_out[i] = list->count == before;
+        if (!a->left_out[i]) a->names[before] = n->arguments[0];
     }
     return LT_OK;
 }
@@ -179,8 +244,9 @@ static lt_status wear_all(lt_session *session, const lt_request *r, lt_adapted *
     const size_t before = own ? own->count : 0;
     lora_list list = {.items = lt_calloc(before + r->lora_count + a->networks.count, sizeof *list.items)};
     a->names = lt_calloc(a->networks.count, sizeof *a->names);
-    lt_status status = list.items && a->names ? LT_OK : LT_ERROR_MEMORY;
-    if (!status) status = add_networks(session, r, &a->networks, &list, a->names);
+    a->left_out = lt_calloc(a->networks.count, sizeof *a->left_out);
+    lt_status status = list.items && a->names && a->left_out ? LT_OK : LT_ERROR_MEMORY;
+    if (!status) status = add_networks(session, r, a, &list);
     a->named = list.count;
     if (!status && before) status = add_files(session, own->loras, before, &list);
     if (!status) status = add_files(session, r->loras, r->lora_count, &list);
@@ -190,11 +256,22 @@ static lt_status wear_all(lt_session *session, const lt_request *r, lt_adapted *
     return status;
 }
 
+/* One without a name, or without an end, is none, and stays words. */
+static void tell_unread(const lt_session *session, const char *left) {
+    static const char *const begins[] = {"<lora:", "<lyco:"};
+    for (size_t i = 0; i < LT_COUNT(begins); i++)
+        if (strstr(left, begins[i]))
+            lt_notify(&session->listener, "%s in a prompt is no LoRA and stays a word: <lora:NAME:0.8> is one",
+                      begins[i]);
+}
+
 /* What is left of a prompt without comments and networks. */
-static lt_status take(const lt_request *r, const char *prompt, lt_buffer *left, lt_networks *networks) {
+static lt_status take(const lt_session *session, const lt_request *r, const char *prompt, lt_buffer *left,
+                      lt_networks *networks) {
     lt_buffer uncommented = {0};
     lt_status status = r->literal_hash ? LT_OK : lt_comments_take(prompt, &uncommented);
     if (!status) status = lt_networks_take(r->literal_hash ? prompt : uncommented.data, left, networks);
+    if (!status) tell_unread(session, left->data);
     lt_buffer_free(&uncommented);
     return status;
 }
@@ -202,7 +279,7 @@ static lt_status take(const lt_request *r, const char *prompt, lt_buffer *left, 
 /* A prompt beside the first: a network of it would be one of all. */
 static lt_status take_other(const lt_session *session, const lt_request *r, const char *prompt, lt_buffer *left) {
     lt_networks networks = {0};
-    const lt_status status = take(r, prompt, left, &networks);
+    const lt_status status = take(session, r, prompt, left, &networks);
     if (!status && networks.count)
         lt_notify(&session->listener, "%.200s is left out: networks are the prompt's, no other one's",
                   networks.items[0].tag);
@@ -226,11 +303,19 @@ static lt_status take_regions(const lt_session *session, const lt_request *r, lt
 
 static lt_status take_all(const lt_session *session, const lt_request *r, lt_adapted *a) {
     if (r->plain_prompt) return LT_OK;
-    LT_TRY(take(r, r->prompt, &a->prompt, &a->networks));
+    LT_TRY(take(session, r, r->prompt, &a->prompt, &a->networks));
     LT_TRY(take_other(session, r, r->negative_prompt, &a->negative_prompt));
     a->request.prompt = a->prompt.data;
     a->request.negative_prompt = a->negative_prompt.data;
     return take_regions(session, r, a);
+}
+
+static void tell_unsound(const lt_session *session, const char *field, const char *list) {
+    size_t size;
+    const char *entry = lt_hashes_unsound(list, &size);
+    if (entry)
+        lt_notify(&session->listener, "`%s`: \"%.*s\" has no hash of 8 digits or more: a file is found by its name",
+                  field, (int)lt_min(size, 200), entry);
 }
 
 lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_adapted *adapted) {
@@ -238,18 +323,30 @@ lt_status lt_adapt_request(lt_session *session, const lt_request *request, lt_ad
     session->loras.requested = true;
     LT_TRY(lt_loras_check(request->loras, request->lora_count));
     LT_TRY(renew_own(session));
+    tell_unsound(session, "lora_hashes", request->lora_hashes);
+    tell_unsound(session, "embedding_hashes", request->embedding_hashes);
     LT_TRY(take_all(session, request, adapted));
     LT_TRY(wear_all(session, request, adapted));
     return lt_words_read(session, &adapted->request);
 }
 
+/* One that can't be kept is computed again. */
+static void keep_hashes(lt_session *session) {
+    lt_message before;
+    lt_message_keep(&before);
+    lt_hash_cache_save(session->hashes);
+    lt_message_restore(&before);
+}
+
 void lt_adapt_end(lt_session *session, lt_adapted *adapted) {
+    keep_hashes(session);
     lt_words_drop(session);
     session->loras.requested = false;
     for (size_t i = 0; adapted->regions && i < adapted->request.region_count; i++)
         lt_free((char *)(uintptr_t)adapted->regions[i].prompt);
     lt_free(adapted->regions);
     lt_free(adapted->names);
+    lt_free(adapted->left_out);
     lt_networks_free(&adapted->networks);
     lt_buffer_free(&adapted->prompt);
     lt_buffer_free(&adapted->negative_prompt);

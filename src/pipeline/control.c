@@ -33,8 +33,12 @@ static float strength_at(const lt_controller *c, int place, int count) {
 
 static lt_status refuse(const lt_components *parts) {
     const char *file = parts->file ? parts->file : "control";
-    return lt_fail(LT_ERROR_MODEL, "%s: this is no ControlNet and no T2I-Adapter%s", file,
-                   parts->has[LT_MODULE_UNET] ? ", but a model that draws" : "");
+    const char *is = parts->has[LT_MODULE_UNET]           ? ", but a model that draws"
+                     : parts->has[LT_MODULE_IMAGE_PROMPT] ? ", but an IP-Adapter"
+                     : parts->has[LT_MODULE_UPSCALER]     ? ", but an upscaler"
+                     : parts->has[LT_MODULE_IMAGE]        ? ", but an image encoder"
+                                                          : "";
+    return lt_fail(LT_ERROR_MODEL, "%s: this is no ControlNet and no T2I-Adapter%s", file, is);
 }
 
 static lt_status check_net(const lt_controls *all, const lt_components *parts) {
@@ -48,7 +52,7 @@ static bool is_inpainting(const lt_control *c) { return c->annotator && !strcmp(
 
 static lt_status check_annotator(const lt_controls *all, const lt_control *c) {
     if (!c->annotator) return LT_OK;
-    if (!is_inpainting(c)) return lt_annotator_check(c->annotator);
+    if (!is_inpainting(c)) return lt_annotator_known(c->annotator);
     return all->canvas->mask
                ? LT_OK
                : lt_fail(LT_ERROR_ARGUMENT, "annotator inpaint: a mask says what it leaves out; there is none");

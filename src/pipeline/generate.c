@@ -314,6 +314,7 @@ static lt_status make_room(lt_painting *p) {
                           p->session->loras.worn,
                           p->adapted.names,
                           p->adapted.named,
+                          p->adapted.left_out,
                           p->session};
     out->parameters[i] = lt_infotext_make(&made);
     const size_t count = last_of(p)->count;

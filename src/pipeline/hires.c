@@ -194,10 +194,20 @@ static lt_status open_network(lt_hires *h, const char *path) {
 static lt_status find_network(lt_hires *h, const lt_session *session, const char *name) {
     const lt_shelf shelf = {session->models, session->parts->file};
     char *path;
-    LT_TRY(lt_shelf_path(&shelf, LT_SHELF_UPSCALER, name, &path));
-    const lt_status status = open_network(h, path);
+    lt_status status = lt_shelf_path(&shelf, LT_SHELF_UPSCALER, name, &path);
+    if (status) return lt_fail_in(status, "`hires_upscaler`");
+    status = open_network(h, path);
     lt_free(path);
     return status;
+}
+
+bool lt_hires_is_here(const lt_session *session, const char *upscaler) {
+    const lt_shelf shelf = {session->models, session->parts->file};
+    char *path = NULL;
+    const bool formula = lt_hires_mode(upscaler) < LT_LATENT_MODES || !strcmp(upscaler, others[0][0]);
+    const bool here = formula || !lt_shelf_path(&shelf, LT_SHELF_UPSCALER, upscaler, &path);
+    lt_free(path);
+    return here;
 }
 
 lt_status lt_hires_prepare(lt_hires *h, const lt_session *session, const lt_request *r, const lt_canvas *first) {
@@ -206,6 +216,9 @@ lt_status lt_hires_prepare(lt_hires *h, const lt_session *session, const lt_requ
     if (!h->asked) return LT_OK;
     h->size = lt_hires_size_of(first->width, first->height, r->hires_scale, r->hires_width, r->hires_height, factor);
     LT_TRY(check(session, r, h));
+    if (h->size.width < first->width || h->size.height < first->height)
+        lt_notify(&session->listener, "the second pass is smaller than the first: %dx%d after %dx%d", h->size.width,
+                  h->size.height, first->width, first->height);
     h->latent_w = h->size.width / factor - h->size.cut_x;
     h->latent_h = h->size.height / factor - h->size.cut_y;
     if (h->mode < LT_LATENT_MODES || !strcmp(r->hires_upscaler, others[0][0])) return LT_OK;

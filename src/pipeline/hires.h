@@ -37,6 +37,8 @@ char *lt_hires_label(const char *upscaler);
 const char *lt_hires_by_label(const char *label);
 
 bool lt_hires_asked(const lt_request *request);
+/* Whether it is a way of ours, or a file that is found. */
+bool lt_hires_is_here(const lt_session *session, const char *upscaler);
 
 /* What one call of drawing enlarges by. Zeroed: there is no second pass. */
 typedef struct lt_hires {

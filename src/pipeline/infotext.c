@@ -49,7 +49,7 @@ static lt_status write_int(lt_buffer *out, int value) { return lt_buffer_printf(
 static bool read_number(const char *text, double *value) {
     char *end;
     const double v = strtod(text, &end);
-    if (end == text || *end || !isfinite(v)) return false;
+    if (end == text || *end || strspn(text, "+-.0123456789eE") < strlen(text) || !isfinite(v)) return false;
     *value = v;
     return true;
 }
@@ -339,6 +339,11 @@ static lt_status write_hires_upscaler(const lt_made *m, lt_buffer *out) {
 
 static bool read_hires_upscaler(const reading *to, const char *value) {
     to->request->hires_upscaler = lt_hires_by_label(value);
+    if (to->session && !lt_hires_is_here(to->session, to->request->hires_upscaler))
+        lt_notify(&to->session->listener,
+                  "the picture was made with the upscaler %.200s, which is nowhere here: `hires_upscaler` may name its "
+                  "file, or another way",
+                  value);
     return true;
 }
 
@@ -553,11 +558,12 @@ static bool is_told(const lt_lora_set *set, char *const *names, size_t i) {
     return first || several;
 }
 
-static lt_status add_lora_hashes(const lt_lora_set *set, char *const *names, lt_buffer *out) {
+static lt_status add_lora_hashes(const lt_made *m, char *const *names, lt_buffer *out) {
+    const lt_lora_set *set = m->loras;
     for (size_t i = 0; i < set->count; i++) {
         lt_lora_file *file = set->files[i];
         if (!is_told(set, names, i)) continue;
-        if (!*file->hash) lt_lora_hash(file->path, &file->file, file->hash);
+        if (!*file->hash) lt_lora_hash(m->session->hashes, file->path, &file->file, file->hash);
         LT_TRY(lt_hashes_add(out, names[i], file->hash));
     }
     return LT_OK;
@@ -569,7 +575,7 @@ static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
     lt_status status = names ? LT_OK : LT_ERROR_MEMORY;
     for (size_t i = 0; i < count && !status; i++)
         if (!(names[i] = call_lora(m, i))) status = LT_ERROR_MEMORY;
-    if (!status && count) status = add_lora_hashes(m->loras, names, out);
+    if (!status && count) status = add_lora_hashes(m, names, out);
     for (size_t i = 0; names && i < count; i++) lt_free(names[i]);
     lt_free(names);
     return status;
@@ -579,7 +585,12 @@ static lt_status write_lora_hashes(const lt_made *m, lt_buffer *out) {
 static bool read_lora_hashes(const reading *to, const char *value) {
     const char *syntax = lt_infotext_find(to->info, "Prompt syntax");
     to->request->lora_hashes = value;
-    return !syntax || strcmp(syntax, "off") || to->request->lora_count;
+    if (syntax && !strcmp(syntax, "off") && !to->request->lora_count && to->session)
+        lt_notify(&to->session->listener,
+                  "the picture was made with LoRAs that its plain prompt can't name, and is drawn without: give them, "
+                  "with their strengths, by `loras` (%.200s)",
+                  value);
+    return true;
 }
 
 static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {
@@ -587,7 +598,7 @@ static lt_status write_embedding_hashes(const lt_made *m, lt_buffer *out) {
     for (size_t i = 0; i < all->count; i++) {
         char hash[LT_SHORT_HASH];
         if (!lt_words_has(m->session, m->request, i)) continue;
-        lt_file_hash(all->items[i].path, hash);
+        lt_file_hash(m->session->hashes, all->items[i].path, hash);
         LT_TRY(lt_hashes_add(out, all->items[i].name, hash));
     }
     return LT_OK;
@@ -813,12 +824,33 @@ static lt_status write_uncommented(const lt_request *r, const char *prompt, lt_b
     return r->plain_prompt || r->literal_hash ? write_text(out, prompt) : lt_comments_take(prompt, out);
 }
 
-/* With the LoRAs that it does not name, as the web UIs say them; without where it is plain. */
-static lt_status write_prompt(const lt_made *made, lt_buffer *prompt) {
-    const lt_lora_set *set = made->request->plain_prompt ? NULL : made->loras;
-    LT_TRY(write_uncommented(made->request, made->request->prompt, prompt));
+/* Of networks those that were drawn with alone: another day, or elsewhere, there may be a file for others. */
+static lt_status write_own_prompt(const lt_made *made, lt_buffer *prompt) {
+    lt_buffer uncommented = {0};
+    lt_status status = write_uncommented(made->request, made->request->prompt, &uncommented);
+    if (!status) status = lt_networks_leave_out(uncommented.data, made->left_out, prompt);
+    lt_buffer_free(&uncommented);
+    return status;
+}
+
+/* Those that the prompt does not name, as the web UIs say them. */
+static lt_status write_tags(const lt_made *made, lt_buffer *prompt) {
+    const lt_lora_set *set = made->loras;
     for (size_t i = made->named; set && i < set->count; i++) LT_TRY(write_tag(made, i, prompt));
     return LT_OK;
+}
+
+/* With them behind it, or, where they would end up within what it holds, before it. */
+static lt_status write_prompt(const lt_made *made, lt_buffer *prompt) {
+    lt_buffer own = {0};
+    if (made->request->plain_prompt) return write_text(prompt, made->request->prompt);
+    lt_status status = write_own_prompt(made, &own);
+    const bool open = !status && lt_networks_open(own.data);
+    if (!status && open) status = write_tags(made, prompt);
+    if (!status) status = lt_buffer_printf(prompt, "%s%s", prompt->size ? " " : "", own.data);
+    if (!status && !open) status = write_tags(made, prompt);
+    lt_buffer_free(&own);
+    return status;
 }
 
 char *lt_infotext_make(const lt_made *made) {
@@ -867,12 +899,17 @@ static void apply_all(const reading *to) {
         lt_notify(&to->session->listener, "these settings of the picture are not known here and left out: %s", unknown);
 }
 
+static bool is_ours(const lt_infotext *info) {
+    const char *version = lt_infotext_find(info, "Version");
+    return version && !strncmp(version, "latent ", strlen("latent "));
+}
+
 /* Ours says it, but for f32's. */
 lt_precision lt_infotext_precision(const lt_infotext *info) {
-    const char *name = lt_infotext_find(info, "Precision"), *version = lt_infotext_find(info, "Version");
+    const char *name = lt_infotext_find(info, "Precision");
     const int precision = name ? place_of(lt_precision_choices, name) : -1;
     if (precision >= LT_PRECISION_F32) return (lt_precision)precision;
-    return !name && version && !strncmp(version, "latent ", strlen("latent ")) ? LT_PRECISION_F32 : LT_PRECISION_AUTO;
+    return !name && is_ours(info) ? LT_PRECISION_F32 : LT_PRECISION_AUTO;
 }
 
 static void note_precision(const lt_infotext *info, const lt_session *session) {
@@ -887,6 +924,7 @@ void lt_infotext_apply(const lt_infotext *info, const lt_session *session, lt_re
     request->negative_prompt = info->negative_prompt;
     /* the web UI does not name what is its own default */
     if (info->count && !lt_infotext_find(info, "RNG")) request->rng = LT_RNG_PHILOX;
+    if (is_ours(info)) request->embedding_hashes = ""; /* it says all that it was made with */
     const reading to = {info, session, request};
     apply_all(&to);
     note_precision(info, session);

@@ -17,6 +17,7 @@ typedef struct lt_made {
     const lt_lora_set *loras; /* NULL: none */
     const char *const *names; /* [named]: what the request's prompt calls the first ones */
     size_t named;
+    const bool *left_out;      /* of the networks in that prompt, in their order: what was not drawn is not told */
     const lt_session *session; /* that has the embeddings */
 } lt_made;
 

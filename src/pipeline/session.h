@@ -4,6 +4,7 @@
 #define LT_SESSION_H
 
 #include "adapters/embedding.h"
+#include "adapters/hash_cache.h"
 #include "adapters/lora_set.h"
 #include "pipeline/components.h"
 
@@ -40,11 +41,12 @@ struct lt_session {
     lt_target target; /* with the callback of the request that is being served */
     lt_listener listener;
     lt_profiler profile;
-    atomic_flag busy;  /* a call is using it */
-    char *models;      /* where what prompts name is looked for, besides around the checkpoint; or NULL */
-    lt_seamless wraps; /* sides that are one to U-Net and VAE: its own, or a request's too */
-    bool low_memory;   /* what can be run in turn is */
-    double max_memory; /* GB (10^9 bytes); 0: any */
+    atomic_flag busy;      /* a call is using it */
+    char *models;          /* where what prompts name is looked for, besides around the checkpoint; or NULL */
+    lt_hash_cache *hashes; /* of such files; owned, or NULL */
+    lt_seamless wraps;     /* sides that are one to U-Net and VAE: its own, or a request's too */
+    bool low_memory;       /* what can be run in turn is */
+    double max_memory;     /* GB (10^9 bytes); 0: any */
     lt_thrift thrift;
     bool automatic;  /* target.precision was not asked for, but chosen */
     bool size_noted; /* that a picture's size is far from the model's own */

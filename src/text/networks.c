@@ -20,20 +20,27 @@ static bool read_strength(const char *text, float *strength) {
     double number;
     if (!lt_scientific_read(text, size, &at, &number) || lt_skip_space(text, size, at) < size) return false;
     *strength = (float)number;
-    return isfinite(*strength);
+    return fabs(number) <= LT_MOST_STRENGTH;
+}
+
+/* How much of its rank is asked for, or what nobody knows, which is left alone. */
+static void pass_by(const char *word, lt_lora_tag *lora, size_t place) {
+    const bool rank = after(word, "dyn=") || (place == 2 && !strchr(word, '='));
+    if (rank) lora->dynamic = true;
+    if (!rank && !lora->unknown) lora->unknown = word;
 }
 
 /* One of the arguments behind the name; place: how many without a name were before it. */
 static lt_status read_argument(const char *word, lt_lora_tag *lora, size_t *place, bool *unet) {
     const char *text = after(word, "te="), *own = after(word, "unet="), *value = text ? text : own ? own : word;
-    const bool named = text || own;
-    if (after(word, "dyn=") || (!named && *place == 2)) lora->dynamic = true;
-    if (!named && (strchr(word, '=') || *place == 2)) return LT_OK;
-    const bool is_unet = own || (!named && *place == 1);
-    if (!read_strength(value, is_unet ? &lora->strength : &lora->text_strength))
-        return lt_fail(LT_ERROR_ARGUMENT, "\"%.100s\" is no strength", word);
-    *unet |= is_unet;
-    *place += !named;
+    const bool named = text || own, is_unet = own || (!named && *place == 1);
+    const bool strength = named || (*place < 2 && !strchr(word, '='));
+    if (!strength) pass_by(word, lora, *place);
+    if (strength && !read_strength(value, is_unet ? &lora->strength : &lora->text_strength))
+        return lt_fail(LT_ERROR_ARGUMENT, "\"%.100s\" is no strength; -%d to %d is possible", word, LT_MOST_STRENGTH,
+                       LT_MOST_STRENGTH);
+    *unet |= strength && is_unet;
+    *place += !named && !strchr(word, '=');
     return LT_OK;
 }
 
@@ -94,17 +101,30 @@ typedef struct reader {
     bool closed; /* a '>' follows, as far as is known */
 } reader;
 
-/* The length of the network that the '<' at byte `at` begins, or 0. */
-static size_t network_at(reader *r, size_t at) {
+/* Where the ':' is behind the kind of the network that the '<' at byte `at` may begin; 0: it begins none. */
+static size_t colon_of(const char *text, size_t size, size_t at) {
     size_t end = at + 1, length = 1;
-    for (int32_t code; end < r->size && length; end += length) {
-        length = lt_utf8_decode(r->text + end, r->size - end, &code);
+    for (int32_t code; end < size && length; end += length) {
+        length = lt_utf8_decode(text + end, size - end, &code);
         if (!lt_unicode_is_word(code)) length = 0;
     }
-    if (end == at + 1 || end == r->size || r->text[end] != ':' || !r->closed) return 0;
-    const char *close = memchr(r->text + end, '>', r->size - end);
+    return end == at + 1 || end == size || text[end] != ':' ? 0 : end;
+}
+
+/* The length of the network that the '<' at byte `at` begins, or 0. */
+static size_t network_at(reader *r, size_t at) {
+    const size_t colon = colon_of(r->text, r->size, at);
+    if (!colon || !r->closed) return 0;
+    const char *close = memchr(r->text + colon, '>', r->size - colon);
     r->closed = close != NULL;
-    return close && close > r->text + end + 1 ? (size_t)(close - r->text) + 1 - at : 0;
+    return close && close > r->text + colon + 1 ? (size_t)(close - r->text) + 1 - at : 0;
+}
+
+/* The length of what begins at byte `at`: *network, or what is none. */
+static size_t piece_at(reader *r, size_t at, bool *network) {
+    const size_t size = r->text[at] == '<' ? network_at(r, at) : 0;
+    *network = size > 0;
+    return size ? size : 1 + strcspn(r->text + at + 1, "<");
 }
 
 lt_status lt_networks_take(const char *text, lt_buffer *left, lt_networks *networks) {
@@ -113,15 +133,43 @@ lt_status lt_networks_take(const char *text, lt_buffer *left, lt_networks *netwo
     *networks = (lt_networks){0};
     lt_status status = lt_buffer_append(left, "", 0);
     for (size_t at = 0, size; at < r.size && !status; at += size) {
-        size = text[at] == '<' ? network_at(&r, at) : 0;
-        if (size) {
-            status = add_network(networks, text + at, size);
-            continue;
-        }
-        size = 1 + strcspn(text + at + 1, "<");
-        status = lt_buffer_append(left, text + at, size);
+        bool network;
+        size = piece_at(&r, at, &network);
+        status = network ? add_network(networks, text + at, size) : lt_buffer_append(left, text + at, size);
     }
     return status;
+}
+
+/* White space at its end, which stood before what was left out; none that a \\ makes a character. */
+static void trim(lt_buffer *left) {
+    const size_t size = lt_skip_space_before(left->data, 0, left->size);
+    if (size && left->data[size - 1] == '\\') return;
+    left->size = size;
+    left->data[size] = '\0';
+}
+
+lt_status lt_networks_leave_out(const char *text, const bool *out, lt_buffer *left) {
+    reader r = {text, strlen(text), true};
+    bool network, cut = false;
+    *left = (lt_buffer){0};
+    LT_TRY(lt_buffer_append(left, "", 0));
+    for (size_t at = 0, size; at < r.size; at += size) {
+        size = piece_at(&r, at, &network);
+        cut = network && *out;
+        if (!cut) LT_TRY(lt_buffer_append(left, text + at, size));
+        if (cut && !left->size) size = lt_skip_space(text, r.size, at + size) - at;
+        out += network;
+    }
+    if (cut) trim(left);
+    return LT_OK;
+}
+
+bool lt_networks_open(const char *text) {
+    const char *close = strrchr(text, '>'), *rest = close ? close + 1 : text;
+    const size_t size = strlen(rest);
+    for (const char *at = rest; (at = strchr(at, '<')); at++)
+        if (colon_of(rest, size, (size_t)(at - rest))) return true;
+    return false;
 }
 
 void lt_networks_free(lt_networks *networks) {
@@ -138,13 +186,26 @@ void lt_networks_free(lt_networks *networks) {
 
 /* ---- Comments ---- */
 
+/* The length of the network that the '<' at `at` begins, if it ends on its line, and before another one begins; or 0.
+ */
+static size_t whole_at(const char *at) {
+    const size_t size = 1 + strcspn(at + 1, "<>\n");
+    return at[size] == '>' && colon_of(at, size, 0) ? size + 1 : 0;
+}
+
+/* The next mark from `at` on, NULL: there is none. One within a network is a character of a file's name. */
+static const char *next_mark(const char *at) {
+    while (*(at += strcspn(at, "<#")) == '<') at += lt_max(whole_at(at), 1);
+    return *at ? at : NULL;
+}
+
 /* Takes out those that are whole lines, with the end of the line before them, or all. A line's end that one took is
  * none for the next. */
 static lt_status take_comments(const char *text, bool lines, lt_buffer *left) {
     LT_TRY(lt_buffer_append(left, "", 0));
     for (const char *at = text, *mark; *at;) {
-        for (mark = strchr(at, '#'); lines && mark && mark > text && (mark == at || mark[-1] != '\n');)
-            mark = strchr(mark + 1, '#');
+        for (mark = next_mark(at); lines && mark && mark > text && (mark == at || mark[-1] != '\n');)
+            mark = next_mark(mark + 1);
         if (!mark) return lt_buffer_append(left, at, strlen(at));
         const char *end = mark + strcspn(mark, "\n");
         LT_TRY(lt_buffer_append(left, at, (size_t)(mark - at) - (lines && mark > text)));

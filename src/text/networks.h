@@ -7,7 +7,8 @@
  *   <lora:NAME:te=0.5:unet=0.8>             the same by name
  *   # words                                 to the end of the line: a comment
  *
- * "lyco" is another word for "lora"; other kinds do nothing here. */
+ * "lyco" is another word for "lora"; other kinds do nothing here. Unlike there a file's name may hold a '#': none is a
+ * comment's within a network that ends on its line. */
 #ifndef LT_NETWORKS_H
 #define LT_NETWORKS_H
 
@@ -28,14 +29,20 @@ typedef struct lt_networks {
 /* Takes them out of text: what is left, and them in their order; both are the caller's, after an error too. */
 lt_status lt_networks_take(const char *text, lt_buffer *left, lt_networks *networks);
 void lt_networks_free(lt_networks *networks);
+/* text without those of them, in their order, for which out is true, and without white space that would begin or end it
+ * for that; left is the caller's, after an error too. */
+lt_status lt_networks_leave_out(const char *text, const bool *out, lt_buffer *left);
+/* Whether a network begins in text and doesn't end: what is written behind it would be a part of that. */
+bool lt_networks_open(const char *text);
 
 /* What a network of the kind "lora" asks for. */
 typedef struct lt_lora_tag {
     float strength, text_strength; /* of the U-Net, of the text encoder */
     bool dynamic;                  /* a part of its rank is asked for */
+    const char *unknown;           /* the first argument that nobody knows, of the network; NULL: there is none */
 } lt_lora_tag;
 bool lt_network_is_lora(const lt_network *network);
-/* LT_ERROR_ARGUMENT names a strength that is no number. */
+/* LT_ERROR_ARGUMENT names a strength that is none. */
 lt_status lt_network_weigh(const lt_network *network, lt_lora_tag *lora);
 
 /* Takes comments out: each becomes the end of its line. left is the caller's, after an error too. */

@@ -10,6 +10,7 @@ enter() {
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' HUP INT TERM
     cd "$work" || exit 1
+    export XDG_CACHE_HOME="$work/.cache" # hashes of files that are gone with it
 }
 
 latent() { "$latent" "$@"; }

@@ -109,6 +109,10 @@ check "it says so" eval 'says seen.png "Image prompts: \"ip: 0.6\"" && ! cmp -s 
 check "made again" again seen.png --image-encoder vit.safetensors --image-prompt "ip.safetensors:$cat:0.6"
 check "without it, it is told" eval '! again seen.png && note "can.t be followed here: Image prompts: ip: 0.6"'
 check "Plus, in bf16 or not at all" eval 'seen --precision bf16 --image-prompt "ip-plus.safetensors:$cat:0.6" -o plus.png || note "bf16"'
+for other in ip:"an IP-Adapter" vit:"an image encoder"; do
+    refuse "${other#*:} as a control" 1 "${other%%:*}.safetensors: this is no ControlNet and no T2I-Adapter, but ${other#*:}" "$latent" txt2img -m tiny.safetensors -q -p x \
+        --control "${other%%:*}.safetensors:$cat" -o never.png
+done
 check "its module as recorded" eval '"$latent" run image-prompt -m ip.safetensors --image-encoder vit.safetensors --in "$golden/image_prompt/image_encoder.safetensors" --out out.safetensors &&
     "$compare" out.safetensors "$golden/image_prompt/ip_adapter.safetensors" ip_tokens 1e-5'
 check "a part in which no step lies is noted" eval 'seen --image-prompt "ip.safetensors:$cat:0.6:0.3:0.4" -o none.png && note "image prompt number 1 does nothing: of 2 steps none lies from 0.3 to 0.4"'
@@ -118,6 +122,7 @@ rm a:b.safetensors
 
 # ---- Files by their hashes ----
 
+drawn_here() { "$latent" txt2img -m tiny.safetensors -q -p "a cat" --models shelf -o never.png "$@"; }
 drawn() { "$latent" txt2img -m tiny.safetensors -q --steps 2 -W 64 -H 64 --seed 5 --models shelf "$@" 2>err; }
 rm lcm-lora.safetensors # which is one of these, too
 mkdir -p shelf/loras/one shelf/loras/two shelf/embeddings spare
@@ -135,17 +140,44 @@ check "another file of that name is told" eval '! again one.png --models shelf &
 mv spare/ink.safetensors shelf/loras/one/renamed.safetensors
 check "the same file of another name is taken" eval 'again one.png --models shelf && ! note "made with" && again two.png --models shelf'
 rm shelf/loras/one/renamed.safetensors
+# What was left out is not told; --lora of a file that the text names is that one, and not a second one.
+drawn -p "a cat" --lora "$golden/lora/kohya.safetensors:0.5" -o named.png
+check "without its file a LoRA is left out, and not told" eval '! again named.png && note "<lora:kohya:0.5> is left out: there is no such file" && ! has_text again.png "<lora:" && cp again.png without.png'
+cp "$golden/lora/kohya.safetensors" shelf/loras/one/kohya.safetensors
+check "made again elsewhere it is left out, too" again without.png --models shelf
+check "given again it is there once" eval 'again named.png --lora "$golden/lora/kohya.safetensors:0.5" && ! note "left out"'
+check "at the strength that is given, which is told" eval '! again named.png --models shelf --lora kohya:0.8 && note "<lora:kohya:0.5> is left out: --lora has that file, at 0.8" &&
+    has_text again.png "a cat <lora:kohya:0.8> Steps" && cp again.png stronger.png && again stronger.png --models shelf'
+check "another file of that name is told" eval 'cp "$golden/lora/locon.safetensors" kohya.safetensors && ! again named.png --lora kohya.safetensors && note "made with a file of the hash 96cd609b80d2, .*(f70cef08a431) is taken for it"'
+rm shelf/loras/one/kohya.safetensors kohya.safetensors
+check "behind a LoRA without an end comes none" eval 'drawn -p "a cat <lora:x" --lora "$golden/lora/kohya.safetensors:0.5" -o open.png && note "<lora: in a prompt is no LoRA" &&
+    again open.png --lora "$golden/lora/kohya.safetensors:0.5"'
+check "nor does one without a name go in silence" eval 'drawn -p "a cat <lora:>" -o x.png && note "<lora: in a prompt is no LoRA" && drawn -p "a cat <lora::1>" -o x.png && note "<lora::1> is left out: it names no file"'
+check "an argument that nobody knows is told" eval 'drawn -p "a cat <lora:ink:te=1:foo=2>" -o x.png && note "<lora:ink:te=1:foo=2>: \"foo=2\" does nothing"'
+cp "$golden/lora/kohya.safetensors" 'shelf/loras/one/we#ird.safetensors'
+check "a # in a typed name" eval 'drawn -p "a cat <lora:we#ird:0.5> # a pet" -o odd.png && ! note "left out" && says odd.png "we#ird: 96cd609b80d2" && again odd.png --models shelf'
+rm 'shelf/loras/one/we#ird.safetensors'
+mkfifo shelf/loras/pipe.safetensors && ln -s nowhere shelf/loras/lost.safetensors
+check "a pipe and a link that leads nowhere are told" eval 'drawn -p "a <lora:pipe:1> <lora:lost:1>" -o x.png && note "<lora:pipe:1> is left out: shelf/loras/pipe.safetensors: not a regular file" &&
+    note "<lora:lost:1> is left out: shelf/loras/lost.safetensors: can.t be opened"'
+refuse "a pipe by its name" 1 "shelf/loras/pipe.safetensors: not a regular file" drawn_here --lora pipe
+refuse "a link that leads nowhere" 1 "shelf/loras/lost.safetensors: can.t be opened" drawn_here --vae lost
+refuse "a name that is nowhere" 1 "none: no such file, and none of that name in shelf or around the checkpoint (.latent models. lists" drawn_here --lora none
+rm shelf/loras/pipe.safetensors shelf/loras/lost.safetensors
+
 for name in 'a#b' 'a>b' 'a:b' 'a#:>b, c'; do
     cp "$golden/lora/kohya.safetensors" "shelf/loras/one/$name.safetensors"
     check "a LoRA called $name" eval 'drawn -p "a cat" --lora "shelf/loras/one/$name.safetensors:0.5" -o odd.png && again odd.png --models shelf && ! note "left out"'
     rm "shelf/loras/one/$name.safetensors"
 done
 check "a LoRA that a plain prompt can't name is told" eval 'drawn -p "a cat" --plain-prompt --lora "$golden/lora/kohya.safetensors" -o plain.png && ! again plain.png &&
-    note "can.t be followed here: Lora hashes: kohya: 96cd609b80d2" && again plain.png --lora "$golden/lora/kohya.safetensors" && ! note "followed"'
+    note "made with LoRAs that its plain prompt can.t name, and is drawn without: give them, with their strengths, by --lora (kohya: 96cd609b80d2)" && again plain.png --lora "$golden/lora/kohya.safetensors" && ! note "made with"'
 
 word=shelf/embeddings/word.safetensors
 cp "$golden/embeddings/bad_hands.safetensors" "$word"
 check "an embedding by its name" eval 'drawn -p "a word cat" -o word.png && says word.png "TI hashes: " && again word.png --models shelf && ! note "word"'
+check "one that is nowhere, as ComfyUI writes it" eval 'drawn -p "embedding:nobody, (embedding:word:1.1)" -n "embedding:none.pt" -o x.png && [ "$(grep -c "stays words" err)" -eq 2 ] &&
+    note "embedding:nobody stays words: there is no embedding of that name" && note "embedding:none.pt stays words"'
 mv "$word" spare/
 check "without it, it is told" eval '! again word.png && note "word stays a word: the picture was made with an embedding of that name, which is nowhere here; name its file by --embedding"'
 check "named by hand" eval 'again word.png --embedding spare/word.safetensors && ! note "stays a word"'
@@ -156,6 +188,16 @@ check "the same file of another name is taken" eval 'again word.png --models she
 rm shelf/embeddings/word.pt
 check "also where none has the name" eval 'again word.png --models shelf && ! note "stays a word"'
 
+rm shelf/embeddings/renamed.safetensors
+{ printf '\104\000\000\000\000\000\000\000{"emb_params":{"dtype":"F32","shape":[1,64],"data_offsets":[0,256]}}'; head -c 256 /dev/zero | tr '\000' '\377'; } >"$word"
+check "one that was replaced by what holds a NaN is told once" eval '! again word.png --models shelf && [ "$(grep -c "word" err)" -eq 1 ] &&
+    note "word stays a word: .*holds a NaN or an infinity (the picture was made with an embedding of the hash [0-9a-f]*, which is nowhere here)" && cp again.png wordless.png'
+cp spare/word.safetensors "$word"
+check "one that was not there then is told" eval '! again wordless.png --models shelf && note "word: the picture was made without an embedding of that name; here .*word.safetensors is taken"'
+"$latent" convert --synthetic tiny-srvgg-x4 up.safetensors
+check "an upscaler that is gone" eval 'drawn -p "a cat" --hires 2 --hires-upscaler up.safetensors -o hires.png && again hires.png --hires-upscaler up.safetensors && mv up.safetensors spare/ &&
+    ! again hires.png --models shelf && note "made with the upscaler up, which is nowhere here: --hires-upscaler may name its file" &&
+    note "hires-upscaler: up: no such file, and none of that name in shelf" && again hires.png --hires-upscaler spare/up.safetensors'
 check "another VAE is told" eval '"$latent" convert --synthetic tiny-taesd-diffusers little.safetensors && drawn -p "a cat" --vae little.safetensors -o vae.png && says vae.png "VAE: little," &&
     ! again vae.png && note "made with the VAE little; this is the model.s own" && again vae.png --vae little.safetensors && ! note "VAE"'
 check "a region of many words" eval 'drawn -p "a cat" --region "$mask:$(printf "a dog, %.0s" $(seq 200))" -o region.png && says region.png "a dog, a dog"'

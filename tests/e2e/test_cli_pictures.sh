@@ -76,7 +76,7 @@ small txt2img -p "a cat" --seed 8 -o plain.png --save-latents a.safetensors
 check "a strength of 0 adds nothing" eval 'small txt2img -p "a cat" --seed 8 --lora "$kohya:0" -o zero.png --save-latents b.safetensors && cmp a.safetensors b.safetensors'
 check "it changes the picture" eval '! cmp -s plain.png by-option.png'
 refuse "a LoRA of another model" 1 "lora.safetensors: it was made for Stable Diffusion XL; this model is another one" latent txt2img -m tiny.safetensors -p "a cat" --lora "$golden/xl/lora.safetensors" -o none.png
-refuse "a strength in the prompt that is no number" 1 "<lora:kohya:much>: \"much\" is no strength" latent txt2img -m tiny.safetensors -p "a <lora:kohya:much>" --models "$golden/lora" -o none.png
+refuse "a strength in the prompt that is no number" 2 "<lora:kohya:much>: \"much\" is no strength" latent txt2img -m tiny.safetensors -p "a <lora:kohya:much>" --models "$golden/lora" -o none.png
 rm -r loras
 
 latent convert --synthetic tiny-control tiny-control.safetensors
@@ -95,18 +95,18 @@ check "three tenths of ten steps are three" cmp from0.3.safetensors from0.25.saf
 small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png:1:0.3:0.7" -o part.png
 check "a control in whose part no step lies is noted" eval 'small txt2img -p "a cat" --seed 8 --steps 4 --control "tiny-control.safetensors:edges.png:1:0.9:0.95" -o other.png &&
     grep -q "note: control number 1 does nothing: of 4 steps none lies from 0.9 to 0.95 of the way as a whole" err'
-check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator invert,canny -o other.png &&
-    grep -q "note: --annotator: canny does nothing: it would be that of a further --control" err'
+check "so is an annotator too many" eval 'small txt2img -p "a cat" --seed 8 --control "tiny-control.safetensors:edges.png" --annotator "invert, canny" -o other.png &&
+    grep -q "note: --annotator invert, canny: 2 for 1 --control: those behind do nothing" err'
 check "the picture says the shares that were given" has_text part.png "Guidance Start: 0.3, Guidance End: 0.7,"
 cp tiny-control.safetensors "a:b.safetensors" && cp edges.png "c:d.png"
 check "a control and a picture whose names have colons" eval 'small txt2img -p "a cat" --seed 8 --control a:b.safetensors:c:d.png:1:0:1 -o other.png --save-latents b.safetensors && cmp a.safetensors b.safetensors &&
     has_text other.png "Model: a:b,"'
 rm "a:b.safetensors"
-refuse "an annotator that there is not" 1 "no annotator cany" latent annotate cany -i "$map" -o none.png
+refuse "an annotator that there is not" 2 "no annotator cany" latent annotate cany -i "$map" -o none.png
 refuse "a control that is none" 1 "tiny.safetensors: this is no ControlNet and no T2I-Adapter, but a model" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny.safetensors:$map" -o none.png
 refuse "a LoRA as a control" 1 "kohya.safetensors: no model that is known, but what is added to one: LoRA" latent txt2img -m tiny.safetensors -p "a cat" --control "$kohya:$map" -o none.png
 refuse "a control without a picture" 2 "FILE:IMAGE" latent txt2img -m tiny.safetensors -p "a cat" --control tiny-control.safetensors -o none.png
-refuse "a control that ends before it begins" 1 "is not before" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny-control.safetensors:$map:1:0.5:0.5" -o none.png
+refuse "a control that ends before it begins" 2 "START 0.5 is not before END 0.5" latent txt2img -m tiny.safetensors -p "a cat" --control "tiny-control.safetensors:$map:1:0.5:0.5" -o none.png
 check "an embedding as recorded" embedded --embedding "$golden/embeddings/bad_hands.safetensors"
 check "the picture says the web UIs' hash of it" has_text got.png "TI hashes: \"bad_hands: $(sha256sum "$golden/embeddings/bad_hands.safetensors" | cut -c-12)\""
 mkdir embeddings && cp "$golden/embeddings/bad_hands.safetensors" embeddings
@@ -260,12 +260,13 @@ check "--hires by an upscaler" eval '
 check "--from a picture of two passes" eval '
     "$latent" txt2img -m tiny.safetensors -q --from hires.png -o again.png 2>err && cmp hires.png again.png'
 check "--hires-steps without a second pass" eval 'small txt2img --hires-steps 3 -o full.png && grep -q -- "--hires-steps does nothing without a second pass" err'
-refuse "--hires from a picture" 1 "hires: a second pass goes without an image" latent img2img -m tiny.safetensors -i full.png -p "" --hires 2 -o never.png
+refuse "--hires from a picture" 2 "hires: a second pass goes without an image" latent img2img -m tiny.safetensors -i full.png -p "" --hires 2 -o never.png
 refuse "--hires by what is nowhere" 1 "no-such" latent txt2img -m tiny.safetensors -p "" --hires 2 --hires-upscaler no-such -o never.png
 refuse "a checkpoint as an upscaler" 1 "has no upscaler" latent upscale -m tiny.safetensors -i full.png -o never.png
 refuse "an upscaler as a checkpoint" 1 "this checkpoint has no U-Net" latent txt2img -m tiny_srvgg.safetensors -p "" -o never.png
 refuse "an upscaler as a LoRA" 1 "tiny_srvgg" latent txt2img -m tiny.safetensors -p "" --lora tiny_srvgg.safetensors -o never.png
-refuse "tiles that overlap by half" 1 "overlap 32: under half of --tile" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 64 --overlap 32 -o never.png
+refuse "tiles that are too small" 2 "[-]-tile 8: 16 at least" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 8 -o never.png
+refuse "tiles that overlap by half" 2 "overlap 32: under half of --tile" latent upscale -m tiny_srvgg.safetensors -i full.png --tile 64 --overlap 32 -o never.png
 check "tiles overlap by a quarter where nobody says" eval 'for tile in 16 48 64; do enlarged -i full.png --tile $tile -o large.png || exit 1; done; is_png_of large.png 256 256'
 check "an overlap of no tiles is noted" eval 'enlarged -i full.png --tile 0 --overlap 8 -o large.png && grep -q "note: --overlap does nothing at a --tile of 0" err'
 refuse "an upscaler without a picture" 2 "-m UPSCALER, -i IN and -o OUT" latent upscale -m tiny_srvgg.safetensors -o never.png
@@ -369,7 +370,7 @@ refuse "a size of 0" 2 "width 0: " latent txt2img -W 0 -m tiny.safetensors -o no
 refuse "100,000 pixels a side" 2 "height 100000: " latent txt2img -H 100000 -m tiny.safetensors -o none/a.png
 refuse "an unknown sampler" 2 "sampler foo: possible are .*dpmpp_2m, .*lcm" latent txt2img $tiny --sampler foo
 refuse "an unknown schedule" 2 "schedule foo: possible are normal, uniform, karras, " latent txt2img $tiny --schedule foo
-refuse "a pair that can't be" 1 "sampler plms can't run on schedule karras: it takes leading" \
+refuse "a pair that can't be" 2 "sampler plms can't run on schedule karras: it takes leading" \
     latent txt2img $tiny -p "" --sampler plms --schedule karras
 refuse "a precision that an instruction set lacks" 1 "bf16 takes a processor" latent txt2img $tiny -p "" --precision bf16 --isa avx2
 refuse "an unknown instruction set in the environment" 1 "LATENT_ISA=avx3: this processor has scalar" \
@@ -489,7 +490,7 @@ picture "a picture that is none" "neither a PNG" page.safetensors
 picture "a picture that is not there" "No such file" nothing.png
 picture "a folder as a picture" "" folder
 refuse "a mask that is none" 1 "page.safetensors: " latent inpaint $tiny -i "$input" --mask page.safetensors
-refuse "an inpainting model without a picture" 1 "needs a picture and a mask" latent txt2img -m tiny9.safetensors -p "" -o none/a.png
+refuse "an inpainting model without a picture" 2 "needs a picture and a mask" latent txt2img -m tiny9.safetensors -p "" -o none/a.png
 refuse "noise of another size" 1 "noise has 1024 values.* has 256" latent txt2img $tiny -p "" \
     --noise "$golden/tiny/txt2img_ddim.safetensors"
 refuse "a noise file without noise" 1 "neither a tensor noise" latent txt2img $tiny -p "" --noise tiny.safetensors

@@ -274,7 +274,7 @@ done
 runs "as JSON" "$latent" schedule --sampler euler --schedule normal --steps 2 --json
 says "timesteps and sigmas" '^{"timesteps": \[999, 0\], "sigmas": \[14.6146[0-9]*, 0.0291[0-9]*, 0\]}$'
 refused 2 "an unknown sampler" "$latent" schedule --sampler eulr
-refused 1 "plms on karras" "$latent" schedule --sampler plms --schedule karras
+refused 2 "plms on karras" "$latent" schedule --sampler plms --schedule karras
 refused 2 "0 steps" "$latent" schedule --sampler euler --steps 0
 
 # ---- noise ----

@@ -63,9 +63,9 @@ check "scale 0 is no guidance" eval '
     draw --save-latents none.safetensors -o none.png && cmp zero.safetensors none.safetensors'
 check "img2img takes a classifier" "$latent" img2img -m tiny.safetensors -q -i plain.png --steps 2 --strength 0.5 \
     --classifier kinds.safetensors --class first --cfg 1 -o image.png
-refuse "an unknown class" 1 "no class third: there are first, second" latent txt2img -m tiny.safetensors -q --steps 1 \
+refuse "an unknown class" 2 "no class third: there are first, second" latent txt2img -m tiny.safetensors -q --steps 1 \
     -W 64 -H 64 --classifier kinds.safetensors --class third -o third.png
-refuse "another size" 1 "trained on pictures of 64x64" latent txt2img -m tiny.safetensors -q --steps 1 -W 72 -H 64 \
+refuse "another size" 2 "trained on pictures of 64x64" latent txt2img -m tiny.safetensors -q --steps 1 -W 72 -H 64 \
     --classifier kinds.safetensors --class first -o third.png
 refuse "a classifier without a class" 2 "which class" latent txt2img -m tiny.safetensors --classifier kinds.safetensors \
     -o third.png

@@ -77,7 +77,18 @@ says() { # FILE TEXT OPTIONS...: refused with FILE named, and TEXT in the messag
 says noto-word.safetensors "no LoRA, nor one of its kin: the file is an embedding: " --lora "$word"
 says model.safetensors "no LoRA, nor one of its kin: the file is a checkpoint: " --lora model.safetensors
 says upscaler.safetensors "no LoRA, nor one of its kin: the file is an upscaler: " --lora upscaler.safetensors
-says good.png "this is a picture, and no embedding is in it" --lora good.png
+xl='{"__metadata__":{"modelspec.architecture":"stable-diffusion-xl-v1-base/textual-inversion"},"clip_l":{"dtype":"F16","shape":[1,768],"data_offsets":[0,1536]}}'
+{ printf "\\$(printf %o ${#xl})\000\000\000\000\000\000\000%s" "$xl"; head -c 1536 /dev/zero; } >xl.safetensors
+says xl.safetensors "no LoRA, nor one of its kin: the file is an embedding: 1 vector" --lora xl.safetensors
+check "an embedding is told by inspect" eval '"$latent" inspect xl.safetensors | grep -q "^  embedding: 1 vector, for Stable Diffusion"'
+latent noise -i good.png -t 0 -o good.jpg >/dev/null
+for picture in good.png good.jpg; do
+    says $picture "this is a picture, not a LoRA" --lora $picture
+    says $picture "this is a picture, and no embedding is in it" --embedding $picture
+    says $picture "this is a picture, not a model's weights" --vae $picture
+    says $picture "this is a picture, not a model's weights" -m $picture
+    says $picture "this is a picture, not a model's weights" --hires 2 --hires-upscaler $picture
+done
 says blueprint.safetensors "no embedding: the file is a LoRA: " --embedding "$lora"
 says upscaler.safetensors "no embedding: the file is an upscaler: " --embedding upscaler.safetensors
 says noto-word.safetensors "it is an embedding: it goes behind --embedding" --vae "$word"

@@ -54,8 +54,10 @@ static void any_size_has_a_map(void **state) {
 
 static void names_and_numbers_are_checked(void **state) {
     (void)state;
-    static const char *const bad[] = {"",          "cany",     "canny:", "canny:x",       "canny:1:2:3",  "invert:1",
-                                      "canny:nan", "canny:-1", "blur:0", "threshold:256", "canny,invert", "tile:0.5"};
+    static const char *const bad[] = {
+        "",           "cany",      "canny:",        "canny:x",      "canny:1:2:3", "invert:1",      "canny:nan",
+        "canny:-1",   "blur:0",    "threshold:256", "canny,invert", "tile:0.5",    "canny:200:100", "canny:300",
+        "canny:0x10", "canny: :1", "inpaint"};
     uint8_t pixels[3] = {0};
     const lt_image image = {1, 1, pixels};
     lt_image map;
@@ -63,6 +65,16 @@ static void names_and_numbers_are_checked(void **state) {
         assert_int_equal(lt_annotate(bad[i], &image, &map), LT_ERROR_ARGUMENT);
         assert_null(map.pixels);
     }
+    assert_non_null(strstr(lt_error_message(), "a control's alone"));
+    assert_int_equal(lt_annotator_check("canny:200:100"), LT_ERROR_ARGUMENT);
+    assert_string_equal(lt_error_message(),
+                        "annotator canny:200:100: 200 is over 100: the lower threshold comes first");
+    assert_int_equal(lt_annotator_check("nope"), LT_ERROR_ARGUMENT);
+    assert_non_null(strstr(lt_error_message(), "no annotator nope: there are canny, "));
+    assert_non_null(strstr(lt_error_message(), "inpaint"));
+    assert_ok(lt_annotator_check("inpaint"));
+    assert_ok(lt_annotator_check("canny:100:100"));
+    assert_int_equal(lt_annotator_check(NULL), LT_ERROR_ARGUMENT);
     const lt_image none = {0};
     assert_int_equal(lt_annotate("canny", &none, &map), LT_ERROR_ARGUMENT);
 }

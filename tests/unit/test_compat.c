@@ -288,6 +288,8 @@ static void test_annotators(void **state) {
         assert_true(lt_a1111_annotator(lt_a1111_module(i), 64, 64, text, sizeof text));
     assert_true(lt_a1111_annotator("Canny", 50, 99.5, text, sizeof text));
     assert_string_equal(text, "canny:50:99.5");
+    assert_true(lt_a1111_annotator("canny", 99.5, 50, text, sizeof text));
+    assert_string_equal(text, "canny:50:99.5");
     assert_true(lt_a1111_annotator("canny", -1, -1, text, sizeof text));
     assert_string_equal(text, "canny");
     assert_true(lt_a1111_annotator("tile_resample", 2, 64, text, sizeof text));

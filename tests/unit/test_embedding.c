@@ -187,8 +187,11 @@ static void test_shelf(void **state) {
     assert_true(n > 2);
     assert_ok(lt_shelf_find(&shelf, LT_SHELF_EMBEDDING, "nobody", &path));
     assert_null(path);
-    assert_ok(lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, "nobody", &path));
-    assert_string_equal(path, "nobody");
+    assert_int_equal(lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, "nobody", &path), LT_ERROR_FILE);
+    assert_null(path);
+    assert_non_null(strstr(lt_error_message(), "nobody: no such file, and none of that name in " LT_GOLDEN_DIR));
+    assert_ok(lt_shelf_path(&shelf, LT_SHELF_EMBEDDING, "./nobody", &path)); /* a path: opening it says what is wrong */
+    assert_string_equal(path, "./nobody");
     lt_free(path);
 }
 

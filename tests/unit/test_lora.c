@@ -326,7 +326,8 @@ static void test_networks(void **state) {
 static void test_wrong_networks(void **state) {
     (void)state;
     static const char *const wrong[] = {"<lora:a:b>",   "<lora:a:>",      "<lora:a:1.2.3>",
-                                        "<lora:a:te=>", "<lora:a:1:nan>", "<lora:a:1e99>"};
+                                        "<lora:a:te=>", "<lora:a:1:nan>", "<lora:a:1e99>",
+                                        "<lora:a:0x1>", "<lora:a:1001>",  "<lora:a:te=-1e40>"};
     for (size_t i = 0; i < LT_COUNT(wrong); i++) {
         lt_buffer left;
         lt_networks all;
@@ -337,6 +338,52 @@ static void test_wrong_networks(void **state) {
         lt_networks_free(&all);
         lt_buffer_free(&left);
     }
+}
+
+/* What of a LoRA nobody knows. */
+static void test_odd_networks(void **state) {
+    (void)state;
+    static const struct {
+        const char *prompt, *unknown;
+        bool dynamic;
+    } cases[] = {{"<lora:a:1:te=1:foo=2>", "foo=2", false}, {"<lora:a:1:2:8>", NULL, true},
+                 {"<lora:a:dyn=8:unet=1>", NULL, true},     {"<lora:a:1:2:8:9>", "9", true},
+                 {"<lora:a:lbw=1,0:1>", "lbw=1,0", false},  {"<lora:a:1:1>", NULL, false}};
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_buffer left;
+        lt_networks all;
+        lt_lora_tag lora;
+        assert_ok(lt_networks_take(cases[i].prompt, &left, &all));
+        assert_ok(lt_network_weigh(&all.items[0], &lora));
+        assert_int_equal(lora.dynamic, cases[i].dynamic);
+        assert_true(!lora.unknown == !cases[i].unknown);
+        if (lora.unknown) assert_string_equal(lora.unknown, cases[i].unknown);
+        lt_networks_free(&all);
+        lt_buffer_free(&left);
+    }
+}
+
+static void test_networks_left_out(void **state) {
+    (void)state;
+    static const bool out[] = {true, false, true};
+    static const struct {
+        const char *prompt, *left;
+    } cases[] = {{"a <lora:x:1> b <lora:y> c <lora:z>", "a  b <lora:y> c"},
+                 {"<lora:x>", ""},
+                 {"a cat", "a cat"},
+                 {"a\\ <lora:x>", "a\\ "},
+                 {" a <lora:x>b <lora:y> ", " a b <lora:y> "},
+                 {"<a:b>\n<lora:y><c:d>  <lora:", "<lora:y>  <lora:"}};
+    for (size_t i = 0; i < LT_COUNT(cases); i++) {
+        lt_buffer left;
+        assert_ok(lt_networks_leave_out(cases[i].prompt, out, &left));
+        assert_string_equal(left.data, cases[i].left);
+        lt_buffer_free(&left);
+    }
+    static const char *const open[] = {"<lora:x", "a <lora:", "<lora:x> <lora:y", "<<a:\n", "<lora:>x <b:"};
+    static const char *const closed[] = {"", "<lora:x>", "<lora", "a < b: c", "<lora:x <lora:y>", "<lora:>"};
+    for (size_t i = 0; i < LT_COUNT(open); i++) assert_true(lt_networks_open(open[i]));
+    for (size_t i = 0; i < LT_COUNT(closed); i++) assert_false(lt_networks_open(closed[i]));
 }
 
 /* ---- Few steps ---- */
@@ -398,10 +445,13 @@ static void test_sha256(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_layers),    cmocka_unit_test(test_files),
-        cmocka_unit_test(test_wrong_files),   cmocka_unit_test(test_no_memory), cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_changed_files), cmocka_unit_test(test_networks),  cmocka_unit_test(test_wrong_networks),
-        cmocka_unit_test(test_sha256),        cmocka_unit_test(test_few_steps),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_files),         cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_networks),      cmocka_unit_test(test_wrong_networks),
+        cmocka_unit_test(test_odd_networks),  cmocka_unit_test(test_networks_left_out),
+        cmocka_unit_test(test_changed_files), cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_few_steps),
     };
     assert_ok(lt_model_open(synthetic_checkpoint("tiny"), NULL, &model));
     const int failed = cmocka_run_group_tests_name("lora", tests, NULL, NULL);

@@ -286,6 +286,30 @@ static void test_impossible_values(void **state) {
     lt_session_close(session);
 }
 
+static void test_hashes_that_are_none(void **state) {
+    (void)state;
+    lt_session *session = open_heard();
+    lt_request r = lt_request_defaults();
+    lt_result result;
+    char *texts;
+    assert_ok(lt_request_from_parameters("a cat\nSteps: 1, CFG scale: 0x10, Size: 64x64, Hires upscaler: gone, Lora "
+                                         "hashes: \"K: 1, ink: 0123456789ab\"",
+                                         session, &r, &texts));
+    assert_non_null(strstr(notices, "can't be followed here: CFG scale: 0x10"));
+    assert_non_null(strstr(notices, "made with the upscaler gone, which is nowhere here"));
+    assert_true(r.guidance < 16);
+    assert_null(r.embedding_hashes);
+    assert_ok(lt_generate(session, &r, &result));
+    assert_non_null(strstr(notices, "`lora_hashes`: \"K: 1\" has no hash of 8 digits or more"));
+    assert_null(strstr(notices, "embedding_hashes"));
+    lt_result_free(&result);
+    lt_string_free(texts);
+    assert_ok(lt_request_from_parameters("a cat\nSteps: 1, Size: 64x64, Version: latent 0.1.0", NULL, &r, &texts));
+    assert_string_equal(r.embedding_hashes, ""); /* it was made without any */
+    lt_string_free(texts);
+    lt_session_close(session);
+}
+
 /* ---- As they are written ---- */
 
 static void test_what_a_text_says(void **state) {
@@ -330,11 +354,17 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samplers),          cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_of_a_picture),      cmocka_unit_test(test_names_of_others),
-        cmocka_unit_test(test_a_web_ui),          cmocka_unit_test(test_texts_that_say_little),
-        cmocka_unit_test(test_impossible_values), cmocka_unit_test(test_precision),
-        cmocka_unit_test(test_what_a_text_says),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_samplers),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_of_a_picture),
+        cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_a_web_ui),
+        cmocka_unit_test(test_texts_that_say_little),
+        cmocka_unit_test(test_hashes_that_are_none),
+        cmocka_unit_test(test_impossible_values),
+        cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_what_a_text_says),
+        cmocka_unit_test(test_names),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();

@@ -56,7 +56,7 @@ static void test_previews(void **state) {
     }
     lt_checkpoint c;
     assert_int_equal(lt_checkpoint_open(recorded_picture("preview.png").text, &c), LT_ERROR_FORMAT);
-    assert_non_null(strstr(lt_error_message(), "preview.png: this is a picture, and no embedding is in it"));
+    assert_non_null(strstr(lt_error_message(), "preview.png: this is a picture, not a model's weights"));
 }
 
 /* ---- JSON ---- */

@@ -180,16 +180,32 @@ static void test_options(void **state) {
     assert_int_equal(lt_read_prompt(&r, false, -1, &reading), LT_ERROR_ARGUMENT);
 }
 
-/* As strip_comments has it: whole lines first, and an end of a line that one took is none for the next. */
+/* As strip_comments has it: whole lines first, and an end of a line that one took is none for the next. But a network's
+ * name may have a mark in it. */
 static void test_comments(void **state) {
     (void)state;
     static const struct {
         const char *text, *left;
     } cases[] = {
-        {"a # b", "a \n"},     {"a # b\nc", "a \nc"},      {"# a\nb", "\nb"},
-        {"a\n# b\nc", "a\nc"}, {"a\n#b\n#c\nd", "a\n\nd"}, {"#", "\n"},
-        {"a\n#", "a\n"},       {"a##b\n\n#c", "a\n\n"},    {"", ""},
-        {"a\nb", "a\nb"},      {"#1\n#2\n#3", "\n\n"},     {"x #1\n#2\ny", "x \ny"},
+        {"a # b", "a \n"},
+        {"a # b\nc", "a \nc"},
+        {"# a\nb", "\nb"},
+        {"a\n# b\nc", "a\nc"},
+        {"a\n#b\n#c\nd", "a\n\nd"},
+        {"#", "\n"},
+        {"a\n#", "a\n"},
+        {"a##b\n\n#c", "a\n\n"},
+        {"", ""},
+        {"a\nb", "a\nb"},
+        {"#1\n#2\n#3", "\n\n"},
+        {"x #1\n#2\ny", "x \ny"},
+        {"<lora:a#b:1> #c", "<lora:a#b:1> \n"},
+        {"# <lora:a>\nb", "\nb"},
+        {"a # <lora:b#c>", "a \n"},
+        {"<lora:a#b\n:1>", "<lora:a\n:1>"},
+        {"<lora:a #b <lora:c>", "<lora:a \n"},
+        {"<3 #b>", "<3 \n"},
+        {"<<lora:#>#>", "<<lora:#>\n"},
     };
     for (size_t i = 0; i < LT_COUNT(cases); i++) {
         lt_buffer left;

@@ -1,5 +1,6 @@
 /* A shelf as a web UI lays it out, and one without folders: what each file is, whatever it is called; hashes that are
  * kept; names. */
+#include "adapters/hash_cache.h"
 #include "adapters/hashed.h"
 #include "base/sha256.h"
 #include "image_prompt_files.h"
@@ -237,6 +238,12 @@ static void hashes_are_read(void **state) {
     assert_false(lt_hashes_find(NULL, "ink", 0, hash));
     assert_false(lt_hashes_find("", "ink", 0, hash));
     assert_false(lt_hashes_find("ink", "ink", 0, hash));
+    size_t size;
+    assert_null(lt_hashes_unsound(NULL, &size));
+    assert_null(lt_hashes_unsound("ink: 96CD609b80d2, wash: 0123456789abcdef", &size));
+    const char *unsound = lt_hashes_unsound(LISTED, &size);
+    assert_int_equal(size, strlen("odd: none"));
+    assert_memory_equal(unsound, "odd: none", size);
 }
 
 /* Which file of the shelf it is, for a name that finds `found`. */
@@ -244,7 +251,8 @@ static void check_choice(const char *found, const char *hash, const char *end, b
     const lt_shelf shelf = {place("ui").text, NULL};
     char *path = found ? lt_strdup(place(found).text) : NULL;
     bool exact;
-    assert_ok(lt_hashes_choose(&shelf, LT_SHELF_LORA, "ink", hash, &path, &exact));
+    const lt_hashed wanted = {LT_SHELF_LORA, "ink", hash};
+    assert_ok(lt_hashes_choose(NULL, &shelf, &wanted, &path, &exact));
     assert_int_equal(exact, expected);
     if (!path != !end || (path && end && !lt_name_ends(path, end))) fail_msg("%s", path ? path : "none");
     lt_free(path);
@@ -252,15 +260,70 @@ static void check_choice(const char *found, const char *hash, const char *end, b
 
 static void files_are_found_by_hash(void **state) {
     (void)state;
-    char other[LT_SHORT_HASH];
+    char other[LT_SHORT_HASH], none[LT_SHORT_HASH];
     make_web_ui();
-    lt_hashes_of(place("ui/models/Lora/misplaced.safetensors").text, LT_SHELF_LORA, other);
+    copy(GOLDEN("lora/locon.safetensors"), "ui/models/Lora/deep/other.safetensors");
+    lt_hashes_of(NULL, place("ui/models/Lora/deep/other.safetensors").text, LT_SHELF_LORA, other);
+    lt_hashes_of(NULL, place("ui/models/Lora/misplaced.safetensors").text, LT_SHELF_LORA, none);
+    assert_string_equal(none, "");
     check_choice("ui/models/Lora/ink.safetensors", "96cd609b80d2", "ink.safetensors", true);
     check_choice("ui/models/Lora/ink.safetensors", "96cd609b", "ink.safetensors", true);
-    check_choice("ui/models/Lora/ink.safetensors", other, "misplaced.safetensors", true);
-    check_choice(NULL, other, "misplaced.safetensors", true);
+    check_choice("ui/models/Lora/ink.safetensors", other, "deep/other.safetensors", true);
+    check_choice(NULL, other, "deep/other.safetensors", true);
     check_choice("ui/models/Lora/ink.safetensors", "0123456789ab", "ink.safetensors", false);
     check_choice(NULL, "0123456789ab", NULL, false);
+}
+
+/* Sums are computed once, of files of the kind alone. */
+static void sums_are_kept(void **state) {
+    (void)state;
+    const lt_shelf shelf = {place("ui").text, NULL};
+    const lt_hashed wanted = {LT_SHELF_LORA, "ink", "0123456789ab"};
+    const lt_name folder = place("cache/of/hashes");
+    lt_hash_cache kept;
+    char *path = NULL, sum[LT_SHA256_TEXT];
+    bool exact;
+    make_web_ui();
+    assert_ok(lt_hash_cache_open(folder.text, &kept));
+    assert_ok(lt_hashes_choose(&kept, &shelf, &wanted, &path, &exact));
+    assert_ok(lt_hash_cache_save(&kept));
+    lt_hash_cache_close(&kept);
+    assert_ok(lt_hash_cache_open(folder.text, &kept));
+    const lt_name ink = place("ui/models/Lora/ink.safetensors"), vae = place("ui/models/Lora/misplaced.safetensors");
+    assert_ok(lt_hash_cache_ask(&kept, ink.text, LT_HASH_TENSORS, false, sum));
+    assert_memory_equal(sum, "96cd609b80d2", 12);
+    assert_ok(lt_hash_cache_ask(&kept, ink.text, LT_HASH_FILE, false, sum));
+    assert_string_equal(sum, "");
+    assert_ok(lt_hash_cache_ask(&kept, vae.text, LT_HASH_TENSORS, false, sum));
+    assert_string_equal(sum, "");
+    lt_hash_cache_close(&kept);
+}
+
+/* Two that keep at the same time, and one that computes both. */
+static void sums_of_others_stay(void **state) {
+    (void)state;
+    const lt_name folder = place("cache/of/two"), a = place("two/a.pt"), b = place("two/b.pt");
+    lt_hash_cache one, two;
+    char sum[LT_SHA256_TEXT];
+    write_bytes("two/a.pt", "a");
+    write_bytes("two/b.pt", "b");
+    assert_ok(lt_hash_cache_open(folder.text, &one));
+    assert_ok(lt_hash_cache_open(folder.text, &two));
+    assert_ok(lt_hash_cache_ask(&one, a.text, LT_HASH_FILE, true, sum));
+    assert_ok(lt_hash_cache_ask(&two, b.text, LT_HASH_FILE, true, sum));
+    assert_ok(lt_hash_cache_ask(&two, b.text, LT_HASH_TENSORS, true, sum));
+    assert_ok(lt_hash_cache_save(&one));
+    assert_ok(lt_hash_cache_save(&two));
+    lt_hash_cache_close(&one);
+    lt_hash_cache_close(&two);
+    assert_ok(lt_hash_cache_open(folder.text, &one));
+    assert_ok(lt_hash_cache_ask(&one, a.text, LT_HASH_FILE, false, sum));
+    assert_string_not_equal(sum, "");
+    assert_ok(lt_hash_cache_ask(&one, b.text, LT_HASH_FILE, false, sum));
+    assert_string_not_equal(sum, "");
+    assert_ok(lt_hash_cache_ask(&one, b.text, LT_HASH_TENSORS, false, sum));
+    assert_string_not_equal(sum, "");
+    lt_hash_cache_close(&one);
 }
 
 /* ---- Without memory ---- */
@@ -283,9 +346,14 @@ static void each_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds_are_told_by_content), cmocka_unit_test(plain_folders_are_looked_through),
-        cmocka_unit_test(hashes_are_kept),           cmocka_unit_test(names_stand_for_files),
-        cmocka_unit_test(hashes_are_read),           cmocka_unit_test(files_are_found_by_hash),
+        cmocka_unit_test(kinds_are_told_by_content),
+        cmocka_unit_test(plain_folders_are_looked_through),
+        cmocka_unit_test(hashes_are_kept),
+        cmocka_unit_test(names_stand_for_files),
+        cmocka_unit_test(hashes_are_read),
+        cmocka_unit_test(files_are_found_by_hash),
+        cmocka_unit_test(sums_are_kept),
+        cmocka_unit_test(sums_of_others_stay),
         cmocka_unit_test(each_allocation_may_fail),
     };
     make_web_ui();
