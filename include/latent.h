@@ -1501,6 +1501,10 @@ typedef struct lt_curve {
 /* The rows that have a number "step" and a number called field; at least one has, or it is LT_ERROR_FORMAT that says
  * which numbers there are. A torn last line is left out. */
 LT_API lt_status lt_curve_read(const char *path, const char *field, lt_curve *curve);
+/* Likewise of a log that is being written: the rows from byte *at on, 0 at first, which becomes that behind the last
+ * whole row. There may be none. A log that has no row's end there was cut, or begun anew: it is read from its
+ * beginning. */
+LT_API lt_status lt_curve_follow(const char *path, const char *field, uint64_t *at, lt_curve *curve);
 LT_API void lt_curve_free(lt_curve *curve); /* and empties it */
 
 #ifdef __cplusplus

@@ -84,6 +84,10 @@ export async function learn(asked, on, signal) {
     }
   }
 }
+// Trainings that run elsewhere, whose logs the server follows; rows from a byte on; the address of a sample.
+export const trainings = (signal) => call('GET', 'training', undefined, signal);
+export const training = (name, at, signal) => call('GET', `training/${encodeURIComponent(name)}?${query({ at })}`, undefined, signal);
+export const sampleOf = (name, { step, changed }) => `/latent/v1/training/${encodeURIComponent(name)}/samples/${step}?${query({ changed })}`;
 // Ends a job that waits or is drawn; forgets one that has ended, with its pictures.
 export const remove = (id) => call('DELETE', `jobs/${id}`);
 // Deletes one picture of a job that has ended.

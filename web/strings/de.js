@@ -429,4 +429,12 @@ export default {
   'learn.at': 'Schritt {step} von {steps}, Verlust {loss} (gleitendes Mittel)',
   'learn.samples': 'Ein Seed, gezeichnet mit dem, was gelernt ist',
   'learn.after': 'nach {n} Schritt | nach {n} Schritten',
+  'follow.title': 'Ein Training, das anderswo läuft',
+  'follow.hint': '`latent serve --train-log ORDNER` zeigt hier, wie ein `latent train` in diesem Ordner vorankommt: seinen Verlust, und was es unterwegs zeichnet.',
+  'follow.waits': 'Noch ist kein Protokoll da: `latent train … -o MODELL` schreibt MODELL.jsonl, das hier erscheint, sobald es eine Zeile hat.',
+  'follow.which': 'Training',
+  'follow.at': 'Schritt {step}, Verlust {loss} (gleitendes Mittel)',
+  'follow.runs': 'es läuft',
+  'follow.rests': 'die letzte Zeile ist von {when}',
+  'follow.samples': 'Was es unterwegs zeichnet',
 };

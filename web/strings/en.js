@@ -429,4 +429,12 @@ export default {
   'learn.at': 'Step {step} of {steps}, loss {loss} (a running mean)',
   'learn.samples': 'One seed, drawn with what has been learned',
   'learn.after': 'after {n} step | after {n} steps',
+  'follow.title': 'A training that runs elsewhere',
+  'follow.hint': '`latent serve --train-log FOLDER` shows here how a `latent train` in that folder goes on: its loss, and what it draws on the way.',
+  'follow.waits': 'No log is there yet: `latent train … -o MODEL` writes MODEL.jsonl, which appears here as soon as it has a row.',
+  'follow.which': 'Training',
+  'follow.at': 'Step {step}, loss {loss} (a running mean)',
+  'follow.runs': 'it is running',
+  'follow.rests': 'the last row is from {when}',
+  'follow.samples': 'What it draws on the way',
 };
