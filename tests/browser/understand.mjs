@@ -1,7 +1,7 @@
 // The room Understand: every slider is moved, and what is shown then is what the engine computes: the pixels on the page
 // are those of the API's answers, and the picture is the command line's.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { accessible, check, end, launch, open, shot } from './browser.mjs';
 
@@ -252,9 +252,34 @@ execFileSync(process.env.LATENT, ['txt2img', '-p', job.prompt, '--lora', lora, '
 const learned = await pixelsOf(`data:image/png;base64,${readFileSync(file, 'base64')}`);
 check('the last is the command line’s with the LoRA', equal(await pixelsOf(await samples.last().getAttribute('src')), learned) && !equal(learned, [...drawn.arrays.picture.data]));
 
+// A training by the command line, looked on from its first row to its last.
+check('no training runs yet', (await part('learn').getByText('No log is there yet').count()) === 1);
+const learnt = `${process.env.TRAINED}/tiny.safetensors`, pictures = `${process.env.TRAINED}/pictures`;
+mkdirSync(pictures);
+copyFileSync(file, `${pictures}/0.png`);
+const training = spawn(process.env.LATENT, ['train', 'unet', '-d', pictures, '-o', learnt, '--size', '32', '--space', 'pixel', '--unconditional', '--width', '32', '--mult', '1,2', '--attention', '0,1', '--groups', '4', '--heads', '2',
+  '-b', '4', '--steps', '400', '--sample-steps', '200', '-t', '1', '-q'], { stdio: 'ignore' });
+const trained = new Promise((resolve) => training.on('exit', resolve));
+const logged = part('learn').locator('[data-log="tiny.safetensors"]'), line = logged.locator('.plot polyline').first();
+await line.waitFor({ timeout: 60000 });
+const points = async () => (await line.getAttribute('points')).split(' ').map((point) => point.split(',').map(Number));
+const early = training.exitCode === null && (await logged.locator('figcaption').first().textContent());
+check('its curve is there while it runs', early && early.includes('it is running'), early || 'it had ended');
+check('it ends well', (await trained) === 0);
+await logged.getByText('Step 400').waitFor();
+await logged.locator('[data-followed] img').nth(1).waitFor();
+const rows = readFileSync(`${learnt}.jsonl`, 'utf8').trim().split('\n').map((row) => JSON.parse(row).loss);
+const means = Array.from({ length: rows.length / 2 }, (_, i) => (rows[2 * i] + rows[2 * i + 1]) / 2), drawnPoints = await points();
+const fallen = drawnPoints.map(([, y]) => y), [highest, lowest] = [Math.max(...means), Math.min(0, ...means)], [down, up] = [220 - 28, 12];
+check('the curve is the log’s', fallen.length === 200 && fallen.every((y, i) => Math.abs(y - (down - (down - up) * (means[i] - lowest) / (highest - lowest))) < .01), `${fallen.length} points of ${rows.length} rows`);
+const followed = await logged.locator('[data-followed] img').evaluateAll((images) => images.map(({ src }) => src));
+check('its samples are those files', followed.length === 2 && equal(await pixelsOf(followed[1]), await pixelsOf(`data:image/png;base64,${readFileSync(`${learnt}-400.png`, 'base64')}`)));
+
 // ---- Its source ----
 
 await part('guide').locator('.code summary').click();
+const sources = await page.locator('.part').evaluateAll((parts) => parts.map((one) => one.querySelectorAll('.code pre').length));
+check('each part has lines of source', sources.length === 8 && sources.every((count) => count > 0), sources.join());
 check('the lines that do it', (await part('guide').locator('.code pre').textContent()).includes('add_branch('));
 await part('guide').locator('.code summary').click();
 
