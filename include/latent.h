@@ -638,7 +638,9 @@ typedef struct lt_region {
 typedef enum lt_tap_kind {
     LT_TAP_STEP,       /* of each call of the U-Net, [channels, h, w]: "x_t", what it sees; "eps", the noise that it
                           predicts, guided as the sampler takes it; "x_0", the estimate of the picture that this stands
-                          for; and "eps.branch", what each branch predicts by itself */
+                          for; "eps.branch", what each branch predicts by itself; and with a classifier or CLIP
+                          "gradient", by x_t, what they prefer, times their scales: eps is the branches' sum less
+                          sqrt(1 - abar_t) of it */
     LT_TAP_ACTIVATION, /* what a block of the U-Net makes of a branch, [c, h, w]: "unet.input_blocks.1.0", named as the
                           tensors of an LDM file. A skip is the value of the block that it comes from */
     LT_TAP_ATTENTION, /* softmax(q k^T / sqrt(d)) of a cross-attention: where each token acts, [tokens, h, w], which for
@@ -1445,8 +1447,9 @@ typedef enum lt_shelf_kind {
     LT_SHELF_IMAGE_PROMPT,  /* IP-Adapter */
     LT_SHELF_IMAGE_ENCODER, /* CLIP's image tower, alone or with the text's */
     LT_SHELF_UPSCALER,
-    LT_SHELF_OTHER,  /* a text encoder, a classifier, or what is not known here */
-    LT_SHELF_BROKEN, /* it can't be read: fault says why */
+    LT_SHELF_CLASSIFIER, /* of noisy latents, that can guide */
+    LT_SHELF_OTHER,      /* a text encoder, or what is not known here */
+    LT_SHELF_BROKEN,     /* it can't be read: fault says why */
     LT_SHELF_KINDS
 } lt_shelf_kind;
 /* Its name: "checkpoint", "IP-Adapter"; NULL of what is none. */

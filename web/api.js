@@ -54,7 +54,7 @@ const query = (values) => new URLSearchParams(Object.entries(values).filter(([, 
 
 export const options = () => call('GET', 'options');
 export const models = () => call('GET', 'models');
-export const describe = (name) => call('GET', `models/describe?${query({ name })}`);
+export const describe = (name, kind) => call('GET', `models/describe?${query({ name, kind })}`);
 export const submit = (job) => call('POST', 'jobs', job);
 export const job = (id) => call('GET', `jobs/${id}`);
 export const request = (id) => call('GET', `jobs/${id}/request`);

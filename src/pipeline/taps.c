@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-const char *const lt_step_taps[LT_STEP_TAPS + 1] = {"x_t", "eps", "eps.branch", "x_0", NULL};
+const char *const lt_step_taps[LT_STEP_TAPS + 1] = {"x_t", "eps", "eps.branch", "x_0", "gradient", NULL};
 
 /* ---- Which ---- */
 
@@ -164,6 +164,8 @@ lt_status lt_taps_ask(lt_taps *t, int step, int call, float timestep, const floa
 }
 
 lt_status lt_taps_branch(lt_taps *t, int branch, const float *out) { return show_eps(t, "eps.branch", branch, out); }
+
+lt_status lt_taps_gradient(lt_taps *t, const float *gradient) { return show_latent(t, "gradient", -1, gradient); }
 
 /* x_0 = (x_t - sigma eps) / alpha = alpha x_t - sigma v */
 lt_status lt_taps_answer(lt_taps *t, const float *out) {

@@ -133,7 +133,7 @@ static lt_status fill(list *l) {
     const bool reads = l->parts->unet.context_dim > 0;
     l->places->items = lt_calloc((size_t)l->spots.count + LT_STEP_TAPS + 1, sizeof *l->places->items);
     if (!l->places->items) return LT_ERROR_MEMORY;
-    for (size_t i = 0; lt_step_taps[i]; i++) LT_TRY(add_step(l, lt_step_taps[i]));
+    for (size_t i = 0; i < LT_STEP_TAPS_OF_ALL; i++) LT_TRY(add_step(l, lt_step_taps[i]));
     LT_TRY(add_spots(l, false));
     join_skips(l);
     LT_TRY(add_spots(l, true));

@@ -158,6 +158,19 @@ check('w = 1 asks once', (await part('guide').locator('[data-terms]').count()) =
 await part('guide').getByText('Only at some noise levels').click();
 await move('guide', 'w, guidance', 7.5, guided);
 
+// Of the classifier that tests/browser/run has trained.
+const classified = part('guide').locator('[data-classified] canvas');
+await move('guide', 's, its scale', 12, classified.first());
+await part('guide').getByLabel('Class y').selectOption('fish');
+await page.waitForTimeout(100);
+await still(part('guide'));
+const toFish = await ask('taps', { ...job, classifier: 'things', class_name: 'fish', classifier_scale: 12, taps: [{ kind: 'step', name: 'gradient', ...at }] });
+await shows('a classifier’s class at s', classified.first(), toFish.arrays.picture);
+check('  is another picture', !equal([...toFish.arrays.picture.data], [...drawn.arrays.picture.data]));
+const gradient = toFish.values[0].array, lengths = Array.from({ length: 64 }, (_, i) => Math.hypot(...Array.from({ length: gradient.shape[0] }, (_, c) => gradient.data[64 * c + i])));
+check('  its gradient at each place', near(await rgb(classified.nth(1)), [...coloured(lengths).data]));
+await quick('s', 'guide', 's, its scale', [3, 8, 5], classified.first());
+
 // ---- Words ----
 
 await see('words');

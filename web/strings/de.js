@@ -309,6 +309,12 @@ export default {
   'guide.difference': '‖ε(p) − ε(∅)‖ an jeder Stelle; im Mittel {rms}',
   'guide.differenceLabel': 'Wo sich die beiden Vorhersagen unterscheiden',
   'guide.strip': 'Ein Seed, nach w',
+  'guide.classifier': 'Durch einen Klassifikator',
+  'guide.classifierText': 'Ein Klassifikator verrauschter Latenter sagt mit ∇ log p(y | xₜ), wie xₜ sich ändern müsste, um mehr von der Klasse y zu sein: ε̂ = ε − √(1−ᾱₜ)·s·∇ log p(y | xₜ) (Dhariwal & Nichol 2021).',
+  'guide.class': 'Klasse y',
+  'guide.s': 's, sein Gewicht',
+  'guide.classified': 'Hin zu „{y}“ bei s = {s}',
+  'guide.gradient': '‖s·∇ log p(y | xₜ)‖ in diesem Schritt',
 
   'words.title': 'Wörter',
   'words.text': 'Der Prompt wird in Tokens zerlegt, jedes eine Zahl, und CLIP macht aus jedem einen Vektor. In der Cross-Attention nimmt jede Stelle des Bildes, ihre Frage q, von den Wörtern, deren Schlüssel k sind, nach softmax(q·kᵀ/√d): Anteile, die zusammen 1 sind. Über Köpfe, Schichten und Schritte gemittelt (DAAM, Tang u. a. 2022) zeigen sie, wo ein Wort wirkt. Zeig auf ein Wort oder geh mit Tab dorthin.',

@@ -309,6 +309,12 @@ export default {
   'guide.difference': '‖ε(p) − ε(∅)‖ at each place of the latent; {rms} on average',
   'guide.differenceLabel': 'Where the two predictions differ',
   'guide.strip': 'One seed, by w',
+  'guide.classifier': 'By a classifier',
+  'guide.classifierText': 'A classifier of noisy latents says with ∇ log p(y | xₜ) how xₜ had to change to be more of class y: ε̂ = ε − √(1−ᾱₜ)·s·∇ log p(y | xₜ) (Dhariwal & Nichol 2021).',
+  'guide.class': 'Class y',
+  'guide.s': 's, its scale',
+  'guide.classified': 'Towards “{y}” at s = {s}',
+  'guide.gradient': '‖s·∇ log p(y | xₜ)‖ in this step',
 
   'words.title': 'Words',
   'words.text': 'The prompt is cut into tokens, each a number, and CLIP makes a vector of each. In cross-attention every place of the picture, its query q, takes from the words, whose keys are k, by softmax(q·kᵀ/√d): shares that sum to 1. Averaged over heads, layers and steps (DAAM, Tang et al. 2022) they show where a word acts. Point at a word, or go to it by Tab.',
