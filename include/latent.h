@@ -852,7 +852,18 @@ typedef struct lt_tap_places {
 
 /* For pictures of that size, rounded to the model's factor; 0: the model's own. */
 LT_API lt_status lt_tap_places_read(const lt_model *model, int width, int height, lt_tap_places *places);
+/* Of one of its modules alone, as lt_run calls them: "vae-encoder", "vae-decoder", "clip-text", "clip-image", "unet".
+ * What comes behind the last place, such as a projection, is counted with it. */
+LT_API lt_status lt_module_places_read(const lt_model *model, const char *module, int width, int height,
+                                       lt_tap_places *places);
 LT_API void lt_tap_places_free(lt_tap_places *places); /* and empties it */
+
+/* From now on tapped is shown what the blocks of the session's other modules make while lt_encode, lt_decode,
+ * lt_embed_text or lt_embed_image runs them, of those that taps [count] name: "vae.decoder.mid.block_1",
+ * "text.encoder.layers.0", "image.encoder.layers.0" (LT_TAP_ACTIVATION; step and t are 0, branch counts samples). taps
+ * must stay; false ends the call with LT_ERROR_CANCELLED. tapped NULL: nobody any more. */
+LT_API lt_status lt_session_watch(lt_session *session, bool (*tapped)(void *user, const lt_tapped *value),
+                                  const lt_tap *taps, size_t count, void *user);
 
 /* Sets in request what a `parameters` text (of lt_image_parameters; ours or a web UI's) says: prompts, sampler, steps,
  * seed, size and the rest. Begin with lt_request_defaults, and set first what the text does not hold: image, mask and

@@ -70,6 +70,7 @@ export const words = (prompt, signal) => call('POST', 'words', { prompt }, signa
 export const noise = (asked, signal) => arrays('noise', asked, signal);
 export const encode = (asked, signal) => arrays('encode', asked, signal);
 export const decode = (asked, signal) => arrays('decode', asked, signal);
+export const activations = (asked, signal) => arrays('activations', asked, signal);
 export const similarity = (asked, signal) => arrays('similarity', asked, signal);
 // Calls on[event](data) with each event of a training, until it ends; on.failed({message}) where it can't begin.
 export async function learn(asked, on, signal) {

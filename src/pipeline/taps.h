@@ -11,6 +11,9 @@
 enum { LT_STEP_TAPS = 5, LT_STEP_TAPS_OF_ALL = 4 };
 extern const char *const lt_step_taps[LT_STEP_TAPS + 1];
 
+/* Whether the tap means what is called so. */
+bool lt_tap_names(const lt_tap *tap, const char *name);
+
 /* Of a pass, while it is drawn. */
 typedef struct lt_tap_pass {
     const lt_branches *branches;
@@ -49,5 +52,7 @@ void lt_taps_free(lt_taps *taps); /* a zeroed one is fine */
 
 /* What there is to be tapped of a model that draws, for latents of h x w; free with lt_tap_places_free. */
 lt_status lt_taps_list(const lt_components *parts, int h, int w, lt_tap_places *places);
+/* Of one of its modules alone, in the order in which they run. */
+lt_status lt_taps_list_module(const lt_components *parts, lt_module module, int h, int w, lt_tap_places *places);
 
 #endif

@@ -388,6 +388,16 @@ static lt_status call_shelf_read(int null) {
     return status;
 }
 
+static lt_status call_session_watch(int null) { return lt_session_watch(GIVEN(0, session), NULL, NULL, 0, NULL); }
+
+static lt_status call_module_places_read(int null) {
+    lt_tap_places places = {.count = 7};
+    const lt_status status =
+        lt_module_places_read(GIVEN(0, lt_session_model(session)), GIVEN(1, "unet"), 0, 0, GIVEN(2, &places));
+    if (null < 2) lt_tap_places_free(&places);
+    return status;
+}
+
 static lt_status call_shelf_path_of(int null) {
     char *path = NULL;
     const lt_status status = lt_shelf_path_of(NULL, LT_SHELF_LORA, GIVEN(0, "./ink"), GIVEN(1, &path));
@@ -442,6 +452,8 @@ static const struct {
     {"lt_curve_read", call_curve_read, {"path", "field", "curve"}},
     {"lt_curve_follow", call_curve_follow, {"path", "field", "at", "curve"}},
     {"lt_shelf_read", call_shelf_read, {"folder", "listing"}},
+    {"lt_session_watch", call_session_watch, {"session"}},
+    {"lt_module_places_read", call_module_places_read, {"model", "module", "places"}},
     {"lt_shelf_path_of", call_shelf_path_of, {"name", "path"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
