@@ -209,10 +209,29 @@ await shows('at another step', part('unet').locator('.block canvas').first(), ma
 await boxes.nth(0).focus();
 check('by keys, with its skip', (await part('unet').locator('.block code').textContent()) === blocks[0].name && (await part('unet').locator('.skip.lit').count()) === 1);
 
+// VAE and CLIP in its place.
+const floats = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
+const network = async (name, module, input, title) => {
+  await pill('unet', title);
+  await page.waitForTimeout(100);
+  await still(part('unet'));
+  const { places } = await (await fetch(`${address}latent/v1/taps?module=${module}`)).json(), { arrays } = await ask('activations', { module, ...input });
+  check(`${name}: a box for each block`, places.length > 2 && (await boxes.count()) === places.length, `${places.length}`);
+  await boxes.nth(1).click();
+  return { block: arrays[places[1].name], canvas: part('unet').locator(`[data-block="${places[1].name}"] canvas`) };
+};
+const decoder = await network('decoder', 'vae-decoder', { latents: floats(drawn.arrays.latent.data), shape: drawn.arrays.latent.shape }, 'VAE: decoder');
+await shows('what the decoder’s block makes', decoder.canvas, decoder.block);
+const encoder = await network('encoder', 'vae-encoder', { image }, 'VAE: encoder');
+await shows('what the encoder’s makes', encoder.canvas, encoder.block);
+const tower = await network('CLIP’s text', 'clip-text', { text: job.prompt }, 'CLIP: text');
+await shows('what CLIP’s makes of 77 tokens, 7 x 11', tower.canvas, tower.block);
+const tower2 = await network('CLIP’s picture', 'clip-image', { image }, 'CLIP: picture');
+await shows('of patches, without the class token', tower2.canvas, { ...tower2.block, data: tower2.block.data.subarray(3) });
+
 // ---- The latent ----
 
 await see('latent');
-const floats = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
 const z = drawn.arrays.latent;
 await part('latent').locator('.channels button').nth(3).click();
 await move('latent', 'times', 2, part('latent').locator('[data-edited] canvas'));
@@ -226,6 +245,17 @@ const mixed = Float32Array.from(z.data, (v, i) => 0.75 * v + 0.25 * second.array
 await shows('latents on a line, decoded', share('latent-linear'), (await ask('decode', { latents: floats(mixed), shape: z.shape })).arrays['0']);
 await move('latent', 'How far towards it', 0, share('noise-spherical'));
 check('the whole way back is the first seed’s', near(await rgb(share('noise-spherical')), [...drawn.arrays.picture.data]));
+const chosen = part('latent').locator('.pair .own input[type=file]');
+await chosen.nth(1).setInputFiles(new URL('../../docs/emoji.png', import.meta.url).pathname);
+await part('latent').locator('[data-pictures] canvas').nth(3).waitFor();
+await move('latent', 'How far towards the second', 0.25, part('latent').locator('[data-pictures] canvas').nth(1));
+const ownEnds = await Promise.all([0, 3].map(async (i) => (await ask('encode', { image: await part('latent').locator('[data-pictures] canvas').nth(i).evaluate((canvas) => canvas.toDataURL()) })).arrays.latent));
+const ownMixed = Float32Array.from(ownEnds[0].data, (v, i) => 0.75 * v + 0.25 * ownEnds[1].data[i]);
+await shows('between the drawing and one’s own picture, decoded', part('latent').locator('[data-pictures] canvas').nth(1), (await ask('decode', { latents: floats(ownMixed), shape: z.shape })).arrays['0']);
+await chosen.nth(0).setInputFiles(new URL('../../docs/maps.png', import.meta.url).pathname);
+await page.waitForTimeout(200);
+await still(part('latent'));
+check('between two of one’s own', !equal(await rgb(part('latent').locator('[data-pictures] canvas').first()), [...drawn.arrays.picture.data]));
 const coded = await ask('encode', { image });
 await shows('there and back', part('latent').locator('[data-loss] canvas').nth(1), coded.arrays.decoded);
 const error = coded.arrays.picture.data.reduce((sum, v, i) => sum + (v - coded.arrays.decoded.data[i]) ** 2, 0) / coded.arrays.picture.data.length;
@@ -290,11 +320,11 @@ check('its samples are those files', followed.length === 2 && equal(await pixels
 
 // ---- Its source ----
 
-await part('guide').locator('.code summary').click();
+await part('guide').locator('.code summary').first().click();
 const sources = await page.locator('.part').evaluateAll((parts) => parts.map((one) => one.querySelectorAll('.code pre').length));
 check('each part has lines of source', sources.length === 8 && sources.every((count) => count > 0), sources.join());
-check('the lines that do it', (await part('guide').locator('.code pre').textContent()).includes('add_branch('));
-await part('guide').locator('.code summary').click();
+check('the lines that do it', (await part('guide').locator('.code pre').first().textContent()).includes('add_branch('));
+await part('guide').locator('.code summary').first().click();
 
 // ---- All of it ----
 

@@ -63,13 +63,13 @@ async function askClassified(job, at, signal) {
   return { picture: answer.arrays.picture, gradient: distance(array, { data: new Float32Array(array.data.length) }) };
 }
 
-function Classified({ lesson, w, at, names, on }) {
+function Classified({ lesson, at, names, on }) {
   const [name, setName] = useState(names[0]), [classes, setClasses] = useState([]), [chosen, choose] = useState(null), [s, setS] = useState(3);
   useEffect(() => {
     api.describe(name, 'classifier').then((info) => setClasses(info.classes), () => setClasses([]));
   }, [name]);
   const y = classes.includes(chosen) ? chosen : classes[0];
-  const live = useLive((signal) => askClassified(jobOf(lesson, { guidance: w, classifier: name, class_name: y, classifier_scale: s }), at, signal), [lesson, w, at, name, y, s], on && Boolean(y));
+  const live = useLive((signal) => askClassified(jobOf(lesson, { classifier: name, class_name: y, classifier_scale: s }), at, signal), [lesson, at, name, y, s], on && Boolean(y));
   return html`<h3>${t('guide.classifier')}</h3><p class="hint">${t('guide.classifierText')}</p><div class="sides narrow">
     <div class="fields">${names.length > 1 && html`<${Choice} label=${t('guide.classifier')} value=${name} options=${names.map((one) => [one, one])} onChange=${setName} />`}
       <${Choice} label=${t('guide.class')} value=${y} options=${classes.map((one) => [one, one])} onChange=${choose} />
@@ -99,7 +99,7 @@ function Guided({ on }) {
     <div class="cards"><${Captioned} caption=${t('guide.estimate')}><${Pixels} array=${now.estimate} label=${t('guide.estimate')} /><//>
       ${live.value.difference && html`<${Captioned} caption=${t('guide.difference', { rms: live.value.difference.rms.toPrecision(2) })}><${Map} ...${live.value.difference} label=${t('guide.differenceLabel')} className="blocky" /><//>`}</div>`}<//>
   <h3>${t('guide.strip')}</h3><${Strip} lesson=${lesson} w=${w} onChoose=${setW} on=${on} />
-  ${classifiers.length > 0 && html`<${Classified} lesson=${lesson} w=${w} at=${at} names=${classifiers} on=${on} />`}`;
+  ${classifiers.length > 0 && html`<${Classified} lesson=${lesson} at=${at} names=${classifiers} on=${on} />`}`;
 }
 
 export const Guidance = ({ number }) => html`<${Part} name="guide" number=${number} sources=${['src/pipeline/denoiser.c add_branch', 'src/pipeline/guidance.c lt_guidance_shift']}>${(on) => html`<${Guided} on=${on} />`}<//>`;
