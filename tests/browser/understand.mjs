@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { accessible, check, end, launch, open, shot } from './browser.mjs';
+import { accessible, check, end, launch, open, settled as still, shot } from './browser.mjs';
 
 const address = process.argv[2];
 const browser = await launch();
@@ -36,10 +36,6 @@ const rgb = (locator) => locator.evaluate((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return [...data].filter((_, i) => i % 4 < 3);
 });
-const still = (locator) => locator.evaluate((node) => new Promise((resolve) => {
-  const look = () => (node.querySelector('.slot, [aria-busy=true]') ? setTimeout(look, 20) : resolve());
-  setTimeout(look, 60);
-}));
 const equal = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
 async function shows(what, locator, array) {
   const pixels = await rgb(locator);

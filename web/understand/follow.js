@@ -57,7 +57,7 @@ function useFollowed(wanted, on) {
 
 function Curve({ rows, one }) {
   const curve = thinned(rows), step = rows.steps.at(-1), loss = smooth(curve).ys.at(-1).toPrecision(3);
-  return html`<${Plot} curves=${[{ ...curve, colour: 'var(--edge)', dots: false, thin: true }, { ...smooth(curve), name: t('learn.loss'), dots: false }]} at=${step} width=${760} height=${220} ticks=${8}
+  return html`<${Plot} curves=${[{ ...curve, colour: 'var(--edge)', dots: false, thin: true }, { ...smooth(curve), name: t('learn.loss'), dots: false }]} width=${760} height=${220} ticks=${8}
     label=${t('learn.lossLabel', { step, loss })} caption=${`${t('follow.at', { step, loss })} · ${one.age < FRESH ? t('follow.runs') : t('follow.rests', { when: when(one.changed) })}`} />`;
 }
 

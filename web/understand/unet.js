@@ -102,7 +102,7 @@ function Blocks({ on }) {
 
 function Networks({ on }) {
   const [module, setModule] = useState('unet');
-  return html`<div class="row"><${Pills} label=${t('unet.which')} value=${module} onChange=${setModule} options=${[['unet', 'U-Net'], ...Object.entries(OTHERS).map(([key, name]) => [key, t(name)])]} /></div>
+  return html`<div class="row networks"><${Pills} label=${t('unet.which')} value=${module} onChange=${setModule} options=${[['unet', 'U-Net'], ...Object.entries(OTHERS).map(([key, name]) => [key, t(name)])]} /></div>
     ${module === 'unet' ? html`<${Blocks} on=${on} />` : html`<${Module} key=${module} module=${module} on=${on} />`}`;
 }
 
