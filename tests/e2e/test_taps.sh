@@ -105,6 +105,28 @@ tells '{"text":"red","id":736,"chunk":0,"place":2,"weight":1.5}'
 tells '{"text":"pie","id":5319,"chunk":1,"place":78,"weight":1.0}'
 ask 400 "of one that changes" -d '{"prompt": "[a:b:0.5]"}' "$api/words"
 
+# ---- VAE and CLIP ----
+
+holds() { check "  $1: $2" eval "tr '\\000' '\\n' <answer | grep -ao '\"$1\":{[^}]*}' | grep -q '$2'"; }
+ask 200 "a module's blocks" "$taps?module=vae-decoder"
+tells '"name":"vae.decoder.mid.attn_1","what":"attention","level":0,"shape":\[128,8,8\]'
+check "  as described" "$openapi" "$document" check GET /latent/v1/taps 200 answer
+ask 200 "of the text encoder" "$taps?module=clip-text"
+tells '"name":"text.encoder.layers.0","what":"transformer","level":0,"shape":\[128,1,77\]'
+ask 400 "of none" "$taps?module=nothing"
+ask 200 "what the encoder's make" -d "{\"module\": \"vae-encoder\", \"image\": \"$picture\"}" "$api/activations"
+holds 'vae.encoder.conv_in' '"U8","shape":\[64,64,3\]'
+ask 200 "the decoder's" -d "{\"module\": \"vae-decoder\", \"latents\": \"$zeros\", \"shape\": [12, 8, 8]}" "$api/activations"
+holds 'vae.decoder.conv_out' '"U8","shape":\[64,64,3\]'
+ask 200 "CLIP's of a text" -d '{"module": "clip-text", "text": "a red apple"}' "$api/activations"
+holds 'text.encoder.layers.0' '"U8","shape":\[1,77,3\]'
+ask 200 "and of a picture" -d "{\"module\": \"clip-image\", \"image\": \"$picture\"}" "$api/activations"
+holds 'image.encoder.layers.0' '"U8","shape":\[1,65,3\]'
+ask 400 "of no module" -d '{"module": "unet"}' "$api/activations"
+ask 400 "of no picture" -d '{"module": "clip-image"}' "$api/activations"
+ask 400 "of latents of another shape" -d "{\"module\": \"vae-decoder\", \"latents\": \"$zeros\", \"shape\": [4, 8, 8]}" "$api/activations"
+ask 200 "a drawing behind them" -d '{"steps": 1}' "$taps"
+
 # ---- Learning ----
 
 pictures="[{\"image\": \"$picture\", \"text\": \"a red apple\"}]"
@@ -150,6 +172,12 @@ tells '"steps":\[1.0,2.0,3.0\]'
 check "  as they are logged" [ "$(sed 's/.*"values":\[\([^]]*\)\].*/\1/' answer | tr , '\n' | xargs printf '%.6f ')" = \
     "$(sed 's/.*"loss":\([^,]*\),.*/\1/' trained/c.safetensors.jsonl | xargs printf '%.6f ')" ]
 check "  one sample" [ "$(grep -o '"step":[0-9]*' answer)" = '"step":3' ]
+mkdir -p models/classifiers
+"$latent" train classifier -q -d pictures -o models/classifiers/c.safetensors --size 16 --space pixel --width 16 --mult 1 --attention 0 --groups 4 --heads 2 -b 1 --steps 1 >/dev/null 2>&1
+ask 200 "a classifier's classes" "$api/models/describe?kind=classifier&name=c"
+tells '"classes":\["apple 0","apple 1"\]'
+ask 404 "of one that isn't there" "$api/models/describe?kind=classifier&name=emoji"
+ask 200 "its rows again" "$training/c.safetensors"
 at=$(sed 's/.*"at":\([0-9]*\).*/\1/' answer)
 ask 200 "nothing more" "$training/c.safetensors?at=$at"
 tells '"steps":\[\]'
