@@ -26,6 +26,8 @@ static const lt_option options[] = {
     {"models", 0, LT_OPTION_FILE, "DIR", "what jobs may name; default: $XDG_DATA_HOME/latent/models", &o.server.models,
      .also = LT_ALSO_MODELS},
     {"data", 0, LT_OPTION_FILE, "DIR", "queue and pictures; default: $XDG_STATE_HOME/latent", &o.server.data},
+    {"train-log", 0, LT_OPTION_FILE, "FILE|DIR", "show how a `latent train` goes on: MODEL.jsonl, or a folder of such",
+     &o.server.train_log, .also = "logdir logging-dir"},
     {"key-file", 0, LT_OPTION_FILE, "FILE", "ask for a key: one a line, or user:password", &o.server.key_file},
     {"no-key", 0, LT_OPTION_FLAG, NULL, "let others in without one, from other machines too", &o.server.no_key},
     {"cors", 0, LT_OPTION_TEXT, "ORIGINS", "whose pages may call: https://a.example,https://b.example, or *",
@@ -99,6 +101,7 @@ const lt_command lt_command_serve = {
     "Jobs wait in a queue that outlives the server, and are drawn one after the other. Other machines\n"
     "reach it with --host 0.0.0.0, for which --key-file is wanted. docs/server.md has the API.",
     "  latent serve --open\n"
+    "  latent serve --train-log trained\n"
     "  latent serve --host 0.0.0.0 --key-file key.txt --models ~/stable-diffusion-webui\n",
     options,
     run,

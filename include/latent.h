@@ -647,7 +647,9 @@ typedef struct lt_region {
 typedef enum lt_tap_kind {
     LT_TAP_STEP,       /* of each call of the U-Net, [channels, h, w]: "x_t", what it sees; "eps", the noise that it
                           predicts, guided as the sampler takes it; "x_0", the estimate of the picture that this stands
-                          for; and "eps.branch", what each branch predicts by itself */
+                          for; "eps.branch", what each branch predicts by itself; and with a classifier or CLIP
+                          "gradient", by x_t, what they prefer, times their scales: eps is the branches' sum less
+                          sqrt(1 - abar_t) of it */
     LT_TAP_ACTIVATION, /* what a block of the U-Net makes of a branch, [c, h, w]: "unet.input_blocks.1.0", named as the
                           tensors of an LDM file. A skip is the value of the block that it comes from */
     LT_TAP_ATTENTION, /* softmax(q k^T / sqrt(d)) of a cross-attention: where each token acts, [tokens, h, w], which for
@@ -875,7 +877,18 @@ typedef struct lt_tap_places {
 
 /* For pictures of that size, rounded to the model's factor; 0: the model's own. */
 LT_API lt_status lt_tap_places_read(const lt_model *model, int width, int height, lt_tap_places *places);
+/* Of one of its modules alone, as lt_run calls them: "vae-encoder", "vae-decoder", "clip-text", "clip-image", "unet".
+ * What comes behind the last place, such as a projection, is counted with it. */
+LT_API lt_status lt_module_places_read(const lt_model *model, const char *module, int width, int height,
+                                       lt_tap_places *places);
 LT_API void lt_tap_places_free(lt_tap_places *places); /* and empties it */
+
+/* From now on tapped is shown what the blocks of the session's other modules make while lt_encode, lt_decode,
+ * lt_embed_text or lt_embed_image runs them, of those that taps [count] name: "vae.decoder.mid.block_1",
+ * "text.encoder.layers.0", "image.encoder.layers.0" (LT_TAP_ACTIVATION; step and t are 0, branch counts samples). taps
+ * must stay; false ends the call with LT_ERROR_CANCELLED. tapped NULL: nobody any more. */
+LT_API lt_status lt_session_watch(lt_session *session, bool (*tapped)(void *user, const lt_tapped *value),
+                                  const lt_tap *taps, size_t count, void *user);
 
 /* Sets in request what a `parameters` text (of lt_image_parameters; ours or a web UI's) says: prompts, sampler, steps,
  * seed, size and the rest. Begin with lt_request_defaults, and set first what the text does not hold: image, mask and
@@ -1476,8 +1489,9 @@ typedef enum lt_shelf_kind {
     LT_SHELF_IMAGE_PROMPT,  /* IP-Adapter */
     LT_SHELF_IMAGE_ENCODER, /* CLIP's image tower, alone or with the text's */
     LT_SHELF_UPSCALER,
-    LT_SHELF_OTHER,  /* a text encoder, a classifier, or what is not known here */
-    LT_SHELF_BROKEN, /* it can't be read: fault says why */
+    LT_SHELF_CLASSIFIER, /* of noisy latents, that can guide */
+    LT_SHELF_OTHER,      /* a text encoder, or what is not known here */
+    LT_SHELF_BROKEN,     /* it can't be read: fault says why */
     LT_SHELF_KINDS
 } lt_shelf_kind;
 /* Its name: "checkpoint", "IP-Adapter"; NULL of what is none. */
@@ -1532,6 +1546,10 @@ typedef struct lt_curve {
 /* The rows that have a number "step" and a number called field; at least one has, or it is LT_ERROR_FORMAT that says
  * which numbers there are. A torn last line is left out. */
 LT_API lt_status lt_curve_read(const char *path, const char *field, lt_curve *curve);
+/* Likewise of a log that is being written: the rows from byte *at on, 0 at first, which becomes that behind the last
+ * whole row. There may be none. A log that has no row's end there was cut, or begun anew: it is read from its
+ * beginning. */
+LT_API lt_status lt_curve_follow(const char *path, const char *field, uint64_t *at, lt_curve *curve);
 LT_API void lt_curve_free(lt_curve *curve); /* and empties it */
 
 #ifdef __cplusplus

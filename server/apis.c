@@ -18,6 +18,7 @@ const lt_http_api *const lt_http_apis[] = {
     &lt_taps_api,
     &lt_parts_api,
     &lt_train_api,
+    &lt_logs_api,
     &lt_health_api,
     &lt_page_api,
     NULL,

@@ -67,7 +67,7 @@ static lt_status find_all(lt_models *models, lt_job_request *job, lt_draw_files 
     LT_TRY(find(models, LT_SHELF_VAE, job->vae, &files->vae));
     LT_TRY(find(models, LT_SHELF_VAE, job->preview_vae, &files->preview_vae));
     LT_TRY(find(models, LT_SHELF_IMAGE_ENCODER, job->image_encoder, &files->image_encoder));
-    LT_TRY(find(models, LT_SHELF_OTHER, job->classifier, &files->classifier));
+    LT_TRY(find(models, LT_SHELF_CLASSIFIER, job->classifier, &files->classifier));
     LT_TRY(find_either(models, LT_SHELF_IMAGE_ENCODER, LT_SHELF_OTHER, job->clip, &files->clip));
     LT_TRY(find(models, LT_SHELF_CHECKPOINT, job->refiner, &files->refiner));
     LT_TRY(find_hires(models, &job->request, files));

@@ -11,6 +11,7 @@ extern const lt_http_api lt_words_api;  /* words_api.c */
 extern const lt_http_api lt_taps_api;   /* taps_api.c */
 extern const lt_http_api lt_parts_api;  /* parts_api.c */
 extern const lt_http_api lt_train_api;  /* train_api.c */
+extern const lt_http_api lt_logs_api;   /* logs_api.c */
 
 /* A text; null where it is NULL, or no UTF-8, which JSON can't hold. */
 json_t *lt_text_json(const char *text);

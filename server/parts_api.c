@@ -6,6 +6,7 @@
 #include "taps_request.h"
 #include "tools.h"
 #include "tools/base64.h"
+#include "tools/picture.h"
 #include "visit.h"
 
 #include <math.h>
@@ -249,6 +250,105 @@ static lt_status act_similarity(lt_visit *visit, const json_t *body, lt_array_fi
 /* {"texts", "images", "model"}: "similarity", F32 [texts, images], cosines */
 static void post_similarity(lt_http_request *r) { answer(r, act_similarity); }
 
+/* ---- What is within VAE and CLIP ---- */
+
+/* What blocks make, as colours. */
+typedef struct inside {
+    lt_visit *visit;
+    lt_array_file *file;
+    json_t *seconds; /* {"vae.decoder.conv_in": 0.01} */
+    lt_status failed;
+} inside;
+
+static lt_status add_block(inside *in, const lt_tapped *v) {
+    lt_image image = {0};
+    if (lt_visit_over(in->visit)) return lt_fail(LT_ERROR_CANCELLED, "nobody waits for this any more");
+    LT_TRY(picture_components(&v->array, 1, &image));
+    lt_array_file_add_image(in->file, v->array->name, &image);
+    lt_image_free(&image);
+    json_object_set_new(in->seconds, v->array->name, json_real(v->seconds));
+    return in->file->status;
+}
+
+static bool on_block(void *user, const lt_tapped *v) {
+    inside *in = user;
+    if (!in->failed) in->failed = add_block(in, v);
+    return !in->failed;
+}
+
+static lt_status look_at_text(inside *in, const json_t *body) {
+    float *embedding = NULL;
+    size_t dim;
+    const lt_status status = embed_text(in->visit, json_object_get(body, "text"), &embedding, &dim);
+    lt_floats_free(embedding);
+    return status;
+}
+
+static lt_status look_at_image(inside *in, const json_t *body) {
+    float *embedding = NULL;
+    size_t dim;
+    const lt_status status = embed_picture(in->visit, json_object_get(body, "image"), &embedding, &dim);
+    lt_floats_free(embedding);
+    return status;
+}
+
+static lt_status look_at_encoder(inside *in, const json_t *body) {
+    lt_image image = {0};
+    float *latent = NULL;
+    int shape[3];
+    LT_TRY(read_picture(in->visit->request, "image", json_object_get(body, "image"), &image));
+    const lt_status status = lt_encode(lt_visit_session(in->visit), &image, NULL, false, &latent, shape);
+    lt_floats_free(latent);
+    lt_image_free(&image);
+    return status;
+}
+
+static lt_status look_at_decoder(inside *in, const json_t *body) {
+    size_t numbers, count = 0;
+    int s[3];
+    lt_image image = {0};
+    float *latents = lt_floats_read(json_object_get(body, "latents"), &numbers);
+    lt_status status = latents ? LT_OK : wanted("latents", "float32 numbers in base64");
+    if (!status) status = read_latents(in->visit, body, numbers, s, &count);
+    if (!status) status = lt_decode(lt_visit_session(in->visit), latents, s, false, &image);
+    lt_image_free(&image);
+    free(latents);
+    return status;
+}
+
+static const struct {
+    const char *module;
+    lt_status (*look)(inside *in, const json_t *body);
+} insides[] = {{"clip-text", look_at_text},
+               {"clip-image", look_at_image},
+               {"vae-encoder", look_at_encoder},
+               {"vae-decoder", look_at_decoder}};
+
+static lt_status look_inside(inside *in, const json_t *body, size_t which) {
+    static const lt_tap all[] = {{.kind = LT_TAP_ACTIVATION}};
+    lt_session *session = lt_visit_session(in->visit);
+    LT_TRY(lt_session_watch(session, on_block, all, LT_COUNT(all), in));
+    const lt_status status = insides[which].look(in, body);
+    lt_session_watch(session, NULL, NULL, 0, NULL);
+    return in->failed ? in->failed : status;
+}
+
+static lt_status act_activations(lt_visit *visit, const json_t *body, lt_array_file *file) {
+    const char *module = json_string_value(json_object_get(body, "module"));
+    inside in = {visit, file, json_object(), LT_OK};
+    size_t which = 0;
+    while (which < LT_COUNT(insides) && (!module || strcmp(module, insides[which].module))) which++;
+    const lt_status status = which < LT_COUNT(insides)
+                                 ? look_inside(&in, body, which)
+                                 : wanted("module", "clip-text, clip-image, vae-encoder or vae-decoder");
+    lt_array_file_tell(file, "seconds", in.seconds);
+    return status ? status : file->status;
+}
+
+/* {"module", "text" or "image" or "latents", "shape"; "model"}: what each block makes of it, U8 [h, w, 3]: its first
+ * three principal components; "seconds" of each */
+static void post_activations(lt_http_request *r) { answer(r, act_activations); }
+
 /* ---- Noise levels ---- */
 
 static json_t *numbers_json(const float *numbers, int count) {
@@ -291,8 +391,12 @@ static void post_steps(lt_http_request *r) {
 }
 
 static const lt_http_route routes[] = {
-    {"POST", "/latent/v1/steps", post_steps, 0},           {"POST", "/latent/v1/noise", post_noise, 0},
-    {"POST", "/latent/v1/encode", post_encode, 0},         {"POST", "/latent/v1/decode", post_decode, 0},
-    {"POST", "/latent/v1/similarity", post_similarity, 0}, {0},
+    {"POST", "/latent/v1/steps", post_steps, 0},
+    {"POST", "/latent/v1/noise", post_noise, 0},
+    {"POST", "/latent/v1/encode", post_encode, 0},
+    {"POST", "/latent/v1/decode", post_decode, 0},
+    {"POST", "/latent/v1/similarity", post_similarity, 0},
+    {"POST", "/latent/v1/activations", post_activations, 0},
+    {0},
 };
 const lt_http_api lt_parts_api = {"/latent/v1", routes, NULL};

@@ -9,19 +9,20 @@
 
 /* All sizes are bytes, all times seconds. Begin with lt_server_options_defaults. */
 typedef struct lt_server_options {
-    const char *host;     /* address to listen on: "127.0.0.1" */
-    int port;             /* 7860; 0: any that is free, which is told */
-    const char *models;   /* the shelf's folder, out of which no name leads; NULL: the default model alone */
-    const char *data;     /* where queue and pictures are kept; made if it isn't there */
-    const char *model;    /* drawn with where a job names none: a file; NULL: the one that comes with Latent */
-    const char *key_file; /* a key a line, or user:password; NULL: none is asked for */
-    bool no_key;          /* let anybody in from other machines */
-    const char *cors;     /* origins whose pages may call, with commas between, or "*"; NULL: none */
-    const char *hosts;    /* names that this server goes by besides addresses and localhost, with commas between */
-    bool forwarded;       /* a proxy is before it: clients are who X-Forwarded-For says */
-    int queue;            /* jobs that may wait: 1000 */
-    int workers;          /* jobs that are drawn at a time: 1 */
-    int threads;          /* of all workers together; 0: one for each core */
+    const char *host;      /* address to listen on: "127.0.0.1" */
+    int port;              /* 7860; 0: any that is free, which is told */
+    const char *models;    /* the shelf's folder, out of which no name leads; NULL: the default model alone */
+    const char *data;      /* where queue and pictures are kept; made if it isn't there */
+    const char *model;     /* drawn with where a job names none: a file; NULL: the one that comes with Latent */
+    const char *key_file;  /* a key a line, or user:password; NULL: none is asked for */
+    const char *train_log; /* a training's log, or a folder of such, that is shown as it grows; NULL: none */
+    bool no_key;           /* let anybody in from other machines */
+    const char *cors;      /* origins whose pages may call, with commas between, or "*"; NULL: none */
+    const char *hosts;     /* names that this server goes by besides addresses and localhost, with commas between */
+    bool forwarded;        /* a proxy is before it: clients are who X-Forwarded-For says */
+    int queue;             /* jobs that may wait: 1000 */
+    int workers;           /* jobs that are drawn at a time: 1 */
+    int threads;           /* of all workers together; 0: one for each core */
     lt_precision precision;
     double memory;        /* GB that open models may hold; 0: two thirds of the machine's */
     size_t most_body;     /* of a request: 64 MiB */

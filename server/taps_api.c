@@ -291,20 +291,27 @@ static json_t *places_json(const lt_tap_places *places) {
     return json_pack("{s:i, s:i, s:o}", "width", places->width, "height", places->height, "places", list);
 }
 
+/* Of a drawing, or of the module that is named. */
+static lt_status read_places(const lt_http_request *r, const lt_model *model, int width, int height,
+                             lt_tap_places *places) {
+    const char *module = lt_http_query(r, "module");
+    return module ? lt_module_places_read(model, module, width, height, places)
+                  : lt_tap_places_read(model, width, height, places);
+}
+
 static int number_asked(const lt_http_request *r, const char *name) {
     const char *text = lt_http_query(r, name);
     return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
-/* ?model=NAME&width=&height= */
+/* ?model=NAME&module=&width=&height= */
 static void get_taps(lt_http_request *r) {
     lt_models *models = lt_server_models(lt_http_server(r));
     lt_models_entry *entry = NULL;
     lt_tap_places places;
     lt_status status = lt_models_borrow_checkpoint(models, lt_http_query(r, "model"), &entry);
     if (!status)
-        status =
-            lt_tap_places_read(lt_models_model(entry), number_asked(r, "width"), number_asked(r, "height"), &places);
+        status = read_places(r, lt_models_model(entry), number_asked(r, "width"), number_asked(r, "height"), &places);
     if (status)
         lt_http_fail(r, lt_visit_fault(status), "%s", lt_error_message());
     else {

@@ -212,16 +212,33 @@ static void post_parameters(lt_http_request *r) {
 
 /* ---- What a model is ---- */
 
-static json_t *info_json(const lt_model_info *info) {
-    return json_pack("{s:i, s:i, s:i, s:b, s:s?}", "width", info->width, "height", info->height, "factor", info->factor,
-                     "inpaints", info->unet_channels == 9, "prediction", info->prediction);
+static json_t *classes_json(const lt_model_info *info) {
+    json_t *list = json_array();
+    for (int i = 0; i < info->class_count; i++) json_array_append_new(list, lt_text_json(info->class_names[i]));
+    return list;
 }
 
-/* ?name=...: {"width", "height", "factor": sides are multiples of it, "inpaints", "prediction"} of a checkpoint */
+static json_t *info_json(const lt_model_info *info) {
+    return json_pack("{s:i, s:i, s:i, s:b, s:s?, s:o}", "width", info->width, "height", info->height, "factor",
+                     info->factor, "inpaints", info->unet_channels == 9, "prediction", info->prediction, "classes",
+                     classes_json(info));
+}
+
+static lt_status borrow(lt_models *models, const char *kind, const char *name, lt_models_entry **entry) {
+    if (!kind || strcmp(kind, lt_shelf_kind_name(LT_SHELF_CLASSIFIER)))
+        return lt_models_borrow_checkpoint(models, name, entry);
+    char *path = lt_models_find(models, LT_SHELF_CLASSIFIER, name ? name : "");
+    const lt_status status = path ? lt_models_borrow(models, path, NULL, entry) : LT_ERROR_FILE;
+    free(path);
+    return status;
+}
+
+/* ?name=...: {"width", "height", "factor": sides are multiples of it, "inpaints", "prediction", "classes"} of a
+ * checkpoint, or with kind=classifier of a classifier */
 static void get_describe(lt_http_request *r) {
     lt_models *models = lt_server_models(lt_http_server(r));
     lt_models_entry *entry;
-    const lt_status status = lt_models_borrow_checkpoint(models, lt_http_query(r, "name"), &entry);
+    const lt_status status = borrow(models, lt_http_query(r, "kind"), lt_http_query(r, "name"), &entry);
     if (status)
         lt_http_fail(r, status == LT_ERROR_FILE ? 404 : 422, "%s", lt_error_message());
     else {

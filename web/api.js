@@ -54,7 +54,7 @@ const query = (values) => new URLSearchParams(Object.entries(values).filter(([, 
 
 export const options = () => call('GET', 'options');
 export const models = () => call('GET', 'models');
-export const describe = (name) => call('GET', `models/describe?${query({ name })}`);
+export const describe = (name, kind) => call('GET', `models/describe?${query({ name, kind })}`);
 export const submit = (job) => call('POST', 'jobs', job);
 export const job = (id) => call('GET', `jobs/${id}`);
 export const request = (id) => call('GET', `jobs/${id}/request`);
@@ -70,6 +70,7 @@ export const words = (prompt, signal) => call('POST', 'words', { prompt }, signa
 export const noise = (asked, signal) => arrays('noise', asked, signal);
 export const encode = (asked, signal) => arrays('encode', asked, signal);
 export const decode = (asked, signal) => arrays('decode', asked, signal);
+export const activations = (asked, signal) => arrays('activations', asked, signal);
 export const similarity = (asked, signal) => arrays('similarity', asked, signal);
 // Calls on[event](data) with each event of a training, until it ends; on.failed({message}) where it can't begin.
 export async function learn(asked, on, signal) {
@@ -84,6 +85,10 @@ export async function learn(asked, on, signal) {
     }
   }
 }
+// Trainings that run elsewhere, whose logs the server follows; rows from a byte on; the address of a sample.
+export const trainings = (signal) => call('GET', 'training', undefined, signal);
+export const training = (name, at, signal) => call('GET', `training/${encodeURIComponent(name)}?${query({ at })}`, undefined, signal);
+export const sampleOf = (name, { step, changed }) => `/latent/v1/training/${encodeURIComponent(name)}/samples/${step}?${query({ changed })}`;
 // Ends a job that waits or is drawn; forgets one that has ended, with its pictures.
 export const remove = (id) => call('DELETE', `jobs/${id}`);
 // Deletes one picture of a job that has ended.

@@ -33,12 +33,20 @@ static const char *const image_prompts[] = {"ipadapter", "ip_adapter", "models/i
 static const char *const image_encoders[] = {"clip_vision", "models/clip_vision", "clip", "models/clip", NULL};
 static const char *const upscalers[] = {"upscale_models", "ESRGAN", "RealESRGAN", "upscalers", "models/upscale_models",
                                         "models/ESRGAN", "models/RealESRGAN", NULL};
+static const char *const classifiers[] = {"classifiers", "models/classifiers", NULL};
 static const char *const others[] = {"text_encoders", "models/text_encoders", NULL};
 /* clang-format on */
 static const char *const *const folders[] = {
-    [LT_SHELF_CHECKPOINT] = checkpoints,       [LT_SHELF_VAE] = vaes,           [LT_SHELF_LORA] = loras,
-    [LT_SHELF_EMBEDDING] = embeddings,         [LT_SHELF_CONTROL] = controls,   [LT_SHELF_IMAGE_PROMPT] = image_prompts,
-    [LT_SHELF_IMAGE_ENCODER] = image_encoders, [LT_SHELF_UPSCALER] = upscalers, [LT_SHELF_OTHER] = others,
+    [LT_SHELF_CHECKPOINT] = checkpoints,
+    [LT_SHELF_VAE] = vaes,
+    [LT_SHELF_LORA] = loras,
+    [LT_SHELF_EMBEDDING] = embeddings,
+    [LT_SHELF_CONTROL] = controls,
+    [LT_SHELF_IMAGE_PROMPT] = image_prompts,
+    [LT_SHELF_IMAGE_ENCODER] = image_encoders,
+    [LT_SHELF_UPSCALER] = upscalers,
+    [LT_SHELF_CLASSIFIER] = classifiers,
+    [LT_SHELF_OTHER] = others,
 };
 static const char *const endings[] = {".safetensors", ".pt", ".ckpt", ".bin", ".pth", ".gguf", ".png", ".webp"};
 enum { TENSORS = 6 }; /* endings of files with tensors; embeddings also come in pictures */

@@ -133,11 +133,9 @@ static lt_shelf_kind kind_of(const lt_layout *layout) {
     static const struct {
         lt_role role;
         lt_shelf_kind kind;
-    } kinds[] = {{LT_ROLE_UNET, LT_SHELF_CHECKPOINT},
-                 {LT_ROLE_CLIP, LT_SHELF_IMAGE_ENCODER},
-                 {LT_ROLE_VAE, LT_SHELF_VAE},
-                 {LT_ROLE_TAESD_ENCODER, LT_SHELF_VAE},
-                 {LT_ROLE_TAESD_DECODER, LT_SHELF_VAE}};
+    } kinds[] = {{LT_ROLE_UNET, LT_SHELF_CHECKPOINT},   {LT_ROLE_CLIP, LT_SHELF_IMAGE_ENCODER},
+                 {LT_ROLE_VAE, LT_SHELF_VAE},           {LT_ROLE_TAESD_ENCODER, LT_SHELF_VAE},
+                 {LT_ROLE_TAESD_DECODER, LT_SHELF_VAE}, {LT_ROLE_CLASSIFIER, LT_SHELF_CLASSIFIER}};
     for (size_t i = 0; i < LT_COUNT(kinds); i++)
         if (layout->parts[kinds[i].role].present) return kinds[i].kind;
     return LT_SHELF_OTHER;

@@ -14,6 +14,7 @@ static const char *const kinds[] = {
     [LT_SHELF_IMAGE_PROMPT] = "an IP-Adapter",
     [LT_SHELF_IMAGE_ENCODER] = "an image encoder",
     [LT_SHELF_UPSCALER] = "an upscaler",
+    [LT_SHELF_CLASSIFIER] = "a classifier",
 };
 
 lt_status lt_stranger_fail(const lt_checkpoint *file, lt_shelf_kind kind, const char *wanted, const char *why) {

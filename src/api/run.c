@@ -195,6 +195,15 @@ static lt_status run_named(lt_session *session, const char *module, const lt_run
     return lt_fail(LT_ERROR_ARGUMENT, "no module %s: there are %s", module, names);
 }
 
+lt_status lt_module_named(const char *name, lt_module *module) {
+    for (size_t i = 0; i < LT_COUNT(runners); i++)
+        if (!strcmp(runners[i].name, name) && !runners[i].run) {
+            *module = runners[i].module;
+            return LT_OK;
+        }
+    return lt_fail(LT_ERROR_ARGUMENT, "module: %.100s is none that can be looked into", name);
+}
+
 /* What is to be compared is exact, where nobody has asked for another precision. */
 lt_status lt_run_module_with(lt_session *session, const char *module, const lt_run_options *options,
                              const lt_tensor *in, size_t in_count, lt_arrays *out) {

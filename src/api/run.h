@@ -12,4 +12,7 @@ static inline lt_status lt_run_module(lt_session *session, const char *module, c
     return lt_run_module_with(session, module, NULL, in, in_count, out);
 }
 
+/* The module of that name, as lt_run has it; LT_ERROR_ARGUMENT: there is none, or it is several. */
+lt_status lt_module_named(const char *name, lt_module *module);
+
 #endif

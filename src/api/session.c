@@ -93,6 +93,17 @@ lt_status lt_session_wrap(lt_session *session, lt_seamless sides) {
     return lt_leave(&door, status);
 }
 
+lt_status lt_session_watch(lt_session *session, bool (*tapped)(void *user, const lt_tapped *value), const lt_tap *taps,
+                           size_t count, void *user) {
+    const lt_argument arguments[] = {LT_SESSION_ARGUMENT};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status && tapped && !taps) status = lt_fail(LT_ERROR_ARGUMENT, "taps is NULL");
+    for (size_t i = 0; i < count && tapped && !status; i++) status = lt_reserved_check(taps[i].reserved);
+    if (!status) session->watching = (lt_watching){tapped, taps, tapped ? count : 0, user};
+    return lt_leave(&door, status);
+}
+
 lt_model *lt_session_model(const lt_session *session) { return session ? session->model : NULL; }
 
 lt_precision lt_session_precision(const lt_session *session) {

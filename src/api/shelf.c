@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 const char *lt_shelf_kind_name(lt_shelf_kind kind) {
-    static const char *const names[LT_SHELF_KINDS] = {"checkpoint", "VAE",           "LoRA",     "embedding", "control",
-                                                      "IP-Adapter", "image encoder", "upscaler", "other",     "broken"};
+    static const char *const names[LT_SHELF_KINDS] = {"checkpoint", "VAE",        "LoRA",          "embedding",
+                                                      "control",    "IP-Adapter", "image encoder", "upscaler",
+                                                      "classifier", "other",      "broken"};
     return kind >= 0 && kind < LT_SHELF_KINDS ? names[kind] : NULL;
 }
 

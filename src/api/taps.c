@@ -2,6 +2,7 @@
 #include "pipeline/taps.h"
 
 #include "api/model.h"
+#include "api/run.h"
 #include "base/door.h"
 
 static lt_status check_side(const char *name, int side) {
@@ -15,12 +16,20 @@ static int latents(const lt_components *parts, int side) {
     return side ? (int)lt_max((size_t)(side / factor), 1) : parts->sample_size;
 }
 
-static lt_status read_places(const lt_model *model, int width, int height, lt_tap_places *places) {
+/* module NULL: of a drawing. */
+static lt_status list(const lt_components *parts, const char *module, int h, int w, lt_tap_places *places) {
+    lt_module one;
+    if (!module) return lt_taps_list(parts, h, w, places);
+    LT_TRY(lt_module_named(module, &one));
+    return lt_taps_list_module(parts, one, h, w, places);
+}
+
+static lt_status read_places(const lt_model *model, const char *module, int width, int height, lt_tap_places *places) {
     const lt_components *parts = &model->parts;
     const int factor = parts->vae.factor ? parts->vae.factor : 1;
     LT_TRY(check_side("width", width));
     LT_TRY(check_side("height", height));
-    LT_TRY(lt_taps_list(parts, latents(parts, height), latents(parts, width), places));
+    LT_TRY(list(parts, module, latents(parts, height), latents(parts, width), places));
     places->width = latents(parts, width) * factor;
     places->height = latents(parts, height) * factor;
     return LT_OK;
@@ -30,6 +39,16 @@ lt_status lt_tap_places_read(const lt_model *model, int width, int height, lt_ta
     const lt_argument arguments[] = {{"model", model}, {"places", .out = places, .size = sizeof *places}};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = read_places(model, width, height, places);
+    if (!status) status = read_places(model, NULL, width, height, places);
+    return lt_leave(&door, status);
+}
+
+lt_status lt_module_places_read(const lt_model *model, const char *module, int width, int height,
+                                lt_tap_places *places) {
+    const lt_argument arguments[] = {
+        {"model", model}, {"module", module}, {"places", .out = places, .size = sizeof *places}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = read_places(model, module, width, height, places);
     return lt_leave(&door, status);
 }

@@ -57,7 +57,8 @@ static bool next_line(lt_bytes *text, lt_bytes *line) {
     return true;
 }
 
-static lt_status read_rows(lt_bytes text, const char *field, lt_curve *curve) {
+/* any: at least one row must have the number. */
+static lt_status read_rows(lt_bytes text, const char *field, bool any, lt_curve *curve) {
     json_t *last = NULL;
     lt_bytes line;
     lt_status status = LT_OK;
@@ -68,7 +69,7 @@ static lt_status read_rows(lt_bytes text, const char *field, lt_curve *curve) {
         last = row;
         if (!status) add_row(row, field, curve);
     }
-    if (!status && !curve->count) status = complain_about(last, field);
+    if (!status && any && !curve->count) status = complain_about(last, field);
     json_decref(last);
     return status;
 }
@@ -80,16 +81,36 @@ static size_t count_lines(lt_bytes text) {
     return count;
 }
 
-static lt_status read_log(const char *path, const char *field, lt_curve *curve) {
-    lt_map map;
-    LT_TRY(lt_map_open(path, &map));
-    const lt_bytes text = {map.data, map.size};
+static lt_status read_text(lt_bytes text, const char *field, bool any, lt_curve *curve) {
     const size_t lines = count_lines(text);
     curve->steps = lt_calloc(lines, sizeof *curve->steps);
     curve->values = lt_calloc(lines, sizeof *curve->values);
-    lt_status status = LT_ERROR_MEMORY;
-    if (curve->steps && curve->values) status = read_rows(text, field, curve);
-    status = lt_map_finish(&map, status);
+    return curve->steps && curve->values ? read_rows(text, field, any, curve) : LT_ERROR_MEMORY;
+}
+
+static lt_status read_log(const char *path, const char *field, lt_curve *curve) {
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_status status = lt_map_finish(&map, read_text((lt_bytes){map.data, map.size}, field, true, curve));
+    return status ? lt_fail_in(status, "%s", path) : LT_OK;
+}
+
+/* The whole rows from byte `at` on, or all of them. */
+static lt_bytes rows_from(const lt_map *map, uint64_t at) {
+    const bool grown = at && at <= map->size && map->data[at - 1] == '\n';
+    const size_t begin = grown ? (size_t)at : 0;
+    size_t end = map->size;
+    while (end > begin && map->data[end - 1] != '\n') end--;
+    return (lt_bytes){map->data ? map->data + begin : NULL, end - begin};
+}
+
+static lt_status follow_log(const char *path, const char *field, uint64_t *at, lt_curve *curve) {
+    lt_map map;
+    LT_TRY(lt_map_open(path, &map));
+    const lt_bytes text = rows_from(&map, *at);
+    const uint64_t end = text.data ? (uint64_t)(text.data - map.data) + text.size : 0;
+    const lt_status status = lt_map_finish(&map, read_text(text, field, false, curve));
+    if (!status) *at = end;
     return status ? lt_fail_in(status, "%s", path) : LT_OK;
 }
 
@@ -99,6 +120,16 @@ lt_status lt_curve_read(const char *path, const char *field, lt_curve *curve) {
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
     if (!status) status = read_log(path, field, curve);
+    if (status) lt_curve_free(curve);
+    return lt_leave(&door, status);
+}
+
+lt_status lt_curve_follow(const char *path, const char *field, uint64_t *at, lt_curve *curve) {
+    const lt_argument arguments[] = {
+        LT_PATH_ARGUMENT(path), {"field", field}, {"at", at}, {"curve", .out = curve, .size = sizeof *curve}};
+    lt_door door;
+    lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
+    if (!status) status = follow_log(path, field, at, curve);
     if (status) lt_curve_free(curve);
     return lt_leave(&door, status);
 }

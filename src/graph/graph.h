@@ -168,6 +168,7 @@ typedef lt_status (*lt_look_fn)(void *user, const lt_sight *sight);
 /* From now on look is shown each place that a run comes by, in order, in the thread that runs it; what it returns, if
  * not LT_OK, ends the run. NULL: nobody is. */
 void lt_plan_watch(lt_plan *plan, lt_look_fn look, void *user);
+bool lt_plan_is_watched(const lt_plan *plan);
 
 /* For people: each operation of the plan, and when its last run began (lt_now) and how long it took when tracing is on.
  */

@@ -314,6 +314,8 @@ void lt_plan_watch(lt_plan *plan, lt_look_fn look, void *user) {
     plan->look_user = user;
 }
 
+bool lt_plan_is_watched(const lt_plan *plan) { return plan->look; }
+
 static double bytes_of(lt_shape shape, lt_value_type_id type) {
     return (double)lt_shape_count(shape) * (double)lt_value_types[type].bytes;
 }

@@ -127,6 +127,7 @@ static lt_node *run_text_layers(const lt_clip_text *text, lt_nn *nn, lt_node *h,
     for (int i = first; i < end; i++) {
         const lt_name layer = lt_name_of("%sencoder.layers.%d", text->prefix, i);
         h = lt_clip_layer(nn, layer.text, h, text->heads, true, text->activation);
+        lt_graph_place(nn->graph, h, layer.text);
     }
     return h;
 }
@@ -147,7 +148,9 @@ lt_status lt_clip_text_build_with(const lt_clip_text *text, int n, int skip, boo
     const lt_name norm = text_name(text, "final_layer_norm");
     const int end = text->layers - skip, last = lt_clip_text_layers(text) - 1, before = end < last ? end : last;
     graph->maker = "text encoder";
-    lt_node *h = run_text_layers(text, &nn, embed_tokens(text, n, vectors, &nn), 0, before);
+    lt_node *h = embed_tokens(text, n, vectors, &nn);
+    lt_graph_place(graph, h, text_name(text, "embeddings").text);
+    h = run_text_layers(text, &nn, h, 0, before);
     lt_graph_output(graph, h, "penultimate");
     h = run_text_layers(text, &nn, h, before, end);
     lt_node *out = lt_layer_norm(&nn, norm.text, h);
@@ -190,9 +193,12 @@ static lt_node *run_layers(lt_nn *nn, const lt_clip_image *image, lt_node *x, in
     x = lt_class_token(nn, "vision_model.embeddings.class_embedding",
                        "vision_model.embeddings.position_embedding.weight", x);
     x = lt_layer_norm(nn, "vision_model.pre_layrnorm", x); /* the checkpoints' own spelling */
-    for (int i = 0; i < layers; i++)
-        x = lt_clip_layer(nn, lt_name_of("vision_model.encoder.layers.%d", i).text, x, image->heads, false,
-                          image->activation);
+    lt_graph_place(nn->graph, x, "vision_model.embeddings");
+    for (int i = 0; i < layers; i++) {
+        const lt_name layer = lt_name_of("vision_model.encoder.layers.%d", i);
+        x = lt_clip_layer(nn, layer.text, x, image->heads, false, image->activation);
+        lt_graph_place(nn->graph, x, layer.text);
+    }
     return x;
 }
 

@@ -66,6 +66,8 @@ static void step(void *user, const lt_place *place) {
     case LT_STEP_END: p->h = ending(&p->nn, place, p->h); break;
     default: break;
     }
+    const char *end = place->step == LT_STEP_END ? ".conv_out" : ""; /* its last layer's name */
+    if (place->step != LT_STEP_NONE) lt_graph_place(p->nn.graph, p->h, lt_name_of("%s%s", name.text, end).text);
 }
 
 /* ---- A TAESD, whose pixels are in [0, 1] ---- */

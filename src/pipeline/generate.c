@@ -106,6 +106,7 @@ static lt_status predict(void *user, const float *x, float t, float *out) {
     if (!status && p->taps) status = lt_taps_ask(p->taps, p->step, p->asked_now, t, x);
     if (!status) status = lt_denoiser_predict(denoiser, p->step, x, t, out);
     if (!status) status = lt_guidance_shift(&p->guidance, x, t, out);
+    if (!status && p->taps && p->guidance.shift) status = lt_taps_gradient(p->taps, p->guidance.shift);
     if (!status && p->taps) status = lt_taps_answer(p->taps, out);
     p->asked_now++;
     return status == LT_ERROR_MODEL ? lt_fail_in(status, "step %d of %d", p->step + 1, p->steps.count) : status;

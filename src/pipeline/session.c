@@ -2,6 +2,7 @@
 #include "pipeline/session.h"
 
 #include "pipeline/adapting.h"
+#include "pipeline/watch.h"
 
 #include <string.h>
 
@@ -164,7 +165,10 @@ static void tell_profiler(const lt_session *session, const lt_plan *plan, double
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed) {
     const double start = lt_now();
     if (session->profile.tell) lt_plan_trace(plan, true);
+    const bool watched = session->watching.tapped && !lt_plan_is_watched(plan); /* a drawing's taps watch its U-Net */
+    if (watched) lt_plan_watch(plan, lt_watch_look, (void *)(uintptr_t)&session->watching);
     const lt_status status = lt_plan_run(plan, changed, poll_request, (void *)(uintptr_t)session);
+    if (watched) lt_plan_watch(plan, NULL, NULL);
     if (session->profile.tell) tell_profiler(session, plan, start);
     return status == LT_ERROR_MODEL && session->loras.worn ? lt_lora_set_blame(session->loras.worn, status) : status;
 }

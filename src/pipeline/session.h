@@ -16,6 +16,14 @@ typedef struct lt_profiler {
     void *user;
 } lt_profiler;
 
+/* Who is shown what modules make (lt_session_watch); nobody where tapped is NULL. */
+typedef struct lt_watching {
+    bool (*tapped)(void *user, const lt_tapped *value);
+    const lt_tap *taps; /* [count] */
+    size_t count;
+    void *user;
+} lt_watching;
+
 /* Sizes for which a module may be planned side by side: a U-Net for all branches and for one alone, each whole and
  * around given deep features. */
 enum { LT_MODULE_PLANS = 4 };
@@ -41,6 +49,7 @@ struct lt_session {
     lt_target target; /* with the callback of the request that is being served */
     lt_listener listener;
     lt_profiler profile;
+    lt_watching watching;
     atomic_flag busy;      /* a call is using it */
     char *models;          /* where what prompts name is looked for, besides around the checkpoint; or NULL */
     lt_hash_cache *hashes; /* of such files; owned, or NULL */

@@ -5,11 +5,12 @@
 #include "kernels/layout.h"
 #include "models/layout.h"
 #include "pipeline/attention_map.h"
+#include "pipeline/watch.h"
 
 #include <math.h>
 #include <string.h>
 
-const char *const lt_step_taps[LT_STEP_TAPS + 1] = {"x_t", "eps", "eps.branch", "x_0", NULL};
+const char *const lt_step_taps[LT_STEP_TAPS + 1] = {"x_t", "eps", "eps.branch", "x_0", "gradient", NULL};
 
 /* ---- Which ---- */
 
@@ -33,7 +34,7 @@ static bool matches(const char *pattern, const char *name) {
     return !*pattern;
 }
 
-static bool names(const lt_tap *tap, const char *name) { return !tap->name || matches(tap->name, name); }
+bool lt_tap_names(const lt_tap *tap, const char *name) { return !tap->name || matches(tap->name, name); }
 
 /* Whether the tap is open in the step at hand. */
 static bool is_open(const lt_taps *t, const lt_tap *tap) {
@@ -43,7 +44,7 @@ static bool is_open(const lt_taps *t, const lt_tap *tap) {
 
 static bool wants(const lt_taps *t, size_t i, lt_tap_kind kind, const char *name) {
     const lt_tap *tap = &t->request->taps[i];
-    return tap->kind == kind && is_open(t, tap) && names(tap, name);
+    return tap->kind == kind && is_open(t, tap) && lt_tap_names(tap, name);
 }
 
 /* Of cross-attention two kinds are made. */
@@ -54,9 +55,9 @@ static bool fits(const lt_tap *tap, lt_step step) {
 
 static bool is_found(const lt_tap *tap, const lt_unet_spots *spots) {
     for (size_t i = 0; lt_step_taps[i] && tap->kind == LT_TAP_STEP; i++)
-        if (names(tap, lt_step_taps[i])) return true;
+        if (lt_tap_names(tap, lt_step_taps[i])) return true;
     for (int i = 0; i < spots->count; i++)
-        if (fits(tap, spots->items[i].step) && names(tap, lt_name_of("unet.%s", spots->items[i].name.text).text))
+        if (fits(tap, spots->items[i].step) && lt_tap_names(tap, lt_name_of("unet.%s", spots->items[i].name.text).text))
             return true;
     return !tap->name;
 }
@@ -165,6 +166,8 @@ lt_status lt_taps_ask(lt_taps *t, int step, int call, float timestep, const floa
 
 lt_status lt_taps_branch(lt_taps *t, int branch, const float *out) { return show_eps(t, "eps.branch", branch, out); }
 
+lt_status lt_taps_gradient(lt_taps *t, const float *gradient) { return show_latent(t, "gradient", -1, gradient); }
+
 /* x_0 = (x_t - sigma eps) / alpha = alpha x_t - sigma v */
 lt_status lt_taps_answer(lt_taps *t, const float *out) {
     const lt_noise_level l = t->level;
@@ -255,8 +258,7 @@ static lt_status show_attention(lt_taps *t, const lt_sight *sight, const char *n
 
 static lt_status look(void *user, const lt_sight *sight) {
     lt_taps *t = user;
-    const char *at = lt_name_after(sight->place, lt_role_prefix(LT_ROLE_UNET));
-    const lt_name name = lt_name_of("unet.%s", at ? at : sight->place);
+    const lt_name name = lt_watch_name(sight->place);
     for (size_t k = 0; k < (size_t)t->count && sight->heads; k++) LT_TRY(show_attention(t, sight, name.text, k));
     for (size_t i = 0; i < t->request->tap_count && !sight->heads; i++)
         for (size_t k = 0; k < (size_t)t->count && wants(t, i, LT_TAP_ACTIVATION, name.text); k++)

@@ -7,9 +7,12 @@
 #include "pipeline/branches.h"
 #include "pipeline/heat.h"
 
-/* The names of kind LT_TAP_STEP, NULL-terminated. */
-enum { LT_STEP_TAPS = 4 };
+/* The names of kind LT_TAP_STEP, NULL-terminated; the last is there where a second model guides alone. */
+enum { LT_STEP_TAPS = 5, LT_STEP_TAPS_OF_ALL = 4 };
 extern const char *const lt_step_taps[LT_STEP_TAPS + 1];
+
+/* Whether the tap means what is called so. */
+bool lt_tap_names(const lt_tap *tap, const char *name);
 
 /* Of a pass, while it is drawn. */
 typedef struct lt_tap_pass {
@@ -37,6 +40,8 @@ void lt_taps_begin(lt_taps *taps, lt_tap_pass pass);
  * eps or v: by itself in a branch, and all in all. */
 lt_status lt_taps_ask(lt_taps *taps, int step, int call, float t, const float *x);
 lt_status lt_taps_branch(lt_taps *taps, int branch, const float *out);
+/* gradient [latent]: what guidance by other models sums up to (guidance.h). */
+lt_status lt_taps_gradient(lt_taps *taps, const float *gradient);
 lt_status lt_taps_answer(lt_taps *taps, const float *out);
 /* Around a run of the U-Net for the branches [first, first + count). */
 void lt_taps_watch(lt_taps *taps, lt_plan *plan, int first, int count);
@@ -47,5 +52,7 @@ void lt_taps_free(lt_taps *taps); /* a zeroed one is fine */
 
 /* What there is to be tapped of a model that draws, for latents of h x w; free with lt_tap_places_free. */
 lt_status lt_taps_list(const lt_components *parts, int h, int w, lt_tap_places *places);
+/* Of one of its modules alone, in the order in which they run. */
+lt_status lt_taps_list_module(const lt_components *parts, lt_module module, int h, int w, lt_tap_places *places);
 
 #endif

@@ -2,6 +2,7 @@
  * built and not planned. */
 #include "models/layout.h"
 #include "pipeline/taps.h"
+#include "pipeline/watch.h"
 
 #include <string.h>
 
@@ -51,6 +52,7 @@ static const char *describe(lt_step step) {
     case LT_STEP_TRANSFORMER: return "transformer";
     case LT_STEP_DOWN: return "downsampling";
     case LT_STEP_UP: return "upsampling";
+    case LT_STEP_ATTENTION: return "attention";
     default: return "convolution";
     }
 }
@@ -133,7 +135,7 @@ static lt_status fill(list *l) {
     const bool reads = l->parts->unet.context_dim > 0;
     l->places->items = lt_calloc((size_t)l->spots.count + LT_STEP_TAPS + 1, sizeof *l->places->items);
     if (!l->places->items) return LT_ERROR_MEMORY;
-    for (size_t i = 0; lt_step_taps[i]; i++) LT_TRY(add_step(l, lt_step_taps[i]));
+    for (size_t i = 0; i < LT_STEP_TAPS_OF_ALL; i++) LT_TRY(add_step(l, lt_step_taps[i]));
     LT_TRY(add_spots(l, false));
     join_skips(l);
     LT_TRY(add_spots(l, true));
@@ -151,6 +153,79 @@ lt_status lt_taps_list(const lt_components *parts, int h, int w, lt_tap_places *
     if (!status) status = lt_module_build(parts, LT_MODULE_UNET, &sizes[LT_MODULE_UNET], &l->graph);
     if (!status) lt_unet_list_spots(&parts->unet, &l->spots);
     if (!status) status = fill(l);
+    if (status) lt_tap_places_free(places);
+    lt_graph_free(&l->graph);
+    lt_free(l);
+    return status;
+}
+
+/* ---- A module alone ---- */
+
+/* What a walk says of the place that is called so. */
+typedef struct spot {
+    const char *name;
+    lt_step step;
+    int level;
+} spot;
+
+static void find_step(void *user, const lt_place *place) {
+    spot *s = user;
+    const char *rest = lt_name_after(s->name, place->name[LT_NAMING_LDM]);
+    if (!rest || *rest) return;
+    s->step = place->step;
+    s->level = place->level;
+}
+
+/* Layers of CLIP are one behind the other; the VAE's ends are convolutions. */
+static void describe_place(const list *l, const char *name, lt_tap_place *p) {
+    spot s = {.name = lt_name_after(name, "vae.")};
+    if (!s.name) {
+        p->what = strstr(name, "embeddings") ? "embedding" : "transformer";
+        return;
+    }
+    lt_vae_walk_encoder(&l->parts->vae, &(lt_walk){.visit = find_step, .user = &s});
+    lt_vae_walk_decoder(&l->parts->vae, &(lt_walk){.visit = find_step, .user = &s});
+    p->what = describe(s.step);
+    p->level = s.level;
+}
+
+static lt_status add_node(list *l, const lt_node *node) {
+    lt_tap_place *p = &l->places->items[l->places->count++];
+    const lt_shape s = node->operation.out;
+    const lt_name name = lt_watch_name(node->place);
+    p->kind = LT_TAP_ACTIVATION;
+    set_shape(p, 3, 0, (size_t)s.c, s.h, s.w);
+    describe_place(l, name.text, p);
+    add_costs(l, p, node);
+    return name_place(p, "", name.text);
+}
+
+/* What comes behind the last place, such as a projection, belongs to that. */
+static void add_rest(const list *l) {
+    lt_tap_places *places = l->places;
+    for (size_t i = l->graph.count; places->count && i > 0 && !ends_block(l->graph.nodes[i - 1]); i--)
+        add_cost(&places->items[places->count - 1], &l->graph.nodes[i - 1]->operation);
+}
+
+static lt_status fill_module(list *l) {
+    l->places->items = lt_calloc(l->graph.count + 1, sizeof *l->places->items);
+    if (!l->places->items) return LT_ERROR_MEMORY;
+    for (size_t i = 0; i < l->graph.count; i++)
+        if (ends_block(l->graph.nodes[i])) LT_TRY(add_node(l, l->graph.nodes[i]));
+    add_rest(l);
+    return LT_OK;
+}
+
+lt_status lt_taps_list_module(const lt_components *parts, lt_module module, int h, int w, lt_tap_places *places) {
+    lt_module_size sizes[LT_MODULE_COUNT];
+    list *l = lt_calloc(1, sizeof *l);
+    *places = (lt_tap_places){0};
+    if (!l) return LT_ERROR_MEMORY;
+    *l = (list){.parts = parts, .h = h, .w = w, .places = places};
+    lt_module_sizes(parts, h, w, sizes);
+    lt_status status = lt_module_needed(parts, module, "");
+    if (!status) status = lt_module_build(parts, module, &sizes[module], &l->graph);
+    if (!status) status = fill_module(l);
     if (status) lt_tap_places_free(places);
     lt_graph_free(&l->graph);
     lt_free(l);

@@ -51,4 +51,10 @@ export async function accessible(page, what) {
   check(`axe-core finds nothing serious: ${what}`, serious.length === 0);
 }
 
+// Until nothing in it is computed any more.
+export const settled = (locator) => locator.evaluate((node) => new Promise((resolve) => {
+  const look = () => (node.querySelector('.slot, [aria-busy=true]') ? setTimeout(look, 20) : resolve());
+  setTimeout(look, 60);
+}));
+
 export const shot = (page, name, full = false) => page.screenshot({ path: `${shots}/${name}.png`, fullPage: full });

@@ -1,9 +1,9 @@
 // The room Understand: every slider is moved, and what is shown then is what the engine computes: the pixels on the page
 // are those of the API's answers, and the picture is the command line's.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { accessible, check, end, launch, open, shot } from './browser.mjs';
+import { accessible, check, end, launch, open, settled as still, shot } from './browser.mjs';
 
 const address = process.argv[2];
 const browser = await launch();
@@ -36,10 +36,6 @@ const rgb = (locator) => locator.evaluate((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return [...data].filter((_, i) => i % 4 < 3);
 });
-const still = (locator) => locator.evaluate((node) => new Promise((resolve) => {
-  const look = () => (node.querySelector('.slot, [aria-busy=true]') ? setTimeout(look, 20) : resolve());
-  setTimeout(look, 60);
-}));
 const equal = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
 async function shows(what, locator, array) {
   const pixels = await rgb(locator);
@@ -158,6 +154,19 @@ check('w = 1 asks once', (await part('guide').locator('[data-terms]').count()) =
 await part('guide').getByText('Only at some noise levels').click();
 await move('guide', 'w, guidance', 7.5, guided);
 
+// Of the classifier that tests/browser/run has trained.
+const classified = part('guide').locator('[data-classified] canvas');
+await move('guide', 's, its scale', 12, classified.first());
+await part('guide').getByLabel('Class y').selectOption('fish');
+await page.waitForTimeout(100);
+await still(part('guide'));
+const toFish = await ask('taps', { ...job, classifier: 'things', class_name: 'fish', classifier_scale: 12, taps: [{ kind: 'step', name: 'gradient', ...at }] });
+await shows('a classifier’s class at s', classified.first(), toFish.arrays.picture);
+check('  is another picture', !equal([...toFish.arrays.picture.data], [...drawn.arrays.picture.data]));
+const gradient = toFish.values[0].array, lengths = Array.from({ length: 64 }, (_, i) => Math.hypot(...Array.from({ length: gradient.shape[0] }, (_, c) => gradient.data[64 * c + i])));
+check('  its gradient at each place', near(await rgb(classified.nth(1)), [...coloured(lengths).data]));
+await quick('s', 'guide', 's, its scale', [3, 8, 5], classified.first());
+
 // ---- Words ----
 
 await see('words');
@@ -196,10 +205,29 @@ await shows('at another step', part('unet').locator('.block canvas').first(), ma
 await boxes.nth(0).focus();
 check('by keys, with its skip', (await part('unet').locator('.block code').textContent()) === blocks[0].name && (await part('unet').locator('.skip.lit').count()) === 1);
 
+// VAE and CLIP in its place.
+const floats = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
+const network = async (name, module, input, title) => {
+  await pill('unet', title);
+  await page.waitForTimeout(100);
+  await still(part('unet'));
+  const { places } = await (await fetch(`${address}latent/v1/taps?module=${module}`)).json(), { arrays } = await ask('activations', { module, ...input });
+  check(`${name}: a box for each block`, places.length > 2 && (await boxes.count()) === places.length, `${places.length}`);
+  await boxes.nth(1).click();
+  return { block: arrays[places[1].name], canvas: part('unet').locator(`[data-block="${places[1].name}"] canvas`) };
+};
+const decoder = await network('decoder', 'vae-decoder', { latents: floats(drawn.arrays.latent.data), shape: drawn.arrays.latent.shape }, 'VAE: decoder');
+await shows('what the decoder’s block makes', decoder.canvas, decoder.block);
+const encoder = await network('encoder', 'vae-encoder', { image }, 'VAE: encoder');
+await shows('what the encoder’s makes', encoder.canvas, encoder.block);
+const tower = await network('CLIP’s text', 'clip-text', { text: job.prompt }, 'CLIP: text');
+await shows('what CLIP’s makes of 77 tokens, 7 x 11', tower.canvas, tower.block);
+const tower2 = await network('CLIP’s picture', 'clip-image', { image }, 'CLIP: picture');
+await shows('of patches, without the class token', tower2.canvas, { ...tower2.block, data: tower2.block.data.subarray(3) });
+
 // ---- The latent ----
 
 await see('latent');
-const floats = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
 const z = drawn.arrays.latent;
 await part('latent').locator('.channels button').nth(3).click();
 await move('latent', 'times', 2, part('latent').locator('[data-edited] canvas'));
@@ -213,6 +241,17 @@ const mixed = Float32Array.from(z.data, (v, i) => 0.75 * v + 0.25 * second.array
 await shows('latents on a line, decoded', share('latent-linear'), (await ask('decode', { latents: floats(mixed), shape: z.shape })).arrays['0']);
 await move('latent', 'How far towards it', 0, share('noise-spherical'));
 check('the whole way back is the first seed’s', near(await rgb(share('noise-spherical')), [...drawn.arrays.picture.data]));
+const chosen = part('latent').locator('.pair .own input[type=file]');
+await chosen.nth(1).setInputFiles(new URL('../../docs/emoji.png', import.meta.url).pathname);
+await part('latent').locator('[data-pictures] canvas').nth(3).waitFor();
+await move('latent', 'How far towards the second', 0.25, part('latent').locator('[data-pictures] canvas').nth(1));
+const ownEnds = await Promise.all([0, 3].map(async (i) => (await ask('encode', { image: await part('latent').locator('[data-pictures] canvas').nth(i).evaluate((canvas) => canvas.toDataURL()) })).arrays.latent));
+const ownMixed = Float32Array.from(ownEnds[0].data, (v, i) => 0.75 * v + 0.25 * ownEnds[1].data[i]);
+await shows('between the drawing and one’s own picture, decoded', part('latent').locator('[data-pictures] canvas').nth(1), (await ask('decode', { latents: floats(ownMixed), shape: z.shape })).arrays['0']);
+await chosen.nth(0).setInputFiles(new URL('../../docs/maps.png', import.meta.url).pathname);
+await page.waitForTimeout(200);
+await still(part('latent'));
+check('between two of one’s own', !equal(await rgb(part('latent').locator('[data-pictures] canvas').first()), [...drawn.arrays.picture.data]));
 const coded = await ask('encode', { image });
 await shows('there and back', part('latent').locator('[data-loss] canvas').nth(1), coded.arrays.decoded);
 const error = coded.arrays.picture.data.reduce((sum, v, i) => sum + (v - coded.arrays.decoded.data[i]) ** 2, 0) / coded.arrays.picture.data.length;
@@ -252,11 +291,36 @@ execFileSync(process.env.LATENT, ['txt2img', '-p', job.prompt, '--lora', lora, '
 const learned = await pixelsOf(`data:image/png;base64,${readFileSync(file, 'base64')}`);
 check('the last is the command line’s with the LoRA', equal(await pixelsOf(await samples.last().getAttribute('src')), learned) && !equal(learned, [...drawn.arrays.picture.data]));
 
+// A training by the command line, looked on from its first row to its last.
+check('no training runs yet', (await part('learn').getByText('No log is there yet').count()) === 1);
+const learnt = `${process.env.TRAINED}/tiny.safetensors`, pictures = `${process.env.TRAINED}/pictures`;
+mkdirSync(pictures);
+copyFileSync(file, `${pictures}/0.png`);
+const training = spawn(process.env.LATENT, ['train', 'unet', '-d', pictures, '-o', learnt, '--size', '32', '--space', 'pixel', '--unconditional', '--width', '32', '--mult', '1,2', '--attention', '0,1', '--groups', '4', '--heads', '2',
+  '-b', '4', '--steps', '400', '--sample-steps', '200', '-t', '1', '-q'], { stdio: 'ignore' });
+const trained = new Promise((resolve) => training.on('exit', resolve));
+const logged = part('learn').locator('[data-log="tiny.safetensors"]'), line = logged.locator('.plot polyline').first();
+await line.waitFor({ timeout: 60000 });
+const points = async () => (await line.getAttribute('points')).split(' ').map((point) => point.split(',').map(Number));
+const early = training.exitCode === null && (await logged.locator('figcaption').first().textContent());
+check('its curve is there while it runs', early && early.includes('it is running'), early || 'it had ended');
+check('it ends well', (await trained) === 0);
+await logged.getByText('Step 400').waitFor();
+await logged.locator('[data-followed] img').nth(1).waitFor();
+const rows = readFileSync(`${learnt}.jsonl`, 'utf8').trim().split('\n').map((row) => JSON.parse(row).loss);
+const means = Array.from({ length: rows.length / 2 }, (_, i) => (rows[2 * i] + rows[2 * i + 1]) / 2), drawnPoints = await points();
+const fallen = drawnPoints.map(([, y]) => y), [highest, lowest] = [Math.max(...means), Math.min(0, ...means)], [down, up] = [220 - 28, 12];
+check('the curve is the log’s', fallen.length === 200 && fallen.every((y, i) => Math.abs(y - (down - (down - up) * (means[i] - lowest) / (highest - lowest))) < .01), `${fallen.length} points of ${rows.length} rows`);
+const followed = await logged.locator('[data-followed] img').evaluateAll((images) => images.map(({ src }) => src));
+check('its samples are those files', followed.length === 2 && equal(await pixelsOf(followed[1]), await pixelsOf(`data:image/png;base64,${readFileSync(`${learnt}-400.png`, 'base64')}`)));
+
 // ---- Its source ----
 
-await part('guide').locator('.code summary').click();
-check('the lines that do it', (await part('guide').locator('.code pre').textContent()).includes('add_branch('));
-await part('guide').locator('.code summary').click();
+await part('guide').locator('.code summary').first().click();
+const sources = await page.locator('.part').evaluateAll((parts) => parts.map((one) => one.querySelectorAll('.code pre').length));
+check('each part has lines of source', sources.length === 8 && sources.every((count) => count > 0), sources.join());
+check('the lines that do it', (await part('guide').locator('.code pre').first().textContent()).includes('add_branch('));
+await part('guide').locator('.code summary').first().click();
 
 // ---- All of it ----
 

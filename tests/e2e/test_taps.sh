@@ -1,13 +1,14 @@
 #!/bin/sh
 # Looking into a drawing over HTTP: what is tapped is what the command line draws, in turn with the jobs, and nothing of
 # it stays.
-# usage: test_taps.sh LATENT (curl must be there)
+# usage: test_taps.sh LATENT OPENAPI DOCUMENT (curl must be there)
 set -u
 . "$(dirname "$0")/checks.sh"
 . "$(dirname "$0")/server.sh"
-latent=$(realpath "$1")
+latent=$(realpath "$1") openapi=$(realpath "$2") document=$(realpath "$3")
 enter
-serve
+mkdir trained
+serve --train-log trained
 api=$base/latent/v1
 taps=$api/taps
 
@@ -105,6 +106,28 @@ tells '{"text":"red","id":736,"chunk":0,"place":2,"weight":1.5}'
 tells '{"text":"pie","id":5319,"chunk":1,"place":78,"weight":1.0}'
 ask 400 "of one that changes" -d '{"prompt": "[a:b:0.5]"}' "$api/words"
 
+# ---- VAE and CLIP ----
+
+holds() { check "  $1: $2" eval "tr '\\000' '\\n' <answer | grep -ao '\"$1\":{[^}]*}' | grep -q '$2'"; }
+ask 200 "a module's blocks" "$taps?module=vae-decoder"
+tells '"name":"vae.decoder.mid.attn_1","what":"attention","level":0,"shape":\[128,8,8\]'
+check "  as described" "$openapi" "$document" check GET /latent/v1/taps 200 answer
+ask 200 "of the text encoder" "$taps?module=clip-text"
+tells '"name":"text.encoder.layers.0","what":"transformer","level":0,"shape":\[128,1,77\]'
+ask 400 "of none" "$taps?module=nothing"
+ask 200 "what the encoder's make" -d "{\"module\": \"vae-encoder\", \"image\": \"$picture\"}" "$api/activations"
+holds 'vae.encoder.conv_in' '"U8","shape":\[64,64,3\]'
+ask 200 "the decoder's" -d "{\"module\": \"vae-decoder\", \"latents\": \"$zeros\", \"shape\": [12, 8, 8]}" "$api/activations"
+holds 'vae.decoder.conv_out' '"U8","shape":\[64,64,3\]'
+ask 200 "CLIP's of a text" -d '{"module": "clip-text", "text": "a red apple"}' "$api/activations"
+holds 'text.encoder.layers.0' '"U8","shape":\[1,77,3\]'
+ask 200 "and of a picture" -d "{\"module\": \"clip-image\", \"image\": \"$picture\"}" "$api/activations"
+holds 'image.encoder.layers.0' '"U8","shape":\[1,65,3\]'
+ask 400 "of no module" -d '{"module": "unet"}' "$api/activations"
+ask 400 "of no picture" -d '{"module": "clip-image"}' "$api/activations"
+ask 400 "of latents of another shape" -d "{\"module\": \"vae-decoder\", \"latents\": \"$zeros\", \"shape\": [4, 8, 8]}" "$api/activations"
+ask 200 "a drawing behind them" -d '{"steps": 1}' "$taps"
+
 # ---- Learning ----
 
 pictures="[{\"image\": \"$picture\", \"text\": \"a red apple\"}]"
@@ -123,6 +146,53 @@ ask 400 "of no picture" -d '{"pictures": [{"image": "AAAA", "text": "a"}]}' "$ap
 ask 400 "of no steps" -d "{\"pictures\": $pictures, \"steps\": 0}" "$api/training"
 ask 400 "at no rate" -d "{\"pictures\": $pictures, \"rate\": 7}" "$api/training"
 check "  nothing is left of these" [ -z "$(find data -name 'training-*')" ]
+
+# ---- A training that runs elsewhere ----
+
+training=$api/training
+ask 200 "none yet" "$training"
+tells '{"followed":true,"logs":\[\]}'
+mkdir pictures
+for i in 0 1; do
+    cp apple.png pictures/$i.png
+    echo "{\"file_name\": \"$i.png\", \"label\": \"apple $i\"}" >>pictures/metadata.jsonl
+done
+check "a training" "$latent" train classifier -d pictures -o trained/c.safetensors --size 16 --space pixel --width 16 --mult 1 --attention 0 --groups 4 --heads 2 -b 1 --steps 3
+cp apple.png trained/c.safetensors-3.png
+cp apple.png trained/c.safetensors-last.png
+cp pictures/metadata.jsonl trained
+cp trained/c.safetensors.jsonl outside.jsonl
+ln -s ../outside.jsonl trained/link.jsonl
+ln -s ../apple.png trained/c.safetensors-4.png
+ask 200 "one of that name" "$training"
+check "  and nothing else: no data set, nothing by a link" [ "$(grep -o '"name":"[^"]*"' answer)" = '"name":"c.safetensors"' ]
+check "  as described" "$openapi" "$document" check GET /latent/v1/training 200 answer
+ask 200 "its rows" "$training/c.safetensors"
+check "  as described" "$openapi" "$document" check GET '/latent/v1/training/{name}' 200 answer
+tells '"steps":\[1.0,2.0,3.0\]'
+check "  as they are logged" [ "$(sed 's/.*"values":\[\([^]]*\)\].*/\1/' answer | tr , '\n' | xargs printf '%.6f ')" = \
+    "$(sed 's/.*"loss":\([^,]*\),.*/\1/' trained/c.safetensors.jsonl | xargs printf '%.6f ')" ]
+check "  one sample" [ "$(grep -o '"step":[0-9]*' answer)" = '"step":3' ]
+mkdir -p models/classifiers
+"$latent" train classifier -q -d pictures -o models/classifiers/c.safetensors --size 16 --space pixel --width 16 --mult 1 --attention 0 --groups 4 --heads 2 -b 1 --steps 1 >/dev/null 2>&1
+ask 200 "a classifier's classes" "$api/models/describe?kind=classifier&name=c"
+tells '"classes":\["apple 0","apple 1"\]'
+ask 404 "of one that isn't there" "$api/models/describe?kind=classifier&name=emoji"
+ask 200 "its rows again" "$training/c.safetensors"
+at=$(sed 's/.*"at":\([0-9]*\).*/\1/' answer)
+ask 200 "nothing more" "$training/c.safetensors?at=$at"
+tells '"steps":\[\]'
+printf '{"step":4,"loss":0.25}\n{"step":5,"lo' >>trained/c.safetensors.jsonl
+ask 200 "another row, and half of one" "$training/c.safetensors?at=$at"
+tells '"steps":\[4.0\],"values":\[0.25\]'
+ask 200 "another number" "$training/c.safetensors?field=accuracy"
+check "  has a row less" [ "$(sed 's/.*"steps":\[\([^]]*\)\].*/\1/' answer)" = "1.0,2.0,3.0" ]
+ask 200 "a sample" "$training/c.safetensors/samples/3"
+check "  as it lies there" cmp answer apple.png
+for other in nothing metadata link ../outside ..%2foutside c.safetensors.jsonl; do ask 404 "no training: $other" --path-as-is "$training/$other"; done
+for other in 4 5 last -1 ../c.safetensors.jsonl; do ask 404 "no sample: $other" --path-as-is "$training/c.safetensors/samples/$other"; done
+echo '[]' >>trained/c.safetensors.jsonl
+ask 422 "a log that is broken" "$training/c.safetensors?at=$at"
 
 # ---- Turns ----
 
@@ -154,4 +224,20 @@ curl -s -m 60 -o late -w '%{http_code}' -d '{"width": 512, "height": 512, "steps
 wait $pid
 check "the server ends though somebody looks: $(cat late_status)" [ $? -eq 0 ]
 pid=
+
+# ---- A log alone ----
+
+serve --train-log trained/other.safetensors.jsonl
+training=$base/latent/v1/training
+ask 200 "of one log, which isn't there yet" "$training"
+tells '"logs":\[\]'
+cp outside.jsonl trained/other.safetensors.jsonl
+ask 200 "it alone" "$training"
+check "  once it is there" [ "$(grep -o '"name":"[^"]*"' answer)" = '"name":"other.safetensors"' ]
+stop_well
+serve
+ask 200 "without --train-log" "$base/latent/v1/training"
+tells '"followed":false'
+ask 404 "  nothing is read" "$base/latent/v1/training/c.safetensors"
+stop_well
 exit $failed

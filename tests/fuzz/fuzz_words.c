@@ -80,6 +80,12 @@ struct lt_models *lt_server_models(lt_server *server) {
 lt_status lt_models_borrow_checkpoint(lt_models *models, const char *name, lt_models_entry **entry) {
     return (void)models, (void)name, (void)entry, LT_ERROR_FILE;
 }
+char *lt_models_find(lt_models *models, lt_shelf_kind kind, const char *name) {
+    return (void)models, (void)kind, (void)name, NULL;
+}
+lt_status lt_models_borrow(lt_models *models, const char *path, lt_models_entry *base, lt_models_entry **entry) {
+    return (void)models, (void)path, (void)base, (void)entry, LT_ERROR_FILE;
+}
 const lt_model *lt_models_model(const lt_models_entry *entry) { return (void)entry, NULL; }
 void lt_models_give_back(lt_models *models, lt_models_entry *entry) { (void)models, (void)entry; }
 

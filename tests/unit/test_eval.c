@@ -477,6 +477,39 @@ static void test_curves(void **state) {
     assert_null(curve.steps);
 }
 
+static void follow(uint64_t *at, size_t count, double last) {
+    lt_curve curve;
+    assert_ok(lt_curve_follow(in_root("log.jsonl"), "loss", at, &curve));
+    assert_int_equal(curve.count, count);
+    if (count) assert_true(curve.values[count - 1] == last);
+    lt_curve_free(&curve);
+}
+
+static void test_a_log_that_grows(void **state) {
+    (void)state;
+    uint64_t at = 0;
+    write_text("log.jsonl", "");
+    follow(&at, 0, 0);
+    assert_int_equal(at, 0);
+    write_text("log.jsonl", "{\"step\": 1, \"loss\": 2}\n{\"step\": 2, \"loss\": 4}\n{\"step\": 3, \"lo");
+    follow(&at, 2, 4);
+    follow(&at, 0, 0);
+    write_text("log.jsonl", "{\"step\": 1, \"loss\": 2}\n{\"step\": 2, \"loss\": 4}\n{\"step\": 3, \"loss\": 6}\n");
+    follow(&at, 1, 6);
+    write_text("log.jsonl", "{\"step\": 1, \"loss\": 8}\n"); /* it was cut */
+    follow(&at, 1, 8);
+    at--; /* no row begins there */
+    follow(&at, 1, 8);
+    at = 1 << 20;
+    follow(&at, 1, 8);
+    assert_int_equal(at, strlen("{\"step\": 1, \"loss\": 8}\n"));
+    write_text("log.jsonl", "{\"step\": 1, \"loss\": 8}\n[]\n");
+    const uint64_t before = at;
+    lt_curve curve;
+    assert_int_equal(lt_curve_follow(in_root("log.jsonl"), "loss", &at, &curve), LT_ERROR_FORMAT);
+    assert_int_equal(at, before);
+}
+
 /* ---- Memory ---- */
 
 static lt_status use_lists(const lt_dataset *dataset, const lt_image *image) {
@@ -529,12 +562,25 @@ static void test_every_allocation_may_fail(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, make_root)
     const struct CMUnitTest tests[] = {
-        TEST(test_ranks),       TEST(test_hits),        TEST(test_chance),
-        TEST(test_groups),      TEST(test_recall),      TEST(test_psnr),
-        TEST(test_prompts),     TEST(test_bad_prompts), TEST(test_keys),
-        TEST(test_retrieval),   TEST(test_clip_score),  TEST(test_reconstruction),
-        TEST(test_clip_recall), TEST(test_bound),       TEST(test_stops),
-        TEST(test_drawing),     TEST(test_curves),      TEST(test_every_allocation_may_fail),
+        TEST(test_ranks),
+        TEST(test_hits),
+        TEST(test_chance),
+        TEST(test_groups),
+        TEST(test_recall),
+        TEST(test_psnr),
+        TEST(test_prompts),
+        TEST(test_bad_prompts),
+        TEST(test_keys),
+        TEST(test_retrieval),
+        TEST(test_clip_score),
+        TEST(test_reconstruction),
+        TEST(test_clip_recall),
+        TEST(test_bound),
+        TEST(test_stops),
+        TEST(test_drawing),
+        TEST(test_curves),
+        TEST(test_a_log_that_grows),
+        TEST(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("eval", tests, NULL, clean);
 }

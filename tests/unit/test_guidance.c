@@ -789,6 +789,68 @@ static void test_out_of_memory(void **state) {
     print_message("    %zu allocations\n", n - 1);
 }
 
+/* ---- What is tapped ---- */
+
+enum { LATENT = 4 * 8 * 8 };
+typedef struct terms {
+    float sigma, without[LATENT], with[LATENT], eps[LATENT], gradient[LATENT];
+    int seen, gradients;
+} terms;
+
+static bool take_term(void *user, const lt_tapped *v) {
+    terms *w = user;
+    const bool gradient = !strcmp(v->array->name, "gradient"), eps = !strcmp(v->array->name, "eps");
+    assert_int_equal(v->array->shape[0] * v->array->shape[1] * v->array->shape[2], LATENT);
+    memcpy(gradient ? w->gradient : eps ? w->eps : v->negative ? w->without : w->with, v->array->data, sizeof w->eps);
+    w->sigma = v->sigma;
+    w->seen++;
+    w->gradients += gradient;
+    return true;
+}
+
+static void draw_terms(const lt_model *guide, float scale, terms *w) {
+    static const lt_tap taps[] = {{.kind = LT_TAP_STEP, .name = "eps*", .first = 2, .last = 2},
+                                  {.kind = LT_TAP_STEP, .name = "gradient", .first = 2, .last = 2}};
+    lt_session *session;
+    lt_result result;
+    lt_request r = lt_request_defaults();
+    *w = (terms){0};
+    r.steps = 3;
+    r.width = r.height = 64;
+    r.random_seed = false;
+    r.classifier = guide;
+    if (guide) r.class_name = "1";
+    r.classifier_scale = scale;
+    r.taps = taps;
+    r.tap_count = LT_COUNT(taps);
+    r.tapped = take_term;
+    r.user = w;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), NULL, &session));
+    assert_ok(lt_generate(session, &r, &result));
+    lt_result_free(&result);
+    lt_session_close(session);
+}
+
+/* eps = eps_0 + w (eps_1 - eps_0) - sqrt(1 - abar) gradient, and the gradient is the classifier's own, scaled. */
+static void test_the_gradient_is_tapped(void **state) {
+    (void)state;
+    lt_session *classifier = open_synthetic_classifier("[\"a\", \"b\", \"c\"]");
+    terms once, twice;
+    draw_terms(lt_session_model(classifier), 1, &once);
+    const float sigma = once.sigma / sqrtf(1 + once.sigma * once.sigma);
+    float expected[LATENT];
+    assert_int_equal(once.gradients, 1);
+    for (int i = 0; i < LATENT; i++)
+        expected[i] = once.without[i] + 7.5f * (once.with[i] - once.without[i]) - sigma * once.gradient[i];
+    assert_true(relative_error(expected, once.eps, LATENT) < 1e-6);
+    draw_terms(lt_session_model(classifier), 0, &twice);
+    for (int i = 0; i < LATENT; i++) assert_true(twice.gradient[i] == 0 && once.gradient[i] != 0);
+    draw_terms(NULL, 1, &twice);
+    assert_int_equal(twice.gradients, 0);
+    assert_int_equal(twice.seen, 3);
+    lt_session_close(classifier);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crop_gradient),
@@ -806,6 +868,7 @@ int main(void) {
         cmocka_unit_test(test_guides_that_do_not_fit),
         cmocka_unit_test(test_classes_without_names),
         cmocka_unit_test(test_data_that_does_not_fit),
+        cmocka_unit_test(test_the_gradient_is_tapped),
         cmocka_unit_test(test_out_of_memory),
     };
     const int failed = cmocka_run_group_tests_name("guidance", tests, NULL, NULL);

@@ -372,14 +372,29 @@ static lt_status call_eval_drawing(int null) {
     return lt_eval_drawing(GIVEN(0, &drawing), GIVEN(1, &out));
 }
 
-static lt_status call_curve_read(int null) {
+static const char *log_file(void) {
     const char *path = scratch_path("log.jsonl");
     FILE *file = fopen(path, "w");
     assert_true(file && fputs("{\"step\": 1, \"loss\": 2}\n", file) >= 0 && fclose(file) == 0);
+    return path;
+}
+
+static lt_status call_curve_read(int null) {
+    const char *path = log_file();
     lt_curve curve = {.count = 7};
     const lt_status status = lt_curve_read(GIVEN(0, path), GIVEN(1, "loss"), GIVEN(2, &curve));
     if (!status) assert_true(curve.count == 1 && curve.steps[0] == 1 && curve.values[0] == 2);
     if (null < 2) lt_curve_free(&curve);
+    return status;
+}
+
+static lt_status call_curve_follow(int null) {
+    const char *path = log_file();
+    uint64_t at = 0;
+    lt_curve curve = {.count = 7};
+    const lt_status status = lt_curve_follow(GIVEN(0, path), GIVEN(1, "loss"), GIVEN(2, &at), GIVEN(3, &curve));
+    if (!status) assert_true(curve.count == 1 && at == 23);
+    if (null < 3) lt_curve_free(&curve);
     return status;
 }
 
@@ -388,6 +403,16 @@ static lt_status call_shelf_read(int null) {
     const lt_status status = lt_shelf_read(GIVEN(0, scratch_path("pictures")), NULL, GIVEN(1, &listing));
     if (null == 0) assert_int_equal(listing.count, 0);
     if (null < 1) lt_shelf_free(&listing);
+    return status;
+}
+
+static lt_status call_session_watch(int null) { return lt_session_watch(GIVEN(0, session), NULL, NULL, 0, NULL); }
+
+static lt_status call_module_places_read(int null) {
+    lt_tap_places places = {.count = 7};
+    const lt_status status =
+        lt_module_places_read(GIVEN(0, lt_session_model(session)), GIVEN(1, "unet"), 0, 0, GIVEN(2, &places));
+    if (null < 2) lt_tap_places_free(&places);
     return status;
 }
 
@@ -445,7 +470,10 @@ static const struct {
     {"lt_prompts_read", call_prompts_read, {"path", "list"}},
     {"lt_eval_drawing", call_eval_drawing, {"drawing", "out"}},
     {"lt_curve_read", call_curve_read, {"path", "field", "curve"}},
+    {"lt_curve_follow", call_curve_follow, {"path", "field", "at", "curve"}},
     {"lt_shelf_read", call_shelf_read, {"folder", "listing"}},
+    {"lt_session_watch", call_session_watch, {"session"}},
+    {"lt_module_places_read", call_module_places_read, {"model", "module", "places"}},
     {"lt_shelf_path_of", call_shelf_path_of, {"name", "path"}},
     {"lt_check_writable", call_check_writable, {"path"}},
 };
@@ -478,6 +506,7 @@ static lt_status call_with_empty_path(int i) {
     lt_dataset *data;
     lt_prompt_list list;
     lt_curve curve;
+    uint64_t at = 0;
     switch (i) {
     case 0: return lt_image_load("", &image);
     case 1: return lt_image_save("", &picture, NULL);
@@ -493,13 +522,14 @@ static lt_status call_with_empty_path(int i) {
     case 11: return lt_dataset_open("", &data);
     case 12: return lt_prompts_read("", NULL, 0, &list);
     case 13: return lt_curve_read("", "loss", &curve);
+    case 14: return lt_curve_follow("", "loss", &at, &curve);
     default: return LT_OK;
     }
 }
 
 static void test_empty_paths(void **state) {
     (void)state;
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < 15; i++) {
         assert_int_equal(call_with_empty_path(i), LT_ERROR_ARGUMENT);
         assert_says("an empty text names no file", "");
     }

@@ -339,7 +339,7 @@ static void test_all_is_described(void **state) {
     (void)state;
     json_t *document = json_loadb(lt_openapi, lt_openapi_size(), 0, NULL);
     const lt_http_api *const own[] = {&lt_jobs_api,  &lt_models_api, &lt_words_api, &lt_taps_api,
-                                      &lt_parts_api, &lt_train_api,  &lt_health_api};
+                                      &lt_parts_api, &lt_train_api,  &lt_logs_api,  &lt_health_api};
     assert_non_null(document);
     for (size_t i = 0; i < LT_COUNT(own); i++)
         for (const lt_http_route *r = own[i]->routes; r->method; r++)

@@ -61,6 +61,7 @@ static void make_web_ui(void) {
     write_layer("ui/models/ControlNet/canny.safetensors", "control_model.input_hint_block.0", 4, 4);
     write_layer("ui/models/ControlNet/sketch.safetensors", "body.0.block1", 4, 4);
     write_layer("ui/models/ESRGAN/x4.safetensors", "conv_first", 64, 3);
+    write_layer("ui/classifiers/colours.safetensors", "classifier.input_blocks.0.0", 4, 4);
     write_layer("ui/models/Lora/misplaced.safetensors", "first_stage_model.decoder.up.0.block.0.norm1", 4, 0);
     write_layer("ui/models/VAE/stranger.safetensors", "something.else", 4, 4);
     write_layer("ui/models/Stable-diffusion/xl.safetensors", "x.attn2.to_k", 4, 2048);
@@ -105,6 +106,7 @@ static void kinds_are_told_by_content(void **state) {
         {"ip", LT_SHELF_IMAGE_PROMPT, NULL, "IP-Adapter"},
         {"vit", LT_SHELF_IMAGE_ENCODER, NULL, "transformers: CLIP"},
         {"x4", LT_SHELF_UPSCALER, NULL, "ESRGAN"},
+        {"colours", LT_SHELF_CLASSIFIER, NULL, NULL},
         {"stranger", LT_SHELF_OTHER, NULL, NULL},
         {"xl", LT_SHELF_OTHER, "Stable Diffusion XL", NULL},
         {"page", LT_SHELF_BROKEN, NULL, NULL},

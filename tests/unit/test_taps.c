@@ -783,6 +783,155 @@ static void test_places(void **state) {
     lt_session_close(session);
 }
 
+/* ---- Other modules than the U-Net ---- */
+
+static const lt_tap everything[] = {{.kind = LT_TAP_ACTIVATION}};
+
+static const int shape[3] = {4, 8, 8};
+static const float z[4 * 8 * 8] = {1, -1, 2, 0.5f, [100] = 3, [200] = -2};
+
+static lt_session *open_exact(void) {
+    lt_session_options options = lt_session_options_defaults();
+    lt_session *session;
+    options.precision = LT_PRECISION_F32;
+    assert_ok(open_session(synthetic_checkpoint("tiny"), &options, &session));
+    return session;
+}
+
+/* The module's size as lt_inspect has it. */
+static void check_size(const char *module, size_t parameters, double flop) {
+    const lt_inspect_options options = {.width = 64, .height = 64};
+    size_t found = 0;
+    lt_report report;
+    assert_ok(lt_inspect(synthetic_checkpoint("tiny"), &options, &report));
+    for (size_t i = 0; i < report.module_count; i++) {
+        if (strcmp(report.modules[i].name, module)) continue;
+        assert_int_equal(parameters, report.modules[i].parameters);
+        assert_true(fabs(flop / report.modules[i].flop - 1) < 1e-9);
+        found++;
+    }
+    assert_int_equal(found, 1);
+    lt_report_free(&report);
+}
+
+/* All blocks are shown that are listed, in their order and shapes, and together they are the whole module. */
+static void check_module(const lt_session *session, const char *module, const char *inspected) {
+    lt_tap_places places;
+    size_t parameters = 0;
+    double flop = 0;
+    assert_ok(lt_module_places_read(lt_session_model(session), module, 64, 64, &places));
+    assert_int_equal(places.count, seen.count);
+    for (size_t i = 0; i < places.count; i++) {
+        const lt_tap_place *p = &places.items[i];
+        assert_string_equal(p->name, seen.items[i].name);
+        assert_memory_equal(p->shape, seen.items[i].shape, 3 * sizeof *p->shape);
+        assert_true(p->kind == LT_TAP_ACTIVATION && p->what && p->rank == 3);
+        parameters += p->parameters;
+        flop += p->flop;
+    }
+    check_size(inspected, parameters, flop);
+    lt_tap_places_free(&places);
+}
+
+static void test_the_vae_is_watched(void **state) {
+    (void)state;
+    lt_session *session = open_exact();
+    float *latent;
+    const lt_array in = {"z", 4, {1, 4, 8, 8}, z};
+    lt_arrays out;
+    lt_image image;
+    int s[3];
+    assert_ok(lt_session_watch(session, collect, everything, 1, &seen));
+    assert_ok(lt_run(session, "vae-decoder", &in, 1, &out));
+    const value *last = &seen.items[seen.count - 1];
+    assert_string_equal(last->name, "vae.decoder.conv_out");
+    assert_memory_equal(last->data, out.items[0].data, last->count * sizeof(float)); /* NCHW both */
+    check_module(session, "vae-decoder", "VAE decoder");
+    lt_arrays_free(&out);
+    forget(&seen);
+    assert_ok(lt_decode(session, z, shape, false, &image));
+    forget(&seen);
+    assert_ok(lt_encode(session, &image, NULL, false, &latent, s));
+    check_module(session, "vae-encoder", "VAE encoder");
+    forget(&seen);
+    lt_floats_free(latent);
+    lt_image_free(&image);
+    lt_session_close(session);
+}
+
+static void test_watching_ends(void **state) {
+    (void)state;
+    static const lt_tap middle[] = {{.kind = LT_TAP_ACTIVATION, .name = "vae.decoder.mid.*"}};
+    lt_session *session = open_exact();
+    lt_image watched, plain;
+    assert_ok(lt_session_watch(session, collect, middle, 1, &seen));
+    assert_ok(lt_decode(session, z, shape, false, &watched));
+    assert_int_equal(seen.count, 3);
+    forget(&seen);
+    seen.stop_at = 2;
+    assert_int_equal(lt_decode(session, z, shape, false, &plain), LT_ERROR_CANCELLED);
+    assert_int_equal(seen.count, 2);
+    seen.stop_at = 0;
+    forget(&seen);
+    assert_ok(lt_session_watch(session, NULL, NULL, 0, NULL));
+    assert_ok(lt_decode(session, z, shape, false, &plain));
+    assert_int_equal(seen.count, 0);
+    assert_memory_equal(plain.pixels, watched.pixels, (size_t)plain.width * (size_t)plain.height * 3);
+    assert_int_equal(lt_session_watch(session, collect, NULL, 1, &seen), LT_ERROR_ARGUMENT);
+    lt_image_free(&plain);
+    lt_image_free(&watched);
+    lt_session_close(session);
+}
+
+static void test_the_text_encoder_is_watched(void **state) {
+    (void)state;
+    lt_session *session = open_exact();
+    float ids[77];
+    for (int i = 0; i < 77; i++) ids[i] = i == 0 ? LT_TOKEN_START : i < 5 ? (float)(300 + i) : LT_TOKEN_END;
+    const lt_array in = {"ids", 2, {1, 77}, ids};
+    lt_arrays out;
+    lt_tap_places places;
+    assert_ok(lt_session_watch(session, collect, everything, 1, &seen));
+    assert_ok(lt_run(session, "clip-text", &in, 1, &out));
+    check_module(session, "clip-text", "text encoder");
+    const lt_array *penultimate = lt_arrays_find(&out, "penultimate"); /* what feeds the last layer */
+    const value *before = &seen.items[seen.count - 2];
+    const size_t width = before->shape[0];
+    for (size_t i = 0; i < 77 * width; i++)
+        assert_true(before->data[i % width * 77 + i / width] == penultimate->data[i]);
+    assert_int_equal(lt_module_places_read(lt_session_model(session), "controlnet", 0, 0, &places), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_module_places_read(lt_session_model(session), "clip-image", 0, 0, &places), LT_ERROR_MODEL);
+    lt_arrays_free(&out);
+    forget(&seen);
+    lt_session_close(session);
+}
+
+/* A drawing's taps see its U-Net; who watches the session, the modules around it. */
+static void test_both_at_once(void **state) {
+    (void)state;
+    static const lt_tap tap[] = {{.kind = LT_TAP_ACTIVATION, .name = "unet.out.2"}};
+    static values tapped, watched;
+    lt_session *session = open_exact();
+    lt_request request = lt_request_defaults();
+    lt_result result;
+    request.steps = 2;
+    request.width = request.height = 64;
+    request.taps = tap;
+    request.tap_count = 1;
+    request.tapped = collect;
+    request.user = &tapped;
+    assert_ok(lt_session_watch(session, collect, everything, 1, &watched));
+    assert_ok(lt_generate(session, &request, &result));
+    assert_int_equal(count_of(&tapped, "unet.out.2"), 4);
+    assert_int_equal(tapped.count, 4);
+    assert_int_equal(count_of(&watched, "vae.decoder.conv_out"), 1);
+    assert_int_equal(count_of(&watched, "unet.out.2"), 0);
+    lt_result_free(&result);
+    forget(&tapped);
+    forget(&watched);
+    lt_session_close(session);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
@@ -803,6 +952,10 @@ int main(void) {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_the_vae_is_watched),
+        cmocka_unit_test(test_watching_ends),
+        cmocka_unit_test(test_the_text_encoder_is_watched),
+        cmocka_unit_test(test_both_at_once),
     };
     const int failed = cmocka_run_group_tests_name("taps", tests, NULL, NULL);
     remove_scratch();

@@ -1,7 +1,9 @@
 // Part 3, guidance: eps without the prompt, with it, and what w makes of both.
 import * as api from '../api.js';
-import { html, useState, Range, Switch } from '../parts.js';
+import { html, useEffect, useState, Choice, Range, Switch } from '../parts.js';
+import { use } from '../state.js';
 import { t } from '../text.js';
+import { ofKind } from '../make/model.js';
 import { Captioned, Map, Pixels } from './figure.js';
 import { decoded, jobOf, modelOf, only, step, useLesson, valuesOf } from './lesson.js';
 import { useLive } from './live.js';
@@ -54,9 +56,31 @@ function Strip({ lesson, w, onChoose, on }) {
       <${Pixels} array=${picture} /><small>${STRIP[i]}</small></button>`)}</div>`}<//>`;
 }
 
+// ---- By a classifier ----
+
+async function askClassified(job, at, signal) {
+  const answer = await api.taps({ ...job, taps: [step('gradient', only(Math.min(at, job.steps)))] }, signal), { array } = valuesOf(answer)[0];
+  return { picture: answer.arrays.picture, gradient: distance(array, { data: new Float32Array(array.data.length) }) };
+}
+
+function Classified({ lesson, at, names, on }) {
+  const [name, setName] = useState(names[0]), [classes, setClasses] = useState([]), [chosen, choose] = useState(null), [s, setS] = useState(3);
+  useEffect(() => {
+    api.describe(name, 'classifier').then((info) => setClasses(info.classes), () => setClasses([]));
+  }, [name]);
+  const y = classes.includes(chosen) ? chosen : classes[0];
+  const live = useLive((signal) => askClassified(jobOf(lesson, { classifier: name, class_name: y, classifier_scale: s }), at, signal), [lesson, at, name, y, s], on && Boolean(y));
+  return html`<h3>${t('guide.classifier')}</h3><p class="hint">${t('guide.classifierText')}</p><div class="sides narrow">
+    <div class="fields">${names.length > 1 && html`<${Choice} label=${t('guide.classifier')} value=${name} options=${names.map((one) => [one, one])} onChange=${setName} />`}
+      <${Choice} label=${t('guide.class')} value=${y} options=${classes.map((one) => [one, one])} onChange=${choose} />
+      <${Range} label=${t('guide.s')} value=${s} min=${0} max=${20} step=${0.5} most=${1000} onChange=${setS} /></div>
+    <${Live} live=${live}>${({ picture, gradient }) => html`<div class="cards" data-classified><${Captioned} caption=${t('guide.classified', { s, y })}><${Pixels} array=${picture} label=${t('guide.classified', { s, y })} /><//>
+      <${Captioned} caption=${t('guide.gradient')}><${Map} ...${gradient} label=${t('guide.gradient')} className="blocky" /><//></div>`}<//></div>`;
+}
+
 function Guided({ on }) {
   const lesson = useLesson();
-  const [w, setW] = useState(7.5), [at, setAt] = useState(5);
+  const [w, setW] = useState(7.5), [at, setAt] = useState(5), classifiers = ofKind(use('models'), 'classifier').map(({ name }) => name);
   const [limited, limit] = useState(false), [low, setLow] = useState(1), [high, setHigh] = useState(8);
   const interval = limited && high > low ? { guidance_interval: [low, high] } : {};
   const live = useLive((signal) => askGuided(jobOf(lesson, { guidance: w, ...interval }), at, signal), [lesson, w, at, limited, low, high], on);
@@ -74,7 +98,8 @@ function Guided({ on }) {
   <${Live} live=${terms}>${(now) => html`<${Terms} now=${now} w=${w} />
     <div class="cards"><${Captioned} caption=${t('guide.estimate')}><${Pixels} array=${now.estimate} label=${t('guide.estimate')} /><//>
       ${live.value.difference && html`<${Captioned} caption=${t('guide.difference', { rms: live.value.difference.rms.toPrecision(2) })}><${Map} ...${live.value.difference} label=${t('guide.differenceLabel')} className="blocky" /><//>`}</div>`}<//>
-  <h3>${t('guide.strip')}</h3><${Strip} lesson=${lesson} w=${w} onChoose=${setW} on=${on} />`;
+  <h3>${t('guide.strip')}</h3><${Strip} lesson=${lesson} w=${w} onChoose=${setW} on=${on} />
+  ${classifiers.length > 0 && html`<${Classified} lesson=${lesson} at=${at} names=${classifiers} on=${on} />`}`;
 }
 
-export const Guidance = ({ number }) => html`<${Part} name="guide" number=${number} sources=${['src/pipeline/denoiser.c add_branch']}>${(on) => html`<${Guided} on=${on} />`}<//>`;
+export const Guidance = ({ number }) => html`<${Part} name="guide" number=${number} sources=${['src/pipeline/denoiser.c add_branch', 'src/pipeline/guidance.c lt_guidance_shift']}>${(on) => html`<${Guided} on=${on} />`}<//>`;

@@ -1,4 +1,4 @@
-// Part 6, the latent: its channels, what one of them says, the way between two seeds, what the VAE loses.
+// Part 6, the latent: its channels, what one of them says, the way between two seeds or pictures, what the VAE loses.
 import * as api from '../api.js';
 import { html, useState, Range } from '../parts.js';
 import { t } from '../text.js';
@@ -73,6 +73,17 @@ function Between({ lesson, on }) {
       ${card(two[1].picture, t('stage.seed', { seed: String(other) }), 'second')}</div>`}<//>`;
 }
 
+// Two pictures of one's own; each is the drawing until it is chosen.
+function BetweenPictures({ drawn, lesson, on }) {
+  const [own, setOwn] = useState([null, null]), [share, setShare] = useState(0.5), any = own.some(Boolean), model = modelOf(lesson);
+  const ends = useLive((signal) => Promise.all(own.map(async (url) => (await api.encode({ image: await fitted(url ?? urlOf(drawn.picture)), ...model }, signal)).arrays)), [own, drawn.picture], on && any);
+  const live = useLive((signal) => decoded([linear, spherical].map((way) => way(ends.value[0].latent, ends.value[1].latent, share)), model, signal), [ends.value, share], any && Boolean(ends.value));
+  const card = (array, caption) => html`<${Captioned} caption=${caption}><${Pixels} array=${array} label=${caption} /><//>`;
+  return html`<div class="pair">${own.map((url, k) => html`<${OwnPicture} own=${url} onChange=${(to) => setOwn((all) => all.map((one, i) => (i === k ? to : one)))} />`)}</div>
+    ${any && html`<${Range} label=${t('latent.sharePictures')} value=${share} min=${0} max=${1} step=${0.05} onChange=${setShare} />
+      <${Live} live=${ends}>${([a, b]) => html`<div class="cards" data-pictures>${card(a.picture, 'x₁')}${live.value && html`${card(live.value[0], t('latent.latentLinear'))}${card(live.value[1], t('latent.latentSpherical'))}`}${card(b.picture, 'x₂')}</div>`}<//>`}`;
+}
+
 // ---- What the VAE loses ----
 
 function psnr(a, b) {
@@ -99,6 +110,7 @@ function Looking({ on }) {
   const live = useLive(async (signal) => (await api.taps(jobOf(lesson), signal)).arrays, [lesson], on);
   return html`<${Live} live=${live}>${(drawn) => html`<h3>${t('latent.channels')}</h3><p class="hint">${t('latent.channelsHint')}</p><${Channels} drawn=${drawn} lesson=${lesson} on=${on} />
     <h3>${t('latent.between')}</h3><p class="hint">${t('latent.betweenHint')}</p><${Between} lesson=${lesson} on=${on} />
+    <h3>${t('latent.pictures')}</h3><p class="hint">${t('latent.picturesHint')}</p><${BetweenPictures} drawn=${drawn} lesson=${lesson} on=${on} />
     <h3>${t('latent.loss')}</h3><${Loss} drawn=${drawn} lesson=${lesson} on=${on} />`}<//>`;
 }
 

@@ -1,4 +1,5 @@
-// Part 8, learning: a small LoRA that is trained while one looks on: its loss, and the same seed drawn with it.
+// Part 8, learning: a small LoRA that is trained while one looks on: its loss, and the same seed drawn with it; and a
+// training that runs elsewhere.
 import * as api from '../api.js';
 import { html, useEffect, useRef, useState, Choice, FileButton, Icon, IconButton, Range } from '../parts.js';
 import { canvasOf, download, load, readFile } from '../picture.js';
@@ -8,6 +9,7 @@ import { Captioned, Plot, urlOf } from './figure.js';
 import { fitted } from './own.js';
 import { jobOf, modelOf, useLesson } from './lesson.js';
 import { useLive } from './live.js';
+import { Followed } from './follow.js';
 import { Part } from './part.js';
 
 const EXAMPLES = 6, RATES = ['0.0001', '0.0003', '0.001', '0.003'], SAMPLES = 6;
@@ -81,4 +83,5 @@ function Trained({ on }) {
     <${Progress} now=${now} />`;
 }
 
-export const Learning = ({ number }) => html`<${Part} name="learn" number=${number} sources=${['src/train/denoising.c noise_sample', 'src/train/objectives.c lt_unet_objective']}>${(on) => html`<${Trained} on=${on} />`}<//>`;
+export const Learning = ({ number }) => html`<${Part} name="learn" number=${number} sources=${['src/train/denoising.c noise_sample', 'src/train/objectives.c lt_unet_objective', 'src/eval/curve.c follow_log']}
+  apart=${html`<${Followed} on=${true} />`}>${(on) => html`<${Trained} on=${on} />`}<//>`;

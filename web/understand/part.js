@@ -31,8 +31,8 @@ export const Ask = ({ onAsk }) => use('lessonInfo') && html`<p><button type="but
 
 // ---- The part ----
 
-// children(on): what is live, once it is seen; what takes long waits until it is asked for.
-export function Part({ name, number, sources = [], children }) {
+// children(on): what is live, once it is seen; what takes long waits until it is asked for. apart: what takes no computing.
+export function Part({ name, number, sources = [], apart, children }) {
   const ref = useRef(), seen = useSeen(ref);
   const [on, ask] = useAsked(seen);
   return html`<section ref=${ref} class="card part" id="part-${name}" aria-labelledby="title-${name}">
@@ -40,6 +40,7 @@ export function Part({ name, number, sources = [], children }) {
     <p class="lead">${t(`${name}.text`)}</p>
     ${seen && !on && html`<${Ask} onAsk=${ask} />`}
     ${on && children(on)}
+    ${seen && apart}
     <${Source} names=${sources} on=${seen} />
   </section>`;
 }

@@ -1,6 +1,6 @@
-// Part 5, the U-Net: its blocks to scale, and what each makes at a step.
+// Part 5, the U-Net: its blocks to scale, and what each makes at a step; and those of VAE and CLIP.
 import * as api from '../api.js';
-import { html, useEffect, useRef, useState, Range } from '../parts.js';
+import { html, useEffect, useRef, useState, Pills, Range } from '../parts.js';
 import { t } from '../text.js';
 import { drawUnet, percent, short } from '../figures.js';
 import { Pixels, urlOf } from './figure.js';
@@ -18,9 +18,47 @@ async function askBlocks(lesson, signal) {
     const own = values.filter(({ name, call }) => name === place.name && call === 0);
     return { ...place, frames: own, seconds: own.reduce((sum, { seconds }) => sum + seconds, 0) / Math.max(own.length, 1) };
   });
-  const sum = (of) => blocks.reduce((all, block) => all + of(block), 0);
-  return { blocks, steps: blocks[0].frames.map(({ step }) => step), width, height, parameters: sum((b) => b.parameters), flop: sum((b) => b.flop), seconds: sum((b) => b.seconds) };
+  return { ...summed(blocks), steps: blocks[0].frames.map(({ step }) => step), width, height };
 }
+
+function summed(blocks) {
+  const sum = (key) => blocks.reduce((all, block) => all + block[key], 0);
+  return { blocks, parameters: sum('parameters'), flop: sum('flop'), seconds: sum('seconds') };
+}
+
+// ---- VAE and CLIP ----
+
+const OTHERS = { 'vae-encoder': 'unet.encoder', 'vae-decoder': 'unet.decoder', 'clip-text': 'unet.clipText', 'clip-image': 'unet.clipImage' };
+
+// Tokens in a row as a field: of a picture its patches, without the class token before them.
+function folded({ shape: [h, w], data }) {
+  const side = Math.sqrt(w - 1);
+  if (h > 1) return { shape: [h, w, 3], data };
+  if (Number.isInteger(side)) return { shape: [side, side, 3], data: data.subarray(3) };
+  let rows = Math.floor(Math.sqrt(w));
+  while (w % rows) rows--;
+  return { shape: [rows, w / rows, 3], data };
+}
+
+async function askModule(lesson, module, signal) {
+  const model = modelOf(lesson), { places } = await api.places({ module, ...model }, signal), { latent, picture } = (await api.taps(jobOf(lesson), signal)).arrays;
+  const { arrays, told } = await api.activations({ module, text: lesson.prompt, image: urlOf(picture), latents: api.writeFloats(latent.data), shape: latent.shape, ...model }, signal);
+  return summed(places.map((place) => {
+    const array = folded(arrays[place.name]), [c, h, w] = place.shape;
+    return { ...place, tokens: h === 1 && w, shape: [c, ...array.shape.slice(0, 2)], frames: [{ array }], seconds: told.seconds[place.name] };
+  }));
+}
+
+function Module({ module, on }) {
+  const lesson = useLesson(), [chosen, choose] = useState(null), live = useLive((signal) => askModule(lesson, module, signal), [lesson, module], on);
+  return html`<${Live} live=${live}>${(now) => {
+    const i = Math.min(chosen ?? now.blocks.length - 1, now.blocks.length - 1);
+    return now.blocks.length > 0 && html`<${Drawing} blocks=${now.blocks} at=${0} chosen=${i} onChoose=${choose} /><${Block} now=${now} block=${now.blocks[i]} at=${0} onFrame=${choose} />
+      <p class="hint">${t('unet.sum', { parameters: short(now.parameters), flop: short(now.flop) })} ${now.blocks[0].tokens && t('unet.folded')}</p>`;
+  }}<//>`;
+}
+
+// ---- What is shown ----
 
 const frameOf = (block, at) => block.frames[Math.min(at, block.frames.length - 1)];
 const whatOf = (block) => t(`unet.${block.what.replace(/ /g, '_')}`);
@@ -42,12 +80,12 @@ function Drawing({ blocks, at, chosen, onChoose }) {
 
 function Block({ now, block, at, onFrame }) {
   const goes = now.blocks.filter(({ beside }) => beside === block.name).map(({ name }) => name);
-  const rows = [['makes', t('unet.channels', { channels: String(block.shape[0]), height: block.shape[1], width: block.shape[2] })], ['parameters', `${short(block.parameters)}, ${percent(block.parameters, now.parameters)}`],
+  const rows = [['makes', t(block.tokens ? 'unet.tokens' : 'unet.channels', { channels: String(block.shape[0]), height: block.shape[1], width: block.shape[2], count: block.tokens })], ['parameters', `${short(block.parameters)}, ${percent(block.parameters, now.parameters)}`],
     ['cost', `${short(block.flop)}FLOP, ${percent(block.flop, now.flop)}`], ['share', percent(block.seconds, now.seconds)], ...(block.beside ? [['from', block.beside]] : []), ...(goes.length ? [['to', goes.join(', ')]] : [])];
   return html`<div class="block" aria-live="polite">
     <div data-block=${block.name}><${Pixels} array=${frameOf(block, at).array} className="blocky" label=${t('unet.picture', { name: block.name })} /></div>
     <div><b>${whatOf(block)}</b> <code>${block.name}</code><dl>${rows.map(([name, value]) => html`<dt>${t(`unet.${name}`)}</dt><dd>${value}</dd>`)}</dl>
-      <div class="steps" role="group" aria-label=${t('unet.overSteps')}>${block.frames.map((frame, i) => html`<button type="button" aria-label=${t('out.step', { step: frame.step })} aria-current=${i === at} onClick=${() => onFrame(i)}><${Pixels} array=${frame.array} className="blocky" /></button>`)}</div></div></div>`;
+      ${block.frames.length > 1 && html`<div class="steps" role="group" aria-label=${t('unet.overSteps')}>${block.frames.map((frame, i) => html`<button type="button" aria-label=${t('out.step', { step: frame.step })} aria-current=${i === at} onClick=${() => onFrame(i)}><${Pixels} array=${frame.array} className="blocky" /></button>`)}</div>`}</div></div>`;
 }
 
 function Blocks({ on }) {
@@ -62,5 +100,11 @@ function Blocks({ on }) {
   }}<//>`;
 }
 
+function Networks({ on }) {
+  const [module, setModule] = useState('unet');
+  return html`<div class="row networks"><${Pills} label=${t('unet.which')} value=${module} onChange=${setModule} options=${[['unet', 'U-Net'], ...Object.entries(OTHERS).map(([key, name]) => [key, t(name)])]} /></div>
+    ${module === 'unet' ? html`<${Blocks} on=${on} />` : html`<${Module} key=${module} module=${module} on=${on} />`}`;
+}
+
 export const Unet = ({ number }) => html`<${Part} name="unet" number=${number}
-  sources=${['src/models/unet_half.c step', 'src/nn/blocks.c lt_residual_block', 'src/nn/blocks.c transformer_block', 'tools/picture.c find_axis']}>${(on) => html`<${Blocks} on=${on} />`}<//>`;
+  sources=${['src/models/unet_half.c step', 'src/nn/blocks.c lt_residual_block', 'src/nn/blocks.c transformer_block', 'src/models/vae.c step', 'src/nn/blocks.c lt_clip_layer', 'tools/picture.c find_axis']}>${(on) => html`<${Networks} on=${on} />`}<//>`;
