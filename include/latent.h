@@ -451,9 +451,9 @@ typedef struct lt_tensor_group {
     size_t tensors, parameters, bytes;
     size_t type_count;
     struct {
-        const char *name;
-        size_t tensors;
-    } types[16]; /* [type_count] */
+        const char *name; /* "F16", "Q4_K" */
+        size_t tensors, parameters;
+    } types[32]; /* [type_count] */
 } lt_tensor_group;
 
 typedef struct lt_layer_info {

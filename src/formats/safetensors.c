@@ -25,7 +25,7 @@ typedef struct extent {
 
 static bool find_dtype(const char *name, lt_dtype *type) {
     for (int t = 0; t < LT_FOREIGN; t++) {
-        if (strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
+        if (lt_dtype_size((lt_dtype)t) && strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
             *type = (lt_dtype)t;
             return true;
         }
