@@ -291,6 +291,7 @@ typedef void (*lt_notice_fn)(void *user, const char *message);
 typedef struct lt_open_options {
     const char *vae; /* a file or folder whose VAE, or TAESD, replaces the model's own; NULL: none. Of a TAESD in
                         two files that of the decoder, the encoder's being beside it */
+    const char *text;        /* a file or folder whose text encoders replace the model's own; NULL: none */
     const char *preview_vae; /* a TAESD that makes the previews of lt_request.preview; NULL: none */
     bool ema;                /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
     const char *prediction;  /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
@@ -339,6 +340,7 @@ typedef struct lt_model_info {
     const char *const *class_names; /* [class_count], valid while the model is open */
     const char *control;    /* "ControlNet", "T2I-Adapter": it says of how another model draws; NULL: it doesn't */
     lt_precision automatic; /* in which it is drawn on this processor where nobody says (LT_PRECISION_AUTO) */
+    const char *family;     /* "Stable Diffusion 1.x", by what its U-Net reads; NULL: none that is known */
     uint64_t reserved[LT_RESERVED];
 } lt_model_info;
 LT_API lt_model_info lt_model_describe(const lt_model *model);
@@ -445,15 +447,18 @@ typedef struct lt_metadata_info {
     const char *component, *key, *value;
 } lt_metadata_info;
 
+/* What is stored in one type. */
+typedef struct lt_type_count {
+    const char *name; /* "F16", "Q4_K" */
+    size_t tensors, parameters;
+} lt_type_count;
+
 /* Tensors by what they are for. */
 typedef struct lt_tensor_group {
     const char *name; /* "U-Net", "not needed" */
     size_t tensors, parameters, bytes;
     size_t type_count;
-    struct {
-        const char *name; /* "F16", "Q4_K" */
-        size_t tensors, parameters;
-    } types[32]; /* [type_count] */
+    lt_type_count types[32]; /* [type_count] */
 } lt_tensor_group;
 
 typedef struct lt_layer_info {

@@ -1,5 +1,6 @@
 /* Opening a checkpoint: files, then names, then parts. */
 #include "adapters/few_steps.h"
+#include "adapters/lora_about.h"
 #include "adapters/lora_info.h"
 #include "adapters/shelf.h"
 #include "api/configuration.h"
@@ -197,12 +198,14 @@ static lt_precision packed_for(const lt_checkpoint *file) {
 }
 
 /* What errors and parameters texts call it. */
-static lt_status name_model(lt_components *parts, const char *path, const char *vae, const char *preview) {
+static lt_status name_model(lt_components *parts, const char *path, const lt_open_options *o) {
     parts->name = model_name(path);
     parts->file = lt_strdup(path);
-    if (vae) parts->vae_file = lt_strdup(vae);
-    if (preview) parts->preview_file = lt_strdup(preview);
-    const bool named = (!vae || parts->vae_file) && (!preview || parts->preview_file);
+    if (o->vae) parts->vae_file = lt_strdup(o->vae);
+    if (o->text) parts->text_file = lt_strdup(o->text);
+    if (o->preview_vae) parts->preview_file = lt_strdup(o->preview_vae);
+    const bool vae = !o->vae || parts->vae_file, text = !o->text || parts->text_file;
+    const bool named = vae && text && (!o->preview_vae || parts->preview_file);
     return parts->name && parts->file && named ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -236,11 +239,11 @@ static lt_status add_control_delta(lt_model *model) {
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields(), options));
-    const unsigned roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
-    LT_TRY(add_source(model, path, &model->main, roles, options->ema));
+    LT_TRY(add_source(model, path, &model->main, LT_ROLES_ALL & ~lt_replaced_roles(options), options->ema));
     if (options->vae) LT_TRY(add_vae(model, options->vae));
+    if (options->text) LT_TRY(add_source(model, options->text, &model->text, LT_ROLES_TEXT, false));
     LT_TRY(add_preview(model, options->preview_vae));
-    LT_TRY(name_model(&model->parts, path, options->vae, options->preview_vae));
+    LT_TRY(name_model(&model->parts, path, options));
     model->parts.few_steps = few_steps_of(path, &model->main);
     LT_TRY(complete_control(model, path, (lt_model *)(uintptr_t)options->base));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
@@ -283,6 +286,7 @@ void lt_model_close(lt_model *model) {
     lt_source_close(&model->main);
     lt_source_close(&model->vae);
     lt_source_close(&model->vae_encoder);
+    lt_source_close(&model->text);
     lt_source_close(&model->preview);
     lt_free(model);
 }
@@ -321,5 +325,6 @@ lt_model_info lt_model_describe(const lt_model *model) {
                    : p->has[LT_MODULE_ADAPTER] ? lt_module_name(LT_MODULE_ADAPTER)
                                                : NULL,
         .automatic = lt_precision_automatic(p, LT_ISA_BEST),
+        .family = p->weights ? lt_lora_family_of(p->weights) : NULL,
     };
 }

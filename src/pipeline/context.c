@@ -44,7 +44,7 @@ lt_status lt_context_make(lt_session *session, const char *text, lt_encoding how
     const lt_components *parts = session->parts;
     *context = (lt_context){0};
     if (parts->unet.context_dim == 0) return LT_OK;
-    LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs"));
+    LT_TRY(lt_module_needed(parts, LT_MODULE_TEXT, ", which this U-Net needs: `text` takes one from another file"));
     lt_prompt parsed;
     LT_TRY(lt_prompt_prepare(session, text, how, &parsed));
     const lt_status status = encode(session, &parsed, how, context);
