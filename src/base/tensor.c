@@ -1,5 +1,5 @@
 /* A tensor as a file holds it. */
-#include "base/blocks.h"
+#include "base/blocks_write.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -260,3 +260,45 @@ void lt_tensor_read_f32(const lt_tensor *t, float *out) {
 }
 
 void lt_tensor_read_raw(const lt_tensor *t, void *out) { read_rows(t, copy_row, out, dtypes[t->dtype].size); }
+
+/* ---- Writing ---- */
+
+/* The nearest whole number from low to high; 0 for a NaN. The bounds are exact as doubles, or one over. */
+static int64_t to_integer(float value, double low, double high) {
+    if (isnan(value)) return 0;
+    if (value >= high) return high >= 0x1p63 ? INT64_MAX : (int64_t)high;
+    return value <= low ? (int64_t)low : (int64_t)nearbyintf(value);
+}
+
+static int64_t to_type_integer(lt_dtype type, float value) {
+    switch (type) {
+    case LT_I64: return to_integer(value, -0x1p63, 0x1p63);
+    case LT_I32: return to_integer(value, INT32_MIN, INT32_MAX);
+    case LT_I16: return to_integer(value, INT16_MIN, INT16_MAX);
+    case LT_I8: return to_integer(value, INT8_MIN, INT8_MAX);
+    case LT_U8: return to_integer(value, 0, UINT8_MAX);
+    default: return value != 0; /* BOOL */
+    }
+}
+
+void lt_numbers_write(lt_dtype type, const float *values, size_t n, void *out) {
+    const size_t item = lt_dtype_size(type);
+    if (lt_in_blocks(type)) return lt_blocks_write(type, values, n / lt_block_format_of(type)->values, out);
+    switch (type) {
+    case LT_F32: memcpy(out, values, n * item); break;
+    case LT_F16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)out)[i] = lt_f32_to_f16(values[i]);
+        break;
+    case LT_BF16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)out)[i] = lt_f32_to_bf16(values[i]);
+        break;
+    case LT_F64:
+        for (size_t i = 0; i < n; i++) ((double *)out)[i] = values[i];
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            const int64_t whole = to_type_integer(type, values[i]);
+            memcpy((char *)out + i * item, &whole, item); /* the low bytes come first */
+        }
+    }
+}

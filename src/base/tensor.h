@@ -89,6 +89,10 @@ void lt_tensor_read_f32(const lt_tensor *t, float *out);
 /* Every element as it is stored, row-major, into out [count * lt_dtype_size]; not of what is in blocks. */
 void lt_tensor_read_raw(const lt_tensor *t, void *out);
 
+/* n numbers (of a type in blocks as many as are whole blocks, of one that lt_blocks_writable says) as elements of type,
+ * rounded to the nearest, into out, which is aligned to 64 bytes. */
+void lt_numbers_write(lt_dtype type, const float *values, size_t n, void *out);
+
 /* IEEE conversions, round to nearest even; a NaN stays one and keeps what fits of its payload. */
 float lt_f16_to_f32(uint16_t h);
 uint16_t lt_f32_to_f16(float f);

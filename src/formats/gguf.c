@@ -18,7 +18,6 @@
 enum {
     VERSION_LEAST = 2,
     VERSION_MOST = 3,
-    ALIGNMENT = 32,
     NESTING = 8,
     METADATA_MOST = 1 << 13, /* that are text or numbers: each is looked for among the others */
     TYPE_TEXT = 48,
@@ -26,7 +25,7 @@ enum {
     TENSOR_LEAST = 8 + 1 + 4 + 4 + 8 /* a name of one letter, no dimensions, type and offset */
 };
 
-static const char SHAPE_OF[] = "comfy.gguf.orig_shape.";
+static const char SHAPE_OF[] = LT_GGUF_SHAPE_OF;
 
 typedef enum value_kind { WHOLE, NEGATIVE, REAL, TRUTH, STRING, ARRAY } value_kind;
 
@@ -440,7 +439,7 @@ static lt_status read_head(head *h) {
 
 lt_status lt_gguf_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     head h = {.r = {.data = data, .size = size, .at = lt_min(size, sizeof LT_GGUF_MAGIC - 1)},
-              .alignment = ALIGNMENT,
+              .alignment = LT_GGUF_ALIGNMENT,
               .checkpoint = checkpoint,
               .first = !checkpoint->metadata_count};
     const lt_status status = read_head(&h);

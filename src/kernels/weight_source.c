@@ -78,6 +78,7 @@ lt_status lt_weight_source_copy(const lt_weight_source *source, lt_tensor *copy)
     *copy = source->tensor;
     copy->dtype = LT_F32;
     copy->data = values;
+    copy->first = 0;
     copy->scales = NULL;
     lt_tensor_set_contiguous(copy);
     return LT_OK;
