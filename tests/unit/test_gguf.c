@@ -1,5 +1,6 @@
 /* GGUF: numbers in blocks as ggml's own code reads them, two recorded models, and files that are broken. */
-#include "base/blocks.h"
+#include "base/blocks_write.h"
+#include "formats/gguf.h"
 #include "modules.h"
 
 /* ---- Numbers ---- */
@@ -70,6 +71,112 @@ static void test_views(void **state) {
     lt_tensor_read_f32(&turned, values);
     for (size_t i = 0; i < 256; i++) assert_same_bits(&values[i], &expected[i % 16 * 16 + i / 16], 1, "turned");
     lt_checkpoint_close(&golden);
+}
+
+/* ---- Rounding ---- */
+
+/* To the bytes that the gguf package makes. */
+static void test_rounding(void **state) {
+    (void)state;
+    static const lt_dtype types[] = {LT_Q4_0, LT_Q4_1, LT_Q5_0, LT_Q5_1, LT_Q8_0};
+    lt_checkpoint golden;
+    open_golden("gguf/rounded.safetensors", &golden);
+    const lt_tensor *values = lt_checkpoint_find(&golden, "values");
+    for (size_t i = 0; i < LT_COUNT(types); i++) {
+        const lt_block_format *f = lt_block_format_of(types[i]);
+        const lt_tensor *expected = find(&golden, types[i], "bytes");
+        for (size_t k = 0; k < values->shape[0]; k++) {
+            uint8_t block[64];
+            lt_blocks_write(types[i], (const float *)values->data + 32 * k, 1, block);
+            if (memcmp(block, (const uint8_t *)expected->data + k * f->bytes, f->bytes) != 0)
+                fail_msg("%s: block %zu", lt_dtype_name(types[i]), k);
+        }
+    }
+    lt_checkpoint_close(&golden);
+}
+
+/* Normally distributed, around an offset. */
+static void fill_normal(float *values, size_t n, float offset) {
+    uint64_t seed = 1;
+    for (size_t i = 0; i < n; i++) {
+        float sum = -6;
+        for (int k = 0; k < 12; k++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+            sum += (float)(seed >> 40) * 0x1p-24f;
+        }
+        values[i] = offset + sum;
+    }
+}
+
+static double error_of(lt_dtype type, const float *values, size_t n) {
+    const lt_block_format *f = lt_block_format_of(type);
+    uint8_t blocks[32 * 256];
+    float back[32 * LT_BLOCK_MOST];
+    double error = 0, sum = 0;
+    lt_blocks_write(type, values, n / f->values, blocks);
+    lt_blocks_read(f, blocks, n / f->values, back);
+    for (size_t i = 0; i < n; i++) {
+        error += pow((double)(back[i] - values[i]), 2);
+        sum += pow((double)values[i], 2);
+    }
+    return sqrt(error / sum);
+}
+
+/* Blocks of 256 lose no more than they must: bounds are a twentieth over what was measured. */
+static void test_fitting(void **state) {
+    (void)state;
+    static const struct {
+        lt_dtype type;
+        double most;
+    } rows[] = {{LT_Q2_K, 0.28}, {LT_Q3_K, 0.149}, {LT_Q4_K, 0.073}, {LT_Q5_K, 0.0368}, {LT_Q6_K, 0.018}};
+    float values[32 * LT_BLOCK_MOST], zeros[LT_BLOCK_MOST] = {0};
+    for (size_t i = 0; i < LT_COUNT(rows); i++) {
+        fill_normal(values, LT_COUNT(values), 0);
+        const double error = error_of(rows[i].type, values, LT_COUNT(values));
+        print_message("    %s: %.4f\n", lt_dtype_name(rows[i].type), error);
+        assert_true(error < rows[i].most);
+        uint8_t block[256];
+        float back[LT_BLOCK_MOST];
+        lt_blocks_write(rows[i].type, zeros, 1, block);
+        lt_blocks_read(lt_block_format_of(rows[i].type), block, 1, back);
+        for (size_t k = 0; k < LT_BLOCK_MOST; k++) assert_true(back[k] == 0);
+    }
+    fill_normal(values, LT_COUNT(values), 4); /* which offsets can't take off: they are below 0 */
+    for (size_t i = 0; i < LT_COUNT(rows); i++) assert_true(error_of(rows[i].type, values, LT_COUNT(values)) < 0.12);
+}
+
+/* A convolution's rows of three are laid out in rows of 256, and come back in their shape; what is stored in a type is
+ * copied as it is. */
+static void test_writing(void **state) {
+    (void)state;
+    enum { COUNT = 32 * 8 * 3 * 3 };
+    static float values[COUNT], back[COUNT], again[COUNT];
+    fill_normal(values, COUNT, 0);
+    lt_tensor t = {.name = "conv", .dtype = LT_F32, .rank = 4, .shape = {32, 8, 3, 3}, .data = values};
+    lt_tensor_set_contiguous(&t);
+    const lt_dtype types[] = {LT_Q5_K};
+    const lt_metadata metadata[] = {{"who", "me"}};
+    const lt_gguf_number numbers[] = {{"how", 7}};
+    const lt_gguf_file first = {&t, types, 1, metadata, 1, numbers, 1};
+    lt_checkpoint c, d;
+    assert_true(lt_gguf_can_hold(&t, LT_Q5_K));
+    assert_ok(lt_gguf_write(scratch_path("a.gguf"), &first));
+    assert_ok(lt_checkpoint_open(scratch_path("a.gguf"), &c));
+    assert_true(lt_tensor_has_shape(&c.tensors[0], 4, t.shape));
+    assert_string_equal(lt_checkpoint_metadata(&c, "who"), "me");
+    assert_string_equal(lt_checkpoint_metadata(&c, "how"), "7");
+    lt_tensor_read_f32(&c.tensors[0], back);
+    const lt_gguf_file second = {c.tensors, types, 1, metadata, 1, numbers, 1};
+    assert_ok(lt_gguf_write(scratch_path("b.gguf"), &second));
+    assert_ok(lt_checkpoint_open(scratch_path("b.gguf"), &d));
+    lt_tensor_read_f32(&d.tensors[0], again);
+    assert_same_bits(again, back, COUNT, "copied");
+    assert_int_equal(memcmp(c.tensors[0].data, d.tensors[0].data, lt_tensor_bytes(&c.tensors[0])), 0);
+    lt_checkpoint_close(&c);
+    lt_checkpoint_close(&d);
+    t.shape[0] = 31;
+    assert_false(lt_gguf_can_hold(&t, LT_Q5_K));
+    assert_false(lt_gguf_can_hold(&t, LT_U8));
 }
 
 /* ---- Models ---- */
@@ -346,7 +453,8 @@ static int free_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_views),      cmocka_unit_test(test_whole_names),
+        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_views),      cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_fitting),    cmocka_unit_test(test_writing),    cmocka_unit_test(test_whole_names),
         cmocka_unit_test(test_unet_alone), cmocka_unit_test(test_heads),      cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_arrays),     cmocka_unit_test(test_tensors),    cmocka_unit_test(test_own_shapes),
         cmocka_unit_test(test_foreign),    cmocka_unit_test(test_every_byte),
