@@ -138,7 +138,7 @@ static lt_status read_packed(const lt_checkpoint *c, const char *name, const jso
     lt_ready_forms *forms;
     *t = (lt_tensor){.name = name, .dtype = LT_FOREIGN};
     for (int k = 0; type && k < LT_FOREIGN; k++)
-        if (lt_dtype_size((lt_dtype)k) && !strcmp(type, lt_dtype_name((lt_dtype)k))) t->dtype = (lt_dtype)k;
+        if (!strcmp(type, lt_dtype_name((lt_dtype)k))) t->dtype = (lt_dtype)k;
     if (t->dtype == LT_FOREIGN || is_form(t)) return bad_index(name);
     LT_TRY(read_shape(name, json_object_get(entry, "shape"), t));
     LT_TRY(read_forms(c, name, json_object_get(entry, "forms"), &forms));
