@@ -181,3 +181,22 @@ void lt_blocks_read_part(const lt_block_format *f, const void *blocks, size_t fi
         within = 0;
     }
 }
+
+void lt_blocks_parts(const lt_block_format *f, const void *blocks, size_t first, size_t n, int8_t *codes, float *scale,
+                     float *offset) {
+    for (size_t within = first % f->values, taken; n; n -= taken, within = 0) {
+        const uint8_t *block = (const uint8_t *)blocks + first / f->values * f->bytes;
+        int8_t all[LT_BLOCK_MOST];
+        float scales[LT_GROUPS_MOST], offsets[LT_GROUPS_MOST];
+        taken = lt_min(n, f->values - within);
+        f->codes(block, all);
+        f->scales(block, scales, offsets);
+        memcpy(codes, all + within, taken);
+        memcpy(scale, scales + within / f->group, taken / f->group * sizeof *scale);
+        memcpy(offset, offsets + within / f->group, taken / f->group * sizeof *offset);
+        first += taken;
+        codes += taken;
+        scale += taken / f->group;
+        offset += taken / f->group;
+    }
+}

@@ -20,6 +20,9 @@ typedef struct lt_block_format {
 /* NULL of types whose values stand alone, and of LT_FOREIGN. */
 const lt_block_format *lt_block_format_of(lt_dtype type);
 
+/* What values [first, first + n), of whole groups, are made of: codes [n], scales and offsets [n / group]. */
+void lt_blocks_parts(const lt_block_format *format, const void *blocks, size_t first, size_t n, int8_t *codes,
+                     float *scale, float *offset);
 /* The values of count blocks, one after the other. */
 void lt_blocks_read(const lt_block_format *format, const void *blocks, size_t count, float *values);
 /* Values [first, first + n), which may begin and end within a block. */
