@@ -1,8 +1,7 @@
 /* A model as GGUF: what each tensor is written as, and what is said of the model. */
 #include "formats/gguf.h"
-#include "models/layout.h"
-#include "diffusion/schedule_settings.h"
 #include "export/metadata.h"
+#include "models/layout.h"
 
 #include <string.h>
 

@@ -242,6 +242,8 @@ static lt_status append_metadata(lt_buffer *header, const lt_metadata *metadata,
 /* One tensor's header entry; *at is where its bytes begin and becomes where they end. */
 static lt_status append_entry(lt_buffer *header, const lt_tensor *tensor, lt_dtype type, size_t *at) {
     size_t bytes, end;
+    if (!lt_dtype_size(type))
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s: safetensors has no type %s", tensor->name, lt_dtype_name(type));
     if (!lt_mul(lt_tensor_count(tensor), lt_dtype_size(type), &bytes) || !lt_add(*at, bytes, &end))
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is too large", tensor->name);
     char shape[LT_MAX_RANK * 24];
