@@ -92,6 +92,7 @@ enum { LT_HELP_SIZE = 160 };
 /* The same thing under the names of stable-diffusion.cpp, diffusers and the web UIs, wherever there is such an option.
  */
 #define LT_ALSO_MODELS   "lora-model-dir lora-dir embd-dir embeddings-dir data-dir models-dir"
+#define LT_ALSO_TEXT     "clip-l text-encoder"
 #define LT_ALSO_STEPS    "num-inference-steps ddim-steps"
 #define LT_ALSO_CFG      "cfg-scale guidance-scale"
 #define LT_ALSO_SAMPLER  "sampling-method"
@@ -157,7 +158,7 @@ int lt_complain_of(lt_status status);
 
 /* Options of every command that opens a model. */
 typedef struct lt_model_options {
-    const char *model, *vae, *preview_vae, *prediction, *models;
+    const char *model, *vae, *text, *preview_vae, *prediction, *models;
     lt_shelf_kind kind; /* of model: a checkpoint where nothing is said */
     bool ema;
     lt_seamless seamless;
@@ -170,12 +171,13 @@ typedef struct lt_model_options {
 } lt_model_options;
 /* clang-format off */
 #define LT_MODEL_OPTIONS(o)                                                                                            \
-    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt or diffusers folder", &(o).model,         \
-     .also = "ckpt checkpoint"},                                                                                       \
+    {"model", 'm', LT_OPTION_FILE, "MODEL", "checkpoint: .safetensors, .ckpt, .gguf or diffusers folder", &(o).model,         \
+     .also = "ckpt checkpoint diffusion-model"},                                                                                       \
     {"threads", 't', LT_OPTION_INT, "N", NULL, &(o).threads, .fields = lt_session_fields, .idle = "-1"},                  \
     {"models", 0, LT_OPTION_FILE, "DIR", NULL, &(o).models, .fields = lt_session_fields, .rare = true,                 \
      .also = LT_ALSO_MODELS},                                                                               \
     {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &(o).vae, .fields = lt_open_fields, .rare = true, .also = "taesd tae"}, \
+    {"text", 0, LT_OPTION_FILE, "FILE", NULL, &(o).text, .fields = lt_open_fields, .rare = true, .also = LT_ALSO_TEXT}, \
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &(o).ema, .fields = lt_open_fields, .rare = true},                          \
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", NULL, &(o).prediction, .fields = lt_open_fields,                       \
      .rare = true},                                                                                                    \

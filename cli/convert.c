@@ -1,5 +1,8 @@
-/* convert: checkpoints of any kind to safetensors, between LDM's and diffusers' layouts, and synthetic ones. */
+/* convert: checkpoints of any kind to safetensors or GGUF, between LDM's and diffusers' layouts, and synthetic ones. */
 #include "progress.h"
+
+#include <string.h>
+#include <strings.h>
 
 static struct {
     lt_convert_options options;
@@ -36,7 +39,9 @@ static bool take_words(int count, char **words) {
 
 /* A name for a model, and of no file that is read. */
 static int check_output(void) {
-    int wrong = lt_check_safetensors_name("OUT", o.out);
+    const char *dot = strrchr(o.out, '.');
+    const bool gguf = dot && !strcasecmp(dot, ".gguf") && !o.synthetic;
+    int wrong = gguf ? LT_EXIT_OK : lt_check_safetensors_name("OUT", o.out);
     if (!wrong) wrong = lt_check_apart("OUT", o.out, o.in);
     for (size_t i = 0; i < o.loras.count && !wrong; i++) wrong = lt_check_apart("OUT", o.out, o.loras.items[i].file);
     return wrong;
@@ -72,10 +77,11 @@ static int run(int count, char **words) {
 
 const lt_command lt_command_convert = {
     "convert",
-    "convert a checkpoint to safetensors, or to another layout",
-    "IN OUT [--type T] [--to LAYOUT] [--quantize int8] [--pack]",
-    "IN is a .safetensors, a .ckpt, the index of a sharded set or a folder; OUT is a .safetensors, or with --to "
-    "diffusers\n"
+    "convert a checkpoint to safetensors, GGUF, or another layout",
+    "IN OUT [--type T] [--to LAYOUT] [--quantize TYPE] [--pack]",
+    "IN is a .safetensors, a .ckpt, a .gguf, the index of a sharded set or a folder; OUT is a .safetensors, a .gguf, "
+    "or "
+    "with --to diffusers\n"
     "a new folder. A file keeps its tensors' names unless --to, --ema or --prediction is given; a diffusers folder "
     "becomes\n"
     "one file in LDM's layout. Metadata are kept. A model that lacks a tensor, or has one of another shape, is "
@@ -83,6 +89,11 @@ const lt_command lt_command_convert = {
     "--quantize int8 has the model draw and measures which layers of its U-Net stand 8 bits (Stable Diffusion 1.5: "
     "some\n"
     "minutes): the others, and what else there is, stay as they are, or as --type says.\n"
+    "--quantize q8_0, q5_0, q5_1, q4_0, q4_1, q6_k, q5_k, q4_k, q3_k or q2_k, with OUT a .gguf, rounds the matrices of "
+    "U-Net and\n"
+    "text encoders to blocks, as stable-diffusion.cpp and ComfyUI-GGUF read them; other weights are f16, norms and "
+    "biases "
+    "f32.\n"
     "--pack writes weights as this processor's kernels want them, of one precision: such a file is opened like any "
     "other,\n"
     "draws sooner, and is refused where it does not fit.\n"
@@ -98,6 +109,7 @@ const lt_command lt_command_convert = {
     "  latent convert sd15.safetensors sd15-diffusers --to diffusers\n"
     "  latent convert stable-diffusion-v1-5 sd15.safetensors\n"
     "  latent convert sd15.safetensors sd15-int8.safetensors --quantize int8\n"
+    "  latent convert sd15.safetensors sd15-q4_0.gguf --quantize q4_0\n"
     "  latent convert sd15-int8.safetensors sd15-here.safetensors --pack\n",
     options,
     run,

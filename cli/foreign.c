@@ -19,9 +19,9 @@ const lt_foreign lt_foreign_options[] = {
     {"disable-image-metadata", "a picture always says how it was made"},
     {"metadata-format metadata-raw metadata-brief metadata-all", "`latent inspect PICTURE` shows what a picture says of itself"},
     {"list-devices", "there is one device, the processor: `latent bench` says what it can do"},
-    {"diffusion-model high-noise-diffusion-model uncond-diffusion-model clip-l clip-g t5xxl llm llm-vision qwen2vl qwen2vl-vision "
+    {"high-noise-diffusion-model uncond-diffusion-model clip-g t5xxl llm llm-vision qwen2vl qwen2vl-vision "
      "embeddings-connectors audio-vae vae-format model-args",
-     "a model's parts come together: -m takes a checkpoint of Stable Diffusion 1.x or a diffusers folder, --vae another VAE"},
+     "a model's parts come together: -m takes a checkpoint of Stable Diffusion 1.x or a diffusers folder, --vae another VAE, --text another text encoder"},
 
     /* What is not here. */
     {"lora-apply-mode", "a LoRA is always added while weights are packed, and the checkpoint stays as it is", true},

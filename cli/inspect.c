@@ -2,6 +2,7 @@
 #include "inspect.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -86,6 +87,23 @@ static void print_group(const lt_tensor_group *g) {
     printf("\n");
 }
 
+static int by_parameters(const void *a, const void *b) {
+    const size_t x = ((const lt_type_count *)a)->parameters, y = ((const lt_type_count *)b)->parameters;
+    return x == y ? 0 : x < y ? 1 : -1;
+}
+
+/* What part of the parameters each type holds. */
+static void print_shares(const lt_tensor_group *all) {
+    lt_tensor_group g = *all;
+    if (g.type_count < 2 || !g.parameters) return;
+    qsort(g.types, g.type_count, sizeof *g.types, by_parameters);
+    printf("  %-16s", "");
+    for (size_t i = 0; i < g.type_count; i++)
+        printf("%s %.3g%% %s", i ? "," : "", 100 * (double)g.types[i].parameters / (double)g.parameters,
+               g.types[i].name);
+    printf("\n");
+}
+
 /* How many can't be read, and the first of them. */
 static void print_unreadable(const lt_report *r) {
     const lt_tensor_info *first = NULL;
@@ -106,6 +124,7 @@ static void print_summary(const char *path, const lt_report *r) {
     printf("\n  %-16s %8s %14s %12s   %s\n", "", "tensors", "parameters", "MiB", "types");
     for (size_t i = 0; i < r->group_count; i++) print_group(&r->groups[i]);
     print_group(&r->all);
+    print_shares(&r->all);
     print_unreadable(r);
 }
 
@@ -169,6 +188,15 @@ static void print_few_steps(const lt_few_steps *f) {
 
 /* ---- The model ---- */
 
+/* What other files have to bring. */
+static void print_missing(const lt_model_info *info) {
+    const bool vae = !info->has_vae_decoder && info->unet_channels != 3,
+               text = info->context_dim && !info->has_text_encoder;
+    if (info->has_unet && (vae || text))
+        printf("  to draw it takes %s%s%s\n", vae ? "a VAE (--vae FILE)" : "", vae && text ? " and " : "",
+               text ? "a text encoder (--text FILE)" : "");
+}
+
 static void print_model(const lt_model *model) {
     const lt_model_info info = lt_model_describe(model);
     if (info.has_unet) printf("\n  family: %s\n", info.family);
@@ -176,6 +204,7 @@ static void print_model(const lt_model *model) {
         printf("  U-Net: %d channels in%s, context of %d, predicts %s; betas: %s%s\n", info.unet_channels,
                info.unet_channels == 9 ? " (inpainting)" : "", info.context_dim, info.prediction, info.betas,
                info.zero_terminal_snr ? ", zero terminal SNR" : "");
+    print_missing(&info);
     if (info.draws)
         printf("  draws pictures; trained for %dx%d; sides are multiples of %d\n", info.width, info.height,
                info.factor);

@@ -12,11 +12,14 @@ static json_t *text_json(const char *text) {
 }
 
 static json_t *group_json(const lt_tensor_group *g) {
-    json_t *types = json_object();
-    for (size_t i = 0; i < g->type_count; i++)
+    json_t *types = json_object(), *parameters = json_object();
+    for (size_t i = 0; i < g->type_count; i++) {
         json_object_set_new(types, g->types[i].name, json_integer((json_int_t)g->types[i].tensors));
-    return json_pack("{s:I, s:I, s:I, s:o}", "tensors", (json_int_t)g->tensors, "parameters", (json_int_t)g->parameters,
-                     "bytes", (json_int_t)g->bytes, "types", types);
+        json_object_set_new(parameters, g->types[i].name, json_integer((json_int_t)g->types[i].parameters));
+    }
+    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "tensors", (json_int_t)g->tensors, "parameters",
+                     (json_int_t)g->parameters, "bytes", (json_int_t)g->bytes, "types", types, "type_parameters",
+                     parameters);
 }
 
 static json_t *metadata_json(const lt_report *r) {
@@ -53,11 +56,12 @@ static json_t *model_json(const lt_model *model) {
     const lt_model_info i = lt_model_describe(model);
     json_t *classes = i.has_classifier ? json_array() : NULL;
     for (int k = 0; classes && k < i.class_count; k++) json_array_append_new(classes, text_json(i.class_names[k]));
-    return json_pack("{s:s?, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:s, s:o*}", "family", i.family, "draws",
-                     (int)i.draws, "width", i.width, "height", i.height, "factor", i.factor, "latent_channels",
-                     i.latent_channels, "unet_channels", i.unet_channels, "context_dim", i.context_dim, "prediction",
-                     i.prediction, "betas", i.betas, "zero_terminal_snr", (int)i.zero_terminal_snr,
-                     "automatic_precision", lt_precision_name(i.automatic), "classes", classes);
+    return json_pack(
+        "{s:b, s:s?, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:s, s:o*}", "draws", (int)i.draws,
+        "family", i.family, "text_encoder", (int)i.has_text_encoder, "vae", (int)i.has_vae_decoder, "width", i.width,
+        "height", i.height, "factor", i.factor, "latent_channels", i.latent_channels, "unet_channels", i.unet_channels,
+        "context_dim", i.context_dim, "prediction", i.prediction, "betas", i.betas, "zero_terminal_snr",
+        (int)i.zero_terminal_snr, "automatic_precision", lt_precision_name(i.automatic), "classes", classes);
 }
 
 static json_t *optional_json(const char *text) { return text ? text_json(text) : json_null(); }

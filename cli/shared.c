@@ -18,10 +18,11 @@ void lt_print_notice(void *user, const char *message) {
 
 lt_status lt_open_model(lt_model_options *options, lt_model **model) {
     *model = NULL;
-    const char *folder = lt_models_folder(options->models), *path, *vae, *preview;
+    const char *folder = lt_models_folder(options->models), *path, *vae, *text, *preview;
     LT_TRY(lt_models_check(options->models));
     LT_TRY(lt_models_path(folder, options->kind, options->model, &path));
     LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->vae, &vae));
+    LT_TRY(lt_models_path(folder, LT_SHELF_OTHER, options->text, &text));
     LT_TRY(lt_models_path(folder, LT_SHELF_VAE, options->preview_vae, &preview));
     if (!path) path = lt_default_model();
     if (!path)
@@ -29,6 +30,7 @@ lt_status lt_open_model(lt_model_options *options, lt_model **model) {
                                       "installed; name a checkpoint with -m");
     lt_open_options o = lt_open_options_defaults();
     o.vae = vae;
+    o.text = text;
     o.preview_vae = preview;
     o.ema = options->ema;
     o.prediction = options->prediction;

@@ -289,8 +289,9 @@ typedef struct lt_session lt_session;
 typedef void (*lt_notice_fn)(void *user, const char *message);
 
 typedef struct lt_open_options {
-    const char *vae; /* a file or folder whose VAE, or TAESD, replaces the model's own; NULL: none. Of a TAESD in
-                        two files that of the decoder, the encoder's being beside it */
+    const char *vae;  /* a file or folder whose VAE, or TAESD, replaces the model's own; NULL: none. Of a TAESD in
+                         two files that of the decoder, the encoder's being beside it */
+    const char *text; /* a file or folder whose text encoders replace the model's own; NULL: none */
     const char *preview_vae; /* a TAESD that makes the previews of lt_request.preview; NULL: none */
     bool ema;                /* take the U-Net's averaged weights (model_ema.*) where a checkpoint has both */
     const char *prediction;  /* "epsilon" or "v"; NULL: what the checkpoint says (see lt_model_open), else epsilon */
@@ -452,15 +453,18 @@ typedef struct lt_metadata_info {
     const char *component, *key, *value;
 } lt_metadata_info;
 
+/* What is stored in one type. */
+typedef struct lt_type_count {
+    const char *name; /* "F16", "Q4_K" */
+    size_t tensors, parameters;
+} lt_type_count;
+
 /* Tensors by what they are for. */
 typedef struct lt_tensor_group {
     const char *name; /* "U-Net", "not needed" */
     size_t tensors, parameters, bytes;
     size_t type_count;
-    struct {
-        const char *name;
-        size_t tensors;
-    } types[16]; /* [type_count] */
+    lt_type_count types[32]; /* [type_count] */
 } lt_tensor_group;
 
 typedef struct lt_layer_info {
@@ -534,7 +538,9 @@ typedef struct lt_convert_options {
     const char *prediction; /* likewise */
     const lt_lora *loras;   /* [lora_count]: added to the weights for good; NULL: none */
     size_t lora_count;
-    const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
+    const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; or a type of
+                               GGUF's, in which a .gguf holds matrices: "q8_0", "q5_0", "q5_1", "q4_0", "q4_1", "q6_k",
+                               "q5_k", "q4_k", "q3_k", "q2_k"; NULL: none */
     bool pack;              /* a file for this processor alone, which draws sooner; without type, layout, quantize */
     lt_precision precision; /* for which it is packed; auto: in which the model is drawn */
     lt_notice_fn notice;    /* of what is left out, or can't be told in a single file, and of what quantising makes;
@@ -547,7 +553,8 @@ typedef struct lt_convert_options {
 LT_API lt_convert_options lt_convert_options_defaults(void);
 LT_API const lt_field *lt_convert_fields(void);
 
-/* Writes what lt_model_open opens as safetensors at out. Without layout, ema, prediction and loras a file keeps its
+/* Writes what lt_model_open opens as safetensors at out, or where that ends in ".gguf" as GGUF, which is always a
+ * model's conversion. Without layout, ema, prediction and loras a file keeps its
  * tensors, whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a
  * model's conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another
  * shape, is refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold

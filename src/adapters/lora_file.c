@@ -84,7 +84,7 @@ static lt_status check_finite(const lt_tensor *t) {
         lt_tensor_read_f32(&flat, values);
         if (!lt_all_finite(values, flat.shape[0]))
             return lt_fail(LT_ERROR_MODEL, "%s holds a NaN or an infinity", t->name);
-        flat.data = (const char *)flat.data + flat.shape[0] * lt_dtype_size(t->dtype);
+        lt_tensor_skip(&flat, flat.shape[0]);
     }
     return lt_map_check(t->data, LT_OK);
 }

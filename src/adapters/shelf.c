@@ -34,7 +34,7 @@ static const char *const image_encoders[] = {"clip_vision", "models/clip_vision"
 static const char *const upscalers[] = {"upscale_models", "ESRGAN", "RealESRGAN", "upscalers", "models/upscale_models",
                                         "models/ESRGAN", "models/RealESRGAN", NULL};
 static const char *const classifiers[] = {"classifiers", "models/classifiers", NULL};
-static const char *const others[] = {"text_encoders", "models/text_encoders", NULL};
+static const char *const others[] = {"text_encoders", "clip", "models/text_encoders", "models/clip", NULL};
 /* clang-format on */
 static const char *const *const folders[] = {
     [LT_SHELF_CHECKPOINT] = checkpoints,

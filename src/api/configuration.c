@@ -210,14 +210,17 @@ lt_status lt_model_configure(lt_model *model, const lt_open_options *options) {
     take_family(parts);
     parts->listener = (lt_listener){options->notice, options->notice_user};
     LT_TRY(lt_configuration_check(parts, &model->main.folder));
-    const unsigned main_roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
-    const bool open = lt_openclip_is_here(model->main.file.tensors, model->main.file.count);
+    const unsigned main_roles = LT_ROLES_ALL & ~lt_replaced_roles(options);
+    const lt_source *text = options->text ? &model->text : &model->main;
+    const bool open = lt_openclip_is_here(text->file.tensors, text->file.count);
     if (open && parts->has[LT_MODULE_TEXT] && !parts->has[LT_MODULE_TEXT_2]) {
         parts->text.activation = LT_ACT_GELU;
         parts->text.layers--; /* Stable Diffusion 2 reads what feeds the last one */
     }
     LT_TRY(read_folder(parts, &model->main.folder, main_roles));
     LT_TRY(read_settings(parts, &model->main.file, main_roles));
+    if (options->text) LT_TRY(read_folder(parts, &model->text.folder, LT_ROLES_TEXT));
+    if (options->text) LT_TRY(read_settings(parts, &model->text.file, LT_ROLES_TEXT));
     if (parts->text.activation == LT_ACT_GELU) parts->text.pad = 0; /* OpenCLIP's, whatever a file calls them */
     LT_TRY(read_known(parts, &model->main.file));
     if (options->vae) LT_TRY(read_folder(parts, &model->vae.folder, LT_ROLES_VAE));

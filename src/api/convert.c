@@ -8,11 +8,15 @@
 #include "models/synthetic.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char *const type_names[] = {"f32", "f16", "bf16", NULL};
 static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
 static const char *const layouts[] = {"ldm", "diffusers", NULL};
-static const char *const quantised[] = {"int8", NULL};
+static const char *const quantised[] = {"int8", "q8_0", "q5_0", "q5_1", "q4_0", "q4_1",
+                                        "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", NULL};
+static const lt_dtype in_blocks[] = {LT_FOREIGN, LT_Q8_0, LT_Q5_0, LT_Q5_1, LT_Q4_0, LT_Q4_1,
+                                     LT_Q2_K,    LT_Q3_K, LT_Q4_K, LT_Q5_K, LT_Q6_K};
 
 #define AT(member) LT_FIELD(lt_convert_options, member)
 static const lt_field fields[] = {
@@ -23,7 +27,7 @@ static const lt_field fields[] = {
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
     {AT(quantize), LT_FIELD_CHOICE, .optional = true, .choices = quantised,
-     .help = "int8: the U-Net in 8 bits, as far as it stands them"},
+     .help = "a type of GGUF's, or int8: the U-Net in 8 bits, as far as it stands them"},
     {AT(pack), LT_FIELD_BOOL, .help = "weights as this processor's kernels want them: sooner drawn, here alone"},
     {AT(precision), LT_FIELD_ENUM, .choices = lt_precision_choices, .help = "that is packed for"},
     {AT(reserved), LT_FIELD_RESERVED},
@@ -39,6 +43,18 @@ static const lt_dtype *find_type(const char *name) {
     for (size_t i = 0; name && type_names[i]; i++)
         if (!strcmp(type_names[i], name)) return &types[i];
     return NULL;
+}
+
+/* The type of weights in blocks that options ask for; NULL: none, or int8, which is measured. */
+static const lt_dtype *find_blocks(const lt_convert_options *o) {
+    for (size_t i = 1; o->quantize && quantised[i]; i++)
+        if (!strcmp(quantised[i], o->quantize)) return &in_blocks[i];
+    return NULL;
+}
+
+static bool is_gguf(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ".gguf");
 }
 
 /* ---- A file as it is ---- */
@@ -102,6 +118,7 @@ static lt_status write_only(const char *in, const lt_source *source, const lt_ch
 
 static lt_status write_exported(const lt_exported *exported, const char *out, const lt_convert_options *o) {
     const bool folder = o->layout && !strcmp(o->layout, "diffusers");
+    if (is_gguf(out)) return lt_export_gguf(exported, out, find_type(o->type), find_blocks(o));
     return (folder ? lt_export_diffusers : lt_export_ldm)(exported, out, find_type(o->type));
 }
 
@@ -120,7 +137,7 @@ static lt_status write_opened(lt_model *model, const char *out, const lt_convert
     lt_quantised q = {0};
     lt_settings more = {0};
     if (o->lora_count) return write_merged(model, out, o);
-    if (!o->quantize) return write_exported(&exported, out, o);
+    if (!o->quantize || find_blocks(o)) return write_exported(&exported, out, o);
     lt_status status = lt_model_quantise(model, o, &q, &more);
     exported.tensors = q.list.tensors;
     exported.count = q.list.count;
@@ -152,10 +169,23 @@ static lt_status check_packing(const lt_convert_options *o) {
     return LT_OK;
 }
 
-static lt_status check_convertible(const lt_model *model, const lt_convert_options *o) {
+static lt_status check_gguf(const char *out, const lt_convert_options *o) {
+    if (!is_gguf(out) && find_blocks(o))
+        return lt_fail(LT_ERROR_ARGUMENT, "quantize: %s is a type of GGUF's: name the file .gguf", o->quantize);
+    if (!is_gguf(out)) return LT_OK;
+    if (o->quantize && !find_blocks(o))
+        return lt_fail(LT_ERROR_ARGUMENT, "quantize: a GGUF file has no int8 of ours: use q8_0");
+    if (o->pack || (o->layout && strcmp(o->layout, "ldm") != 0))
+        return lt_fail(LT_ERROR_ARGUMENT, "%s: a GGUF file is one of LDM's layout", o->pack ? "pack" : "layout");
+    return LT_OK;
+}
+
+static lt_status check_convertible(const lt_model *model, const char *out, const lt_convert_options *o) {
     const char *file = model->parts.file;
     if (model->parts.packed)
         return lt_fail(LT_ERROR_UNSUPPORTED, "%s: it is packed: convert the checkpoint that it was packed from", file);
+    if (model->parts.quantised && is_gguf(out))
+        return lt_fail(LT_ERROR_UNSUPPORTED, "%s: it is in int8: convert the checkpoint that it was made from", file);
     if (model->parts.quantised && o->lora_count)
         return lt_fail(LT_ERROR_UNSUPPORTED, "%s: it is quantised: add LoRAs to the checkpoint that it was made from",
                        file);
@@ -165,7 +195,7 @@ static lt_status check_convertible(const lt_model *model, const lt_convert_optio
 static lt_status write_model(const char *in, const char *out, const lt_convert_options *o) {
     lt_model *model;
     LT_TRY(open_model(in, o, &model));
-    lt_status status = check_convertible(model, o);
+    lt_status status = check_convertible(model, out, o);
     if (!status && model->ignored)
         lt_notify(&model->parts.listener, "not needed to draw, and left out: %zu tensor%s", model->ignored,
                   LT_S(model->ignored));
@@ -179,10 +209,12 @@ static lt_status write_model(const char *in, const char *out, const lt_convert_o
 static lt_status convert(const char *in, const char *out, const lt_convert_options *o) {
     LT_TRY(lt_fields_check(fields, o));
     LT_TRY(check_packing(o));
-    if (o->lora_count && (o->quantize || o->pack))
+    LT_TRY(check_gguf(out, o));
+    if (o->lora_count && ((o->quantize && !find_blocks(o)) || o->pack))
         return lt_fail(LT_ERROR_ARGUMENT, "%s: with loras it takes two conversions, the first of which adds them",
                        o->pack ? "pack" : "quantize");
-    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count || o->pack) return write_model(in, out, o);
+    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count || o->pack || is_gguf(out))
+        return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);

@@ -120,6 +120,7 @@ enum { AVERAGED = LT_ROLE_COUNT, REST, GROUPS };
 
 /* tensors: 1, or 0 for a further part of one that has been counted. */
 static void count(lt_tensor_group *g, const lt_tensor *tensor, size_t tensors) {
+    _Static_assert(LT_DTYPE_COUNT <= LT_COUNT(((lt_tensor_group *)0)->types), "each type has its place");
     const char *type = lt_dtype_name(tensor->dtype);
     size_t t = 0;
     g->tensors += tensors;
@@ -128,11 +129,12 @@ static void count(lt_tensor_group *g, const lt_tensor *tensor, size_t tensors) {
     while (t < g->type_count && g->types[t].name != type) t++;
     if (t == g->type_count) g->types[g->type_count++].name = type;
     g->types[t].tensors += tensors;
+    g->types[t].parameters += lt_tensor_count(tensor);
 }
 
 static bool begins_one(const lt_checkpoint *c, const lt_tensor *view) {
     for (size_t i = 0; i < c->count; i++)
-        if (c->tensors[i].data == view->data) return true;
+        if (c->tensors[i].data == view->data && c->tensors[i].first == view->first) return true;
     return false;
 }
 
@@ -165,7 +167,10 @@ static void subtract(lt_tensor_group *from, const lt_tensor_group *g) {
     from->bytes -= g->bytes;
     for (size_t i = 0; i < from->type_count; i++)
         for (size_t k = 0; k < g->type_count; k++)
-            if (from->types[i].name == g->types[k].name) from->types[i].tensors -= g->types[k].tensors;
+            if (from->types[i].name == g->types[k].name) {
+                from->types[i].tensors -= g->types[k].tensors;
+                from->types[i].parameters -= g->types[k].parameters;
+            }
 }
 
 /* Those that there are, in their order, without the types that no tensor has. */

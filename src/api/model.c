@@ -197,12 +197,14 @@ static lt_precision packed_for(const lt_checkpoint *file) {
 }
 
 /* What errors and parameters texts call it. */
-static lt_status name_model(lt_components *parts, const char *path, const char *vae, const char *preview) {
+static lt_status name_model(lt_components *parts, const char *path, const lt_open_options *o) {
     parts->name = model_name(path);
     parts->file = lt_strdup(path);
-    if (vae) parts->vae_file = lt_strdup(vae);
-    if (preview) parts->preview_file = lt_strdup(preview);
-    const bool named = (!vae || parts->vae_file) && (!preview || parts->preview_file);
+    if (o->vae) parts->vae_file = lt_strdup(o->vae);
+    if (o->text) parts->text_file = lt_strdup(o->text);
+    if (o->preview_vae) parts->preview_file = lt_strdup(o->preview_vae);
+    const bool vae = !o->vae || parts->vae_file, text = !o->text || parts->text_file;
+    const bool named = vae && text && (!o->preview_vae || parts->preview_file);
     return parts->name && parts->file && named ? LT_OK : LT_ERROR_MEMORY;
 }
 
@@ -236,11 +238,11 @@ static lt_status add_control_delta(lt_model *model) {
 
 static lt_status open_model(lt_model *model, const char *path, const lt_open_options *options) {
     LT_TRY(lt_fields_check(lt_open_fields(), options));
-    const unsigned roles = options->vae ? LT_ROLES_ALL & ~LT_ROLES_VAE : LT_ROLES_ALL;
-    LT_TRY(add_source(model, path, &model->main, roles, options->ema));
+    LT_TRY(add_source(model, path, &model->main, LT_ROLES_ALL & ~lt_replaced_roles(options), options->ema));
     if (options->vae) LT_TRY(add_vae(model, options->vae));
+    if (options->text) LT_TRY(add_source(model, options->text, &model->text, LT_ROLES_TEXT, false));
     LT_TRY(add_preview(model, options->preview_vae));
-    LT_TRY(name_model(&model->parts, path, options->vae, options->preview_vae));
+    LT_TRY(name_model(&model->parts, path, options));
     model->parts.few_steps = few_steps_of(path, &model->main);
     LT_TRY(complete_control(model, path, (lt_model *)(uintptr_t)options->base));
     LT_TRY(lt_weights_create(model->tensors.tensors, model->tensors.count, &model->parts.weights));
@@ -283,6 +285,7 @@ void lt_model_close(lt_model *model) {
     lt_source_close(&model->main);
     lt_source_close(&model->vae);
     lt_source_close(&model->vae_encoder);
+    lt_source_close(&model->text);
     lt_source_close(&model->preview);
     lt_free(model);
 }
@@ -303,7 +306,7 @@ lt_model_info lt_model_describe(const lt_model *model) {
     const bool pictures = p->has[LT_MODULE_UNET] && (p->pixels || p->has[LT_MODULE_VAE_DECODER]);
     return (lt_model_info){
         .draws = lt_parts_draw(p),
-        .has_text_encoder = p->has[LT_MODULE_TEXT],
+        .has_text_encoder = p->has[LT_MODULE_TEXT] || p->has[LT_MODULE_TEXT_2],
         .has_vae_encoder = p->has[LT_MODULE_VAE_ENCODER],
         .has_vae_decoder = p->has[LT_MODULE_VAE_DECODER],
         .has_unet = p->has[LT_MODULE_UNET],

@@ -16,6 +16,7 @@ struct lt_model {
     lt_tensor_list tensors; /* canonical, views into the sources */
     lt_source main;
     lt_source vae, vae_encoder; /* that replace main's; vae_encoder: of a TAESD in two files */
+    lt_source text;             /* whose text encoders replace main's */
     lt_source preview;          /* the TAESD that makes previews */
     size_t ignored;             /* tensors that were not needed */
     struct lt_model *base;      /* whose U-Net a ControlNet is a difference to; NULL: none */
@@ -24,6 +25,11 @@ struct lt_model {
 
 /* The model as src/export writes it; it points into model. */
 lt_exported lt_model_exported(const lt_model *model);
+
+/* The roles (models/layout.h) that other files than the model's own play. */
+static inline unsigned lt_replaced_roles(const lt_open_options *o) {
+    return (o->vae ? LT_ROLES_VAE : 0) | (o->text ? LT_ROLES_TEXT : 0);
+}
 
 /* Its parts; NULL of NULL. */
 static inline const lt_components *lt_parts_of(const lt_model *model) { return model ? &model->parts : NULL; }

@@ -47,6 +47,7 @@ static const char *prediction_by_name(const char *text) {
 #define AT(member) LT_FIELD(lt_open_options, member)
 static const lt_field open_fields[] = {
     {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE, or a TAESD, from this file or folder"},
+    {AT(text), LT_FIELD_FILE, .optional = true, .help = "take the text encoder from this file or folder"},
     {AT(preview_vae), LT_FIELD_FILE, .optional = true, .help = "make previews by this TAESD"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices, .by_name = prediction_by_name, .help = "what the U-Net predicts: epsilon or v"},

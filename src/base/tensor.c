@@ -1,5 +1,5 @@
 /* A tensor as a file holds it. */
-#include "base/tensor.h"
+#include "base/blocks_write.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,11 +9,12 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[LT_DTYPE_COUNT] = {
-    [LT_F32] = {"F32", 4},         [LT_F16] = {"F16", 2},         [LT_BF16] = {"BF16", 2},
-    [LT_F64] = {"F64", 8},         [LT_I64] = {"I64", 8},         [LT_I32] = {"I32", 4},
-    [LT_I16] = {"I16", 2},         [LT_I8] = {"I8", 1},           [LT_U8] = {"U8", 1},
-    [LT_BOOL] = {"BOOL", 1},       [LT_F8_E4M3] = {"F8_E4M3", 1}, [LT_F8_E5M2] = {"F8_E5M2", 1},
-    [LT_FOREIGN] = {"foreign", 0},
+    [LT_F32] = {"F32", 4},   [LT_F16] = {"F16", 2},   [LT_BF16] = {"BF16", 2},       [LT_F64] = {"F64", 8},
+    [LT_I64] = {"I64", 8},   [LT_I32] = {"I32", 4},   [LT_I16] = {"I16", 2},         [LT_I8] = {"I8", 1},
+    [LT_U8] = {"U8", 1},     [LT_BOOL] = {"BOOL", 1}, [LT_F8_E4M3] = {"F8_E4M3", 1}, [LT_F8_E5M2] = {"F8_E5M2", 1},
+    [LT_Q4_0] = {"Q4_0", 0}, [LT_Q4_1] = {"Q4_1", 0}, [LT_Q5_0] = {"Q5_0", 0},       [LT_Q5_1] = {"Q5_1", 0},
+    [LT_Q8_0] = {"Q8_0", 0}, [LT_Q2_K] = {"Q2_K", 0}, [LT_Q3_K] = {"Q3_K", 0},       [LT_Q4_K] = {"Q4_K", 0},
+    [LT_Q5_K] = {"Q5_K", 0}, [LT_Q6_K] = {"Q6_K", 0}, [LT_IQ4_NL] = {"IQ4_NL", 0},   [LT_FOREIGN] = {"foreign", 0},
 };
 
 const char *lt_dtype_name(lt_dtype t) { return dtypes[t].name; }
@@ -22,6 +23,8 @@ size_t lt_dtype_size(lt_dtype t) { return dtypes[t].size; }
 const char *lt_tensor_type(const lt_tensor *t) { return t->dtype == LT_FOREIGN ? t->type : lt_dtype_name(t->dtype); }
 
 size_t lt_tensor_bytes(const lt_tensor *t) {
+    const lt_block_format *f = lt_block_format_of(t->dtype);
+    if (f) return (t->first + lt_tensor_count(t) + f->values - 1) / f->values * f->bytes;
     return t->dtype == LT_FOREIGN ? t->bytes : lt_tensor_count(t) * lt_dtype_size(t->dtype);
 }
 
@@ -30,7 +33,7 @@ lt_status lt_tensor_readable(const lt_tensor *t) {
         return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s is packed: use the checkpoint that it was packed from",
                        t->name);
     if (t->dtype != LT_FOREIGN) return LT_OK;
-    char known[128];
+    char known[256];
     size_t at = 0;
     for (int i = 0; i < LT_FOREIGN; i++)
         at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", dtypes[i].name);
@@ -78,10 +81,17 @@ lt_tensor lt_tensor_turned(const lt_tensor *t) {
     return turned;
 }
 
+void lt_tensor_skip(lt_tensor *t, size_t elements) {
+    if (lt_in_blocks(t->dtype))
+        t->first += elements;
+    else
+        t->data = (const char *)t->data + elements * lt_dtype_size(t->dtype);
+}
+
 lt_tensor lt_tensor_row(const lt_tensor *t, size_t i) {
     lt_tensor row = *t;
     row.shape[0] = 1;
-    row.data = (const char *)t->data + i * t->stride[0] * lt_dtype_size(t->dtype);
+    lt_tensor_skip(&row, i * t->stride[0]);
     if (t->scales) row.scales = (const char *)t->scales + i * sizeof(float);
     return row;
 }
@@ -151,8 +161,8 @@ uint16_t lt_f32_to_bf16(float f) {
 
 /* ---- Reading ---- */
 
-/* n elements, step bytes apart, to float32 or as they are. */
-typedef void (*row_fn)(lt_dtype type, const char *from, size_t step, size_t n, void *out);
+/* n elements of the tensor, from element `first` of its file on and step apart, to float32 or as they are. */
+typedef void (*row_fn)(const lt_tensor *t, size_t first, size_t step, size_t n, void *out);
 
 #define LT_WIDEN(ctype, expression)                                                                                    \
     for (size_t i = 0; i < n; i++) {                                                                                   \
@@ -177,39 +187,49 @@ static inline __attribute__((always_inline)) void widen(lt_dtype type, const cha
     case LT_BOOL: LT_WIDEN(uint8_t, v ? 1.0f : 0.0f) break;
     case LT_F8_E4M3: LT_WIDEN(uint8_t, widen_e4m3(v)) break;
     case LT_F8_E5M2: LT_WIDEN(uint8_t, widen_e5m2(v)) break;
-    case LT_FOREIGN:
+    default: /* foreign */
         for (size_t i = 0; i < n; i++) values[i] = NAN;
         break;
-    case LT_DTYPE_COUNT: break;
     }
 }
 
 #undef LT_WIDEN
 
-static void widen_row(lt_dtype type, const char *from, size_t step, size_t n, void *out) {
-    if (step == dtypes[type].size)
-        widen(type, from, true, 0, n, out);
+static void widen_row(const lt_tensor *t, size_t first, size_t step, size_t n, void *out) {
+    const size_t item = dtypes[t->dtype].size;
+    const char *from = (const char *)t->data + first * item;
+    if (step == 1)
+        widen(t->dtype, from, true, 0, n, out);
     else
-        widen(type, from, false, step, n, out);
+        widen(t->dtype, from, false, step * item, n, out);
 }
 
-static void copy_row(lt_dtype type, const char *from, size_t step, size_t n, void *out) {
-    const size_t item = dtypes[type].size;
+static void widen_blocks(const lt_tensor *t, size_t first, size_t step, size_t n, void *out) {
+    const lt_block_format *f = lt_block_format_of(t->dtype);
+    float *values = out;
+    if (step == 1)
+        lt_blocks_read_part(f, t->data, t->first + first, n, values);
+    else
+        for (size_t i = 0; i < n; i++) lt_blocks_read_part(f, t->data, t->first + first + i * step, 1, values + i);
+}
+
+static void copy_row(const lt_tensor *t, size_t first, size_t step, size_t n, void *out) {
+    const size_t item = dtypes[t->dtype].size;
+    const char *from = (const char *)t->data + first * item;
     char *to = out;
-    if (step == item) {
+    if (step == 1) {
         memcpy(to, from, n * item);
         return;
     }
-    for (size_t i = 0; i < n; i++) memcpy(to + i * item, from + i * step, item);
+    for (size_t i = 0; i < n; i++) memcpy(to + i * item, from + i * step * item, item);
 }
 
 /* Every row of the innermost dimension in turn, to out, whose elements take out_item bytes. */
 static void read_rows(const lt_tensor *t, row_fn row, char *out, size_t out_item) {
-    const char *data = t->data;
-    const size_t count = lt_tensor_count(t), item = dtypes[t->dtype].size;
+    const size_t count = lt_tensor_count(t);
     if (count == 0) return;
     if (lt_tensor_contiguous(t)) {
-        row(t->dtype, data, item, count, out);
+        row(t, 0, 1, count, out);
         return;
     }
     const int last = t->rank - 1;
@@ -218,7 +238,7 @@ static void read_rows(const lt_tensor *t, row_fn row, char *out, size_t out_item
     for (size_t i = 0; i < count / inner; i++) {
         size_t at = 0;
         for (int d = 0; d < last; d++) at += index[d] * t->stride[d];
-        row(t->dtype, data + at * item, t->stride[last] * item, inner, out + i * inner * out_item);
+        row(t, at, t->stride[last], inner, out + i * inner * out_item);
         for (int d = last - 1; d >= 0 && ++index[d] == t->shape[d]; d--) index[d] = 0;
     }
 }
@@ -235,8 +255,50 @@ static void scale_rows(const lt_tensor *t, float *out) {
 void lt_tensor_read_f32(const lt_tensor *t, float *out) {
     for (size_t i = 0; t->forms && i < lt_tensor_count(t); i++) out[i] = NAN;
     if (t->forms) return;
-    read_rows(t, widen_row, (char *)out, sizeof *out);
+    read_rows(t, lt_in_blocks(t->dtype) ? widen_blocks : widen_row, (char *)out, sizeof *out);
     if (t->scales) scale_rows(t, out);
 }
 
 void lt_tensor_read_raw(const lt_tensor *t, void *out) { read_rows(t, copy_row, out, dtypes[t->dtype].size); }
+
+/* ---- Writing ---- */
+
+/* The nearest whole number from low to high; 0 for a NaN. The bounds are exact as doubles, or one over. */
+static int64_t to_integer(float value, double low, double high) {
+    if (isnan(value)) return 0;
+    if (value >= high) return high >= 0x1p63 ? INT64_MAX : (int64_t)high;
+    return value <= low ? (int64_t)low : (int64_t)nearbyintf(value);
+}
+
+static int64_t to_type_integer(lt_dtype type, float value) {
+    switch (type) {
+    case LT_I64: return to_integer(value, -0x1p63, 0x1p63);
+    case LT_I32: return to_integer(value, INT32_MIN, INT32_MAX);
+    case LT_I16: return to_integer(value, INT16_MIN, INT16_MAX);
+    case LT_I8: return to_integer(value, INT8_MIN, INT8_MAX);
+    case LT_U8: return to_integer(value, 0, UINT8_MAX);
+    default: return value != 0; /* BOOL */
+    }
+}
+
+void lt_numbers_write(lt_dtype type, const float *values, size_t n, void *out) {
+    const size_t item = lt_dtype_size(type);
+    if (lt_in_blocks(type)) return lt_blocks_write(type, values, n / lt_block_format_of(type)->values, out);
+    switch (type) {
+    case LT_F32: memcpy(out, values, n * item); break;
+    case LT_F16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)out)[i] = lt_f32_to_f16(values[i]);
+        break;
+    case LT_BF16:
+        for (size_t i = 0; i < n; i++) ((uint16_t *)out)[i] = lt_f32_to_bf16(values[i]);
+        break;
+    case LT_F64:
+        for (size_t i = 0; i < n; i++) ((double *)out)[i] = values[i];
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            const int64_t whole = to_type_integer(type, values[i]);
+            memcpy((char *)out + i * item, &whole, item); /* the low bytes come first */
+        }
+    }
+}

@@ -21,6 +21,14 @@ typedef struct lt_exported {
  * can't hold LT_ERROR_ARGUMENT; the message names the tensor. The file or folder takes its place only when it is
  * complete. */
 
+/* What a file written as type (NULL: as it is) holds tensor in. Scales stay what they are, exact; blocks
+ * (base/blocks.h), which only GGUF files hold, become f16. */
+lt_dtype lt_export_type(const lt_tensor *tensor, const lt_dtype *type);
+/* The largest of its numbers without its sign; LT_ERROR_MODEL where not all are numbers. */
+lt_status lt_export_largest(const lt_tensor *tensor, float *largest);
+/* Before it is written as type: LT_ERROR_MODEL, LT_ERROR_ARGUMENT as said above. */
+lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type);
+
 /* One safetensors file of tensors as they are called. Wider types come first, so that every tensor lies on a multiple
  * of its elements' size, and names are in order. */
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
@@ -37,6 +45,11 @@ lt_status lt_export_settings(const lt_components *parts, lt_settings *settings);
 /* One safetensors file with canonical names: a single-file SD 1.x checkpoint, a transformers CLIP, or a part of one.
  * The source's metadata go with it; prediction, size and lt_export_settings are added where they aren't SD 1.x's. */
 lt_status lt_export_ldm(const lt_exported *model, const char *path, const lt_dtype *type);
+
+/* One GGUF file with the names of lt_export_ldm: that stable-diffusion.cpp and, of the U-Net, ComfyUI-GGUF read.
+ * quantised, if not NULL, is a type in blocks for the matrices of the U-Net and text encoders; what else there is of
+ * two dimensions and more becomes f16 then, or is bf16 already, and the rest f32. */
+lt_status lt_export_gguf(const lt_exported *model, const char *path, const lt_dtype *type, const lt_dtype *quantised);
 
 /* A diffusers folder (StableDiffusionPipeline, or StableDiffusionXLPipeline) with the tokenizers and every
  * configuration file. LT_ERROR_FILE if something is at path already. */

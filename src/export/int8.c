@@ -37,6 +37,7 @@ static lt_status add(lt_quantised *q, const lt_tensor *t, const int8_t *values, 
     lt_tensor weight = *t, scale = {.dtype = LT_F32, .rank = 1, .shape = {t->shape[0]}, .stride = {1}, .data = scales};
     weight.dtype = LT_I8;
     weight.data = values;
+    weight.first = 0;
     weight.scales = scales;
     lt_tensor_set_contiguous(&weight);
     snprintf(name, sizeof name, "%.*s%s", LT_NAME_SIZE, t->name, LT_SCALES_SUFFIX);

@@ -49,11 +49,23 @@ static lt_status fill_up(lt_ready_form *form, lt_arena *arena) {
     return LT_OK;
 }
 
+/* What is looked up row by row has no form, and the file none of its blocks. */
+static lt_status widen(lt_tensor *t, lt_arena *arena) {
+    float *values = lt_arena_alloc(arena, lt_tensor_count(t) * sizeof *values);
+    if (!values) return LT_ERROR_MEMORY;
+    lt_tensor_read_f32(t, values);
+    t->dtype = LT_F32;
+    t->data = values;
+    t->first = 0;
+    lt_tensor_set_contiguous(t);
+    return LT_OK;
+}
+
 static lt_status collect(const lt_weight *weight, lt_tensor *t, lt_arena *arena) {
     lt_ready_form found[MOST_FORMS];
     const size_t count = lt_weight_forms(weight, found, MOST_FORMS);
     *t = weight->tensor;
-    if (!count) return LT_OK;
+    if (!count) return lt_in_blocks(t->dtype) ? widen(t, arena) : LT_OK;
     lt_ready_forms *forms = lt_arena_alloc(arena, sizeof *forms + count * sizeof *forms->items);
     if (!forms) return LT_ERROR_MEMORY;
     forms->count = count;

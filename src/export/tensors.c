@@ -8,13 +8,13 @@
 
 static bool is_floating(lt_dtype type) {
     return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64 || type == LT_F8_E4M3 ||
-           type == LT_F8_E5M2;
+           type == LT_F8_E5M2 || lt_in_blocks(type);
 }
 
-/* What a file written as type holds tensor in. Scales stay what they are: exact. */
-static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
+lt_dtype lt_export_type(const lt_tensor *tensor, const lt_dtype *type) {
     const bool whole = tensor->rank == 0 || lt_is_scales(tensor->name);
-    return type && is_floating(tensor->dtype) && !whole ? *type : tensor->dtype;
+    if (type && is_floating(tensor->dtype) && !whole) return *type;
+    return lt_in_blocks(tensor->dtype) ? LT_F16 : tensor->dtype;
 }
 
 /* Types that hold less than float32: what rounds to infinity, and what to say of it. */
@@ -25,32 +25,37 @@ static const struct {
 } narrow_types[LT_DTYPE_COUNT] = {
     [LT_F16] = {65520, 65504, "f16", "bf16 or f32"}, [LT_BF16] = {0x1.FFp127f, 0x1.FEp127, "bf16", "f32"}};
 
-/* values [count] of a tensor are numbers, and stay so in type. */
-static lt_status check_values(const char *name, const float *values, size_t count, lt_dtype type) {
-    const float limit = narrow_types[type].limit;
-    float largest = 0;
+/* values [count] of a tensor are numbers: the largest, without its sign. */
+static lt_status find_largest(const char *name, const float *values, size_t count, float *largest) {
     if (!lt_all_finite(values, count))
         return lt_fail(LT_ERROR_MODEL,
                        "tensor %s holds a NaN, an infinity or what float32 can't hold: nothing can be "
                        "drawn with it; fetch the file again, or ask who trained it",
                        name);
-    for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(values[i]));
-    if (!(limit > 0) || largest < limit) return LT_OK;
-    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but %s goes up to %g: use %s", name, (double)largest,
-                   narrow_types[type].name, narrow_types[type].most, narrow_types[type].instead);
+    for (size_t i = 0; i < count; i++) *largest = fmaxf(*largest, fabsf(values[i]));
+    return LT_OK;
 }
 
-/* A tensor of floating-point numbers, before it is written as type. */
-static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type) {
+lt_status lt_export_largest(const lt_tensor *tensor, float *largest) {
     const size_t count = lt_tensor_count(tensor);
+    *largest = 0;
     LT_TRY(lt_writer_ask());
     if (!is_floating(tensor->dtype)) return LT_OK;
     float *values = lt_calloc(count, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(tensor, values);
-    const lt_status status = check_values(tensor->name, values, count, type);
+    const lt_status status = find_largest(tensor->name, values, count, largest);
     lt_free(values);
     return status;
+}
+
+lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type) {
+    float largest;
+    LT_TRY(lt_export_largest(tensor, &largest));
+    const float limit = narrow_types[type].limit;
+    if (!(limit > 0) || largest < limit) return LT_OK;
+    return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but %s goes up to %g: use %s", tensor->name, (double)largest,
+                   narrow_types[type].name, narrow_types[type].most, narrow_types[type].instead);
 }
 
 /* Puts tensors [count], which are sorted by name, in the order of the file: wider types first. Foreign ones, which no
@@ -59,8 +64,8 @@ static size_t arrange(const lt_tensor *tensors, size_t count, const lt_dtype *ty
     size_t n = 0;
     for (size_t size = 8; size; size /= 2)
         for (size_t i = 0; i < count; i++) {
-            if (lt_dtype_size(stored_as(&tensors[i], type)) != size) continue;
-            types[n] = stored_as(&tensors[i], type);
+            if (lt_dtype_size(lt_export_type(&tensors[i], type)) != size) continue;
+            types[n] = lt_export_type(&tensors[i], type);
             out[n++] = tensors[i];
         }
     return n;
@@ -72,7 +77,7 @@ lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t c
     lt_dtype *types = lt_calloc(count, sizeof *types);
     lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
     if (!status) count = arrange(tensors, count, type, arranged, types);
-    for (size_t i = 0; i < count && !status; i++) status = check_tensor(&arranged[i], types[i]);
+    for (size_t i = 0; i < count && !status; i++) status = lt_export_check(&arranged[i], types[i]);
     if (!status) status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);
     lt_free(types);
     lt_free(arranged);

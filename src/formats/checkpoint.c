@@ -1,4 +1,5 @@
 /* Checkpoint files of every kind: told by content, and read by the format's reader. */
+#include "formats/gguf.h"
 #include "formats/json.h"
 #include "formats/packed.h"
 #include "formats/picture_embedding.h"
@@ -15,7 +16,6 @@ static const struct {
     size_t offset, size;
     const char *magic, *advice;
 } strangers[] = {
-    {0, 4, "GGUF", "a GGUF file, which can't be read yet: use a .safetensors of the same model"},
     {0, 26, "version https://git-lfs.gi", "a git-lfs pointer, not the model: fetch it with \"git lfs pull\""},
     {257, 5, "ustar",
      "a tar archive: unpack it; if it is a PyTorch file from before 2017, load and save it with a newer PyTorch"},
@@ -37,11 +37,12 @@ static uint8_t first_sign(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* The kind is told by content; what is neither safetensors nor PyTorch's, nor a picture, which may hold an embedding,
- * gets a word about what it seems to be. */
+/* The kind is told by content; what is neither safetensors, GGUF nor PyTorch's, nor a picture, which may hold an
+ * embedding, gets a word about what it seems to be. */
 static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {
     if (size == 0) return lt_fail(LT_ERROR_FORMAT, "the file is empty");
     if (begins_with(data, size, 0, "PK\x03\x04", 4)) return lt_torch_zip_read(data, size, checkpoint);
+    if (begins_with(data, size, 0, LT_GGUF_MAGIC, 4)) return lt_gguf_read(data, size, checkpoint);
     if (lt_torch_is_stream(data, size)) return lt_torch_stream_read(data, size, checkpoint);
     if (lt_picture_holder((lt_bytes){data, size})) return lt_picture_embedding_read(data, size, checkpoint);
     if (lt_image_recognise((lt_bytes){data, size}))
@@ -55,7 +56,7 @@ static lt_status read_any(const uint8_t *data, size_t size, lt_checkpoint *check
     if (sign == '<')
         return lt_fail(LT_ERROR_FORMAT, "a web page, not a model: the download met a log-in or an error page");
     if (sign == '{') return lt_fail(LT_ERROR_FORMAT, "JSON text, not a checkpoint: the tensors are in other files");
-    return lt_fail(LT_ERROR_FORMAT, "neither a safetensors file nor a PyTorch checkpoint, or cut off");
+    return lt_fail(LT_ERROR_FORMAT, "neither a safetensors or GGUF file nor a PyTorch checkpoint, or cut off");
 }
 
 lt_status lt_checkpoint_open_memory(const uint8_t *data, size_t size, lt_checkpoint *checkpoint) {

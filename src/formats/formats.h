@@ -11,9 +11,9 @@ typedef struct lt_checkpoint {
     size_t count;
     struct {
         char *key, *value;
-    } * metadata; /* safetensors' __metadata__ */
+    } * metadata; /* safetensors' __metadata__, GGUF's texts and numbers */
     size_t metadata_count;
-    const char *format;                /* "safetensors", "pytorch zip", "pytorch before 1.6", "embedding in a PNG" */
+    const char *format; /* "safetensors", "GGUF", "pytorch zip", "pytorch before 1.6", "embedding in a PNG" */
     struct lt_checkpoint_files *files; /* maps and names, owned */
 } lt_checkpoint;
 

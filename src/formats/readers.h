@@ -8,6 +8,7 @@
 lt_status lt_safetensors_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
 lt_status lt_torch_zip_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
 lt_status lt_torch_stream_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
+lt_status lt_gguf_read(const uint8_t *data, size_t size, lt_checkpoint *checkpoint);
 bool lt_torch_is_stream(const uint8_t *data, size_t size); /* by its first bytes */
 
 #endif

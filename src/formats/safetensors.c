@@ -7,7 +7,6 @@
 #include "formats/json.h"
 #include "formats/readers.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@ typedef struct extent {
 
 static bool find_dtype(const char *name, lt_dtype *type) {
     for (int t = 0; t < LT_FOREIGN; t++) {
-        if (strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
+        if (lt_dtype_size((lt_dtype)t) && strcmp(name, lt_dtype_name((lt_dtype)t)) == 0) {
             *type = (lt_dtype)t;
             return true;
         }
@@ -243,6 +242,8 @@ static lt_status append_metadata(lt_buffer *header, const lt_metadata *metadata,
 /* One tensor's header entry; *at is where its bytes begin and becomes where they end. */
 static lt_status append_entry(lt_buffer *header, const lt_tensor *tensor, lt_dtype type, size_t *at) {
     size_t bytes, end;
+    if (!lt_dtype_size(type))
+        return lt_fail(LT_ERROR_ARGUMENT, "tensor %s: safetensors has no type %s", tensor->name, lt_dtype_name(type));
     if (!lt_mul(lt_tensor_count(tensor), lt_dtype_size(type), &bytes) || !lt_add(*at, bytes, &end))
         return lt_fail(LT_ERROR_ARGUMENT, "tensor %s is too large", tensor->name);
     char shape[LT_MAX_RANK * 24];
@@ -280,52 +281,12 @@ static lt_status write_header(lt_writer *writer, const lt_tensor *tensors, size_
     return status;
 }
 
-/* The nearest whole number from low to high; 0 for a NaN. The bounds are exact as doubles, or one over. */
-static int64_t to_integer(float value, double low, double high) {
-    if (isnan(value)) return 0;
-    if (value >= high) return high >= 0x1p63 ? INT64_MAX : (int64_t)high;
-    return value <= low ? (int64_t)low : (int64_t)nearbyintf(value);
-}
-
-static int64_t to_type_integer(lt_dtype type, float value) {
-    switch (type) {
-    case LT_I64: return to_integer(value, -0x1p63, 0x1p63);
-    case LT_I32: return to_integer(value, INT32_MIN, INT32_MAX);
-    case LT_I16: return to_integer(value, INT16_MIN, INT16_MAX);
-    case LT_I8: return to_integer(value, INT8_MIN, INT8_MAX);
-    case LT_U8: return to_integer(value, 0, UINT8_MAX);
-    default: return value != 0; /* BOOL */
-    }
-}
-
-/* n float32 values as elements of type, into out, which is aligned to 64 bytes. */
-static void narrow(lt_dtype type, const float *values, size_t n, uint8_t *out) {
-    const size_t item = lt_dtype_size(type);
-    switch (type) {
-    case LT_F32: memcpy(out, values, n * item); break;
-    case LT_F16:
-        for (size_t i = 0; i < n; i++) ((uint16_t *)(void *)out)[i] = lt_f32_to_f16(values[i]);
-        break;
-    case LT_BF16:
-        for (size_t i = 0; i < n; i++) ((uint16_t *)(void *)out)[i] = lt_f32_to_bf16(values[i]);
-        break;
-    case LT_F64:
-        for (size_t i = 0; i < n; i++) ((double *)(void *)out)[i] = values[i];
-        break;
-    default:
-        for (size_t i = 0; i < n; i++) {
-            const int64_t whole = to_type_integer(type, values[i]);
-            memcpy(out + i * item, &whole, item); /* the low bytes come first */
-        }
-    }
-}
-
 /* values [count] as elements of type, through a block of BLOCK bytes. */
 static lt_status write_values(lt_writer *writer, const float *values, size_t count, lt_dtype type, uint8_t *block) {
     const size_t step = BLOCK / lt_dtype_size(type);
     for (size_t i = 0; i < count; i += step) {
         const size_t n = lt_min(step, count - i);
-        narrow(type, values + i, n, block);
+        lt_numbers_write(type, values + i, n, block);
         LT_TRY(lt_writer_write(writer, block, n * lt_dtype_size(type)));
     }
     return LT_OK;

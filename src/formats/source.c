@@ -32,7 +32,7 @@ static const char *name_today(const char *name) {
 }
 
 static bool is_weights(const char *path) {
-    static const char *const endings[] = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".json"};
+    static const char *const endings[] = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".json"};
     const char *ending = strrchr(path, '.');
     for (size_t i = 0; ending && i < LT_COUNT(endings); i++)
         if (!strcmp(ending, endings[i])) return true;

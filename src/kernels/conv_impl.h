@@ -15,6 +15,9 @@ typedef unsigned lt_conv_pairs[LT_PRECISION_INT8 + 1];
 /* Those that our inner loops widen. */
 #define LT_WIDENED_FORMATS (1u << LT_WEIGHT_F32 | 1u << LT_WEIGHT_F16 | 1u << LT_WEIGHT_BF16)
 
+/* Those of groups, which are widened before. */
+#define LT_CODES_FORMATS (1u << LT_WEIGHT_CODES_16 | 1u << LT_WEIGHT_CODES_32)
+
 typedef struct lt_conv_impl {
     /* Fills name, layout, packed_size, scratch_size and state of conv (desc is set). LT_ERROR_UNSUPPORTED: not this
      * shape or not this processor, ask the next one. Any other failure ends the search. On failure nothing is left to
@@ -102,7 +105,9 @@ static inline bool lt_conv_is_onednns(const lt_conv_desc *d) {
     return lt_conv_is_bf16(d) && !d->inference && lt_isa_has_amx(d->isa) && !d->wraps;
 }
 static inline lt_weight_format_id lt_conv_weight_format(const lt_conv_desc *d) {
-    return lt_weight_format_of(d->weight_type);
+    const lt_weight_format_id id = lt_weight_format_of(d->weight_type);
+    const bool whole = d->kernel == 1 && (size_t)(d->c[0] + d->c[1]) % lt_weight_formats[id].block == 0;
+    return id < LT_WEIGHT_ALONE || whole ? id : LT_WEIGHT_F32; /* taps are packed apart, which would part groups */
 }
 static inline int lt_conv_weight_rows(const lt_conv_desc *d) { return d->act == LT_ACT_GEGLU ? 2 * d->oc : d->oc; }
 

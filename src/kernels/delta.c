@@ -160,13 +160,16 @@ static uint64_t hash_tensor(uint64_t hash, const lt_tensor *t) {
     const uint64_t type[2] = {t->data ? 1 : 0, (uint64_t)t->dtype << 8 | (uint64_t)t->rank};
     hash = hash_words(hash, type, sizeof type);
     if (!t->data) return hash;
-    size_t reach = 1; /* elements from the first to the last */
+    lt_tensor reach = *t; /* elements from the first to the last */
+    reach.rank = 1;
+    reach.shape[0] = 1;
     for (int i = 0; i < t->rank; i++) {
         const uint64_t side[2] = {t->shape[i], t->stride[i]};
         hash = hash_words(hash, side, sizeof side);
-        reach += (t->shape[i] - 1) * t->stride[i];
+        reach.shape[0] += (t->shape[i] - 1) * t->stride[i];
     }
-    return hash_words(hash, t->data, reach * lt_dtype_size(t->dtype));
+    hash = hash_words(hash, &t->first, sizeof t->first);
+    return hash_words(hash, t->data, lt_tensor_bytes(&reach));
 }
 
 static uint64_t identify(const lt_delta *d, const lt_tensor *const all[LT_DELTA_TENSORS]) {

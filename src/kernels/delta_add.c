@@ -73,8 +73,11 @@ static void multiply(const lt_gemm_simd *simd, const ready_factor *f, const area
 static void read_whole(const ready_factor *f, const area *a, float *to) {
     for (size_t r = 0; r < a->rows; r++) {
         const size_t at = (a->row + r) * f->columns + a->column;
-        lt_tensor part = {.dtype = f->whole.dtype, .rank = 1, .shape = {a->columns}, .stride = {1}};
-        part.data = (const char *)f->whole.data + at * lt_dtype_size(part.dtype);
+        lt_tensor part = f->whole;
+        part.rank = 1;
+        part.shape[0] = a->columns;
+        part.stride[0] = 1;
+        lt_tensor_skip(&part, at);
         lt_tensor_read_f32(&part, to + r * TILE_COLUMNS);
     }
 }

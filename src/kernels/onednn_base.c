@@ -242,7 +242,7 @@ lt_status lt_onednn_pack(const lt_onednn_engine *e, const lt_onednn_primitive *p
                          const lt_tensor *weight, size_t first, size_t count, void *packed) {
     lt_tensor view = *weight;
     view.shape[1] = count;
-    view.data = (const char *)weight->data + first * weight->stride[1] * lt_dtype_size(weight->dtype);
+    lt_tensor_skip(&view, first * weight->stride[1]);
     float *dense = NULL;
     if (!readable(&view)) {
         if (!(dense = lt_alloc(lt_tensor_count(&view) * sizeof *dense))) return LT_ERROR_MEMORY;

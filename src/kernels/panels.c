@@ -1,4 +1,5 @@
 /* Packing weights into the panels that gemm.h describes. */
+#include "base/blocks.h"
 #include "kernels/gemm.h"
 #include "kernels/narrow.h"
 
@@ -70,6 +71,21 @@ static void read_lines(const lt_conv_desc *d, const lt_weight_source *weight, si
     }
 }
 
+/* Its columns' codes with their scales and offsets, one after the other; of columns that are missing zeros. */
+static void pack_codes(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_tensor *t, size_t row, size_t there,
+                       void *lines, void *panel) {
+    const lt_weight_format *f = format_of(d);
+    const lt_block_format *blocks = lt_block_format_of(t->dtype);
+    const size_t k = lt_panel_k(d), groups = k / f->block;
+    float *scale = lines, *offset = scale + groups;
+    int8_t *codes = (int8_t *)(offset + groups);
+    memset(panel, 0, lt_weight_bytes(f, k * simd->columns));
+    for (size_t i = 0; i < there; i++) {
+        lt_blocks_parts(blocks, t->data, t->first + (row + i) * k, k, codes, scale, offset);
+        lt_codes_put(f, codes, scale, offset, k, simd->columns, i, panel);
+    }
+}
+
 /* Its columns' weights, one line each, then turned. lines: columns + 1 of them. */
 void lt_pack_floats(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_weight_source *weight, size_t p,
                     float *lines, void *panel) {
@@ -82,6 +98,10 @@ void lt_pack_floats(const lt_conv_desc *d, const lt_gemm_simd *simd, const lt_we
         return;
     }
     const size_t there = lt_min(columns, oc - first);
+    if (format_of(d)->block > 1) {
+        pack_codes(d, simd, &weight->tensor, gates + first, there, lines, panel);
+        return;
+    }
     read_lines(d, weight, gates + first, there, lines, stride, lines + columns * stride);
     memset(lines + there * stride, 0, (columns - there) * stride * sizeof *lines);
     turn(d, simd, lines, stride * sizeof *lines, panel);

@@ -1,6 +1,7 @@
 /* The table of weights' formats: see weight_format.h. */
 #include "kernels/weight_format.h"
 
+#include "base/blocks.h"
 #include "base/threads.h"
 #include "kernels/bf16.h"
 
@@ -35,6 +36,8 @@ const lt_weight_format lt_weight_formats[] = {
     [LT_WEIGHT_F32] = {"f32", LT_F32, 1, 4, read_f32, pack_f32, WIDEN(f32)},
     [LT_WEIGHT_F16] = {"f16", LT_F16, 1, 2, read_f16, pack_f16, WIDEN(f16)},
     [LT_WEIGHT_BF16] = {"bf16", LT_BF16, 1, 2, lt_bf16_read, lt_bf16_write, WIDEN(bf16)},
+    [LT_WEIGHT_CODES_16] = {"codes16", LT_FOREIGN, 16, 16 + 8, NULL, NULL, WIDEN(codes_16)},
+    [LT_WEIGHT_CODES_32] = {"codes32", LT_FOREIGN, 32, 32 + 8, NULL, NULL, WIDEN(codes_32)},
 };
 
 lt_weight_format_id lt_weight_format_of(lt_dtype type) {
@@ -44,7 +47,22 @@ lt_weight_format_id lt_weight_format_of(lt_dtype type) {
         [LT_F8_E5M2] = LT_WEIGHT_F16, /* every F8 is an F16 */
         [LT_BF16] = LT_WEIGHT_BF16,   /* all others: float32 */
     };
+    const lt_block_format *blocks = lt_block_format_of(type);
+    if (blocks) return blocks->group == 16 ? LT_WEIGHT_CODES_16 : LT_WEIGHT_CODES_32;
     return kept_as[type];
+}
+
+/* ---- Codes ---- */
+
+void lt_codes_put(const lt_weight_format *f, const int8_t *codes, const float *scale, const float *offset, size_t n,
+                  size_t columns, size_t column, void *panel) {
+    for (size_t g = 0; g < n / f->block; g++) {
+        float *scales = (float *)(void *)((char *)panel + g * columns * f->bytes);
+        int8_t *to = (int8_t *)(scales + 2 * columns) + column;
+        scales[column] = scale[g];
+        scales[columns + column] = offset[g];
+        for (size_t i = 0; i < f->block; i++) to[i * columns] = codes[g * f->block + i];
+    }
 }
 
 /* ---- Widening ---- */

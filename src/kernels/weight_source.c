@@ -37,8 +37,8 @@ static void read_row(const lt_weight_source *s, const lt_matrix *m, size_t row, 
     const lt_tensor t = lt_tensor_row(&m->tensor, row);
     const lt_weight_format *f = &lt_weight_formats[lt_weight_format_of(t.dtype)];
     lt_widen_loop *widen = f->widen[lt_isa_vectors(s->isa)];
-    const bool aligned = (uintptr_t)t.data % lt_dtype_size(t.dtype) == 0;
-    if (widen && f->dtype == t.dtype && aligned && lt_tensor_contiguous(&t))
+    const bool kept = widen && f->dtype == t.dtype && lt_tensor_contiguous(&t);
+    if (kept && (uintptr_t)t.data % lt_dtype_size(t.dtype) == 0)
         widen(t.data, out, m->columns, 1);
     else
         lt_tensor_read_f32(&t, out);
@@ -78,6 +78,7 @@ lt_status lt_weight_source_copy(const lt_weight_source *source, lt_tensor *copy)
     *copy = source->tensor;
     copy->dtype = LT_F32;
     copy->data = values;
+    copy->first = 0;
     copy->scales = NULL;
     lt_tensor_set_contiguous(copy);
     return LT_OK;

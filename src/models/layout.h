@@ -25,6 +25,9 @@ typedef enum lt_role {
 /* What encodes and decodes: a VAE, or the two halves of a TAESD. */
 #define LT_ROLES_VAE (1u << LT_ROLE_VAE | 1u << LT_ROLE_TAESD_ENCODER | 1u << LT_ROLE_TAESD_DECODER)
 
+/* What reads prompts. */
+#define LT_ROLES_TEXT (1u << LT_ROLE_TEXT | 1u << LT_ROLE_OPEN_TEXT)
+
 typedef struct lt_layout {
     struct lt_layout_part {
         bool present;

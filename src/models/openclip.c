@@ -96,11 +96,8 @@ static lt_status add_thirds(const expansion *e, const lt_tensor *t, int layer, c
                        t->rank ? t->shape[0] : 0);
     lt_tensor third = *t;
     third.shape[0] /= 3;
-    const size_t bytes = third.shape[0] * third.stride[0] * lt_dtype_size(t->dtype);
-    for (size_t i = 0; i < LT_COUNT(projections); i++) {
-        third.data = (const char *)t->data + i * bytes;
+    for (size_t i = 0; i < LT_COUNT(projections); i++, lt_tensor_skip(&third, third.shape[0] * third.stride[0]))
         LT_TRY(add(e, &third, "%sencoder.layers.%d.self_attn.%s.%s", e->tower->layers, layer, projections[i], what));
-    }
     return LT_OK;
 }
 

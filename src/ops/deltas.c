@@ -103,6 +103,8 @@ lt_delta_list lt_deltas_of(const lt_deltas *set, const lt_weight *weight) {
 /* Rounded to f16 again, a changed weight is off by 1e-4 and more of itself, which the recorded merged modules tell from
  * theirs: 1e-2 of the tiny U-Net's output, where float32 is 8e-5. What is not touched stays as small as it was. */
 lt_dtype lt_deltas_type(const lt_deltas *deltas, const lt_weight *weight, lt_precision precision) {
+    const lt_tensor *t = &weight->tensor;
     const bool exact = precision == LT_PRECISION_F32 && lt_deltas_of(deltas, weight).count;
-    return exact ? LT_F32 : weight->tensor.dtype;
+    const bool parted = lt_in_blocks(t->dtype) && !lt_tensor_contiguous(t); /* groups of a matrix that is turned */
+    return exact || parted ? LT_F32 : t->dtype;
 }

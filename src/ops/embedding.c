@@ -72,6 +72,7 @@ static lt_tensor token_table(const lt_prepared *p) {
     table.dtype = LT_F32;
     table.data = p->weight[0];
     table.scales = NULL;
+    table.first = 0;
     lt_tensor_set_contiguous(&table);
     return table;
 }

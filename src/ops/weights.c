@@ -228,8 +228,7 @@ static lt_status pack_data(const lt_weight *weight, const lt_form *form, void **
     *data = lt_alloc(form->size);
     if (!*data) return LT_ERROR_MEMORY;
     const lt_status status = pack_into(weight, form, *data);
-    if (!status && !weight->gradient && lt_tensor_contiguous(t))
-        lt_map_release(t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype));
+    if (!status && !weight->gradient && lt_tensor_contiguous(t)) lt_map_release(t->data, lt_tensor_bytes(t));
     return status;
 }
 

@@ -9,6 +9,7 @@ void lt_components_free(lt_components *parts) {
     lt_free(parts->name);
     lt_free(parts->file);
     lt_free(parts->vae_file);
+    lt_free(parts->text_file);
     lt_free(parts->preview_file);
     for (int i = 0; parts->labels && i < parts->classifier.classes; i++) lt_free(parts->labels[i]);
     lt_free(parts->labels);
@@ -102,7 +103,8 @@ const char *lt_module_name(lt_module module) { return modules[module].name; }
 
 lt_status lt_module_fail(const lt_components *parts, lt_module module, lt_status status) {
     const bool vae = module == LT_MODULE_VAE_ENCODER || module == LT_MODULE_VAE_DECODER;
-    const char *file = vae && parts->vae_file ? parts->vae_file : parts->file;
+    const bool text = module == LT_MODULE_TEXT || module == LT_MODULE_TEXT_2;
+    const char *own = vae ? parts->vae_file : text ? parts->text_file : NULL, *file = own ? own : parts->file;
     const bool its = status == LT_ERROR_MODEL || status == LT_ERROR_FORMAT || status == LT_ERROR_UNSUPPORTED;
     return its && file ? lt_fail_in(status, "%s", file) : status;
 }
@@ -163,7 +165,7 @@ static lt_status check_vector(const lt_components *parts) {
 }
 
 lt_status lt_texts_check(const lt_components *parts) {
-    LT_TRY(lt_module_needed(parts, text_of_unet(parts), ", which this U-Net needs"));
+    LT_TRY(lt_module_needed(parts, text_of_unet(parts), ", which this U-Net needs: `text` takes one from another file"));
     return lt_module_fail(parts, LT_MODULE_UNET, check_vector(parts));
 }
 
@@ -187,7 +189,7 @@ lt_status lt_parts_agree(const lt_components *parts) {
     LT_TRY(lt_module_fail(parts, LT_MODULE_UNET, check_vector(parts)));
     const int width = parts->text.width + parts->text_2.width; /* one beside the other */
     if (width && unet->context_dim && unet->context_dim != width)
-        return disagree(parts->file,
+        return disagree(parts->text_file ? parts->text_file : parts->file,
                         lt_fail(LT_ERROR_MODEL, "the text encoder makes contexts of %d, the U-Net takes %d", width,
                                 unet->context_dim));
     return LT_OK;

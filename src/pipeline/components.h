@@ -71,8 +71,9 @@ typedef struct lt_components {
     const lt_few_steps *few_steps; /* it was distilled; NULL: nothing tells */
     int sample_size;               /* latents a side, as the model was trained: 64 */
     char *name;                    /* the checkpoint's, for the parameters text */
-    /* for errors: where the tensors are from, and the VAE's and that of previews if they are others; or NULL */
-    char *file, *vae_file, *preview_file;
+    /* for errors: where the tensors are from, and the VAE's, text encoder's and that of previews if they are others; or
+     * NULL */
+    char *file, *vae_file, *text_file, *preview_file;
     lt_listener listener; /* of what is found out while opening and converting */
 } lt_components;
 

@@ -63,7 +63,8 @@ static lt_painting *last_of(lt_painting *p) { return p->second ? p->second : p; 
 
 static lt_status check(const lt_components *parts, const lt_request *r) {
     LT_TRY(lt_module_needed(parts, LT_MODULE_UNET, ", so it can't draw"));
-    if (!parts->pixels) LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ", so it can't draw"));
+    if (!parts->pixels)
+        LT_TRY(lt_module_needed(parts, LT_MODULE_VAE_DECODER, ", so it can't draw: `vae` takes one from another file"));
     if (parts->has[LT_MODULE_TEXT] && (r->clip_skip > parts->text.layers))
         return lt_fail(LT_ERROR_ARGUMENT, "`clip_skip` %d: 1 to %d, this text encoder's layers, is possible",
                        r->clip_skip, parts->text.layers);

@@ -24,8 +24,9 @@ uint64_t lt_hash_tensors(uint64_t hash, const lt_tensor *tensors, size_t count) 
         const lt_tensor *t = &tensors[i];
         hash = lt_hash_bytes(hash, t->name, strlen(t->name));
         hash = lt_hash_bytes(hash, &t->dtype, sizeof t->dtype);
-        hash = lt_tensor_contiguous(t) ? lt_hash_bytes(hash, t->data, lt_tensor_count(t) * lt_dtype_size(t->dtype))
-                                       : hash_strided(hash, t);
+        if (t->first) hash = lt_hash_bytes(hash, &t->first, sizeof t->first);
+        hash = lt_tensor_contiguous(t) || lt_in_blocks(t->dtype) ? lt_hash_bytes(hash, t->data, lt_tensor_bytes(t))
+                                                                 : hash_strided(hash, t);
     }
     return hash;
 }

@@ -24,6 +24,7 @@ static void move_in(lt_parameters *p, size_t i, float *value, float *gradient) {
     lt_tensor *t = &p->tensors.tensors[i];
     t->dtype = LT_F32;
     t->data = value;
+    t->first = 0;
     lt_tensor_set_contiguous(t);
     p->items[p->count++] =
         (lt_parameter){.name = t->name, .count = lt_tensor_count(t), .value = value, .gradient = gradient};

@@ -295,7 +295,7 @@ done <<'END'
 -taesd-preview-only|a TAESD makes previews alone
 -upscale-model|.latent upscale -m UPSCALER. makes a picture larger
 -ip-adapter-image|--image-prompt ADAPTER:IMAGE:SCALE says all three
--clip-l|a model.s parts come together: -m takes
+-clip-g|a model.s parts come together: -m takes
 -cache-mode|--deep-cache N is what
 -guidance|--cfg says how closely the prompt is followed
 -prompt-file|here -p @FILE reads

@@ -182,6 +182,10 @@ check "mutants of a checkpoint in int8, drawn" survives 60 narrow.safetensors m.
 check "mutants of a checkpoint, inspected" survives 20 tiny.safetensors m.safetensors inspect m.safetensors -W 8 -H 8
 check "mutants of a checkpoint, converted" survives 40 vae.safetensors m.safetensors convert m.safetensors out.safetensors --type f16
 check "mutants of a VAE, run" survives 40 vae.safetensors m.safetensors encode -m m.safetensors good.png -o out.safetensors
+check "mutants of a GGUF, run" survives 60 "$golden/gguf/mini_city96.gguf" m.gguf run unet -m m.gguf --in "$golden/gguf/expected.safetensors" --out out.safetensors
+check "mutants of a GGUF, converted" survives 40 "$golden/gguf/mini_sdcpp.gguf" m.gguf convert m.gguf out.gguf --quantize q4_1
+check "mutants of a GGUF's head" survives 40 "$golden/gguf/types.gguf" m.gguf inspect m.gguf
+check "mutants of metadata in arrays" survives 40 "$golden/gguf/shapes.gguf" m.gguf inspect m.gguf
 check "mutants of a pickle" survives 60 "$golden/formats/small.ckpt" m.ckpt inspect m.ckpt
 for config in model_index.json vae/config.json scheduler/scheduler_config.json; do
     cp vae-folder/$config config.json

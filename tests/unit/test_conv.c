@@ -1,6 +1,7 @@
 /* Implementers of kernels/conv.h: the formula (conv_reference.c) against numbers worked out by hand, the pairs that
  * each serves, weights of every format and layout, bytes that stay the same, refusals. That each of them gives what the
  * formula gives, over all kinds of shapes, is checked by bench/check. */
+#include "base/blocks_write.h"
 #include "conv_data.h"
 #include "kernels/bf16.h"
 #include "kernels/narrow.h"
@@ -298,7 +299,7 @@ static void expect_of_reference(problem *p, const lt_tensor *weight) {
 }
 
 /* How often each implementer took each pair. */
-typedef int pair_counts[8][LT_PRECISION_INT8 + 1][LT_WEIGHT_FORMATS];
+typedef int pair_counts[8][LT_PRECISION_INT8 + 1][LT_WEIGHT_ALONE];
 
 static void check_pairs(lt_conv_desc d, lt_precision precision, lt_weight_format_id format, pair_counts took) {
     problem p = make_problem(&d, 7);
@@ -340,7 +341,7 @@ static void test_pairs(void **state) {
                                             for_inference(shape(1, 17, 20, 32, 0, 40, 3, 1, 1, 1))};
     pair_counts took = {0};
     for (lt_precision precision = LT_PRECISION_F32; precision <= LT_PRECISION_INT8; precision++)
-        for (lt_weight_format_id format = 0; served(precision) && format < LT_WEIGHT_FORMATS; format++) {
+        for (lt_weight_format_id format = 0; served(precision) && format < LT_WEIGHT_ALONE; format++) {
             for (size_t i = 0; i < LT_COUNT(shapes_of_pairs); i++)
                 check_pairs(shapes_of_pairs[i], precision, format, took);
             for (size_t i = 0; lt_conv_impls[i]; i++)
@@ -467,14 +468,13 @@ static void test_integers_do_not_overflow(void **state) {
 
 /* ---- Formats ---- */
 
-/* Weights that stay as they are in memory, and that are read as float32: the same bytes. */
-static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
-    d.weight_type = lt_weight_formats[format].dtype;
-    problem p = make_problem(&d, 9);
-    lt_tensor strided = transposed(&p, d.weight_type), kept = straightened(&strided), widened = kept;
-    float *values = lt_alloc(lt_tensor_count(&kept) * sizeof *values);
+/* Weights that stay as they are in memory, and that are read as float32: the same bytes by each that takes both. */
+static int expect_same(lt_conv_desc d, const problem *p, const lt_tensor *kept) {
+    lt_tensor widened = *kept;
+    float *values = lt_alloc(lt_tensor_count(kept) * sizeof *values);
+    int taken = 0;
     assert_non_null(values);
-    lt_tensor_read_f32(&kept, values);
+    lt_tensor_read_f32(kept, values);
     widened.dtype = LT_F32;
     widened.data = values;
     for (d.isa = LT_ISA_AVX2; d.isa <= LT_ISA_AVX512; d.isa++)
@@ -484,16 +484,25 @@ static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
             lt_conv_desc wide = d;
             wide.weight_type = LT_F32;
             if (lt_conv_create_with(lt_conv_impls[i], &d, &conv) != LT_OK) continue;
-            dst[0] = run(conv, &p, &kept, false);
+            dst[0] = run(conv, p, kept, false);
+            taken++;
             lt_conv_free(conv);
             assert_int_equal(lt_conv_create_with(lt_conv_impls[i], &wide, &conv), LT_OK);
-            dst[1] = run(conv, &p, &widened, false);
+            dst[1] = run(conv, p, &widened, false);
             lt_conv_free(conv);
-            assert_memory_equal(dst[0], dst[1], p.out_count * sizeof(float));
+            assert_memory_equal(dst[0], dst[1], p->out_count * sizeof(float));
             lt_free(dst[0]);
             lt_free(dst[1]);
         }
     lt_free(values);
+    return taken;
+}
+
+static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
+    d.weight_type = lt_weight_formats[format].dtype;
+    problem p = make_problem(&d, 9);
+    lt_tensor strided = transposed(&p, d.weight_type), kept = straightened(&strided);
+    expect_same(d, &p, &kept);
     lt_free((void *)(uintptr_t)strided.data);
     lt_free((void *)(uintptr_t)kept.data);
     free_problem(&p);
@@ -501,10 +510,40 @@ static void expect_same_kept(lt_conv_desc d, lt_weight_format_id format) {
 
 static void test_kept_weights_give_the_bytes_of_wide_ones(void **state) {
     (void)state;
-    for (lt_weight_format_id format = 0; format < LT_WEIGHT_FORMATS; format++) {
+    for (lt_weight_format_id format = 0; format < LT_WEIGHT_ALONE; format++) {
         expect_same_kept(shape(1, 1, 450, 72, 0, 70, 1, 1, 0, 0), format);
         expect_same_kept(shape(1, 1, 5, 400, 0, 70, 1, 1, 0, 0), format);
         expect_same_kept(shape(1, 12, 9, 48, 16, 40, 3, 1, 1, 1), format);
+    }
+}
+
+/* The same of a type in blocks: in groups, or widened where they would be parted. */
+static void expect_same_in_blocks(lt_conv_desc d, lt_dtype type) {
+    const lt_block_format *f = lt_block_format_of(type);
+    d.weight_type = type;
+    problem p = make_problem(&d, 9);
+    lt_tensor kept = p.weight;
+    const size_t count = lt_tensor_count(&kept);
+    void *blocks = lt_alloc(count / f->values * f->bytes);
+    assert_non_null(blocks);
+    assert_int_equal(count % f->values, 0);
+    lt_blocks_write(type, kept.data, count / f->values, blocks);
+    kept.dtype = type;
+    kept.data = blocks;
+    assert_true(expect_same(d, &p, &kept) > 0 || lt_isa_vectors(LT_ISA_BEST) == LT_ISA_SCALAR);
+    lt_free(blocks);
+    free_problem(&p);
+}
+
+static void test_weights_in_blocks_give_the_bytes_of_wide_ones(void **state) {
+    (void)state;
+    static const lt_dtype types[] = {LT_Q8_0, LT_Q4_0, LT_Q5_1, LT_Q4_K, LT_Q6_K, LT_Q2_K};
+    for (size_t i = 0; i < LT_COUNT(types); i++) {
+        expect_same_in_blocks(shape(1, 1, 450, 256, 0, 70, 1, 1, 0, 0), types[i]);
+        expect_same_in_blocks(shape(1, 1, 5, 512, 256, 33, 1, 1, 0, 0), types[i]);
+        expect_same_in_blocks(shape(1, 1, 40, 320, 0, 64, 1, 1, 0, 0), types[i]); /* rows begin within a block of 256 */
+        expect_same_in_blocks(shape(1, 1, 40, 24, 0, 64, 1, 1, 0, 0), types[i]);  /* and within a group */
+        expect_same_in_blocks(shape(1, 12, 9, 32, 0, 40, 3, 1, 1, 1), types[i]);
     }
 }
 
@@ -785,6 +824,7 @@ int main(void) {
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_integers_do_not_overflow),
         cmocka_unit_test(test_kept_weights_give_the_bytes_of_wide_ones),
+        cmocka_unit_test(test_weights_in_blocks_give_the_bytes_of_wide_ones),
         cmocka_unit_test(test_layouts_tell_formats_apart),
         cmocka_unit_test(test_same_bytes_for_any_threads),
         cmocka_unit_test(test_same_bytes_in_narrow_numbers),

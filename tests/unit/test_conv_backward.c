@@ -368,7 +368,7 @@ static void test_pairs(void **state) {
     const lt_precision last = have_bf16() ? LT_PRECISION_BF16 : LT_PRECISION_F32;
     for (size_t i = 0; lt_conv_pass_impls[i]; i++)
         for (lt_precision precision = LT_PRECISION_F32; precision <= last; precision++)
-            for (lt_weight_format_id id = 0; id < LT_WEIGHT_FORMATS; id++) {
+            for (lt_weight_format_id id = 0; id < LT_WEIGHT_ALONE; id++) {
                 int taken = 0;
                 for (size_t j = 0; j < 2 * LT_COUNT(cases); j++) {
                     lt_conv_desc d = cases[j / 2];

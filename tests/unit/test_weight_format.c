@@ -1,6 +1,7 @@
 /* Each row of weights' formats: reading, widening and packing against values worked out here. */
 #include "test_kernels.h"
 
+#include "base/blocks_write.h"
 #include "kernels/weight_format.h"
 
 enum { NUMBERS = 1 << 16 };
@@ -45,7 +46,7 @@ static double *all_values(const row *r, void *blocks) {
 
 static void test_every_row_is_tested(void **unused) {
     (void)unused;
-    assert_int_equal(LT_COUNT(rows), LT_WEIGHT_FORMATS);
+    assert_int_equal(LT_COUNT(rows), LT_WEIGHT_ALONE);
     for (size_t i = 0; i < LT_COUNT(rows); i++) {
         const lt_weight_format *f = &lt_weight_formats[rows[i].id];
         assert_int_equal(rows[i].id, i);
@@ -120,6 +121,44 @@ static void test_reading_and_widening(void **unused) {
     }
 }
 
+/* ---- Codes ---- */
+
+/* Columns of type, put into a panel one by one, widen to what a reader finds. */
+static void check_codes(lt_dtype type, size_t columns, size_t depth) {
+    enum { MOST = 32 * 512 };
+    static float values[MOST], read[MOST], wide[MOST];
+    static char blocks[MOST * 2];
+    int8_t codes[512];
+    float scale[512 / 16], offset[512 / 16];
+    const lt_block_format *b = lt_block_format_of(type);
+    const lt_weight_format *f = &lt_weight_formats[lt_weight_format_of(type)];
+    char *panel = lt_alloc(lt_weight_bytes(f, depth * columns));
+    assert_non_null(panel);
+    assert_int_equal(f->block, b->group);
+    for (size_t i = 0; i < depth * columns; i++) values[i] = sinf((float)(i * i % 1009)) * (float)(1 + i % 7);
+    lt_blocks_write(type, values, depth * columns / b->values, blocks);
+    lt_blocks_read(b, blocks, depth * columns / b->values, read);
+    for (size_t c = 0; c < columns; c++) {
+        lt_blocks_parts(b, blocks, c * depth, depth, codes, scale, offset);
+        lt_codes_put(f, codes, scale, offset, depth, columns, c, panel);
+    }
+    for (lt_isa isa = LT_ISA_AVX2; isa <= LT_ISA_AVX512; isa++) {
+        if (lt_isa_vectors(isa) != isa) continue;
+        f->widen[isa](panel, wide, depth, columns);
+        for (size_t c = 0; c < columns; c++)
+            for (size_t r = 0; r < depth; r++) expect_float(wide[r * columns + c], (double)read[c * depth + r]);
+    }
+    lt_free(panel);
+}
+
+static void test_codes(void **unused) {
+    (void)unused;
+    static const lt_dtype types[] = {LT_Q8_0, LT_Q4_0, LT_Q4_1, LT_Q5_0, LT_Q5_1,
+                                     LT_Q2_K, LT_Q3_K, LT_Q4_K, LT_Q5_K, LT_Q6_K};
+    for (size_t i = 0; i < LT_COUNT(types); i++)
+        for (size_t depth = 64; depth <= 512; depth += 32) check_codes(types[i], 32, depth);
+}
+
 /* ---- Packing ---- */
 
 static double pack_one(const lt_weight_format *f, double x) {
@@ -163,6 +202,7 @@ int main(void) {
         cmocka_unit_test(test_every_row_is_tested),
         cmocka_unit_test(test_types_are_kept),
         cmocka_unit_test(test_reading_and_widening),
+        cmocka_unit_test(test_codes),
         cmocka_unit_test(test_packing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,3 +22,24 @@ void LT_SIMD_NAME(lt_widen_f16)(const void *x, float *y, size_t rows, size_t col
 void LT_SIMD_NAME(lt_widen_bf16)(const void *x, float *y, size_t rows, size_t columns) {
     widen(LT_WEIGHT_BF16, sizeof(uint16_t), x, y, rows * columns);
 }
+
+/* A panel's columns, a group of rows at a time (weight_format.h). */
+LT_INLINE void widen_codes(const size_t block, const void *x, float *y, size_t rows, size_t columns) {
+    const char *from = x;
+    for (size_t row = 0; row < rows; row += block, from += columns * (block + 2 * sizeof(float)))
+        for (size_t c = 0; c < columns; c += LT_VEC) {
+            const vf scale = vf_load((const float *)(const void *)from + c);
+            const vf offset = vf_load((const float *)(const void *)from + columns + c);
+            const int8_t *codes = (const int8_t *)from + 2 * columns * sizeof(float) + c;
+            for (size_t i = 0; i < block; i++)
+                vf_store(y + (row + i) * columns + c, scale * vf_load_i8(codes + i * columns) + offset);
+        }
+}
+
+void LT_SIMD_NAME(lt_widen_codes_16)(const void *x, float *y, size_t rows, size_t columns) {
+    widen_codes(16, x, y, rows, columns);
+}
+
+void LT_SIMD_NAME(lt_widen_codes_32)(const void *x, float *y, size_t rows, size_t columns) {
+    widen_codes(32, x, y, rows, columns);
+}
