@@ -556,6 +556,36 @@ LT_API const lt_field *lt_convert_fields(void);
  * that needs other forms is LT_ERROR_UNSUPPORTED. */
 LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
 
+/* ---- Merging ---- */
+
+typedef struct lt_merge_options {
+    const char *method;  /* "sum": A(1-W) + B W, or of three A(1-W-V) + B W + C V; "difference": A + (B-C) W; NULL: a
+                            difference where there is a C and no V, else a sum */
+    float weight;        /* W, -10 to 10 */
+    float weight_c;      /* V, likewise */
+    const char *blocks;  /* W of each block in place of weight, as "merge block weighted" has it: so many numbers with
+                            commas between as BASE (all but the U-Net), IN00, ..., M00, OUT00, ... are, 26 of SD 1; or
+                            NAME=NUMBER of some of these, or of IN, OUT, unet, text, vae. NULL: weight everywhere */
+    const char *vae;     /* a file or folder whose VAE is written, as it is; NULL: it is merged, too */
+    const char *type;    /* "f32", "f16" or "bf16"; NULL: as in A */
+    const char *layout;  /* "ldm", one file, or "diffusers", a folder; NULL: one file */
+    lt_notice_fn notice; /* of what stays as it is in A; NULL: nobody is told */
+    void *notice_user;
+    uint64_t reserved[LT_RESERVED];
+} lt_merge_options;
+LT_API lt_merge_options lt_merge_options_defaults(void); /* weight 0.3, as A1111 */
+LT_API const lt_field *lt_merge_fields(void);
+
+/* Writes sums of models' weights, as the checkpoint merger of A1111's web UI, at out: A with what drawing needs of it,
+ * and of B and C (NULL: there is none) the tensors of the same names, whatever these are called in their files. What
+ * one of them lacks stays A's share. Of an inpainting A and ordinary others what both have of the first convolution is
+ * merged. Numbers are summed in double precision and rounded once. Memory is that of one tensor in float32, a row of
+ * each of the others, and what the system keeps of mapped files. Before anything is written U-Nets of different kinds,
+ * other shapes, and quantised or packed models are refused; a value that is no number is LT_ERROR_MODEL, one that type
+ * can't hold LT_ERROR_ARGUMENT. How it was made is among the metadata (sd_merge_recipe). options may be NULL. */
+LT_API lt_status lt_merge(const char *a, const char *b, const char *c, const char *out,
+                          const lt_merge_options *options);
+
 /* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or
  * "tiny-inpaint", files, or "vit-b-32" or "tiny-clip", folders; and models beside a checkpoint, files, as
  * lt_synthetic_names has them. type as above; NULL is "f16". */

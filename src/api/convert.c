@@ -1,6 +1,7 @@
 /* Converting checkpoints, and making synthetic ones. */
 #include "api/merge.h"
 #include "api/quantise.h"
+#include "api/write.h"
 #include "base/door.h"
 #include "base/fields.h"
 #include "export/pack.h"
@@ -9,15 +10,13 @@
 
 #include <string.h>
 
-static const char *const type_names[] = {"f32", "f16", "bf16", NULL};
-static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
-static const char *const layouts[] = {"ldm", "diffusers", NULL};
 static const char *const quantised[] = {"int8", NULL};
 
 #define AT(member) LT_FIELD(lt_convert_options, member)
 static const lt_field fields[] = {
-    {AT(type), LT_FIELD_CHOICE, .optional = true, .choices = type_names, .help = "f32, f16 or bf16; default: as it is"},
-    {AT(layout), LT_FIELD_CHOICE, .optional = true, .choices = layouts,
+    {AT(type), LT_FIELD_CHOICE, .optional = true, .choices = lt_type_choices,
+     .help = "f32, f16 or bf16; default: as it is"},
+    {AT(layout), LT_FIELD_CHOICE, .optional = true, .choices = lt_layout_choices,
      .help = "ldm (one file) or diffusers (a folder)"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
@@ -33,13 +32,6 @@ static const lt_field fields[] = {
 
 const lt_field *lt_convert_fields(void) { return fields; }
 lt_convert_options lt_convert_options_defaults(void) { return (lt_convert_options){0}; }
-
-/* The type of that name, which is one; NULL of NULL. */
-static const lt_dtype *find_type(const char *name) {
-    for (size_t i = 0; name && type_names[i]; i++)
-        if (!strcmp(type_names[i], name)) return &types[i];
-    return NULL;
-}
 
 /* ---- A file as it is ---- */
 
@@ -69,7 +61,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
             metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
     for (size_t i = 0; i < settings->count; i++)
         metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
-    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, type);
+    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, type, NULL);
     lt_free(metadata);
     return status;
 }
@@ -95,20 +87,19 @@ static lt_status write_only(const char *in, const lt_source *source, const lt_ch
                             const lt_convert_options *o) {
     lt_settings settings = {0};
     lt_status status = source->folder.count ? read_settings(in, o, &settings) : LT_OK;
-    if (!status) status = write_as_is(only, &settings, out, find_type(o->type));
+    if (!status) status = write_as_is(only, &settings, out, lt_type_find(o->type));
     lt_settings_free(&settings);
     return status;
 }
 
 static lt_status write_exported(const lt_exported *exported, const char *out, const lt_convert_options *o) {
-    const bool folder = o->layout && !strcmp(o->layout, "diffusers");
-    return (folder ? lt_export_diffusers : lt_export_ldm)(exported, out, find_type(o->type));
+    return lt_write_exported(exported, out, o->layout, o->type);
 }
 
 static lt_status write_merged(lt_model *model, const char *out, const lt_convert_options *o) {
     lt_exported exported = lt_model_exported(model);
     lt_merged merged;
-    lt_status status = lt_model_merge(model, o->loras, o->lora_count, find_type(o->type), &merged);
+    lt_status status = lt_model_merge(model, o->loras, o->lora_count, lt_type_find(o->type), &merged);
     exported.tensors = merged.tensors;
     if (!status) status = write_exported(&exported, out, o);
     lt_merged_free(&merged);
@@ -257,6 +248,6 @@ lt_status lt_synthesize(const char *name, const char *out, const char *type) {
     const lt_argument arguments[] = {{"name", name}, LT_PATH_ARGUMENT(out)};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = synthesize(name, out, find_type(type ? type : "f16"));
+    if (!status) status = synthesize(name, out, lt_type_find(type ? type : "f16"));
     return lt_leave(&door, status);
 }

@@ -6,6 +6,15 @@
 #include "models/settings.h"
 #include "pipeline/components.h"
 
+bool lt_is_floating(lt_dtype type); /* which `type` below converts */
+
+/* Who makes the values of tensors while these are written, twice: to look at them, and to write them. A tensor's data
+ * is then whatever fill wants it to be. */
+typedef struct lt_filling {
+    lt_fill_fn fill;
+    void *user;
+} lt_filling;
+
 /* What is written: an open model's parts, its tensors [count] by their canonical names, and the files that those come
  * from. */
 typedef struct lt_exported {
@@ -13,7 +22,8 @@ typedef struct lt_exported {
     const lt_tensor *tensors;
     size_t count;
     const lt_source *source;
-    const lt_settings *more; /* further metadata of a single file; NULL: none */
+    const lt_settings *more;   /* further metadata of a single file; NULL: none */
+    const lt_filling *filling; /* who makes the values; NULL: tensors hold them */
 } lt_exported;
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
@@ -22,9 +32,9 @@ typedef struct lt_exported {
  * complete. */
 
 /* One safetensors file of tensors as they are called. Wider types come first, so that every tensor lies on a multiple
- * of its elements' size, and names are in order. */
+ * of its elements' size, and names are in order. filling: NULL: tensors hold their values. */
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
-                            size_t metadata_count, const lt_dtype *type);
+                            size_t metadata_count, const lt_dtype *type, const lt_filling *filling);
 
 /* What config.json files say that shapes and the family don't (heads, groups, activation, scaling, noise schedule), as
  * a single file's metadata say it; of an ordinary model nothing. That other programs can't tell goes to the model's

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static bool is_floating(lt_dtype type) {
+bool lt_is_floating(lt_dtype type) {
     return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64 || type == LT_F8_E4M3 ||
            type == LT_F8_E5M2;
 }
@@ -14,7 +14,7 @@ static bool is_floating(lt_dtype type) {
 /* What a file written as type holds tensor in. Scales stay what they are: exact. */
 static lt_dtype stored_as(const lt_tensor *tensor, const lt_dtype *type) {
     const bool whole = tensor->rank == 0 || lt_is_scales(tensor->name);
-    return type && is_floating(tensor->dtype) && !whole ? *type : tensor->dtype;
+    return type && lt_is_floating(tensor->dtype) && !whole ? *type : tensor->dtype;
 }
 
 /* Types that hold less than float32: what rounds to infinity, and what to say of it. */
@@ -40,15 +40,21 @@ static lt_status check_values(const char *name, const float *values, size_t coun
                    narrow_types[type].name, narrow_types[type].most, narrow_types[type].instead);
 }
 
+static lt_status read_values(const lt_tensor *tensor, const lt_filling *filling, float *values) {
+    if (filling) return filling->fill(filling->user, tensor, values);
+    lt_tensor_read_f32(tensor, values);
+    return LT_OK;
+}
+
 /* A tensor of floating-point numbers, before it is written as type. */
-static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type) {
+static lt_status check_tensor(const lt_tensor *tensor, lt_dtype type, const lt_filling *filling) {
     const size_t count = lt_tensor_count(tensor);
     LT_TRY(lt_writer_ask());
-    if (!is_floating(tensor->dtype)) return LT_OK;
+    if (!lt_is_floating(tensor->dtype)) return LT_OK;
     float *values = lt_calloc(count, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(tensor, values);
-    const lt_status status = check_values(tensor->name, values, count, type);
+    lt_status status = read_values(tensor, filling, values);
+    if (!status) status = check_values(tensor->name, values, count, type);
     lt_free(values);
     return status;
 }
@@ -67,13 +73,16 @@ static size_t arrange(const lt_tensor *tensors, size_t count, const lt_dtype *ty
 }
 
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
-                            size_t metadata_count, const lt_dtype *type) {
+                            size_t metadata_count, const lt_dtype *type, const lt_filling *filling) {
+    static const lt_filling none;
+    const lt_filling *f = filling ? filling : &none;
     lt_tensor *arranged = lt_calloc(count, sizeof *arranged);
     lt_dtype *types = lt_calloc(count, sizeof *types);
     lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
     if (!status) count = arrange(tensors, count, type, arranged, types);
-    for (size_t i = 0; i < count && !status; i++) status = check_tensor(&arranged[i], types[i]);
-    if (!status) status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);
+    for (size_t i = 0; i < count && !status; i++) status = check_tensor(&arranged[i], types[i], filling);
+    if (!status)
+        status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, f->fill, f->user);
     lt_free(types);
     lt_free(arranged);
     return status;
