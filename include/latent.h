@@ -527,6 +527,7 @@ typedef struct lt_convert_options {
     const char *prediction; /* likewise */
     const lt_lora *loras;   /* [lora_count]: added to the weights for good; NULL: none */
     size_t lora_count;
+    const char *vae;        /* as lt_open_options: takes its place in what is written */
     const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; NULL: none */
     bool pack;              /* a file for this processor alone, which draws sooner; without type, layout, quantize */
     lt_precision precision; /* for which it is packed; auto: in which the model is drawn */
@@ -540,9 +541,9 @@ typedef struct lt_convert_options {
 LT_API lt_convert_options lt_convert_options_defaults(void);
 LT_API const lt_field *lt_convert_fields(void);
 
-/* Writes what lt_model_open opens as safetensors at out. Without layout, ema, prediction and loras a file keeps its
- * tensors, whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a
- * model's conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another
+/* Writes what lt_model_open opens as safetensors at out. Without layout, ema, prediction, vae and loras a file keeps
+ * its tensors, whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is
+ * a model's conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another
  * shape, is refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
  * LT_ERROR_ARGUMENT. options may be NULL.
  *

@@ -21,6 +21,7 @@ static const lt_field fields[] = {
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
+    {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
     {AT(quantize), LT_FIELD_CHOICE, .optional = true, .choices = quantised,
      .help = "int8: the U-Net in 8 bits, as far as it stands them"},
     {AT(pack), LT_FIELD_BOOL, .help = "weights as this processor's kernels want them: sooner drawn, here alone"},
@@ -70,7 +71,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
 
 static lt_status open_model(const char *in, const lt_convert_options *o, lt_model **model) {
     const lt_open_options open = {
-        .ema = o->ema, .prediction = o->prediction, .notice = o->notice, .notice_user = o->notice_user};
+        .vae = o->vae, .ema = o->ema, .prediction = o->prediction, .notice = o->notice, .notice_user = o->notice_user};
     return lt_model_open(in, &open, model);
 }
 
@@ -173,7 +174,8 @@ static lt_status convert(const char *in, const char *out, const lt_convert_optio
     if (o->lora_count && (o->quantize || o->pack))
         return lt_fail(LT_ERROR_ARGUMENT, "%s: with loras it takes two conversions, the first of which adds them",
                        o->pack ? "pack" : "quantize");
-    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count || o->pack) return write_model(in, out, o);
+    if (o->layout || o->ema || o->prediction || o->vae || o->quantize || o->lora_count || o->pack)
+        return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
     const lt_checkpoint *only = only_checkpoint(&source);
