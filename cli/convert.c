@@ -18,6 +18,7 @@ static const lt_option options[] = {
     {"ema", 0, LT_OPTION_FLAG, NULL, NULL, &o.options.ema, OF_CONVERTING},
     {"prediction", 0, LT_OPTION_CHOICE, "KIND", "what the U-Net predicts, if IN does not say: epsilon or v",
      &o.options.prediction, OF_CONVERTING},
+    {"vae", 0, LT_OPTION_FILE, "FILE", NULL, &o.options.vae, OF_CONVERTING},
     {"quantize", 0, LT_OPTION_CHOICE, "TYPE", NULL, &o.options.quantize, OF_CONVERTING, .also = "quantise"},
     LT_LORA_OPTION(o.loras),
     {"pack", 0, LT_OPTION_FLAG, NULL, NULL, &o.options.pack, OF_CONVERTING},
@@ -43,6 +44,7 @@ static int check_output(void) {
     const bool gguf = dot && !strcasecmp(dot, ".gguf") && !o.synthetic;
     int wrong = gguf ? LT_EXIT_OK : lt_check_safetensors_name("OUT", o.out);
     if (!wrong) wrong = lt_check_apart("OUT", o.out, o.in);
+    if (!wrong && o.options.vae) wrong = lt_check_apart("OUT", o.out, o.options.vae);
     for (size_t i = 0; i < o.loras.count && !wrong; i++) wrong = lt_check_apart("OUT", o.out, o.loras.items[i].file);
     return wrong;
 }
@@ -56,7 +58,7 @@ static void tell(void *user, const char *message) {
 static int run(int count, char **words) {
     const bool whole = take_words(count, words);
     if (o.synthetic && (!whole || o.in || o.loras.count || o.options.layout || o.options.ema || o.options.prediction ||
-                        o.options.quantize || o.options.pack))
+                        o.options.vae || o.options.quantize || o.options.pack))
         return lt_complain(LT_EXIT_USAGE, "--synthetic NAME takes OUT and --type only; see `latent convert --help`");
     if (!whole) return lt_complain(LT_EXIT_USAGE, "IN and OUT are needed; see `latent convert --help`");
     const int wrong = check_output();
@@ -82,7 +84,8 @@ const lt_command lt_command_convert = {
     "IN is a .safetensors, a .ckpt, a .gguf, the index of a sharded set or a folder; OUT is a .safetensors, a .gguf, "
     "or "
     "with --to diffusers\n"
-    "a new folder. A file keeps its tensors' names unless --to, --ema or --prediction is given; a diffusers folder "
+    "a new folder. A file keeps its tensors' names unless --to, --ema, --prediction or --vae is given; a diffusers "
+    "folder "
     "becomes\n"
     "one file in LDM's layout. Metadata are kept. A model that lacks a tensor, or has one of another shape, is "
     "refused.\n"

@@ -11,8 +11,8 @@
 extern const lt_command lt_command_txt2img, lt_command_img2img, lt_command_inpaint, lt_command_encode,
     lt_command_decode, lt_command_upscale, lt_command_run, lt_command_tokenize, lt_command_prompt, lt_command_schedule,
     lt_command_noise, lt_command_similarity, lt_command_inspect, lt_command_models, lt_command_convert,
-    lt_command_train, lt_command_plot, lt_command_eval, lt_command_explain_drawing, lt_command_annotate,
-    lt_command_serve, lt_command_bench, lt_command_help, lt_command_completion, lt_command_man;
+    lt_command_merge, lt_command_train, lt_command_plot, lt_command_eval, lt_command_explain_drawing,
+    lt_command_annotate, lt_command_serve, lt_command_bench, lt_command_help, lt_command_completion, lt_command_man;
 
 const lt_command *const lt_commands[] = {
     &lt_command_txt2img,
@@ -31,6 +31,7 @@ const lt_command *const lt_commands[] = {
     &lt_command_inspect,
     &lt_command_models,
     &lt_command_convert,
+    &lt_command_merge,
     &lt_command_train,
     &lt_command_plot,
     &lt_command_eval,

@@ -88,12 +88,13 @@ void lt_options_begin(const lt_command *command) {
     const lt_inspect_options looking = lt_inspect_options_defaults();
     const lt_timing_options timing = lt_timing_options_defaults();
     const lt_train_options training = lt_train_options_defaults();
+    const lt_merge_options merging = lt_merge_options_defaults();
     const struct {
         const lt_field *(*fields)(void);
         const void *defaults;
     } all[] = {{lt_open_fields, &open},          {lt_session_fields, &session}, {lt_request_fields, &request},
                {lt_convert_fields, &conversion}, {lt_inspect_fields, &looking}, {lt_timing_fields, &timing},
-               {lt_train_fields, &training}};
+               {lt_train_fields, &training},     {lt_merge_fields, &merging}};
     for (const lt_option *o = command->options; o->name; o++)
         for (size_t i = 0; i < LT_COUNT(all); i++)
             if (all[i].fields == o->fields)

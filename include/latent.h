@@ -538,6 +538,7 @@ typedef struct lt_convert_options {
     const char *prediction; /* likewise */
     const lt_lora *loras;   /* [lora_count]: added to the weights for good; NULL: none */
     size_t lora_count;
+    const char *vae;        /* as lt_open_options: takes its place in what is written */
     const char *quantize;   /* "int8": the U-Net's weights in 8 bits, but for layers that do not stand it; or a type of
                                GGUF's, in which a .gguf holds matrices: "q8_0", "q5_0", "q5_1", "q4_0", "q4_1", "q6_k",
                                "q5_k", "q4_k", "q3_k", "q2_k"; NULL: none */
@@ -554,7 +555,7 @@ LT_API lt_convert_options lt_convert_options_defaults(void);
 LT_API const lt_field *lt_convert_fields(void);
 
 /* Writes what lt_model_open opens as safetensors at out, or where that ends in ".gguf" as GGUF, which is always a
- * model's conversion. Without layout, ema, prediction and loras a file keeps its
+ * model's conversion. Without layout, ema, prediction, vae and loras a file keeps its
  * tensors, whatever they are called, and its metadata; a diffusers folder becomes one file. With one of them it is a
  * model's conversion: what drawing does not need is left out, and a model that lacks a tensor, or has one of another
  * shape, is refused before anything is written. A value that is no number is LT_ERROR_MODEL, one that type can't hold
@@ -569,6 +570,36 @@ LT_API const lt_field *lt_convert_fields(void);
  * it: LT_ERROR_FORMAT where one was flipped, LT_ERROR_UNSUPPORTED where another version of Latent packed it; and a call
  * that needs other forms is LT_ERROR_UNSUPPORTED. */
 LT_API lt_status lt_convert(const char *in, const char *out, const lt_convert_options *options);
+
+/* ---- Merging ---- */
+
+typedef struct lt_merge_options {
+    const char *method;  /* "sum": A(1-W) + B W, or of three A(1-W-V) + B W + C V; "difference": A + (B-C) W; NULL: a
+                            difference where there is a C and no V, else a sum */
+    float weight;        /* W, -10 to 10 */
+    float weight_c;      /* V, likewise */
+    const char *blocks;  /* W of each block in place of weight, as "merge block weighted" has it: so many numbers with
+                            commas between as BASE (all but the U-Net), IN00, ..., M00, OUT00, ... are, 26 of SD 1; or
+                            NAME=NUMBER of some of these, or of IN, OUT, unet, text, vae. NULL: weight everywhere */
+    const char *vae;     /* a file or folder whose VAE is written, as it is; NULL: it is merged, too */
+    const char *type;    /* "f32", "f16" or "bf16"; NULL: as in A */
+    const char *layout;  /* "ldm", one file, or "diffusers", a folder; NULL: one file */
+    lt_notice_fn notice; /* of what stays as it is in A; NULL: nobody is told */
+    void *notice_user;
+    uint64_t reserved[LT_RESERVED];
+} lt_merge_options;
+LT_API lt_merge_options lt_merge_options_defaults(void); /* weight 0.3, as A1111 */
+LT_API const lt_field *lt_merge_fields(void);
+
+/* Writes sums of models' weights, as the checkpoint merger of A1111's web UI, at out: A with what drawing needs of it,
+ * and of B and C (NULL: there is none) the tensors of the same names, whatever these are called in their files. What
+ * one of them lacks stays A's share. Of an inpainting A and ordinary others what both have of the first convolution is
+ * merged. Numbers are summed in double precision and rounded once. Memory is that of one tensor in float32, a row of
+ * each of the others, and what the system keeps of mapped files. Before anything is written U-Nets of different kinds,
+ * other shapes, and quantised or packed models are refused; a value that is no number is LT_ERROR_MODEL, one that type
+ * can't hold LT_ERROR_ARGUMENT. How it was made is among the metadata (sd_merge_recipe). options may be NULL. */
+LT_API lt_status lt_merge(const char *a, const char *b, const char *c, const char *out,
+                          const lt_merge_options *options);
 
 /* Makes a checkpoint of made-up weights with real names and shapes, always the same: "sd15" (2.1 GB in f16), "tiny" or
  * "tiny-inpaint", files, or "vit-b-32" or "tiny-clip", folders; and models beside a checkpoint, files, as

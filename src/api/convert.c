@@ -1,6 +1,7 @@
 /* Converting checkpoints, and making synthetic ones. */
 #include "api/merge.h"
 #include "api/quantise.h"
+#include "api/write.h"
 #include "base/door.h"
 #include "base/fields.h"
 #include "export/pack.h"
@@ -10,9 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const type_names[] = {"f32", "f16", "bf16", NULL};
-static const lt_dtype types[] = {LT_F32, LT_F16, LT_BF16};
-static const char *const layouts[] = {"ldm", "diffusers", NULL};
 static const char *const quantised[] = {"int8", "q8_0", "q5_0", "q5_1", "q4_0", "q4_1",
                                         "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", NULL};
 static const lt_dtype in_blocks[] = {LT_FOREIGN, LT_Q8_0, LT_Q5_0, LT_Q5_1, LT_Q4_0, LT_Q4_1,
@@ -20,12 +18,14 @@ static const lt_dtype in_blocks[] = {LT_FOREIGN, LT_Q8_0, LT_Q5_0, LT_Q5_1, LT_Q
 
 #define AT(member) LT_FIELD(lt_convert_options, member)
 static const lt_field fields[] = {
-    {AT(type), LT_FIELD_CHOICE, .optional = true, .choices = type_names, .help = "f32, f16 or bf16; default: as it is"},
-    {AT(layout), LT_FIELD_CHOICE, .optional = true, .choices = layouts,
+    {AT(type), LT_FIELD_CHOICE, .optional = true, .choices = lt_type_choices,
+     .help = "f32, f16 or bf16; default: as it is"},
+    {AT(layout), LT_FIELD_CHOICE, .optional = true, .choices = lt_layout_choices,
      .help = "ldm (one file) or diffusers (a folder)"},
     {AT(ema), LT_FIELD_BOOL, .help = "take the averaged weights of the U-Net"},
     {AT(prediction), LT_FIELD_CHOICE, .optional = true, .choices = lt_prediction_choices,
      .help = "what the U-Net predicts, if it is not said: epsilon or v"},
+    {AT(vae), LT_FIELD_FILE, .optional = true, .help = "take the VAE from this file or folder"},
     {AT(quantize), LT_FIELD_CHOICE, .optional = true, .choices = quantised,
      .help = "a type of GGUF's, or int8: the U-Net in 8 bits, as far as it stands them"},
     {AT(pack), LT_FIELD_BOOL, .help = "weights as this processor's kernels want them: sooner drawn, here alone"},
@@ -37,13 +37,6 @@ static const lt_field fields[] = {
 
 const lt_field *lt_convert_fields(void) { return fields; }
 lt_convert_options lt_convert_options_defaults(void) { return (lt_convert_options){0}; }
-
-/* The type of that name, which is one; NULL of NULL. */
-static const lt_dtype *find_type(const char *name) {
-    for (size_t i = 0; name && type_names[i]; i++)
-        if (!strcmp(type_names[i], name)) return &types[i];
-    return NULL;
-}
 
 /* The type of weights in blocks that options ask for; NULL: none, or int8, which is measured. */
 static const lt_dtype *find_blocks(const lt_convert_options *o) {
@@ -85,7 +78,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
             metadata[count++] = (lt_metadata){c->metadata[i].key, c->metadata[i].value};
     for (size_t i = 0; i < settings->count; i++)
         metadata[count++] = (lt_metadata){settings->keys[i], settings->values[i]};
-    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, type);
+    const lt_status status = lt_export_tensors(out, c->tensors, c->count, metadata, count, type, NULL);
     lt_free(metadata);
     return status;
 }
@@ -94,7 +87,7 @@ static lt_status write_as_is(const lt_checkpoint *c, const lt_settings *settings
 
 static lt_status open_model(const char *in, const lt_convert_options *o, lt_model **model) {
     const lt_open_options open = {
-        .ema = o->ema, .prediction = o->prediction, .notice = o->notice, .notice_user = o->notice_user};
+        .vae = o->vae, .ema = o->ema, .prediction = o->prediction, .notice = o->notice, .notice_user = o->notice_user};
     return lt_model_open(in, &open, model);
 }
 
@@ -111,21 +104,20 @@ static lt_status write_only(const char *in, const lt_source *source, const lt_ch
                             const lt_convert_options *o) {
     lt_settings settings = {0};
     lt_status status = source->folder.count ? read_settings(in, o, &settings) : LT_OK;
-    if (!status) status = write_as_is(only, &settings, out, find_type(o->type));
+    if (!status) status = write_as_is(only, &settings, out, lt_type_find(o->type));
     lt_settings_free(&settings);
     return status;
 }
 
 static lt_status write_exported(const lt_exported *exported, const char *out, const lt_convert_options *o) {
-    const bool folder = o->layout && !strcmp(o->layout, "diffusers");
-    if (is_gguf(out)) return lt_export_gguf(exported, out, find_type(o->type), find_blocks(o));
-    return (folder ? lt_export_diffusers : lt_export_ldm)(exported, out, find_type(o->type));
+    if (is_gguf(out)) return lt_export_gguf(exported, out, lt_type_find(o->type), find_blocks(o));
+    return lt_write_exported(exported, out, o->layout, o->type);
 }
 
 static lt_status write_merged(lt_model *model, const char *out, const lt_convert_options *o) {
     lt_exported exported = lt_model_exported(model);
     lt_merged merged;
-    lt_status status = lt_model_merge(model, o->loras, o->lora_count, find_type(o->type), &merged);
+    lt_status status = lt_model_merge(model, o->loras, o->lora_count, lt_type_find(o->type), &merged);
     exported.tensors = merged.tensors;
     if (!status) status = write_exported(&exported, out, o);
     lt_merged_free(&merged);
@@ -213,7 +205,7 @@ static lt_status convert(const char *in, const char *out, const lt_convert_optio
     if (o->lora_count && ((o->quantize && !find_blocks(o)) || o->pack))
         return lt_fail(LT_ERROR_ARGUMENT, "%s: with loras it takes two conversions, the first of which adds them",
                        o->pack ? "pack" : "quantize");
-    if (o->layout || o->ema || o->prediction || o->quantize || o->lora_count || o->pack || is_gguf(out))
+    if (o->layout || o->ema || o->prediction || o->vae || o->quantize || o->lora_count || o->pack || is_gguf(out))
         return write_model(in, out, o);
     lt_source source;
     LT_TRY(lt_source_open(in, &source));
@@ -292,6 +284,6 @@ lt_status lt_synthesize(const char *name, const char *out, const char *type) {
     const lt_argument arguments[] = {{"name", name}, LT_PATH_ARGUMENT(out)};
     lt_door door;
     lt_status status = lt_enter(&door, __func__, arguments, LT_COUNT(arguments));
-    if (!status) status = synthesize(name, out, find_type(type ? type : "f16"));
+    if (!status) status = synthesize(name, out, lt_type_find(type ? type : "f16"));
     return lt_leave(&door, status);
 }

@@ -28,6 +28,10 @@
     each(dpmpp_3m_sde) \
     each(unipc) \
     each(deis) \
+    each(ipndm) \
+    each(ipndm_v) \
+    each(res_multistep) \
+    each(res_multistep_ancestral) \
     each(er_sde) \
     each(lcm) \
     each(tcd)

@@ -122,6 +122,23 @@ int lt_kl_optimal_comfy_sigmas(const lt_noise_schedule *s, int steps, float *sig
     return steps;
 }
 
+/* ---- Genmo's Mochi, as ComfyUI has it ---- */
+
+/* Half of the steps take 1 - sigma / highest evenly up to 0.025, the others go on in a parabola. */
+int lt_linear_quadratic_sigmas(const lt_noise_schedule *s, int steps, float *sigma) {
+    const double threshold = 0.025;
+    const int linear = steps / 2, others = steps - linear;
+    const double rest = linear - threshold * steps;
+    const double square = linear ? rest / ((double)linear * others * others) : 0;
+    const double slope = linear ? threshold / linear - 2 * rest / ((double)others * others) : 0;
+    for (int i = 0; i < steps; i++) {
+        const double gone =
+            i < linear ? i * threshold / linear : square * i * i + slope * i + square * ((double)linear * linear);
+        sigma[i] = (float)(1 - gone) * highest(s);
+    }
+    return steps;
+}
+
 /* ---- Tables that were searched for ---- */
 
 static const double ays[] = {14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029};

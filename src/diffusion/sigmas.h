@@ -14,6 +14,8 @@ lt_sigmas lt_normal_sigmas, lt_karras_sigmas, lt_exponential_sigmas;
 lt_sigmas lt_simple_sigmas, lt_sgm_uniform_sigmas, lt_ddim_uniform_sigmas;
 /* Lee et al. 2024 and a draft of Guo et al., each as A1111 and Forge have it, and as ComfyUI does */
 lt_sigmas lt_beta_sigmas, lt_beta_comfy_sigmas, lt_kl_optimal_sigmas, lt_kl_optimal_comfy_sigmas;
+/* ComfyUI, of Genmo's Mochi */
+lt_sigmas lt_linear_quadratic_sigmas;
 /* Forge: evenly spaced timesteps that end their stretches, as trailing */
 lt_sigmas lt_turbo_sigmas;
 /* Sabour et al. 2024, Align Your Steps, and what GITS (Chen et al. 2024) found: tables for SD 1.5 and for SDXL */

@@ -56,6 +56,7 @@ lt_status lt_space_above_lowest(lt_spacing spacing, int steps, int offset, float
     each(beta_comfy, lt_beta_comfy_sigmas, 0)               \
     each(kl_optimal, lt_kl_optimal_sigmas, 0)               \
     each(kl_optimal_comfy, lt_kl_optimal_comfy_sigmas, 0)   \
+    each(linear_quadratic, lt_linear_quadratic_sigmas, 0)   \
     each(turbo, lt_turbo_sigmas, 0)                         \
     each(align_your_steps, lt_ays_sigmas, 0)                \
     each(align_your_steps_xl, lt_ays_xl_sigmas, 0)          \

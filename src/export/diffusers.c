@@ -54,7 +54,7 @@ static lt_status write_component(const lt_exported *model, const struct componen
     const lt_name config = lt_name_of("%s/config.json", c->name);
     lt_status status =
         path ? lt_folder_write_json(folder, config.text, c->config(model->parts), JSON_FLAGS) : LT_ERROR_MEMORY;
-    if (!status) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type);
+    if (!status) status = lt_export_tensors(path, list.tensors, list.count, m->items, m->count, type, model->filling);
     lt_free(path);
     lt_tensor_list_free(&list);
     return status;

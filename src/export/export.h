@@ -6,6 +6,15 @@
 #include "models/settings.h"
 #include "pipeline/components.h"
 
+bool lt_is_floating(lt_dtype type); /* which `type` below converts */
+
+/* Who makes the values of tensors while these are written, twice: to look at them, and to write them. A tensor's data
+ * is then whatever fill wants it to be. */
+typedef struct lt_filling {
+    lt_fill_fn fill;
+    void *user;
+} lt_filling;
+
 /* What is written: an open model's parts, its tensors [count] by their canonical names, and the files that those come
  * from. */
 typedef struct lt_exported {
@@ -13,7 +22,8 @@ typedef struct lt_exported {
     const lt_tensor *tensors;
     size_t count;
     const lt_source *source;
-    const lt_settings *more; /* further metadata of a single file; NULL: none */
+    const lt_settings *more;   /* further metadata of a single file; NULL: none */
+    const lt_filling *filling; /* who makes the values; NULL: tensors hold them */
 } lt_exported;
 
 /* In all of these: type, if not NULL, is what tensors of floating-point numbers are converted to; whole numbers and
@@ -25,14 +35,14 @@ typedef struct lt_exported {
  * (base/blocks.h), which only GGUF files hold, become f16. */
 lt_dtype lt_export_type(const lt_tensor *tensor, const lt_dtype *type);
 /* The largest of its numbers without its sign; LT_ERROR_MODEL where not all are numbers. */
-lt_status lt_export_largest(const lt_tensor *tensor, float *largest);
+lt_status lt_export_largest(const lt_tensor *tensor, const lt_filling *filling, float *largest);
 /* Before it is written as type: LT_ERROR_MODEL, LT_ERROR_ARGUMENT as said above. */
-lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type);
+lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type, const lt_filling *filling);
 
 /* One safetensors file of tensors as they are called. Wider types come first, so that every tensor lies on a multiple
- * of its elements' size, and names are in order. */
+ * of its elements' size, and names are in order. filling: NULL: tensors hold their values. */
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
-                            size_t metadata_count, const lt_dtype *type);
+                            size_t metadata_count, const lt_dtype *type, const lt_filling *filling);
 
 /* What config.json files say that shapes and the family don't (heads, groups, activation, scaling, noise schedule), as
  * a single file's metadata say it; of an ordinary model nothing. That other programs can't tell goes to the model's

@@ -48,11 +48,11 @@ static lt_dtype choose_own(const lt_tensor *t) {
 
 static lt_status choose(const lt_tensor *t, const lt_dtype *type, const lt_dtype *quantised, lt_dtype *chosen) {
     float largest;
-    LT_TRY(lt_export_largest(t, &largest));
+    LT_TRY(lt_export_largest(t, NULL, &largest));
     const lt_dtype own = choose_own(t), plain = type ? lt_export_type(t, type) : own;
     *chosen = quantised ? choose_quantised(t, *quantised, largest) : plain;
     if (quantised && type && !lt_in_blocks(*chosen) && t->rank > 1) *chosen = *type;
-    LT_TRY(lt_export_check(t, *chosen));
+    LT_TRY(lt_export_check(t, *chosen, NULL));
     if (lt_gguf_can_hold(t, *chosen)) return LT_OK;
     return lt_fail(LT_ERROR_UNSUPPORTED, "tensor %s has %d dimensions, and GGUF at most 4", t->name, t->rank);
 }

@@ -66,7 +66,8 @@ static lt_status write_file(const lt_exported *model, lt_metadata_list *m, const
                   "alone knows: other programs read a diffusers folder");
     lt_settings settings = {0};
     lt_status status = lt_metadata_tell(model, m, &settings);
-    if (!status) status = lt_export_tensors(path, model->tensors, model->count, m->items, m->count, type);
+    if (!status)
+        status = lt_export_tensors(path, model->tensors, model->count, m->items, m->count, type, model->filling);
     lt_settings_free(&settings);
     return status;
 }

@@ -6,14 +6,14 @@
 
 #include <math.h>
 
-static bool is_floating(lt_dtype type) {
+bool lt_is_floating(lt_dtype type) {
     return type == LT_F32 || type == LT_F16 || type == LT_BF16 || type == LT_F64 || type == LT_F8_E4M3 ||
            type == LT_F8_E5M2 || lt_in_blocks(type);
 }
 
 lt_dtype lt_export_type(const lt_tensor *tensor, const lt_dtype *type) {
     const bool whole = tensor->rank == 0 || lt_is_scales(tensor->name);
-    if (type && is_floating(tensor->dtype) && !whole) return *type;
+    if (type && lt_is_floating(tensor->dtype) && !whole) return *type;
     return lt_in_blocks(tensor->dtype) ? LT_F16 : tensor->dtype;
 }
 
@@ -36,22 +36,28 @@ static lt_status find_largest(const char *name, const float *values, size_t coun
     return LT_OK;
 }
 
-lt_status lt_export_largest(const lt_tensor *tensor, float *largest) {
+static lt_status read_values(const lt_tensor *tensor, const lt_filling *filling, float *values) {
+    if (filling) return filling->fill(filling->user, tensor, values);
+    lt_tensor_read_f32(tensor, values);
+    return LT_OK;
+}
+
+lt_status lt_export_largest(const lt_tensor *tensor, const lt_filling *filling, float *largest) {
     const size_t count = lt_tensor_count(tensor);
     *largest = 0;
     LT_TRY(lt_writer_ask());
-    if (!is_floating(tensor->dtype)) return LT_OK;
+    if (!lt_is_floating(tensor->dtype)) return LT_OK;
     float *values = lt_calloc(count, sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
-    lt_tensor_read_f32(tensor, values);
-    const lt_status status = find_largest(tensor->name, values, count, largest);
+    lt_status status = read_values(tensor, filling, values);
+    if (!status) status = find_largest(tensor->name, values, count, largest);
     lt_free(values);
     return status;
 }
 
-lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type) {
+lt_status lt_export_check(const lt_tensor *tensor, lt_dtype type, const lt_filling *filling) {
     float largest;
-    LT_TRY(lt_export_largest(tensor, &largest));
+    LT_TRY(lt_export_largest(tensor, filling, &largest));
     const float limit = narrow_types[type].limit;
     if (!(limit > 0) || largest < limit) return LT_OK;
     return lt_fail(LT_ERROR_ARGUMENT, "tensor %s holds %g, but %s goes up to %g: use %s", tensor->name, (double)largest,
@@ -72,13 +78,16 @@ static size_t arrange(const lt_tensor *tensors, size_t count, const lt_dtype *ty
 }
 
 lt_status lt_export_tensors(const char *path, const lt_tensor *tensors, size_t count, const lt_metadata *metadata,
-                            size_t metadata_count, const lt_dtype *type) {
+                            size_t metadata_count, const lt_dtype *type, const lt_filling *filling) {
+    static const lt_filling none;
+    const lt_filling *f = filling ? filling : &none;
     lt_tensor *arranged = lt_calloc(count, sizeof *arranged);
     lt_dtype *types = lt_calloc(count, sizeof *types);
     lt_status status = arranged && types ? LT_OK : LT_ERROR_MEMORY;
     if (!status) count = arrange(tensors, count, type, arranged, types);
-    for (size_t i = 0; i < count && !status; i++) status = lt_export_check(&arranged[i], types[i]);
-    if (!status) status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, NULL, NULL);
+    for (size_t i = 0; i < count && !status; i++) status = lt_export_check(&arranged[i], types[i], filling);
+    if (!status)
+        status = lt_safetensors_write(path, arranged, count, metadata, metadata_count, types, f->fill, f->user);
     lt_free(types);
     lt_free(arranged);
     return status;

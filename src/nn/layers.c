@@ -158,17 +158,17 @@ lt_node *lt_attention(lt_nn *nn, lt_node *q, lt_node *k, lt_node *v, lt_node *le
 }
 
 lt_node *lt_match_tokens(lt_nn *nn, lt_node *x, int merged) {
-    const lt_merge_options options = {merged};
+    const lt_token_merge options = {merged};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_match_tokens, {x}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_merge_tokens(lt_nn *nn, lt_node *x, lt_node *places, int merged) {
-    const lt_merge_options options = {merged};
+    const lt_token_merge options = {merged};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_merge_tokens, {x, places}, LT_OPTIONS(options)});
 }
 
 lt_node *lt_unmerge_tokens(lt_nn *nn, lt_node *x, lt_node *places, lt_node *residual, int merged) {
-    const lt_merge_options options = {merged};
+    const lt_token_merge options = {merged};
     return lt_graph_append(nn->graph, (lt_call){&lt_op_unmerge_tokens, {x, places, residual}, LT_OPTIONS(options)});
 }
 

@@ -6,7 +6,7 @@ enum { X, PLACES, RESIDUAL };
 
 /* Tokens of x [n, h, w, c] that stay. */
 static int kept_of(const lt_operation *o, lt_shape x) {
-    const lt_merge_options *a = o->attributes;
+    const lt_token_merge *a = o->attributes;
     const size_t sources = lt_merge_sources((size_t)x.h, (size_t)x.w);
     return lt_shape_pixels(x) - (int)lt_min((size_t)a->merged, sources);
 }

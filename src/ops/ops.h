@@ -54,9 +54,9 @@ typedef struct lt_attention_options {
 /* Token merging (kernels/merge.h): inputs: x [n,h,w,c] -> i32 places [n,1,h*w,1]; x [n,h,w,c] and places -> the means
  * there [n,1,kept,c]; x [n,1,kept,c], places and a residual [n,h,w,c] -> x at each token's place, plus that. */
 extern const lt_op lt_op_match_tokens, lt_op_merge_tokens, lt_op_unmerge_tokens;
-typedef struct lt_merge_options {
+typedef struct lt_token_merge {
     int merged; /* tokens of a sample that go; no more do than there are sources */
-} lt_merge_options;
+} lt_token_merge;
 
 /* inputs: a, b of the same shape. */
 extern const lt_op lt_op_add;

@@ -141,6 +141,35 @@ done
 runs "CLIP, names as they are" "$latent" convert clip clip.safetensors
 runs "its tensors" "$compare" clip.safetensors clip/model.safetensors visual_projection.weight 0
 
+runs "another VAE" "$latent" convert tiny.safetensors other.safetensors --vae inpaint.safetensors
+runs "it is that one's" "$compare" other.safetensors inpaint.safetensors first_stage_model.decoder.conv_in.weight 1e-7
+runs "and the U-Net the model's own" "$compare" other.safetensors tiny.safetensors model.diffusion_model.out.2.weight 0
+refused 2 "over the VAE" "$latent" convert tiny.safetensors inpaint.safetensors --vae inpaint.safetensors
+rm other.safetensors
+
+# ---- merge ----
+
+runs "a model merged with itself" "$latent" merge tiny.safetensors folder -o merged.safetensors --weight 0.25
+runs "its U-Net is the same" "$compare" merged.safetensors plain.safetensors model.diffusion_model.out.2.weight 0
+runs "its text encoder too" "$compare" merged.safetensors plain.safetensors \
+    cond_stage_model.transformer.text_model.embeddings.token_embedding.weight 0
+runs "a difference by block, in a folder" "$latent" merge tiny.safetensors tiny.safetensors folder --to diffusers \
+    --blocks IN=1,text=0 -o merged
+runs "the same model" "$compare" merged/vae/diffusion_pytorch_model.safetensors \
+    folder/vae/diffusion_pytorch_model.safetensors decoder.conv_in.weight 0
+runs "an inpainting model" "$latent" merge inpaint.safetensors tiny.safetensors plain.safetensors -w 1 -o merged9.safetensors
+runs "inspect it" "$latent" inspect merged9.safetensors
+says "it has 9 channels" '9 channels in'
+says "how it was made" 'sd_merge_recipe.*"interp_method":"Add difference"'
+refused 1 "the inpainting model second" "$latent" merge tiny.safetensors inpaint.safetensors -o x.safetensors
+grep -q 'the inpainting model goes first' err && ok "it says so" || not_ok "it says: $(cat err)"
+refused 1 "another kind of model" "$latent" merge tiny.safetensors clip -o x.safetensors
+refused 1 "25 numbers for 26 blocks" "$latent" merge tiny.safetensors plain.safetensors -o x.safetensors --blocks "$(seq -s, 0 .1 2.4)"
+refused 2 "one model" "$latent" merge tiny.safetensors -o x.safetensors
+refused 2 "nowhere" "$latent" merge tiny.safetensors plain.safetensors
+refused 2 "over one of them" "$latent" merge tiny.safetensors plain.safetensors -o ./plain.safetensors
+rm -r merged.safetensors merged9.safetensors merged
+
 refused 1 "a folder over a full one" "$latent" convert tiny.safetensors folder --to diffusers
 runs "it is as it was" diff -r folder folder2
 refused 1 "a file over a folder" "$latent" convert tiny.safetensors folder

@@ -84,7 +84,7 @@ static void tensors_lie_on_multiples_of_their_size(void **state) {
     for (size_t i = 0; i < LT_COUNT(tensors); i++) lt_tensor_set_contiguous(&tensors[i]);
     const lt_dtype type = LT_F16;
     lt_checkpoint file;
-    assert_ok(lt_export_tensors(scratch_path("mixed.safetensors"), tensors, LT_COUNT(tensors), NULL, 0, &type));
+    assert_ok(lt_export_tensors(scratch_path("mixed.safetensors"), tensors, LT_COUNT(tensors), NULL, 0, &type, NULL));
     assert_ok(lt_checkpoint_open(scratch_path("mixed.safetensors"), &file));
     assert_int_equal(file.count, LT_COUNT(tensors));
     for (size_t i = 0; i < file.count; i++) {
@@ -99,9 +99,10 @@ static void what_f16_cannot_hold_is_refused(void **state) {
     float values[2] = {65519, -65519}; /* rounds to 65504 */
     lt_tensor t = {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = values};
     const lt_dtype type = LT_F16;
-    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type));
+    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type, NULL));
     values[0] = -65520;
-    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type, NULL),
+                     LT_ERROR_ARGUMENT);
     assert_non_null(strstr(lt_error_message(), "tensor w holds 65520, but f16"));
     assert_false(exists(scratch_path("over.safetensors")));
 }
@@ -148,9 +149,10 @@ static void what_bf16_cannot_hold_is_refused(void **state) {
     float values[2] = {0x1.FEFFFEp127f, 1}; /* rounds down */
     lt_tensor t = {.name = "w", .dtype = LT_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = values};
     const lt_dtype type = LT_BF16;
-    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type));
+    assert_ok(lt_export_tensors(scratch_path("fits.safetensors"), &t, 1, NULL, 0, &type, NULL));
     values[0] = 0x1.FFp127f;
-    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type), LT_ERROR_ARGUMENT);
+    assert_int_equal(lt_export_tensors(scratch_path("over.safetensors"), &t, 1, NULL, 0, &type, NULL),
+                     LT_ERROR_ARGUMENT);
     assert_non_null(strstr(lt_error_message(), "tensor w holds 3.39618e+38, but bf16"));
     assert_false(exists(scratch_path("over.safetensors")));
 }
@@ -174,11 +176,11 @@ static void what_is_no_number_is_refused(void **state) {
     const char *path = scratch_path("none.safetensors");
     for (size_t i = 0; i < LT_COUNT(bad); i++)
         for (size_t k = 0; k < LT_COUNT(types); k++) {
-            assert_int_equal(lt_export_tensors(path, &bad[i], 1, NULL, 0, types[k]), LT_ERROR_MODEL);
+            assert_int_equal(lt_export_tensors(path, &bad[i], 1, NULL, 0, types[k], NULL), LT_ERROR_MODEL);
             assert_non_null(strstr(lt_error_message(), "tensor w holds a NaN"));
             assert_false(exists(path));
         }
-    assert_ok(lt_export_tensors(path, &good, 1, NULL, 0, &f16));
+    assert_ok(lt_export_tensors(path, &good, 1, NULL, 0, &f16, NULL));
 }
 
 static int clean(void **state) {

@@ -600,7 +600,7 @@ static void test_convert_options(void **state) {
                                       {0}};
     const lt_convert_options o = lt_convert_options_defaults();
     assert_all_members(lt_convert_fields(), others, sizeof o);
-    assert_int_equal(refuse_bad_fields(lt_convert_fields(), &o, sizeof o, convert_with), 9);
+    assert_int_equal(refuse_bad_fields(lt_convert_fields(), &o, sizeof o, convert_with), 10);
     assert_int_equal(lt_synthesize("tiny", scratch_path("no.safetensors"), "f8"), LT_ERROR_ARGUMENT);
     assert_says("type", "f16");
     assert_int_equal(lt_synthesize("large", scratch_path("no.safetensors"), NULL), LT_ERROR_ARGUMENT);

@@ -433,11 +433,13 @@ static void test_refusals(void **state) {
     } cases[] = {
         {"nosuch", NULL, 10, 1,
          "ddpm, ddim, plms, euler, euler_a, heun, dpm2, dpm2_a, lms, dpmpp_2s_a, dpmpp_sde, "
-         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, deis, er_sde, lcm, tcd"},
+         "dpmpp_2m, dpmpp_2m_sde, dpmpp_3m_sde, unipc, deis, ipndm, ipndm_v, res_multistep, res_multistep_ancestral, "
+         "er_sde, lcm, tcd"},
         {"", NULL, 10, 1, "there is no sampler ''"},
         {"euler", "nosuch", 10, 1,
          "normal, uniform, karras, exponential, polyexponential, simple, sgm_uniform, ddim_uniform, beta, beta_comfy, "
-         "kl_optimal, kl_optimal_comfy, turbo, align_your_steps, align_your_steps_xl, align_your_steps_32, "
+         "kl_optimal, kl_optimal_comfy, linear_quadratic, turbo, align_your_steps, align_your_steps_xl, "
+         "align_your_steps_32, "
          "align_your_steps_32_xl, align_your_steps_gits, align_your_steps_gits_xl, leading, trailing, linspace"},
         {"plms", "karras", 10, 1, "leading, trailing, linspace"},
         {"tcd", "normal", 4, 1, "leading, trailing, linspace"},

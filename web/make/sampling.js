@@ -8,7 +8,8 @@ import { Variation } from './seed.js';
 const TITLES = {
   euler: 'Euler', euler_a: 'Euler a', heun: 'Heun', lms: 'LMS', dpm2: 'DPM2', dpm2_a: 'DPM2 a', dpmpp_2m: 'DPM++ 2M',
   dpmpp_sde: 'DPM++ SDE', dpmpp_2m_sde: 'DPM++ 2M SDE', dpmpp_3m_sde: 'DPM++ 3M SDE', dpmpp_2s_a: 'DPM++ 2S a', ddim: 'DDIM',
-  ddpm: 'DDPM', plms: 'PLMS', unipc: 'UniPC', lcm: 'LCM', tcd: 'TCD', restart: 'Restart', deis: 'DEIS', ipndm: 'iPNDM',
+  ddpm: 'DDPM', plms: 'PLMS', unipc: 'UniPC', lcm: 'LCM', tcd: 'TCD', restart: 'Restart', deis: 'DEIS', ipndm: 'iPNDM', ipndm_v: 'iPNDM_v',
+  res_multistep: 'Res Multistep', res_multistep_ancestral: 'Res Multistep Ancestral',
 };
 export const titled = (name) => TITLES[name] ?? name;
 
