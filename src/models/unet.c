@@ -16,6 +16,9 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
     LT_TRY(lt_unet_read(&names, LT_NAMING_LDM, unet));
     const int up = lt_names_count(&names, "output_blocks."), blocks = lt_unet_outputs(unet);
     if (up != blocks) return lt_fail(LT_ERROR_MODEL, "unet: %d output blocks do not match %d input blocks", up, blocks);
+    if (unet->scale_dim > LT_MOST_SCALE_DIM)
+        return lt_fail(LT_ERROR_MODEL, "unet: the guidance scale is told in %d numbers; %d are possible",
+                       unet->scale_dim, LT_MOST_SCALE_DIM);
     lt_unet_guess_heads(unet);
     return LT_OK;
 }

@@ -112,6 +112,8 @@ const char *lt_unet_family(const lt_unet *unet);
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
                         lt_additions added, lt_graph *graph);
 
+enum { LT_MOST_SCALE_DIM = 1024 };
+
 /* What a model that was distilled with guidance is told of the scale (diffusers' get_guidance_scale_embedding of
  * guidance - 1, after Kingma et al. 2021): out [dim]. */
 void lt_embed_scale(float guidance, int dim, float *out);
