@@ -151,6 +151,10 @@ static lt_status write_inputs(const lt_runner *r, lt_plan *plan, const lt_tensor
     if (text.end.node) lt_clip_find_ends(&text);
     LT_TRY(write_added(plan, in, count, lt_residual_ports, LT_MOST_RESIDUALS));
     LT_TRY(write_added(plan, in, count, lt_feature_ports, LT_MAX_LEVELS));
+    const lt_tensor *told = lt_tensor_named(in, count, "timestep_cond");
+    if (lt_plan_port(plan, "timestep_cond").node && !told)
+        return lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called timestep_cond", r->name);
+    if (lt_plan_port(plan, "timestep_cond").node) LT_TRY(lt_write_input(plan, told));
     if (!lt_plan_port(plan, "y").node) return LT_OK;
     const lt_tensor *y = lt_tensor_named(in, count, "y");
     return y ? lt_write_input(plan, y) : lt_fail(LT_ERROR_ARGUMENT, "%s needs a tensor called y", r->name);

@@ -15,7 +15,8 @@ const lt_tensor *lt_tensor_named(const lt_tensor *in, size_t count, const char *
 
 /* The dimensions of an input of that name, as the graph calls them; a picture's are NCHW. */
 static const char *order_of(const char *name) {
-    static const char *const others[][2] = {{"t", "n"}, {"ids", "nw"}, {"y", "nc"}, {"context", "nwc"}};
+    static const char *const others[][2] = {
+        {"t", "n"}, {"ids", "nw"}, {"y", "nc"}, {"timestep_cond", "nc"}, {"context", "nwc"}};
     for (size_t i = 0; i < LT_COUNT(others); i++)
         if (!strcmp(others[i][0], name)) return others[i][1];
     return "nchw";

@@ -30,7 +30,7 @@ static json_t *number_or_list(const int *values, int count) {
 
 /* Levels, column by column. */
 typedef struct columns {
-    int count, channels[LT_MAX_LEVELS], blocks[LT_MAX_LEVELS], depth[LT_MAX_LEVELS];
+    int count, channels[LT_MAX_LEVELS], blocks[LT_MAX_LEVELS];
 } columns;
 
 static columns columns_of(const lt_resolution *level, int count) {
@@ -38,16 +38,13 @@ static columns columns_of(const lt_resolution *level, int count) {
     for (int i = 0; i < count; i++) {
         c.channels[i] = level[i].channels;
         c.blocks[i] = level[i].blocks;
-        c.depth[i] = level[i].depth;
     }
     return c;
 }
 
-/* A name for each level: with where attention is, without elsewhere; from the coarsest where reversed. */
-static json_t *block_types(const columns *c, bool reversed, const char *with, const char *without) {
+static json_t *same_for_all(const char *name, int count) {
     json_t *list = json_array();
-    for (int i = 0; i < c->count; i++)
-        json_array_append_new(list, json_string(c->depth[reversed ? c->count - 1 - i : i] ? with : without));
+    for (int i = 0; i < count; i++) json_array_append_new(list, json_string(name));
     return list;
 }
 
@@ -69,27 +66,86 @@ static json_t *head_numbers(const lt_unet *unet, const columns *c) {
     return list_of(heads, c->count);
 }
 
-/* A level without transformers counts as one deep; the middle is as deep as the last. */
-static json_t *depths(const lt_unet *unet, columns c) {
-    if (!c.depth[c.count - 1]) c.depth[c.count - 1] = unet->middle_depth;
-    for (int i = 0; i < c.count; i++) c.depth[i] = c.depth[i] ? c.depth[i] : 1;
-    return number_or_list(c.depth, c.count);
+/* The i-th level of a way, in its order. */
+static int level_of(const lt_unet *unet, lt_unet_way way, int i) { return way == LT_WAY_UP ? unet->levels - 1 - i : i; }
+
+/* A name for each level on a way: with where attention is, without elsewhere. */
+static json_t *block_types(const lt_unet *unet, lt_unet_way way, const char *with, const char *without) {
+    json_t *list = json_array();
+    for (int i = 0; i < unet->levels; i++)
+        json_array_append_new(list, json_string(lt_unet_attends(unet, way, level_of(unet, way, i)) ? with : without));
+    return list;
+}
+
+/* A level without transformers counts as one deep; the last as the middle. */
+static json_t *depths_of(const lt_unet *unet, lt_unet_way way, int level) {
+    int depth[LT_MAX_BLOCKS + 1];
+    const int count = unet->level[level].blocks + (way == LT_WAY_UP), last = level == unet->levels - 1;
+    const int none = last && unet->middle_depth ? unet->middle_depth : 1;
+    if (!lt_unet_attends(unet, way, level)) return json_integer(none);
+    for (int j = 0; j < count; j++) depth[j] = lt_unet_depth(unet, way, level, j);
+    return number_or_list(depth, count);
+}
+
+/* One number, or a list of what its levels have, in the way's order. */
+static json_t *depths(const lt_unet *unet, lt_unet_way way) {
+    json_t *list = json_array();
+    bool same = true;
+    for (int i = 0; i < unet->levels; i++) {
+        json_array_append_new(list, depths_of(unet, way, level_of(unet, way, i)));
+        same = same && json_is_integer(json_array_get(list, 0)) &&
+               json_equal(json_array_get(list, (size_t)i), json_array_get(list, 0));
+    }
+    if (!same) return list;
+    json_t *one = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return one;
+}
+
+/* Is a way up not the mirror of the way down, block for block? */
+static bool is_uneven(const lt_unet *unet) {
+    bool uneven = false;
+    for (int i = 0; i < unet->levels; i++)
+        for (int j = 0; j <= unet->level[i].blocks; j++)
+            uneven = uneven || unet->deeper[LT_WAY_UP][i][j] || unet->deeper[LT_WAY_DOWN][i][j];
+    return uneven;
+}
+
+static json_t *middle_type(const lt_unet *unet) {
+    if (unet->middle == LT_MIDDLE_NONE) return json_null();
+    return json_string(unet->middle_depth ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D");
+}
+
+/* What only distilled models have, into json, which is returned. */
+static json_t *with_distilled(json_t *json, const lt_unet *unet) {
+    bool any = false;
+    json_t *crossed = json_array();
+    for (int i = 0; i < unet->levels; i++) {
+        json_array_append_new(crossed, json_boolean(unet->crossed[i]));
+        any = any || unet->crossed[i];
+    }
+    if (any) json = merged(json, json_pack("{s:O}", "only_cross_attention", crossed));
+    json_decref(crossed);
+    if (unet->scale_dim) json = merged(json, json_pack("{s:i}", "time_cond_proj_dim", unet->scale_dim));
+    if (!is_uneven(unet)) return json;
+    return merged(json, json_pack("{s:o}", "reverse_transformer_layers_per_block", depths(unet, LT_WAY_UP)));
 }
 
 json_t *lt_unet_config(const lt_components *parts) {
     const lt_unet *u = &parts->unet;
     const columns c = columns_of(u->level, u->levels);
     json_t *json = merged(diffusers_object("UNet2DConditionModel"),
-                          json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s}", "sample_size", parts->sample_size,
+                          json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "sample_size", parts->sample_size,
                                     "in_channels", u->in_channels, "out_channels", u->out_channels, "down_block_types",
-                                    block_types(&c, false, "CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types",
-                                    block_types(&c, true, "CrossAttnUpBlock2D", "UpBlock2D"), "block_out_channels",
-                                    list_of(c.channels, c.count), "layers_per_block", number_or_list(c.blocks, c.count),
-                                    "mid_block_type", u->middle_depth ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D"));
+                                    block_types(u, LT_WAY_DOWN, "CrossAttnDownBlock2D", "DownBlock2D"),
+                                    "up_block_types", block_types(u, LT_WAY_UP, "CrossAttnUpBlock2D", "UpBlock2D"),
+                                    "block_out_channels", list_of(c.channels, c.count), "layers_per_block",
+                                    number_or_list(c.blocks, c.count), "mid_block_type", middle_type(u)));
     json = merged(json, json_pack("{s:o, s:o, s:i, s:b, s:i}", "attention_head_dim", head_numbers(u, &c),
-                                  "transformer_layers_per_block", depths(u, c), "cross_attention_dim",
+                                  "transformer_layers_per_block", depths(u, LT_WAY_DOWN), "cross_attention_dim",
                                   u->context_dim ? u->context_dim : 1280, "use_linear_projection", (int)u->linear,
                                   "norm_num_groups", u->groups));
+    json = with_distilled(json, u);
     if (u->vector_dim)
         json = merged(json, json_pack("{s:s, s:i, s:i}", "addition_embed_type", "text_time", "addition_time_embed_dim",
                                       256, "projection_class_embeddings_input_dim", u->vector_dim));
@@ -107,9 +163,9 @@ json_t *lt_vae_config(const lt_components *parts) {
         merged(diffusers_object("AutoencoderKL"),
                json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "sample_size", parts->sample_size * vae->factor,
                          "in_channels", 3, "out_channels", 3, "latent_channels", vae->latent_channels,
-                         "down_block_types", block_types(&c, false, "", "DownEncoderBlock2D"), "up_block_types",
-                         block_types(&c, true, "", "UpDecoderBlock2D"), "block_out_channels",
-                         list_of(c.channels, c.count), "layers_per_block", number_or_list(c.blocks, c.count)));
+                         "down_block_types", same_for_all("DownEncoderBlock2D", c.count), "up_block_types",
+                         same_for_all("UpDecoderBlock2D", c.count), "block_out_channels", list_of(c.channels, c.count),
+                         "layers_per_block", number_or_list(c.blocks, c.count)));
     if (!vae->attention) json = merged(json, json_pack("{s:b}", "mid_block_add_attention", 0));
     return merged(json, json_pack("{s:s, s:i, s:o, s:b, s:b}", "act_fn", "silu", "norm_num_groups", vae->groups,
                                   "scaling_factor", json_real((double)vae->scaling), "use_quant_conv",

@@ -4,6 +4,8 @@
 #include "models/shapes.h"
 #include "models/unet_half.h"
 
+#include <string.h>
+
 #define CONTROL "control_model."
 
 /* ---- Its layers ---- */
@@ -97,7 +99,9 @@ lt_status lt_controlnet_open(lt_weights *weights, lt_controlnet *net) {
 /* ---- For which U-Net ---- */
 
 static bool same_levels(const lt_unet *a, const lt_unet *b) {
-    bool same = a->levels == b->levels && a->channels == b->channels && a->middle_depth == b->middle_depth;
+    const size_t deeper = sizeof a->deeper[LT_WAY_DOWN];
+    bool same = a->levels == b->levels && a->channels == b->channels && a->middle_depth == b->middle_depth &&
+                !memcmp(a->deeper[LT_WAY_DOWN], b->deeper[LT_WAY_DOWN], deeper);
     for (int i = 0; i < a->levels && same; i++)
         same = a->level[i].channels == b->level[i].channels && a->level[i].blocks == b->level[i].blocks &&
                a->level[i].depth == b->level[i].depth;

@@ -4,6 +4,8 @@
 #include "models/shapes.h"
 #include "models/unet_half.h"
 
+#include <math.h>
+
 #define UNET "model.diffusion_model."
 
 lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
@@ -12,10 +14,11 @@ lt_status lt_unet_open(lt_weights *weights, lt_unet *unet) {
     LT_TRY(lt_weight_dim("unet", weights, UNET "input_blocks.0.0.weight", 4, 1, &unet->in_channels));
     LT_TRY(lt_weight_dim("unet", weights, UNET "out.2.weight", 4, 0, &unet->out_channels));
     LT_TRY(lt_unet_read(&names, LT_NAMING_LDM, unet));
-    int blocks = unet->levels;
-    for (int i = 0; i < unet->levels; i++) blocks += unet->level[i].blocks;
-    const int up = lt_names_count(&names, "output_blocks.");
+    const int up = lt_names_count(&names, "output_blocks."), blocks = lt_unet_outputs(unet);
     if (up != blocks) return lt_fail(LT_ERROR_MODEL, "unet: %d output blocks do not match %d input blocks", up, blocks);
+    if (unet->scale_dim > LT_MOST_SCALE_DIM)
+        return lt_fail(LT_ERROR_MODEL, "unet: the guidance scale is told in %d numbers; %d are possible",
+                       unet->scale_dim, LT_MOST_SCALE_DIM);
     lt_unet_guess_heads(unet);
     return LT_OK;
 }
@@ -46,6 +49,17 @@ int lt_unet_features(const lt_unet *unet, int h, int w, lt_shape shapes[LT_MAX_L
         h = (h + 1) / 2, w = (w + 1) / 2;
     }
     return unet->levels;
+}
+
+void lt_embed_scale(float guidance, int dim, float *out) {
+    const int half = dim / 2;
+    const float step = logf(10000.0f) / (float)(half - 1), w = (guidance - 1) * 1000.0f;
+    for (int i = 0; i < half; i++) {
+        const float angle = w * expf((float)i * -step);
+        out[i] = sinf(angle);
+        out[half + i] = cosf(angle);
+    }
+    if (dim % 2) out[dim - 1] = 0;
 }
 
 const char *lt_unet_family(const lt_unet *unet) {

@@ -6,6 +6,15 @@
 #include "graph/graph.h"
 #include "models/walk.h"
 
+/* What stands between what goes down and what comes up. */
+typedef enum lt_middle {
+    LT_MIDDLE_WHOLE, /* two residual blocks, with a transformer between them that has depth */
+    LT_MIDDLE_ONE,   /* a residual block (SSD-1B) */
+    LT_MIDDLE_NONE   /* nothing (BK-SDM's small ones) */
+} lt_middle;
+
+typedef enum lt_unet_way { LT_WAY_DOWN, LT_WAY_UP, LT_WAYS } lt_unet_way;
+
 /* Names and shapes tell all but groups, heads and head_size (lt_unet_open says what they are where nothing is said). */
 typedef struct lt_unet {
     lt_weights *weights; /* NULL: a description alone */
@@ -14,13 +23,26 @@ typedef struct lt_unet {
     int channels;     /* of the first convolution; the time embedding has four times as many */
     int levels;       /* SD 1: 4 of two blocks each, 320, 640, 1280 and 1280 wide, with a transformer but for the */
     lt_resolution level[LT_MAX_LEVELS]; /* last; SDXL: 3, with transformers of 0, 2 and 10 blocks */
-    int middle_depth;                   /* of the middle's transformer; 0: there is none */
-    int context_dim;                    /* of cross-attention; 0: the model takes no context */
-    int vector_dim;       /* SDXL: of the pooled text and the sizes that are added to the time embedding; 0: none are */
-    bool linear;          /* transformers project with linear layers (SD 2, SDXL), not with 1x1 convolutions */
-    int groups;           /* of every group norm */
+    /* What a block's transformer is deeper than its level says: in distilled ones (SSD-1B) it depends on the block. */
+    int8_t deeper[LT_WAYS][LT_MAX_LEVELS][LT_MAX_BLOCKS + 1];
+    lt_middle middle;
+    int middle_depth; /* of the middle's transformer; 0: there is none */
+    int context_dim;  /* of cross-attention; 0: the model takes no context */
+    int vector_dim;   /* SDXL: of the pooled text and the sizes that are added to the time embedding; 0: none are */
+    int scale_dim;    /* of the guidance scale that is told (lt_embed_scale), to models distilled with it; 0: not */
+    bool linear;      /* transformers project with linear layers (SD 2, SDXL), not with 1x1 convolutions */
+    bool crossed[LT_MAX_LEVELS]; /* SDXS: transformers read the context in place of themselves, too */
+    int slots;  /* of blocks that LDM's names count at each level, in files that left some out; 0: those there */
+    int groups; /* of every group norm */
     int heads, head_size; /* heads, or if that is 0, channels of a head */
 } lt_unet;
+
+/* Of the transformer behind a block; 0: there is none. */
+int lt_unet_depth(const lt_unet *unet, lt_unet_way way, int level, int block);
+/* How far LDM's names count its blocks on the way up. */
+int lt_unet_outputs(const lt_unet *unet);
+/* Whether any block of the level has one. */
+bool lt_unet_attends(const lt_unet *unet, lt_unet_way way, int level);
 
 /* Walks over all of it, or over what goes down, the middle included. */
 void lt_unet_walk(const lt_unet *unet, lt_walk *walk);
@@ -83,12 +105,18 @@ const char *lt_unet_family(const lt_unet *unet);
 
 /* Inputs: "x" [n,h,w,in_channels], "t" [n,1,1,1], "context" [n,1,tokens,context_dim], unless it stands in the graph,
  * and "context_lengths" [n,1,1,1] (tokens of each sample's context that count), and with a vector_dim "y"
- * [n,1,1,vector_dim]. Output: "out"
+ * [n,1,1,vector_dim], with a scale_dim "timestep_cond" [n,1,1,scale_dim]. Output: "out"
  * [n,h,w,out_channels]. Of image prompts also, of each cross-attention in the order in which they run, for each prompt,
  * "image_keys" and "image_values" [n,1,tokens,c], and of each resolution that has any, for each prompt,
  * "image_weights" [n,h,w,1]. */
 lt_status lt_unet_build(const lt_unet *unet, int n, int h, int w, int tokens, lt_shortcuts shortcuts,
                         lt_additions added, lt_graph *graph);
+
+enum { LT_MOST_SCALE_DIM = 1024 };
+
+/* What a model that was distilled with guidance is told of the scale (diffusers' get_guidance_scale_embedding of
+ * guidance - 1, after Kingma et al. 2021): out [dim]. */
+void lt_embed_scale(float guidance, int dim, float *out);
 
 /* What can be looked at of a U-Net: where a place of the walk ends, and its cross-attentions. */
 typedef struct lt_unet_spot {

@@ -7,14 +7,17 @@ static lt_name name_of(const lt_unet_pass *p, const lt_place *place, size_t row)
     return lt_name_of("%s%s%s%s", p->prefix, at, *at ? "." : "", place->rows[row].name[LT_NAMING_LDM]);
 }
 
-/* Linear, SiLU, linear of the timestep's sinusoids, plus SDXL's of its vector, and the SiLU that stands before each
- * use. Then the first convolution. */
+/* Linear, SiLU, linear of the timestep's sinusoids, with what is told of the guidance scale, plus SDXL's of its vector,
+ * and the SiLU that stands before each use. Then the first convolution. */
 static void begin(lt_unet_pass *p, const lt_place *place) {
-    enum { TIME_0, TIME_2, LABEL_0, LABEL_2, CONV };
+    enum { TIME_0, TIME_2, LABEL_0, LABEL_2, SCALE, CONV };
     lt_nn *nn = &p->nn;
     const lt_conv_layer silu = {.activation = LT_ACT_SILU};
     const int channels = lt_channels_of(nn, name_of(p, place, CONV).text);
-    lt_node *h = lt_conv_of(nn, name_of(p, place, TIME_0).text, lt_timestep(nn, p->t, channels), silu);
+    lt_node *h = lt_timestep(nn, p->t, channels);
+    if (p->scale)
+        h = lt_conv_of(nn, name_of(p, place, SCALE).text, p->scale, (lt_conv_layer){.residual = h, .no_bias = true});
+    h = lt_conv_of(nn, name_of(p, place, TIME_0).text, h, silu);
     if (!p->vector) {
         p->emb = lt_conv_of(nn, name_of(p, place, TIME_2).text, h, silu);
     } else {
@@ -56,6 +59,7 @@ static lt_node *transform(lt_unet_pass *p, const lt_place *place, const char *na
         if (!*weights) *weights = lt_graph_input(p->nn.graph, (lt_input){"image_weights", rows, LT_RATE_STEP});
         p->inputs.images[i].weights = *weights;
     }
+    p->inputs.crossed = place->crossed;
     p->inputs.merged = place->level ? 0 : p->shortcuts.merged;
     return lt_spatial_transformer(&p->nn, name, p->h, place->depth, &p->inputs);
 }
@@ -141,4 +145,6 @@ void lt_unet_pass_begin(lt_unet_pass *p, const lt_unet *unet, int n, int h, int 
     }
     if (unet->vector_dim)
         p->vector = lt_graph_input(graph, (lt_input){"y", {n, 1, 1, unet->vector_dim}, LT_RATE_PROMPT});
+    if (unet->scale_dim)
+        p->scale = lt_graph_input(graph, (lt_input){"timestep_cond", {n, 1, 1, unet->scale_dim}, LT_RATE_PROMPT});
 }

@@ -14,7 +14,7 @@ typedef struct lt_unet_pass {
     lt_nn nn;
     const char *prefix;           /* of its tensors' names: "model.diffusion_model." */
     lt_transformer_inputs inputs; /* context NULL: self-attention alone */
-    lt_node *t, *vector;          /* inputs; vector NULL: there is none */
+    lt_node *t, *vector, *scale;  /* inputs; vector, scale NULL: there is none */
     lt_node *guide;               /* a ControlNet's: added behind the first convolution; NULL: there is none */
     lt_shortcuts shortcuts;
     lt_node *image_weights[LT_MAX_LEVELS][LT_MOST_IMAGE_PROMPTS]; /* inputs of each resolution; NULL: not met yet */

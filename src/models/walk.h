@@ -38,6 +38,8 @@ typedef enum lt_width {
     LT_SHORTCUT, /* IN where it is not OUT */
     LT_TIME,
     LT_VECTOR,
+    LT_SCALE,
+    LT_SEEN, /* what a transformer's first attention reads: itself, or the context */
     LT_CONTEXT,
     LT_HIDDEN,
     LT_GATED,
@@ -99,9 +101,10 @@ typedef struct lt_place {
     size_t count;
     lt_step step;
     int level, depth;
-    bool kept;  /* what comes out is put beside what comes up */
-    bool last;  /* of its level's blocks on the way down */
-    bool outer; /* outside of a U-Net's deep features (unet.h) */
+    bool crossed; /* a transformer that reads the context in place of itself, too */
+    bool kept;    /* what comes out is put beside what comes up */
+    bool last;    /* of its level's blocks on the way down */
+    bool outer;   /* outside of a U-Net's deep features (unet.h) */
     int width[LT_WIDTHS];
 } lt_place;
 

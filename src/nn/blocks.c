@@ -73,10 +73,17 @@ static lt_node *attend_merged(lt_nn *nn, const char *name, lt_node *x, lt_node *
     return lt_unmerge_tokens(nn, h, places, x, inputs->merged);
 }
 
+/* x + a block's first attention. */
+static lt_node *attend_first(lt_nn *nn, const char *name, lt_node *x, lt_node *h, const lt_transformer_inputs *inputs) {
+    lt_transformer_inputs text = *inputs;
+    text.image_count = 0;
+    if (inputs->crossed) return attend(nn, name, x, h, text.context, text.context_lengths, &text);
+    return inputs->merged ? attend_merged(nn, name, x, h, inputs) : attend(nn, name, x, h, h, NULL, inputs);
+}
+
 static lt_node *transformer_block(lt_nn *nn, const char *name, lt_node *x, const lt_transformer_inputs *inputs) {
     lt_node *h = lt_layer_norm(nn, SUB("norm1"), x);
-    x = inputs->merged ? attend_merged(nn, SUB("attn1"), x, h, inputs)
-                       : attend(nn, SUB("attn1"), x, h, h, NULL, inputs);
+    x = attend_first(nn, SUB("attn1"), x, h, inputs);
     if (has_weight(nn, SUB("attn2"))) {
         h = lt_layer_norm(nn, SUB("norm2"), x);
         x = attend(nn, SUB("attn2"), x, h, inputs->context, inputs->context_lengths, inputs);

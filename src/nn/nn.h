@@ -102,7 +102,8 @@ lt_node *lt_residual_block(lt_nn *nn, const char *name, const lt_residual_names 
 typedef struct lt_transformer_inputs {
     lt_node *context, *context_lengths;
     int heads, head_size;
-    int merged; /* tokens that are merged away before self-attention; 0: none */
+    bool crossed; /* the first attention of each block reads the context, too (diffusers' only_cross_attention) */
+    int merged;   /* tokens that are merged away before self-attention; 0: none */
     /* Image prompts (IP-Adapter, Ye et al. 2023): each has keys and values of its own for the same queries, and its
      * attention is added, for each query weighed by weights [n,h,w,1]. */
     int image_count;

@@ -102,13 +102,16 @@ static bool is_empty(const float *mask, size_t pixels) {
     return true;
 }
 
+/* What the prompt's prediction is scaled by: 1 where the model is told of guidance and was distilled with it. */
+static float scale_of(const reader *r) { return r->session->parts->unet.scale_dim ? 1 : r->request->guidance; }
+
 /* The parts of a prompt, or of a region's, where mask (NULL: everywhere) is. */
 static lt_status add_parts(reader *r, const lt_script *script, const float *mask) {
     const size_t pixels = (size_t)r->pass->h * (size_t)r->pass->w;
     if (mask && is_empty(mask, pixels)) return LT_OK;
     for (size_t i = 0; i < script->count; i++) {
         const lt_script_part *part = &script->parts[i];
-        LT_TRY(add(r, part, r->request->guidance * (float)part->weight));
+        LT_TRY(add(r, part, scale_of(r) * (float)part->weight));
         LT_TRY(add_mask(&r->branches->items[r->branches->count - 1], mask, pixels));
     }
     return LT_OK;
@@ -283,7 +286,8 @@ lt_hearing lt_hearing_of(lt_plan *plan) {
                         .t = lt_plan_port(plan, "t"),
                         .context = lt_plan_port(plan, "context"),
                         .context_lengths = lt_plan_port(plan, "context_lengths"),
-                        .y = lt_plan_port(plan, "y")};
+                        .y = lt_plan_port(plan, "y"),
+                        .scale = lt_plan_port(plan, "timestep_cond")};
 }
 
 static int samples_of(const lt_hearing *h) { return lt_port_shape(h->x).n; }
@@ -295,6 +299,14 @@ static void write_context(const lt_hearing *h, size_t sample) {
     lt_port_write_i32(h->context_lengths, sample, &(int32_t){told->tokens}, 1);
     const size_t dim = (size_t)lt_port_shape(h->y).c;
     lt_port_write(h->y, sample * dim, told->vector, dim);
+}
+
+static void write_scale(const lt_branches *b, const lt_hearing *h) {
+    float told[LT_MOST_SCALE_DIM];
+    const int dim = lt_port_shape(h->scale).c;
+    if (!h->scale.node) return;
+    lt_embed_scale(b->guidance, dim, told);
+    for (int k = 0; k < samples_of(h); k++) lt_port_write(h->scale, (size_t)k * (size_t)dim, told, (size_t)dim);
 }
 
 bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_hearing *h) {
@@ -310,6 +322,7 @@ bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_heari
     h->changed = LT_RATE_PROMPT;
     lt_port_fill(h->context, 0); /* behind the ends of the shorter ones */
     for (int k = 0; k < samples; k++) write_context(h, (size_t)k);
+    write_scale(b, h);
     return true;
 }
 

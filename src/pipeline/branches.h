@@ -90,6 +90,7 @@ typedef struct lt_hearing {
     const lt_context *told[LT_MAX_BRANCHES];   /* what the samples read */
     lt_rate changed;                           /* what the next run has to compute anew */
     lt_port x, t, context, context_lengths, y; /* y: contexts' vectors */
+    lt_port scale;                             /* what a distilled model is told of guidance; none: node NULL */
 } lt_hearing;
 
 lt_hearing lt_hearing_of(lt_plan *plan);

@@ -48,6 +48,110 @@ static const lt_sd_architecture published[] = {
               .context_dim = 1280,
               .vector_dim = 2560,
               .linear = true}},
+    {.name = "SSD-1B",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 2, 0}, {640, 2, 2}, {1280, 2, 4}},
+              .deeper = {[LT_WAY_UP] = {[1] = {0, -1, -1}, [2] = {0, 0, 6}}},
+              .middle = LT_MIDDLE_ONE,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .linear = true}},
+    {.name = "Vega",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 2, 0}, {640, 2, 1}, {1280, 2, 2}},
+              .middle = LT_MIDDLE_ONE,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .linear = true}},
+    {.name = "KOALA-700M",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 1, 0}, {640, 1, 2}, {1280, 1, 5}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .linear = true}},
+    {.name = "KOALA-1B",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 1, 0}, {640, 1, 2}, {1280, 1, 6}},
+              .middle_depth = 6,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .linear = true}},
+    {.name = "BK-SDM base, Segmind small",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 4,
+              .level = {{320, 1, 1}, {640, 1, 1}, {1280, 1, 1}, {1280, 1, 0}},
+              .middle_depth = 1,
+              .context_dim = 768}},
+    {.name = "BK-SDM small",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 4,
+              .level = {{320, 1, 1}, {640, 1, 1}, {1280, 1, 1}, {1280, 1, 0}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 768}},
+    {.name = "BK-SDM tiny, Segmind tiny",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 1, 1}, {640, 1, 1}, {1280, 1, 1}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 768}},
+    {.name = "SDXS 0.9",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 1, 1}, {640, 1, 1}, {1280, 1, 1}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 1024,
+              .linear = true,
+              .crossed = {true}}},
+    {.name = "SDXS of DreamShaper",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 1, 0}, {640, 1, 1}, {1280, 1, 1}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 768}},
+    {.name = "LCM of DreamShaper",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 4,
+              .level = {{320, 2, 1}, {640, 2, 1}, {1280, 2, 1}, {1280, 2, 0}},
+              .middle_depth = 1,
+              .context_dim = 768,
+              .scale_dim = 256}},
+    {.name = "LCM of SSD-1B",
+     .unet = {.in_channels = 4,
+              .out_channels = 4,
+              .channels = 320,
+              .levels = 3,
+              .level = {{320, 2, 0}, {640, 2, 2}, {1280, 2, 4}},
+              .deeper = {[LT_WAY_UP] = {[1] = {0, -1, -1}, [2] = {0, 0, 6}}},
+              .middle = LT_MIDDLE_ONE,
+              .context_dim = 2048,
+              .vector_dim = 2816,
+              .scale_dim = 256,
+              .linear = true}},
 };
 
 static const struct {
@@ -55,10 +159,14 @@ static const struct {
     uint64_t hash; /* of the sorted lines "name [shape]" */
     int heads, head_size;
 } expected[] = {
-    {686, 859520964, 0x321be721eb6e95a6, 8, 0},
-    {686, 865910724, 0x7e3d6441326d730e, 0, 64},
-    {1680, 2567463684, 0xeb0c53c1e39508f0, 0, 64},
-    {1220, 2259526660, 0x872d2b08327c4062, 0, 64},
+    {686, 859520964, 0x321be721eb6e95a6, 8, 0},    {686, 865910724, 0x7e3d6441326d730e, 0, 64},
+    {1680, 2567463684, 0xeb0c53c1e39508f0, 0, 64}, {1220, 2259526660, 0x872d2b08327c4062, 0, 64},
+    {944, 1331334404, 0xf43d8be542b30539, 0, 64},  {564, 745225604, 0x63d3108452e71c68, 0, 64},
+    {584, 782822724, 0xba2309fd1d8b1c7d, 0, 64},   {790, 1161184324, 0xd420272e22972a5d, 0, 64},
+    {442, 579384964, 0x751161844a5c20a1, 8, 0},    {396, 482346884, 0x58cb5d0c3cd48a19, 8, 0},
+    {358, 323384964, 0xe84f59b3d18900a7, 8, 0},    {358, 328177284, 0x36f4abbe86fc7813, 0, 64},
+    {280, 315746244, 0x4e597ad4ab53f722, 8, 0},    {687, 859602884, 0xa4fc294eaf995243, 8, 0},
+    {945, 1331416324, 0xf59152d27ecc07b2, 0, 64},
 };
 
 static const lt_sd_architecture sd_vae = {.vae = {.latent_channels = 4,
@@ -124,6 +232,29 @@ static void u_nets_are_told_from_names_and_shapes(void **state) {
     }
 }
 
+/* A published U-Net of one block a level whose LDM names count two, as scripts that convert Stable Diffusion 1's write
+ * them. */
+static void blocks_that_were_left_out_stay_numbered(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(published); i++) {
+        lt_sd_architecture spaced = published[i];
+        lt_tensor_list ldm, diffusers;
+        lt_unet unet;
+        if (spaced.unet.level[0].blocks > 1) continue;
+        spaced.unet.slots = 2;
+        list_both(&spaced, LT_ROLE_UNET, &ldm, &diffusers);
+        assert_list(&diffusers, expected[i].tensors, expected[i].parameters, expected[i].hash);
+        assert_non_null(lt_tensor_find(ldm.tensors, ldm.count, "model.diffusion_model.output_blocks.2.1.conv.weight"));
+        assert_non_null(lt_tensor_find(ldm.tensors, ldm.count, "model.diffusion_model.input_blocks.4.1.norm.weight"));
+        memset(&unet, 0, sizeof unet);
+        const lt_names names = lt_names_of_tensors(ldm.tensors, ldm.count, lt_role_prefix(LT_ROLE_UNET), "unet");
+        assert_ok(lt_unet_read(&names, LT_NAMING_LDM, &unet));
+        assert_memory_equal(&unet, &spaced.unet, sizeof unet);
+        lt_tensor_list_free(&ldm);
+        lt_tensor_list_free(&diffusers);
+    }
+}
+
 static size_t count_used(const lt_graph *graph, const lt_weights *weights) {
     size_t used = 0;
     for (size_t i = 0; i < lt_weights_count(weights); i++) {
@@ -153,6 +284,7 @@ static void the_forward_pass_reads_every_tensor(void **state) {
         assert_ok(lt_unet_build(&unet, 1, 8, 8, 77, (lt_shortcuts){0}, (lt_additions){0}, &graph));
         assert_int_equal(count_used(&graph, weights), list.count);
         assert_int_equal(lt_graph_find(&graph, "y") != NULL, unet.vector_dim > 0);
+        assert_int_equal(lt_graph_find(&graph, "timestep_cond") != NULL, unet.scale_dim > 0);
         lt_graph_free(&graph);
         lt_weights_free(weights);
         lt_tensor_list_free(&list);
@@ -337,10 +469,15 @@ static void vaes_are_told_from_names_and_shapes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_are_those_of_diffusers),        cmocka_unit_test(u_nets_are_told_from_names_and_shapes),
-        cmocka_unit_test(the_forward_pass_reads_every_tensor), cmocka_unit_test(blocks_that_do_not_match_are_refused),
-        cmocka_unit_test(small_ones_are_those_of_diffusers),   cmocka_unit_test(a_context_has_a_vector),
-        cmocka_unit_test(sdxl_is_exported_as_it_is),           cmocka_unit_test(vaes_are_told_from_names_and_shapes),
+        cmocka_unit_test(lists_are_those_of_diffusers),
+        cmocka_unit_test(u_nets_are_told_from_names_and_shapes),
+        cmocka_unit_test(the_forward_pass_reads_every_tensor),
+        cmocka_unit_test(blocks_that_do_not_match_are_refused),
+        cmocka_unit_test(blocks_that_were_left_out_stay_numbered),
+        cmocka_unit_test(small_ones_are_those_of_diffusers),
+        cmocka_unit_test(a_context_has_a_vector),
+        cmocka_unit_test(sdxl_is_exported_as_it_is),
+        cmocka_unit_test(vaes_are_told_from_names_and_shapes),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch();
