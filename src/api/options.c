@@ -135,7 +135,7 @@ static const lt_field request_fields[] = {
     {AT(keep_steps), LT_FIELD_BOOL, .help = "keep the latent of each step"},
     {AT(class_name), LT_FIELD_TEXT, .optional = true, .help = "the class to draw, by its name or number"},
     {AT(classifier_scale), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly the classifier guides"},
-    {AT(refiner_start), LT_FIELD_FLOAT, 0, 1, .help = "the share of the steps that are done before the refiner goes on"},
+    {AT(refiner_start), LT_FIELD_FLOAT, 0, 1, .help = "the share of the steps before the refiner goes on"},
     {AT(clip_guidance), LT_FIELD_FLOAT, -1e6, 1e6, .help = "how strongly CLIP guides"},
     {AT(reserved), LT_FIELD_RESERVED},
     {0},

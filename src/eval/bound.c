@@ -89,7 +89,7 @@ static lt_status bound_of_picture(const lt_eval_data *data, size_t index, int ti
     const lt_components *parts = data->session->parts;
     const int size = w->vae.size, side = size / parts->vae.factor;
     const char *text = lt_dataset_text_count(data->dataset, index) ? lt_dataset_text(data->dataset, index, 0) : "";
-    lt_branches branches = {.count = 1};
+    lt_branches branches = {.count = 1, .guidance = 1};
     lt_denoiser denoiser = {0};
     LT_TRY(lt_eval_vae_load(data, index, &w->vae));
     LT_TRY(lt_context_make(data->session, text,

@@ -3,6 +3,7 @@
 
 #include "eval/eval.h"
 #include "nn/nn.h"
+#include "pipeline/branches.h"
 #include "pipeline/context.h"
 #include "pipeline/generate.h"
 
@@ -107,6 +108,7 @@ static void write_inputs(const lt_search *s, lt_plan *plan) {
     const size_t dim = (size_t)lt_port_shape(y).c;
     lt_port_write_nchw(lt_plan_port(plan, "x"), s->x);
     lt_port_write(lt_plan_port(plan, "t"), 0, s->t, STATES);
+    lt_tell_scale(lt_plan_port(plan, "timestep_cond"), request_of(s->asked->exact->parts, 0).guidance);
     for (size_t i = 0; i < STATES; i++) {
         const lt_context *c = &s->contexts[i];
         const size_t count = (size_t)c->tokens * (size_t)c->width;

@@ -202,20 +202,22 @@ static void limit(const lt_noise_schedule *s, float low, float high, lt_branch *
 
 static lt_status read_both(reader *r, const float *masks) {
     const lt_request *asked = r->request;
+    const lt_components *parts = r->session->parts;
     lt_branches *b = r->branches;
     lt_noise_schedule schedule;
     b->count = 1; /* the negative one's place */
     LT_TRY(add_prompts(r, masks));
     if (is_idle(b)) {
         if (*asked->negative_prompt)
-            lt_notify(&r->session->listener, "`negative_prompt` does nothing at a guidance of 1");
+            lt_notify(&r->session->listener, "`negative_prompt` does nothing %s",
+                      parts->unet.scale_dim ? "here: this model was distilled with guidance" : "at a guidance of 1");
         drop_first(b);
         return LT_OK;
     }
     if (!masks) b->guidance = (float)weight_of_all(b);
     b->items[0].negative = true;
     LT_TRY(tell_first(r, asked->negative_prompt));
-    LT_TRY(lt_noise_schedule_for(&r->session->parts->schedule, asked->zero_snr, &schedule));
+    LT_TRY(lt_noise_schedule_for(&parts->schedule, asked->zero_snr, &schedule));
     limit(&schedule, asked->guidance_interval[0], asked->guidance_interval[1], &b->items[0]);
     return b->items[0].limited && b->count > 2 ? share_out(r->pass, b) : LT_OK;
 }
@@ -301,12 +303,12 @@ static void write_context(const lt_hearing *h, size_t sample) {
     lt_port_write(h->y, sample * dim, told->vector, dim);
 }
 
-static void write_scale(const lt_branches *b, const lt_hearing *h) {
+void lt_tell_scale(lt_port port, float guidance) {
     float told[LT_MOST_SCALE_DIM];
-    const int dim = lt_port_shape(h->scale).c;
-    if (!h->scale.node) return;
-    lt_embed_scale(b->guidance, dim, told);
-    for (int k = 0; k < samples_of(h); k++) lt_port_write(h->scale, (size_t)k * (size_t)dim, told, (size_t)dim);
+    const lt_shape s = lt_port_shape(port);
+    if (!port.node) return;
+    lt_embed_scale(guidance, s.c, told);
+    for (int k = 0; k < s.n; k++) lt_port_write(port, (size_t)k * (size_t)s.c, told, (size_t)s.c);
 }
 
 bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_hearing *h) {
@@ -322,7 +324,7 @@ bool lt_branches_tell(const lt_branches *b, const int *which, int call, lt_heari
     h->changed = LT_RATE_PROMPT;
     lt_port_fill(h->context, 0); /* behind the ends of the shorter ones */
     for (int k = 0; k < samples; k++) write_context(h, (size_t)k);
-    write_scale(b, h);
+    lt_tell_scale(h->scale, b->guidance);
     return true;
 }
 

@@ -94,6 +94,8 @@ typedef struct lt_hearing {
 } lt_hearing;
 
 lt_hearing lt_hearing_of(lt_plan *plan);
+/* All samples of a U-Net that was distilled with guidance are told the scale; of others the port has no node. */
+void lt_tell_scale(lt_port port, float guidance);
 /* Makes the next run that of these branches, one for each sample, at a call of the U-Net. True where they are others,
  * or say something else now: the prompts' part is computed anew, and whatever else depends on them is to be written. */
 bool lt_branches_tell(const lt_branches *branches, const int *which, int call, lt_hearing *hearing);

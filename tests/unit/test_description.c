@@ -368,6 +368,77 @@ static void small_ones_are_those_of_diffusers(void **state) {
     }
 }
 
+/* ---- Distilled ones, in diffusers' names ---- */
+
+#define DISTILLED_XL .context_dim = 192, .vector_dim = 1664, .linear = true
+static const lt_sd_architecture distilled[] = {
+    {.name = "ssd",
+     .unet = {.levels = 3,
+              .level = {{64, 2, 0}, {128, 2, 2}, {256, 2, 3}},
+              .deeper = {[LT_WAY_UP] = {[1] = {0, -1, -1}, [2] = {0, 0, 2}}},
+              .middle = LT_MIDDLE_ONE,
+              DISTILLED_XL}},
+    {.name = "koala",
+     .unet = {.levels = 3, .level = {{64, 1, 0}, {128, 1, 2}, {256, 1, 3}}, .middle = LT_MIDDLE_NONE, DISTILLED_XL}},
+    {.name = "bk_base",
+     .unet = {.levels = 4,
+              .level = {{64, 1, 1}, {128, 1, 1}, {256, 1, 1}, {256, 1, 0}},
+              .middle_depth = 1,
+              .context_dim = 64}},
+    {.name = "bk_tiny",
+     .unet =
+         {.levels = 3, .level = {{64, 1, 1}, {128, 1, 1}, {256, 1, 1}}, .middle = LT_MIDDLE_NONE, .context_dim = 64}},
+    {.name = "sdxs",
+     .unet = {.levels = 3,
+              .level = {{64, 1, 1}, {128, 1, 1}, {256, 1, 1}},
+              .middle = LT_MIDDLE_NONE,
+              .context_dim = 128,
+              .linear = true,
+              .crossed = {true}}},
+    {.name = "lcm",
+     .unet = {.levels = 4,
+              .level = {{64, 2, 1}, {128, 2, 1}, {256, 2, 1}, {256, 2, 0}},
+              .middle_depth = 1,
+              .context_dim = 64,
+              .scale_dim = 256}},
+};
+
+static const char *write_distilled(lt_sd_architecture config) {
+    const char *path = scratch_path("distilled.safetensors");
+    lt_tensor_list own, list = {0};
+    config.unet.in_channels = config.unet.out_channels = 4;
+    config.unet.channels = 64;
+    assert_ok(lt_sd_list(&config, 1u << LT_ROLE_UNET, &own));
+    lt_tensor_list_sort(&own);
+    assert_ok(lt_names_to_diffusers(own.tensors, own.count, LT_ROLE_UNET, &list));
+    for (size_t i = 0; i < list.count; i++) list.tensors[i].dtype = LT_F16;
+    assert_ok(lt_safetensors_write(path, list.tensors, list.count, NULL, 0, NULL, fill_calmly, NULL));
+    lt_tensor_list_free(&own);
+    lt_tensor_list_free(&list);
+    return path;
+}
+
+static void distilled_ones_are_those_of_diffusers(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LT_COUNT(distilled); i++) {
+        lt_session *session;
+        assert_ok(open_session(write_distilled(distilled[i]), NULL, &session));
+        check_module(session, "unet", lt_name_of("small/%s.safetensors", distilled[i].name).text, 1e-5);
+        lt_session_close(session);
+    }
+}
+
+/* Its angles go up to 6500, of which float32 has three digits behind the point: 4e-5 off. */
+static void a_scale_is_told_as_diffusers_tells_it(void **state) {
+    (void)state;
+    lt_checkpoint golden;
+    float told[256];
+    open_golden("small/lcm.safetensors", &golden);
+    lt_embed_scale(7.5f, 256, told);
+    assert_golden(&golden, "timestep_cond", told, 256, 1e-4);
+    lt_checkpoint_close(&golden);
+}
+
 /* Sample i of a recorded run as a branch of its own: its context and its vector. */
 static void record_branch(const lt_checkpoint *golden, size_t i, lt_branch *branch) {
     size_t contexts, vectors;
@@ -475,6 +546,8 @@ int main(void) {
         cmocka_unit_test(blocks_that_do_not_match_are_refused),
         cmocka_unit_test(blocks_that_were_left_out_stay_numbered),
         cmocka_unit_test(small_ones_are_those_of_diffusers),
+        cmocka_unit_test(distilled_ones_are_those_of_diffusers),
+        cmocka_unit_test(a_scale_is_told_as_diffusers_tells_it),
         cmocka_unit_test(a_context_has_a_vector),
         cmocka_unit_test(sdxl_is_exported_as_it_is),
         cmocka_unit_test(vaes_are_told_from_names_and_shapes),

@@ -696,6 +696,7 @@ static void test_request(void **state) {
                                       POINTER(image),
                                       POINTER(mask),
                                       POINTER(classifier),
+                                      POINTER(refiner),
                                       POINTER(clip),
                                       POINTER(noise),
                                       POINTER(posterior_noise),
