@@ -26,12 +26,13 @@ static const lt_sd_architecture fuzz_architecture = {
     .text = {.width = 64, .hidden = 256, .layers = 1, .vocabulary = 49408, .positions = 77},
 };
 
-/* Bytes that tensors [count] take, or SIZE_MAX. */
+/* Bytes that a tensor takes at most, or SIZE_MAX: of numbers in blocks two each, and a block more. */
 static inline size_t fuzz_bytes(const lt_tensor *t) {
-    size_t bytes = lt_dtype_size(t->dtype);
+    enum { BLOCK = 512 };
+    size_t bytes = lt_in_blocks(t->dtype) ? 2 : lt_dtype_size(t->dtype);
     for (int i = 0; i < t->rank; i++)
         if (!lt_mul(bytes, t->shape[i], &bytes)) return SIZE_MAX;
-    return bytes;
+    return lt_in_blocks(t->dtype) && bytes < SIZE_MAX - BLOCK ? bytes + BLOCK : bytes;
 }
 
 /* ---- One tokenizer for all models (the linker's --wrap, meson.build): to make one takes longer than the rest ---- */
