@@ -97,13 +97,6 @@ static void read_modelspec(const lt_checkpoint *file, settings *s) {
     }
 }
 
-static double deviation(const float *x, size_t n) {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)x[i];
-    for (size_t i = 0; i < n; i++) squares += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
-    return sqrt(squares / (double)n);
-}
-
 /* The v-predicting one of Stable Diffusion 2 by what its training has done to a bias, as ComfyUI tells it. */
 static lt_status read_weights(const lt_components *parts, settings *s) {
     static const char name[] = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias";
@@ -113,7 +106,7 @@ static lt_status read_weights(const lt_components *parts, settings *s) {
     float *values = lt_alloc(count * sizeof *values);
     if (!values) return LT_ERROR_MEMORY;
     lt_tensor_read_f32(&bias->tensor, values);
-    if (deviation(values, count) > 0.09) s->prediction = "v";
+    if (lt_deviation(values, count) > 0.09) s->prediction = "v";
     lt_free(values);
     return lt_map_check(bias->tensor.data, LT_OK);
 }

@@ -191,6 +191,14 @@ bool lt_all_finite(const float *values, size_t n) {
     return true;
 }
 
+double lt_deviation(const float *values, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)values[i];
+    for (size_t i = 0; i < n; i++)
+        squares += ((double)values[i] - sum / (double)n) * ((double)values[i] - sum / (double)n);
+    return sqrt(squares / (double)n);
+}
+
 /* ---- Hashes ---- */
 
 uint64_t lt_hash_bytes(uint64_t hash, const void *bytes, size_t size) {

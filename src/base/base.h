@@ -59,6 +59,9 @@ static inline bool lt_add(size_t a, size_t b, size_t *sum) { return !__builtin_a
 /* Neither an infinity nor a NaN among n floats. */
 bool lt_all_finite(const float *values, size_t n);
 
+/* The standard deviation of n floats. */
+double lt_deviation(const float *values, size_t n);
+
 /* A stretch of somebody else's bytes: a mapped file, or a part of one. */
 typedef struct lt_bytes {
     const uint8_t *data;

@@ -27,7 +27,7 @@ static lt_sizes sizes_of(const reader *r, bool negative) {
 
 static lt_status encode(reader *r, const char *text, lt_told *told) {
     const lt_request *asked = r->request;
-    const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis, sizes_of(r, told->negative)};
+    const lt_encoding how = {asked->plain_prompt, asked->clip_skip, asked->emphasis, told->sizes};
     told->text = lt_strdup(text);
     if (!told->text) return LT_ERROR_MEMORY;
     LT_TRY(lt_context_make(r->session, text, how, &told->context));
@@ -37,33 +37,35 @@ static lt_status encode(reader *r, const char *text, lt_told *told) {
                : lt_fail(LT_ERROR_ARGUMENT, "the prompts have over %d tokens at their different steps", MOST_TOKENS);
 }
 
-static lt_status add_text(reader *r, const char *text, uint64_t hash, bool negative, const lt_context **context) {
+static lt_status add_text(reader *r, const char *text, uint64_t hash, lt_sizes sizes, const lt_context **context) {
     lt_branches *b = r->branches;
     LT_TRY(LT_GROW(b->texts, b->text_count, b->text_capacity));
     lt_told *told = b->texts[b->text_count] = lt_calloc(1, sizeof *told);
     if (!told) return LT_ERROR_MEMORY;
     b->text_count++;
     told->hash = hash;
-    told->negative = negative;
+    told->sizes = sizes;
     *context = &told->context;
     return encode(r, text, told);
 }
 
-static lt_status find_context(reader *r, const char *text, bool negative, const lt_context **context) {
+static lt_status find_context(reader *r, const char *text, lt_sizes sizes, const lt_context **context) {
     const uint64_t hash = lt_hash_bytes(LT_HASH_START, text, strlen(text));
     for (size_t i = 0; i < r->branches->text_count; i++) {
         const lt_told *told = r->branches->texts[i];
-        if (told->hash != hash || told->negative != negative || strcmp(told->text, text)) continue;
+        const bool same_sizes = !memcmp(&told->sizes, &sizes, sizeof sizes);
+        if (told->hash != hash || !same_sizes || strcmp(told->text, text)) continue;
         *context = &told->context;
         return LT_OK;
     }
-    return add_text(r, text, hash, negative, context);
+    return add_text(r, text, hash, sizes, context);
 }
 
 /* ---- Branches ---- */
 
 /* Has a branch read what a part says. */
 static lt_status tell(reader *r, const lt_script_part *part, lt_branch *branch) {
+    const lt_sizes sizes = sizes_of(r, branch->negative);
     size_t last = part->count;
     branch->calls = r->pass->calls;
     branch->told = lt_calloc((size_t)branch->calls, sizeof *branch->told);
@@ -73,7 +75,7 @@ static lt_status tell(reader *r, const lt_script_part *part, lt_branch *branch) 
         if (entry == last)
             branch->told[call] = branch->told[call - 1];
         else
-            LT_TRY(find_context(r, part->entries[entry].text, branch->negative, &branch->told[call]));
+            LT_TRY(find_context(r, part->entries[entry].text, sizes, &branch->told[call]));
         last = entry;
     }
     return LT_OK;
@@ -260,18 +262,11 @@ int lt_branches_tokens(const lt_branches *b) {
     return (int)most;
 }
 
-static double deviation(const float *x, size_t n) {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)x[i];
-    for (size_t i = 0; i < n; i++) squares += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
-    return sqrt(squares / (double)n);
-}
-
 /* Lin et al. 2023, equations 15 and 16. The prompts' own prediction is first + (sum - first) / guidance. */
 void lt_branches_rescale(const lt_branches *b, size_t n, const float *first, float *room, float *sum) {
     if (!(b->rescale > 0)) return;
     for (size_t i = 0; i < n; i++) room[i] = first[i] + (sum[i] - first[i]) / b->guidance;
-    const double guided = deviation(sum, n), ratio = guided > 0 ? deviation(room, n) / guided : 1;
+    const double guided = lt_deviation(sum, n), ratio = guided > 0 ? lt_deviation(room, n) / guided : 1;
     const float by = 1 - b->rescale + b->rescale * (float)ratio;
     for (size_t i = 0; i < n; i++) sum[i] *= by;
 }

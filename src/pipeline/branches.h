@@ -24,7 +24,7 @@ typedef struct lt_branch {
     float *mask;   /* [h, w] of the latent, by which weight is multiplied; NULL: 1 */
     float *share;  /* [h, w], in the place of both where the first branch of all isn't there; NULL: they stay */
     bool negative; /* the negative prompt's: of image prompts it is told what they are without a picture, and of
-                         controls nothing where they are for the prompt alone */
+                      controls nothing where they are for the prompt alone */
     bool limited;  /* to the timesteps in between, both included */
     struct {
         float from, to;
@@ -33,11 +33,11 @@ typedef struct lt_branch {
 
 enum { LT_MAX_BRANCHES = 16 };
 
-/* A text, encoded once for all branches and calls that read it. */
+/* A text with what XL is told beside it, encoded once for all branches and calls that read it. */
 typedef struct lt_told {
     char *text;
     uint64_t hash;
-    bool negative; /* only to a refiner of XL, which is told so, is it another */
+    lt_sizes sizes;
     lt_context context;
 } lt_told;
 
@@ -90,7 +90,7 @@ typedef struct lt_hearing {
     const lt_context *told[LT_MAX_BRANCHES];   /* what the samples read */
     lt_rate changed;                           /* what the next run has to compute anew */
     lt_port x, t, context, context_lengths, y; /* y: contexts' vectors */
-    lt_port scale;                             /* what a distilled model is told of guidance; none: node NULL */
+    lt_port scale;                             /* what a distilled model is told of guidance */
 } lt_hearing;
 
 lt_hearing lt_hearing_of(lt_plan *plan);

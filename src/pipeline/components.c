@@ -165,7 +165,8 @@ static lt_status check_vector(const lt_components *parts) {
 }
 
 lt_status lt_texts_check(const lt_components *parts) {
-    LT_TRY(lt_module_needed(parts, text_of_unet(parts), ", which this U-Net needs: `text` takes one from another file"));
+    LT_TRY(
+        lt_module_needed(parts, text_of_unet(parts), ", which this U-Net needs: `text` takes one from another file"));
     return lt_module_fail(parts, LT_MODULE_UNET, check_vector(parts));
 }
 

@@ -279,12 +279,8 @@ lt_status lt_controls_begin(lt_controls *all) {
 }
 
 void lt_controls_rest(lt_controls *all) {
-    const lt_thrift thrift = all->count ? all->session->thrift : (lt_thrift){0};
     for (int i = 0; i < all->count; i++)
-        if (thrift.repack)
-            lt_module_drop(&all->items[i].session, LT_MODULE_CONTROL);
-        else if (thrift.in_turn)
-            lt_module_rest(&all->items[i].session, LT_MODULE_CONTROL);
+        lt_module_spare(&all->items[i].session, LT_MODULE_CONTROL, all->session->thrift);
 }
 
 void lt_controls_free(lt_controls *all) {

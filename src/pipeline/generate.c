@@ -332,12 +332,9 @@ static void leave(lt_painting *p, lt_module module) {
 
 /* Before a picture is decoded. */
 static void make_way(lt_painting *p) {
-    const lt_thrift thrift = p->session->thrift;
-    if (thrift.repack)
-        lt_module_drop(p->session, LT_MODULE_UNET);
-    else if (thrift.in_turn)
-        lt_module_rest(p->session, LT_MODULE_UNET);
+    lt_module_spare(p->session, LT_MODULE_UNET, p->session->thrift);
     lt_controls_rest(&p->controls);
+    lt_refiner_rest(&last_of(p)->refiner);
 }
 
 static lt_status hand_over(lt_painting *p) {
@@ -477,8 +474,9 @@ static lt_status paint(lt_painting *p) {
     LT_TRY(make_result(p));
     LT_TRY(hear_all(p));
     lt_notes_of_steps(p->session, r, &p->steps, p->second ? &p->second->steps : NULL);
-    const lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
-    LT_TRY(lt_thrift_choose(p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance}));
+    lt_painting *last = last_of(p); /* the larger one decides how much memory there must be */
+    LT_TRY(lt_thrift_choose(
+        p->session, &(lt_taking){last->request, &last->canvas, &last->branches, &last->guidance, &last->refiner}));
     for (p->picture = 0; p->picture < r->count && !last->enough; p->picture++) LT_TRY(paint_picture(p));
     p->result->count = p->picture;
     return LT_OK;

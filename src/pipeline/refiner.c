@@ -46,12 +46,22 @@ lt_status lt_refiner_init(lt_refiner *r, lt_session *host, const lt_components *
     LT_TRY(check(host, parts));
     r->session = lt_session_beside(host, parts);
     r->session.listener = (lt_listener){0}; /* what is to be said of the prompts was */
-    r->session.thrift = host->thrift;
     r->from = (int)ceil((double)request->refiner_start * steps - 1e-6);
     return hear(r, request, pass);
 }
 
+lt_status lt_refiner_need(lt_refiner *r, lt_savings savings, int h, int w, lt_need *need) {
+    *need = (lt_need){0};
+    if (!r->session.parts) return LT_OK;
+    r->session.thrift = r->host->thrift;
+    return lt_denoiser_need(&r->session, &r->branches, savings, h, w, need);
+}
+
 void lt_refiner_end(lt_refiner *r) { lt_denoiser_free(&r->denoiser); }
+
+void lt_refiner_rest(lt_refiner *r) {
+    if (r->session.parts) lt_module_spare(&r->session, LT_MODULE_UNET, r->host->thrift);
+}
 
 void lt_refiner_free(lt_refiner *r) {
     lt_denoiser_free(&r->denoiser);
@@ -60,8 +70,10 @@ void lt_refiner_free(lt_refiner *r) {
     *r = (lt_refiner){0};
 }
 
+/* own has predicted its last step of this picture. */
 static lt_status begin(lt_refiner *r, const lt_denoiser *own) {
-    if (r->host->thrift.repack) lt_module_drop(r->host, LT_MODULE_UNET);
+    lt_module_spare(r->host, LT_MODULE_UNET, r->host->thrift);
+    if (own->branches->controls) lt_controls_rest(own->branches->controls);
     r->session.thrift = r->host->thrift;
     return lt_denoiser_init(&r->denoiser, &r->session, &r->branches, own->savings, own->latent.h, own->latent.w, NULL,
                             NULL);

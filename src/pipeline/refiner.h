@@ -16,8 +16,12 @@ typedef struct lt_refiner {
  * can't read prompts. lt_refiner_free is due even after a failure. */
 lt_status lt_refiner_init(lt_refiner *r, lt_session *host, const lt_components *parts, const lt_request *request,
                           const lt_pass *pass, int steps);
-/* It has drawn a picture: plans are kept for the next one. */
+/* What its plans would take for latents of h x w. */
+lt_status lt_refiner_need(lt_refiner *r, lt_savings savings, int h, int w, lt_need *need);
+/* It has drawn a picture: plans are kept for the next one, */
 void lt_refiner_end(lt_refiner *r);
+/* but for what the host's thrift gives back before a picture is decoded. */
+void lt_refiner_rest(lt_refiner *r);
 void lt_refiner_free(lt_refiner *r); /* a zeroed one is fine */
 
 /* Who predicts at a step: the refiner's denoiser, or own, the host's. The refiner's plans are made when it is first

@@ -29,6 +29,13 @@ void lt_module_rest(lt_session *session, lt_module module) {
         if (slots[k].plan) lt_plan_rest(slots[k].plan);
 }
 
+void lt_module_spare(lt_session *session, lt_module module, lt_thrift thrift) {
+    if (thrift.repack)
+        lt_module_drop(session, module);
+    else if (thrift.in_turn)
+        lt_module_rest(session, module);
+}
+
 /* int8 is for the U-Net, which runs at each step; what runs once a picture isn't worth its rounding, and the residuals
  * of a ControlNet would be further off than a module may be. */
 static lt_target target_of(const lt_session *session, lt_module module) {

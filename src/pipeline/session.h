@@ -95,6 +95,9 @@ void lt_module_renew(lt_session *session, lt_module module);
 lt_status lt_module_run(const lt_session *session, lt_plan *plan, lt_rate changed);
 /* Gives the memory back in which a module's plans run, if there are any, until lt_module_plan; packed weights stay. */
 void lt_module_rest(lt_session *session, lt_module module);
+/* Before something else takes memory: gives back what thrift says, all of its memory, that in which it runs, or none.
+ */
+void lt_module_spare(lt_session *session, lt_module module, lt_thrift thrift);
 /* Gives all of its memory back, and packed weights that no other session uses. */
 void lt_module_drop(lt_session *session, lt_module module);
 

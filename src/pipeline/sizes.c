@@ -1,7 +1,7 @@
 /* What XL is told beside a text. */
 #include "pipeline/sizes.h"
 
-#include <math.h>
+#include "kernels/pixels.h"
 
 /* diffusers' and A1111's defaults. */
 static const float beauty = 6, ugliness = 2.5f;
@@ -21,11 +21,5 @@ lt_sizes lt_sizes_of_whole(const lt_components *parts, int width, int height) {
 }
 
 void lt_sizes_embed(const lt_components *parts, const lt_sizes *sizes, float *out) {
-    enum { HALF = LT_SIZE_CHANNELS / 2 };
-    for (int i = 0; i < lt_size_count(parts); i++, out += LT_SIZE_CHANNELS)
-        for (int k = 0; k < HALF; k++) {
-            const float angle = sizes->at[i] * expf(-logf(10000) * (float)k / HALF);
-            out[k] = cosf(angle);
-            out[HALF + k] = sinf(angle);
-        }
+    lt_pixels.timestep(sizes->at, out, (size_t)lt_size_count(parts), LT_SIZE_CHANNELS);
 }

@@ -13,6 +13,8 @@
 
 static double bytes_of(lt_need need) { return (double)need.weights + (double)need.values; }
 
+static lt_need sum_of(lt_need a, lt_need b) { return (lt_need){a.weights + b.weights, a.values + b.values}; }
+
 /* Of a picture that is decoded or encoded: floats of it and of its tiles' shares, bytes. */
 static double pixel_bytes(const lt_canvas *canvas) {
     return (double)canvas->width * canvas->height * (3 * sizeof(float) + sizeof(float) + 3);
@@ -29,11 +31,14 @@ static lt_status count_bytes(lt_session *session, const lt_taking *t, lt_need *u
     static const lt_module vae[] = {LT_MODULE_VAE_DECODER, LT_MODULE_VAE_ENCODER};
     const lt_canvas *c = t->canvas;
     const int used = session->parts->pixels ? 0 : t->request->image ? 2 : 1;
-    lt_need controls = {0};
+    lt_need controls = {0}, refiner;
     LT_TRY(lt_denoiser_need(session, t->branches, lt_savings_of(t->request), c->latent_h, c->latent_w, unet));
     if (t->branches->controls) LT_TRY(lt_controls_need(t->branches->controls, &controls));
-    *unet = (lt_need){unet->weights + controls.weights, unet->values + controls.values};
-    double most = bytes_of(*unet);
+    LT_TRY(lt_refiner_need(t->refiner, lt_savings_of(t->request), c->latent_h, c->latent_w, &refiner));
+    *unet = sum_of(*unet, controls);
+    double most = fmax(bytes_of(*unet), bytes_of(refiner)); /* one after the other, or one beside the other */
+    if (!session->thrift.repack) *unet = sum_of(*unet, refiner);
+    most = fmax(most, bytes_of(*unet));
     for (int i = 0; i < used; i++) {
         lt_need need;
         LT_TRY(lt_latent_need(session, vae[i], c->latent_h, c->latent_w, session->thrift.tiles, &need));

@@ -6,6 +6,7 @@
 #include "pipeline/canvas.h"
 #include "pipeline/denoiser.h"
 #include "pipeline/guidance.h"
+#include "pipeline/refiner.h"
 
 /* What decides what a request takes. */
 typedef struct lt_taking {
@@ -13,6 +14,7 @@ typedef struct lt_taking {
     const lt_canvas *canvas;
     const lt_branches *branches; /* with controls */
     const lt_guidance *guidance;
+    lt_refiner *refiner;
 } lt_taking;
 
 /* Sets session->thrift: what session and request ask for, and where its limit demands it more, which a note says.

@@ -52,13 +52,6 @@ static inline const char *synthetic_checkpoint(const char *name) {
     return path;
 }
 
-/* Values of a synthetic tensor, from + by * v where v has 24 bits, as scale * v: of recorded files (synth2.py) whose
- * rule is another one for some names. */
-static inline void rescale(float *values, size_t n, double from, double by, double scale) {
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)(scale * (rint(((double)values[i] - from) / by * 0x1p23) / 0x1p23));
-}
-
 /* lt_model_open and lt_session_open; the session alone keeps the model open. */
 static inline lt_status open_session(const char *path, const lt_session_options *options, lt_session **session) {
     lt_model *model;

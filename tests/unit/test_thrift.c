@@ -32,17 +32,20 @@ static void test_what_a_module_would_take(void **state) {
     lt_session_close(session);
 }
 
-/* What is chosen for a picture of side x side within so many GB. */
-static lt_status choose(lt_session *session, int side, double max_memory, int *notes) {
+/* What is chosen for a picture of side x side within so many GB; refiner: NULL is none. */
+static lt_status choose(lt_session *session, const lt_components *refiner, int side, double max_memory, int *notes) {
     const lt_request request = lt_request_defaults();
     const lt_canvas canvas = {.width = side, .height = side, .latent_w = side / 8, .latent_h = side / 8};
     const lt_guidance none = {0};
+    lt_refiner second;
     const lt_pass pass = {{request.steps, 0}, request.steps, canvas.latent_h, canvas.latent_w};
     lt_branches branches;
     assert_ok(lt_branches_read(session, &request, &pass, &branches));
+    assert_ok(lt_refiner_init(&second, session, refiner, &request, &pass, request.steps));
     session->max_memory = max_memory;
     *notes = 0;
-    const lt_status status = lt_thrift_choose(session, &(lt_taking){&request, &canvas, &branches, &none});
+    const lt_status status = lt_thrift_choose(session, &(lt_taking){&request, &canvas, &branches, &none, &second});
+    lt_refiner_free(&second);
     lt_branches_free(&branches);
     return status;
 }
@@ -55,7 +58,7 @@ static void test_less_and_less(void **state) {
     lt_session *session = open_tiny(0, &notes);
     for (size_t i = 0; i < LT_COUNT(sides); i++) {
         int before = 0;
-        for (double gb = 20; !choose(session, sides[i], gb, &notes); gb *= 0.98) {
+        for (double gb = 20; !choose(session, NULL, sides[i], gb, &notes); gb *= 0.98) {
             const lt_thrift t = session->thrift;
             const int cost = t.repack + 2 * t.in_turn + 4 * t.tiles;
             assert_true(cost >= before);
@@ -94,11 +97,61 @@ static void test_the_same_picture(void **state) {
     lt_result_free(&without);
 }
 
+/* The highest limit for which something is done. */
+static double first_note(lt_session *session, const lt_components *refiner, int *notes) {
+    double gb = 20;
+    while (!choose(session, refiner, 64, gb, notes) && !*notes) gb *= 0.98;
+    return gb;
+}
+
+static lt_status refine(lt_model *refiner, double max_memory, lt_result *result) {
+    lt_session_options options = lt_session_options_defaults();
+    lt_request request = lt_request_defaults();
+    lt_session *session;
+    options.max_memory = max_memory;
+    request.prompt = "a red apple";
+    request.width = request.height = 64;
+    request.steps = 2;
+    request.refiner = refiner;
+    request.refiner_start = 0.5f;
+    request.random_seed = false;
+    request.count = 2;
+    assert_ok(open_session(synthetic_checkpoint("tiny-xl"), &options, &session));
+    const lt_status status = lt_generate(session, &request, result);
+    lt_session_close(session);
+    return status;
+}
+
+/* A refiner counts, and where memory is short the first model's weights make way for it, to the same pictures. */
+static void test_a_refiner(void **state) {
+    (void)state;
+    lt_session_options options = lt_session_options_defaults();
+    lt_model *refiner;
+    lt_session *session, *other;
+    lt_result with, without;
+    int notes = 0;
+    options.notice = count_notes;
+    options.notice_user = &notes;
+    assert_ok(open_session(synthetic_checkpoint("tiny-xl"), &options, &session));
+    assert_ok(open_session(synthetic_checkpoint("tiny-refiner"), NULL, &other));
+    assert_true(first_note(session, other->parts, &notes) > 1.3 * first_note(session, NULL, &notes));
+    lt_session_close(session);
+    refiner = lt_session_model(other);
+    assert_ok(refine(refiner, 0, &without));
+    for (double least = 1; !refine(refiner, least, &with); least *= 0.8) {
+        for (int i = 0; i < 2; i++) assert_memory_equal(with.images[i].pixels, without.images[i].pixels, 64 * 64 * 3);
+        lt_result_free(&with);
+    }
+    lt_result_free(&without);
+    lt_session_close(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_module_would_take),
         cmocka_unit_test(test_less_and_less),
         cmocka_unit_test(test_the_same_picture),
+        cmocka_unit_test(test_a_refiner),
     };
     const int failed = cmocka_run_group_tests_name("thrift", tests, NULL, NULL);
     remove_scratch();
