@@ -28,11 +28,6 @@ static int check_output(void) {
     return wrong;
 }
 
-static void tell(void *user, const char *message) {
-    (void)user;
-    lt_print_notice(NULL, message);
-}
-
 static int run(int count, char **words) {
     if (!o.out || count < 2 || count > 3)
         return lt_complain(LT_EXIT_USAGE, "two or three models and -o OUT are needed; see `latent merge --help`");
@@ -40,7 +35,7 @@ static int run(int count, char **words) {
     const int wrong = check_output();
     if (wrong) return wrong;
     lt_stop_writing_on_signals();
-    o.options.notice = tell;
+    o.options.notice = lt_print_notice;
     return lt_merge(o.in[0], o.in[1], o.in[2], o.out, &o.options) ? lt_complain_error() : LT_EXIT_OK;
 }
 

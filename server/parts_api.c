@@ -199,26 +199,28 @@ static void embedded_free(embedded *e) {
     e->count = 0;
 }
 
-static lt_status embed_picture(lt_visit *visit, const json_t *text, float **embedding, size_t *dim) {
+/* What a key has, or one of what it has, as an embedding. */
+typedef lt_status embed_fn(lt_visit *visit, const char *key, const json_t *text, float **embedding, size_t *dim);
+
+static lt_status embed_picture(lt_visit *visit, const char *key, const json_t *text, float **embedding, size_t *dim) {
     lt_image image = {0};
-    LT_TRY(read_picture(visit->request, "images", text, &image));
+    LT_TRY(read_picture(visit->request, key, text, &image));
     const lt_status status = lt_embed_image(lt_visit_session(visit), &image, embedding, dim);
     lt_image_free(&image);
     return status;
 }
 
-static lt_status embed_text(lt_visit *visit, const json_t *text, float **embedding, size_t *dim) {
-    if (!json_is_string(text)) return wanted("texts", "a list of texts");
+static lt_status embed_text(lt_visit *visit, const char *key, const json_t *text, float **embedding, size_t *dim) {
+    if (!json_is_string(text)) return wanted(key, "text");
     return lt_embed_text(lt_visit_session(visit), json_string_value(text), embedding, dim);
 }
 
-static lt_status embed(lt_visit *visit, const char *key, const json_t *list,
-                       lt_status (*one)(lt_visit *, const json_t *, float **, size_t *), embedded *out) {
+static lt_status embed(lt_visit *visit, const char *key, const json_t *list, embed_fn *one, embedded *out) {
     if (list && !json_is_array(list)) return wanted(key, "a list");
     if (json_array_size(list) > MOST_COMPARED)
         return lt_fail(LT_ERROR_UNSUPPORTED, "%s: %d at most", key, MOST_COMPARED);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        LT_TRY(one(visit, json_array_get(list, i), &out->items[i], &out->dim));
+        LT_TRY(one(visit, key, json_array_get(list, i), &out->items[i], &out->dim));
         out->count++;
     }
     return LT_OK;
@@ -276,20 +278,19 @@ static bool on_block(void *user, const lt_tapped *v) {
     return !in->failed;
 }
 
-static lt_status look_at_text(inside *in, const json_t *body) {
+/* The embedding itself nobody wants. */
+static lt_status look_at_clip(inside *in, const json_t *body, const char *key, embed_fn *one) {
     float *embedding = NULL;
     size_t dim;
-    const lt_status status = embed_text(in->visit, json_object_get(body, "text"), &embedding, &dim);
+    const lt_status status = one(in->visit, key, json_object_get(body, key), &embedding, &dim);
     lt_floats_free(embedding);
     return status;
 }
 
+static lt_status look_at_text(inside *in, const json_t *body) { return look_at_clip(in, body, "text", embed_text); }
+
 static lt_status look_at_image(inside *in, const json_t *body) {
-    float *embedding = NULL;
-    size_t dim;
-    const lt_status status = embed_picture(in->visit, json_object_get(body, "image"), &embedding, &dim);
-    lt_floats_free(embedding);
-    return status;
+    return look_at_clip(in, body, "image", embed_picture);
 }
 
 static lt_status look_at_encoder(inside *in, const json_t *body) {

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-static float half_at(const uint8_t *from) {
-    uint16_t half;
-    memcpy(&half, from, sizeof half);
-    return lt_f16_to_f32(half);
-}
-
 static uint32_t word_at(const uint8_t *from) {
     uint32_t word;
     memcpy(&word, from, sizeof word);
@@ -23,13 +17,13 @@ enum { SMALL = 32, HALF = SMALL / 2 };
 static const float NOTHING = -0.0f;
 
 static void scales_alone(const uint8_t *block, float *scale, float *offset) {
-    *scale = half_at(block);
+    *scale = lt_f16_at(block);
     *offset = NOTHING;
 }
 
 static void scales_and_offset(const uint8_t *block, float *scale, float *offset) {
-    *scale = half_at(block);
-    *offset = half_at(block + 2);
+    *scale = lt_f16_at(block);
+    *offset = lt_f16_at(block + 2);
 }
 
 /* Two codes a byte: the lower half of the block, then the upper one. */
@@ -72,7 +66,7 @@ static void pairs(const uint8_t *from, int8_t *codes) {
 static void codes_q2_k(const uint8_t *block, int8_t *codes) { pairs(block + 16, codes); }
 
 static void scales_q2_k(const uint8_t *block, float *scale, float *offset) {
-    const float d = half_at(block + 80), least = half_at(block + 82);
+    const float d = lt_f16_at(block + 80), least = lt_f16_at(block + 82);
     for (size_t i = 0; i < 16; i++) {
         scale[i] = d * (float)(block[i] & 15);
         offset[i] = -(least * (float)(block[i] >> 4));
@@ -87,7 +81,7 @@ static void codes_q3_k(const uint8_t *block, int8_t *codes) {
 /* Sixteen scales of 6 bits in 12 bytes: four bits of each, then two. */
 static void scales_q3_k(const uint8_t *block, float *scale, float *offset) {
     const uint8_t *low = block + 96, *high = low + 8;
-    const float d = half_at(block + 108);
+    const float d = lt_f16_at(block + 108);
     for (size_t i = 0; i < 16; i++) {
         const int bits = (low[i % 8] >> i / 8 * 4 & 15) | (high[i % 4] >> i / 4 * 2 & 3) << 4;
         scale[i] = d * (float)(bits - 32);
@@ -98,7 +92,7 @@ static void scales_q3_k(const uint8_t *block, float *scale, float *offset) {
 /* Eight scales and eight offsets of 6 bits in 12 bytes. */
 static void scales_of_6_bits(const uint8_t *block, float *scale, float *offset) {
     const uint8_t *s = block + 4;
-    const float d = half_at(block), least = half_at(block + 2);
+    const float d = lt_f16_at(block), least = lt_f16_at(block + 2);
     for (size_t i = 0; i < 8; i++) {
         const int by = i < 4 ? s[i] & 63 : (s[i + 4] & 15) | s[i - 4] >> 6 << 4;
         const int less = i < 4 ? s[i + 4] & 63 : s[i + 4] >> 4 | s[i] >> 6 << 4;
@@ -128,7 +122,7 @@ static void codes_q6_k(const uint8_t *block, int8_t *codes) {
 }
 
 static void scales_q6_k(const uint8_t *block, float *scale, float *offset) {
-    const float d = half_at(block + 208);
+    const float d = lt_f16_at(block + 208);
     for (size_t i = 0; i < 16; i++) {
         scale[i] = d * (float)(int8_t)block[192 + i];
         offset[i] = NOTHING;

@@ -11,12 +11,6 @@ static void put_half(float value, uint8_t *to) {
     memcpy(to, &half, sizeof half);
 }
 
-static float half_at(const uint8_t *from) {
-    uint16_t half;
-    memcpy(&half, from, sizeof half);
-    return lt_f16_to_f32(half);
-}
-
 /* 0 of what has none as float32. */
 static float inverse_of(float x) { return fabsf(x) < 0x1p-126f ? 0.0f : 1 / x; }
 
@@ -191,7 +185,7 @@ static void fit_block(const float *values, size_t group, int most_code, int most
     for (size_t g = 0; g < groups; g++) fit_range(values + g * group, group, most_code, &scale[g], &less[g]);
     put_half(round_parts(scale, groups, most_part, by), steps);
     put_half(round_parts(less, groups, most_part, under), steps + 2);
-    const float d = half_at(steps), least = half_at(steps + 2);
+    const float d = lt_f16_at(steps), least = lt_f16_at(steps + 2);
     for (size_t g = 0; g < groups; g++)
         encode(values + g * group, group, d * (float)by[g], least * (float)under[g], 0, most_code, codes + g * group);
 }
@@ -203,7 +197,7 @@ static void fit_signed_block(const float *values, int least_code, int most_part,
     float scale[LT_GROUPS_MOST];
     for (size_t g = 0; g < LT_GROUPS_MOST; g++) scale[g] = fit_scale(values + g * GROUP, GROUP, least_code);
     put_half(extreme(scale, LT_GROUPS_MOST) / (float)-most_part, step);
-    const float d = half_at(step), inverse = inverse_of(d);
+    const float d = lt_f16_at(step), inverse = inverse_of(d);
     for (size_t g = 0; g < LT_GROUPS_MOST; g++) {
         by[g] = within(nearest(scale[g] * inverse), -most_part, most_part - 1);
         encode(values + g * GROUP, GROUP, d * (float)by[g], 0, least_code, -least_code - 1, codes + g * GROUP);

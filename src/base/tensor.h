@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+#include <string.h>
+
 typedef enum lt_dtype {
     LT_F32,
     LT_F16,
@@ -104,5 +106,12 @@ static inline float lt_bf16_to_f32(uint16_t b) {
     return v.f;
 }
 uint16_t lt_f32_to_bf16(float f);
+
+/* The f16 at any address, as float32. */
+static inline float lt_f16_at(const void *from) {
+    uint16_t half;
+    memcpy(&half, from, sizeof half);
+    return lt_f16_to_f32(half);
+}
 
 #endif

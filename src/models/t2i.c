@@ -108,7 +108,10 @@ lt_status lt_t2i_fits(const lt_t2i *a, const lt_unet *unet) {
     bool same = a->levels == unet->levels && (a->hint_channels == 1 || a->hint_channels == 3);
     for (int i = 0; i < a->levels && same; i++) same = a->level[i].channels == unet->level[i].channels;
     if (same) return LT_OK;
-    if (a->hint_channels == 12 || a->hint_channels == 4)
+    const bool xl = a->hint_channels == 12 || a->hint_channels == 4;
+    if (xl && unet->vector_dim)
+        return lt_fail(LT_ERROR_UNSUPPORTED, "T2I-Adapters of Stable Diffusion XL are not served; its ControlNets are");
+    if (xl)
         return lt_fail(LT_ERROR_MODEL,
                        "this T2I-Adapter is for Stable Diffusion XL, and what is to be drawn with is %s",
                        lt_unet_family(unet));

@@ -232,9 +232,11 @@ static bool read_rng(const reading *to, const char *value) { return lt_rng_read(
 
 /* ---- The picture ---- */
 
-static lt_status write_size(const lt_made *m, lt_buffer *out) {
-    return lt_buffer_printf(out, "%dx%d", m->width, m->height);
+static lt_status write_sides(int width, int height, lt_buffer *out) {
+    return width || height ? lt_buffer_printf(out, "%dx%d", width, height) : LT_OK;
 }
+
+static lt_status write_size(const lt_made *m, lt_buffer *out) { return write_sides(m->width, m->height, out); }
 
 static bool read_size(const reading *to, const char *value) {
     return read_sides(value, 1, &to->request->width, &to->request->height);
@@ -242,15 +244,11 @@ static bool read_size(const reading *to, const char *value) {
 
 static lt_status write_seed_resize(const lt_made *m, lt_buffer *out) {
     const int width = m->request->seed_resize_width, height = m->request->seed_resize_height;
-    return width && height ? lt_buffer_printf(out, "%dx%d", width, height) : LT_OK;
+    return width && height ? write_sides(width, height, out) : LT_OK;
 }
 
 static bool read_seed_resize(const reading *to, const char *value) {
     return read_sides(value, 1, &to->request->seed_resize_width, &to->request->seed_resize_height);
-}
-
-static lt_status write_sides(int width, int height, lt_buffer *out) {
-    return width || height ? lt_buffer_printf(out, "%dx%d", width, height) : LT_OK;
 }
 
 static lt_status write_original(const lt_made *m, lt_buffer *out) {

@@ -523,6 +523,18 @@ static void what_cannot_control_is_refused(void **state) {
     end(&d);
 }
 
+/* Its U-Net halves at other places. */
+static void adapters_of_xl_are_told(void **state) {
+    (void)state;
+    static const lt_t2i adapter = {.hint_channels = 12, .levels = 4, .level = {{320, 0, 2}}};
+    static const lt_unet xl = {.levels = 3, .level = {{320, 2, 0}}, .context_dim = 2048, .vector_dim = 2816},
+                         one = {.levels = 4, .level = {{64, 2, 1}}, .context_dim = 768};
+    assert_int_equal(lt_t2i_fits(&adapter, &xl), LT_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(lt_error_message(), "T2I-Adapters of Stable Diffusion XL are not served"));
+    assert_int_equal(lt_t2i_fits(&adapter, &one), LT_ERROR_MODEL);
+    assert_non_null(strstr(lt_error_message(), "is for Stable Diffusion XL, and what is to be drawn with is"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scalar),
@@ -538,6 +550,7 @@ int main(void) {
         cmocka_unit_test(kinds_and_modes_go_together),
         cmocka_unit_test(annotators_make_the_map),
         cmocka_unit_test(what_cannot_control_is_refused),
+        cmocka_unit_test(adapters_of_xl_are_told),
     };
     const int failed = cmocka_run_group_tests_name("control", tests, NULL, NULL);
     remove_scratch();

@@ -312,58 +312,14 @@ static void blocks_that_do_not_match_are_refused(void **state) {
 
 /* ---- Small ones of the same kinds, against diffusers ---- */
 
-static const lt_sd_architecture small[] = {
-    {.name = "sd2",
-     .unet = {.in_channels = 4,
-              .out_channels = 4,
-              .channels = 64,
-              .levels = 4,
-              .level = {{64, 2, 1}, {128, 2, 1}, {256, 2, 1}, {256, 2, 0}},
-              .middle_depth = 1,
-              .context_dim = 128,
-              .linear = true}},
-    {.name = "xl",
-     .unet = {.in_channels = 4,
-              .out_channels = 4,
-              .channels = 64,
-              .levels = 3,
-              .level = {{64, 2, 0}, {128, 2, 2}, {256, 2, 3}},
-              .middle_depth = 3,
-              .context_dim = 192,
-              .vector_dim = 1664,
-              .linear = true}},
-};
-
-/* Synthetic weights, but for queries and keys, which are as loud as the rest: heads are 64 wide here. */
-static lt_status fill_calmly(void *user, const lt_tensor *t, float *values) {
-    (void)user;
-    const size_t count = lt_tensor_count(t);
-    lt_synthetic_values(t->name, t->rank, t->shape, 0, count, values);
-    for (size_t i = 0; i < count && (strstr(t->name, ".to_q.") || strstr(t->name, ".to_k.")); i++) values[i] /= 2;
-    return LT_OK;
-}
-
-static const char *write_small(const lt_sd_architecture *config) {
-    const char *path = scratch_path("small.safetensors");
-    lt_tensor_list list;
-    assert_ok(lt_sd_list(config, 1u << LT_ROLE_UNET, &list));
-    lt_dtype *types = calloc(list.count, sizeof *types);
-    assert_non_null(types);
-    for (size_t i = 0; i < list.count; i++) types[i] = LT_F16;
-    assert_ok(lt_safetensors_write(path, list.tensors, list.count, NULL, 0, types, fill_calmly, NULL));
-    free(types);
-    lt_tensor_list_free(&list);
-    return path;
-}
-
 static void small_ones_are_those_of_diffusers(void **state) {
     (void)state;
-    for (size_t i = 0; i < LT_COUNT(small); i++) {
-        char file[64];
+    static const char *const families[][2] = {{"sd2", "tiny-sd2"}, {"xl", "tiny-xl"}};
+    for (size_t i = 0; i < LT_COUNT(families); i++) {
         lt_session *session;
-        assert_ok(open_session(write_small(&small[i]), NULL, &session));
-        snprintf(file, sizeof file, "%s/unet_t51.safetensors", small[i].name);
-        check_module(session, "unet", file, 1e-5);
+        assert_ok(open_session(synthetic_checkpoint(families[i][1]), NULL, &session));
+        check_module(session, "unet", lt_name_of("%s/unet_t51.safetensors", families[i][0]).text, 1e-5);
+        check_module(session, "unet", lt_name_of("%s/unet_t801.safetensors", families[i][0]).text, 1e-5);
         lt_session_close(session);
     }
 }
@@ -402,6 +358,15 @@ static const lt_sd_architecture distilled[] = {
               .context_dim = 64,
               .scale_dim = 256}},
 };
+
+/* Synthetic weights, but for queries and keys, which are as loud as the rest: heads are 64 wide here. */
+static lt_status fill_calmly(void *user, const lt_tensor *t, float *values) {
+    (void)user;
+    const size_t count = lt_tensor_count(t);
+    lt_synthetic_values(t->name, t->rank, t->shape, 0, count, values);
+    for (size_t i = 0; i < count && (strstr(t->name, ".to_q.") || strstr(t->name, ".to_k.")); i++) values[i] /= 2;
+    return LT_OK;
+}
 
 static const char *write_distilled(lt_sd_architecture config) {
     const char *path = scratch_path("distilled.safetensors");
@@ -461,7 +426,7 @@ static void a_context_has_a_vector(void **state) {
     lt_session *session;
     size_t count, two;
     open_golden("xl/unet_t51.safetensors", &golden);
-    assert_ok(open_session(write_small(&small[1]), NULL, &session));
+    assert_ok(open_session(synthetic_checkpoint("tiny-xl"), NULL, &session));
     float *x = golden_values(&golden, "x", &count), *out = golden_values(&golden, "out", &count),
           *t = golden_values(&golden, "t", &two), inside[COUNT], predicted[COUNT], outside[COUNT];
     for (size_t i = 0; i < two; i++) {
@@ -496,7 +461,7 @@ static void sdxl_is_exported_as_it_is(void **state) {
                             {"cross_attention_dim", {192}}};
     lt_model *model;
     lt_diffusers folder;
-    assert_ok(lt_model_open(write_small(&small[1]), NULL, &model));
+    assert_ok(lt_model_open(synthetic_checkpoint("tiny-xl"), NULL, &model));
     assert_ok(export_diffusers(model, scratch_path("folder"), NULL));
     lt_model_close(model);
     assert_ok(lt_diffusers_open(scratch_path("folder"), &folder));
