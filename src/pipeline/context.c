@@ -101,6 +101,18 @@ lt_status lt_prompt_prepare(const lt_session *session, const char *text, lt_enco
     return LT_OK;
 }
 
+void lt_context_free(lt_context *context) {
+    lt_free(context->values);
+    lt_free(context->vector);
+    *context = (lt_context){0};
+}
+
+/* Of a context that could not be made nothing stays. */
+static lt_status whole(lt_context *context, lt_status status) {
+    if (status) lt_context_free(context);
+    return status;
+}
+
 lt_status lt_context_make(lt_session *session, const char *text, lt_encoding how, lt_context *context) {
     const lt_components *parts = session->parts;
     *context = (lt_context){0};
@@ -110,16 +122,10 @@ lt_status lt_context_make(lt_session *session, const char *text, lt_encoding how
     LT_TRY(lt_prompt_prepare(session, text, how, &parsed));
     const lt_status status = encode_all(session, &parsed, how, context);
     lt_prompt_free(&parsed);
-    return status;
+    return whole(context, status);
 }
 
 lt_status lt_context_make_zeros(const lt_components *parts, const lt_sizes *sizes, lt_context *context) {
     *context = (lt_context){0};
-    return make_zeros(parts, 1, sizes, context);
-}
-
-void lt_context_free(lt_context *context) {
-    lt_free(context->values);
-    lt_free(context->vector);
-    *context = (lt_context){0};
+    return whole(context, make_zeros(parts, 1, sizes, context));
 }

@@ -290,7 +290,8 @@ static void put_tensor(const char *name, uint32_t rank, const uint64_t *shape, u
 }
 
 static void pad(size_t multiple, size_t more) {
-    static const char zeros[256];
+    static const char zeros[512];
+    assert_true(more <= sizeof zeros);
     put(zeros, lt_round_up(file.size, multiple) - file.size);
     put(zeros, more);
 }
