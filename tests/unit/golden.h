@@ -21,6 +21,13 @@
         if ((expression) != LT_OK) fail_msg("%s", lt_error_message());                                                 \
     } while (0)
 
+/* For whole models by plain C: minutes under a sanitizer, which sees its kernels in the tests of kernels. */
+static inline void skip_under_sanitizers(void) {
+#ifdef __SANITIZE_ADDRESS__
+    skip();
+#endif
+}
+
 /* A folder of this process's own, which remove_scratch deletes. */
 static inline const char *scratch_folder(void) {
     static char folder[64];

@@ -229,6 +229,7 @@ static void check_all(lt_isa isa) {
 
 static void test_scalar(void **state) {
     (void)state;
+    skip_under_sanitizers();
     check_all(LT_ISA_SCALAR);
 }
 

@@ -53,6 +53,7 @@ static void check_modules(lt_isa isa) {
 
 static void test_scalar(void **state) {
     (void)state;
+    skip_under_sanitizers();
     check_modules(LT_ISA_SCALAR);
 }
 

@@ -172,9 +172,7 @@ static size_t address_space(void) {
 /* Not under AddressSanitizer, which ends the process where memory for a new thread's signal stack is refused. */
 static void threads_that_the_system_refuses(void **state) {
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
-    skip();
-#endif
+    skip_under_sanitizers();
     struct rlimit before, limit;
     getrlimit(RLIMIT_AS, &before);
     limit = before;
